@@ -1,0 +1,5 @@
+"""``python -m medlab`` is the command ``medlab``."""
+
+from medlab.cli import main
+
+main()

@@ -1,0 +1,31 @@
+"""The few errors of medlab. A message never repeats a value that came from a patient."""
+
+from __future__ import annotations
+
+
+class MedlabError(Exception):
+    """Anything medlab refuses or fails at, said in one sentence."""
+
+
+class InputError(MedlabError, ValueError):
+    """A value, file or table that cannot be used as it is."""
+
+
+class MissingError(MedlabError, KeyError):
+    """A column, parameter, element or key that does not exist."""
+
+    def __str__(self) -> str:
+        """Return the sentence itself; KeyError would show it in quotes."""
+        return str(self.args[0]) if self.args else ""
+
+
+class KindError(MedlabError, TypeError):
+    """An argument of a type that makes no sense here."""
+
+
+class UnavailableError(MedlabError, RuntimeError):
+    """A tool or an optional package that is not installed; the message names it."""
+
+
+class RefusedError(MedlabError):
+    """A result that medlab does not hand out because it would not be safe."""
