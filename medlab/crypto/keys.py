@@ -1,0 +1,157 @@
+"""Keys: where they come from, and the one keyed digest that every code is drawn from.
+
+A key is 32 secret bytes. It stands in a file that only its owner may read, never on a
+command line and never in a notebook cell.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import logging
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+
+from medlab.errors import InputError, MissingError, RefusedError
+
+KEY_BYTES = 32
+KEY_VARIABLE = "MEDLAB_KEY_FILE"
+_LEAST_BYTES = 16
+_log = logging.getLogger(__name__)
+
+
+def keyed_digest(key: bytes, *parts: bytes | str) -> bytes:
+    """Return the HMAC-SHA256 of `parts` under `key`.
+
+    Every part is preceded by its length, so ``("ab", "c")`` and ``("a", "bc")`` differ.
+    By custom the first part names the purpose (``"uid"``, ``"date"``, ``"patient"``):
+    digests of different purposes then tell nothing about each other.
+
+    Parameters
+    ----------
+    key : bytes
+        The secret, at least 16 bytes.
+    *parts : bytes or str
+        What is digested; text is taken as UTF-8.
+
+    Returns
+    -------
+    bytes
+        32 bytes, the same on every machine for the same key and parts.
+
+    Raises
+    ------
+    InputError
+        If the key is shorter than 16 bytes.
+
+    Notes
+    -----
+    RFC 2104. Unlike a plain hash it cannot be enumerated by someone without the key.
+
+    Examples
+    --------
+    >>> keyed_digest(b"0" * 32, "uid", "1.2.3") == keyed_digest(b"0" * 32, "uid", "1.2.3")
+    True
+    """
+    if len(key) < _LEAST_BYTES:
+        raise InputError(
+            f"a key of {len(key)} bytes is too short; use new_key() or a file of 16 bytes and more"
+        )
+    mac = hmac.new(key, b"medlab\x01", hashlib.sha256)
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass") if isinstance(part, str) else part
+        mac.update(len(data).to_bytes(8, "big"))
+        mac.update(data)
+    return mac.digest()
+
+
+def new_key() -> bytes:
+    """Return 32 random bytes from the operating system."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+def write_key(path: Path | str, key: bytes | None = None) -> bytes:
+    """Write a key (a new one by default) to a new file of mode 0600 and return it.
+
+    The text form is that of ``cryptography.fernet.Fernet.generate_key``.
+
+    Raises
+    ------
+    RefusedError
+        If the file exists: an overwritten key can never be had again.
+    """
+    key = new_key() if key is None else key
+    if len(key) != KEY_BYTES:
+        raise InputError(f"a key has {KEY_BYTES} bytes, this one {len(key)}; use new_key()")
+    try:
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        raise RefusedError("the key file exists; choose another name or keep that key") from None
+    with os.fdopen(handle, "wb") as file:
+        file.write(base64.urlsafe_b64encode(key) + b"\n")
+    return key
+
+
+def load_key(key_file: Path | str | None = None, *, fallback: Path | str | None = None) -> bytes:
+    """Return the 32-byte key of a job.
+
+    Looked for in this order: `key_file`; the file named by the environment variable
+    ``MEDLAB_KEY_FILE``; the file `fallback`, which is made with a random key (mode 0600)
+    when it is not there.
+
+    Parameters
+    ----------
+    key_file : path, optional
+        A file made by `write_key`, by Fernet, or any secret of 16 bytes and more, from
+        which 32 bytes are then drawn.
+    fallback : path, optional
+        Where a job keeps its own key.
+
+    Raises
+    ------
+    MissingError
+        If no key was named, or the file named is not there.
+    InputError
+        If the file holds fewer than 16 bytes.
+    """
+    named = key_file if key_file is not None else os.environ.get(KEY_VARIABLE)
+    if named:
+        return read_key(named)
+    if fallback is None:
+        raise MissingError(f"no key: name a key file or set {KEY_VARIABLE} to its path")
+    return read_key(fallback) if Path(fallback).exists() else write_key(fallback)
+
+
+def read_key(path: Path | str) -> bytes:
+    """Return the key in a file; see `load_key` for the forms a file may have."""
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+        mode = path.stat().st_mode
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingError("the key file is not there; check its path") from None
+    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+        _log.warning("the key file can be read by other users; set its mode to 0600")
+    return _as_key(content)
+
+
+def _as_key(content: bytes) -> bytes:
+    text = content.strip()
+    if len(text) == 44:  # base64 of 32 bytes, as Fernet writes it
+        with suppress(binascii.Error):
+            return base64.b64decode(text, altchars=b"-_", validate=True)
+    if len(text) < _LEAST_BYTES:
+        raise InputError(
+            f"the key file holds {len(text)} bytes; a key needs {_LEAST_BYTES} and more"
+        )
+    return keyed_digest(text, "key file")
+
+
+def subkey(key: bytes, purpose: str) -> bytes:
+    """Return the 32-byte key for one purpose, so that no key serves two ends."""
+    return keyed_digest(key, "subkey", purpose)
