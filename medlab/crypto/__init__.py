@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from medlab.crypto.audit import AuditLog
+from medlab.crypto.cipher import decrypt, encrypt, key_from_passphrase, seal, unseal
 from medlab.crypto.keys import (
     KEY_BYTES,
     KEY_VARIABLE,
@@ -12,14 +14,22 @@ from medlab.crypto.keys import (
     subkey,
     write_key,
 )
+from medlab.crypto.vault import Vault
 
 __all__ = [
     "KEY_BYTES",
     "KEY_VARIABLE",
+    "AuditLog",
+    "Vault",
+    "decrypt",
+    "encrypt",
+    "key_from_passphrase",
     "keyed_digest",
     "load_key",
     "new_key",
     "read_key",
+    "seal",
     "subkey",
+    "unseal",
     "write_key",
 ]

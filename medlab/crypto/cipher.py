@@ -1,0 +1,122 @@
+"""Ciphers: text to a Fernet token and back, bytes sealed with AES-GCM, passphrases.
+
+A Fernet token is 100 characters and more, so it fits no DICOM name or ID; it stands in a
+private block or in a table. It also tells, in clear, when it was made.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from binascii import Error as NotBase64
+
+from cryptography.exceptions import InvalidTag
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
+from medlab.crypto.keys import KEY_BYTES
+from medlab.errors import InputError, RefusedError
+
+_NONCE = 12  # bytes, NIST SP 800-38D
+_MOST_LOG_N = 20  # scrypt with more would take over a gigabyte
+_WRONG = "wrong key, or the {} was altered; use the key it was made with"
+
+
+def encrypt(value: str | bytes, key: bytes) -> str:
+    """Return `value` as a Fernet token under a 32-byte key.
+
+    Examples
+    --------
+    >>> key = bytes(32)
+    >>> decrypt(encrypt("Doe^Jane", key), key)
+    'Doe^Jane'
+    """
+    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value
+    return _fernet(key).encrypt(data).decode("ascii")
+
+
+def decrypt(token: str, key: bytes) -> str:
+    """Return the text of a Fernet token.
+
+    Raises
+    ------
+    RefusedError
+        If the key is another one, or the token was altered.
+    """
+    try:
+        return _fernet(key).decrypt(token).decode("utf-8", "surrogatepass")
+    except (InvalidToken, TypeError, ValueError):
+        raise RefusedError(_WRONG.format("token")) from None
+
+
+def rotate(token: str, old_key: bytes, new_key: bytes) -> str:
+    """Return the token under `new_key`; it keeps the time at which it was first made."""
+    keys = MultiFernet([_fernet(new_key), _fernet(old_key)])
+    try:
+        return keys.rotate(token).decode("ascii")
+    except (InvalidToken, TypeError, ValueError):
+        raise RefusedError(_WRONG.format("token")) from None
+
+
+def key_from_passphrase(passphrase: str, salt: bytes, *, log_n: int = 15) -> bytes:
+    """Return the 32-byte key of a passphrase by scrypt (RFC 7914), r = 8, p = 1.
+
+    Parameters
+    ----------
+    passphrase : str
+        At least eight characters.
+    salt : bytes
+        Random, at least 16 bytes; stands beside what was encrypted.
+    log_n : int
+        Base-2 logarithm of the cost, 14 to 20. 15 takes about 32 MB and a tenth of a second.
+    """
+    if len(passphrase) < 8:
+        raise InputError("a passphrase needs eight characters and more; take several words")
+    if len(salt) < 16 or not 14 <= log_n <= _MOST_LOG_N:
+        raise InputError("scrypt needs a salt of 16 bytes and more, and log_n from 14 to 20")
+    kdf = Scrypt(salt=salt, length=KEY_BYTES, n=2**log_n, r=8, p=1)
+    return kdf.derive(passphrase.encode("utf-8"))
+
+
+def encrypt_with_passphrase(value: str | bytes, passphrase: str, *, log_n: int = 15) -> str:
+    """Return ``scrypt$log_n$salt$token``: all that is needed again but the passphrase."""
+    salt = secrets.token_bytes(16)
+    token = encrypt(value, key_from_passphrase(passphrase, salt, log_n=log_n))
+    return f"scrypt${log_n}${base64.urlsafe_b64encode(salt).decode('ascii')}${token}"
+
+
+def decrypt_with_passphrase(text: str, passphrase: str) -> str:
+    """Return what `encrypt_with_passphrase` hid; RefusedError if it can't be had."""
+    try:
+        name, log_n, salt, token = text.split("$")
+        if name != "scrypt":
+            raise ValueError(name)
+        key = key_from_passphrase(passphrase, base64.urlsafe_b64decode(salt), log_n=int(log_n))
+    except (ValueError, NotBase64):
+        raise RefusedError(_WRONG.format("text")) from None
+    return decrypt(token, key)
+
+
+def seal(data: bytes, key: bytes, associated: bytes = b"") -> bytes:
+    """Return `data` under AES-256-GCM: 12 bytes of nonce, the ciphertext, 16 of tag.
+
+    `associated` is not hidden but bound: what was sealed for one place (say a SOP
+    Instance UID and a tag) can't be opened at another.
+    """
+    nonce = secrets.token_bytes(_NONCE)
+    return nonce + AESGCM(key).encrypt(nonce, data, associated)
+
+
+def unseal(sealed: bytes, key: bytes, associated: bytes = b"") -> bytes:
+    """Return what `seal` hid; RefusedError if key, place or bytes are not the same."""
+    try:
+        return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], associated)
+    except (InvalidTag, ValueError):
+        raise RefusedError(_WRONG.format("sealed value")) from None
+
+
+def _fernet(key: bytes) -> Fernet:
+    if len(key) != KEY_BYTES:
+        raise InputError(f"a key has {KEY_BYTES} bytes, this one {len(key)}; use load_key()")
+    return Fernet(base64.urlsafe_b64encode(key))

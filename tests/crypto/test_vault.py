@@ -1,0 +1,105 @@
+import itertools
+import json
+import sqlite3
+import threading
+
+import pytest
+
+from medlab.crypto import Vault, audit, subkey
+from medlab.errors import InputError, MissingError, RefusedError
+
+KEY, OTHER = bytes(range(32)), bytes(32)
+
+
+@pytest.fixture
+def vault(tmp_path):
+    with Vault(tmp_path / "vault.db", KEY) as vault:
+        vault.remember([("patient", "P-1", "Doe^Jane"), ("patient", "P-2", "Roe^Richard")])
+        yield vault
+
+
+def test_a_code_leads_back_to_the_person(vault):
+    assert vault.original("patient", "P-1") == "Doe^Jane"
+    assert vault.originals("patient", ["P-2", "P-9"]) == {"P-2": "Roe^Richard"}
+    with pytest.raises(MissingError):
+        vault.original("patient", "P-9")
+
+
+def test_no_value_stands_in_the_file_in_clear(vault):
+    vault.close()
+    data = vault.path.read_bytes()
+    assert b"Doe" not in data
+    assert b"Roe" not in data
+    assert vault.path.stat().st_mode & 0o777 == 0o600
+
+
+def test_every_read_is_logged_without_the_value(vault):
+    vault.original("patient", "P-1", reason="incidental finding")
+    vault.originals("patient", ["P-1", "P-2"])
+    lines = [json.loads(line) for line in vault.log.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["vault read", "vault read"]
+    assert lines[0]["reason"] == "incidental finding"
+    assert "Doe" not in vault.log.read_text()
+    assert audit.check(vault.log, subkey(KEY, "audit")) == []
+
+
+def test_another_key_opens_nothing(vault):
+    with pytest.raises(RefusedError, match="another key"):
+        Vault(vault.path, OTHER)
+
+
+def test_a_file_that_is_no_vault_is_refused(tmp_path):
+    (tmp_path / "x").write_bytes(b"not a database" * 100)
+    with pytest.raises(InputError, match="not a vault"):
+        Vault(tmp_path / "x", KEY)
+
+
+def test_values_exchanged_between_rows_are_refused(vault):
+    db = sqlite3.connect(vault.path)
+    first = db.execute("SELECT sealed FROM entry WHERE code = 'P-1'").fetchone()[0]
+    db.execute("UPDATE entry SET sealed = ? WHERE code = 'P-2'", [first])
+    db.commit()
+    db.close()
+    with pytest.raises(RefusedError):
+        vault.original("patient", "P-2")
+
+
+def test_rotation_moves_all_values_and_the_old_key_opens_nothing(vault):
+    vault.remember(("uid", f"2.25.{n}", f"1.2.{n}") for n in range(2500))  # several pages
+    assert vault.rotate(OTHER) == 2502
+    assert vault.original("patient", "P-1") == "Doe^Jane"
+    vault.close()
+    with pytest.raises(RefusedError):
+        Vault(vault.path, KEY)
+    with Vault(vault.path, OTHER) as again:
+        assert again.original("uid", "2.25.2499") == "1.2.2499"
+        assert again.code_key == KEY  # codes drawn from it stay the same
+
+
+def test_a_drawn_code_is_drawn_once_and_never_twice_the_same(vault):
+    draws = itertools.cycle(["A", "B"])
+    first = vault.code_for("mrn", "123", lambda: next(draws))
+    assert vault.code_for("mrn", "123", lambda: "Z") == first == "A"
+    assert vault.code_for("mrn", "456", lambda: "B" if next(draws) == "A" else "A") == "B"
+    assert vault.original("mrn", "B") == "456"
+
+
+def test_processes_that_ask_at_once_get_the_same_code(tmp_path):
+    Vault(tmp_path / "v", KEY).close()
+    codes = []
+
+    def ask(number):
+        with Vault(tmp_path / "v", KEY) as vault:
+            codes.append(vault.code_for("mrn", "123", lambda: f"C{number}"))
+
+    threads = [threading.Thread(target=ask, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(codes)) == 1
+    assert len(codes) == 4
+
+
+def test_a_vault_counts_what_it_holds(vault):
+    assert vault.count() == {"patient": 2}
