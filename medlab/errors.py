@@ -11,6 +11,10 @@ class InputError(MedlabError, ValueError):
     """A value, file or table that cannot be used as it is."""
 
 
+class UsageError(InputError):
+    """A call that asks for something that does not exist; the command line ends with 2."""
+
+
 class MissingError(MedlabError, KeyError):
     """A column, parameter, element or key that does not exist."""
 

@@ -1,0 +1,285 @@
+"""What a notebook calls first: checked parameters, data to read, a seed, a place for numbers."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import subprocess
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import medlab
+from medlab.errors import InputError, UsageError
+
+RESULTS = "results.json"
+PACKAGES = (
+    "cryptography",
+    "ipywidgets",
+    "jupyterlab",
+    "matplotlib",
+    "nibabel",
+    "nilearn",
+    "numpy",
+    "pandas",
+    "papermill",
+    "pydicom",
+    "scikit-image",
+    "scikit-learn",
+    "scipy",
+)
+
+
+@dataclass
+class Run:
+    """One run of a notebook.
+
+    Attributes
+    ----------
+    data : Path
+        The folder to read: the reader's own, or the sample data.
+    output : Path or None
+        The folder for results; None when nothing is to be written.
+    seed : int
+        Where all randomness of the run starts.
+    reveal : bool
+        Whether identifiers may be shown.
+    is_sample : bool
+        Whether `data` is the sample data, whose people are invented.
+    numbers : dict
+        The figures kept so far, by name.
+    """
+
+    data: Path
+    output: Path | None
+    seed: int
+    reveal: bool
+    is_sample: bool
+    parameters: dict[str, Any] = field(default_factory=dict)
+    numbers: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rng(self) -> np.random.Generator:
+        """A generator fresh from the seed: the same numbers at every call."""
+        return np.random.default_rng(self.seed)
+
+    def check_range(self, **limits: tuple[float, float, float]) -> None:
+        """Check numeric parameters and record them.
+
+        Parameters
+        ----------
+        **limits
+            Name of the parameter = (its value, smallest allowed, largest allowed).
+
+        Raises
+        ------
+        InputError
+            If a value is no number, or out of its range.
+        """
+        for name, (value, low, high) in limits.items():
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise InputError(f"{name} is a {type(value).__name__}; give a number")
+            if not low <= value <= high:
+                raise InputError(f"{name} = {value} is out of range; give {low} to {high}")
+            self.parameters[name] = value
+        self._save()
+
+    def check_choice(self, **choices: tuple[str, tuple[str, ...]]) -> None:
+        """Check parameters that take one of a few words, and record them.
+
+        Parameters
+        ----------
+        **choices
+            Name of the parameter = (its value, the words allowed).
+
+        Raises
+        ------
+        InputError
+            If a value is not one of the words.
+        """
+        for name, (value, words) in choices.items():
+            if value not in words:
+                raise InputError(f"{name} is not one of: {', '.join(words)}")
+            self.parameters[name] = value
+        self._save()
+
+    def keep(self, **numbers: float | str | bool | list[Any] | dict[str, Any]) -> None:
+        """Keep headline numbers; they go to results.json when there is an output folder.
+
+        Parameters
+        ----------
+        **numbers
+            Plain values. Never a value taken from a patient's header.
+        """
+        self.numbers.update({name: _plain(value) for name, value in numbers.items()})
+        self._save()
+
+    def _save(self) -> None:
+        if self.output is None:
+            return
+        content = {
+            "medlab": medlab.__version__,
+            "python": platform.python_version(),
+            "packages": package_versions(),
+            "revision": revision(),
+            "seed": self.seed,
+            "sample_data": self.is_sample,
+            "parameters": self.parameters,
+            "numbers": self.numbers,
+        }
+        write_json(self.output / RESULTS, content)
+
+
+def begin(
+    data_dir: str = "",
+    output_dir: str = "",
+    *,
+    seed: int = 20240301,
+    reveal: bool = False,
+) -> Run:
+    """Begin a notebook: find the data, make the output folder, mask what would be shown.
+
+    Parameters
+    ----------
+    data_dir : str
+        Folder with the reader's own files. Empty: the sample data.
+    output_dir : str
+        Folder for `results.json` and other results. Empty: nothing is written.
+    seed : int
+        Seed of the run, 0 or larger.
+    reveal : bool
+        Show identifiers. Otherwise a data set left at the end of a cell is masked, and
+        warnings of pydicom, which repeat values, stay silent.
+
+    Returns
+    -------
+    Run
+
+    Raises
+    ------
+    UsageError
+        If `data_dir` is no folder, `seed` is no such number or `reveal` is not a bool.
+    InputError
+        If the folder holds no file, or the output folder cannot be made or lies inside
+        the data folder.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError("seed is not a whole number; give 0 or larger")
+    if not isinstance(reveal, bool):
+        raise UsageError("reveal is not a bool; give True or False")
+    data = _sample_folder() if not data_dir else checked_data_folder(data_dir)
+    run = Run(data, _output_folder(output_dir, data), seed, reveal, is_sample=not data_dir)
+    if not reveal:
+        _be_discreet()
+    run._save()
+    return run
+
+
+def checked_data_folder(data_dir: str | Path) -> Path:
+    """Return the absolute path of a folder that holds at least one file.
+
+    Raises
+    ------
+    UsageError
+        If there is no such folder.
+    InputError
+        If no file is in it, at any depth.
+    """
+    folder = Path(data_dir).expanduser()
+    if not folder.is_dir():
+        met = "a file" if folder.exists() else "nothing"
+        raise UsageError(f"the data folder is {met}; give a folder with DICOM or NIfTI files")
+    if not any(path.is_file() for path in folder.rglob("*")):
+        raise InputError("the data folder is empty; give a folder with DICOM or NIfTI files")
+    return folder.resolve()
+
+
+def package_versions() -> dict[str, str]:
+    """Return the installed version of each package that a result may depend on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def revision() -> str | None:
+    """Return the git revision of the medlab checkout in use, or None outside of one."""
+    root = Path(medlab.__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() or None
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON so that `path` is either the old file or the whole new one."""
+    part = path.with_name(path.name + ".part")
+    part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    part.replace(path)
+
+
+def _plain(value: Any) -> Any:
+    """Turn numpy scalars and arrays into what JSON knows."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def _sample_folder() -> Path:
+    from medlab import samples
+
+    return samples.default_folder()
+
+
+def _output_folder(output_dir: str, data: Path) -> Path | None:
+    if not output_dir:
+        return None
+    folder = Path(output_dir).expanduser().resolve()
+    if folder == data or data in folder.parents:
+        raise InputError("the output folder lies inside the data folder; choose one elsewhere")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise InputError(f"the output folder cannot be made ({why}); choose another") from None
+    return folder
+
+
+def _be_discreet() -> None:
+    """Silence what repeats header values by itself, and mask a data set shown by Jupyter."""
+    warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is not None and shell.display_formatter is not None:
+        formatter = shell.display_formatter.formatters["text/plain"]
+        formatter.for_type_by_name("pydicom.dataset", "Dataset", _masked)
+        formatter.for_type_by_name("pydicom.dataset", "FileDataset", _masked)
+
+
+def _masked(dataset: Any, printer: Any, cycle: bool) -> None:
+    lines: list[str] = [f"{elem.tag} {elem.VR} {elem.name}: ••••" for elem in dataset]
+    write: Callable[[str], None] = printer.text
+    write("\n".join(lines) + "\n(values masked; set reveal = True to see them)")

@@ -1,0 +1,266 @@
+"""Execute notebooks with papermill: one process, side by side, each on a socket of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import papermill
+from nbclient.exceptions import DeadKernelError
+from papermill.engines import NBClientEngine, papermill_engines
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from medlab.errors import InputError, UsageError
+from medlab.runs.book import RESULTS, checked_data_folder
+from medlab.runs.plan import Job, notebook_parameters
+from medlab.runs.report import page, write_report
+from medlab.runs.scrub import Failure, find_failure, scrub
+
+KERNEL_STARTS = 2
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    Attributes
+    ----------
+    job : Job
+    seconds : float
+        Wall time, kernel start included.
+    failure : Failure or None
+        Where and why it stopped; None when it ran to its end.
+    numbers : dict
+        The headline numbers that the notebook kept.
+    figures : tuple of str
+        Its pictures, as HTML figures.
+    """
+
+    job: Job
+    seconds: float
+    failure: Failure | None = None
+    numbers: dict[str, Any] = field(default_factory=dict)
+    figures: tuple[str, ...] = ()
+
+
+class _Counting(NBClientEngine):  # type: ignore[misc]
+    """Papermill's own engine, telling after each cell."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: Any, kernel_name: str, *, on_cell: Callable[[], None], **kwargs: Any
+    ) -> Any:
+        complete = nb_man.cell_complete
+
+        def complete_and_tell(*args: Any, **words: Any) -> None:
+            complete(*args, **words)
+            on_cell()
+
+        nb_man.cell_complete = complete_and_tell
+        return super().execute_managed_notebook(nb_man, kernel_name, **kwargs)
+
+
+papermill_engines.register("medlab", _Counting)
+
+
+def run(
+    jobs: Sequence[Job],
+    output: Path,
+    *,
+    data: Path | None = None,
+    workers: int = 2,
+    show_errors: bool = False,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Outcome]:
+    """Execute jobs and leave notebooks, pages, `results.json` and `index.html`.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+    output : Path
+        Folder of the run; made if missing.
+    data : Path, optional
+        Folder that the notebooks read instead of the sample data.
+    workers : int
+        How many notebooks run side by side.
+    show_errors : bool
+        Keep error texts and warnings, which may repeat values from files.
+    overwrite : bool
+        Write into a folder that holds a run already.
+    progress : callable
+        Called with (cells done, cells in all) after each cell.
+
+    Returns
+    -------
+    list of Outcome
+        In the order of `jobs`. A job that fails does not stop the others.
+
+    Raises
+    ------
+    UsageError
+        If there is nothing to run or the data folder does not exist.
+    InputError
+        If the data folder is empty, or the output folder is in use, cannot be written to,
+        or lies inside the data folder.
+    """
+    if not jobs:
+        raise UsageError("no notebook to run; name one, or run from a checkout of medlab")
+    source = None if data is None else checked_data_folder(data)
+    folder = prepared_output(output, source, overwrite=overwrite)
+    jobs = [_with_folders(job, folder, source) for job in jobs]
+    tell = _counter(jobs, progress)
+    started = time.time()
+    with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
+        futures = {pool.submit(_run_one, job, folder, show_errors, tell): job for job in jobs}
+        try:
+            done = {futures[future].name: future.result() for future in as_completed(futures)}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    outcomes = [done[job.name] for job in jobs]
+    write_report(outcomes, folder, started=started, is_sample=source is None)
+    return outcomes
+
+
+def prepared_output(output: Path, data: Path | None, *, overwrite: bool) -> Path:
+    """Make the folder of a run, or say why it cannot be used.
+
+    Raises
+    ------
+    InputError
+        If it holds a run already, lies inside the data folder or cannot be written to.
+    """
+    folder = output.expanduser().resolve()
+    if data is not None and (folder == data or data in folder.parents):
+        raise InputError("the output folder lies inside the data folder; choose one elsewhere")
+    if folder.exists() and not folder.is_dir():
+        raise InputError("the output path is a file; choose a folder")
+    if (folder / RESULTS).exists() and not overwrite:
+        raise InputError("the output folder holds a run already; choose another, or --overwrite")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise InputError(f"the output folder cannot be written to ({why})") from None
+
+
+def _with_folders(job: Job, folder: Path, data: Path | None) -> Job:
+    known = notebook_parameters(job.notebook)
+    given = {"output_dir": str(folder / job.name)}
+    if data is not None:
+        if "data_dir" not in known:
+            raise UsageError(f"{job.notebook.stem} reads no data folder (no parameter data_dir)")
+        given["data_dir"] = str(data)
+    fitting = {name: value for name, value in given.items() if name in known}
+    return replace(job, parameters=job.parameters | fitting)
+
+
+def _counter(jobs: Sequence[Job], progress: Callable[[int, int], None]) -> Callable[[], None]:
+    total = sum(_cells(job) for job in jobs)
+    done = iter(range(1, total + 1))
+
+    def tell() -> None:
+        progress(next(done, total), total)
+
+    return tell
+
+
+def _cells(job: Job) -> int:
+    return len(nbformat.read(job.notebook, as_version=4).cells) + bool(job.parameters)
+
+
+def _run_one(job: Job, folder: Path, show_errors: bool, tell: Callable[[], None]) -> Outcome:
+    started = time.perf_counter()
+    shutil.rmtree(folder / job.name, ignore_errors=True)
+    nb = _executed(job, tell)
+    failure = find_failure(nb)
+    scrub(nb, show_errors=show_errors)
+    _write_atomically(folder / f"{job.name}.ipynb", nbformat.writes(nb))
+    html, figures = page(nb, job.name)
+    _write_atomically(folder / f"{job.name}.html", html)
+    seconds = time.perf_counter() - started
+    return Outcome(job, seconds, failure, _numbers(folder / job.name), tuple(figures))
+
+
+def _executed(job: Job, tell: Callable[[], None]) -> Any:
+    """Execute; a kernel that does not start is started once more, one that dies is told."""
+    for left in reversed(range(KERNEL_STARTS)):
+        try:
+            return _execute_once(job, tell)
+        except DeadKernelError as error:
+            return _stopped(job, error)
+        except RuntimeError as error:
+            # Ports of kernels that start together may collide (known upstream).
+            if not left:
+                return _stopped(job, error)
+    raise AssertionError("unreachable")
+
+
+def _execute_once(job: Job, tell: Callable[[], None]) -> Any:
+    """Execute in a private temporary folder; what is shown to others is scrubbed first."""
+    with tempfile.TemporaryDirectory(prefix="medlab-") as private, _own_socket() as config:
+        target = Path(private) / "executed.ipynb"
+        try:
+            return papermill.execute_notebook(
+                job.notebook,
+                target,
+                parameters=job.parameters,
+                engine_name="medlab",
+                request_save_on_cell_execute=False,
+                progress_bar=False,
+                config=config,
+                extra_arguments=["--log-level=CRITICAL"],
+                on_cell=tell,
+            )
+        except PapermillExecutionError:
+            return nbformat.read(target, as_version=4)
+
+
+def _stopped(job: Job, error: Exception) -> Any:
+    """Return the notebook as written, with the end of its kernel as the first cell's output."""
+    nb = nbformat.read(job.notebook, as_version=4)
+    first = next(cell for cell in nb.cells if cell.cell_type == "code")
+    name = type(error).__name__
+    first.outputs = [nbformat.v4.new_output("error", ename=name, evalue="", traceback=[])]
+    return nb
+
+
+@contextmanager
+def _own_socket() -> Iterator[Config]:
+    """Give each kernel a socket path of its own; two kernels on one name spoil both."""
+    config = Config()
+    if os.name == "nt":
+        yield config
+        return
+    with tempfile.TemporaryDirectory(prefix="mlk-") as folder:
+        config.KernelManager.transport = "ipc"
+        config.KernelManager.ip = str(Path(folder) / "k")
+        yield config
+
+
+def _numbers(folder: Path) -> dict[str, Any]:
+    path = folder / RESULTS
+    if not path.is_file():
+        return {}
+    numbers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("numbers", {})
+    return numbers
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
