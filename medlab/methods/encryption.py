@@ -1,0 +1,89 @@
+"""Encryption: names and IDs leave their elements and stand, unreadable, in a private block.
+
+A Fernet token is longer than a name or an ID may be, so it never goes where the value was:
+that element is emptied, and the token stands in an element of a declared private block.
+The standard's own place for it is the Encrypted Attributes Sequence (PS3.15 E.2).
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.datadict import tag_for_keyword
+
+from medlab.crypto import cipher
+from medlab.errors import MissingError
+from medlab.methods.values import each
+
+CREATOR = "MEDLAB ENCRYPTED"
+GROUP = 0x0011
+_TOKEN, _IDENTITY = 0x01, ("PatientName", "PatientID")
+
+
+def encrypt(values: Any, key: bytes) -> Any:
+    """Return values, one or a Series, as Fernet tokens: for tables, not for elements.
+
+    Equal values of a column get the same token, so that a column can still be joined.
+    """
+    return each(values, lambda value: cipher.encrypt(str(value), key))
+
+
+def decrypt(values: Any, key: bytes) -> Any:
+    """Return the values of Fernet tokens; RefusedError with the wrong key."""
+    return each(values, lambda value: cipher.decrypt(str(value), key))
+
+
+def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _IDENTITY) -> Dataset:
+    """Return a copy whose elements `keywords` are empty and stand encrypted in a private block.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    key : bytes
+        32 bytes.
+    keywords : sequence of str
+        Elements of the top level; name and ID of the patient by default.
+
+    Notes
+    -----
+    Only these elements are hidden. All others, and other copies of the same name elsewhere
+    in the file, stay: this is a method, not a de-identification.
+    """
+    unknown = [keyword for keyword in keywords if tag_for_keyword(keyword) is None]
+    if unknown:
+        raise MissingError(f"no DICOM keyword {', '.join(unknown)}; see medlab.dicom.search")
+    out = copy.deepcopy(dataset)
+    hidden = Dataset()
+    for keyword in keywords:
+        if keyword in out:
+            hidden[keyword] = copy.deepcopy(out[keyword])
+            out[keyword].value = ""
+    token = cipher.encrypt(json.dumps(hidden.to_json_dict()), key)
+    out.private_block(GROUP, CREATOR, create=True).add_new(_TOKEN, "UT", token)
+    return out
+
+
+def decrypt_elements(dataset: Dataset, key: bytes) -> Dataset:
+    """Return a copy with the elements as they were before `encrypt_elements`.
+
+    Raises
+    ------
+    MissingError
+        If there is nothing encrypted in the dataset.
+    RefusedError
+        If the key is another one, or the token was altered.
+    """
+    out = copy.deepcopy(dataset)
+    try:
+        block = out.private_block(GROUP, CREATOR)
+        token = block[_TOKEN].value
+    except KeyError:
+        raise MissingError("this dataset holds no elements encrypted by medlab") from None
+    out.update(Dataset.from_json(cipher.decrypt(token, key)))
+    del block[_TOKEN]
+    del out[(GROUP, block.block_start >> 8)]
+    return out

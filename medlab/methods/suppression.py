@@ -1,0 +1,54 @@
+"""Suppression: the value goes. Nothing is left to attack, and nothing to analyze."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from medlab.methods.values import each, fitting
+
+# Harmless values that fit. 1900: dciodvfy takes the year 0001 for an error.
+_FIXED: dict[str, Any] = {
+    "AE": "ANON", "AS": "000Y", "CS": "ANON", "DA": "19000101", "DS": "0", "IS": "0",
+    "DT": "19000101000000", "TM": "000000", "PN": "ANON^", "UI": "2.25.0",
+    "FL": 0.0, "FD": 0.0, "SS": 0, "SL": 0, "US": 0, "UL": 0,
+}  # fmt: skip
+
+
+def remove(values: Any) -> None:
+    """Return None: the element, or the column, is to be taken out (code X of PS3.15)."""
+    return
+
+
+def blank(values: Any) -> Any:
+    """Return an empty value, or a column of them: the element stays, its value goes (Z)."""
+    if isinstance(values, pd.Series):
+        return pd.Series("", index=values.index, name=values.name, dtype=object)
+    return ""
+
+
+def fixed(values: Any, vr: str = "LO", value: Any = None) -> Any:
+    """Return the same value for everybody (D).
+
+    Parameters
+    ----------
+    values : one value or Series
+        Empty values stay empty.
+    vr : str
+        The VR of the element.
+    value : optional
+        What to put in place; a dummy of the VR by default.
+
+    Raises
+    ------
+    InputError
+        If `value` does not fit the VR.
+
+    Examples
+    --------
+    >>> fixed("19620417", "DA")
+    '19000101'
+    """
+    dummy = fitting(_FIXED.get(vr, "ANON") if value is None else value, vr)
+    return each(values, lambda _: dummy)
