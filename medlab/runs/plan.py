@@ -104,8 +104,8 @@ def notebook_parameters(notebook: Path) -> dict[str, dict[str, str]]:
         return dict(inspect_notebook(notebook))
     except Exception as error:  # noqa: BLE001 - nbformat and json raise many kinds
         raise UsageError(
-            f"{notebook.name} cannot be read as a notebook ({type(error).__name__}); "
-            "open it in JupyterLab and save it again"
+            f"{notebook.name} cannot be read as a notebook with a kernel ({type(error).__name__}); "
+            "open it in JupyterLab, choose a Python kernel and save it"
         ) from None
 
 

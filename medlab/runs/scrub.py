@@ -111,8 +111,9 @@ def _without_paths(source: str) -> str:
 
 
 def _discreet(output: Any, show_errors: bool) -> Any:
-    if "data" in output:
-        output.data.pop(_WIDGET, None)
+    if _WIDGET in output.get("data", {}):
+        # Its text form repeats the widget's value.
+        output.data = {"text/plain": "(a widget; open the notebook in JupyterLab to use it)"}
     if show_errors:
         return output
     if output.output_type == "error":

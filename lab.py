@@ -1,0 +1,194 @@
+#!/usr/bin/env python3
+"""medlab from a checkout: make the environment, then run, test or open it.
+
+    python lab.py run  [ARGUMENTS OF medlab run]    run the notebooks, leave a report
+    python lab.py test [ARGUMENTS OF pytest]        run the tests
+    python lab.py lab  [ARGUMENTS OF jupyter lab]   open JupyterLab
+    python lab.py setup [EXTRA ...]                 add extras: neuro, scale, teach, app, docs
+    python lab.py lock                              for maintainers: renew the lock files
+
+Standard library only. The environment is made in .venv from requirements.lock, with
+every file checked against its hash; nothing else needs to be installed first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+LOCK = ROOT / "requirements.lock"
+EXTRAS = ("neuro", "scale", "teach", "app", "docs")
+OLDEST = (3, 11)
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the first word says; without one, print the help."""
+    verbs = {"run": run, "test": test, "lab": lab, "setup": setup, "lock": lock}
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(__doc__.strip())
+        return 0
+    if arguments[0] not in verbs:
+        print(f"lab.py: no command of that name; there are: {', '.join(verbs)}", file=sys.stderr)
+        return 2
+    if sys.version_info < OLDEST:
+        found = ".".join(map(str, sys.version_info[:2]))
+        print(f"lab.py: this is Python {found}; medlab needs 3.11 or newer", file=sys.stderr)
+        return 2
+    try:
+        return verbs[arguments[0]](arguments[1:])
+    except SetupError as failure:
+        print(f"lab.py: {failure}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+class SetupError(Exception):
+    """Something that a sentence can explain."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the notebooks into runs/<time>."""
+    make_environment()
+    if "--output" not in arguments and "--list" not in arguments and "--help" not in arguments:
+        arguments = [*arguments, "--output", str(ROOT / "runs" / time.strftime("%Y%m%d-%H%M%S"))]
+    return call(["-m", "medlab", "run", *arguments])
+
+
+def test(arguments: list[str]) -> int:
+    """Run the tests on two processes."""
+    make_environment()
+    if "--browser" in arguments:
+        arguments = [word for word in arguments if word != "--browser"]
+        os.environ["MEDLAB_BROWSER"] = "required"
+    os.chdir(ROOT)
+    return call(["-m", "pytest", "-n", "2", "--dist", "loadfile", *arguments])
+
+
+def lab(arguments: list[str]) -> int:
+    """Open JupyterLab in the folder of the notebooks."""
+    make_environment()
+    return call(["-m", "jupyterlab", "--notebook-dir", str(ROOT), *arguments])
+
+
+def setup(extras: list[str]) -> int:
+    """Make the environment and add extras to it."""
+    unknown = [name for name in extras if name not in EXTRAS]
+    if unknown:
+        raise SetupError(f"no extra of that name; there are: {', '.join(EXTRAS)}")
+    make_environment()
+    for name in extras:
+        install(["--require-hashes", "--no-deps", "-r", str(extra_lock(name))])
+    return 0
+
+
+def python() -> Path:
+    """Return the path of the environment's Python."""
+    return VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def call(arguments: list[str]) -> int:
+    """Run the environment's Python and return its exit code."""
+    return subprocess.call([str(python()), *arguments])
+
+
+def make_environment() -> None:
+    """Make .venv, unless the one that stands fits lock, project and Python."""
+    stamp = VENV / "medlab.stamp"
+    wanted = fingerprint()
+    if stamp.is_file() and stamp.read_text() == wanted and python().is_file():
+        return
+    print("lab.py: making the environment in .venv (once; a minute or two)", file=sys.stderr)
+    make_venv()
+    install(["--require-hashes", "--no-deps", "-r", str(LOCK)])
+    install(["--no-deps", "--no-build-isolation", "-e", str(ROOT)])
+    if sys.version_info >= (3, 13):
+        print("lab.py: no text recognizer fits this Python; 3.11 or 3.12 has one", file=sys.stderr)
+    stamp.write_text(wanted)
+
+
+def fingerprint() -> str:
+    """Return a digest of all that decides what the environment holds."""
+    parts = [LOCK.read_bytes(), (ROOT / "pyproject.toml").read_bytes(), sys.version.encode()]
+    return hashlib.sha256(b"\0".join([*parts, str(ROOT).encode()])).hexdigest()
+
+
+def make_venv() -> None:
+    """Make an empty virtual environment; what stood there, its stamp included, goes."""
+    command = [sys.executable, "-m", "venv", "--clear", str(VENV)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        shutil.rmtree(VENV, ignore_errors=True)
+        raise SetupError(
+            "no virtual environment could be made; on Debian and Ubuntu install python3-venv, "
+            "and check that this folder can be written to"
+        )
+
+
+def install(arguments: list[str]) -> None:
+    """Install with uv when it can be had (several times faster), else with pip."""
+    command = installer()
+    if subprocess.call([*command, *arguments]):
+        raise SetupError(
+            "the packages could not be installed; see the lines above, "
+            "check the network and call the same command again"
+        )
+
+
+def installer() -> list[str]:
+    """Return the command that installs into .venv without a word when all is well."""
+    pip = [str(python()), "-m", "pip"]
+    if found := shutil.which("uv"):
+        return [found, "pip", "install", "--quiet", "--python", str(python())]
+    inside = python().with_name("uv.exe" if os.name == "nt" else "uv")
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    if inside.is_file() or not subprocess.call([*pip, "install", "--quiet", "uv"], **quiet):
+        return [str(inside), "pip", "install", "--quiet", "--python", str(python())]
+    return [*pip, "install", "--quiet", "--disable-pip-version-check"]
+
+
+def extra_lock(name: str) -> Path:
+    """Return the lock file of an extra: what it adds to requirements.lock."""
+    return ROOT / f"requirements-{name}.lock"
+
+
+def lock(_: list[str]) -> int:
+    """Resolve everything once and export the lock files, with hashes and without addresses."""
+    make_environment()
+    installer()
+    uv = shutil.which("uv") or str(python().with_name("uv"))
+    if subprocess.call([uv, "lock", "--upgrade", "--quiet"], cwd=ROOT):
+        raise SetupError("the versions could not be resolved; see the lines above")
+    base = export(uv, ["--group", "dev", "--extra", "pixels"])
+    LOCK.write_text(base)
+    held = set(entries(base))
+    for name in EXTRAS:
+        words = ["--group", name] if name == "docs" else ["--extra", name]
+        added = {key: text for key, text in entries(export(uv, words)).items() if key not in held}
+        extra_lock(name).write_text("".join(added.values()))
+    return 0
+
+
+def export(uv: str, words: list[str]) -> str:
+    """Return one requirements file of the common resolution."""
+    command = [uv, "export", "--frozen", "--no-emit-project", "--no-header", "--no-annotate"]
+    command += ["--no-default-groups", "--quiet", *words]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def entries(text: str) -> dict[str, str]:
+    """Split a requirements file into entries, by their first line."""
+    blocks = re.split(r"(?m)^(?=[A-Za-z0-9])", text)
+    return {block.split(" \\")[0]: block for block in blocks if block.strip()}
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""lab.py: what it says when it cannot go on. Making the environment is what CI itself does."""
+
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def lab():
+    spec = importlib.util.spec_from_file_location("lab", ROOT / "lab.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_bare_call_prints_the_help(lab, capsys):
+    assert lab.main([]) == 0
+    shown = capsys.readouterr().out
+    assert "lab.py run" in shown
+    assert "lab.py test" in shown
+
+
+def test_an_unknown_command_is_bad_usage(lab, capsys):
+    assert lab.main(["tset"]) == 2
+    assert "there are: run, test, lab" in capsys.readouterr().err
+
+
+def test_an_old_python_is_refused_in_one_sentence(lab, capsys, monkeypatch):
+    monkeypatch.setattr(lab.sys, "version_info", (3, 10, 2))
+    assert lab.main(["run"]) == 2
+    assert capsys.readouterr().err == ("lab.py: this is Python 3.10; medlab needs 3.11 or newer\n")
+
+
+def test_an_environment_that_cannot_be_made_is_explained(lab, capsys, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(lab, "VENV", tmp_path / "file" / ".venv")
+    assert lab.main(["run"]) == 1
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert "python3-venv" in message
+
+
+def test_an_unknown_extra_is_refused_before_anything_is_installed(lab, capsys):
+    assert lab.main(["setup", "gpu"]) == 1
+    assert "neuro" in capsys.readouterr().err
+
+
+def test_the_fingerprint_follows_the_lock(lab, monkeypatch, tmp_path):
+    before = lab.fingerprint()
+    changed = tmp_path / "requirements.lock"
+    changed.write_bytes(lab.LOCK.read_bytes() + b"\n")
+    monkeypatch.setattr(lab, "LOCK", changed)
+    assert lab.fingerprint() != before
+
+
+def test_importing_medlab_loads_no_heavy_package():
+    heavy = "numpy pandas pydicom nibabel nilearn matplotlib sklearn scipy papermill IPython"
+    code = (
+        f"import sys, medlab, medlab.cli;print(sorted(set({heavy.split()!r}) & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,203 @@
+"""Runs: what is left behind, what a failure looks like, and that nothing repeats a value."""
+
+import json
+import re
+
+import nbformat
+import pytest
+from click.testing import CliRunner
+
+from medlab import cli, runs
+from medlab.errors import InputError, UsageError
+
+SECRET = "Okafor^Jane"
+# Put together in the cell, so that the source itself does not hold it.
+MADE = 'secret = "Oka" + "for^" + "Jane"'
+FIGURE = """\
+from matplotlib.figure import Figure
+from medlab import viz
+fig = Figure(figsize=(2, 2))
+fig.add_subplot().plot(run.rng.normal(size=k))
+run.keep(first=run.rng.normal(), whole=k)
+viz.show(fig, alt="a line that wanders", caption="A walk.")"""
+
+
+def everything_in(folder) -> str:
+    return "\n".join(
+        f"{path.name}\n{path.read_text(errors='replace')}"
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    )
+
+
+def execute(paths, output, **options):
+    return runs.run(runs.plan_jobs(paths), output, **options)
+
+
+def test_a_run_leaves_what_a_person_and_a_program_read(notebook, study, tmp_path):
+    out = tmp_path / "out with spaces"
+    (outcome,) = execute([notebook(FIGURE)], out, data=study)
+    assert outcome.failure is None
+    check_files(out)
+    check_that_no_path_of_the_data_is_in(everything_in(out))
+    check_that_pages_ask_no_other_address(out)
+    check_that_the_notebook_is_valid(out / "tiny.ipynb")
+    with pytest.raises(InputError, match="holds a run already"):
+        execute([notebook("1")], out, data=study)
+    (again,) = execute([notebook("1")], out, data=study, overwrite=True)
+    assert again.failure is None
+
+
+def check_files(out):
+    assert {path.name for path in out.iterdir()} == {
+        "index.html", "results.json", "tiny", "tiny.html", "tiny.ipynb",
+    }  # fmt: skip
+    index = (out / "index.html").read_text()
+    assert 'alt="a line that wanders"' in index
+    assert "A tiny notebook" in index
+    results = json.loads((out / "results.json").read_text())
+    assert results["notebooks"][0]["numbers"]["whole"] == 5
+    assert results["packages"]["pydicom"]
+    own = json.loads((out / "tiny" / "results.json").read_text())
+    assert own["seed"] == 20240301
+    assert own["parameters"] == {"k": 5}
+
+
+def check_that_no_path_of_the_data_is_in(text):
+    assert "Müller" not in text
+    assert "M\\u00fcller" not in text
+
+
+def check_that_pages_ask_no_other_address(out):
+    for path in out.glob("*.html"):
+        assert not re.findall(r"(?:src|href)=[\"']https?://|@import|import\(", path.read_text())
+
+
+def check_that_the_notebook_is_valid(path):
+    nb = nbformat.read(path, as_version=4)
+    nbformat.validate(nb)
+    assert set(nb.metadata) <= {"kernelspec", "language_info"}
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_seed_others(notebook, study, tmp_path):
+    path = notebook(FIGURE)
+    jobs = [*runs.plan_jobs([path], {"seed": 7}, {"k": [4]}), *runs.plan_jobs([path], {"seed": 8})]
+    first = runs.run(jobs, tmp_path / "a", data=study)
+    second = runs.run(jobs, tmp_path / "b", data=study)
+    assert [o.numbers for o in first] == [o.numbers for o in second]
+    assert first[0].numbers["first"] != first[1].numbers["first"]
+
+
+def test_a_failing_cell_is_told_by_place_and_the_other_notebooks_go_on(notebook, study, tmp_path):
+    bad = notebook(f"{MADE}\nraise KeyError(secret)", name="bad")
+    good = notebook(FIGURE, name="good")
+    out = tmp_path / "out"
+    failed, fine = execute([bad, good], out, data=study)
+    assert fine.failure is None
+    assert (failed.failure.cell, failed.failure.heading) == (4, "A tiny notebook")
+    assert failed.failure.line == "raise KeyError(secret)"
+    assert "withheld" in failed.failure.error
+    assert "Stopped in cell 4" in (out / "index.html").read_text()
+
+
+def test_what_medlab_itself_says_of_an_error_is_shown(notebook, study, tmp_path):
+    path = notebook("run.check_range(share=(share, 1, 2))")
+    (outcome,) = execute([path], tmp_path / "out", data=study)
+    assert outcome.failure.error == "InputError: share = 0.1 is out of range; give 1 to 2"
+
+
+SLIPS = """\
+import logging, sys, warnings
+import ipywidgets, pydicom
+warnings.warn(secret)
+print(secret, file=sys.stderr)
+logging.getLogger("x").warning(secret)
+ipywidgets.Text(value=secret)
+---
+ds = pydicom.Dataset()
+ds.PatientName = secret
+ds
+---
+ipywidgets.Text(value=secret)
+---
+assert not secret, secret"""
+
+
+def test_a_value_that_slips_out_is_not_in_any_output(notebook, study, tmp_path, capfd):
+    slipping = notebook(MADE, *SLIPS.split("---"), name="slipping")
+    raising = notebook(f"{MADE}\nraise ValueError(secret)", name="raising")
+    out = tmp_path / "out"
+    outcomes = execute([slipping, raising], out, data=study)
+    assert [outcome.failure.cell for outcome in outcomes] == [8, 4]
+    assert SECRET not in everything_in(out)
+    shown = capfd.readouterr()
+    assert SECRET not in shown.out + shown.err
+
+
+def test_errors_are_kept_when_asked_for(notebook, study, tmp_path):
+    path = notebook(f"{MADE}\nraise ValueError(secret)")
+    execute([path], tmp_path / "out", data=study, show_errors=True)
+    assert SECRET in (tmp_path / "out" / "tiny.ipynb").read_text()
+
+
+def test_a_kernel_that_dies_is_one_failed_notebook(notebook, study, tmp_path):
+    path = notebook("import os; os._exit(3)")
+    (outcome,) = execute([path], tmp_path / "out", data=study)
+    assert "DeadKernelError" in outcome.failure.error
+
+
+def test_nothing_is_written_into_the_data_folder(notebook, study):
+    with pytest.raises(InputError, match="inside the data folder"):
+        execute([notebook("1")], study / "out", data=study)
+    assert [path.name for path in study.iterdir()] == ["note.txt"]
+
+
+def test_an_output_path_that_is_a_file_is_refused(notebook, study, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        execute([notebook("1")], tmp_path / "file", data=study)
+    with pytest.raises(InputError, match="cannot be written to"):
+        execute([notebook("1")], tmp_path / "file" / "below", data=study)
+
+
+def test_a_missing_data_folder_is_bad_usage_and_an_empty_one_is_refused(notebook, tmp_path):
+    with pytest.raises(UsageError, match="data folder is nothing"):
+        execute([notebook("1")], tmp_path / "out", data=tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="data folder is empty"):
+        execute([notebook("1")], tmp_path / "out", data=tmp_path / "empty")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["-p", "kk", "3"], 2, "no parameter kk"),
+        (["-p", "k", "x"], 2, "is no int"),
+        (["--grid", "k"], 2, "a grid is written"),
+        (["-f", "none.yaml"], 2, "parameter file cannot be read"),
+        (["--data", "none"], 2, "data folder is nothing"),
+        (["-p", "k", "1", "--data", "study"], 1, "k = 1 is out of range"),
+    ],
+)
+def test_the_command_line_says_what_was_wrong(
+    notebook, arguments, code, said, tmp_path, monkeypatch
+):
+    path = notebook("1")
+    command = ["run", str(path), "--output", str(tmp_path / "out"), *arguments]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "study").mkdir()
+    (tmp_path / "study" / "note.txt").write_text("x")
+    result = CliRunner().invoke(cli.commands, command)
+    assert result.exit_code == code
+    assert said in result.output
+
+
+def test_the_command_line_runs_a_grid_and_lists_parameters(notebook, study, tmp_path):
+    path = notebook(FIGURE)
+    result = CliRunner().invoke(cli.commands, ["run", str(path), "--list"])
+    assert "k = 5  smallest class" in result.output
+    command = ["run", str(path), "--grid", "k=2,3", "--data", str(study)]
+    result = CliRunner().invoke(cli.commands, [*command, "--output", str(tmp_path / "out")])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "tiny_k-3.ipynb").is_file()
