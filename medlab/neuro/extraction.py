@@ -1,0 +1,442 @@
+"""Skull stripping: the brain out of a head, by FSL's BET or the built-in one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from os import PathLike
+from typing import Any, NamedTuple
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage
+
+from medlab.errors import InputError, RefusedError
+from medlab.neuro import bet, fsl
+from medlab.neuro.volume import Array, Working, image_like, load, to_file, to_working, voxels
+
+Mask = npt.NDArray[np.bool_]
+
+BACKENDS = ("auto", "fsl", "builtin")
+NEEDS_FSL = {
+    "B": "bias field and neck cleanup",
+    "S": "eye and optic nerve cleanup",
+    "A": "skull and scalp surfaces",
+    "A2": "skull and scalp surfaces from T1 and T2",
+}
+CT_WINDOW = (0.0, 100.0)  # Hounsfield units of soft tissue; Muschelli 2015, NeuroImage 114:379
+CT_F = 0.01
+FUNCTIONAL_F = 0.3
+ROBUST_RUNS = 10
+NECK_MM = 170.0  # a head from crown to the bottom of the cerebellum is not taller
+PADDED_MM = 160.0
+
+
+class Mesh(NamedTuple):
+    """A surface in world space.
+
+    Attributes
+    ----------
+    vertices : ndarray, shape (V, 3)
+        Positions in mm (RAS+).
+    faces : ndarray, shape (F, 3)
+        Vertex numbers of triangles.
+    """
+
+    vertices: bet.Floats
+    faces: bet.Ints
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A stripped head.
+
+    Attributes
+    ----------
+    brain : Nifti1Image
+        The image with everything outside the brain set to 0 (all volumes of a 4-D image).
+    mask : Nifti1Image
+        1 in the brain, 0 elsewhere.
+    mesh : Mesh
+        The surface.
+    report : dict
+        Backend and version, options, what was measured, and ``warnings``: sentences on
+        what looks wrong. It holds numbers and fixed words only.
+    history : tuple of Mesh
+        The surface while it grew, when asked for (built-in backend).
+    """
+
+    brain: nib.Nifti1Image
+    mask: nib.Nifti1Image
+    mesh: Mesh
+    report: dict[str, Any]
+    history: tuple[Mesh, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Options:
+    f: float
+    g: float
+    radius_mm: float | None
+    center: tuple[float, ...] | None
+    smoothness: float
+    robust: bool
+    backend: str
+    keep_every: int
+
+
+@dataclass
+class _Outcome:
+    mask: Mask
+    vertices: bet.Floats
+    faces: bet.Ints
+    facts: dict[str, Any] = field(default_factory=dict)
+    history: tuple[bet.Floats, ...] = ()
+
+
+def extract_brain(
+    img: str | PathLike[str] | SpatialImage,
+    f: float | None = None,
+    g: float = 0.0,
+    radius_mm: float | None = None,
+    center: Sequence[float] | None = None,
+    backend: str = "auto",
+    *,
+    smoothness: float = 1.0,
+    threshold: bool = False,
+    robust: bool = False,
+    pad: bool = False,
+    functional: bool = False,
+    crop_neck: bool = False,
+    window: tuple[float, float] | str | None = "auto",
+    keep_every: int = 0,
+) -> Extraction:
+    """Take the brain out of a head.
+
+    Parameters
+    ----------
+    img : path or nibabel image
+        A head, 3-D or 4-D (stripped on its mean), in any orientation and voxel size.
+    f : float, optional
+        Fractional intensity threshold (``-f``), 0 to 1; smaller keeps more. 0.5, if not
+        given; 0.3 with `functional`, 0.01 for CT.
+    g : float
+        Vertical gradient of `f` (``-g``), -1 to 1; positive keeps more at the bottom.
+    radius_mm : float, optional
+        Radius of the head (``-r``); the surface starts at half of it.
+    center : three numbers, optional
+        Where to start, in voxels of the file (``-c``).
+    backend : {"auto", "fsl", "builtin"}
+        ``auto`` takes FSL's ``bet`` when it is found; the report says which one ran.
+    smoothness : float
+        Factor on the radii of curvature that are smoothed (``-w``).
+    threshold : bool
+        Leave voxels darker than the head's threshold out of the mask (``-t``).
+    robust : bool
+        Start again from the middle of the brain found, until it moves less than a voxel (``-R``).
+    pad : bool
+        Repeat the end slices of a stack of few slices, and cut them off again (``-Z``).
+    functional : bool
+        For fMRI (``-F``): `f` 0.3 and a mask one voxel larger.
+    crop_neck : bool
+        Leave out of the estimate what lies more than 170 mm below the crown. Not in FSL.
+    window : (low, high), "auto" or None
+        Set values outside to 0 and smooth by 1 mm before BET sees them. ``auto`` does it,
+        with 0 to 100, when the image reads as Hounsfield units (CT).
+    keep_every : int
+        Keep the surface every so many iterations (0: only the last; built-in backend).
+
+    Returns
+    -------
+    Extraction
+        Brain, mask, mesh and report.
+
+    Raises
+    ------
+    InputError
+        If the image is no head or an option is out of its range.
+    UnavailableError
+        If FSL is asked for and not installed.
+    RefusedError
+        If the mask found is empty.
+
+    Notes
+    -----
+    Stripping takes away the face, not the identity in headers and file names. Axes follow
+    the patient, not the file: `g` points up in any orientation.
+
+    Examples
+    --------
+    >>> from medlab import neuro
+    >>> neuro.extract_brain("head.nii.gz", f=0.4).report["volume_ml"]  # doctest: +SKIP
+    1421.7
+    """
+    img = load(img)
+    working = to_working(img)
+    limits = _window(working, window)
+    if f is None:
+        f = CT_F if limits else FUNCTIONAL_F if functional else 0.5
+    options = _options(f, g, radius_mm, center, smoothness, robust, backend, keep_every)
+    options = replace(options, center=_to_working_voxel(options.center, working, img.shape))
+    data = _soft_tissue(working, limits) if limits else working.data
+    seen = Working(data, *working[1:])
+    outcome = _search(seen, options, crop_neck=crop_neck, pad=pad)
+    if threshold:
+        outcome.mask &= data > bet.robust_threshold(data)
+    if functional:
+        outcome.mask = _dilate(outcome.mask)
+    return _finish(img, seen, outcome, options, limits)
+
+
+def needs_fsl(letter: str) -> str:
+    """Return the sentence that says why an option of ``bet`` is not offered.
+
+    Parameters
+    ----------
+    letter : {"B", "S", "A", "A2"}
+        The option's letter.
+    """
+    return f"-{letter} ({NEEDS_FSL[letter]}) needs FSL's own tools; run FSL's bet for it"
+
+
+def _options(
+    f: float,
+    g: float,
+    radius_mm: float | None,
+    center: Sequence[float] | None,
+    smoothness: float,
+    robust: bool,
+    backend: str,
+    keep_every: int,
+) -> _Options:
+    """Check the ranges and settle the backend."""
+    for name, value, low, high in (("f", f, 0, 1), ("g", g, -1, 1)):
+        if not low <= value <= high:
+            raise InputError(f"{name} is {value}; it lies between {low} and {high}")
+    for name, size in (("radius_mm", radius_mm), ("smoothness", smoothness)):
+        if size is not None and not 0 < size < np.inf:
+            raise InputError(f"{name} is {size}; it is a number above 0")
+    if center is not None and (len(center) != 3 or not np.isfinite(center).all()):
+        raise InputError("the center is three voxel coordinates")
+    if backend not in BACKENDS:
+        raise InputError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
+    if backend == "auto":
+        backend = "fsl" if fsl.find() else "builtin"
+    start = None if center is None else tuple(float(c) for c in center)
+    return _Options(f, g, radius_mm, start, smoothness, robust, backend, keep_every)
+
+
+def _to_working_voxel(
+    center: tuple[float, ...] | None, working: Working, shape: tuple[int, ...]
+) -> tuple[float, ...] | None:
+    """Return a voxel of the file as a voxel of the working array."""
+    if center is None:
+        return None
+    back = nib.orientations.inv_ornt_aff(working.to_working, shape[:3])
+    voxel = np.linalg.solve(back, [*center, 1.0])[:3]
+    if ((voxel < 0) | (voxel > np.array(working.data.shape) - 1)).any():
+        raise InputError("the center lies outside the image; it is given in voxels of the file")
+    return tuple(float(v) for v in voxel)
+
+
+def _window(
+    working: Working, window: tuple[float, float] | str | None
+) -> tuple[float, float] | None:
+    """Return the limits to apply, if any."""
+    if isinstance(window, str):
+        if window != "auto":
+            raise InputError(f"no window {window!r}; give (low, high), 'auto' or None")
+        return CT_WINDOW if reads_as_hounsfield(working.data) else None
+    if window is not None and not window[0] < window[1]:
+        raise InputError("a window is (low, high) with low below high")
+    return window
+
+
+def reads_as_hounsfield(data: Array) -> bool:
+    """Return whether the values look like CT: air near -1000, bone above 300, tissue between."""
+    low, high = float(data.min()), float(data.max())
+    if low > -500 or low < -10_000 or high < 300:
+        return False
+    air = float(np.mean((data < -800) | (data == low)))
+    soft = float(np.mean((data > CT_WINDOW[0]) & (data < CT_WINDOW[1])))
+    return air > 0.1 and soft > 0.03
+
+
+def _soft_tissue(working: Working, limits: tuple[float, float]) -> npt.NDArray[np.float32]:
+    """Return the image with everything but soft tissue set to 0, smoothed by 1 mm."""
+    from scipy import ndimage
+
+    low, high = limits
+    data = np.where((working.data >= low) & (working.data <= high), working.data - low, 0)
+    return np.asarray(
+        ndimage.gaussian_filter(data, 1.0 / working.zooms, truncate=2.5), dtype=np.float32
+    )
+
+
+def _search(seen: Working, options: _Options, *, crop_neck: bool, pad: bool) -> _Outcome:
+    """Run BET on the image without its neck, or with repeated end slices, if asked for."""
+    from medlab.neuro.bet import robust_threshold
+
+    data, whole = seen.data, seen.data.shape
+    above, below, cut = 0, 0, 0
+    if crop_neck:
+        rows = np.flatnonzero((data > robust_threshold(data)).mean(axis=(0, 1)) > 0.01)
+        crown = int(rows[-1]) if rows.size else whole[2] - 1
+        cut = max(0, crown - int(NECK_MM / seen.zooms[2]))
+        data = np.ascontiguousarray(data[:, :, cut:])
+    if pad:
+        missing = max(0, int(np.ceil(PADDED_MM / seen.zooms[2])) - data.shape[2])
+        below, above = missing // 2, missing - missing // 2
+        data = np.pad(data, ((0, 0), (0, 0), (below, above)), mode="edge")
+    shift = cut - below
+    if options.center is not None:
+        x, y, z = options.center
+        options = replace(options, center=(x, y, z - shift))
+    outcome = _robust(data, seen.zooms, options)
+    inner = outcome.mask[:, :, below : outcome.mask.shape[2] - above]
+    outcome.mask = np.pad(inner, ((0, 0), (0, 0), (cut, 0)))
+    move = np.array([0, 0, shift * seen.zooms[2]])
+    outcome.vertices = outcome.vertices + move
+    outcome.history = tuple(h + move for h in outcome.history)
+    if "center" in outcome.facts:
+        outcome.facts["center"] = outcome.facts["center"] + move / seen.zooms
+    return outcome
+
+
+def _robust(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) -> _Outcome:
+    """Run the backend, with ``-R`` until the middle of the brain stays where it is."""
+    outcome = _run(data, zooms, options)
+    if not options.robust or options.backend == "fsl":
+        return outcome
+    before = outcome.facts["center"]
+    for _ in range(ROBUST_RUNS - 1):
+        middle = _middle(data, outcome.mask)
+        if np.linalg.norm(middle - before) < 1:
+            break
+        outcome = _run(data, zooms, replace(options, center=tuple(middle)))
+        before = middle
+    return outcome
+
+
+def _middle(data: npt.NDArray[np.float32], mask: Mask) -> bet.Floats:
+    """Return the center of gravity of the stripped image in voxels."""
+    from scipy import ndimage
+
+    if not mask.any():
+        raise RefusedError("no brain was found, so there is no middle of it to start from")
+    return np.asarray(ndimage.center_of_mass(np.where(mask, data - data.min(), 0)))
+
+
+def _run(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) -> _Outcome:
+    """Run one backend once."""
+    if options.backend == "fsl":
+        return _run_fsl(data, zooms, options)
+    center = None if options.center is None else np.array(options.center) * zooms
+    levels = bet.intensities(data, zooms, center, options.radius_mm)
+    surface = bet.grow(
+        data,
+        zooms,
+        levels,
+        f=options.f,
+        g=options.g,
+        smoothness=options.smoothness,
+        keep_every=options.keep_every,
+    )
+    mask = bet.fill(surface.vertices, surface.faces, zooms, data.shape)
+    facts = {
+        "t2": levels.t2,
+        "t": levels.t,
+        "t98": levels.t98,
+        "tm": levels.tm,
+        "radius_mm": levels.radius_mm,
+        "center": levels.center_mm / zooms,
+        "passes": surface.passes,
+        "crossings": surface.crossings,
+    }
+    return _Outcome(mask, surface.vertices, surface.faces, facts, surface.history)
+
+
+def _run_fsl(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) -> _Outcome:
+    letters: dict[str, Any] = {"f": options.f, "g": options.g, "w": options.smoothness}
+    if options.center is not None:
+        letters["c"] = list(options.center)
+    if options.radius_mm is not None:
+        letters["r"] = options.radius_mm
+    if options.robust:
+        letters["R"] = True
+    result = fsl.run(data, zooms, **letters)
+    return _Outcome(result.mask, result.vertices, result.faces)
+
+
+def _dilate(mask: Mask) -> Mask:
+    from scipy import ndimage
+
+    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3, 3), bool)))
+
+
+def _finish(
+    img: SpatialImage,
+    seen: Working,
+    outcome: _Outcome,
+    options: _Options,
+    limits: tuple[float, float] | None,
+) -> Extraction:
+    """Bring mask and surface back to the file, apply the mask, and report."""
+    from medlab.neuro.scores import extraction_warnings
+
+    if not outcome.mask.any():
+        raise RefusedError("no brain was found; give another center, radius or f")
+    mask = to_file(outcome.mask, seen)
+    history = tuple(Mesh(_to_world(h, seen), outcome.faces) for h in outcome.history)
+    report = {
+        "backend": options.backend,
+        "version": fsl.version() if options.backend == "fsl" else _version(),
+        "f": options.f,
+        "g": options.g,
+        "smoothness": options.smoothness,
+        "robust": options.robust,
+        "window": limits,
+        **outcome.facts,
+        "volume_ml": float(outcome.mask.sum() * np.prod(seen.zooms) / 1000),
+        "warnings": extraction_warnings(seen.data, outcome.mask, seen.zooms, outcome.facts),
+    }
+    if "center" in outcome.facts:
+        report["center"] = _center_in_file(outcome.facts["center"], seen)
+    return Extraction(
+        apply_mask(img, mask),
+        image_like(img, mask),
+        Mesh(_to_world(outcome.vertices, seen), outcome.faces),
+        report,
+        history,
+    )
+
+
+def _version() -> str:
+    from medlab import __version__
+
+    return f"medlab {__version__}"
+
+
+def _to_world(vertices: bet.Floats, seen: Working) -> bet.Floats:
+    return np.asarray(nib.affines.apply_affine(seen.affine, vertices / seen.zooms))
+
+
+def _center_in_file(center: bet.Floats, seen: Working) -> list[float]:
+    back = nib.orientations.inv_ornt_aff(seen.to_file, seen.data.shape)
+    voxel = np.linalg.solve(back, [*center, 1.0])[:3]
+    return [round(float(v), 3) for v in voxel]
+
+
+def apply_mask(img: SpatialImage, mask: Mask) -> nib.Nifti1Image:
+    """Return the image with 0 outside a mask, in every volume of it.
+
+    Parameters
+    ----------
+    img : nibabel image
+        3-D or 4-D.
+    mask : ndarray of bool, shape (X, Y, Z)
+        In the order of the file.
+    """
+    data = voxels(img)
+    return image_like(img, np.where(mask if data.ndim == 3 else mask[..., None], data, 0))

@@ -1,0 +1,248 @@
+"""What a head scan shows of a face: depth seen from the front, shading, a mesh to turn."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import NamedTuple
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage
+
+from medlab.errors import InputError
+from medlab.neuro.extraction import Mesh
+from medlab.neuro.volume import Working, load, to_working
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+FRONT, THREE_QUARTER = 0.0, 30.0
+AMBIENT = 0.25
+LIGHT = np.array([0.25, 0.75, 0.61])  # from the right of the head, from the front, from above
+CHANGED_MM = 2.0
+
+
+class Sight(NamedTuple):
+    """The sampling grid of a view: ``world = turn @ (origin + spacing * index)``, in mm.
+
+    The second axis of the grid runs towards the viewer.
+    """
+
+    turn: Floats
+    origin: Floats
+    shape: tuple[int, int, int]
+    spacing: float
+    threshold: float
+
+
+class View(NamedTuple):
+    """A head as it is seen by someone who stands before it.
+
+    Attributes
+    ----------
+    depth_mm : ndarray, shape (rows, columns)
+        How far the surface comes towards the viewer (world mm along the line of sight);
+        NaN where there is no head. First row on top, first column at the patient's right.
+    shade : ndarray, shape (rows, columns)
+        Brightness from 0 to 1, 0 where there is no head.
+    sight : Sight
+        Where it was seen from, and what counts as skin.
+    """
+
+    depth_mm: Floats
+    shade: Floats
+    sight: Sight
+
+
+def head_threshold(data: npt.NDArray[np.float32]) -> float:
+    """Return the value that divides head from air: half of Otsu's threshold.
+
+    Taken over the voxels above the minimum, cut at their 99th percentile.
+    """
+    from skimage.filters import threshold_otsu
+
+    base = float(data.min())
+    values = data[data > base]
+    if values.size < 2:
+        raise InputError("the image has one single value everywhere, so it shows no head")
+    values = np.minimum(values, np.percentile(values, 99))
+    if not values.min() < values.max():
+        return (base + float(values.max())) / 2
+    otsu: float = threshold_otsu(values)
+    return base + (otsu - base) / 2
+
+
+def view(
+    img: str | PathLike[str] | SpatialImage,
+    angle_deg: float = FRONT,
+    *,
+    like: View | None = None,
+    spacing_mm: float = 1.0,
+) -> View:
+    """Render the surface of a head from the front or from a side.
+
+    Parameters
+    ----------
+    img : path or nibabel image
+        A head.
+    angle_deg : float
+        0 looks at the face; 30 is a three-quarter view (the viewer steps to the
+        patient's left).
+    like : View, optional
+        Look from where another view was taken, with its threshold: for a processed image
+        beside its original.
+    spacing_mm : float
+        Size of a pixel.
+
+    Raises
+    ------
+    InputError
+        If the image is no volume or shows nothing.
+    """
+    working = to_working(load(img))
+    sight = _sight(working, angle_deg, spacing_mm) if like is None else like.sight
+    try:
+        depth = _first_hit(_resample(working, sight), sight)
+    except InputError:
+        if like is None:
+            raise
+        depth = np.full(like.depth_mm.shape, np.nan)
+    picture = depth[::-1, ::-1]  # top first; the patient's right comes left
+    return View(picture, _shade(picture, sight.spacing), sight)
+
+
+def _sight(working: Working, angle_deg: float, spacing: float) -> Sight:
+    """Lay a grid along the line of sight around the head, with 5 mm to spare."""
+    a = np.deg2rad(angle_deg)
+    turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1.0]])
+    threshold = head_threshold(working.data)
+    some = np.argwhere(working.data[::3, ::3, ::3] > threshold) * 3
+    if not some.size:
+        raise InputError("the image shows no head above its threshold")
+    points = nib.affines.apply_affine(working.affine, some) @ turn
+    margin = 5 + 3 * float(working.zooms.max())
+    low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
+    nx, ny, nz = (int(np.ceil(side / spacing)) + 1 for side in high - low)
+    return Sight(turn, low, (nx, ny, nz), spacing, threshold)
+
+
+def _resample(working: Working, sight: Sight) -> npt.NDArray[np.float32]:
+    """Return the volume on the grid of a view, smoothed by 1 mm."""
+    from scipy import ndimage
+
+    inverse = np.linalg.inv(working.affine)
+    matrix = inverse[:3, :3] @ sight.turn * sight.spacing
+    offset = inverse[:3, :3] @ (sight.turn @ sight.origin) + inverse[:3, 3]
+    low = float(working.data.min())
+    turned = ndimage.affine_transform(
+        working.data, matrix, offset, sight.shape, np.float32, 1, "constant", low
+    )
+    return np.asarray(ndimage.gaussian_filter(turned, 1.0 / sight.spacing, truncate=2.0))
+
+
+def _first_hit(volume: npt.NDArray[np.float32], sight: Sight) -> Floats:
+    """Return, for each (z, x), how far to the front the head reaches; between voxels."""
+    head = _largest(volume > sight.threshold)
+    seen = head.any(axis=1)
+    hit = head.shape[1] - 1 - np.argmax(head[:, ::-1], axis=1)
+    front = np.minimum(hit + 1, head.shape[1] - 1)
+    here, before = (np.take_along_axis(volume, i[:, None], 1)[:, 0] for i in (hit, front))
+    step = np.clip((here - sight.threshold) / np.maximum(here - before, 1e-6), 0, 1)
+    depth = sight.origin[1] + (hit + step) * sight.spacing
+    return np.asarray(np.where(seen, depth, np.nan).T)
+
+
+def _largest(mask: Mask) -> Mask:
+    """Return the largest connected part of a mask."""
+    from scipy import ndimage
+
+    label, count = ndimage.label(mask)
+    if not count:
+        raise InputError("the image shows no head above this threshold")
+    sizes = np.bincount(label.ravel())
+    sizes[0] = 0
+    return np.asarray(label == sizes.argmax())
+
+
+def _shade(depth: Floats, spacing: float) -> Floats:
+    """Return Lambert shading with light from above and a rest of ambient light."""
+    down, across = np.gradient(depth, spacing)
+    normal = np.stack([across, np.ones_like(depth), down])
+    normal /= np.sqrt((normal**2).sum(axis=0))
+    lit = np.tensordot(LIGHT / np.linalg.norm(LIGHT), normal, axes=1)
+    return np.asarray(np.nan_to_num(AMBIENT + (1 - AMBIENT) * np.clip(lit, 0, 1), nan=0.0))
+
+
+def mesh(img: str | PathLike[str] | SpatialImage, *, spacing_mm: float = 3.0) -> Mesh:
+    """Return the surface of a head as a mesh that can be turned on the screen.
+
+    Parameters
+    ----------
+    img : path or nibabel image
+        A head.
+    spacing_mm : float
+        Fineness; 3 mm keeps nose, eyes and ears in some ten thousand triangles.
+    """
+    from skimage.measure import marching_cubes
+
+    working = to_working(load(img))
+    sight = _sight(working, FRONT, spacing_mm)
+    volume = _resample(working, sight)
+    low = float(volume.min())
+    head = np.where(_largest(volume > sight.threshold), volume, low)
+    padded = np.pad(head, 1, constant_values=low)
+    vertices, faces, _, _ = marching_cubes(padded, sight.threshold)
+    return Mesh(sight.origin + (vertices - 1) * spacing_mm, np.asarray(faces, dtype=np.intp))
+
+
+def residual_face(
+    before: str | PathLike[str] | SpatialImage,
+    after: str | PathLike[str] | SpatialImage,
+    face: SpatialImage,
+) -> float:
+    """Return the share of the face that still stands where it stood.
+
+    Of the pixels of the front view in which the original shows a surface inside the face
+    region, the share whose depth changed by less than 2 mm. 0 is a face that is gone.
+
+    Parameters
+    ----------
+    before, after : path or nibabel image
+        The head before and after.
+    face : nibabel image
+        Above 0 in the region of the face, on the grid of `before`.
+
+    Raises
+    ------
+    InputError
+        If the region and the surface of the head do not meet.
+    """
+    working = to_working(load(before))
+    sight = _sight(working, FRONT, 1.0)
+    old = _first_hit(_resample(working, sight), sight)
+    region = _region(to_working(face), old, sight)
+    if not region.any():
+        raise InputError("the face region does not meet the front of this head")
+    other = to_working(load(after))
+    try:
+        new = _first_hit(_resample(other, sight), sight)
+    except InputError:  # nothing is left of the head, so nothing of the face
+        return 0.0
+    kept = np.abs(new[region] - old[region]) < CHANGED_MM  # NaN compares as changed
+    return float(kept.mean())
+
+
+def _region(face: Working, depth: Floats, sight: Sight) -> Mask:
+    """Return the pixels whose front surface lies in the face region, give or take 2 mm."""
+    z, x = np.indices(depth.shape)
+    inside = np.zeros(depth.shape, dtype=bool)
+    for back in (0.0, 2.0, 4.0):
+        y = np.nan_to_num((depth - back - sight.origin[1]) / sight.spacing)
+        world = sight.origin + sight.spacing * np.stack([x, y, z], axis=-1)
+        voxel = nib.affines.apply_affine(np.linalg.inv(face.affine), world)
+        index = np.round(voxel).astype(np.intp)
+        valid = ((index >= 0) & (index < face.data.shape)).all(axis=-1)
+        index = np.where(valid[..., None], index, 0)
+        inside |= valid & (face.data[tuple(np.moveaxis(index, -1, 0))] > 0)
+    return np.asarray(inside & np.isfinite(depth))

@@ -1,0 +1,195 @@
+"""Volumes: NIfTI images in, checked; one working order for arrays; clean images out."""
+
+from __future__ import annotations
+
+import zlib
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage
+
+from medlab.errors import InputError, KindError
+
+Array = npt.NDArray[Any]
+Floats = npt.NDArray[np.float64]
+
+WORKING = ("L", "A", "S")  # radiological order: BET's own, see `medlab.neuro.bet`
+SMALLEST_SIDE = 3
+SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
+
+
+class Working(NamedTuple):
+    """An array in radiological order, and the way back to the order of its file.
+
+    Attributes
+    ----------
+    data : ndarray of float32, shape (X, Y, Z)
+        Axes run to the patient's left, front and top; NaN and infinity are 0.
+    zooms : ndarray, shape (3,)
+        Voxel size in mm.
+    affine : ndarray, shape (4, 4)
+        From working voxels to world (RAS+, mm).
+    to_working, to_file : ndarray, shape (3, 2)
+        nibabel orientations between the file's order and this one.
+    """
+
+    data: npt.NDArray[np.float32]
+    zooms: Floats
+    affine: Floats
+    to_working: Floats
+    to_file: Floats
+
+
+def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
+    """Return a checked 3-D or 4-D image from a file name or an image.
+
+    Parameters
+    ----------
+    source : path or nibabel image
+        A NIfTI, Analyze or MGH file, or such an image already in memory.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read to its end, has fewer than three dimensions or a side
+        of fewer than three voxels, holds colors or complex numbers, or has an affine
+        that cannot be inverted.
+    """
+    img = source if isinstance(source, SpatialImage) else _read(Path(source))
+    shape = img.shape
+    if len(shape) == 4 and shape[3] == 1 and isinstance(img.dataobj, np.ndarray):
+        img, shape = nib.funcs.four_to_three(img)[0], shape[:3]
+    if len(shape) not in (3, 4) or 0 in shape:
+        raise InputError(f"a volume has three axes (four with time); this image has shape {shape}")
+    if min(shape[:3]) < SMALLEST_SIDE:
+        raise InputError(
+            f"a head needs at least {SMALLEST_SIDE} voxels along each axis; "
+            f"this image has shape {shape}"
+        )
+    dtype = img.get_data_dtype()
+    if dtype.fields is not None or dtype.kind not in "iuf":
+        raise InputError(f"voxels of type {dtype} are no gray values; give a scalar image")
+    affine = np.asarray(img.affine, dtype=np.float64)
+    if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
+        raise InputError(
+            "the affine of this image cannot be inverted, so left, right and mm are lost"
+        )
+    return img
+
+
+def _read(path: Path) -> SpatialImage:
+    """Read a file to its last voxel, so that a damaged one is refused before any work."""
+    if not path.is_file():
+        raise InputError("there is no such image file; check the name")
+    try:
+        img = nib.load(path)
+        if not isinstance(img, SpatialImage):
+            raise KindError("this file holds no volume (a surface or tracks?); give a NIfTI image")
+        np.asanyarray(img.dataobj[..., -1])
+    except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
+        raise InputError("this file is no NIfTI, Analyze or MGH image that can be read") from error
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError("this image file is cut off or damaged; copy it again") from error
+    return img
+
+
+def voxels(img: SpatialImage) -> Array:
+    """Return the voxel values: integers where no scaling is stored, else float32."""
+    try:
+        data = np.asanyarray(img.dataobj)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
+        raise InputError("this image file is cut off or damaged; copy it again") from error
+    return data.astype(np.float32) if data.dtype.kind == "f" else data
+
+
+def to_working(img: SpatialImage) -> Working:
+    """Return the image (4-D: its mean over time) as an array in radiological order."""
+    data = voxels(img)
+    data = data.mean(axis=3, dtype=np.float32) if data.ndim == 4 else data.astype(np.float32)
+    if not np.isfinite(data).all():
+        data = np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0)
+    here = nib.orientations.io_orientation(img.affine)
+    there = nib.orientations.axcodes2ornt(WORKING)
+    turn = nib.orientations.ornt_transform(here, there)
+    affine = img.affine @ nib.orientations.inv_ornt_aff(turn, img.shape[:3])
+    return Working(
+        np.ascontiguousarray(nib.orientations.apply_orientation(data, turn)),
+        np.sqrt((affine[:3, :3] ** 2).sum(axis=0)),
+        affine,
+        turn,
+        nib.orientations.ornt_transform(there, here),
+    )
+
+
+def to_file(data: Array, working: Working) -> Array:
+    """Return an array in working order in the order of the file it came from."""
+    turned = nib.orientations.apply_orientation(data, working.to_file)
+    return np.ascontiguousarray(turned)
+
+
+def image_like(img: SpatialImage, data: Array) -> nib.Nifti1Image:
+    """Return a NIfTI image with new voxels and the geometry of another.
+
+    Only geometry, voxel size, units and the codes of the two transforms travel; text
+    fields, extensions and file name of the other image do not.
+
+    Parameters
+    ----------
+    img : nibabel image
+        Where the geometry comes from.
+    data : ndarray, shape (X, Y, Z) or (X, Y, Z, T)
+        Voxel values; booleans are stored as unsigned bytes.
+    """
+    data = data.astype(np.uint8) if data.dtype == bool else data
+    out = nib.Nifti1Image(data, img.affine, dtype=data.dtype)
+    sform, qform = 2, 2
+    if isinstance(img, nib.Nifti1Image):
+        sform, qform = (int(img.header[name]) for name in ("sform_code", "qform_code"))
+        out.header.set_xyzt_units(
+            *(u if u != "unknown" else None for u in img.header.get_xyzt_units())
+        )
+    if len(img.header.get_zooms()) == 4 == data.ndim:
+        out.header.set_zooms((*out.header.get_zooms()[:3], img.header.get_zooms()[3]))
+    _set_transforms(out, img, sform, qform)
+    return out
+
+
+def _set_transforms(out: nib.Nifti1Image, img: SpatialImage, sform: int, qform: int) -> None:
+    """Copy sform and qform, which may differ from each other, with their codes."""
+    if sform or not qform:
+        out.set_sform(
+            img.affine if not sform or not hasattr(img, "get_sform") else img.get_sform(), sform
+        )
+    else:
+        out.set_sform(None, 0)
+    if qform and hasattr(img, "get_qform"):
+        out.set_qform(img.get_qform(), qform)
+    else:
+        out.set_qform(img.affine, qform, strip_shears=True)
+
+
+def save(img: nib.Nifti1Image, path: str | PathLike[str]) -> Path:
+    """Write a NIfTI file at once or not at all; a gzip file holds neither name nor time.
+
+    Parameters
+    ----------
+    img : Nifti1Image
+        What to write.
+    path : path
+        Ends in ``.nii`` or ``.nii.gz``.
+
+    Raises
+    ------
+    InputError
+        If the name has another ending.
+    """
+    from medlab.neuro.header import write_nifti
+
+    path = Path(path)
+    if not path.name.endswith((".nii", ".nii.gz")):
+        raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
+    return write_nifti(path, img.to_bytes())

@@ -1,0 +1,69 @@
+"""Faces as a scan shows them: before, after, from the front and from the side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from nibabel.spatialimages import SpatialImage
+
+from medlab.neuro import surface
+
+ANGLES = (surface.FRONT, surface.THREE_QUARTER)
+ANGLE_NAMES = {0.0: "front", 30.0: "three-quarter"}
+
+
+def faces(heads: Mapping[str, SpatialImage], angles: Sequence[float] = ANGLES) -> Figure:
+    """Draw heads as shaded surfaces, one column a head, one row an angle.
+
+    Parameters
+    ----------
+    heads : mapping of str to nibabel image
+        Names and heads; the first is the original, whose viewpoint all share.
+    angles : sequence of float
+        Degrees by which the viewer steps to the patient's left.
+
+    Returns
+    -------
+    Figure
+    """
+    first, *others = heads.values()
+    fig = Figure(figsize=(3.2 * len(heads), 3.6 * len(angles)), layout="constrained")
+    axes = fig.subplots(len(angles), len(heads), squeeze=False)
+    for row, angle in zip(axes, angles, strict=True):
+        original = surface.view(first, angle)
+        views = [original, *(surface.view(head, like=original) for head in others)]
+        for ax, name, seen in zip(row, heads, views, strict=True):
+            height, width = (n * seen.sight.spacing for n in seen.shade.shape)
+            ax.imshow(seen.shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height))
+            ax.set_title(
+                f"{name}, {ANGLE_NAMES.get(float(angle), f'{angle:g} degrees')}", fontsize=9
+            )
+            ax.tick_params(labelsize=7)
+            ax.set_xlabel("mm", fontsize=8)
+    return fig
+
+
+def depth_change(before: surface.View, after: surface.View) -> Figure:
+    """Draw by how many mm the surface went back, pixel by pixel; white where it did not move.
+
+    Parameters
+    ----------
+    before, after : View
+        Two views of one viewpoint (the second made with ``like=``).
+
+    Returns
+    -------
+    Figure
+    """
+    moved = before.depth_mm - np.where(np.isnan(after.depth_mm), -np.inf, after.depth_mm)
+    fig = Figure(figsize=(4.2, 4.2), layout="constrained")
+    ax = fig.subplots()
+    height, width = (n * before.sight.spacing for n in moved.shape)
+    shown = np.where(np.isnan(before.depth_mm), np.nan, np.clip(moved, 0, 30))
+    image = ax.imshow(shown, cmap="Greys", vmin=0, vmax=30, extent=(0, width, 0, height))
+    fig.colorbar(image, ax=ax, label="moved back (mm, 30 and more in black)")
+    ax.set_xlabel("mm", fontsize=8)
+    ax.set_title("what changed, from the front", fontsize=9)
+    return fig

@@ -1,0 +1,205 @@
+"""Slices of a head in three planes: original beside processed, outlines, a surface that grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from nibabel.spatialimages import SpatialImage
+
+from medlab.errors import InputError
+from medlab.neuro.extraction import Mesh
+
+PLANES = ("sagittal", "coronal", "axial")
+Extent = tuple[float, float, float, float]
+OUTLINES = ("#e69f00", "#56b4e9", "#cc79a7", "#009e73")  # Okabe-Ito
+STYLES: tuple[Literal["solid", "dashed", "dotted", "dashdot"], ...] = (
+    "solid",
+    "dashed",
+    "dotted",
+    "dashdot",
+)
+
+
+def _ras(img: SpatialImage) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Return the first volume in RAS+ order, and the affine that belongs to it."""
+    img = nib.funcs.as_closest_canonical(img)
+    data = np.asanyarray(img.dataobj)
+    return np.nan_to_num(data[..., 0] if data.ndim == 4 else data), np.asarray(img.affine)
+
+
+def _middle(data: npt.NDArray[Any], at: Sequence[int] | None) -> tuple[int, int, int]:
+    if at is None:
+        x, y, z = (n // 2 for n in data.shape)
+        return x, y, z
+    if len(at) != 3 or any(not 0 <= i < n for i, n in zip(at, data.shape, strict=False)):
+        raise InputError(f"`at` is three voxel numbers inside the shape {data.shape} (RAS+ order)")
+    return at[0], at[1], at[2]
+
+
+def _draw(
+    ax: Axes,
+    data: npt.NDArray[Any],
+    affine: npt.NDArray[np.float64],
+    plane: int,
+    index: int,
+    limits: tuple[float, float],
+) -> Extent:
+    """Draw one slice in mm; patient's left on the right of the picture, as a reader faces them."""
+    across, up = [axis for axis in range(3) if axis != plane]
+    picture = np.take(data, index, axis=plane).T
+    zoom = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    first = affine[:3, 3] - zoom / 2
+    last = first + data.shape * zoom
+    extent = (first[across], last[across], first[up], last[up])
+    low, high = limits
+    ax.imshow(picture, origin="lower", extent=extent, cmap="gray", vmin=low, vmax=high)
+    ax.set_xlim(*(extent[:2][::-1] if across == 0 else extent[:2]))
+    ax.set_xlabel(("left to right", "back to front", "")[across] + " (mm)", fontsize=8)
+    if across == 0:
+        ax.set_xlabel("right to left (mm)", fontsize=8)
+    ax.set_ylabel(("", "back to front", "up")[up] + " (mm)", fontsize=8)
+    ax.tick_params(labelsize=7)
+    return extent
+
+
+def _limits(data: npt.NDArray[Any]) -> tuple[float, float]:
+    low, high = np.percentile(data, (1, 99.5))
+    return float(low), float(high) if high > low else float(low) + 1
+
+
+def planes(
+    before: SpatialImage,
+    after: SpatialImage | None = None,
+    *,
+    masks: Sequence[SpatialImage] = (),
+    labels: Sequence[str] = (),
+    at: Sequence[int] | None = None,
+) -> Figure:
+    """Draw sagittal, coronal and axial slices, of the original above those of the processed image.
+
+    Parameters
+    ----------
+    before : nibabel image
+        The original.
+    after : nibabel image, optional
+        The processed image, shown with the same gray scale.
+    masks : sequence of nibabel images
+        Masks whose outlines are drawn on the original (at most four).
+    labels : sequence of str
+        Their names.
+    at : three int, optional
+        The voxel (RAS+ order) through which the slices go; the middle, if not given.
+
+    Returns
+    -------
+    Figure
+    """
+    data, affine = _ras(before)
+    point, limits = _middle(data, at), _limits(data)
+    rows = [("original", data)] + ([("processed", _ras(after)[0])] if after is not None else [])
+    fig = Figure(figsize=(10, 3.6 * len(rows) + 0.4), layout="constrained")
+    axes = fig.subplots(len(rows), 3, squeeze=False)
+    for row, (name, values) in enumerate(rows):
+        for plane, ax in enumerate(axes[row]):
+            extent = _draw(ax, values, affine, plane, point[plane], limits)
+            ax.set_title(f"{PLANES[plane]}, {name}", fontsize=9)
+            if row == 0:
+                _outlines(ax, masks, plane, point[plane], extent)
+    if labels:
+        _legend(fig, labels)
+    return fig
+
+
+def _outlines(
+    ax: Axes, masks: Sequence[SpatialImage], plane: int, index: int, extent: Extent
+) -> None:
+    for number, mask in enumerate(masks):
+        cut = np.take(_ras(mask)[0], index, axis=plane).T > 0
+        if cut.any() and not cut.all():
+            half = [
+                (b - a) / n / 2
+                for a, b, n in ((*extent[:2], cut.shape[1]), (*extent[2:], cut.shape[0]))
+            ]
+            x = np.linspace(extent[0] + half[0], extent[1] - half[0], cut.shape[1])
+            y = np.linspace(extent[2] + half[1], extent[3] - half[1], cut.shape[0])
+            ax.contour(
+                x,
+                y,
+                cut,
+                [0.5],
+                colors=OUTLINES[number],
+                linestyles=STYLES[number],
+                linewidths=1.3,
+            )
+
+
+def _legend(fig: Figure, labels: Sequence[str]) -> None:
+    from matplotlib.lines import Line2D
+
+    lines = [
+        Line2D([], [], color=color, linestyle=style)
+        for color, style, _ in zip(OUTLINES, STYLES, labels, strict=False)
+    ]
+    fig.legend(lines, list(labels), loc="outside lower center", ncols=len(lines), fontsize=9)
+
+
+def growth(img: SpatialImage, history: Sequence[Mesh], every: int) -> Figure:
+    """Draw the surface of BET while it grows, on one sagittal slice.
+
+    Parameters
+    ----------
+    img : nibabel image
+        The head.
+    history : sequence of Mesh
+        `Extraction.history`: the surface at the start and after each `every` iterations.
+    every : int
+        Iterations between two surfaces.
+
+    Returns
+    -------
+    Figure
+    """
+    if not history:
+        raise InputError("no surface was kept; call extract_brain with keep_every=100")
+    data, affine = _ras(img)
+    chosen = np.unique(np.linspace(0, len(history) - 1, min(6, len(history))).astype(int))
+    columns = min(3, len(chosen))
+    rows = -(-len(chosen) // columns)
+    fig = Figure(figsize=(3.4 * columns, 3.5 * rows), layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False).ravel()
+    x = float(history[-1].vertices[:, 0].mean())
+    index = int(np.clip(round((x - affine[0, 3]) / affine[0, 0]), 0, data.shape[0] - 1))
+    for ax, number in zip(axes, chosen, strict=False):
+        _draw(ax, data, affine, 0, index, _limits(data))
+        _cut(ax, history[number], affine[0, 3] + index * affine[0, 0])
+        ax.set_title(f"after {number * every} iterations", fontsize=9)
+    for ax in axes[len(chosen) :]:
+        ax.set_axis_off()
+    return fig
+
+
+def _cut(ax: Axes, mesh: Mesh, x: float) -> None:
+    """Draw where the plane at `x` mm cuts the edges of a mesh."""
+    from matplotlib.collections import LineCollection
+
+    corners = mesh.vertices[mesh.faces]
+    crossing = corners[(corners[..., 0].min(axis=1) < x) & (corners[..., 0].max(axis=1) >= x)]
+    ends = []
+    for a, b in ((0, 1), (1, 2), (2, 0)):
+        start, end = crossing[:, a], crossing[:, b]
+        share = (x - start[:, :1]) / np.where(
+            end[:, :1] == start[:, :1], np.inf, end[:, :1] - start[:, :1]
+        )
+        there = (share >= 0) & (share < 1)
+        ends.append(np.where(there, start[:, 1:] + share * (end[:, 1:] - start[:, 1:]), np.nan))
+    points = np.stack(ends, axis=1)
+    valid = np.isfinite(points[..., 0])
+    points = points[valid.sum(axis=1) == 2]
+    segments = points[np.isfinite(points[..., 0])].reshape(-1, 2, 2)
+    ax.add_collection(LineCollection(list(segments), colors=OUTLINES[0], linewidths=1.5))

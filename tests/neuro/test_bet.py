@@ -1,0 +1,243 @@
+import nibabel as nib
+import numpy as np
+import pytest
+from neuro_phantoms import phantom
+
+from medlab import neuro
+from medlab.errors import InputError, UnavailableError
+from medlab.neuro import bet, fsl
+from medlab.neuro.extraction import needs_fsl
+
+# f: voxels, center of mass, axial areas at k = 20, 50, 80, 110, 140 of bet2 on ch2
+BET2 = {
+    0.3: (2086129, (90.79, 104.37, 80.00), (7069, 18011, 20906, 16725, 7517)),
+    0.5: (1939183, (90.72, 103.75, 80.36), (5115, 17282, 20381, 16097, 6267)),
+    0.7: (1753805, (90.71, 105.08, 81.27), (3689, 15199, 19239, 15220, 5535)),
+}
+
+
+def test_the_sphere_is_the_icosahedron_cut_in_four_four_times():
+    vertices, faces = bet.sphere()
+    rings, counts = bet.neighbors(faces, len(vertices))
+    assert vertices.shape == (2562, 3)
+    assert faces.shape == (5120, 3)
+    assert np.allclose(np.linalg.norm(vertices, axis=1), 1)
+    assert sorted(np.unique(counts, return_counts=True)[1]) == [12, 2550]
+    assert [0.8506508, 0.5257311, 0] in np.abs(vertices[:12]).round(7).tolist()
+    assert (np.linalg.det(vertices[faces]) > 0).all()  # counter-clockwise from outside
+    edge = np.linalg.norm(vertices[rings] - vertices, axis=2)
+    assert edge.max() < 0.1
+
+
+def test_filling_a_sphere_gives_its_volume():
+    vertices, faces = bet.sphere()
+    mask = bet.fill(vertices * 20 + 25, faces, np.array([1.0, 1.0, 2.0]), (51, 51, 26))
+    assert 20**3 < mask.sum() * 2 / (4 / 3 * np.pi) < 21**3  # the voxels of the surface count
+    assert mask[25, 25, 12]
+    assert not mask[0, 0, 0]
+
+
+def test_a_surface_that_leaves_the_image_is_still_filled():
+    vertices, faces = bet.sphere()
+    mask = bet.fill(vertices * 20 + [25, 25, 5], faces, np.ones(3), (51, 51, 40))
+    assert mask[25, 25, 0]
+    assert mask[25, 25, 5]
+
+
+@pytest.mark.parametrize("f", [0.3, 0.5, 0.7])
+def test_bet2_is_reproduced_on_a_public_head(ch2, f):
+    found = neuro.extract_brain(ch2, f=f, backend="builtin")
+    voxels, middle, areas = BET2[f]
+    report = found.report
+    assert report["t2"] == 0
+    assert report["t"] == pytest.approx(14.605)
+    assert report["t98"] == pytest.approx(146.05)
+    assert report["tm"] == 80
+    assert report["radius_mm"] == pytest.approx(98.59, abs=0.005)
+    assert report["center"] == pytest.approx((90.24, 108.05, 73.25), abs=0.005)
+    mask = np.asanyarray(found.mask.dataobj) > 0
+    assert mask.sum() == pytest.approx(voxels, rel=0.005)
+    assert np.argwhere(mask).mean(axis=0) == pytest.approx(middle, abs=0.15)
+    assert [int(mask[:, :, k].sum()) for k in (20, 50, 80, 110, 140)] == pytest.approx(
+        areas, rel=0.03
+    )
+    assert report["warnings"] == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        {},
+        {"shift_mm": (12.0, -10.0, 8.0)},
+        {"shape": (100, 120, 50), "zooms": (2.0, 2.0, 4.0)},
+        {"radii_mm": (70.0, 70.0, 70.0)},
+    ],
+    ids=["ellipsoid", "off center", "anisotropic", "sphere"],
+)
+def test_the_brain_of_a_phantom_is_found(kind):
+    img, brain = phantom(**kind)
+    found = neuro.extract_brain(img, backend="builtin")
+    mask = np.asanyarray(found.mask.dataobj) > 0
+    assert neuro.dice(mask, brain) > 0.93  # a voxel is 2.5 mm and more here
+    assert found.report["warnings"] == []
+
+
+@pytest.fixture(scope="module")
+def straight(head):
+    return neuro.extract_brain(head[0], g=0.2, backend="builtin")
+
+
+@pytest.mark.parametrize("axes", ["LPS", "SPR", "ARI"])
+def test_orientation_of_the_file_does_not_matter(head, straight, axes):
+    img, _ = head
+    turn = nib.orientations.ornt_transform(
+        nib.orientations.io_orientation(img.affine), nib.orientations.axcodes2ornt(axes)
+    )
+    turned = img.as_reoriented(turn)
+    other = neuro.extract_brain(turned, g=0.2, backend="builtin")
+    back = other.mask.as_reoriented(
+        nib.orientations.ornt_transform(
+            nib.orientations.axcodes2ornt(axes), nib.orientations.io_orientation(img.affine)
+        )
+    )
+    assert np.array_equal(back.dataobj, straight.mask.dataobj)
+    assert np.allclose(other.mesh.vertices, straight.mesh.vertices, atol=1e-6)
+    assert np.array_equal(other.brain.affine, turned.affine)
+
+
+def test_an_oblique_affine_keeps_its_geometry(head):
+    img, brain = head
+    a = np.deg2rad(20)
+    turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    affine = img.affine.copy()
+    affine[:3] = turn @ affine[:3]
+    oblique = nib.Nifti1Image(np.asanyarray(img.dataobj), affine)
+    found = neuro.extract_brain(oblique, backend="builtin")
+    assert np.allclose(found.mask.affine, affine, atol=1e-6)
+    assert neuro.dice(np.asanyarray(found.mask.dataobj) > 0, brain) > 0.93
+
+
+def test_all_volumes_of_a_4d_image_are_stripped_with_one_mask(head):
+    img, _ = head
+    data = np.asanyarray(img.dataobj)
+    series = nib.Nifti1Image(np.stack([data, data + 1, data * 2], axis=3), img.affine)
+    found = neuro.extract_brain(series, backend="builtin")
+    brain, mask = np.asanyarray(found.brain.dataobj), np.asanyarray(found.mask.dataobj) > 0
+    assert brain.shape == series.shape
+    assert mask.shape == img.shape
+    assert not brain[~mask].any()
+    assert np.array_equal(brain[mask], np.asanyarray(series.dataobj)[mask])
+
+
+def test_functional_mode_uses_a_lower_f_and_a_larger_mask(head):
+    img, _ = head
+    plain = neuro.extract_brain(img, f=0.3, backend="builtin")
+    functional = neuro.extract_brain(img, functional=True, backend="builtin")
+    assert functional.report["f"] == 0.3
+    small, large = (np.asanyarray(e.mask.dataobj) > 0 for e in (plain, functional))
+    assert (large | small == large).all()
+    assert large.sum() > small.sum()
+
+
+def test_nan_and_negative_values_are_borne(head):
+    img, brain = head
+    data = np.asanyarray(img.dataobj).astype(np.float32) - 50
+    data[:4] = np.nan
+    data[-1, -1, -1] = np.inf
+    found = neuro.extract_brain(nib.Nifti1Image(data, img.affine), backend="builtin")
+    assert neuro.dice(np.asanyarray(found.mask.dataobj) > 0, brain) > 0.93
+
+
+def test_smaller_f_keeps_more_and_g_tilts_the_mask(head):
+    img, _ = head
+    masks = {
+        (f, g): np.asanyarray(neuro.extract_brain(img, f, g, backend="builtin").mask.dataobj)
+        for f, g in [(0.2, 0), (0.8, 0), (0.5, 0.4), (0.5, -0.4)]
+    }
+    middle = {key: np.argwhere(mask)[:, 2].mean() for key, mask in masks.items()}
+    assert masks[0.2, 0].sum() >= masks[0.8, 0].sum()
+    assert middle[0.5, 0.4] < middle[0.5, -0.4]
+
+
+def test_center_is_given_in_voxels_of_the_file(head):
+    img, brain = head
+    middle = np.argwhere(brain).mean(axis=0)
+    found = neuro.extract_brain(img, center=middle, radius_mm=70, backend="builtin")
+    assert found.report["center"] == pytest.approx(list(middle), abs=1e-3)
+    assert found.report["radius_mm"] == 70
+    with pytest.raises(InputError, match="outside the image"):
+        neuro.extract_brain(img, center=(500, 0, 0))
+
+
+def test_robust_center_moves_to_the_middle_of_the_brain(head):
+    img, brain = head
+    middle = np.argwhere(brain).mean(axis=0)
+    away = neuro.extract_brain(
+        img, center=middle + np.array([5, -6, 4]), robust=True, backend="builtin"
+    )
+    assert np.linalg.norm(np.array(away.report["center"]) - middle) < 1.5
+
+
+def test_a_stack_of_few_slices_is_padded(head):
+    img, brain = head
+    few = img.slicer[:, :, 34:44]
+    found = neuro.extract_brain(few, pad=True, backend="builtin")
+    assert found.mask.shape == few.shape
+    assert neuro.dice(np.asanyarray(found.mask.dataobj) > 0, brain[:, :, 34:44]) > 0.93
+
+
+def test_ct_is_windowed_and_the_brain_inside_the_bone_is_found(head):
+    img, brain = head
+    data = np.asanyarray(img.dataobj).astype(np.int16)
+    ct = np.full(data.shape, -1000, np.int16)
+    ct[data > 50] = 40  # scalp and brain
+    ct[brain] = 35
+    shell = np.asanyarray(phantom(radii_mm=(70.0, 85.0, 67.0))[1]) & ~np.asanyarray(
+        phantom(radii_mm=(66.0, 81.0, 63.0))[1]
+    )
+    ct[shell] = 1200
+    found = neuro.extract_brain(nib.Nifti1Image(ct, img.affine), backend="builtin")
+    assert found.report["window"] == (0.0, 100.0)
+    assert found.report["f"] == 0.01
+    assert neuro.dice(np.asanyarray(found.mask.dataobj) > 0, brain) > 0.93
+
+
+def test_the_surface_is_kept_while_it_grows(head):
+    found = neuro.extract_brain(head[0], keep_every=250, backend="builtin")
+    assert len(found.history) == 5
+    assert np.allclose(found.history[-1].vertices, found.mesh.vertices)
+
+
+def test_the_same_image_gives_the_same_mask(head):
+    one, two = (neuro.extract_brain(head[0], backend="builtin").mask for _ in range(2))
+    assert np.array_equal(one.dataobj, two.dataobj)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"f": 1.5}, "f is 1.5"),
+        ({"g": -2}, "g is -2"),
+        ({"radius_mm": 0}, "radius_mm"),
+        ({"smoothness": float("nan")}, "smoothness"),
+        ({"center": (1, 2)}, "three voxel"),
+        ({"backend": "ants"}, "no backend"),
+        ({"window": "brain"}, "no window"),
+    ],
+)
+def test_options_out_of_range_are_refused(head, options, words):
+    with pytest.raises(ValueError, match=words):
+        neuro.extract_brain(head[0], **options)
+
+
+def test_options_of_other_fsl_tools_say_so():
+    assert "needs FSL" in needs_fsl("B")
+
+
+def test_without_fsl_the_builtin_runs_and_fsl_is_refused_in_one_sentence(head, monkeypatch):
+    monkeypatch.delenv("FSLDIR", raising=False)
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert fsl.find() is None
+    assert neuro.extract_brain(head[0]).report["backend"] == "builtin"
+    with pytest.raises(UnavailableError, match="builtin"):
+        neuro.extract_brain(head[0], backend="fsl")
