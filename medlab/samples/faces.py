@@ -1,0 +1,163 @@
+"""The parts of a head and the measures in which faces differ; places are RAS+ mm."""
+
+from __future__ import annotations
+
+import csv
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+
+from medlab.samples.anatomy import Ball, Part, Rod, Shape
+from medlab.samples.cohorts import DEFAULT_SEED
+
+# T1 brightness of the tissues; white matter is the reference.
+AIR, BONE, CSF, VITREOUS, MUSCLE, SKIN = 0.0, 12.0, 34.0, 28.0, 54.0, 105.0
+GRAY, MARROW, WHITE, FAT = 112.0, 128.0, 170.0, 205.0
+
+
+class Face(NamedTuple):
+    """What differs from face to face; data/face.csv tells each measure, its middle and spread."""
+
+    width: float
+    length: float
+    height: float
+    eye_x: float
+    eye_z: float
+    brow: float
+    brow_out: float
+    bridge: float
+    bridge_out: float
+    nose_z: float
+    nose_out: float
+    nose_tip: float
+    nose_width: float
+    cheek_x: float
+    cheek_out: float
+    fullness: float
+    mouth_z: float
+    mouth_width: float
+    upper_lip: float
+    lower_lip: float
+    lips_out: float
+    chin_z: float
+    chin_out: float
+    chin_width: float
+    jaw: float
+    ear: float
+    ear_lean: float
+    scalp: float
+
+
+def face_of(patient: int, seed: int = DEFAULT_SEED) -> Face:
+    """Return the measures of one patient's face."""
+    rng = np.random.default_rng([seed, 1, patient])
+    with files("medlab.samples").joinpath("data/face.csv").open("r", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    draws = rng.uniform(-1, 1, len(rows))
+    return Face(
+        **{
+            row["measure"]: float(row["middle"]) + float(row["spread"]) * float(draw)
+            for row, draw in zip(rows, draws, strict=True)
+        }
+    )
+
+
+def outer_parts(face: Face) -> list[Part]:
+    """Return what is joined to the skull's cover to make the outside of the head."""
+    eye, eye_z = face.eye_x, face.eye_z
+    tip, lip = (0.0, face.nose_out, face.nose_z), 90.0 + face.lips_out
+    mouth, corner = face.mouth_z, face.mouth_width
+    chin = 80.0 + face.chin_out
+    cheek = 63.0 + face.cheek_out
+    ear_x, ear_z = 78.0 * face.width, -50.0
+    return [
+        Part(Rod((0, -30, -60), (0, -22, -200), 54, 58), 30),
+        Part(Ball((0, -52, -62), (58, 50, 42)), 25),
+        Part(Ball((50, 22, -28), (22, 42, 38)), 20),
+        Part(Ball((0, 32, -72), (62 + face.fullness / 2, 51, 56)), 20),
+        Part(Ball((0, 34, -106), (face.jaw + 3 + face.fullness, 44, 36)), 20),
+        Part(Rod((face.jaw, 2, -104), (10, chin - 16, face.chin_z + 4), 10, 12), 22),
+        Part(Ball((face.cheek_x, cheek, -66), (22, 14, 18)), 18),
+        Part(Ball((28, 58 + face.fullness, -92), (20, 16, 22)), 16),
+        Part(Ball((0, chin - 8, face.chin_z), (face.chin_width + 4, 14, 14)), 14),
+        Part(Ball((0, 69 + face.lips_out / 2, mouth), (27, 17, 22)), 14),
+        Part(
+            Rod(
+                (7, 78 + face.brow_out, -26),
+                (36, 69 + face.brow_out, -24),
+                face.brow + 2,
+                face.brow,
+            ),
+            14,
+        ),
+        Part(Ball((0, 80 + face.brow_out, -29), (9, 6, 7)), 8),
+        Part(Ball((eye, 87, eye_z - 1), (19, 17, 12)), 10, True),
+        Part(Ball((eye, 61.5, eye_z), (15, 14, 12.5)), 4),
+        Part(Rod((eye - 13, 74, eye_z - 3), (eye, 77.5, eye_z - 4), 0.8, 1.2), 2, True),
+        Part(Rod((eye, 77.5, eye_z - 4), (eye + 13, 71, eye_z - 2.5), 1.2, 0.8), 2, True),
+        Part(
+            Rod(
+                (0, 76 + face.bridge_out, -38),
+                (0, tip[1] - 6, tip[2] + 5),
+                face.bridge + 1.5,
+                face.nose_tip,
+            ),
+            9,
+        ),
+        Part(
+            Ball(
+                (0, tip[1] - face.nose_tip, tip[2]),
+                (face.nose_tip + 1, face.nose_tip + 1, face.nose_tip),
+            ),
+            6,
+        ),
+        Part(Ball((face.nose_width, tip[1] - 16, tip[2] - 3), (6.5, 9, 7)), 6),
+        Part(Ball((6.0, tip[1] - 14, tip[2] - 12), (3.2, 5, 5)), 2, True),
+        Part(Rod((0, lip - 2, mouth + 5), (corner, lip - 15, mouth + 0.5), face.upper_lip, 2), 5),
+        Part(
+            Rod((0, lip - 2.5, mouth - 6), (corner - 3, lip - 14, mouth - 1), face.lower_lip, 2), 4
+        ),
+        Part(Rod((0, lip + 2.5, mouth), (corner, lip - 11, mouth), 1.8, 1.2), 3, True),
+        Part(Rod((0, lip + 2.5, mouth + 11), (0, lip + 5, mouth + 19), 2.5, 2), 4, True),
+        Part(Ball((0, lip + 4, mouth - 15), (14, 7, 4)), 6, True),
+        Part(Ball((ear_x + 6, -24, ear_z), (5.5, 19 * face.ear, 31 * face.ear), face.ear_lean), 5),
+        Part(Ball((ear_x + 11, -20, ear_z + 2), (6, 11, 17 * face.ear), face.ear_lean), 4, True),
+    ]
+
+
+def bone_parts(face: Face) -> list[Part]:
+    """Return the bones of the face: upper jaw, cheek bones, lower jaw."""
+    chin = 80.0 + face.chin_out
+    return [
+        Part(Ball((0, 52, -72), (30, 22, 26)), 6),
+        Part(Rod((face.cheek_x - 4, 58, -62), (58, 20, -58), 7, 4), 5),
+        Part(Rod((face.jaw - 5, 2, -102), (8, chin - 15, face.chin_z + 4), 6.5, 8), 5),
+        Part(Rod((face.jaw - 5, 2, -102), (52, 0, -62), 5.5, 5), 4),
+        Part(Rod((0, -46, -76), (0, -52, -200), 16, 17), 5),
+        Part(Rod((0, -28, -86), (0, -26, -200), 12, 13), 5),
+    ]
+
+
+def contents(face: Face) -> list[tuple[Shape, float]]:
+    """Return what is painted into the head below the skull, in this order: shape, brightness."""
+    eye, eye_z, mouth = face.eye_x, face.eye_z, face.mouth_z
+    return [
+        (Ball((eye - 2, 48, eye_z), (16, 24, 15)), FAT),
+        (Rod((eye, 52, eye_z), (12, 12, eye_z - 2), 3.0, 2.5), MUSCLE + 12),
+        (Rod((eye + 9, 58, eye_z), (16, 14, eye_z), 2.0, 1.5), MUSCLE),
+        (Ball((eye, 61, eye_z), (12.6, 12.6, 12.6)), SKIN),
+        (Ball((eye, 61, eye_z), (11.6, 11.6, 11.6)), VITREOUS),
+        (Ball((eye, 68.5, eye_z), (4.5, 2.2, 4.5)), GRAY),
+        (Ball((0, 42, mouth + 2), (22, 28, 19)), MUSCLE + 25),
+        (Rod((10, 72, mouth + 1), (26, 44, mouth + 1), 5.5, 5.5), BONE),
+        (Rod((0, -49, -70), (0, -52, -200), 8.5, 8), CSF),
+        (Rod((0, -49, -70), (0, -52, -200), 5, 4.5), WHITE - 15),
+        (Ball((8, 48, -66), (4.5, 26, 14)), AIR),
+        (Ball((27, 50, -70), (12, 13, 14)), AIR),
+        (Ball((8, 24, -52), (8, 10, 6)), AIR),
+        (Rod((0, 18, -66), (0, 4, -130), 8, 7), AIR),
+        (Rod((0, 4, -130), (0, 6, -200), 8, 9), AIR),
+        (Rod((80, -22, -53), (52, -22, -53), 3, 2.5), AIR),
+        (Ball((56, -32, -62), (7, 8, 12)), BONE + 8),
+    ]

@@ -1,0 +1,114 @@
+"""The heads: what a stripping, a defacing or a matching of faces needs to be true."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from medlab import samples
+from medlab.errors import InputError
+
+
+def surface_depth(img, threshold=40):
+    """First bright voxel from the front at each (x, z), in mm of scanner y; NaN where none."""
+    bright = np.asarray(img.dataobj)[:, ::-1] > threshold
+    depth = np.where(bright.any(axis=1), bright.argmax(axis=1), np.nan)
+    return img.affine[1, 3] + (bright.shape[1] - 1 - depth) * img.affine[1, 1]
+
+
+@pytest.fixture(scope="module")
+def head():
+    return samples.head(1, spacing_mm=3)
+
+
+def test_a_head_is_the_same_twice_and_differs_between_patients_and_sessions(head):
+    data = head.img.get_fdata()
+    np.testing.assert_array_equal(data, samples.head(1, spacing_mm=3).img.get_fdata())
+    for other in (samples.head(2, spacing_mm=3), samples.head(1, 2, spacing_mm=3)):
+        assert (other.img.get_fdata() != data).mean() > 0.5
+
+
+def test_images_share_one_grid_in_right_anterior_superior_mm(head):
+    assert all(part.shape == head.img.shape for part in head)
+    assert nib.aff2axcodes(head.img.affine) == ("R", "A", "S")
+    np.testing.assert_allclose(head.img.header.get_zooms(), 3)
+    assert head.img.get_data_dtype() == np.int16
+
+
+def test_contrast_is_that_of_a_t1_image(head):
+    data = head.img.get_fdata()
+    brain, face = head.brain_mask.get_fdata() > 0, head.face_mask.get_fdata() > 0
+    fluid, gray, white = np.percentile(data[brain], [2, 40, 90])
+    fat = np.percentile(data[face], 98)
+    air = np.median(data[:, :, -1])
+    assert air < 8 < fluid < gray < white < fat
+
+
+def test_a_dark_skull_surrounds_the_brain(head):
+    data, brain = head.img.get_fdata(), head.brain_mask.get_fdata() > 0
+    i, j, k = (round(float(center)) for center in np.argwhere(brain).mean(axis=0))
+    outward = data[i, j, k:]
+    top = k + np.flatnonzero(brain[i, j, k:]).max()
+    above = outward[top - k : top - k + 7]  # 21 mm: fluid, bone, scalp
+    assert above.min() < 50
+    assert above[int(above.argmin()) :].max() > 100
+
+
+def test_masks_have_human_size_and_the_face_lies_before_and_below_the_brain(head):
+    brain, face = head.brain_mask.get_fdata() > 0, head.face_mask.get_fdata() > 0
+    liters = brain.sum() * 27e-6
+    assert 1.3 < liters < 1.9
+    assert not (brain & face).any()
+    brain_center, face_center = np.argwhere(brain).mean(axis=0), np.argwhere(face).mean(axis=0)
+    assert face_center[1] > brain_center[1]
+    assert face_center[2] < brain_center[2]
+
+
+def test_a_nose_stands_out_between_the_eyes_and_above_the_mouth(head):
+    depth = surface_depth(head.img)
+    face = (head.face_mask.get_fdata() > 0).any(axis=1)
+    i, k = np.unravel_index(np.nanargmax(np.where(face, depth, np.nan)), depth.shape)
+    nose = nib.affines.apply_affine(head.img.affine, [i, 0, k])
+    assert abs(nose[0]) < 15
+    assert -95 < nose[2] < -60
+    assert depth[i, k] - np.nanmedian(depth[i - 12 : i - 9, k]) > 15  # the cheek beside it
+
+
+def test_twelve_faces_are_found_again_in_a_second_session():
+    first, second = (
+        [aligned_face(samples.head(patient, session, spacing_mm=3)) for patient in range(1, 13)]
+        for session in (1, 2)
+    )
+    gaps = np.array([[face_gap(one, two) for two in second] for one in first])
+    assert (gaps.argmin(axis=1) == np.arange(12)).sum() >= 11
+
+
+def aligned_face(head):
+    """Front surface points (n, 3) of the face in mm, from the brain's own axes."""
+    brain = nib.affines.apply_affine(head.img.affine, np.argwhere(head.brain_mask.get_fdata() > 0))
+    depth = surface_depth(head.img)
+    face = (head.face_mask.get_fdata() > 0).any(axis=1) & np.isfinite(depth)
+    points = nib.affines.apply_affine(head.img.affine, np.insert(np.argwhere(face), 1, 0, axis=1))
+    points[:, 1] = depth[face]
+    return points - brain.mean(axis=0)
+
+
+def face_gap(one, two):
+    """Mean distance between two clouds after the best few steps of rigid alignment."""
+    from scipy.spatial import cKDTree
+
+    moved, tree = one, cKDTree(two)
+    for _ in range(15):
+        near = two[tree.query(moved)[1]]
+        a, b = moved.mean(axis=0), near.mean(axis=0)
+        u, _, vt = np.linalg.svd((moved - a).T @ (near - b))
+        turn = u @ np.diag([1, 1, np.sign(np.linalg.det(u @ vt))]) @ vt
+        moved = (moved - a) @ turn + b
+    return tree.query(moved)[0].mean()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"patient": 0}, {"session": 0}, {"spacing_mm": 0.1}, {"seed": -1}]
+)
+def test_head_refuses_numbers_out_of_range(wrong):
+    with pytest.raises(InputError):
+        samples.head(**{"patient": 1} | wrong)
