@@ -103,8 +103,9 @@ def notebook_parameters(notebook: Path) -> dict[str, dict[str, str]]:
     try:
         return dict(inspect_notebook(notebook))
     except Exception as error:  # noqa: BLE001 - nbformat and json raise many kinds
+        kind = type(error).__name__
         raise UsageError(
-            f"{notebook.name} cannot be read as a notebook with a kernel ({type(error).__name__}); "
+            f"{notebook.name} cannot be read as a notebook with a kernel ({kind}); "
             "open it in JupyterLab, choose a Python kernel and save it"
         ) from None
 

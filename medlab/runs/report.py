@@ -7,7 +7,9 @@ import platform
 import re
 import time
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import jinja2
@@ -20,6 +22,7 @@ from medlab.runs.plan import FOLDERS
 if TYPE_CHECKING:
     from medlab.runs.execute import Outcome
 
+_ONE_AT_A_TIME = Lock()
 TEMPLATES = Path(__file__).parent / "templates"
 _FIGURE = re.compile(r"<figure.*?</figure>", re.DOTALL)
 
@@ -41,12 +44,18 @@ def page(nb: Any, name: str) -> tuple[str, list[str]]:
     figures : list of str
         ``<figure>`` elements with text alternatives, in order.
     """
-    exporter = HTMLExporter(
-        template_name="medlab", extra_template_basedirs=[str(TEMPLATES)], embed_images=True
-    )
-    body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": name}})
+    with _ONE_AT_A_TIME:
+        body, _ = _exporter().from_notebook_node(nb, resources={"metadata": {"name": name}})
     outputs = [out for cell in nb.cells for out in cell.get("outputs", []) if "data" in out]
     return body, [figure for out in outputs for figure in _figures(out.data)]
+
+
+@cache
+def _exporter() -> HTMLExporter:
+    """Make the exporter once: compiling its templates costs more than a page."""
+    return HTMLExporter(
+        template_name="medlab", extra_template_basedirs=[str(TEMPLATES)], embed_images=True
+    )
 
 
 def _figures(data: Any) -> list[str]:
