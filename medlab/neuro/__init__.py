@@ -1,7 +1,25 @@
 """Heads: skull stripping, defacing, and what the proof of either is."""
 
+from medlab.neuro import bet, extraction, fsl, header, scores, surface, volume
 from medlab.neuro.extraction import Extraction, Mesh, extract_brain
+from medlab.neuro.header import clean_header
 from medlab.neuro.scores import dice, mask_scores
-from medlab.neuro.volume import load
+from medlab.neuro.volume import load, save
 
-__all__ = ["Extraction", "Mesh", "dice", "extract_brain", "load", "mask_scores"]
+__all__ = [
+    "Extraction",
+    "Mesh",
+    "bet",
+    "clean_header",
+    "dice",
+    "extract_brain",
+    "extraction",
+    "fsl",
+    "header",
+    "load",
+    "mask_scores",
+    "save",
+    "scores",
+    "surface",
+    "volume",
+]
