@@ -271,10 +271,10 @@ def _parse(content: bytes) -> nib.Nifti1Header:
         if kind.may_contain_header(content):
             try:
                 header: nib.Nifti1Header = kind.from_fileobj(io.BytesIO(content))
+                return header
             except (*errors, ValueError, OSError) as error:
-                raise InputError(
-                    "this NIfTI header is damaged; convert the image again"
-                ) from error
+                sentence = "this NIfTI header is damaged; convert the image again"
+                raise InputError(sentence) from error
     raise InputError("this file is no NIfTI image: its header has another size or magic word")
 
 
