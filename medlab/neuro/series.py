@@ -1,0 +1,454 @@
+"""DICOM series as volumes: exact geometry in, a derived series out, voxel by voxel."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from copy import deepcopy
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+
+from medlab.errors import InputError, RefusedError
+
+Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+GAP_MM = 0.02  # slices may lie this far off their place (rounded positions)
+TURNED = 1e-3
+AIR_HU = -1000.0
+
+
+class Series(NamedTuple):
+    """One series as a volume.
+
+    Attributes
+    ----------
+    img : Nifti1Image
+        Values after rescaling; voxels in the order (column, row, slice), affine in RAS+ mm.
+    stored : ndarray, shape (columns, rows, slices)
+        The stored values, as in the files.
+    datasets : tuple of Dataset
+        The files: one a slice, or a single multi-frame one.
+    frames : tuple of (int, int)
+        For each slice of the volume: number of its file, number of its frame.
+    """
+
+    img: nib.Nifti1Image
+    stored: npt.NDArray[Any]
+    datasets: tuple[Dataset, ...]
+    frames: tuple[tuple[int, int], ...]
+
+
+class _Frame(NamedTuple):
+    file: int
+    number: int
+    position: Floats
+    orientation: Floats
+    spacing: Floats
+    slope: float
+    intercept: float
+
+
+def is_series(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a folder, or a file that begins as DICOM files do."""
+    path = Path(path)
+    if path.is_dir():
+        return True
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(132)[128:] == b"DICM"
+
+
+def read_series(source: str | os.PathLike[str]) -> Series:
+    """Read a DICOM series as one volume, without resampling.
+
+    Parameters
+    ----------
+    source : path
+        A folder with the files of one series (any names, any order; other files are
+        passed over), or one enhanced multi-frame file.
+
+    Raises
+    ------
+    InputError
+        If there is not exactly one series, if slices are missing, doubled or turned
+        against each other, differ in size or spacing, or cannot be decoded.
+    """
+    datasets = _datasets(Path(source))
+    if len({d.get("SeriesInstanceUID") for d in datasets}) != 1:
+        raise InputError("the folder holds more than one series; give a folder with one")
+    frames = [frame for number, d in enumerate(datasets) for frame in _frames(d, number)]
+    frames = _in_order(frames)
+    pixels = [_pixels(d) for d in datasets]
+    if len({p.shape[1:] for p in pixels}) != 1:
+        raise InputError("the slices of this series differ in rows and columns")
+    stored = np.stack([pixels[f.file][f.number].T for f in frames], axis=2)
+    img = nib.Nifti1Image(_rescaled(stored, frames), _affine(frames))
+    img.header.set_xyzt_units("mm")
+    return Series(img, stored, tuple(datasets), tuple((f.file, f.number) for f in frames))
+
+
+def _datasets(source: Path) -> list[Dataset]:
+    """Return the images in a folder, or the one file."""
+    paths = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
+    datasets: list[Dataset] = []
+    for path in paths:
+        try:
+            dataset = pydicom.dcmread(path)
+        except (pydicom.errors.InvalidDicomError, OSError, EOFError):
+            if len(paths) == 1:
+                raise InputError("this file is no DICOM file that can be read") from None
+            continue
+        if "PixelData" in dataset:
+            datasets.append(dataset)
+    if not datasets:
+        raise InputError("there is no DICOM image here; give the folder of one series")
+    return datasets
+
+
+def _group(dataset: Dataset, number: int, name: str) -> Dataset:
+    """Return one macro of a frame: from its own functional groups, else from the shared ones."""
+    own = dataset.PerFrameFunctionalGroupsSequence[number]
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    found = own.get(name) or shared[0].get(name)
+    return found[0] if found else Dataset()
+
+
+def _frames(dataset: Dataset, file: int) -> list[_Frame]:
+    """Return where each frame of a file lies."""
+    if "PerFrameFunctionalGroupsSequence" not in dataset:
+        if int(dataset.get("NumberOfFrames") or 1) != 1:
+            raise InputError("a multi-frame file without positions of its frames is no volume")
+        return [_frame(file, 0, dataset, dataset, dataset, dataset)]
+    names = (
+        "PlanePositionSequence",
+        "PlaneOrientationSequence",
+        "PixelMeasuresSequence",
+        "PixelValueTransformationSequence",
+    )
+    count = len(dataset.PerFrameFunctionalGroupsSequence)
+    return [
+        _frame(file, number, *(_group(dataset, number, name) for name in names))
+        for number in range(count)
+    ]
+
+
+def _frame(
+    file: int, number: int, place: Dataset, turn: Dataset, measures: Dataset, values: Dataset
+) -> _Frame:
+    try:
+        return _Frame(
+            file,
+            number,
+            np.array(place.ImagePositionPatient, dtype=float),
+            np.array(turn.ImageOrientationPatient, dtype=float).reshape(2, 3),
+            np.array(measures.PixelSpacing, dtype=float),
+            float(values.get("RescaleSlope", 1) or 1),
+            float(values.get("RescaleIntercept", 0) or 0),
+        )
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InputError(
+            "a slice has no usable position, orientation or pixel spacing, so there is no volume"
+        ) from error
+
+
+def _in_order(frames: list[_Frame]) -> list[_Frame]:
+    """Return the frames along the normal of the slices, after checking that they form a stack."""
+    if len(frames) < 2:
+        raise InputError("one slice is no volume; give all slices of the series")
+    turns = np.array([f.orientation for f in frames])
+    if np.abs(turns - turns[0]).max() > TURNED:
+        raise InputError("the slices of this series have different orientations")
+    if np.ptp(np.array([f.spacing for f in frames]), axis=0).max() > 1e-4:
+        raise InputError("the slices of this series differ in pixel spacing")
+    normal = np.cross(*turns[0])
+    frames = sorted(frames, key=lambda frame: float(frame.position @ normal))
+    positions = np.array([f.position for f in frames])
+    steps = np.diff(positions @ normal)
+    if steps.min() < GAP_MM:
+        raise InputError("two slices lie in one place: more than one volume in this series")
+    even = positions[0] + np.outer(np.arange(len(frames)), _step(positions))
+    if np.abs(positions - even).max() > max(GAP_MM, 0.01 * float(steps.mean())):
+        raise InputError(
+            "the slices are not evenly spaced: some are missing, or the series is mixed"
+        )
+    return frames
+
+
+def _step(positions: Floats) -> Floats:
+    return np.asarray((positions[-1] - positions[0]) / (len(positions) - 1))
+
+
+def _affine(frames: Sequence[_Frame]) -> Floats:
+    """Return the affine from (column, row, slice) to RAS+ mm (PS3.3 C.7.6.2.1.1)."""
+    first = frames[0]
+    affine = np.eye(4)
+    affine[:3, 0] = first.orientation[0] * first.spacing[1]
+    affine[:3, 1] = first.orientation[1] * first.spacing[0]
+    affine[:3, 2] = _step(np.array([f.position for f in frames]))
+    affine[:3, 3] = first.position
+    return np.asarray(LPS_TO_RAS @ affine)
+
+
+def _pixels(dataset: Dataset) -> npt.NDArray[Any]:
+    """Return the stored values of a file, shape (frames, rows, columns)."""
+    if int(dataset.get("SamplesPerPixel", 1)) != 1:
+        raise InputError("color images are no head volume; give the series of gray slices")
+    try:
+        if dataset.file_meta.TransferSyntaxUID.is_compressed:
+            dataset.decompress(generate_instance_uid=False)
+        pixels = dataset.pixel_array
+    except (AttributeError, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
+        raise InputError("the pixels of a slice cannot be decoded") from error
+    return pixels[None] if pixels.ndim == 2 else pixels
+
+
+def _rescaled(stored: npt.NDArray[Any], frames: Sequence[_Frame]) -> npt.NDArray[Any]:
+    """Return modality values; integers stay integers where rescaling leaves them whole."""
+    slope, intercept = (np.array([getattr(f, n) for f in frames]) for n in ("slope", "intercept"))
+    if (slope == 1).all() and (intercept == np.round(intercept)).all():
+        whole = stored.astype(np.int32) + intercept.astype(np.int32)
+        return whole.astype(np.int16) if np.abs(whole).max() < 2**15 else whole
+    return np.asarray(stored * slope + intercept, dtype=np.float32)
+
+
+def write_series(
+    series: Series,
+    keep: Mask,
+    folder: str | os.PathLike[str],
+    *,
+    kind: str,
+    description: str,
+    overwrite: bool = False,
+) -> Path:
+    """Write a derived series in which only a part of the voxels is left.
+
+    Geometry, frame of reference and patient stay; UIDs of series and instances are new;
+    private elements, overlays, icons and references to source images are left out, for
+    they may still show what was removed. Identity in the header stays:
+    ``PatientIdentityRemoved`` is not set.
+
+    Parameters
+    ----------
+    series : Series
+        The original.
+    keep : ndarray of bool, shape (columns, rows, slices)
+        Voxels that stay; the others get the padding value of the file, else air in CT,
+        else 0.
+    folder : path
+        Where the files go: a new folder, or a new file for a multi-frame original given
+        a name that ends in ``.dcm``.
+    kind : {"skull stripping", "defacing"}
+        What was done, in the words of the series description.
+    description : str
+        What was done, exactly; no patient's value.
+    overwrite : bool
+        Replace an existing folder.
+
+    Returns
+    -------
+    Path
+        The folder.
+
+    Raises
+    ------
+    RefusedError
+        If the folder exists and may not be replaced.
+    """
+    folder = Path(folder)
+    if folder.exists() and not overwrite:
+        raise RefusedError("the output exists already; choose another name or overwrite it")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".medlab-"))
+    try:
+        for number, dataset in enumerate(series.datasets):
+            derived = _derived(dataset, _blanked(series, keep, number), kind, description)
+            derived.save_as(part / f"{number + 1:05d}.dcm", enforce_file_format=True)
+        _put(part, folder)
+    except BaseException:
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    return folder
+
+
+def _put(part: Path, folder: Path) -> None:
+    """Move a finished folder to its place; a single file, if its name asks for one."""
+    files = sorted(part.iterdir())
+    if folder.suffix.lower() == ".dcm" and len(files) == 1:
+        files[0].replace(folder)
+        part.rmdir()
+        return
+    if folder.is_dir():
+        shutil.rmtree(folder)
+    part.chmod(0o755)
+    part.replace(folder)
+
+
+def _blanked(series: Series, keep: Mask, file: int) -> npt.NDArray[Any]:
+    """Return the frames of one file, shape (frames, rows, columns), without the other voxels."""
+    dataset = series.datasets[file]
+    pixels = _pixels(dataset).copy()
+    for at, (owner, number) in enumerate(series.frames):
+        if owner == file:
+            pixels[number][~keep[:, :, at].T] = _background(dataset)
+    return pixels
+
+
+def _background(dataset: Dataset) -> int:
+    """Return the stored value of nothing: the padding value, air in CT, else 0."""
+    if isinstance(dataset.get("PixelPaddingValue"), int):
+        return int(dataset.PixelPaddingValue)
+    if dataset.get("Modality") != "CT" or "RescaleSlope" not in dataset:
+        return 0
+    bits, signed = int(dataset.BitsStored), int(dataset.PixelRepresentation)
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if signed else (0, 2**bits - 1)
+    air = (AIR_HU - float(dataset.RescaleIntercept)) / float(dataset.RescaleSlope)
+    return int(np.clip(round(air), low, high))
+
+
+STALE = (
+    *("SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries"),
+    *("LargestPixelValueInSeries", "IconImageSequence", "SourceImageSequence"),
+    *("ReferencedImageSequence", "DigitalSignaturesSequence", "MACParametersSequence"),
+    *("OriginalAttributesSequence", "EncryptedAttributesSequence"),
+)
+
+
+def _derived(dataset: Dataset, pixels: npt.NDArray[Any], kind: str, description: str) -> Dataset:
+    """Return the dataset of a derived image (PS3.3 C.7.6.1.1.2)."""
+    derived = Dataset()
+    derived.update({e.tag: deepcopy(e) for e in dataset if _travels(e.tag)})
+    derived.remove_private_tags()
+    for name in STALE:
+        if name in derived:
+            delattr(derived, name)
+    derived.file_meta = pydicom.dataset.FileMetaDataset()
+    derived.SeriesInstanceUID = _new_uid(dataset.SeriesInstanceUID, kind, description)
+    derived.SOPInstanceUID = _new_uid(dataset.SOPInstanceUID, kind, description)
+    derived.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    derived.file_meta.MediaStorageSOPInstanceUID = derived.SOPInstanceUID
+    derived.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    derived.ImageType = ["DERIVED", *(list(dataset.get("ImageType", []))[1:] or ["PRIMARY"])]
+    derived.DerivationDescription = description
+    derived.SeriesDescription = f"{dataset.get('SeriesDescription', '')} {kind}".strip()[:64]
+    derived.SeriesNumber = int(dataset.get("SeriesNumber") or 0) + 1000
+    derived.RecognizableVisualFeatures = "NO"
+    derived.DeidentificationMethodCodeSequence = [*_codes(dataset), _features_cleaned()]
+    derived.add_new("PixelData", "OW", pixels.tobytes())
+    for frame in derived.get("PerFrameFunctionalGroupsSequence", []):
+        if "DerivationImageSequence" in frame:
+            del frame.DerivationImageSequence
+    return derived
+
+
+def _travels(tag: BaseTag) -> bool:
+    """Return whether an element goes on: no old pixels, overlays or curves."""
+    drawn = 0x6000 <= tag.group <= 0x60FF or 0x5000 <= tag.group <= 0x50FF
+    return not drawn and tag.group != 0x7FE0
+
+
+def _new_uid(uid: str, kind: str, description: str) -> str:
+    """Return a UID that the same input and options always give again."""
+    return generate_uid(entropy_srcs=[str(uid), kind, description])
+
+
+def _codes(dataset: Dataset) -> list[Dataset]:
+    return list(dataset.get("DeidentificationMethodCodeSequence") or [])
+
+
+def _features_cleaned() -> Dataset:
+    """Return the code of PS3.16 CID 7050 for what was done."""
+    code = Dataset()
+    code.CodeValue = "113102"
+    code.CodingSchemeDesignator = "DCM"
+    code.CodeMeaning = "Clean Recognizable Visual Features Option"
+    return code
+
+
+def write_segmentation(series: Series, mask: Mask, path: str | os.PathLike[str]) -> Path:
+    """Write a brain mask as a DICOM Segmentation object that refers to its series.
+
+    Parameters
+    ----------
+    series : Series
+        The original (one file a slice, or one enhanced file).
+    mask : ndarray of bool, shape (columns, rows, slices)
+        The brain.
+    path : path
+        A new ``.dcm`` file. It carries the patient's identity, as its series does.
+
+    Raises
+    ------
+    UnavailableError
+        If the highdicom package is not installed.
+    RefusedError
+        If the file exists.
+    """
+    path = Path(path)
+    if path.exists():
+        raise RefusedError("the output exists already; choose another name")
+    segmentation = _segmentation(series, mask)
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".medlab-", suffix=".part")
+    os.close(handle)
+    try:
+        segmentation.save_as(part)
+        Path(part).replace(path)
+    except BaseException:
+        Path(part).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _segmentation(series: Series, mask: Mask) -> Any:
+    from medlab import __version__
+    from medlab.errors import UnavailableError
+
+    try:
+        import highdicom as hd
+        from pydicom.sr.codedict import codes
+    except ImportError as error:
+        raise UnavailableError(
+            "the highdicom package is not installed: pip install highdicom"
+        ) from error
+    segment = hd.seg.SegmentDescription(
+        segment_number=1,
+        segment_label="Brain",
+        segmented_property_category=codes.SCT.AnatomicalStructure,
+        segmented_property_type=codes.SCT.Brain,
+        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.AUTOMATIC,
+        algorithm_identification=hd.AlgorithmIdentificationSequence(
+            name="BET", version=__version__, family=codes.DCM.EdgeDetection
+        ),
+    )
+    frames = np.moveaxis(mask, (2, 1, 0), (0, 1, 2)).astype(np.uint8)
+    files = [series.datasets[file] for file, _ in series.frames]
+    if len(series.datasets) == 1:  # frames of one file, in the order of that file
+        files, numbers = [series.datasets[0]], [number for _, number in series.frames]
+        frames = frames[np.argsort(numbers)]
+    first = series.datasets[0]
+    return hd.seg.Segmentation(
+        source_images=files,
+        pixel_array=frames,
+        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+        segment_descriptions=[segment],
+        series_instance_uid=_new_uid(first.SeriesInstanceUID, "segmentation", "brain"),
+        series_number=int(first.get("SeriesNumber") or 0) + 2000,
+        sop_instance_uid=_new_uid(first.SOPInstanceUID, "segmentation", "brain"),
+        instance_number=1,
+        manufacturer="medlab",
+        manufacturer_model_name="medlab.neuro",
+        software_versions=__version__,
+        device_serial_number="0",
+    )
