@@ -1,0 +1,64 @@
+"""DICOM: inspect headers, de-identify them to PS3.15, verify what is left."""
+
+from __future__ import annotations
+
+from medlab.dicom.cohort import cohort_table
+from medlab.dicom.dates import coarsen_age, offset_days, shift_date, shift_datetime
+from medlab.dicom.deidentify import Action, deidentify, keyed_code, patient_code
+from medlab.dicom.files import find_files, is_dicom, is_dicomdir, parse, read, to_bytes
+from medlab.dicom.identity import Identity, identity_of, normalize
+from medlab.dicom.marks import claim
+from medlab.dicom.profile import EDITION, OPTIONS, POLICIES, Plan, Rule, load_profile, plan
+from medlab.dicom.tags import (
+    dictionary,
+    directory_records,
+    kept_text,
+    search_dictionary,
+    tag_table,
+)
+from medlab.dicom.text import Search, clean
+from medlab.dicom.uids import replace_uid
+from medlab.dicom.verify import LIMITS, Finding, plan_of, verify, verify_dataset, verify_file
+
+__all__ = [
+    "EDITION",
+    "LIMITS",
+    "OPTIONS",
+    "POLICIES",
+    "Action",
+    "Finding",
+    "Identity",
+    "Plan",
+    "Rule",
+    "Search",
+    "claim",
+    "clean",
+    "coarsen_age",
+    "cohort_table",
+    "deidentify",
+    "dictionary",
+    "directory_records",
+    "find_files",
+    "identity_of",
+    "is_dicom",
+    "is_dicomdir",
+    "kept_text",
+    "keyed_code",
+    "load_profile",
+    "normalize",
+    "offset_days",
+    "parse",
+    "patient_code",
+    "plan",
+    "plan_of",
+    "read",
+    "replace_uid",
+    "search_dictionary",
+    "shift_date",
+    "shift_datetime",
+    "tag_table",
+    "to_bytes",
+    "verify",
+    "verify_dataset",
+    "verify_file",
+]

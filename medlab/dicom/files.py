@@ -1,0 +1,196 @@
+"""DICOM files: found, told from others, read without trusting them, written."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom import config as pydicom_config
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ImplicitVRLittleEndian
+
+from medlab.errors import InputError
+
+DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+MAX_DEPTH = 100
+_HEAD = 132
+_UNDEFINED = 0xFFFFFFFF
+_LONG_VRS = frozenset(
+    {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
+)
+#: Value representations that hold text which someone may have typed.
+TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+
+
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Keep pydicom from repeating header values in warnings, and from checking old ones."""
+    with warnings.catch_warnings(), pydicom_config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def vr_of(element: Any) -> str:
+    """Return an element's VR, from the dictionary where the file does not say.
+
+    Private elements of implicit VR files come back as ``"UN"``.
+    """
+    if element.VR:
+        return str(element.VR)
+    tag = int(element.tag)
+    if tag >> 16 & 1:
+        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
+    entry = DicomDictionary.get(tag)
+    return entry[0] if entry else "UN"
+
+
+def proper_vr(element: Any) -> str:
+    """Return the VR that the dictionary gives a standard element, else the one it has."""
+    entry = DicomDictionary.get(int(element.tag))
+    return entry[0] if entry and len(entry[0]) == 2 else vr_of(element)
+
+
+def looks_like_dicom(head: bytes) -> bool:
+    """Tell from the first 132 bytes whether a file is DICOM, with or without file meta."""
+    if head[128:132] == b"DICM":
+        return True
+    if len(head) < 8 or head[:4] == b"\0\0\0\0":
+        return False
+    for order in ("little", "big"):
+        group = int.from_bytes(head[:2], order)
+        number = int.from_bytes(head[2:4], order)
+        if (group << 16 | number) in DicomDictionary and group in (2, 4, 8):
+            length = int.from_bytes(head[4:8], order)
+            return head[4:6].decode("latin-1") in {*TEXT_VRS, "UI", "UL", "OB"} or length < 1 << 16
+    return False
+
+
+def is_dicom(path: Path | str) -> bool:
+    """Tell whether a file looks like DICOM; folders and unreadable files do not."""
+    try:
+        with Path(path).open("rb") as file:
+            return looks_like_dicom(file.read(_HEAD))
+    except OSError:
+        return False
+
+
+def find_files(folder: Path | str) -> Iterator[Path]:
+    """Yield the DICOM files under a folder, in the order of their names.
+
+    A DICOMDIR is left out, and so are links that lead out of the folder: what they point
+    to was not given to us. One file may be given instead of a folder.
+    """
+    root = Path(folder)
+    if not root.exists():
+        raise InputError("there is no such file or folder; check the path")
+    if root.is_file():
+        yield root
+        return
+    for parent, folders, names in os.walk(root):
+        folders.sort()
+        for name in sorted(names):
+            path = Path(parent, name)
+            inside = not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
+            if name.upper() != "DICOMDIR" and inside and is_dicom(path):
+                yield path
+
+
+def read(path: Path | str) -> FileDataset:
+    """Read a DICOM file that may be broken or hostile.
+
+    Parameters
+    ----------
+    path : path
+        Any file. Without file meta the transfer syntax is taken to be the one that its
+        first elements are written in.
+
+    Returns
+    -------
+    FileDataset
+        Elements are decoded when they are touched; the file itself is closed.
+
+    Raises
+    ------
+    InputError
+        If it is not DICOM, ends too early, or nests deeper than 100 levels.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"the file cannot be read: {error.strerror}") from None
+    return parse(data)
+
+
+def parse(data: bytes) -> FileDataset:
+    """Read DICOM from bytes; see `read`."""
+    if not looks_like_dicom(data[:_HEAD]):
+        raise InputError("this is not a DICOM file; leave it out")
+    try:
+        with quiet_pydicom():
+            dataset = pydicom.dcmread(BytesIO(data), force=True)
+            _check(dataset)
+    except InputError:
+        raise
+    except RecursionError:
+        raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused") from None
+    except Exception as error:  # noqa: BLE001 - whatever a broken file makes pydicom raise
+        raise InputError(
+            f"the file cannot be understood ({type(error).__name__}); it may be cut off or damaged"
+        ) from None
+    return dataset
+
+
+def _check(dataset: FileDataset) -> None:
+    """Refuse what pydicom reads without complaint: short values, missing elements."""
+    if not len(dataset):
+        raise InputError("the file holds no elements; it may be cut off after its meta header")
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        implicit, little = dataset.original_encoding
+        if not little:
+            raise InputError("a big endian file without transfer syntax; mend it first")
+        known = ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = known
+    check_level(dataset, 0)
+
+
+def check_level(dataset: Dataset, depth: int) -> None:
+    """Refuse values shorter than they claim and nesting too deep, at every level."""
+    if depth > MAX_DEPTH:
+        raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
+    for tag in list(dataset.keys()):
+        element = dataset.get_item(tag)
+        if getattr(element, "is_raw", False):
+            _check_length(element)
+        if element is not None and vr_of(element) == "SQ":
+            for item in dataset[tag].value or ():
+                check_level(item, depth + 1)
+
+
+def _check_length(element: Any) -> None:
+    if element.length != _UNDEFINED and len(element.value or b"") != element.length:
+        raise InputError("an element is longer than the file; the file is cut off or damaged")
+
+
+def is_dicomdir(dataset: Dataset) -> bool:
+    """Tell whether a data set is a DICOMDIR, the index of a medium."""
+    meta = getattr(dataset, "file_meta", FileMetaDataset())
+    return (
+        "DirectoryRecordSequence" in dataset
+        or meta.get("MediaStorageSOPClassUID") == DICOMDIR_CLASS
+    )
+
+
+def to_bytes(dataset: Dataset) -> bytes:
+    """Return a data set as the bytes of a DICOM file."""
+    buffer = BytesIO()
+    with quiet_pydicom():
+        named = bool(dataset.get("SOPClassUID") and dataset.get("SOPInstanceUID"))
+        dataset.save_as(buffer, enforce_file_format=named)
+    return buffer.getvalue()

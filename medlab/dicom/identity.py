@@ -1,0 +1,236 @@
+"""Who a data set is about: the words that must not be found in what is given away."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from medlab.dicom.dates import parse_date
+from medlab.dicom.files import MAX_DEPTH, vr_of
+from medlab.dicom.profile import read_table, tag_of, word_list
+
+_LEAST_ID = 4
+
+#: Name parts that are also words of the trade. In coded values (VR CS) they are left alone.
+CLINICAL_WORDS = word_list("clinical")
+
+
+class Role(NamedTuple):
+    """What an attribute says about a person: its part in the search, and its HIPAA number."""
+
+    name: str
+    hipaa: int
+
+
+@cache
+def roles() -> Mapping[int, Role]:
+    """Return tag -> role for the attributes that hold one of the 18 HIPAA identifiers."""
+    found = {}
+    for row in read_table("identifiers.csv"):
+        for keyword in row["keywords"].split():
+            found[tag_of(keyword)] = Role(row["role"], int(row["hipaa"]))
+    return MappingProxyType(found)
+
+
+def fold(text: str) -> str:
+    """Return text without case and diacritics, character by character.
+
+    Full-width forms become plain ones; Hangul stays whole. The result may be longer than
+    the text where one letter folds to two.
+
+    Examples
+    --------
+    >>> fold("MÜLLER, Zoë"), fold("Ｓｍｉｔｈ")
+    ('muller, zoe', 'smith')
+    """
+    if text.isascii():
+        return text.lower()
+    return "".join(map(fold_letter, text))
+
+
+@cache
+def fold_letter(letter: str) -> str:
+    """Return one letter without case and diacritics."""
+    if "\uac00" <= letter <= "\ud7a3":
+        return letter
+    plain = "".join(
+        c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c)
+    )
+    return plain.casefold()
+
+
+def words(text: str) -> list[str]:
+    """Return the runs of letters and digits of a text, folded."""
+    return re.findall(r"[^\W_]+", fold(text))
+
+
+def normalize(text: str) -> str:
+    """Return the form in which IDs and full names are compared: folded words, sorted.
+
+    Examples
+    --------
+    >>> normalize("Doe^John") == normalize("john DOE")
+    True
+    """
+    return " ".join(sorted(words(text)))
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The words to look for. Every field is a set, so that identities can be merged.
+
+    Attributes
+    ----------
+    patients, staff : frozenset of tuple of str
+        Persons, each as the folded parts of one name in one script.
+    ids : frozenset of str
+        Record, accession, order and other numbers of the patient and the study.
+    institutions, devices, contacts : frozenset of str
+        Names of places and departments; serial numbers and stations; addresses, telephones.
+    births : frozenset of str
+        Birth dates as YYYYMMDD.
+    days : frozenset of str
+        The other dates of the study as YYYYMMDD.
+    """
+
+    patients: frozenset[tuple[str, ...]] = frozenset()
+    staff: frozenset[tuple[str, ...]] = frozenset()
+    ids: frozenset[str] = frozenset()
+    institutions: frozenset[str] = frozenset()
+    devices: frozenset[str] = frozenset()
+    contacts: frozenset[str] = frozenset()
+    births: frozenset[str] = frozenset()
+    days: frozenset[str] = frozenset()
+
+    def merge(self, other: Identity) -> Identity:
+        """Return the identity that knows the words of both."""
+        return Identity(
+            **{f.name: getattr(self, f.name) | getattr(other, f.name) for f in fields(self)}
+        )
+
+    @property
+    def phrases(self) -> frozenset[str]:
+        """Normalized IDs (4 characters and more) and full names of the patient.
+
+        This is what other patients' texts are searched for. A name of one part is left out,
+        and so is one with fewer than four letters in all: too many words look like it.
+        """
+        names = {" ".join(sorted(parts)) for parts in self.patients if len(parts) > 1}
+        found = {name for name in names if len(name.replace(" ", "")) >= _LEAST_ID}
+        found |= {normalize(number) for number in self.ids if len(number) >= _LEAST_ID}
+        return frozenset(found - {""})
+
+
+_FIELD_OF_ROLE = {
+    "patient-name": "patients",
+    "staff-name": "staff",
+    "patient-id": "ids",
+    "other-id": "ids",
+    "account": "ids",
+    "plan": "ids",
+    "trial-id": "ids",
+    "institution": "institutions",
+    "device": "devices",
+    "address-net": "devices",
+    "address": "contacts",
+    "phone": "contacts",
+    "telecom": "contacts",
+    "birth-date": "births",
+    "date": "days",
+}
+_EMPTY_NAMES = frozenset({"anonymous", "anonymized", "unknown", "none", "removed"})
+
+
+def name_parts(value: str) -> Iterator[tuple[str, ...]]:
+    """Yield the parts of a person's name, once for every script it is written in.
+
+    German umlauts give a second spelling (Müller: muller, mueller).
+
+    Examples
+    --------
+    >>> list(name_parts("Doe^John^Q"))
+    [('doe', 'john', 'q')]
+    """
+    for group in value.split("="):
+        forms = {group}
+        if re.search("[äöüÄÖÜ]", group):
+            forms.add(re.sub("[äöüÄÖÜ]", lambda m: fold(m[0]) + "e", group))
+        for form in sorted(forms):
+            parts = tuple(part for part in words(form) if part not in _EMPTY_NAMES)
+            if parts:
+                yield parts
+
+
+def values_of(element: Any) -> list[str]:
+    """Return an element's values as texts; a sequence or a binary value has none."""
+    value = element.value
+    if value is None or element.VR == "SQ" or isinstance(value, bytes):
+        return []
+    many = value if isinstance(value, MultiValue | list | tuple) else [value]
+    return [text for text in (str(one).strip(" \0") for one in many) if text]
+
+
+def _collect(dataset: Dataset, found: dict[str, set[Any]], depth: int = 0) -> None:
+    """Add the words of a data set, its sequences included, to `found`."""
+    known = roles()
+    for tag in sorted(dataset.keys()):
+        raw = dataset.get_item(tag)
+        role = known.get(int(tag))
+        is_name = raw is not None and vr_of(raw) == "PN" and not int(tag) >> 16 & 1
+        if role is None and is_name:
+            role = Role("staff-name", 1)
+        if role is not None and role.name in _FIELD_OF_ROLE:
+            _add(found, role.name, dataset[tag])
+        if raw is not None and vr_of(raw) == "SQ" and depth < MAX_DEPTH:
+            for item in dataset[tag].value or ():
+                _collect(item, found, depth + 1)
+
+
+def _add(found: dict[str, set[Any]], role: str, element: Any) -> None:
+    field = _FIELD_OF_ROLE[role]
+    for value in values_of(element):
+        if field in ("patients", "staff"):
+            found[field].update(name_parts(value))
+        elif field in ("births", "days"):
+            day = parse_date(value[:8] if element.VR == "DT" else value)
+            found[field].update([f"{day:%Y%m%d}"] if day else [])
+        else:
+            found[field].add(fold(value))
+
+
+def identity_of(dataset: Dataset) -> Identity:
+    """Return the identity words of a data set, of every nesting level.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        The original, not yet de-identified.
+
+    Returns
+    -------
+    Identity
+        Every part of every person's name in every script, numbers, institutions, devices,
+        addresses, birth date and the dates of the study. Private elements add nothing:
+        what they mean is not known.
+    """
+    found: dict[str, set[Any]] = {f.name: set() for f in fields(Identity)}
+    _collect(dataset, found)
+    maker = fold(str(dataset.get("Manufacturer") or ""))
+    found["institutions"] = {name for name in found["institutions"] if name not in maker}
+    return Identity(**{name: frozenset(values) for name, values in found.items()})
+
+
+def merged(identities: Iterable[Identity]) -> Identity:
+    """Return one identity that knows the words of all."""
+    whole = Identity()
+    for one in identities:
+        whole = whole.merge(one)
+    return whole

@@ -1,0 +1,332 @@
+"""What PS3.15 asks for each attribute, under each option.
+
+The tables lie in ``data/``; this module reads them once and answers one question: which
+action does an attribute get, in this place, under these options.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from types import MappingProxyType
+from typing import NamedTuple
+
+from pydicom.datadict import tag_for_keyword
+
+from medlab.errors import InputError, MissingError
+
+EDITION = "2026c"
+_TABLE = "ps3.15-e1.1-2026c.csv"
+_SOP_ROOT = "1.2.840.10008.5.1.4."
+
+#: The options of PS3.15 E.3 and their codes and meanings in CID 7050 (scheme DCM).
+OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "clean-pixel-data": ("113101", "Clean Pixel Data Option"),
+        "clean-recognizable-visual-features": (
+            "113102",
+            "Clean Recognizable Visual Features Option",
+        ),
+        "clean-graphics": ("113103", "Clean Graphics Option"),
+        "clean-structured-content": ("113104", "Clean Structured Content Option"),
+        "clean-descriptors": ("113105", "Clean Descriptors Option"),
+        "retain-longitudinal-full-dates": (
+            "113106",
+            "Retain Longitudinal Temporal Information Full Dates Option",
+        ),
+        "retain-longitudinal-modified-dates": (
+            "113107",
+            "Retain Longitudinal Temporal Information Modified Dates Option",
+        ),
+        "retain-patient-characteristics": ("113108", "Retain Patient Characteristics Option"),
+        "retain-device-identity": ("113109", "Retain Device Identity Option"),
+        "retain-uids": ("113110", "Retain UIDs Option"),
+        "retain-safe-private": ("113111", "Retain Safe Private Option"),
+        "retain-institution-identity": ("113112", "Retain Institution Identity Option"),
+    }
+)
+BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
+#: Options about pixels: the header can only be marked once the pixels were seen to.
+PIXEL_OPTIONS = ("clean-pixel-data", "clean-recognizable-visual-features")
+
+POLICIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "basic": (),
+        "research": (
+            "clean-descriptors",
+            "retain-longitudinal-modified-dates",
+            "retain-patient-characteristics",
+            "retain-safe-private",
+        ),
+    }
+)
+
+
+class Row(NamedTuple):
+    """One attribute of Table E.1-1: what it is, and its code in every column."""
+
+    tag: str
+    keyword: str
+    name: str
+    vr: str
+    retired: bool
+    in_standard_iod: str
+    basic: str
+    options: Mapping[str, str]
+    options_from: str
+
+
+class Rule(NamedTuple):
+    """What happens to an attribute, and the option (empty: the profile itself) that says so."""
+
+    code: str
+    option: str
+
+
+def read_table(name: str) -> list[dict[str, str]]:
+    """Return the rows of a CSV file of ``medlab/dicom/data``."""
+    text = (files("medlab.dicom") / "data" / name).read_text("utf-8")
+    return list(csv.DictReader(text.splitlines()))
+
+
+@cache
+def word_list(name: str) -> frozenset[str]:
+    """Return one of the lists of ``data/word-lists.csv``."""
+    rows = {row["list"]: row["words"].split() for row in read_table("word-lists.csv")}
+    return frozenset(rows[name])
+
+
+@cache
+def load_profile() -> tuple[Row, ...]:
+    """Return Table E.1-1 of PS3.15, edition 2026c: 656 rows."""
+    return tuple(
+        Row(
+            row["tag"],
+            row["keyword"],
+            row["name"],
+            row["vr"],
+            row["retired"] == "Y",
+            row["in_standard_iod"],
+            row["basic"],
+            MappingProxyType({name: row[name] for name in OPTIONS if row.get(name)}),
+            row["options_from"],
+        )
+        for row in read_table(_TABLE)
+    )
+
+
+@cache
+def _tags_of_keywords() -> dict[str, int]:
+    """Return the tags of the table's keywords; some are newer than pydicom's dictionary."""
+    return {row.keyword: int(row.tag.replace(",", ""), 16) for row in _plain_rows() if row.keyword}
+
+
+def _plain_rows() -> list[Row]:
+    """Return the rows with one fixed tag: not curves, overlays, private attributes."""
+    return [row for row in load_profile() if not set(row.tag) & set("xg")]
+
+
+def tag_of(keyword: str) -> int:
+    """Return the tag of a DICOM keyword.
+
+    Raises
+    ------
+    MissingError
+        If no attribute has that keyword.
+    """
+    tag = _tags_of_keywords().get(keyword, tag_for_keyword(keyword))
+    if tag is None:
+        raise MissingError(f"no DICOM attribute has the keyword {keyword}")
+    return tag
+
+
+@cache
+def basic_rules() -> Mapping[int, Row]:
+    """Return the rows by tag, without curves, overlays and private attributes."""
+    return MappingProxyType({int(row.tag.replace(",", ""), 16): row for row in _plain_rows()})
+
+
+def _choose(basic: str, columns: Mapping[str, str], options: Iterable[str]) -> Rule:
+    """Return the action when several options speak about one row: C over K over the profile."""
+    found = {columns[name]: name for name in options if name in columns}
+    for code in ("C", "K"):
+        if code in found:
+            return Rule(code, found[code])
+    return Rule(basic, "")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A policy with its options: what will be done to every attribute.
+
+    Attributes
+    ----------
+    policy : str
+        The name it was asked for, ``"basic"`` or ``"research"``.
+    options : tuple of str
+        All options in force, those of the policy included, in the order of CID 7050.
+    keep_private : tuple of str
+        Private creators whose blocks the user wants kept.
+    """
+
+    policy: str
+    options: tuple[str, ...] = ()
+    keep_private: tuple[str, ...] = ()
+
+    @property
+    def codes(self) -> tuple[tuple[str, str], ...]:
+        """Codes and meanings (CID 7050) of what header cleaning alone can claim."""
+        done = [OPTIONS[name] for name in self.options if name not in PIXEL_OPTIONS]
+        return (BASIC_CODE, *done)
+
+    @property
+    def dates(self) -> str:
+        """``"remove"``, ``"shift"`` or ``"keep"``."""
+        if "retain-longitudinal-full-dates" in self.options:
+            return "keep"
+        return "shift" if "retain-longitudinal-modified-dates" in self.options else "remove"
+
+    def has(self, option: str) -> bool:
+        """Tell whether an option is in force."""
+        return option in self.options
+
+    def action(self, tag: int, sop_class: str = "", inside: int = 0) -> Rule | None:
+        """Return the action for a standard attribute, or None where none is prescribed.
+
+        Parameters
+        ----------
+        tag : int
+            Group and element, such as ``0x00100010``.
+        sop_class : str
+            SOP Class UID of the data set; decides the combined codes. Empty or unknown: the
+            most conforming letter is taken.
+        inside : int
+            Tag of the sequence whose item holds the attribute, 0 at the top level.
+        """
+        return rules_for(self, sop_class, inside).get(tag) or group_rule(self, tag)
+
+
+def plan(
+    policy: str = "basic", options: Iterable[str] = (), keep_private: Iterable[str] = ()
+) -> Plan:
+    """Return the plan of a policy and further options.
+
+    Parameters
+    ----------
+    policy : {"basic", "research"}
+        ``basic`` is the Basic Application Level Confidentiality Profile without options;
+        ``research`` adds Clean Descriptors, Retain Longitudinal Temporal Information with
+        Modified Dates, Retain Patient Characteristics and Retain Safe Private.
+    options : iterable of str
+        Names of PS3.15 options, such as ``"retain-uids"``.
+    keep_private : iterable of str
+        Private creators to keep besides the safe ones, such as ``"SIEMENS CSA HEADER"``.
+
+    Raises
+    ------
+    InputError
+        If the policy or an option has no such name, or both date options are asked for.
+    """
+    if policy not in POLICIES:
+        raise InputError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
+    asked = [options] if isinstance(options, str) else list(options)
+    unknown = [name for name in asked if name not in OPTIONS]
+    if unknown:
+        raise InputError(f"no option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
+    wanted = {*POLICIES[policy], *asked}
+    dates = [name for name in wanted if "dates" in name]
+    if len(dates) > 1:
+        raise InputError(
+            "full dates and modified dates exclude each other (PS3.15 E.3.6); name one of them"
+        )
+    creators = (keep_private,) if isinstance(keep_private, str) else tuple(keep_private)
+    return Plan(policy, tuple(name for name in OPTIONS if name in wanted), creators)
+
+
+@cache
+def _types() -> dict[tuple[int, int], list[tuple[int, frozenset[str] | None]]]:
+    """Return (attribute, sequence around it) -> [(Type, SOP classes or None for all)]."""
+    found: dict[tuple[int, int], list[tuple[int, frozenset[str] | None]]] = {}
+    for row in read_table("types-in-iods.csv"):
+        classes = None
+        if row["sop_classes"] != "*":
+            classes = frozenset(_SOP_ROOT + part for part in row["sop_classes"].split())
+        place = (tag_of(row["keyword"]), tag_of(row["inside"]) if row["inside"] else 0)
+        found.setdefault(place, []).append((int(row["type"]), classes))
+    return found
+
+
+def type_in_iod(tag: int, sop_class: str, inside: int = 0) -> int | None:
+    """Return how firmly an IOD asks for an attribute of the profile.
+
+    Returns
+    -------
+    int or None
+        1: it must have a value. 2: it must be present. 3: neither. None: the SOP class is
+        not one whose Types are known here.
+    """
+    if not inside and not _knows(sop_class):
+        return None
+    firm = [
+        type_
+        for type_, uids in _types().get((tag, inside), [])
+        if uids is None or sop_class in uids
+    ]
+    return min(firm, default=3)
+
+
+def _knows(sop_class: str) -> bool:
+    (_, classes) = _types()[(tag_of("SOPClassUID"), 0)][0]
+    return classes is not None and sop_class in classes
+
+
+def settle(code: str, type_: int | None) -> str:
+    """Return the single action that a code comes to where an attribute has this Type.
+
+    Examples
+    --------
+    >>> settle("X/Z/D", 2), settle("X/Z/D", 3), settle("X/Z/D", None)
+    ('Z', 'X', 'D')
+    """
+    if code == "X/Z/U*":
+        return "U*"
+    if code in ("K", "C", "U", "D"):
+        return code
+    letters = code.split("/")
+    if type_ is None:
+        return letters[-1]
+    if type_ == 1:
+        return "D"
+    if type_ == 2:
+        return "Z"
+    return letters[0]
+
+
+@lru_cache(maxsize=512)
+def rules_for(plan_: Plan, sop_class: str, inside: int = 0) -> Mapping[int, Rule]:
+    """Return tag -> settled rule for one place of one kind of data set."""
+    rules = {}
+    for tag, row in basic_rules().items():
+        rule = _choose(row.basic, row.options, plan_.options)
+        rules[tag] = Rule(settle(rule.code, type_in_iod(tag, sop_class, inside)), rule.option)
+    for extra in read_table("beyond-the-table.csv"):
+        columns = {extra["option"]: extra["code"]} if extra["option"] else {}
+        rules[tag_of(extra["keyword"])] = _choose(extra["basic"], columns, plan_.options)
+    return MappingProxyType(rules)
+
+
+def group_rule(plan_: Plan, tag: int) -> Rule | None:
+    """Return the rule of the repeating groups: curves (50xx) and overlays (60xx).
+
+    Without Clean Graphics the whole overlay group goes, not only its data and comments:
+    rows and columns without data would be an inconsistent file.
+    """
+    group = tag >> 16
+    if group & 1 or group & 0xFF00 not in (0x5000, 0x6000):
+        return None
+    if plan_.has("clean-graphics"):
+        return Rule("C", "clean-graphics")
+    return Rule("X", "")

@@ -1,0 +1,346 @@
+"""What a file says: one row an element, and why each is of concern; the dictionary, searched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
+from pydicom.datadict import keyword_for_tag, private_dictionary_description
+from pydicom.dataset import Dataset
+
+from medlab.dicom import private
+from medlab.dicom.deidentify import TECHNICAL
+from medlab.dicom.files import TEXT_VRS, is_dicomdir, quiet_pydicom, read
+from medlab.dicom.identity import Identity, identity_of, roles, values_of
+from medlab.dicom.profile import basic_rules, group_rule, load_profile, plan
+from medlab.dicom.text import Search, find_spans, in_coded_value
+from medlab.errors import InputError
+
+MASK = "••••"
+COLUMNS = (
+    "path",
+    "tag",
+    "vr",
+    "vm",
+    "name",
+    "keyword",
+    "creator",
+    "value",
+    "level",
+    "concern",
+    "hipaa",
+    "action",
+    "finding",
+)
+_LONGEST_SHOWN = 80
+#: The 18 identifiers of 45 CFR 164.514(b)(2), in a word or two.
+HIPAA = {
+    1: "name",
+    2: "geography",
+    3: "date or age",
+    4: "telephone",
+    5: "fax",
+    6: "e-mail",
+    7: "social security number",
+    8: "record number",
+    9: "health plan number",
+    10: "account number",
+    11: "licence number",
+    12: "vehicle",
+    13: "device",
+    14: "URL",
+    15: "network address",
+    16: "biometric",
+    17: "face",
+    18: "other unique code",
+}
+
+
+class Place(NamedTuple):
+    """An element and where it stands."""
+
+    path: str
+    element: Any
+    creator: str
+    level: int
+    inside: int
+
+
+def walk(dataset: Dataset, path: str = "", level: int = 0, inside: int = 0) -> Iterator[Place]:
+    """Yield every element of a data set, at every nesting level, file meta first."""
+    if level == 0 and getattr(dataset, "file_meta", None) is not None:
+        yield from walk(dataset.file_meta, level=-1)
+    level = max(level, 0)
+    known = private.creators(dataset)
+    for tag in sorted(dataset.keys()):
+        element = dataset[tag]
+        number = int(tag)
+        here = f"{path}({number >> 16:04X},{number & 0xFFFF:04X})"
+        creator = known.get(private.creator_tag(number), "") if number >> 16 & 1 else ""
+        yield Place(here, element, creator, level, inside)
+        if element.VR == "SQ":
+            for i, item in enumerate(element.value or ()):
+                yield from walk(item, f"{here}[{i}].", level + 1, number)
+
+
+def _name(place: Place) -> str:
+    """Return an element's name; private ones by their creator, where pydicom knows them."""
+    tag = place.element.tag
+    if not tag.is_private:
+        return str(place.element.name)
+    if private.is_creator(int(tag)):
+        return "Private Creator"
+    try:
+        return str(private_dictionary_description(tag, place.creator))
+    except KeyError:
+        return "Private element"
+
+
+def _shown(element: Any, reveal: bool) -> str:
+    """Return a value for display; masked, only whether there is one and how long it is."""
+    if element.VR == "SQ":
+        return f"{len(element.value or ())} item(s)"
+    if element.is_empty:
+        return ""
+    if isinstance(element.value, bytes):
+        return f"{len(element.value)} bytes"
+    if not reveal:
+        return MASK
+    text = "\\".join(values_of(element))
+    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
+
+
+_UID_DATE = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+
+
+def _finding(place: Place, search: Search) -> str:
+    """Return what was found in an element that may hold anything."""
+    element = place.element
+    vr = element.VR
+    if vr == "UI" and any(_UID_DATE.search(uid) for uid in values_of(element)):
+        return "UID holding a date"
+    values = values_of(element)
+    if vr in ("CS", "AE"):
+        return "identity" if any(in_coded_value(v, search) for v in values) else ""
+    if vr in TEXT_VRS:
+        general = int(element.tag) not in TECHNICAL
+        spans = [s for v in values for s in find_spans(v, search, general=general)]
+        return ", ".join(sorted({span.kind for span in spans}))
+    return ""
+
+
+def _concerns(place: Place, action: str, finding: str) -> str:
+    """Return in words why an element is of concern; empty where it is not."""
+    tag = int(place.element.tag)
+    role = roles().get(tag)
+    reasons = []
+    if role:
+        reasons.append(f"HIPAA {role.hipaa} {HIPAA[role.hipaa]}")
+    elif place.element.tag.is_private and not private.is_creator(tag):
+        reasons.append("private")
+    elif action:
+        reasons.append(f"PS3.15 {action}")
+    if place.element.VR in ("DA", "DT") and not (role and role.hipaa == 3):
+        reasons.append("date")
+    expected = role is not None or action not in ("", "K")
+    words = {"identity": "wrong use" if not expected else ""}
+    if finding and not (role and finding == "identity"):
+        reasons.append(words.get(finding) or ("free text: " * (finding[0] != "U") + finding))
+    return "; ".join(reasons)
+
+
+def _base_action(place: Place) -> str:
+    tag = int(place.element.tag)
+    if tag >> 16 & 1:
+        return "X"
+    row = basic_rules().get(tag)
+    if row:
+        return row.basic
+    rule = group_rule(plan(), tag)
+    return rule.code if rule else ""
+
+
+def tag_table(source: Path | str | Dataset, *, reveal: bool = False) -> pd.DataFrame:
+    """Return one row an element: what a file says, and why it is of concern.
+
+    Parameters
+    ----------
+    source : path or Dataset
+        A DICOM file, a DICOMDIR included, or a data set.
+    reveal : bool
+        Show values. Otherwise a mask stands in their place, and only numbers of items and
+        bytes are told.
+
+    Returns
+    -------
+    DataFrame
+        Columns: ``path`` (tags and item numbers), ``tag``, ``vr``, ``vm``, ``name``,
+        ``keyword``, ``creator`` (of private elements), ``value``, ``level`` (0 at the top),
+        ``concern`` (in words, empty where there is none), ``hipaa`` (number of the
+        identifier, 0 where none), ``action`` (PS3.15 Basic Profile), ``finding`` (what was
+        found in free text, coded values and UIDs).
+
+    Examples
+    --------
+    >>> table = tag_table(Dataset())
+    >>> list(table.columns[:4])
+    ['path', 'tag', 'vr', 'vm']
+    """
+    with quiet_pydicom():
+        dataset = source if isinstance(source, Dataset) else read(source)
+        search = _look(identity_of(dataset))
+        rows = [_row(place, search, reveal) for place in walk(dataset)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _look(identity: Identity) -> Search:
+    """Return a search that reports every date and UID it sees."""
+    return Search(identity, dates="remove", keep_uids=True)
+
+
+def _row(place: Place, search: Search, reveal: bool) -> tuple[Any, ...]:
+    element = place.element
+    tag = int(element.tag)
+    action, finding = _base_action(place), _finding(place, search)
+    keyword = "" if element.tag.is_private else keyword_for_tag(tag)
+    role = roles().get(tag)
+    return (
+        place.path,
+        f"({tag >> 16:04X},{tag & 0xFFFF:04X})",
+        str(element.VR),
+        element.VM,
+        _name(place),
+        keyword,
+        place.creator,
+        _shown(element, reveal),
+        place.level,
+        _concerns(place, action, finding),
+        role.hipaa if role else 0,
+        action,
+        finding,
+    )
+
+
+@cache
+def dictionary() -> pd.DataFrame:
+    """Return the whole DICOM dictionary, and what PS3.15 and HIPAA say of each attribute.
+
+    Columns: ``group`` and ``element`` (hexadecimal text, ``x`` where they repeat), ``vr``,
+    ``vm``, ``name``, ``keyword``, ``retired``, ``action``, ``hipaa``.
+    """
+    actions = {row.tag: row.basic for row in load_profile()}
+    rows = [
+        (f"{tag >> 16:04X}", f"{tag & 0xFFFF:04X}", *entry[:2], entry[2], entry[4], bool(entry[3]))
+        for tag, entry in DicomDictionary.items()
+    ]
+    rows += [
+        (text[:4], text[4:], *entry[:2], entry[2], entry[4], bool(entry[3]))
+        for text, entry in RepeatersDictionary.items()
+    ]
+    known = {row[0] + row[1] for row in rows}
+    rows += [
+        (row.tag[:4], row.tag[5:], row.vr, "", row.name, row.keyword, row.retired)
+        for row in load_profile()
+        if row.tag.replace(",", "") not in known and "g" not in row.tag and "xxxx" not in row.tag
+    ]
+    columns = ["group", "element", "vr", "vm", "name", "keyword", "retired"]
+    table = pd.DataFrame(rows, columns=columns)
+    pair = table["group"] + "," + table["element"]
+    table["action"] = pair.map(actions).fillna("")
+    numbers = {f"{tag >> 16:04X},{tag & 0xFFFF:04X}": role.hipaa for tag, role in roles().items()}
+    table["hipaa"] = pair.map(numbers).fillna(0).astype(int)
+    return table.sort_values(["group", "element"], ignore_index=True)
+
+
+def search_dictionary(
+    text: str = "",
+    *,
+    group: str = "",
+    element: str = "",
+    vr: str = "",
+    name: str = "",
+) -> pd.DataFrame:
+    """Search the whole DICOM dictionary by fragments.
+
+    Parameters
+    ----------
+    text : str
+        A fragment of the tag (``"0010,00"``, ``"00100010"``), the name or the keyword, or a
+        VR; whichever fits.
+    group, element, vr, name : str
+        Fragments of one column each; all that are given must fit.
+
+    Returns
+    -------
+    DataFrame
+        The matching rows of `dictionary`.
+
+    Examples
+    --------
+    >>> search_dictionary("birth date")["keyword"].iloc[0]
+    'PatientBirthDate'
+    """
+    table = dictionary()
+    found = pd.Series(True, index=table.index)
+    for column, fragment in {"group": group, "element": element, "vr": vr, "name": name}.items():
+        found &= table[column].str.contains(fragment, case=False, regex=False)
+    if text:
+        found &= _anywhere(table, text)
+    return table[found].reset_index(drop=True)
+
+
+def _anywhere(table: pd.DataFrame, text: str) -> pd.Series:
+    plain = re.sub(r"[(), ]", "", text)
+    tag = (table["group"] + table["element"]).str.contains(plain, case=False, regex=False)
+    hexadecimal = bool(re.fullmatch(r"[0-9A-Fa-fx]+", plain)) and bool(re.search(r"\d|,", text))
+    inside = table["name"].str.contains(text, case=False, regex=False)
+    inside |= table["keyword"].str.contains(text, case=False, regex=False)
+    found = inside | (table["vr"].str.upper() == text.upper())
+    return found | tag if hexadecimal else found
+
+
+def kept_text(dataset: Dataset) -> pd.DataFrame:
+    """Return the free text that stands in a data set, for a person to review.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        An output of `deidentify`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``path``, ``keyword``, ``text``. It shows values: it belongs into the private
+        folder of a job, nowhere else.
+    """
+    rows = [
+        (place.path, keyword_for_tag(place.element.tag), "\\".join(values_of(place.element)))
+        for place in walk(dataset)
+        if place.element.VR in ("LO", "LT", "SH", "ST", "UC", "UT", "PN") and place.element.value
+        and int(place.element.tag) >> 16 != 2
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["path", "keyword", "text"])
+
+
+def directory_records(dataset: Dataset) -> pd.DataFrame:
+    """Return the records of a DICOMDIR: type, referenced file, and what identifies in it.
+
+    Raises
+    ------
+    InputError
+        If the data set is not a DICOMDIR.
+    """
+    if not is_dicomdir(dataset):
+        raise InputError("this is not a DICOMDIR; give the file of that name")
+    rows = []
+    for record in dataset.get("DirectoryRecordSequence") or ():
+        file = record.get("ReferencedFileID")
+        parts = [file] if isinstance(file, str) else list(file or ())
+        held = sum(1 for tag in record.keys() if int(tag) in roles())  # noqa: SIM118
+        rows.append((str(record.get("DirectoryRecordType", "")), "/".join(parts), held))
+    return pd.DataFrame(rows, columns=["type", "file", "identifiers"])

@@ -1,0 +1,613 @@
+"""Look for what is left. Nothing here calls the code that removes.
+
+The source is asked what identifies; the bytes of the output are asked whether it is
+there. Beside that: dates, UIDs, markers, private elements, file meta and file names.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydicom._uid_dict import UID_dictionary
+from pydicom.charset import convert_encodings
+from pydicom.dataset import Dataset
+
+from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
+from medlab.dicom.files import find_files, parse, quiet_pydicom, read, to_bytes
+from medlab.dicom.identity import CLINICAL_WORDS, roles
+from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
+from medlab.dicom.profile import OPTIONS, Plan, group_rule, rules_for, tag_of, word_list
+from medlab.errors import InputError
+
+#: What no comparison of headers can prove.
+LIMITS = (
+    "a name, number or nickname that stands in no header of the source cannot be missed",
+    "text burned into the pixels is not looked at here",
+    "a face that can be rendered from a head scan is not looked at here",
+    "whether the facts that were kept single a person out is a question for a risk measure",
+)
+_LEAST = 4
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_NAME_ROLES = ("patient-name", "staff-name")
+_ID_ROLES = ("patient-id", "other-id", "account", "plan", "trial-id", "phone", "telecom")
+_PLACE_ROLES = ("institution", "address")
+_META_OF_SENDER = word_list("meta-of-sender")
+_FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
+
+
+class Finding(NamedTuple):
+    """Something left, or a promise not kept. Never a value.
+
+    Attributes
+    ----------
+    file : str
+        Which output, as the caller names it.
+    path : str
+        The element, or where else: ``"bytes"``, ``"file name"``, ``"file meta"``.
+    kind : str
+        ``identity``, ``date``, ``uid``, ``marker``, ``private``, ``meta``, ``element``.
+    severity : {"fail", "review"}
+        ``fail``: do not give the file away. ``review``: a person should look.
+    message : str
+        One sentence.
+    """
+
+    file: str
+    path: str
+    kind: str
+    severity: str
+    message: str
+
+
+@dataclass
+class Secrets:
+    """What the source says that the output must not say."""
+
+    names: set[str] = field(default_factory=set)
+    numbers: set[str] = field(default_factory=set)
+    places: set[str] = field(default_factory=set)
+    births: set[str] = field(default_factory=set)
+    dates: set[str] = field(default_factory=set)
+    uids: set[str] = field(default_factory=set)
+
+
+def _values(element: Any) -> list[str]:
+    value = element.value
+    if value is None or element.VR == "SQ" or isinstance(value, bytes):
+        return []
+    many = [value] if isinstance(value, str) or not hasattr(value, "__iter__") else value
+    if element.VR == "PN":
+        many = value if element.VM > 1 else [value]
+    return [text for text in (str(one).strip(" \0") for one in many) if text]
+
+
+def plan_of(dataset: Dataset) -> Plan:
+    """Return the plan that a data set says it was treated by (CID 7050 codes)."""
+    codes = {
+        str(item.get("CodeValue"))
+        for item in dataset.get("DeidentificationMethodCodeSequence") or ()
+    }
+    options = tuple(name for name, (code, _) in OPTIONS.items() if code in codes)
+    return Plan("stated", options)
+
+
+def secrets_of(source: Dataset, plan: Plan) -> Secrets:
+    """Return the identifiers of a source that the plan does not keep."""
+    found = Secrets()
+    for element in source.iterall():
+        role = roles().get(int(element.tag))
+        name = role.name if role else "staff-name" if element.VR == "PN" else ""
+        if element.VR == "UI" and _is_of_instance(int(element.tag), plan):
+            found.uids.update(uid for uid in _values(element) if uid not in UID_dictionary)
+        for value in _values(element):
+            _sort_in(found, name, value, plan)
+    maker = str(source.get("Manufacturer") or "").casefold()
+    found.places = {place for place in found.places if place.casefold() not in maker}
+    standard = "1.2.840.10008."
+    found.uids = {uid for uid in found.uids if len(uid) > 5 and not uid.startswith(standard)}
+    return found
+
+
+def _is_of_instance(tag: int, plan: Plan) -> bool:
+    """Tell whether a UID names an instance, as the profile sees it, and must not stay."""
+    rule = rules_for(plan, "").get(tag)
+    return rule is not None and rule.code in ("U", "D", "X")
+
+
+def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
+    if role in _NAME_ROLES:
+        found.names.update(re.findall(r"[^\W\d_]+", value))
+    elif role in _ID_ROLES or (role == "device" and not plan.has("retain-device-identity")):
+        found.numbers.add(value)
+    elif role in _PLACE_ROLES and not (
+        role == "institution" and plan.has("retain-institution-identity")
+    ):
+        found.places.add(value)
+    elif role == "birth-date" and parse_date(value):
+        found.births.add(f"{parse_date(value):%Y%m%d}")
+    elif role == "date" and plan.dates == "remove" and parse_date(value[:8]):
+        found.dates.add(f"{parse_date(value[:8]):%Y%m%d}")
+
+
+def _date_forms(day: str) -> list[str]:
+    """Return a date as people write it."""
+    y, m, d = day[:4], day[4:6], day[6:]
+    forms = [day, *(s.join((y, m, d)) for s in "-/."), *(s.join((d, m, y)) for s in "-/.")]
+    return [*forms, f"{m}/{d}/{y}", f"{m}-{d}-{y}"]
+
+
+def _patterns(found: Secrets, encodings: Iterable[str]) -> Iterator[tuple[str, re.Pattern[bytes]]]:
+    """Yield (kind, pattern of bytes) for every identifier of four characters and more."""
+    codecs = {"utf-8", "utf-16-le", *encodings}
+    for name in found.names:
+        if len(name) >= _LEAST or (len(name) > 1 and ord(name[0]) >= 0x2E80):
+            yield from (("identity", p) for p in _byte_patterns(name, codecs, rb"[A-Za-z]"))
+    for number in found.numbers:
+        edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[A-Za-z0-9]"
+        if len(number) >= _LEAST and not set(number) <= set("0.- "):
+            yield from (("identity", p) for p in _byte_patterns(number, codecs, edge))
+    for place in found.places:
+        if len(place) >= _LEAST:
+            yield from (("identity", p) for p in _byte_patterns(place, codecs, rb"[A-Za-z]"))
+    for day in found.births | found.dates:
+        for form in _date_forms(day) if day != DUMMY_DATE else ():
+            yield from (("date", p) for p in _byte_patterns(form, {"ascii"}, rb"[0-9.]"))
+    for uid in found.uids:
+        yield from (("uid", p) for p in _byte_patterns(uid, {"ascii"}, rb"[0-9.]"))
+
+
+def _byte_patterns(word: str, codecs: Iterable[str], edge: bytes) -> Iterator[re.Pattern[bytes]]:
+    codes = set()
+    for codec in codecs:
+        for form in {word, word.upper(), word.capitalize()}:
+            code = form.encode(codec, "ignore")
+            if code and code.decode(codec, "ignore") == form:
+                codes.add(code)
+    body = b"|".join(re.escape(code) for code in sorted(codes))
+    if codes:
+        yield re.compile(rb"(?i)(?<!" + edge + rb")(?:" + body + rb")(?!" + edge + rb")")
+
+
+def _without_pixels(data: bytes, output: Dataset) -> bytes:
+    """Return the bytes of a file with its pixel data blanked."""
+    for tag in _PIXELS:
+        element = output.get_item(tag) if tag in output else None
+        value = getattr(element, "value", None)
+        if isinstance(value, bytes) and len(value) > 1:
+            start = data.find(value)
+            if start >= 0:
+                data = data[:start] + b"\0" * len(value) + data[start + len(value) :]
+    return data
+
+
+def verify_dataset(
+    source: Dataset,
+    output: Dataset,
+    plan: Plan | None = None,
+    *,
+    file: str = "",
+    output_bytes: bytes | None = None,
+) -> list[Finding]:
+    """Compare an output with its source and list what is left.
+
+    Parameters
+    ----------
+    source, output : Dataset
+        The original and what was made of it.
+    plan : Plan, optional
+        What was asked for; by default what the output says of itself.
+    file : str
+        How findings name the output.
+    output_bytes : bytes, optional
+        The file as written; by default the output is written once more.
+
+    Returns
+    -------
+    list of Finding
+        Empty where nothing was found, which proves no more than `LIMITS` allows.
+    """
+    with quiet_pydicom():
+        plan = plan or plan_of(output)
+        data = output_bytes if output_bytes is not None else to_bytes(output)
+        found = secrets_of(source, plan)
+        pairs = dict(_pairs(source, output))
+        return [
+            *_left_in_bytes(found, source, output, data, pairs, file),
+            *_left_in_elements(source, output, plan, pairs, file),
+            *_dates(pairs, plan, file),
+            *_uids(pairs, plan, file),
+            *_markers(source, output, plan, file),
+            *_private_left(output, plan, file),
+            *_meta(output, data, file),
+        ]
+
+
+def _elements(dataset: Dataset, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (path, element) of every level."""
+    for element in dataset:
+        here = f"{path}({element.tag.group:04X},{element.tag.element:04X})"
+        yield here, element
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value or ()):
+                yield from _elements(item, f"{here}[{number}].")
+
+
+def _pairs(source: Dataset, output: Dataset) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """Yield the elements that stand at the same path in both."""
+    theirs = dict(_elements(source))
+    for path, element in _elements(output):
+        if path in theirs:
+            yield path, (theirs[path], element)
+
+
+def _left_in_bytes(
+    found: Secrets,
+    source: Dataset,
+    output: Dataset,
+    data: bytes,
+    pairs: Mapping[str, tuple[Any, Any]],
+    file: str,
+) -> Iterator[Finding]:
+    """Search the raw bytes, and name the elements where something stands."""
+    charset = source.get("SpecificCharacterSet")
+    encodings = {c for c in convert_encodings(charset) if "iso2022" not in c} if charset else set()
+    searched = _without_pixels(data, output)
+    texts = [
+        (path, element, "\\".join(_values(element)).encode("utf-8", "replace"))
+        for path, element in _elements(output)
+        if element.VR not in ("SQ", "OW", "OF", "OD")
+    ]
+    for kind, pattern in _patterns(found, {*encodings, "latin-1"}):
+        hits = len(pattern.findall(searched))
+        if not hits:
+            continue
+        places = [(p, e, len(pattern.findall(t))) for p, e, t in texts if pattern.search(t)]
+        excused = sum(n for p, e, n in places if _may_stay(p, e, kind, pattern, pairs))
+        if hits > excused:
+            open_ = [p for p, e, _ in places if not _may_stay(p, e, kind, pattern, pairs)]
+            yield Finding(
+                file, ", ".join(open_[:5]) or "bytes", kind, "fail",
+                f"{'a date' if kind == 'date' else 'a UID' if kind == 'uid' else 'an identifier'} "
+                "of the source stands in the output",
+            )  # fmt: skip
+
+
+def _may_stay(
+    path: str,
+    element: Any,
+    kind: str,
+    pattern: re.Pattern[bytes],
+    pairs: Mapping[str, tuple[Any, Any]],
+) -> bool:
+    """Tell whether a hit is none: a clinical word in a code, a date that a moved date meets."""
+    if kind == "identity" and element.VR == "CS":
+        words = {word.casefold() for word in re.findall(r"[^\W\d_]+", str(element.value))}
+        return bool(words & CLINICAL_WORDS)
+    if kind == "date" and element.VR in ("DA", "DT") and path in pairs:
+        return _days(pairs[path][0]) != _days(element)
+    return False
+
+
+def _left_in_elements(
+    source: Dataset,
+    output: Dataset,
+    plan: Plan,
+    pairs: Mapping[str, tuple[Any, Any]],
+    file: str,
+) -> Iterator[Finding]:
+    """Compare element by element: what had to change, and identifiers too short for bytes."""
+    rules = rules_for(plan, str(source.get("SOPClassUID", "")))
+    for path, (before, after) in pairs.items():
+        tag = int(after.tag)
+        rule = rules.get(tag) or group_rule(plan, tag)
+        must = rule is not None and rule.code in ("X", "Z", "D", "U")
+        if must and after.VR != "SQ" and _same(before, after) and not _harmless(after):
+            yield Finding(file, path, "element", "fail", "the value is the one of the source")
+    short = {
+        name.casefold()
+        for name in secrets_of(source, plan).names
+        if len(name) < _LEAST and len(name) > 1
+    }
+    for path, element in _elements(output) if short else ():
+        if element.VR not in _FREE_TEXT:
+            continue
+        words = [w.casefold() for v in _values(element) for w in re.findall(r"[^\W\d_]+", v)]
+        whole = len(words) == 1
+        for name in short & set(words):
+            sure = len(name) == 3 or whole
+            yield Finding(
+                file, path, "identity", "fail" if sure else "review",
+                "a short part of a name stands here",
+            )  # fmt: skip
+
+
+def _same(before: Any, after: Any) -> bool:
+    return bool(_values(after)) and _values(before) == _values(after)
+
+
+def _harmless(element: Any) -> bool:
+    """Tell whether a value is itself a dummy, or registered."""
+    values = _values(element)
+    dummies = {DUMMY_DATE, "000000", "ANONYMIZED", "ANON", "0", "000Y", DUMMY_DATE + "000000"}
+    own = all(v.startswith("2.25.") or re.fullmatch("[A-Z2-7]{16}", v) for v in values)
+    return own or all(v in dummies or v in UID_dictionary for v in values)
+
+
+def _days(element: Any) -> list[str]:
+    return [value[:8] for value in _values(element)]
+
+
+def _delta(before: str, after: str) -> int | None:
+    """Return by how many days a date moved, where both are dates."""
+    first, second = parse_date(before), parse_date(after)
+    return (second - first).days if first and second else None
+
+
+def deltas(pairs: Mapping[str, tuple[Any, Any]]) -> set[int]:
+    """Return by how many days the dates of a data set moved, dummies left out."""
+    found = set()
+    for before, after in pairs.values():
+        if after.VR in ("DA", "DT"):
+            for old, new in zip(_days(before), _days(after), strict=False):
+                moved = _delta(old, new) if new != DUMMY_DATE else None
+                found.update([moved] if moved is not None else [])
+    return found
+
+
+def _dates(pairs: Mapping[str, tuple[Any, Any]], plan: Plan, file: str) -> Iterator[Finding]:
+    moved = deltas(pairs)
+    if plan.dates == "keep":
+        if moved - {0}:
+            yield Finding(file, "", "date", "fail", "dates should stand as they were, some moved")
+    elif plan.dates == "remove":
+        if moved:
+            yield Finding(file, "", "date", "fail", "a date still stands where none should")
+    elif len(moved) > 1:
+        yield Finding(file, "", "date", "fail", "dates moved by different numbers of days")
+    elif moved and not -FARTHEST_DAYS <= min(moved) <= -NEAREST_DAYS and moved != {0}:
+        yield Finding(file, "", "date", "fail", "dates moved by a number of days out of range")
+    elif moved == {0} and not _earlier_pass(pairs):
+        yield Finding(file, "", "date", "fail", "dates should have moved and did not")
+
+
+def _earlier_pass(pairs: Mapping[str, tuple[Any, Any]]) -> bool:
+    before = pairs.get("(0028,0303)")
+    return before is not None and str(before[0].value) == "MODIFIED"
+
+
+def uid_map(pairs: Mapping[str, tuple[Any, Any]]) -> list[tuple[str, str]]:
+    """Return the UIDs of the source and what stands in their places."""
+    found = []
+    for before, after in pairs.values():
+        if before.VR == after.VR == "UI":
+            found += list(zip(_values(before), _values(after), strict=False))
+    return found
+
+
+def _uids(pairs: Mapping[str, tuple[Any, Any]], plan: Plan, file: str) -> Iterator[Finding]:
+    yield from check_uid_map(uid_map(pairs), file)
+    for old, new in uid_map(pairs):
+        if old.startswith("1.2.840.10008.") and old != new:
+            yield Finding(file, "", "uid", "fail", "a registered UID was changed")
+        if len(new) > 64 or not re.fullmatch(r"[0-9]+(\.(0|[1-9][0-9]*))*", new):
+            yield Finding(file, "", "uid", "review", "a UID is not one by the rules of PS3.5")
+
+
+def check_uid_map(pairs: Iterable[tuple[str, str]], file: str = "") -> Iterator[Finding]:
+    """Yield a finding where UIDs are not replaced one to one: references would not join."""
+    there, back = defaultdict(set), defaultdict(set)
+    for old, new in pairs:
+        there[old].add(new)
+        back[new].add(old)
+    if any(len(new) > 1 for new in there.values()):
+        yield Finding(file, "", "uid", "fail", "one UID became several; references do not join")
+    if any(len(old) > 1 for old in back.values()):
+        yield Finding(file, "", "uid", "fail", "several UIDs became one")
+
+
+def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterator[Finding]:
+    def fail(keyword: str, message: str) -> Finding:
+        tag = tag_of(keyword)
+        return Finding(file, f"({tag >> 16:04X},{tag & 0xFFFF:04X})", "marker", "fail", message)
+
+    if output.get("PatientIdentityRemoved") != "YES":
+        yield fail("PatientIdentityRemoved", "does not say that identity was removed")
+    codes = {i.get("CodeValue") for i in output.get("DeidentificationMethodCodeSequence") or ()}
+    if not codes and not output.get("DeidentificationMethod"):
+        yield fail("DeidentificationMethod", "does not say how identity was removed")
+    if not {code for code, _ in plan.codes} <= codes:
+        yield fail("DeidentificationMethodCodeSequence", "does not name every option in force")
+    said = output.get("LongitudinalTemporalInformationModified")
+    allowed = {"remove": {"REMOVED"}, "shift": {"MODIFIED", "REMOVED"}}
+    if said not in allowed.get(plan.dates, {"UNMODIFIED", "MODIFIED", "REMOVED"}):
+        yield fail("LongitudinalTemporalInformationModified", "does not fit what became of dates")
+    for keyword, option in (
+        ("BurnedInAnnotation", "113101"),
+        ("RecognizableVisualFeatures", "113102"),
+    ):
+        if output.get(keyword) == "NO" != source.get(keyword) and option not in codes:
+            yield fail(keyword, "claims what nobody checked")
+
+
+def _private_left(
+    dataset: Dataset, plan: Plan, file: str, path: str = "", declared: bool = False
+) -> Iterator[Finding]:
+    """Look for private elements that no option keeps, and for creators without a block."""
+    known = creators(dataset)
+    declared = declared or "PrivateDataElementCharacteristicsSequence" in dataset
+    used = set()
+    kept = {name.casefold() for name in plan.keep_private}
+    for element in dataset:
+        tag = int(element.tag)
+        here = f"{path}({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        if tag >> 16 & 1 and not is_creator(tag):
+            used.add(creator_tag(tag))
+            creator = known.get(creator_tag(tag), "").casefold()
+            place = tag & 0xFFFF0000 | tag & 0xFF
+            safe = plan.has("retain-safe-private") and place in safe_elements().get(creator, ())
+            if not (safe or creator in kept):
+                stated = plan.has("retain-safe-private") and (declared or plan.policy == "stated")
+                severity = "review" if stated else "fail"
+                yield Finding(
+                    file, here, "private", severity, "a private element that no list keeps"
+                )
+        elif not tag & 0xFFFF:
+            yield Finding(file, here, "element", "fail", "a group length was left")
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value or ()):
+                yield from _private_left(item, plan, file, f"{here}[{number}].", declared)
+    if set(known) - used:
+        yield Finding(file, path, "private", "fail", "a private creator without elements")
+
+
+def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
+    meta = getattr(output, "file_meta", Dataset())
+    left = [keyword for keyword in sorted(_META_OF_SENDER) if keyword in meta]
+    if left:
+        yield Finding(file, "file meta", "meta", "fail", f"{', '.join(left)} was left")
+    if any(data[:128]):
+        yield Finding(file, "preamble", "meta", "fail", "the preamble is not empty")
+    if str(meta.get("MediaStorageSOPInstanceUID", "")) != str(output.get("SOPInstanceUID", "")):
+        yield Finding(
+            file, "file meta", "meta", "fail", "names another SOP instance than the data"
+        )
+
+
+def verify_file(
+    source: Path | str,
+    output: Path | str,
+    plan: Plan | None = None,
+    *,
+    file: str = "",
+    name: str | None = None,
+) -> list[Finding]:
+    """Compare an output file with its source file; see `verify_dataset`.
+
+    Parameters
+    ----------
+    source, output : path
+        Two DICOM files.
+    plan : Plan, optional
+        What was asked for; by default what the output says of itself.
+    file : str
+        How findings name the output; a number, rather than a path that may tell something.
+    name : str, optional
+        The path of the output as it will be given away; searched for identifiers.
+    """
+    original = read(source)
+    data = Path(output).read_bytes()
+    dataset = parse(data)
+    plan = plan or plan_of(dataset)
+    shown = Path(output).name if name is None else name
+    return [
+        *verify_dataset(original, dataset, plan, file=file, output_bytes=data),
+        *check_name(shown, secrets_of(original, plan), file),
+    ]
+
+
+def check_name(name: str, found: Secrets, file: str = "") -> Iterator[Finding]:
+    """Yield a finding where a file name or folder says who it is about."""
+    data = name.encode("utf-8", "replace")
+    if any(pattern.search(data) for _, pattern in _patterns(found, ())):
+        yield Finding(file, "file name", "identity", "fail", "an identifier stands in the name")
+
+
+def verify(
+    source: Path | str,
+    output: Path | str,
+    plan: Plan | None = None,
+    *,
+    pairs: Mapping[Path, Path] | None = None,
+) -> list[Finding]:
+    """Compare two folders, however the second was made from the first.
+
+    Parameters
+    ----------
+    source, output : path
+        Folders (or two files).
+    plan : Plan, optional
+        What was asked for; by default what each output says of itself.
+    pairs : mapping, optional
+        Output file -> source file. By default the map of the job beside `output`, else files
+        with equal pixel data (or equal position in their series) are taken as pairs.
+
+    Returns
+    -------
+    list of Finding
+        Files are named by their number in the order of their paths, from 1.
+    """
+    outputs = list(find_files(output))
+    matched = pairs if pairs is not None else _match(Path(source), Path(output), outputs)
+    findings: list[Finding] = []
+    moves: dict[tuple[str, str], set[int]] = defaultdict(set)
+    names: set[tuple[str, str]] = set()
+    for number, path in enumerate(outputs, start=1):
+        shown = path.name if Path(output).is_file() else str(path.relative_to(output))
+        origin = matched.get(path)
+        if origin is None:
+            findings.append(
+                Finding(str(number), "", "element", "review", "no source was found for this file")
+            )
+            continue
+        findings += _verify_pair(origin, path, plan, (str(number), shown), moves, names)
+    findings += check_uid_map(names)
+    if any(len(days) > 1 for days in moves.values()):
+        findings.append(Finding("", "", "date", "fail", "dates of one patient moved differently"))
+    return findings
+
+
+def _verify_pair(
+    origin: Path,
+    path: Path,
+    plan: Plan | None,
+    called: tuple[str, str],
+    moves: dict[tuple[str, str], set[int]],
+    names: set[tuple[str, str]],
+) -> list[Finding]:
+    number, shown = called
+    try:
+        before, after = read(origin), read(path)
+        found = verify_file(origin, path, plan, file=number, name=shown)
+    except InputError:
+        return [Finding(number, "", "element", "fail", "the file cannot be read and compared")]
+    with quiet_pydicom():
+        both = dict(_pairs(before, after))
+        who = (str(before.get("IssuerOfPatientID", "")), str(before.get("PatientID", "")))
+        moves[who] |= deltas(both) if any(who) else set()
+        names.update(uid_map(both))
+    return found
+
+
+def _match(source: Path, output: Path, outputs: list[Path]) -> dict[Path, Path]:
+    """Return output -> source: by the job's map, else by what the files hold."""
+    if source.is_file() and output.is_file():
+        return {output: source}
+    table = output.with_name(output.name + ".job") / "map.csv"
+    if table.exists():
+        with table.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("target")]
+        return {output / row["target"]: source / row["source"] for row in rows}
+    marks = {_mark(path): path for path in find_files(source)}
+    found = {path: marks.get(_mark(path)) for path in outputs}
+    return {path: origin for path, origin in found.items() if origin is not None}
+
+
+def _mark(path: Path) -> bytes:
+    """Return a digest of what de-identifying a header leaves: pixels, class, place in series."""
+    try:
+        dataset = read(path)
+    except InputError:
+        return str(path).encode()
+    digest = hashlib.sha256()
+    for tag in (*_PIXELS, 0x00080016, 0x00200013, 0x00200032, 0x00280010):
+        element = dataset.get_item(tag) if tag in dataset else None
+        value = getattr(element, "value", b"")
+        digest.update(value if isinstance(value, bytes) else str(value).encode())
+    return digest.digest()
