@@ -1,0 +1,104 @@
+"""Released cells read back, from a DataFrame or from the text of a CSV file."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medlab.errors import InputError
+
+_INTERVAL = re.compile(r"^\[(.+), (.+)\]$")
+_LABEL = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)')
+Floats = NDArray[np.float64]
+
+
+def bounds(column: pd.Series[Any]) -> tuple[Floats, Floats]:
+    """Return the lower and upper ends of released numbers or dates.
+
+    Parameters
+    ----------
+    column : Series
+        Numbers, dates, intervals, or their text such as ``[20, 30]``.
+
+    Returns
+    -------
+    low, high : float arrays, shape (rows,)
+        Equal for a single value; NaN for missing, suppressed and other cells. Dates are
+        nanoseconds since 1970.
+    """
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return values, values.copy()
+    codes, cells = distinct(column)
+    ends = np.array([_ends(cell) for cell in cells], dtype=np.float64).reshape(-1, 2)
+    return ends[codes, 0], ends[codes, 1]
+
+
+def label_sets(column: pd.Series[Any]) -> list[frozenset[str]]:
+    """Return the labels that each released cell allows; none for missing and suppressed.
+
+    Parameters
+    ----------
+    column : Series
+        Labels, sets, or their text such as ``{F, M}``.
+    """
+    codes, cells = distinct(column)
+    found = [labels(cell) for cell in cells]
+    return [found[code] for code in codes]
+
+
+def distinct(column: pd.Series[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return a number for each cell and the objects numbered, each looked at once."""
+    objects = column.astype(object).to_numpy()
+    ids = np.fromiter(map(id, objects), np.int64, len(objects))
+    _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
+    return codes, objects[first]
+
+
+def _ends(cell: Any) -> tuple[float, float]:
+    if isinstance(cell, pd.Interval):
+        return _number(cell.left), _number(cell.right)
+    if isinstance(cell, str):
+        match = _INTERVAL.match(cell)
+        first, second = match.groups() if match else (cell, cell)
+        return _number(first), _number(second)
+    return _number(cell), _number(cell)
+
+
+def _number(value: Any) -> float:
+    """Return a number or date as a float; NaN for what is neither."""
+    if isinstance(value, pd.Timestamp | np.datetime64):
+        return float(pd.Timestamp(value).as_unit("ns").value) if not pd.isna(value) else np.nan
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        moment = pd.to_datetime(value, errors="coerce") if isinstance(value, str) else pd.NaT
+    return np.nan if pd.isna(moment) else float(moment.as_unit("ns").value)
+
+
+def labels(cell: Any) -> frozenset[str]:
+    """Return the labels that one released cell allows.
+
+    Raises
+    ------
+    InputError
+        If a text in braces is no list of labels.
+    """
+    if isinstance(cell, frozenset | set):
+        return frozenset(map(str, cell))
+    if not isinstance(cell, str):
+        return frozenset() if pd.isna(cell) else frozenset({str(cell)})
+    if cell == "*":
+        return frozenset()
+    if not (cell.startswith("{") and cell.endswith("}")):
+        return frozenset({cell})
+    parts = [match.group(1).strip() for match in _LABEL.finditer(cell[1:-1]) if match.group(0)]
+    try:
+        return frozenset(json.loads(part) if part[:1] == '"' else part for part in parts)
+    except json.JSONDecodeError as error:
+        raise InputError("a cell in braces is not a list of labels; write {a, b}") from error

@@ -1,0 +1,301 @@
+"""The release: a table whose quasi-identifiers are generalized, and what came of them.
+
+A released cell of a number or date is the value itself when its class has only one,
+else the closed interval of the values that occur in the class. A released category is
+its label, else the set of the labels that occur, or the lowest node of a hierarchy
+above them. A class that mixes missing and known cells shows ``*``; a class of missing
+cells stays missing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medlab.errors import RefusedError
+from medlab.tabular import counts as tally
+from medlab.tabular.models import class_numbers, group_sizes
+from medlab.tabular.roles import Column
+
+ReleaseKind = Literal["microdata", "generalized", "anatomized", "sliced", "synthetic", "aggregate"]
+SUPPRESSED = "*"
+Ints = NDArray[np.int64]
+
+
+class LabelSet(frozenset[str]):
+    """A set of labels whose text is ``{F, M}``; labels with commas or braces are quoted."""
+
+    def __str__(self) -> str:
+        """Return the labels in braces, sorted."""
+        return "{" + ", ".join(_quoted(label) for label in sorted(map(str, self))) + "}"
+
+    __repr__ = __str__
+    # pandas shows cells that have this attribute by their text, others as "frozenset(...)".
+    __next__ = None
+
+
+def _quoted(label: str) -> str:
+    odd = label != label.strip() or any(mark in label for mark in ',{}"')
+    return json.dumps(label, ensure_ascii=False) if odd or not label else label
+
+
+@dataclass(frozen=True)
+class Release:
+    """A released table and the classes that it consists of.
+
+    Attributes
+    ----------
+    table : DataFrame, one row per record
+        Rows, order and index of the original; quasi-identifiers as released, sensitive
+        and kept columns unchanged (unless the kind says otherwise).
+    kind : str
+        "generalized" (classes of equal cells), "microdata" (perturbed rows),
+        "anatomized", "sliced", "synthetic" or "aggregate" (centroids). A measure that
+        makes no sense for a kind answers "n/a".
+    quasi, sensitive : tuples of str
+    class_of : int array, shape (rows,)
+        Class number of each row; -1 for a suppressed row.
+    lower, upper : DataFrame, one row a class, one column a quasi-identifier
+        Smallest and largest value in the class; missing where the cell is suppressed.
+    classes : DataFrame, one row a class
+        The released cells, and ``size``, the number of rows; Mondrian adds ``node``,
+        the number of the class in `cuts`.
+    cuts : DataFrame, one row a cut
+        How the classes came about, in order: node, depth, column, value (the last that
+        went left), left, right (the nodes made), rows, left_rows. Empty for algorithms
+        that do not cut.
+    asked : dict
+        The promises asked for, such as ``{"k": 5, "l": 2}``.
+    facts : dict
+        What must be published with the table, such as the share of replaced values.
+    extra : dict of DataFrame
+        Further tables of the release, such as the sensitive table of Anatomy.
+    """
+
+    table: pd.DataFrame
+    kind: ReleaseKind
+    quasi: tuple[str, ...]
+    sensitive: tuple[str, ...]
+    class_of: NDArray[Any]
+    lower: pd.DataFrame
+    upper: pd.DataFrame
+    classes: pd.DataFrame
+    cuts: pd.DataFrame = field(default_factory=pd.DataFrame)
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @cached_property
+    def partitions(self) -> list[Ints]:
+        """Row positions of each class, in the order of the class numbers."""
+        order = np.argsort(self.class_of, kind="stable")
+        sizes = np.bincount(self.class_of + 1, minlength=len(self.classes) + 1)
+        return np.split(order, np.cumsum(sizes)[:-1])[1:]
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Rows put into classes, by codes.
+
+    Attributes
+    ----------
+    class_of : int array, shape (rows,)
+        -1 for a suppressed row.
+    low, high : int arrays, shape (classes, columns)
+        Smallest and largest code of each class.
+    """
+
+    class_of: NDArray[Any]
+    low: NDArray[Any]
+    high: NDArray[Any]
+
+
+def group_rows(class_of: NDArray[Any], columns: Sequence[Column]) -> Grouping:
+    """Find the smallest and largest code of each class."""
+    order = np.argsort(class_of, kind="stable")
+    order = order[np.searchsorted(class_of[order], 0) :]
+    starts = tally.run_starts(class_of[order])
+    low = [np.minimum.reduceat(column.codes[order], starts) for column in columns]
+    high = [np.maximum.reduceat(column.codes[order], starts) for column in columns]
+    return Grouping(class_of, np.stack(low, axis=1), np.stack(high, axis=1))
+
+
+def number_by_box(grouping: Grouping) -> tuple[Grouping, Ints]:
+    """Sort classes by their lower, then upper corner; also return the old numbers."""
+    corners = np.hstack([grouping.high[:, ::-1], grouping.low[:, ::-1]])
+    order = np.lexsort(corners.T)
+    rank = np.empty(len(order) + 1, dtype=np.int32)
+    rank[order], rank[-1] = np.arange(len(order)), -1
+    renamed = Grouping(rank[grouping.class_of], grouping.low[order], grouping.high[order])
+    return renamed, order
+
+
+def make_release(
+    table: pd.DataFrame,
+    columns: Sequence[Column],
+    grouping: Grouping,
+    sensitive: Sequence[str],
+    keep: Sequence[str] = (),
+    **details: Any,
+) -> Release:
+    """Write the released cells of classes and put the table together.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The original.
+    columns : sequence of Column
+        The encoded quasi-identifiers.
+    grouping : Grouping
+    sensitive, keep : column names
+    **details
+        Other attributes of `Release`.
+    """
+    class_of = grouping.class_of
+    sizes = np.bincount(class_of + 1, minlength=len(grouping.low) + 1)[1:]
+    cells, lower, upper = {}, {}, {}
+    for j, column in enumerate(columns):
+        low, high = grouping.low[:, j].astype(np.int64), grouping.high[:, j].astype(np.int64)
+        cells[column.name] = _class_cells(column, low, high, class_of)
+        lower[column.name], upper[column.name] = _corners(column, low, high)
+    exact = (grouping.low == grouping.high).all(axis=0) & (class_of >= 0).all()
+    released = {
+        name: _row_cells(table[name], cells[name], class_of, bool(whole))
+        for name, whole in zip(cells, exact, strict=True)
+    }
+    others = {name: table[name] for name in (*sensitive, *keep)}
+    order = [name for name in table.columns if name in released or name in others]
+    return Release(
+        table=pd.DataFrame({**released, **others}, index=table.index)[order],
+        kind=details.pop("kind", "generalized"),
+        quasi=tuple(cells),
+        sensitive=tuple(sensitive),
+        class_of=class_of,
+        lower=pd.DataFrame(lower),
+        upper=pd.DataFrame(upper),
+        classes=pd.DataFrame({**cells, "size": sizes}),
+        **details,
+    )
+
+
+def _row_cells(
+    column: pd.Series[Any], cells: NDArray[np.object_], class_of: NDArray[Any], exact: bool
+) -> pd.Series[Any]:
+    """Return the cell of each row; the original column where nothing was generalized."""
+    if exact:
+        return column
+    return pd.Series(np.append(cells, SUPPRESSED)[class_of], index=column.index, dtype=object)
+
+
+def _corners(column: Column, low: Ints, high: Ints) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Return the values at the lower and upper ends; missing where nothing is known."""
+    values = pd.Series(column.values if len(column.values) else [np.nan])
+    known = high < len(column.values)
+    ends = (values.take(np.where(known, codes, 0)) for codes in (low, high))
+    first, second = (end.reset_index(drop=True).where(known) for end in ends)
+    return first, second
+
+
+def _class_cells(
+    column: Column, low: Ints, high: Ints, class_of: NDArray[Any]
+) -> NDArray[np.object_]:
+    """Return the released cell of each class."""
+    if column.kind in ("number", "date"):
+        cells = _intervals(column, low, high)
+    elif column.nodes is not None:
+        cells = _nodes(column, low, high)
+    else:
+        cells = _sets(column, low, high, class_of)
+    missing = len(column.values)
+    cells[high == missing] = SUPPRESSED
+    cells[low == missing] = pd.NaT if column.kind == "date" else np.nan
+    return cells
+
+
+def _intervals(column: Column, low: Ints, high: Ints) -> NDArray[np.object_]:
+    count = len(column.values)
+    known = high < count
+    pairs, which = np.unique(np.where(known, low * count + high, 0), return_inverse=True)
+    values = column.values.tolist()
+    ends = zip((pairs // max(count, 1)).tolist(), (pairs % max(count, 1)).tolist(), strict=True)
+    objects = np.empty(len(pairs), dtype=object)
+    if count:
+        objects[:] = [
+            values[a] if a == b else pd.Interval(values[a], values[b], closed="both")
+            for a, b in ends
+        ]
+    return objects[which]
+
+
+def _nodes(column: Column, low: Ints, high: Ints) -> NDArray[np.object_]:
+    """Return the lowest node above all labels of each class, ``*`` if there is none."""
+    assert column.nodes is not None
+    assert column.first is not None
+    nodes = np.hstack([column.nodes, np.full((len(column.nodes), 1), SUPPRESSED, object)])
+    cells = np.full(len(low), SUPPRESSED, dtype=object)
+    for level in range(len(nodes) - 1, -1, -1):
+        same = column.first[level, low] == column.first[level, high]
+        cells[same] = nodes[level, low[same]]
+    return cells
+
+
+def _sets(column: Column, low: Ints, high: Ints, class_of: NDArray[Any]) -> NDArray[np.object_]:
+    """Return a label or the set of labels of each class; equal sets are one object."""
+    labels = column.values.astype(object)
+    cells = np.append(labels, SUPPRESSED)[low]
+    mixed = (low != high) & (high < len(labels))
+    if not mixed.any():
+        return cells
+    rank = np.append(np.cumsum(mixed) - 1, 0)
+    rows = np.flatnonzero(np.append(mixed, False)[class_of])
+    sets = int(mixed.sum())
+    found = tally.count_values(rank[class_of[rows]], column.codes[rows], sets, len(labels))
+    # Equal sets are found by adding up one random 64-bit number a label.
+    marks = np.random.default_rng(0).integers(0, 1 << 63, len(labels), dtype=np.uint64)
+    starts = tally.run_starts(found.group)
+    sums = np.add.reduceat(marks[found.value], starts)
+    _, first, which = np.unique(sums, return_index=True, return_inverse=True)
+    stops = np.append(starts, len(found.group))
+    distinct = np.empty(len(first), dtype=object)
+    distinct[:] = [LabelSet(labels[found.value[stops[i] : stops[i + 1]]]) for i in first]
+    cells[mixed] = distinct[which]
+    return cells
+
+
+def check_release(
+    release: Release,
+    table: pd.DataFrame,
+    k: int,
+    l: float = 1,
+    persons: NDArray[Any] | None = None,
+) -> Release:
+    """Return the release if its published cells keep k and distinct l, else refuse.
+
+    The classes are found anew from the cells that were written, not taken from the
+    algorithm that made them. Suppressed rows are left out.
+
+    Raises
+    ------
+    RefusedError
+        A class is smaller than k, or shows fewer than l sensitive values.
+    """
+    cells = class_numbers(release.classes, release.quasi)
+    rows = np.flatnonzero(release.class_of >= 0)
+    group = cells[release.class_of[rows]]
+    sizes = group_sizes(group, None if persons is None else persons[rows])
+    if len(rows) and sizes[np.unique(group)].min() < k:
+        raise RefusedError(f"a class came out smaller than k={k}; nothing was released")
+    for name in release.sensitive:
+        codes = pd.factorize(table[name])[0][rows]
+        pairs = np.unique(group[codes >= 0] * (int(codes.max()) + 1) + codes[codes >= 0])
+        values = np.bincount(pairs // (int(codes.max()) + 1), minlength=int(group.max()) + 1)
+        if l > 1 and values[np.unique(group)].min() < np.floor(l):
+            raise RefusedError(f"a class shows fewer than l={l} of {name}; nothing was released")
+    return release

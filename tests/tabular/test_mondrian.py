@@ -1,0 +1,377 @@
+"""What Mondrian promises, on any table."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.pandas import column, data_frames, range_indexes
+
+from medlab import tabular
+from medlab.errors import InputError, KindError, MissingError
+from medlab.tabular.roles import encode
+
+ANY_TABLE = data_frames(
+    [
+        column("age", elements=st.integers(18, 40)),
+        column("dose", elements=st.sampled_from([0.0, 0.5, 1.25, 7.0, np.nan])),
+        column("sex", elements=st.sampled_from(["F", "M", None])),
+        column("illness", elements=st.sampled_from(["a", "b", "c"])),
+    ],
+    index=range_indexes(min_size=2, max_size=60),
+)
+THREE = ["age", "dose", "sex"]
+
+
+def boxes_hold_their_rows(release, table):
+    for name in release.quasi:
+        codes = encode(table, name)
+        low, high = release.lower[name], release.upper[name]
+        for number, rows in enumerate(release.partitions):
+            values = table[name].iloc[rows]
+            if values.isna().any():
+                assert values.isna().all() or (release.table[name].iloc[rows] == "*").all()
+            else:
+                assert (values >= low[number]).all()
+                assert (values <= high[number]).all()
+        assert len(codes.codes) == len(table)
+
+
+@settings(max_examples=40, deadline=None)
+@given(table=ANY_TABLE, k=st.integers(1, 6), strict=st.booleans())
+def test_k_holds_and_boxes_hold_their_rows_for_any_table(table, k, strict):
+    if len(table) < k:
+        with pytest.raises(InputError, match="cannot make a class"):
+            tabular.mondrian(table, THREE, "illness", k=k, strict=strict)
+        return
+    release = tabular.mondrian(table, THREE, "illness", k=k, strict=strict)
+    assert tabular.k_anonymity(release.table, THREE) >= k
+    assert release.table.index.equals(table.index)
+    pd.testing.assert_series_equal(release.table["illness"], table["illness"])
+    boxes_hold_their_rows(release, table)
+
+
+@settings(max_examples=20, deadline=None)
+@given(table=ANY_TABLE, k=st.integers(1, 4), kind=st.sampled_from(["distinct", "entropy"]))
+def test_l_holds_for_any_table_or_is_refused_with_the_largest_feasible_l(table, k, kind):
+    feasible = tabular.l_diversity(table.assign(all=0), "all", "illness", kind)
+    k = min(k, len(table))
+    for l in (2, 3):
+        if feasible < l - 1e-9:
+            with pytest.raises(InputError, match="largest feasible l"):
+                tabular.mondrian(table, THREE, "illness", k=k, l=l, l_kind=kind)
+        else:
+            release = tabular.mondrian(table, THREE, "illness", k=k, l=l, l_kind=kind)
+            found = tabular.l_diversity(release.table, THREE, "illness", kind)
+            assert found >= l - 1e-6
+            assert tabular.k_anonymity(release.table, THREE) >= k
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(2, 9))
+def test_relaxed_classes_have_k_to_2k_minus_1_rows(seed, k):
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({"a": rng.integers(0, 3, 80), "b": rng.integers(0, 2, 80)})
+    release = tabular.mondrian(table, ["a", "b"], k=k, strict=False)
+    sizes = release.classes["size"]
+    assert sizes.min() >= k
+    assert sizes.max() <= 2 * k - 1
+
+
+@pytest.mark.parametrize("quality", ["fast", "best"])
+def test_strict_boxes_do_not_overlap(ward, quality):
+    quasi = ["Age", "Weight", "StudyDate"]
+    release = tabular.mondrian(ward, quasi, k=4, quality=quality)
+    low, high = release.lower, release.upper
+    apart = np.zeros((len(low), len(low)), dtype=bool)
+    for name in quasi:
+        a, b = low[name].to_numpy(), high[name].to_numpy()
+        apart |= (b[:, None] < a[None]) | (a[:, None] > b[None])
+    assert apart[~np.eye(len(low), dtype=bool)].all()
+
+
+def test_identical_rows_are_never_split_in_strict_mode():
+    table = pd.DataFrame({"a": [1] * 10 + [2] * 10, "b": ["x"] * 20})
+    release = tabular.mondrian(table, ["a", "b"], k=2)
+    assert release.classes["size"].tolist() == [10, 10]
+
+
+def test_classes_keep_to_the_upper_bound_of_lefevre():
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({"a": rng.integers(0, 9, 500), "b": rng.integers(0, 9, 500)})
+    most = table.groupby(["a", "b"]).size().max()
+    release = tabular.mondrian(table, ["a", "b"], k=5)
+    assert release.classes["size"].max() <= 2 * 2 * (5 - 1) + most
+
+
+def test_both_sides_of_a_tie_are_tried():
+    # The median is the smallest value: "below the median" is empty, "up to it" is not.
+    table = pd.DataFrame({"hours": [40] * 6 + [50, 51, 52, 60]})
+    release = tabular.mondrian(table, "hours", k=4)
+    assert release.classes["size"].tolist() == [6, 4]
+
+
+def test_the_next_widest_column_is_cut_where_the_widest_cannot_be():
+    table = pd.DataFrame({"wide": [0] * 7 + [100], "narrow": [1, 2, 3, 4, 5, 6, 7, 7]})
+    release = tabular.mondrian(table, ["wide", "narrow"], k=3)
+    assert release.cuts["column"].tolist() == ["narrow"]
+
+
+def test_the_box_is_as_tight_as_its_rows():
+    table = pd.DataFrame({"a": [1, 2, 3, 50, 51, 52], "b": [7, 8, 9, 1, 2, 3]})
+    release = tabular.mondrian(table, ["a", "b"], k=3)
+    assert release.lower.to_numpy().tolist() == [[1, 7], [50, 1]]
+    assert release.upper.to_numpy().tolist() == [[3, 9], [52, 3]]
+    assert release.table["a"].iloc[0] == pd.Interval(1, 3, closed="both")
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        {"l": 3},
+        {"l": 2.5, "l_kind": "entropy"},
+        {"l": 2, "l_kind": "recursive", "c": 1.5},
+        {"t": 0.25},
+        {"alpha": 0.6},
+        {"l": 3, "t": 0.3, "alpha": 0.7},
+    ],
+)
+@pytest.mark.parametrize("quality", ["fast", "best"])
+def test_every_promise_is_kept_and_costs_something(ward, quasi, promise, quality):
+    release = tabular.mondrian(ward, quasi, "Diagnosis", k=4, quality=quality, **promise)
+    table = release.table
+    kind, c = promise.get("l_kind", "distinct"), promise.get("c", 3.0)
+    assert tabular.k_anonymity(table, quasi) >= 4
+    l = tabular.l_diversity(table, quasi, "Diagnosis", kind, c=c)
+    assert l >= promise.get("l", 1) - 1e-9
+    assert tabular.t_closeness(table, quasi, "Diagnosis") <= promise.get("t", 1) + 1e-9
+    assert tabular.alpha(table, quasi, "Diagnosis") <= promise.get("alpha", 1) + 1e-9
+    plain = tabular.mondrian(ward, quasi, "Diagnosis", k=4, quality=quality)
+    assert len(plain.classes) >= len(release.classes)
+
+
+def test_each_of_several_sensitive_columns_is_diverse(ward):
+    quasi = ["Age", "Weight"]
+    release = tabular.mondrian(ward, quasi, ["Diagnosis", "Modality"], k=3, l=3)
+    for name in ("Diagnosis", "Modality"):
+        assert tabular.l_diversity(release.table, quasi, name) >= 3
+
+
+def test_an_ordered_sensitive_column_is_kept_close_by_the_ordered_distance(ward):
+    release = tabular.mondrian(ward, ["Age", "Sex"], "Weight", k=5, t=0.15)
+    assert tabular.t_closeness(release.table, ["Age", "Sex"], "Weight") <= 0.15 + 1e-9
+    assert len(release.classes) > 1
+
+
+def test_five_studies_of_one_patient_never_fill_a_class_alone():
+    table = pd.DataFrame(
+        {
+            "id": ["one"] * 5 + list("abcdefgh"),
+            "age": [30] * 5 + [50, 50, 50, 50, 51, 51, 52, 53],
+            "illness": list("abcab") + list("abababab"),
+        }
+    )
+    by_row = tabular.mondrian(table, "age", "illness", k=4)
+    alone = by_row.table.assign(id=table["id"])
+    assert tabular.k_anonymity(alone, "age", subject="id") == 1
+    by_person = tabular.mondrian(table, "age", "illness", k=4, subject="id")
+    together = by_person.table.assign(id=table["id"])
+    assert tabular.k_anonymity(together, "age", subject="id") >= 4
+    assert "id" not in by_person.table
+
+
+def test_l_by_persons_does_not_count_one_person_twice_for_a_value():
+    table = pd.DataFrame({"id": list("aab"), "age": [1, 1, 1], "illness": ["x", "x", "y"]})
+    by_row = tabular.l_diversity(table, "age", "illness", "entropy")
+    by_person = tabular.l_diversity(table, "age", "illness", "entropy", subject="id")
+    assert by_row < by_person == pytest.approx(2)
+
+
+def test_weights_choose_the_column_that_stays_fine(ward):
+    quasi = ["Age", "Weight"]
+    fine = [
+        tabular.ncp(
+            tabular.mondrian(ward, quasi, k=5, weights={"Age": weight}).table, quasi, ward
+        )["Age"].mean()
+        for weight in (0.2, 5.0)
+    ]
+    assert fine[1] < fine[0] / 2
+
+
+PLACES = pd.DataFrame(
+    {"region": ["north"] * 3 + ["south"] * 3, "all": ["*"] * 6},
+    index=["n1", "n2", "n3", "s1", "s2", "s3"],
+)
+
+
+def test_a_hierarchy_releases_its_nodes():
+    table = pd.DataFrame({"place": ["n1", "n2", "n3", "s1", "s1", "s1"]})
+    release = tabular.mondrian(table, "place", k=3, hierarchies={"place": PLACES})
+    assert release.table["place"].tolist() == ["north"] * 3 + ["s1"] * 3
+    loss = tabular.ncp(release.table, "place", table, {"place": PLACES})["place"]
+    # Four of the labels occur, three of them below "north": (3 - 1) / (4 - 1).
+    assert loss.tolist() == pytest.approx([2 / 3] * 3 + [0] * 3)
+
+
+def test_cuts_with_a_hierarchy_do_not_separate_what_shows_the_same_node():
+    table = pd.DataFrame({"place": ["n1"] * 3 + ["n2"] * 3 + ["s1"] * 2 + ["s2"] * 2})
+    release = tabular.mondrian(table, "place", k=4, hierarchies={"place": PLACES})
+    assert sorted(release.classes["place"]) == ["north", "south"]
+
+
+def test_missing_cells_are_a_value_of_their_own():
+    table = pd.DataFrame({"age": [1.0, 2, 3, 4, np.nan, np.nan, np.nan]})
+    release = tabular.mondrian(table, "age", k=3)
+    assert release.table["age"].isna().tolist() == [False] * 4 + [True] * 3
+    mixed = tabular.mondrian(table.iloc[:6], "age", k=4)
+    assert (mixed.table["age"] == "*").all()
+
+
+def test_missing_sensitive_values_do_not_count_for_l():
+    table = pd.DataFrame({"age": [1, 1, 2, 2], "illness": ["a", None, "b", None]})
+    assert tabular.l_diversity(table, "age", "illness") == 1
+    with pytest.raises(InputError, match="largest feasible l is 2"):
+        tabular.mondrian(table, "age", "illness", k=2, l=3)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda s: s.astype("Int64"),
+        lambda s: s.astype("float32"),
+        lambda s: s.astype("category"),
+        lambda s: s.astype(str),
+        lambda s: pd.Categorical(s, ordered=True),
+        lambda s: pd.to_datetime("2020-01-01") + pd.to_timedelta(s, unit="D"),
+        lambda s: (pd.to_datetime("2020-01-01") + pd.to_timedelta(s, unit="D")).dt.date,
+        lambda s: s.astype(object),
+        lambda s: s > 30,
+        lambda s: s.astype("uint8"),
+        lambda s: s.astype(np.int64) * 10**15,
+        lambda s: s.astype("int64[pyarrow]"),
+    ],
+)
+def test_every_type_of_column_is_understood(make):
+    rng = np.random.default_rng(5)
+    table = pd.DataFrame({"x": pd.Series(rng.integers(20, 60, 60)), "y": rng.random(60)})
+    table["x"] = make(table["x"])
+    release = tabular.mondrian(table, ["x", "y"], k=5)
+    assert tabular.k_anonymity(release.table, ["x", "y"]) >= 5
+    assert 0 < tabular.gcp(release.table, ["x", "y"], table) < 1
+    assert len(tabular.mondrian(table, ["x"], k=60).classes) == 1
+
+
+def test_a_duplicated_index_is_kept_and_rows_are_taken_by_position(ward, quasi):
+    twice = ward.set_index(pd.Index([0, 1, 2] * 100))
+    release = tabular.mondrian(twice, quasi, k=5)
+    assert release.table.index.equals(twice.index)
+    plain = tabular.mondrian(ward, quasi, k=5)
+    assert (release.class_of == plain.class_of).all()
+
+
+def test_the_order_of_rows_changes_no_class(ward, quasi):
+    shuffled = ward.sample(frac=1, random_state=1)
+    a = tabular.mondrian(ward, quasi, "Diagnosis", k=5, l=2)
+    b = tabular.mondrian(shuffled, quasi, "Diagnosis", k=5, l=2)
+    assert (pd.Series(b.class_of, shuffled.index).sort_index() == a.class_of).all()
+
+
+def test_the_input_is_not_changed(ward, quasi):
+    before = ward.copy(deep=True)
+    tabular.mondrian(ward, quasi, "Diagnosis", k=5, l=2, t=0.4)
+    pd.testing.assert_frame_equal(ward, before)
+
+
+def test_only_named_columns_are_released(ward):
+    release = tabular.mondrian(ward, ["Age"], "Diagnosis", k=5)
+    assert list(release.table) == ["Age", "Diagnosis"]
+    kept = tabular.mondrian(ward, ["Age"], "Diagnosis", k=5, keep=["Modality"])
+    assert list(kept.table) == ["Age", "Modality", "Diagnosis"]
+
+
+def bad(**changes):
+    return {"quasi": ["Age"], "sensitive": "Diagnosis", "k": 5} | changes
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "words"),
+    [
+        (bad(k=301), InputError, "300 rows cannot make a class"),
+        (bad(k=0), InputError, "no class size"),
+        (bad(k=2.5), KindError, "whole number"),
+        (bad(l=7), InputError, "largest feasible l is 6"),
+        (bad(l=0), InputError, "out of range"),
+        (bad(t=1.5), InputError, "out of range"),
+        (bad(t=float("nan")), InputError, "out of range"),
+        (bad(alpha=0.1), InputError, "cannot be reached"),
+        (bad(alpha=0), InputError, "out of range"),
+        (bad(sensitive=None, l=2), InputError, "name a sensitive column"),
+        (bad(quasi=["Age", "Nose"]), MissingError, "no column Nose"),
+        (bad(quasi=[]), InputError, "no quasi-identifier"),
+        (bad(quasi=["Age", "Diagnosis"]), InputError, "two roles"),
+        (bad(quasi=["Age", "Age"]), InputError, "named once"),
+        (bad(quasi=["Age", "PatientID"]), InputError, "identifies people directly"),
+        (bad(keep=["PatientID"]), InputError, "identifies people directly"),
+        (bad(keep=["Sex"], identifiers=["Sex"]), InputError, "identifies people directly"),
+        (bad(subject="Age"), InputError, "identifies people directly"),
+        (bad(l_kind="some", l=2), InputError, "distinct, entropy or recursive"),
+        (bad(distance="far", t=0.1), InputError, "auto, equal or ordered"),
+        (bad(quality="good"), InputError, "fast or best"),
+        (bad(weights={"Sex": 1}), InputError, "weights"),
+    ],
+)
+def test_bad_arguments_have_one_clear_answer(ward, arguments, error, words):
+    with pytest.raises(error, match=words):
+        tabular.mondrian(ward, **arguments)
+
+
+@pytest.mark.parametrize(
+    ("table", "error", "words"),
+    [
+        (pd.DataFrame({"a": []}), InputError, "no rows"),
+        (pd.DataFrame({"a": [1.0, np.inf, 2]}), InputError, "infinite"),
+        (pd.DataFrame({"a": pd.Series([1, "x", 2.5], dtype=object)}), KindError, "mixes types"),
+        (pd.DataFrame([[1, 2]] * 4, columns=["a", "a"]), InputError, "named twice"),
+        ([1, 2], KindError, "pandas DataFrame"),
+    ],
+)
+def test_bad_tables_have_one_clear_answer(table, error, words):
+    with pytest.raises(error, match=words):
+        tabular.mondrian(table, ["a"], k=1)
+
+
+def test_a_constant_sensitive_column_allows_no_l_of_two():
+    table = pd.DataFrame({"a": range(6), "s": ["x"] * 6})
+    with pytest.raises(InputError, match="largest feasible l is 1"):
+        tabular.mondrian(table, "a", "s", k=2, l=2)
+
+
+def test_errors_do_not_repeat_cells():
+    table = pd.DataFrame({"a": pd.Series([1, "Doe^Jane"], dtype=object)})
+    with pytest.raises(KindError) as caught:
+        tabular.mondrian(table, "a", k=1)
+    assert "Doe" not in str(caught.value)
+
+
+def test_fewer_persons_than_k_are_refused():
+    table = pd.DataFrame({"id": ["one"] * 9, "age": range(9)})
+    with pytest.raises(InputError, match="1 persons in id"):
+        tabular.mondrian(table, "age", k=2, subject="id")
+
+
+def test_k_between_n_and_half_of_n_gives_one_class():
+    table = pd.DataFrame({"a": range(7)})
+    assert len(tabular.mondrian(table, "a", k=4).classes) == 1
+
+
+def test_many_batches_give_the_same_classes_as_one(monkeypatch):
+    module = sys.modules["medlab.tabular.mondrian"]
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.random(4000), "b": rng.integers(0, 30, 4000)})
+    table["s"] = rng.integers(0, 5, 4000)
+    whole = tabular.mondrian(table, ["a", "b"], "s", k=5, l=2)
+    monkeypatch.setattr(module, "_BATCH_ROWS", 100)
+    divided = tabular.mondrian(table, ["a", "b"], "s", k=5, l=2)
+    assert (whole.class_of == divided.class_of).all()
