@@ -176,6 +176,247 @@ def _told(outcome: Any) -> str:
     return f"stopped {outcome.job.name}  cell {where.cell} ({where.heading}): {where.error}"
 
 
+@commands.command("samples")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--seed", default=20240301, show_default=True, type=click.IntRange(0))
+@click.option(
+    "--heads",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1, 99),
+    help="Patients with an MR head.",
+)
+@click.option(
+    "--spacing",
+    default=2.0,
+    show_default=True,
+    type=click.FloatRange(0.8, 8),
+    help="Voxel edge of the heads in mm.",
+)
+@click.option(
+    "--sessions",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 9),
+    help="Visits of each patient with a head.",
+)
+@click.option(
+    "--patients",
+    default=1500,
+    show_default=True,
+    type=click.IntRange(10, 1_000_000),
+    help="People in the cohort table.",
+)
+@click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
+def write_samples(
+    folder: Path,
+    seed: int,
+    heads: int,
+    spacing: float,
+    sessions: int,
+    patients: int,
+    overwrite: bool,
+) -> None:
+    """Write a small hospital of invented patients into DIR.
+
+    MR heads with faces, imaging studies full of identifiers, a cohort table with its
+    register, and truth.json, the list of what they give away. The same numbers give
+    the same bytes.
+    """
+    from medlab import samples
+
+    with tqdm(unit="file", leave=False) as bar:
+        files = samples.write(
+            folder,
+            seed,
+            heads=heads,
+            spacing_mm=spacing,
+            sessions=sessions,
+            cohort_patients=patients,
+            overwrite=overwrite,
+            progress=lambda done, total: _advance(bar, done, total),
+        )
+    click.echo(f"{len(files)} files written")
+
+
+def _advance(bar: tqdm[Any], done: int, total: int) -> None:
+    """Move a progress bar to `done` of `total`."""
+    bar.total = total
+    bar.update(done - bar.n)
+
+
+@commands.command("deidentify")
+@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.option(
+    "--policy", type=click.Choice(["basic", "research"]), default="basic", show_default=True
+)
+@click.option(
+    "--option", "options", multiple=True, metavar="NAME", help="PS3.15 option. Repeatable."
+)
+@click.option("--key-file", type=click.Path(path_type=Path), help="Secret of the project.")
+@click.option(
+    "--codes", type=click.Choice(["keyed", "random"]), default="keyed", show_default=True
+)
+@click.option("--map", "map_file", type=click.Path(path_type=Path), help="Copy of the map (CSV).")
+@click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
+@click.option("--pixel-policy", type=click.Choice(["allow", "match"]), default="allow")
+@click.option("--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True)
+@click.option("--cohort-k", type=click.IntRange(2), help="Smallest class of the cohort.")
+@click.option("--qi", multiple=True, help="Quasi-identifiers, with commas or repeated.")
+@click.option("--sensitive", default="", help="The sensitive column of the cohort.")
+@click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep.")
+@click.option("--no-vault", is_flag=True, help="Keep no way back.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option("--overwrite", is_flag=True, help="Do it anew, though there are outputs.")
+def deidentify(
+    source: Path,
+    target: Path,
+    key_file: Path | None,
+    map_file: Path | None,
+    no_vault: bool,
+    jobs: int,
+    overwrite: bool,
+    qi: tuple[str, ...],
+    **choices: Any,
+) -> None:
+    r"""De-identify a file or a folder to PS3.15, verify the result, report.
+
+    What identifies (key, vault, map, review tables) goes into the private folder DST.job.
+    A second run does only what is missing.
+
+    \b
+    medlab deidentify study clean --policy research
+    medlab deidentify study clean --option retain-device-identity --jobs 4
+    """
+    from medlab import pipeline
+
+    quasi = tuple(name.strip() for names in qi for name in names.split(",") if name.strip())
+    summary = pipeline.deidentify(
+        source,
+        target,
+        pipeline.Settings(quasi=quasi, vault=not no_vault, **choices),
+        key_file=key_file,
+        map_file=map_file,
+        jobs=jobs,
+        overwrite=overwrite,
+        progress=sys.stderr.isatty(),
+    )
+    for line in summary.lines():
+        click.echo(line)
+    if not summary.ok:
+        raise SystemExit(FAILED)
+
+
+@commands.command("reidentify")
+@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.argument("target", metavar="[DST]", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--vault", "vault_file", type=click.Path(path_type=Path), help="By default that of SRC.job."
+)
+@click.option("--key-file", type=click.Path(path_type=Path), help="By default that of SRC.job.")
+@click.option("--reason", default="", help="Why; goes into the log of the vault.")
+@click.option(
+    "--rotate-to",
+    type=click.Path(path_type=Path),
+    help="Put the vault under this key; made if new.",
+)
+def reidentify(
+    source: Path,
+    target: Path | None,
+    vault_file: Path | None,
+    key_file: Path | None,
+    reason: str,
+    rotate_to: Path | None,
+) -> None:
+    r"""Restore identifiers from the vault, for those who hold its key. Every read is logged.
+
+    \b
+    medlab reidentify clean restored --reason "incidental finding"
+    medlab reidentify clean --rotate-to new-key
+    """
+    from medlab import crypto, pipeline
+
+    if target is not None and rotate_to is not None:
+        raise UsageError("give a DST to restore into, or --rotate-to to change the key, not both")
+    with pipeline.open_vault(source, vault_file, key_file) as vault:
+        if rotate_to is not None:
+            key = crypto.load_key(fallback=rotate_to, environment=False)
+            click.echo(f"{vault.rotate(key)} entries moved; the old key opens nothing now")
+            return
+        if target is None:
+            raise UsageError("give a DST to restore into, or --rotate-to to change the key")
+        done = pipeline.reidentify(source, target, vault, reason=reason)
+    click.echo(f"{done.files} files restored, {done.refused} refused")
+    if done.refused or not done.files:
+        raise SystemExit(FAILED)
+
+
+@commands.command("audit")
+@click.argument("log", metavar="LOG", type=click.Path(path_type=Path))
+@click.option("--key-file", type=click.Path(path_type=Path), help="Checks the seals too.")
+@click.option("--head", help="The last hash, as it was noted elsewhere.")
+def audit(log: Path, key_file: Path | None, head: str | None) -> None:
+    """Check the chain of an audit log (audit.jsonl, vault.db.log)."""
+    from medlab import crypto
+
+    key = crypto.subkey(crypto.load_key(key_file), "audit") if key_file else None
+    problems = crypto.audit.check(log, key, head)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        raise SystemExit(FAILED)
+    click.echo("the log is whole")
+
+
+@commands.command("inspect")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--reveal", is_flag=True, help="Show values instead of masking them.")
+@click.option("--csv", "csv_file", type=click.Path(path_type=Path), help="Write the whole table.")
+@click.option("--search", default="", help="Only rows with this in tag, VR, name or concern.")
+@click.option("--all", "every", is_flag=True, help="Also elements of no concern.")
+def inspect(path: Path, reveal: bool, csv_file: Path | None, search: str, every: bool) -> None:
+    """Show what a DICOM file, folder or DICOMDIR gives away.
+
+    A file: one line an element of concern. A folder: how often each concern was met.
+    """
+    from medlab import dicom
+
+    dicom.inspect_to(click.echo, path, reveal=reveal, csv_file=csv_file, search=search, every=every)
+
+
+@commands.command("verify")
+@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.option(
+    "--policy",
+    type=click.Choice(["basic", "research"]),
+    help="What was asked for; without it, what each file says of itself.",
+)
+@click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
+@click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator kept.")
+def verify(
+    source: Path,
+    target: Path,
+    policy: str | None,
+    options: tuple[str, ...],
+    keep_private: tuple[str, ...],
+) -> None:
+    """Look for what is left of SRC in DST, however DST was made."""
+    from medlab import dicom
+
+    plan = dicom.plan(policy, options, keep_private) if policy else None
+    findings = dicom.verify(source, target, plan)
+    for finding in findings:
+        number = f"file {finding.file}: " if finding.file else ""
+        click.echo(f"{finding.severity}  {number}{finding.path}  {finding.message}")
+    for limit in dicom.LIMITS:
+        click.echo(f"not proved: {limit}")
+    if any(finding.severity == "fail" for finding in findings):
+        raise SystemExit(FAILED)
+    click.echo("nothing was found that should not be there")
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     sys.exit(commands(prog_name="medlab"))

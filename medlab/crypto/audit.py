@@ -12,9 +12,10 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from medlab.crypto.keys import keyed_digest
 from medlab.errors import InputError, MissingError
@@ -42,7 +43,8 @@ class AuditLog:
         self._file = os.fdopen(handle, "ab+", buffering=0)
         self._size = -1
         self.count, self.head = 0, START
-        self._catch_up()
+        with _alone(self._file):
+            self._catch_up()
 
     def append(self, event: str, **fields: Any) -> str:
         """Add one line and return its hash.
@@ -54,14 +56,11 @@ class AuditLog:
         """
         if _OURS & set(fields):
             raise InputError("an audit field can't be named as one that the log itself writes")
-        _lock(self._file, True)
-        try:
+        with _alone(self._file):
             self._catch_up()
             line = self._line(event, fields)
             self._file.write(line)
             self._size += len(line)
-        finally:
-            _lock(self._file, False)
         return self.head
 
     def close(self) -> None:
@@ -182,8 +181,16 @@ def _who() -> str:
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
 
 
-def _lock(file: BinaryIO | Any, on: bool) -> None:
-    if os.name == "posix":
-        import fcntl
+@contextmanager
+def _alone(file: Any) -> Iterator[None]:
+    """Keep other writers, in this process or another, out for a moment."""
+    if os.name != "posix":
+        yield
+        return
+    import fcntl
 
-        fcntl.flock(file, fcntl.LOCK_EX if on else fcntl.LOCK_UN)
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)

@@ -97,7 +97,12 @@ def write_key(path: Path | str, key: bytes | None = None) -> bytes:
     return key
 
 
-def load_key(key_file: Path | str | None = None, *, fallback: Path | str | None = None) -> bytes:
+def load_key(
+    key_file: Path | str | None = None,
+    *,
+    fallback: Path | str | None = None,
+    environment: bool = True,
+) -> bytes:
     """Return the 32-byte key of a job.
 
     Looked for in this order: `key_file`; the file named by the environment variable
@@ -111,6 +116,8 @@ def load_key(key_file: Path | str | None = None, *, fallback: Path | str | None 
         which 32 bytes are then drawn.
     fallback : path, optional
         Where a job keeps its own key.
+    environment : bool
+        Whether the environment variable is looked at.
 
     Raises
     ------
@@ -119,7 +126,9 @@ def load_key(key_file: Path | str | None = None, *, fallback: Path | str | None 
     InputError
         If the file holds fewer than 16 bytes.
     """
-    named = key_file if key_file is not None else os.environ.get(KEY_VARIABLE)
+    named = key_file
+    if named is None and environment:
+        named = os.environ.get(KEY_VARIABLE)
     if named:
         return read_key(named)
     if fallback is None:

@@ -53,6 +53,7 @@ class Vault:
         self.path = Path(path)
         self.log = Path(log) if log is not None else self.path.with_name(self.path.name + ".log")
         self._key, self._secret = key, subkey(key, "vault")
+        self._log: AuditLog | None = None
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         try:
@@ -88,10 +89,14 @@ class Vault:
             return code
 
     def originals(self, kind: str, codes: Iterable[str], *, reason: str = "") -> dict[str, str]:
-        """Return what `codes` stand for; unknown codes are left out. The read is logged."""
+        """Return what `codes` stand for; unknown codes are left out.
+
+        The read is logged: who, when, why, how many codes, and the first twenty of them.
+        """
         wanted = list(codes)
-        with AuditLog(self.log, subkey(self._key, "audit")) as log:
-            log.append("vault read", kind=kind, codes=len(wanted), reason=reason)
+        self._audit().append(
+            "vault read", kind=kind, count=len(wanted), codes=wanted[:20], reason=reason
+        )
         found = ((code, self._sealed(kind, code)) for code in wanted)
         return {code: _open(self._secret, kind, code, sealed) for code, sealed in found if sealed}
 
@@ -116,21 +121,28 @@ class Vault:
             rotated = self._reseal(new_secret)
             code_key = cipher.seal(self.code_key, new_secret, b"code key")
             self._db.execute("UPDATE about SET sealed = ?", [code_key])
+        self._audit().append("vault key rotated", entries=rotated)
         self._key, self._secret = new_key, new_secret
-        with AuditLog(self.log, subkey(new_key, "audit")) as log:
-            log.append("vault key rotated", entries=rotated)
         self._db.execute("VACUUM")  # leaves no old ciphertext in free pages
         return rotated
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file and its log."""
         self._db.close()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
 
     def __enter__(self) -> Vault:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _audit(self) -> AuditLog:
+        if self._log is None:
+            self._log = AuditLog(self.log, subkey(self.code_key, "audit"))
+        return self._log
 
     def _reseal(self, new_secret: bytes) -> int:
         count, last = 0, ("", "")

@@ -1,0 +1,116 @@
+"""Files of a job: what is in the source folder, and how an output appears."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from medlab.errors import RefusedError, UsageError
+
+README = """This folder holds patient data: the key, the vault, the map from old to new names
+and tables for review. Keep it apart from the folder beside it, and never pass it on.
+"""
+_NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".hdr.gz")
+
+
+def check_places(source: Path, target: Path) -> None:
+    """Refuse a source that is not there, and places that lie within one another.
+
+    Raises
+    ------
+    UsageError, RefusedError
+    """
+    if not source.exists():
+        raise UsageError("SRC does not exist; check the path")
+    if not (source.is_dir() or source.is_file()):
+        raise UsageError("SRC is neither a folder nor a file")
+    old, new = source.resolve(), target.resolve()
+    if old == new:
+        raise RefusedError("SRC and DST are the same; nothing is ever written into the input")
+    if source.is_file():
+        if target.is_dir():
+            raise UsageError("SRC is one file, so DST must be a file and not a folder")
+        return
+    if old in new.parents or new in old.parents:
+        raise RefusedError("SRC and DST lie within one another; choose a DST elsewhere")
+    if target.is_file():
+        raise UsageError("SRC is a folder, so DST must be a folder and not a file")
+
+
+def private_folder(target: Path) -> Path:
+    """Return the private folder of a job, ``DST.job``, made with mode 0700 and marked."""
+    folder = target.with_name(target.name + ".job")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    note = folder / "PATIENT-DATA.txt"
+    if not note.exists():
+        note.write_text(README, encoding="utf-8")
+    return folder
+
+
+def walk(root: Path) -> Iterator[tuple[Path, str, int, int]]:
+    """Give path below `root`, kind, size and time of change of everything in it, in order.
+
+    Kinds: ``file``; ``nifti`` (by name); ``link`` (one that leads out of the folder, or to a
+    folder: never followed); ``special`` (pipes, devices). Folders that can't be listed are
+    given as ``closed``.
+    """
+    inside = root.resolve()
+    closed: list[str] = []
+    for folder, names, files in os.walk(root, onerror=lambda e: closed.append(str(e.filename))):
+        names.sort()
+        links = [name for name in names if (Path(folder) / name).is_symlink()]
+        for name in sorted(files + links):
+            path = Path(folder) / name
+            yield path.relative_to(root), *kind_of(path, inside)
+        while closed:
+            yield Path(closed.pop()).relative_to(root), "closed", 0, 0
+
+
+def kind_of(path: Path, inside: Path) -> tuple[str, int, int]:
+    """Return the kind of one path (see `walk`), its size and its time of change."""
+    if path.is_symlink() and (path.is_dir() or not _leads_into(path, inside)):
+        return "link", 0, 0
+    try:
+        status = path.stat()
+    except OSError:
+        return "link", 0, 0  # a link to nothing, or a file that went away
+    if not stat.S_ISREG(status.st_mode):
+        return "special", 0, 0
+    kind = "nifti" if path.name.lower().endswith(_NIFTI) else "file"
+    return kind, status.st_size, status.st_mtime_ns
+
+
+def _leads_into(path: Path, inside: Path) -> bool:
+    try:
+        return inside in path.resolve().parents
+    except (OSError, RuntimeError):  # a circle of links
+        return False
+
+
+def digest_of(path: Path) -> bytes:
+    """Return the SHA-256 of a file, read in pieces."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+@contextmanager
+def appearing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; it gets its name when all went well, else it goes.
+
+    Nobody ever sees half a file under its own name.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(
+        f".{os.getpid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.part"
+    )
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            part.unlink()

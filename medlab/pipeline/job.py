@@ -1,0 +1,202 @@
+"""A job: a folder of DICOM to a clean folder, in steps that can be taken up again.
+
+begin -> plan (what is there, whose is it) -> clean (one file after the other) -> finish
+(map, review table, report, audit log).
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medlab import __version__, dicom
+from medlab.errors import RefusedError
+from medlab.pipeline import report, steps
+from medlab.pipeline.files import appearing
+from medlab.pipeline.ledger import Ledger
+from medlab.pipeline.opening import Job, begin
+from medlab.pipeline.planning import plan, worked
+from medlab.pipeline.settings import Outcome, Settings
+
+# No failures: done, seen twice, or nothing that medlab was asked to clean.
+FINE = ("done", "duplicate", "not-dicom", "dicomdir")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What became of a job; `statuses` counts source files, `new` those done in this run."""
+
+    folder: Path
+    statuses: dict[str, int]
+    new: int
+    unchecked: dict[str, int]
+
+    @property
+    def withheld(self) -> int:
+        """The number of files that got no output though they might have had one."""
+        return sum(n for status, n in self.statuses.items() if status not in FINE)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was refused or failed."""
+        return self.withheld == 0
+
+    @property
+    def report(self) -> Path:
+        """The report, for a person to read."""
+        return self.folder / "report.html"
+
+    def lines(self) -> list[str]:
+        """Return what a person is told at the end, a few lines without any value."""
+        counts = [f"{n} {status}" for status, n in self.statuses.items()]
+        lines = [f"files: {', '.join(counts) or 'none'}; {self.new} done in this run"]
+        if self.withheld:
+            lines.append(f"withheld: {self.withheld}; the report names their lines in the map")
+        lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
+        return [*lines, f"report: {self.report}"]
+
+
+def deidentify(
+    source: Path | str,
+    target: Path | str,
+    settings: Settings | None = None,
+    *,
+    key_file: Path | str | None = None,
+    map_file: Path | str | None = None,
+    jobs: int = 1,
+    overwrite: bool = False,
+    progress: bool = False,
+) -> Summary:
+    """De-identify a file, or all DICOM files of a folder, and report what was done.
+
+    Parameters
+    ----------
+    source, target : path
+        Two folders apart from one another, or two files. Nothing is written into `source`.
+    settings : Settings, optional
+        Policy ``basic`` without options by default.
+    key_file : path, optional
+        See `medlab.crypto.load_key`; without it, and without ``MEDLAB_KEY_FILE``, the job
+        makes a key in its private folder ``<target>.job``.
+    map_file : path, optional
+        Where to put a copy of the map ``source,target,status``. It holds the old names.
+    jobs : int
+        Worker processes.
+    overwrite : bool
+        Do everything anew, though there are outputs.
+    progress : bool
+        Show a bar on standard error.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    MedlabError
+        If the job as a whole can't be done. A single file that fails is withheld and
+        listed in the report instead.
+    """
+    source, target = Path(source), Path(target)
+    settings = Settings() if settings is None else settings
+    header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
+    _check_map(map_file, source, target)
+    with ExitStack() as stack:
+        job = begin(stack, source, target, settings, key_file, overwrite)
+        stack.callback(steps.stop)
+        job.jobs, job.progress = jobs, progress
+        job.audit.append(
+            "job started",
+            policy=settings.policy,
+            options=sorted(header_plan.options),
+            edition=dicom.EDITION,
+            version=__version__,
+        )
+        plan(job)
+        new = _clean(job)
+        return _finish(job, new, map_file)
+
+
+def _check_map(map_file: Path | str | None, source: Path, target: Path) -> None:
+    if map_file is None:
+        return
+    parents = Path(map_file).resolve().parents
+    if any(root.is_dir() and root.resolve() in parents for root in (source, target)):
+        raise RefusedError("the map holds the old names; put it neither into SRC nor into DST")
+
+
+def _clean(job: Job) -> int:
+    """Clean every open file and return how many outputs appeared."""
+    new = 0
+    for batch in worked(job, steps.clean, "dicom", "cleaning"):
+        outcomes = [done or Outcome(entry.row, "crashed") for entry, done in batch]
+        if job.vault is not None:
+            job.vault.remember(way for done in outcomes for way in done.ways_back)
+        with job.ledger.together():
+            for done in outcomes:
+                job.ledger.record(done)
+        for done in outcomes:
+            job.audit.append("file", **_audited(done))
+        new += sum(done.status == "done" for done in outcomes)
+    return new
+
+
+def _audited(done: Outcome) -> dict[str, Any]:
+    counts: dict[str, int] = {}
+    for (code, _), n in done.actions.items():
+        counts[code] = counts.get(code, 0) + n
+    return {
+        "row": done.row,
+        "status": done.status,
+        "actions": counts,
+        "source_digest": done.source_digest,
+        "target_digest": done.target_digest,
+    }
+
+
+def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
+    folder = job.work.folder
+    job.ledger.point_copies()
+    _write_map(job.ledger, folder / "map.csv")
+    if map_file is not None:
+        with appearing(Path(map_file)) as part, _private(part):
+            shutil.copyfile(folder / "map.csv", part)
+    if job.work.settings.review:
+        _write_review(job.ledger, folder / "review-text.csv")
+    statuses = report.statuses(job.ledger)
+    head = job.audit.append("job ended", new=new, statuses=statuses)
+    facts = report.write(job, head)
+    return Summary(folder, statuses, new, facts["not_checked"])
+
+
+def _write_map(ledger: Ledger, path: Path) -> None:
+    lines = ((str(row.source), row.target, row.status) for row in ledger.rows())
+    _write_csv(path, ("source", "target", "status"), lines)
+
+
+def _write_review(ledger: Ledger, path: Path) -> None:
+    """Write all text that was kept, rare ones first: a name is rarer than a clinical word."""
+    _write_csv(path, ("element", "text", "files", "first_row"), ledger.kept_texts())
+
+
+def _write_csv(path: Path, header: tuple[str, ...], lines: Iterator[tuple[Any, ...]]) -> None:
+    with (
+        appearing(path) as part,
+        _private(part),
+        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(lines)
+
+
+@contextmanager
+def _private(path: Path) -> Iterator[None]:
+    """Let only the owner read a file that is about to be written."""
+    path.touch(mode=0o600)
+    yield

@@ -1,0 +1,248 @@
+"""The ledger: one row a source file, on disk, so that a job of any size fits in memory.
+
+It stands in the job's private folder and makes the job resumable: what is done and still
+there is not done again.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from medlab.crypto import keyed_digest
+from medlab.errors import InputError
+from medlab.pipeline.settings import Outcome
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS file (
+    row INTEGER PRIMARY KEY, source BLOB UNIQUE NOT NULL, size INTEGER, changed INTEGER,
+    kind TEXT NOT NULL, status TEXT NOT NULL DEFAULT '', target TEXT NOT NULL DEFAULT '',
+    target_size INTEGER NOT NULL DEFAULT 0, instance BLOB, copies INTEGER NOT NULL DEFAULT 0);
+CREATE INDEX IF NOT EXISTS file_instance ON file (instance);
+CREATE INDEX IF NOT EXISTS file_status ON file (status);
+CREATE TABLE IF NOT EXISTS phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS action (row INTEGER, code TEXT, option TEXT, n INTEGER);
+CREATE TABLE IF NOT EXISTS finding (row INTEGER, severity TEXT, message TEXT, place TEXT);
+CREATE TABLE IF NOT EXISTS unchecked (row INTEGER, what TEXT);
+CREATE TABLE IF NOT EXISTS kept (
+    place TEXT, text TEXT, files INTEGER, row INTEGER, PRIMARY KEY (place, text)) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS action_row ON action (row);
+CREATE INDEX IF NOT EXISTS finding_row ON finding (row);
+CREATE INDEX IF NOT EXISTS unchecked_row ON unchecked (row);
+"""
+_OF_A_ROW = ("action", "finding", "unchecked")
+
+
+class Entry(NamedTuple):
+    """One source file: its row number, its path below the source folder, what it is."""
+
+    row: int
+    source: Path
+    kind: str
+    copies: int = 0
+
+
+class Row(NamedTuple):
+    """One line of the map; `source` is below SRC, `target` below DST."""
+
+    row: int
+    source: Path
+    target: str
+    size: int
+    status: str
+
+
+class Ledger:
+    """The rows of one job. One process writes, the others only ask for phrases."""
+
+    def __init__(self, path: Path) -> None:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        self._db = sqlite3.connect(path, timeout=60, isolation_level=None)
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_TABLES)
+        except sqlite3.DatabaseError:
+            self._db.close()
+            raise InputError(
+                "the job's ledger is damaged or in use; take its folder away"
+            ) from None
+
+    def setting(self, name: str, value: str | None = None) -> str | None:
+        """Return what was noted under `name`, after noting `value` if one is given."""
+        if value is not None:
+            self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
+        found = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return None if found is None else str(found[0])
+
+    def add(self, source: Path, kind: str, size: int, changed: int) -> None:
+        """Note a source file; one that has changed since it was done is done again."""
+        self._db.execute(
+            """INSERT INTO file (source, kind, size, changed) VALUES (?, ?, ?, ?)
+            ON CONFLICT (source) DO UPDATE SET kind = excluded.kind, size = excluded.size,
+                changed = excluded.changed, status = '', instance = NULL
+            WHERE size IS NOT excluded.size OR changed IS NOT excluded.changed""",
+            (os.fsencode(source), kind, size, changed),
+        )
+
+    def examined(
+        self, row: int, kind: str, instance: bytes | None, phrases: Iterable[bytes]
+    ) -> None:
+        """Note what one file is, its instance (a digest) and the phrases of its identity."""
+        self._db.execute(
+            "UPDATE file SET kind = ?, instance = ? WHERE row = ?", (kind, instance, row)
+        )
+        self._db.executemany("INSERT OR IGNORE INTO phrase VALUES (?)", ((p,) for p in phrases))
+
+    def settle(self, row: int, status: str) -> None:
+        """Note a file as one that gets no output of its own."""
+        self._db.execute("UPDATE file SET status = ?, target = '' WHERE row = ?", (status, row))
+
+    def settle_kinds(self, done: tuple[str, ...]) -> None:
+        """Settle all open files of kinds that are not to be `done`: the kind is their status."""
+        marks = ", ".join("?" * len(done))
+        self._db.execute(
+            f"UPDATE file SET status = kind WHERE status = '' AND kind NOT IN ({marks})", done
+        )
+
+    def reopen(self, row: int | None = None) -> None:
+        """Note one file, or all that got no output, as still to be done."""
+        if row is not None:
+            self._db.execute("UPDATE file SET status = '' WHERE row = ?", (row,))
+            return
+        self._db.execute("UPDATE file SET status = '' WHERE status <> 'done'")
+        self._db.execute("UPDATE file SET kind = 'file' WHERE kind = 'unreadable'")
+
+    def point_copies(self) -> None:
+        """Give every file that was seen twice the target of the first of its kind."""
+        self._db.execute(
+            """UPDATE file SET target = coalesce((SELECT first.target FROM file AS first
+                WHERE first.instance = file.instance AND first.copies = file.copies
+                AND first.status = 'done'), '') WHERE status = 'duplicate'"""
+        )
+
+    def count_open(self, kind: str = "%") -> int:
+        """Return how many files are still to be done."""
+        query = "SELECT count(*) FROM file WHERE status = '' AND kind LIKE ?"
+        return int(self._db.execute(query, (kind,)).fetchone()[0])
+
+    def record(self, done: Outcome) -> None:
+        """Note what became of a file, in place of what an earlier run noted."""
+        for table in _OF_A_ROW:
+            self._db.execute(f"DELETE FROM {table} WHERE row = ?", (done.row,))
+        self._db.execute(
+            "UPDATE file SET status = ?, target = ?, target_size = ? WHERE row = ?",
+            (done.status, done.target, done.size, done.row),
+        )
+        many = self._db.executemany
+        many(
+            "INSERT INTO action VALUES (?, ?, ?, ?)",
+            [(done.row, *what, n) for what, n in done.actions.items()],
+        )
+        many("INSERT INTO finding VALUES (?, ?, ?, ?)", [(done.row, *f) for f in done.findings])
+        many("INSERT INTO unchecked VALUES (?, ?)", [(done.row, what) for what in done.unchecked])
+        many(
+            """INSERT INTO kept VALUES (?, ?, 1, ?)
+            ON CONFLICT DO UPDATE SET files = files + 1""",
+            [(place, text, done.row) for place, text in done.kept],
+        )
+
+    def open_entries(self, kind: str = "%") -> Iterator[Entry]:
+        """Give the files that are still to be done, in steps of bounded memory."""
+        last = 0
+        while page := self._db.execute(
+            """SELECT row, source, kind, copies FROM file
+            WHERE row > ? AND status = '' AND kind LIKE ? ORDER BY row LIMIT 500""",
+            (last, kind),
+        ).fetchall():
+            last = page[-1][0]
+            yield from (Entry(row, Path(os.fsdecode(s)), k, n) for row, s, k, n in page)
+
+    def rows(self) -> Iterator[Row]:
+        """Give all rows, in steps of bounded memory."""
+        last = 0
+        while page := self._db.execute(
+            """SELECT row, source, target, target_size, status FROM file
+            WHERE row > ? ORDER BY row LIMIT 500""",
+            (last,),
+        ).fetchall():
+            last = page[-1][0]
+            yield from (Row(n, Path(os.fsdecode(source)), *rest) for n, source, *rest in page)
+
+    def same_instances(self) -> Iterator[list[Entry]]:
+        """Give the groups of files that say they are the same instance, by row."""
+        groups = self._db.execute(
+            """SELECT instance FROM file WHERE instance IS NOT NULL
+            GROUP BY instance HAVING count(*) > 1 AND sum(status = '') > 0"""
+        ).fetchall()
+        for group in groups:
+            rows = self._db.execute(
+                "SELECT row, source, kind, copies FROM file WHERE instance = ? ORDER BY row", group
+            )
+            yield [
+                Entry(row, Path(os.fsdecode(s)), kind, n) for row, s, kind, n in rows.fetchall()
+            ]
+
+    def number_copy(self, row: int, number: int) -> None:
+        """Note a file as another form of an instance: its output's name gets the number."""
+        self._db.execute("UPDATE file SET copies = ? WHERE row = ?", (number, row))
+
+    def table(self, query: str) -> list[tuple[Any, ...]]:
+        """Return the rows of one of the report's questions; see `medlab.pipeline.report`."""
+        return self._db.execute(query).fetchall()
+
+    def kept_texts(self) -> Iterator[tuple[str, str, int, int]]:
+        """Give all kept texts: element, text, number of files, first row; rare ones first."""
+        yield from self._db.execute(
+            "SELECT place, text, files, row FROM kept ORDER BY files, place"
+        )
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Write what is done within it at once, or, on an error, not at all."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    def forget(self) -> None:
+        """Forget everything: the job begins anew."""
+        for table in ("about", "file", "phrase", "kept", *_OF_A_ROW):
+            self._db.execute(f"DELETE FROM {table}")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+
+def phrase_digest(key: bytes, phrase: str) -> bytes:
+    """Return the form in which the ledger keeps an ID or a full name."""
+    return keyed_digest(key, "phrase", phrase)[:16]
+
+
+class Phrases:
+    """The IDs and full names of all patients of the job: ``phrase in phrases``, from disk."""
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        self._key = key
+        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)
+
+    def __contains__(self, phrase: object) -> bool:
+        if not isinstance(phrase, str):
+            return False
+        digest = phrase_digest(self._key, phrase)
+        return bool(
+            self._db.execute("SELECT 1 FROM phrase WHERE digest = ?", (digest,)).fetchone()
+        )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()

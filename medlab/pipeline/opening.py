@@ -1,0 +1,109 @@
+"""A job begins: places checked, private folder made, key and vault opened, earlier work found."""
+
+from __future__ import annotations
+
+import os
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medlab.crypto import AuditLog, Vault, load_key, subkey
+from medlab.errors import RefusedError
+from medlab.pipeline.files import check_places, private_folder
+from medlab.pipeline.ledger import Ledger
+from medlab.pipeline.settings import Settings, Work
+
+
+@dataclass
+class Job:
+    """One job with its ledger, vault and audit log open."""
+
+    work: Work
+    ledger: Ledger
+    vault: Vault | None
+    audit: AuditLog
+    jobs: int = 1
+    progress: bool = False
+    started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def begin(
+    stack: ExitStack,
+    source: Path,
+    target: Path,
+    settings: Settings,
+    key_file: Path | str | None = None,
+    overwrite: bool = False,
+) -> Job:
+    """Open a job and whatever an earlier run of it left; `stack` closes it again.
+
+    Raises
+    ------
+    RefusedError
+        If there are outputs that are not this job's, or it is being done already.
+    """
+    check_places(source, target)
+    folder = target.with_name(target.name + ".job")
+    _check_unclaimed(target, folder, overwrite)
+    private_folder(target)
+    _lock(stack, folder)
+    key = load_key(key_file, fallback=folder / "key")
+    vault = stack.enter_context(Vault(folder / "vault.db", key)) if settings.vault else None
+    code_key = key if vault is None else vault.code_key
+    single = source.is_file()
+    work = Work(
+        settings=settings,
+        source=source.parent if single else source,
+        target=target.parent if single else target,
+        folder=folder,
+        key=code_key,
+        vault_key=key,
+        single=(source.name, target.name) if single else None,
+    )
+    ledger = Ledger(work.ledger)
+    stack.callback(ledger.close)
+    audit = stack.enter_context(AuditLog(folder / "audit.jsonl", subkey(code_key, "audit")))
+    job = Job(work, ledger, vault, audit)
+    _take_up(job, f"{settings.fingerprint(code_key)} {source.resolve()}", overwrite)
+    return job
+
+
+def _check_unclaimed(target: Path, folder: Path, overwrite: bool) -> None:
+    if overwrite or not target.exists():
+        return
+    if target.is_file():
+        raise RefusedError("DST exists; choose another name or say --overwrite")
+    if any(target.iterdir()) and not (folder / "ledger.db").exists():
+        raise RefusedError("DST is not empty; choose an empty folder or say --overwrite")
+
+
+def _lock(stack: ExitStack, folder: Path) -> None:
+    if os.name != "posix":
+        return
+    import fcntl
+
+    file = stack.enter_context((folder / "lock").open("w"))
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise RefusedError("another run is at work on this DST; wait until it has ended") from None
+
+
+def _take_up(job: Job, mark: str, overwrite: bool) -> None:
+    """Go on with an earlier run of the same settings, or forget it."""
+    earlier = job.ledger.setting("mark")
+    if earlier is not None and earlier != mark and not overwrite:
+        raise RefusedError(
+            "DST was made with another SRC, other settings or another key; "
+            "choose another DST, or say --overwrite to do it anew"
+        )
+    if earlier is not None and overwrite:
+        for row in job.ledger.rows():
+            if row.target:
+                (job.work.target / row.target).unlink(missing_ok=True)
+        job.ledger.forget()
+    elif earlier is not None and job.work.target.is_dir() and not job.work.single:
+        for part in job.work.target.rglob(".*.part"):  # what a run that was killed left
+            part.unlink()
+    job.ledger.setting("mark", mark)

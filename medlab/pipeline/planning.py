@@ -1,0 +1,81 @@
+"""The first pass: every source file into the ledger, looked at once, copies found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from medlab.pipeline import steps
+from medlab.pipeline.files import digest_of, kind_of, walk
+from medlab.pipeline.ledger import Entry
+from medlab.pipeline.opening import Job
+from medlab.pipeline.pool import each_done
+from medlab.pipeline.settings import Work
+
+R = TypeVar("R")
+_TOGETHER = 64  # results written to the ledger at once
+CLEANED = ("file", "dicom")  # kinds that are looked at and cleaned
+
+
+def plan(job: Job) -> None:
+    """Write all source files into the ledger, look at each, and find those seen twice."""
+    with job.ledger.together():
+        for found in _found(job.work):
+            job.ledger.add(*found)
+        job.ledger.reopen()
+    _reopen_missing(job)
+    for batch in worked(job, steps.examine, "file", "looking"):
+        with job.ledger.together():
+            for entry, seen in batch:
+                kind, instance, phrases = seen[1:] if seen else ("crashed", None, [])
+                job.ledger.examined(entry.row, kind, instance, phrases)
+    with job.ledger.together():
+        job.ledger.settle_kinds(CLEANED)
+        for group in job.ledger.same_instances():
+            _settle_copies(job, group)
+
+
+def worked(
+    job: Job, work: Callable[[Entry], R], kind: str, words: str
+) -> Iterator[list[tuple[Entry, R | None]]]:
+    """Give the results of `work` on all open files of a kind, some at a time, with a bar."""
+    entries = job.ledger.open_entries(kind)
+    done = each_done(work, entries, job.jobs, steps.start, job.work)
+    total = job.ledger.count_open(kind)
+    bar = iter(tqdm(done, words, total, unit="file", disable=not job.progress or not total))
+    while batch := list(islice(bar, _TOGETHER)):
+        yield batch
+
+
+def _found(work: Work) -> Iterator[tuple[Path, str, int, int]]:
+    if work.single is None:
+        yield from walk(work.source)
+        return
+    path = work.source / work.single[0]
+    yield Path(work.single[0]), *kind_of(path, path.resolve().parent)
+
+
+def _reopen_missing(job: Job) -> None:
+    """Have outputs made again that were taken away, or cut, since they were made."""
+    for row in job.ledger.rows():
+        if row.status != "done":
+            continue
+        output = job.work.target / row.target
+        if not output.is_file() or output.stat().st_size != row.size:
+            job.ledger.reopen(row.row)
+
+
+def _settle_copies(job: Job, group: list[Entry]) -> None:
+    """Of files with one SOP Instance UID, let each different content be written once."""
+    numbers: dict[bytes, int] = {}
+    for entry in group:
+        digest = digest_of(job.work.source / entry.source)
+        seen = digest in numbers
+        number = numbers.setdefault(digest, len(numbers))
+        job.ledger.number_copy(entry.row, number)
+        if seen:
+            job.ledger.settle(entry.row, "duplicate")

@@ -1,0 +1,148 @@
+"""The report of a job: what was done, what was found, what was not checked. No values."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from importlib.resources import files
+from typing import Any
+
+from medlab import __version__, dicom
+from medlab.pipeline.files import appearing
+from medlab.pipeline.ledger import Ledger
+from medlab.pipeline.opening import Job
+from medlab.pipeline.settings import Settings
+
+STATUS_WORDS = {
+    "done": "cleaned, verified and written",
+    "duplicate": "the same file once more; the map names the one output",
+    "not-dicom": "not a DICOM file; left out",
+    "dicomdir": "DICOMDIR, which lists the old names; left out",
+    "unreadable": "could not be read as DICOM; withheld",
+    "unverified": "something of the source was still in the output; withheld",
+    "refused": "of a kind that is not de-identified; withheld",
+    "failed": "a step failed; withheld",
+    "crashed": "the process died on it; withheld",
+    "nifti": "NIfTI; withheld",
+    "link": "a link that leads out of the folder, or to a folder; not followed",
+    "special": "a pipe or a device; not opened",
+    "closed": "a folder that may not be read",
+}
+ACTION_WORDS = {
+    "X": "removed",
+    "Z": "emptied",
+    "D": "replaced by a dummy",
+    "U": "UID replaced",
+    "C": "cleaned",
+    "K": "kept",
+}
+_FIRST_ROWS = 20
+
+
+def statuses(ledger: Ledger) -> dict[str, int]:
+    """Return the number of source files of each status."""
+    return dict(ledger.table("SELECT status, count(*) FROM file GROUP BY status ORDER BY 1"))
+
+
+def write(job: Job, head: str) -> dict[str, Any]:
+    """Write ``report.json`` and ``report.html`` into the private folder; return the facts."""
+    facts = gather(job, head)
+    text = json.dumps(facts, indent=1)
+    page = _template().render(facts, status_words=STATUS_WORDS, action_words=ACTION_WORDS)
+    for name, content in (("report.json", text), ("report.html", page)):
+        with appearing(job.work.folder / name) as part:
+            part.write_text(content, encoding="utf-8")
+    return facts
+
+
+def gather(job: Job, head: str) -> dict[str, Any]:
+    """Return all that a report tells, as plain values without anything of a patient."""
+    ledger, settings = job.ledger, job.work.settings
+    counts = statuses(ledger)
+    return {
+        "medlab": __version__,
+        "edition": dicom.EDITION,
+        "policy": settings.policy,
+        "options": list(settings.options),
+        "codes": settings.codes,
+        "started": job.started,
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": sum(counts.values()),
+        "statuses": counts,
+        "withheld": _withheld(ledger),
+        "actions": _actions(ledger),
+        "options_used": _options(ledger),
+        "findings": _findings(ledger),
+        "not_checked": dict(ledger.table("SELECT what, count(*) FROM unchecked GROUP BY what")),
+        "other_forms": ledger.table(
+            "SELECT count(*) FROM file WHERE copies > 0 AND status = 'done'"
+        )[0][0],
+        "kept_texts": ledger.table("SELECT count(*) FROM kept")[0][0],
+        "vault": {} if job.vault is None else job.vault.count(),
+        "audit": {"lines": job.audit.count, "head": head},
+        "words": _words(settings, job.vault is not None),
+    }
+
+
+def _withheld(ledger: Ledger) -> list[dict[str, Any]]:
+    found = ledger.table(
+        """SELECT status, row FROM file
+        WHERE status NOT IN ('done', 'duplicate', 'not-dicom', 'dicomdir') ORDER BY 1, 2"""
+    )
+    return _by_first(found, ("status",))
+
+
+def _findings(ledger: Ledger) -> list[dict[str, Any]]:
+    found = ledger.table("SELECT severity, message, place, row FROM finding ORDER BY 1, 2, 3, 4")
+    return _by_first(found, ("severity", "message", "place"))
+
+
+def _by_first(found: list[tuple[Any, ...]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Group rows whose last cell is a row number; name the first few of each group."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for *what, row in found:
+        groups.setdefault(tuple(what), []).append(row)
+    return [
+        dict(zip(names, what, strict=True)) | {"files": len(rows), "rows": rows[:_FIRST_ROWS]}
+        for what, rows in groups.items()
+    ]
+
+
+def _actions(ledger: Ledger) -> dict[str, int]:
+    return dict(ledger.table("SELECT code, sum(n) FROM action GROUP BY code ORDER BY 2 DESC"))
+
+
+def _options(ledger: Ledger) -> dict[str, dict[str, int]]:
+    out: dict[str, Counter[str]] = {}
+    for option, code, n in ledger.table(
+        "SELECT option, code, sum(n) FROM action GROUP BY 1, 2 ORDER BY 1, 3 DESC"
+    ):
+        out.setdefault(str(option) or "basic profile", Counter())[str(code)] = int(n)
+    return {option: dict(counts) for option, counts in out.items()}
+
+
+def _words(settings: Settings, vault: bool) -> list[str]:
+    """Return what may be said of the result, and what may not."""
+    words = [
+        "Verification looked for what stands in the source headers. It can't find a name that "
+        "stands in no header, a face, or text in pixels that were not checked.",
+        "This is not Safe Harbor (45 CFR 164.514(b)(2)): keyed codes are derived from the "
+        "person's data, and shifted or kept dates are finer than the year. Sharing needs "
+        "Expert Determination (164.514(b)(1)) or a data use agreement.",
+    ]
+    if settings.codes == "random":
+        words[1] = words[1].replace("keyed codes are", "UIDs and date offsets are keyed, so still")
+    if vault:
+        words.append(
+            "A vault exists, so the data are pseudonymized, not anonymous: whoever holds vault "
+            "and key can restore the identifiers."
+        )
+    return words
+
+
+def _template() -> Any:
+    from jinja2 import Environment
+
+    text = files("medlab.pipeline").joinpath("templates/report.html").read_text(encoding="utf-8")
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(text)

@@ -1,0 +1,124 @@
+"""What a job is asked to do, and the few things that stand where it is done."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from medlab import __version__
+from medlab.crypto import keyed_digest
+from medlab.errors import UsageError
+
+POLICIES = ("basic", "research")
+FACES = "clean-recognizable-visual-features"
+PIXELS = "clean-pixel-data"
+_CHOICES = {
+    "codes": ("keyed", "random"),
+    "pixel_policy": ("allow", "match"),
+    "quarantine": ("ask", "none"),
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is done to every file of a job; see ``docs/jobs.md``.
+
+    Parameters
+    ----------
+    policy : {"basic", "research"}
+    options : tuple of str
+        PS3.15 options by name, on top of the policy's own.
+    keep_private : tuple of str
+        Private creators whose elements are kept (and scanned all the same).
+    codes : {"keyed", "random"}
+        Codes drawn from the values with the key, or by chance and kept in the vault only.
+    clean_pixels : bool
+        Take text out of the pixels; what can't be checked is then withheld.
+    pixel_policy : {"allow", "match"}
+    quarantine : {"ask", "none"}
+        Whether screen saves and dose reports wait for a person's decision.
+    cohort_k : int, optional
+        Smallest class of the cohort's quasi-identifiers; with `quasi` and `sensitive`.
+    vault : bool
+        Keep the way back.
+    review : bool
+        List all text that was kept, for a person to read.
+    """
+
+    policy: str = "basic"
+    options: tuple[str, ...] = ()
+    keep_private: tuple[str, ...] = ()
+    codes: str = "keyed"
+    clean_pixels: bool = False
+    pixel_policy: str = "allow"
+    quarantine: str = "ask"
+    cohort_k: int | None = None
+    quasi: tuple[str, ...] = ()
+    sensitive: str = ""
+    vault: bool = True
+    review: bool = True
+
+    def __post_init__(self) -> None:
+        if self.policy not in POLICIES:
+            raise UsageError(f"no policy of that name; choose {' or '.join(POLICIES)}")
+        for name, choices in _CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise UsageError(f"{name} is {' or '.join(choices)}")
+        if self.codes == "random" and not self.vault:
+            raise UsageError(
+                "random codes live in the vault only; a job without one can't have them"
+            )
+        if self.cohort_k is not None and not (self.cohort_k >= 2 and self.quasi):
+            raise UsageError("cohort_k is 2 or more and needs the quasi-identifiers")
+
+    def fingerprint(self, key: bytes) -> str:
+        """Return what must be equal for a job to be taken up again."""
+        text = json.dumps({**asdict(self), "version": __version__}, sort_keys=True)
+        check = keyed_digest(key, "fingerprint").hex()[:16]
+        return hashlib.sha256(f"{text}{check}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Work:
+    """Where a job is done and with which key: all that a worker process needs.
+
+    `source` and `target` are folders; for a job on one file, `single` holds its name and
+    that of its target. Codes are drawn from `key`; `vault_key` opens the vault.
+    """
+
+    settings: Settings
+    source: Path
+    target: Path
+    folder: Path
+    key: bytes = field(repr=False)
+    vault_key: bytes = field(repr=False)
+    single: tuple[str, str] | None = None
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger of the job."""
+        return self.folder / "ledger.db"
+
+    @property
+    def vault(self) -> Path:
+        """The vault of the job."""
+        return self.folder / "vault.db"
+
+
+@dataclass
+class Outcome:
+    """What became of one source file. Only `kept` and `ways_back` hold patients' values."""
+
+    row: int
+    status: str
+    target: str = ""
+    size: int = 0
+    source_digest: str = ""
+    target_digest: str = ""
+    actions: dict[tuple[str, str], int] = field(default_factory=dict)
+    findings: list[tuple[str, str, str]] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
+    kept: list[tuple[str, str]] = field(default_factory=list)
+    ways_back: list[tuple[str, str, str]] = field(default_factory=list)

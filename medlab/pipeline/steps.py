@@ -1,0 +1,224 @@
+"""One file: examined, and de-identified in small steps. What a worker process does.
+
+Nothing raised in here leaves: a file that fails at any step is withheld, and its outcome
+says at which.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import logging
+import secrets
+from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from pydicom import Dataset
+
+from medlab import dicom
+from medlab.crypto import Vault, keyed_digest
+from medlab.dicom.files import quiet_pydicom
+from medlab.errors import InputError, MedlabError, RefusedError, UsageError
+from medlab.pipeline import wayback
+from medlab.pipeline.files import appearing, digest_of
+from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
+from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work
+
+_log = logging.getLogger(__name__)
+_FACE_MODALITIES = ("MR", "CT", "PT", "NM")
+
+
+class Examined(NamedTuple):
+    """What the first look at a file found; only digests of its identity."""
+
+    row: int
+    kind: str
+    instance: bytes | None
+    phrases: list[bytes]
+
+
+class _UnverifiedError(RefusedError):
+    """The output did not stand the verification."""
+
+
+class Hands:
+    """What a worker process holds open: the phrases of all patients and, if need be, the vault."""
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.phrases = Phrases(work.ledger, work.key)
+        drawn = work.settings.codes == "random"
+        self.vault = Vault(work.vault, work.vault_key) if drawn else None
+
+    def code_of(self) -> Callable[[str, str], str] | None:
+        """Return what draws random codes, or None where codes are keyed."""
+        vault = self.vault
+        if vault is None:
+            return None
+        return lambda kind, value: vault.code_for(f"code of {kind}", value, _draw)
+
+    def close(self) -> None:
+        """Close what is open."""
+        self.phrases.close()
+        if self.vault is not None:
+            self.vault.close()
+
+
+_hands: list[Hands] = []
+
+
+def start(work: Work) -> None:
+    """Take up the work of a job in this process."""
+    stop()
+    _hands.append(Hands(work))
+
+
+def stop() -> None:
+    """Put the work of a job down."""
+    while _hands:
+        _hands.pop().close()
+
+
+def examine(entry: Entry) -> Examined:
+    """Look at one file for the first time: what is it, whose is it."""
+    work = _hands[-1].work
+    path = work.source / entry.source
+    try:
+        with quiet_pydicom():
+            return _examine(entry.row, path, work.key)
+    except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
+        _note(entry, error)
+        return Examined(entry.row, "unreadable", None, [])
+
+
+def _examine(row: int, path: Path, key: bytes) -> Examined:
+    if not dicom.is_dicom(path):
+        return Examined(row, _kind_by_name(path), None, [])
+    dataset = dicom.read(path)
+    if dicom.is_dicomdir(dataset):
+        return Examined(row, "dicomdir", None, [])
+    uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
+    phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
+    return Examined(row, "dicom", keyed_digest(key, "instance", uid)[:16], phrases)
+
+
+def clean(entry: Entry) -> Outcome:
+    """De-identify one file, verify the result and let it appear; or withhold it."""
+    hands = _hands[-1]
+    done = Outcome(entry.row, "failed")
+    try:
+        with quiet_pydicom():
+            _clean(entry, hands, done)
+    except _UnverifiedError as error:
+        _note(entry, error)
+        done.status = "unverified"
+    except RefusedError as error:
+        _note(entry, error)
+        done.status = "refused"
+    except InputError as error:
+        _note(entry, error)
+        done.status = "unreadable"
+    except MedlabError as error:
+        _note(entry, error)
+    except Exception as error:  # noqa: BLE001 - fail closed: whatever happened, nothing appears
+        _note(entry, error)
+    return done
+
+
+def plan_of(settings: Settings) -> dicom.Plan:
+    """Return the header plan of a job; pixels and faces are steps of their own."""
+    return _plan(settings.policy, settings.options, settings.keep_private)
+
+
+def output_name(dataset: Dataset, copies: int = 0) -> Path:
+    """Return the path of an output below DST, made of nothing but its new codes and UIDs."""
+    patient = str(dataset.get("PatientID") or "")
+    safe = patient.isascii() and patient.isalnum()
+    uid = str(dataset.get("SOPInstanceUID") or "")
+    name = uid if uid.startswith("2.25.") else _short(uid)
+    return Path(
+        patient if safe else "no-code",
+        f"study-{_short(str(dataset.get('StudyInstanceUID', '')))}",
+        f"series-{_short(str(dataset.get('SeriesInstanceUID', '')))}",
+        f"{name}-{copies + 1}.dcm" if copies else f"{name}.dcm",
+    )
+
+
+def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
+    work, settings = hands.work, hands.work.settings
+    source = work.source / entry.source
+    before = dicom.read(source)
+    after, actions = dicom.deidentify(
+        before,
+        plan_of(settings),
+        key=work.key,
+        others=hands.phrases,
+        code_of=hands.code_of(),
+    )
+    done.unchecked = _unchecked(before, settings)
+    name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
+    data = dicom.to_bytes(after)
+    with appearing(work.target / name) as part:
+        part.write_bytes(data)
+        _verify(source, part, "" if work.single else name.as_posix(), work, done)
+    done.status, done.target, done.size = "done", name.as_posix(), len(data)
+    done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
+    done.target_digest = hashlib.sha256(data).hexdigest()
+    done.actions = dict(Counter((action.code, action.option) for action in actions))
+    _remember(before, after, settings, done)
+
+
+def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> None:
+    """Look at the output with other eyes; an error keeps it from appearing.
+
+    For a job on one file the person chose the name, so it is not looked at.
+    """
+    findings = dicom.verify_file(source, part, plan_of(work.settings), name=name)
+    done.findings = [(f.severity, f.message, f.path) for f in findings]
+    if any(finding.severity == "fail" for finding in findings):
+        raise _UnverifiedError("something of the source is still in the output")
+
+
+def _remember(before: Dataset, after: Dataset, settings: Settings, done: Outcome) -> None:
+    if settings.review:
+        table = dicom.kept_text(after)
+        done.kept = sorted(set(zip(table["keyword"], table["text"], strict=True)))
+    if settings.vault:
+        done.ways_back = list(wayback.entries(before, after))
+
+
+def _unchecked(dataset: Dataset, settings: Settings) -> list[str]:
+    if "PixelData" not in dataset and "FloatPixelData" not in dataset:
+        return []
+    pixels = [] if settings.clean_pixels or PIXELS in settings.options else ["text in pixels"]
+    face = dataset.get("Modality") in _FACE_MODALITIES and FACES not in settings.options
+    return [*pixels, "face"] if face else pixels
+
+
+def _kind_by_name(path: Path) -> str:
+    return "unreadable" if path.suffix.lower() in (".dcm", ".dicom", ".ima") else "not-dicom"
+
+
+def _draw() -> str:
+    return base64.b32encode(secrets.token_bytes(10)).decode("ascii")
+
+
+def _short(uid: str) -> str:
+    return base64.b32encode(hashlib.sha256(uid.encode()).digest()[:10]).decode("ascii").lower()
+
+
+@lru_cache(maxsize=8)
+def _plan(policy: str, options: tuple[str, ...], keep_private: tuple[str, ...]) -> dicom.Plan:
+    headers = tuple(option for option in options if option not in (PIXELS, FACES))
+    try:
+        return dicom.plan(policy, headers, keep_private)
+    except InputError as error:
+        raise UsageError(str(error)) from None
+
+
+def _note(entry: Entry, error: Exception) -> None:
+    # the class only: a message of another library may repeat a value
+    _log.info("row %d: %s", entry.row, type(error).__name__)

@@ -1,0 +1,173 @@
+"""The way back: what goes into the vault for one file, and how it comes out again."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+
+from medlab import dicom
+from medlab.crypto import Vault, load_key
+from medlab.dicom.files import quiet_pydicom
+from medlab.errors import InputError, MedlabError, MissingError, RefusedError
+from medlab.pipeline.files import appearing, check_places, walk
+
+_PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
+PatientSex PatientAge PatientSize PatientWeight PatientAddress PatientTelephoneNumbers
+OtherPatientIDs OtherPatientNames PatientBirthName PatientMotherBirthName EthnicGroup"""
+_STUDY = """StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID StudyDescription
+ReferringPhysicianName InstitutionName InstitutionAddress AdmissionID"""
+_SERIES = """SeriesInstanceUID SeriesDate SeriesTime SeriesDescription ProtocolName
+FrameOfReferenceUID StationName OperatorsName PerformingPhysicianName"""
+_INSTANCE = """SOPInstanceUID AcquisitionDate AcquisitionTime AcquisitionDateTime
+ContentDate ContentTime InstanceCreationDate InstanceCreationTime"""
+_LEVELS = (
+    ("study", _STUDY.split(), "StudyInstanceUID"),
+    ("series", _SERIES.split(), "SeriesInstanceUID"),
+    ("instance", _INSTANCE.split(), "SOPInstanceUID"),
+)
+_JOINED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_MARKERS = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
+
+
+class Restored(NamedTuple):
+    """What `reidentify` did: files restored, and files the vault does not know or unreadable."""
+
+    files: int
+    refused: int
+
+
+def entries(before: Dataset, after: Dataset) -> Iterator[tuple[str, str, str]]:
+    """Give the vault's rows for one file: kind, code, original values as DICOM JSON.
+
+    The code of a patient is the new Patient ID (the new study's UID where there is none),
+    that of a study, series or instance its new UID.
+    """
+    yield "patient", patient_code(after), _values(before, _PATIENT.split())
+    for kind, keywords, uid in _LEVELS:
+        if after.get(uid):
+            yield kind, str(after.get(uid)), _values(before, keywords)
+    for keyword in _JOINED:
+        old, new = str(before.get(keyword) or ""), str(after.get(keyword) or "")
+        if old and new and old != new:
+            yield "uid", new, old
+
+
+def patient_code(dataset: Dataset) -> str:
+    """Return the code under which the vault keeps the patient of a de-identified file."""
+    return str(dataset.get("PatientID") or dataset.get("StudyInstanceUID") or "")
+
+
+def restore(dataset: Dataset, vault: Vault, *, reason: str = "") -> Dataset:
+    """Return a copy with the identifiers that the vault holds for it.
+
+    Names, IDs, dates and descriptions of patient, study, series and image come back, and
+    all UIDs with the references to them. What was only taken out (comments, private
+    elements, pixels) does not, and the marks of the de-identification go.
+
+    Raises
+    ------
+    MissingError
+        If the vault knows neither the patient nor the image.
+    """
+    out = copy.deepcopy(dataset)
+    texts = vault.originals("patient", [patient_code(dataset)], reason=reason)
+    for kind, _, uid in _LEVELS:
+        texts |= vault.originals(kind, [str(dataset.get(uid, ""))], reason=reason)
+    if not texts:
+        raise MissingError("the vault knows nothing of this file; name the vault of its job")
+    _rejoin(out, vault, reason)
+    for text in texts.values():
+        out.update(Dataset.from_json(text))
+    for keyword in _MARKERS:
+        if keyword in out:
+            del out[keyword]
+    return out
+
+
+def open_vault(
+    source: Path, vault_file: Path | None = None, key_file: Path | None = None
+) -> Vault:
+    """Open a vault, by default that of the job that made `source`, with its own key.
+
+    Raises
+    ------
+    MissingError
+        If there is no vault or no key.
+    """
+    folder = source.with_name(source.name + ".job")
+    path = folder / "vault.db" if vault_file is None else vault_file
+    if not path.is_file():
+        raise MissingError("there is no vault at that place; name it with --vault")
+    own = folder / "key"
+    return Vault(path, load_key(key_file, fallback=own if own.is_file() else None))
+
+
+def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") -> Restored:
+    """Restore the identifiers of a file, or of all DICOM files of a folder, into `target`.
+
+    The copies keep their places below `target`, which is made with mode 0700. Nothing that
+    is there is written over.
+    """
+    check_places(source, target)
+    if source.is_file():
+        _restore_file(source, target, vault, reason)
+        return Restored(1, 0)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = refused = 0
+    for path, kind, _, _ in walk(source):
+        if kind != "file" or not dicom.is_dicom(source / path):
+            continue
+        try:
+            _restore_file(source / path, target / path, vault, reason)
+            files += 1
+        except MedlabError:
+            refused += 1
+    return Restored(files, refused)
+
+
+def _restore_file(source: Path, target: Path, vault: Vault, reason: str) -> None:
+    if target.exists():
+        raise RefusedError("there is an output of that name; choose a DST that is empty")
+    with quiet_pydicom():
+        data = dicom.to_bytes(restore(dicom.read(source), vault, reason=reason))
+    with appearing(target) as part:
+        part.write_bytes(data)
+        part.chmod(0o600)
+
+
+def _rejoin(dataset: Dataset, vault: Vault, reason: str) -> None:
+    """Put the original UIDs in place of the new ones, at every level and in the file meta."""
+    parts = [dataset, getattr(dataset, "file_meta", Dataset())]
+    elements = [e for part in parts for e in part.iterall() if e.VR == "UI" and e.value]
+    known = vault.originals(
+        "uid", {uid for e in elements for uid in _uids(e.value)}, reason=reason
+    )
+    for element in elements:
+        olds = [known.get(uid, uid) for uid in _uids(element.value)]
+        element.value = olds if len(olds) > 1 else olds[0]
+
+
+def _uids(value: object) -> list[str]:
+    return [str(uid) for uid in value] if isinstance(value, (MultiValue, list)) else [str(value)]
+
+
+def _values(dataset: Dataset, keywords: list[str]) -> str:
+    values = Dataset()
+    for keyword in keywords:
+        if keyword in dataset:
+            values[keyword] = dataset[keyword]
+    try:
+        return json.dumps(values.to_json_dict())
+    except (ValueError, TypeError):
+        raise InputError("an identifying element holds no value of its VR") from None

@@ -1,0 +1,87 @@
+import os
+
+import pytest
+
+from medlab.errors import InputError, RefusedError
+from medlab.pipeline import files
+
+
+@pytest.fixture
+def source(tmp_path):
+    root = tmp_path / "in"
+    (root / "a").mkdir(parents=True)
+    (root / "a" / "one.dcm").write_bytes(b"x")
+    (root / "scan.nii.gz").write_bytes(b"xy")
+    return root
+
+
+def fail(*_):
+    raise ZeroDivisionError
+
+
+def kinds(root):
+    return {str(path): kind for path, kind, _, _ in files.walk(root)}
+
+
+def test_walk_gives_everything_once_in_the_same_order(source):
+    assert kinds(source) == {"a/one.dcm": "file", "scan.nii.gz": "nifti"}
+    assert list(files.walk(source)) == list(files.walk(source))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+def test_links_out_of_the_folder_pipes_and_circles_are_never_opened(source, tmp_path):
+    (tmp_path / "secret.dcm").write_bytes(b"secret")
+    (source / "out.dcm").symlink_to(tmp_path / "secret.dcm")
+    (source / "all").symlink_to(tmp_path)
+    (source / "in.dcm").symlink_to(source / "a" / "one.dcm")
+    (source / "circle").symlink_to(source / "circle")
+    (source / "gone").symlink_to(source / "nothing")
+    os.mkfifo(source / "pipe")
+    found = kinds(source)
+    assert found.pop("in.dcm") == found.pop("a/one.dcm") == "file"
+    assert found.pop("pipe") == "special"
+    assert set(found) == {"out.dcm", "all", "circle", "gone", "scan.nii.gz"}
+    assert {kind for name, kind in found.items() if name != "scan.nii.gz"} == {"link"}
+
+
+@pytest.mark.parametrize("inner", ["in", "in/deep/out", "."])
+def test_places_within_one_another_are_refused(source, tmp_path, inner):
+    with pytest.raises((RefusedError, InputError)):
+        files.check_places(source, tmp_path / inner)
+
+
+def test_a_link_does_not_hide_that_places_lie_within_one_another(source, tmp_path):
+    (tmp_path / "alias").symlink_to(source)
+    with pytest.raises(RefusedError):
+        files.check_places(source, tmp_path / "alias" / "out")
+
+
+def test_one_file_goes_to_a_file_and_a_folder_to_a_folder(source, tmp_path):
+    files.check_places(source / "a" / "one.dcm", tmp_path / "new.dcm")
+    with pytest.raises(InputError, match="must be a file"):
+        files.check_places(source / "a" / "one.dcm", tmp_path)
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InputError, match="must be a folder"):
+        files.check_places(source, tmp_path / "file")
+    with pytest.raises(RefusedError, match="the same"):
+        files.check_places(source / "a" / "one.dcm", source / "a" / "one.dcm")
+    with pytest.raises(InputError, match="does not exist"):
+        files.check_places(tmp_path / "none", tmp_path / "out")
+
+
+def test_an_output_appears_whole_or_not_at_all(tmp_path):
+    with files.appearing(tmp_path / "deep" / "x") as part:
+        part.write_bytes(b"new")
+        assert not (tmp_path / "deep" / "x").exists()
+    assert (tmp_path / "deep" / "x").read_bytes() == b"new"
+    with pytest.raises(ZeroDivisionError), files.appearing(tmp_path / "deep" / "x") as part:
+        fail(part.write_bytes(b"half"))
+    assert (tmp_path / "deep" / "x").read_bytes() == b"new"
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x"]
+
+
+def test_the_private_folder_is_marked_and_closed_to_others(tmp_path):
+    folder = files.private_folder(tmp_path / "out")
+    assert folder.name == "out.job"
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert "patient data" in (folder / "PATIENT-DATA.txt").read_text()

@@ -1,0 +1,372 @@
+import csv
+import hashlib
+import json
+import os
+import shutil
+
+import pytest
+from click.testing import CliRunner
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.uid import generate_uid
+
+from medlab import crypto, dicom, pipeline
+from medlab.cli import commands
+from medlab.errors import RefusedError, UsageError
+from medlab.pipeline import Settings
+
+PLANTED = ("Okafor", "Ngozi", "MRN-778811", "Lindqvist", "MRN-200300", "19620417")
+
+
+def plant(path, source, name, number, **more):
+    dataset = dcmread(get_testdata_file(source, download=False))
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate = name, number, "19620417"
+    dataset.StudyDate = "20240301"
+    for keyword, value in more.items():
+        setattr(dataset, keyword, value)
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path)
+    return dataset
+
+
+@pytest.fixture
+def hospital(tmp_path):
+    root = tmp_path / "hospital"
+    study = generate_uid()
+    for number in range(3):
+        plant(
+            root / "OKAFOR_NGOZI" / f"MRN-778811_{number}.dcm", "CT_small.dcm",
+            "Okafor^Ngozi", "MRN-778811", SOPInstanceUID=generate_uid(), StudyInstanceUID=study,
+            StudyDescription="stroke, mass in left lobe, Okafor",
+        )  # fmt: skip
+    plant(
+        root / "LINDQVIST" / "a.dcm", "MR_small.dcm", "Lindqvist^Per", "MRN-200300",
+        ImageComments="compare with Ngozi Okafor", Allergies="Lindqvist",
+    )  # fmt: skip
+    return root
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    crypto.write_key(tmp_path / "key", bytes(range(32)))
+    return tmp_path / "key"
+
+
+def outputs(target):
+    return sorted(path for path in target.rglob("*") if path.is_file())
+
+
+def rows(job):
+    with (job / "map.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def digest(folder):
+    return {
+        str(p.relative_to(folder)): hashlib.sha256(p.read_bytes()).hexdigest()
+        for p in outputs(folder)
+    }
+
+
+def leak(data):
+    return [word for word in PLANTED if word.lower().encode() in data.lower()]
+
+
+@pytest.mark.parametrize("policy", ["basic", "research"])
+def test_a_folder_becomes_a_clean_folder(hospital, tmp_path, policy):
+    before = digest(hospital)
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy=policy))
+    assert summary.ok
+    assert summary.statuses == {"done": 4}
+    files = outputs(tmp_path / "clean")
+    assert len(files) == 4
+    for path in files:
+        assert dcmread(path).PatientIdentityRemoved == "YES"
+        assert leak(path.read_bytes()) == []
+        assert leak(str(path.relative_to(tmp_path)).encode()) == []
+    assert digest(hospital) == before
+
+
+def test_clinical_words_stay_where_the_policy_keeps_them_and_the_names_between_them_go(
+    hospital, tmp_path
+):
+    pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    kept = [dcmread(path).get("StudyDescription", "") for path in outputs(tmp_path / "clean")]
+    assert sum("stroke, mass in left lobe" in text for text in kept) == 3
+    comments = [dcmread(path).get("ImageComments", "") for path in outputs(tmp_path / "clean")]
+    assert not any("Okafor" in text for text in comments)  # the name of another patient
+
+
+def test_series_and_studies_stay_together(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    headers = [dcmread(path) for path in outputs(tmp_path / "clean")]
+    assert len({h.StudyInstanceUID for h in headers}) == 2
+    assert len({path.parent for path in outputs(tmp_path / "clean")}) == 2
+
+
+def test_the_map_has_one_row_a_file_and_reports_and_logs_have_no_value(hospital, tmp_path):
+    (hospital / "notes.txt").write_text("Okafor")
+    (hospital / "broken.dcm").write_bytes(b"Okafor^Ngozi" * 20)
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", map_file=tmp_path / "map.csv")
+    assert summary.statuses == {"done": 4, "not-dicom": 1, "unreadable": 1}
+    assert not summary.ok
+    found = rows(summary.folder)
+    assert len(found) == 6
+    assert {"source": "notes.txt", "target": "", "status": "not-dicom"} in found
+    assert all((tmp_path / "clean" / r["target"]).is_file() for r in found if r["target"])
+    assert (tmp_path / "map.csv").read_bytes() == (summary.folder / "map.csv").read_bytes()
+    assert (tmp_path / "map.csv").stat().st_mode & 0o777 == 0o600
+    for name in ("report.html", "report.json", "audit.jsonl", "ledger.db", "vault.db"):
+        if name != "ledger.db":  # which knows the old file names
+            assert leak((summary.folder / name).read_bytes()) == []
+    facts = json.loads((summary.folder / "report.json").read_text())
+    assert facts["withheld"] == [{"status": "unreadable", "files": 1, "rows": [1]}]
+    assert facts["not_checked"] == {"face": 4, "text in pixels": 4}
+    assert sum(facts["actions"].values()) > 20
+
+
+def test_the_map_is_never_put_among_the_data(hospital, tmp_path):
+    (tmp_path / "clean").mkdir()
+    with pytest.raises(RefusedError, match="old names"):
+        pipeline.deidentify(hospital, tmp_path / "clean", map_file=tmp_path / "clean" / "map.csv")
+    with pytest.raises(RefusedError, match="old names"):
+        pipeline.deidentify(hospital, tmp_path / "clean", map_file=hospital / "map.csv")
+
+
+def test_the_audit_log_holds_one_sealed_line_a_file(hospital, tmp_path):
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    log = summary.folder / "audit.jsonl"
+    lines = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["job started", *["file"] * 4, "job ended"]
+    digests = {hashlib.sha256(p.read_bytes()).hexdigest() for p in outputs(tmp_path / "clean")}
+    assert {line["target_digest"] for line in lines[1:5]} == digests
+    assert lines[0]["edition"] == dicom.EDITION
+    key = crypto.subkey(crypto.load_key(summary.folder / "key"), "audit")
+    head = json.loads((summary.folder / "report.json").read_text())["audit"]["head"]
+    assert crypto.audit.check(log, key, head) == []
+
+
+def test_a_second_run_does_only_what_is_missing(hospital, tmp_path):
+    first = pipeline.deidentify(hospital, tmp_path / "clean")
+    before = digest(tmp_path / "clean")
+    assert pipeline.deidentify(hospital, tmp_path / "clean").new == 0
+    gone, cut = outputs(tmp_path / "clean")[:2]
+    gone.unlink()
+    cut.write_bytes(b"")
+    (tmp_path / "clean" / ".12-abc.part").write_bytes(b"left by a killed run")
+    plant(hospital / "new.dcm", "MR_small.dcm", "New^One", "MRN-5", SOPInstanceUID="1.2.3.4")
+    again = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert again.new == 3
+    after = digest(tmp_path / "clean")
+    assert len(after) == 5
+    assert after.items() >= before.items()
+    assert first.folder == again.folder
+
+
+def test_a_file_that_changed_is_done_again_under_the_same_name(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    before = digest(tmp_path / "clean")
+    path = hospital / "LINDQVIST" / "a.dcm"
+    dataset = dcmread(path)
+    dataset.RepetitionTime = "1234"
+    dataset.save_as(path)
+    assert pipeline.deidentify(hospital, tmp_path / "clean").new == 1
+    after = digest(tmp_path / "clean")
+    assert after.keys() == before.keys()
+    assert sum(after[name] != before[name] for name in before) == 1
+
+
+def test_other_settings_or_a_strange_folder_are_refused_without_overwrite(
+    hospital, tmp_path, key_file
+):
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    with pytest.raises(RefusedError, match="other settings"):
+        pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    with pytest.raises(RefusedError):
+        pipeline.deidentify(hospital, tmp_path / "clean", key_file=key_file)
+    again = pipeline.deidentify(
+        hospital, tmp_path / "clean", Settings(policy="research"), overwrite=True
+    )
+    assert again.new == 4
+    assert len(outputs(tmp_path / "clean")) == 4
+    (tmp_path / "strange").mkdir()
+    (tmp_path / "strange" / "x").write_text("mine")
+    with pytest.raises(RefusedError, match="not empty"):
+        pipeline.deidentify(hospital, tmp_path / "strange")
+    assert not (tmp_path / "strange.job").exists()
+
+
+def test_two_processes_make_the_same_files_as_one(hospital, tmp_path, key_file):
+    for name, jobs in (("one", 1), ("two", 2)):
+        pipeline.deidentify(hospital, tmp_path / name, key_file=key_file, jobs=jobs)
+    assert digest(tmp_path / "one") == digest(tmp_path / "two")
+
+
+def test_random_codes_are_the_patients_own_and_stand_in_no_relation_to_the_key(
+    hospital, tmp_path, key_file
+):
+    codes = {}
+    for name, how in (("keyed", "keyed"), ("random", "random")):
+        pipeline.deidentify(hospital, tmp_path / name, Settings(codes=how), key_file=key_file)
+        codes[name] = {dcmread(path).PatientID for path in outputs(tmp_path / name)}
+    assert len(codes["random"]) == 2
+    assert not codes["random"] & codes["keyed"]
+    (tmp_path / "random" / next(iter(codes["random"]))).is_dir()
+    gone = outputs(tmp_path / "random")[0]
+    gone.unlink()
+    pipeline.deidentify(hospital, tmp_path / "random", Settings(codes="random"), key_file=key_file)
+    assert gone.is_file()  # the vault remembers the code
+
+
+def test_a_file_that_does_not_stand_verification_is_withheld(hospital, tmp_path, monkeypatch):
+    monkeypatch.setattr(dicom, "deidentify", lambda dataset, *_, **__: (dataset, []))
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses == {"unverified": 4}
+    assert outputs(tmp_path / "clean") == []
+    facts = json.loads((summary.folder / "report.json").read_text())
+    assert facts["findings"][0]["severity"] == "fail"
+
+
+@pytest.mark.parametrize("step", ["deidentify", "verify_file", "to_bytes"])
+def test_whatever_fails_nothing_appears_and_nothing_is_told(
+    hospital, tmp_path, monkeypatch, step, caplog
+):
+    def fail(*_, **__):
+        raise RuntimeError("Okafor^Ngozi")
+
+    monkeypatch.setattr(dicom, step, fail)
+    with caplog.at_level("DEBUG"):
+        summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses == {"failed": 4}
+    assert outputs(tmp_path / "clean") == []
+    assert "Okafor" not in caplog.text
+
+
+def test_a_file_seen_twice_is_written_once_and_another_form_of_it_beside_it(hospital, tmp_path):
+    original = hospital / "LINDQVIST" / "a.dcm"
+    shutil.copy(original, hospital / "copy.dcm")
+    dataset = dcmread(original)
+    dataset.RepetitionTime = "77"
+    dataset.save_as(hospital / "other.dcm")
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses == {"done": 5, "duplicate": 1}
+    found = {row["source"]: row["target"] for row in rows(summary.folder)}
+    assert found["copy.dcm"] == found["LINDQVIST/a.dcm"]
+    assert found["other.dcm"] == found["LINDQVIST/a.dcm"].replace(".dcm", "-2.dcm")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links, pipes and odd names of POSIX")
+def test_hostile_folders_do_not_stop_a_job(hospital, tmp_path):
+    (tmp_path / "secret.dcm").write_bytes((hospital / "LINDQVIST" / "a.dcm").read_bytes())
+    (hospital / "out.dcm").symlink_to(tmp_path / "secret.dcm")
+    os.mkfifo(hospital / "pipe.dcm")
+    (hospital / "empty.dcm").write_bytes(b"")
+    (hospital / "folder.dcm").mkdir()
+    (hospital / "half.dcm").write_bytes((hospital / "LINDQVIST" / "a.dcm").read_bytes()[:2000])
+    shutil.copy(get_testdata_file("DICOMDIR", download=False), hospital / "DICOMDIR")
+    odd = os.fsencode(hospital) + b"/M\xfcller.dcm"
+    shutil.copy(hospital / "LINDQVIST" / "a.dcm", os.fsdecode(odd))
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses["done"] == 4
+    assert summary.statuses["link"] == summary.statuses["special"] == 1
+    assert summary.statuses["dicomdir"] == summary.statuses["duplicate"] == 1
+    assert summary.statuses["unreadable"] == 2
+    assert not summary.ok
+
+
+def test_one_file_goes_to_one_file(hospital, tmp_path):
+    source, target = hospital / "LINDQVIST" / "a.dcm", tmp_path / "clean.dcm"
+    assert pipeline.deidentify(source, target).ok
+    assert dcmread(target).PatientIdentityRemoved == "YES"
+    assert rows(tmp_path / "clean.dcm.job") == [
+        {"source": "a.dcm", "target": "clean.dcm", "status": "done"}
+    ]
+    with pytest.raises(RefusedError, match="exists"):
+        pipeline.deidentify(source, target)
+    assert pipeline.deidentify(source, target, overwrite=True).ok
+
+
+def test_the_vault_leads_back(hospital, tmp_path):
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    with pipeline.open_vault(tmp_path / "clean") as vault:
+        done = pipeline.reidentify(tmp_path / "clean", tmp_path / "back", vault, reason="finding")
+    assert done == (4, 0)
+    keywords = (
+        "PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber",
+        "StudyInstanceUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
+        "StudyDescription",
+    )  # fmt: skip
+
+    def facts(folder):
+        headers = [dcmread(path) for path in outputs(folder)]
+        return sorted([str(h.get(word, "")) for word in keywords] for h in headers)
+
+    assert facts(tmp_path / "back") == facts(hospital)
+    restored = dcmread(outputs(tmp_path / "back")[0])
+    assert "DeidentificationMethod" not in restored
+    assert restored.file_meta.MediaStorageSOPInstanceUID == restored.SOPInstanceUID
+    log = (summary.folder / "vault.db.log").read_text()
+    assert log.count('"reason":"finding"') == log.count('"vault read"') > 4
+    assert leak(log.encode()) == []
+
+
+def test_a_rotated_vault_opens_with_the_new_key_only_and_codes_stay(hospital, tmp_path, key_file):
+    pipeline.deidentify(hospital, tmp_path / "clean", key_file=key_file)
+    names = digest(tmp_path / "clean")
+    with pipeline.open_vault(tmp_path / "clean", None, key_file) as vault:
+        vault.rotate(crypto.write_key(tmp_path / "new"))
+    with pytest.raises(RefusedError, match="another key"):
+        pipeline.open_vault(tmp_path / "clean", None, key_file)
+    outputs(tmp_path / "clean")[0].unlink()
+    assert pipeline.deidentify(hospital, tmp_path / "clean", key_file=tmp_path / "new").new == 1
+    assert digest(tmp_path / "clean") == names
+
+
+def test_a_job_without_a_vault_keeps_no_way_back(hospital, tmp_path):
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(vault=False))
+    assert not (summary.folder / "vault.db").exists()
+    assert "pseudonymized" not in (summary.folder / "report.html").read_text()
+
+
+def test_the_review_table_shows_rare_texts_first(hospital, tmp_path):
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    with (summary.folder / "review-text.csv").open(newline="") as file:
+        table = list(csv.DictReader(file))
+    counts = [int(row["files"]) for row in table]
+    assert counts == sorted(counts)
+    assert any("stroke" in row["text"] for row in table)
+
+
+def test_an_option_that_does_not_exist_is_bad_usage_and_leaves_nothing(hospital, tmp_path):
+    with pytest.raises(UsageError):
+        pipeline.deidentify(hospital, tmp_path / "clean", Settings(options=("keep-all",)))
+    assert not (tmp_path / "clean.job").exists()
+
+
+def test_the_command_ends_with_0_1_or_2(hospital, tmp_path, key_file):
+    def run(*words):
+        return CliRunner().invoke(commands, [str(word) for word in words])
+
+    good = run(
+        "deidentify", hospital, tmp_path / "a", "--key-file", key_file, "--policy", "research"
+    )
+    assert good.exit_code == 0, good.output
+    assert leak(good.output.replace(str(tmp_path), "").encode()) == []
+    (hospital / "bad.dcm").write_bytes(b"x")
+    assert run("deidentify", hospital, tmp_path / "b").exit_code == 1
+    assert run("deidentify", hospital, hospital / "c").exit_code == 1
+    assert run("deidentify", tmp_path / "none", tmp_path / "c").exit_code == 2
+    assert run("deidentify", hospital, tmp_path / "c", "--policy", "all").exit_code == 2
+    assert run("deidentify", hospital, tmp_path / "c", "--option", "all").exit_code == 2
+    assert run("audit", tmp_path / "a.job" / "audit.jsonl", "--key-file", key_file).exit_code == 0
+    back = run("reidentify", tmp_path / "a", tmp_path / "r", "--key-file", key_file)
+    assert back.exit_code == 0, back.output
+    new = tmp_path / "new-key"
+    assert (
+        run("reidentify", tmp_path / "a", "--key-file", key_file, "--rotate-to", new).exit_code
+        == 0
+    )
+    assert (
+        run("reidentify", tmp_path / "a", tmp_path / "r2", "--key-file", key_file).exit_code == 1
+    )
