@@ -19,6 +19,7 @@ import medlab
 from medlab.errors import InputError, UsageError
 
 RESULTS = "results.json"
+KINDS = (".nii", ".nii.gz", ".csv", ".parquet")
 PACKAGES = (
     "cryptography",
     "ipywidgets",
@@ -182,22 +183,34 @@ def begin(
 
 
 def checked_data_folder(data_dir: str | Path) -> Path:
-    """Return the absolute path of a folder that holds at least one file.
+    """Return the absolute path of a folder that holds at least one file of use.
 
     Raises
     ------
     UsageError
         If there is no such folder.
     InputError
-        If no file is in it, at any depth.
+        If no DICOM, NIfTI or table file is in it, at any depth.
     """
     folder = Path(data_dir).expanduser()
     if not folder.is_dir():
         met = "a file" if folder.exists() else "nothing"
         raise UsageError(f"the data folder is {met}; give a folder with DICOM or NIfTI files")
-    if not any(path.is_file() for path in folder.rglob("*")):
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    if not files:
         raise InputError("the data folder is empty; give a folder with DICOM or NIfTI files")
+    if not any(map(_is_of_use, files)):
+        raise InputError(
+            f"none of the {len(files)} files in the data folder is DICOM, NIfTI or a table; "
+            "give a folder that holds some"
+        )
     return folder.resolve()
+
+
+def _is_of_use(path: Path) -> bool:
+    from medlab import dicom
+
+    return path.name.lower().endswith(KINDS) or dicom.is_dicom(path)
 
 
 def package_versions() -> dict[str, str]:

@@ -1,7 +1,10 @@
 """Small notebooks, each made for one way to succeed or to fail."""
 
+import shutil
+
 import nbformat
 import pytest
+from pydicom.data import get_testdata_file
 
 PARAMETERS = """\
 data_dir: str = ""  # folder with your own files
@@ -51,5 +54,5 @@ def study(tmp_path):
     """A folder of one's own, with spaces and letters beyond ASCII in its path."""
     folder = tmp_path / "Étude de Müller 東京"
     folder.mkdir()
-    (folder / "note.txt").write_text("not empty")
+    shutil.copy(get_testdata_file("CT_small.dcm"), folder)
     return folder

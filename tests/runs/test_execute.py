@@ -149,7 +149,7 @@ def test_a_kernel_that_dies_is_one_failed_notebook(notebook, study, tmp_path):
 def test_nothing_is_written_into_the_data_folder(notebook, study):
     with pytest.raises(InputError, match="inside the data folder"):
         execute([notebook("1")], study / "out", data=study)
-    assert [path.name for path in study.iterdir()] == ["note.txt"]
+    assert [path.name for path in study.iterdir()] == ["CT_small.dcm"]
 
 
 def test_an_output_path_that_is_a_file_is_refused(notebook, study, tmp_path):
@@ -165,6 +165,9 @@ def test_a_missing_data_folder_is_bad_usage_and_an_empty_one_is_refused(notebook
         execute([notebook("1")], tmp_path / "out", data=tmp_path / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="data folder is empty"):
+        execute([notebook("1")], tmp_path / "out", data=tmp_path / "empty")
+    (tmp_path / "empty" / "note.txt").write_text("no image")
+    with pytest.raises(InputError, match="none of the 1 files"):
         execute([notebook("1")], tmp_path / "out", data=tmp_path / "empty")
     assert not (tmp_path / "out").exists()
 
@@ -187,7 +190,7 @@ def test_the_command_line_says_what_was_wrong(
     command = ["run", str(path), "--output", str(tmp_path / "out"), *arguments]
     monkeypatch.chdir(tmp_path)
     (tmp_path / "study").mkdir()
-    (tmp_path / "study" / "note.txt").write_text("x")
+    (tmp_path / "study" / "table.csv").write_text("x")
     result = CliRunner().invoke(cli.commands, command)
     assert result.exit_code == code
     assert said in result.output
