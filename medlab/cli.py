@@ -234,15 +234,9 @@ def write_samples(
             sessions=sessions,
             cohort_patients=patients,
             overwrite=overwrite,
-            progress=lambda done, total: _advance(bar, done, total),
+            progress=_advance(bar),
         )
     click.echo(f"{len(files)} files written")
-
-
-def _advance(bar: tqdm[Any], done: int, total: int) -> None:
-    """Move a progress bar to `done` of `total`."""
-    bar.total = total
-    bar.update(done - bar.n)
 
 
 @commands.command("deidentify")

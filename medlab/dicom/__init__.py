@@ -7,11 +7,14 @@ from medlab.dicom.dates import coarsen_age, offset_days, shift_date, shift_datet
 from medlab.dicom.deidentify import Action, deidentify, keyed_code, patient_code
 from medlab.dicom.files import find_files, is_dicom, is_dicomdir, parse, read, to_bytes
 from medlab.dicom.identity import Identity, identity_of, normalize
+from medlab.dicom.inspection import inspect_to, matching
 from medlab.dicom.marks import claim
 from medlab.dicom.profile import EDITION, OPTIONS, POLICIES, Plan, Rule, load_profile, plan
 from medlab.dicom.tags import (
+    concern_counts,
     dictionary,
     directory_records,
+    folder_tables,
     kept_text,
     search_dictionary,
     tag_table,
@@ -35,16 +38,20 @@ __all__ = [
     "clean",
     "coarsen_age",
     "cohort_table",
+    "concern_counts",
     "deidentify",
     "dictionary",
     "directory_records",
     "find_files",
+    "folder_tables",
     "identity_of",
+    "inspect_to",
     "is_dicom",
     "is_dicomdir",
     "kept_text",
     "keyed_code",
     "load_profile",
+    "matching",
     "normalize",
     "offset_days",
     "parse",

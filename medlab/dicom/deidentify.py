@@ -671,6 +671,10 @@ def _clean_binary(
     element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
 ) -> None:
     """Keep bytes of unknown layout, overwriting identity in their printable runs."""
+    if rule.option == "clean-graphics":
+        kept[element.tag] = element
+        _note(work, place, element, rule, "not searched")
+        return
     if rule.code == "C" and not is_private(element):
         row = basic_rules().get(int(element.tag))
         code = settle(row.basic, None) if row else "X"

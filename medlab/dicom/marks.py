@@ -52,8 +52,9 @@ def _write_meta(dataset: FileDataset) -> None:
     """Write file meta that knows nothing of the sender (PS3.10 7.1)."""
     meta = dataset.file_meta
     meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = dataset.get("SOPClassUID", "")
-    meta.MediaStorageSOPInstanceUID = dataset.get("SOPInstanceUID", "")
+    for keyword in ("SOPClassUID", "SOPInstanceUID"):
+        if dataset.get(keyword):
+            setattr(meta, f"MediaStorage{keyword}", dataset[keyword].value)
     meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     meta.ImplementationVersionName = f"MEDLAB_{__version__}".replace(".", "_")[:16]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import private
 from medlab.dicom.deidentify import TECHNICAL
-from medlab.dicom.files import TEXT_VRS, is_dicomdir, quiet_pydicom, read
+from medlab.dicom.files import TEXT_VRS, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles, values_of
 from medlab.dicom.profile import basic_rules, group_rule, load_profile, plan
 from medlab.dicom.text import Search, find_spans, in_coded_value
@@ -137,6 +138,8 @@ def _finding(place: Place, search: Search) -> str:
 def _concerns(place: Place, action: str, finding: str) -> str:
     """Return in words why an element is of concern; empty where it is not."""
     tag = int(place.element.tag)
+    if place.element.is_empty:
+        return ""
     role = roles().get(tag)
     reasons = []
     if role:
@@ -344,3 +347,37 @@ def directory_records(dataset: Dataset) -> pd.DataFrame:
         held = sum(1 for tag in record.keys() if int(tag) in roles())  # noqa: SIM118
         rows.append((str(record.get("DirectoryRecordType", "")), "/".join(parts), held))
     return pd.DataFrame(rows, columns=["type", "file", "identifiers"])
+
+
+def folder_tables(folder: Path | str, *, reveal: bool = False) -> Iterator[pd.DataFrame]:
+    """Yield the tag table of every DICOM file of a folder, one at a time.
+
+    The first column, ``file``, is the number of the file in the order of the paths: the path
+    itself may name the patient. Files that cannot be read give one row that says so.
+    """
+    for number, path in enumerate(find_files(folder), start=1):
+        try:
+            table = tag_table(path, reveal=reveal)
+        except InputError as error:
+            table = pd.DataFrame([dict.fromkeys(COLUMNS, "") | {"concern": str(error)}])
+        table.insert(0, "file", number)
+        yield table
+
+
+def concern_counts(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Return one row a concern: in how many files and elements it was met.
+
+    Parameters
+    ----------
+    tables : iterable of DataFrame
+        From `folder_tables` or `tag_table`; only one is held in memory.
+    """
+    files: Counter[str] = Counter()
+    elements: Counter[str] = Counter()
+    for table in tables:
+        met = table.loc[table["concern"] != "", "concern"].str.split("; ").explode()
+        counts = met.value_counts()
+        files.update(counts.index.to_list())
+        elements.update({str(name): int(n) for name, n in counts.items()})
+    rows = [(name, files[name], n) for name, n in elements.most_common()]
+    return pd.DataFrame(rows, columns=["concern", "files", "elements"])
