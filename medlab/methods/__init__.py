@@ -13,7 +13,7 @@ from medlab.methods import (
     randomization,
     suppression,
 )
-from medlab.methods.elements import apply
+from medlab.methods.elements import apply, side_by_side
 from medlab.methods.values import is_valid
 
 __all__ = [
@@ -23,5 +23,6 @@ __all__ = [
     "is_valid",
     "pseudonymization",
     "randomization",
+    "side_by_side",
     "suppression",
 ]

@@ -14,6 +14,7 @@ from medlab.errors import InputError
 from medlab.methods.values import AGE, as_number, each, join_date, like, split_date
 
 OLDEST = 90  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above 89 into one class
+_LAST = 130
 _FEWEST = 20_000
 # Areas of the first three digits with 20,000 people or fewer (2000 census), as HHS's guidance
 # on de-identification lists them.
@@ -33,12 +34,13 @@ def age(values: Any, width: int = 10, *, label: bool = False) -> Any:
     width : int
         Years in a class, 1 to 90.
     label : bool
-        ``"40-49"`` and ``"90+"`` instead of ``"040Y"`` and ``"090Y"``.
+        ``"[40, 49]"`` and ``"[90, 130]"`` instead of ``"040Y"`` and ``"090Y"``: intervals
+        as `medlab.tabular` reads them.
 
     Examples
     --------
     >>> age("047Y"), age("047Y", label=True), age("013M"), age(93)
-    ('040Y', '40-49', '000Y', 90)
+    ('040Y', '[40, 49]', '000Y', 90)
     """
     if not 1 <= width <= OLDEST:
         raise InputError(f"a class of {width} years makes no sense; choose 1 to {OLDEST}")
@@ -47,8 +49,8 @@ def age(values: Any, width: int = 10, *, label: bool = False) -> Any:
         years = _years(value)
         low = OLDEST if years >= OLDEST else years // width * width
         if label:
-            high = min(low + width, OLDEST) - 1
-            return f"{OLDEST}+" if low == OLDEST else f"{low}-{high}"
+            high = _LAST if low == OLDEST else min(low + width, OLDEST) - 1
+            return f"[{low}, {high}]"
         return f"{low:03d}Y" if isinstance(value, str) else type(value)(low)
 
     return each(values, bucket)
@@ -75,14 +77,14 @@ def day(values: Any, to: str = "month", *, label: bool = False) -> Any:
 def number(values: Any, width: float, *, label: bool = False) -> Any:
     """Return numbers (DS, IS) such as weights in classes of `width`: ``"72.5"`` to ``"70"``.
 
-    With ``label=True``: ``"[70, 80)"``.
+    With ``label=True``: ``"[70, 80]"``; 80 itself belongs to the next class.
     """
     if not (math.isfinite(width) and width > 0):
         raise InputError("the width of a class is a number above 0")
 
     def bucket(value: Any) -> Any:
         low = math.floor(as_number(value) / width) * width
-        return f"[{low:g}, {low + width:g})" if label else like(low, value)
+        return f"[{low:g}, {low + width:g}]" if label else like(low, value)
 
     return each(values, bucket)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,8 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from medlab.errors import InputError, MissingError
 from medlab.methods.values import is_empty, is_valid
+
+_GONE, _EMPTY, _MASK = "(gone)", "(empty)", "••••"
 
 
 def apply(
@@ -54,6 +56,44 @@ def apply(
     changed = verb(column, *args, **options)
     values = [None] * len(datasets) if changed is None else list(changed)
     return [_written(*pair, keyword, vr) for pair in zip(datasets, values, strict=True)]
+
+
+def side_by_side(
+    versions: Mapping[str, Dataset], keywords: Sequence[str], *, reveal: bool = False
+) -> pd.DataFrame:
+    """Return one row an element and one column a version of the same dataset.
+
+    Parameters
+    ----------
+    versions : mapping of name to Dataset
+        The first is the original.
+    keywords : sequence of str
+        Elements of the top level.
+    reveal : bool
+        Show the original's values. Otherwise they are masked, also where another version
+        still has them.
+
+    Returns
+    -------
+    DataFrame of str
+        ``"(gone)"`` where a version has no such element, ``"(empty)"`` where it has no value.
+    """
+    cells = {
+        name: [_shown(dataset, keyword) for keyword in keywords]
+        for name, dataset in versions.items()
+    }
+    table = pd.DataFrame(cells, index=pd.Index(keywords, name="element"), dtype=object)
+    if reveal or table.empty:
+        return table
+    original = table.iloc[:, 0]
+    same = table.eq(original, axis=0) & ~original.isin([_GONE, _EMPTY]).to_numpy()[:, None]
+    return table.mask(same, _MASK)
+
+
+def _shown(dataset: Dataset, keyword: str) -> str:
+    if keyword not in dataset:
+        return _GONE
+    return str(dataset[keyword].value if dataset[keyword].value is not None else "") or _EMPTY
 
 
 def _text(dataset: Dataset, keyword: str) -> str | None:

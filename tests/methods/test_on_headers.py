@@ -104,3 +104,16 @@ def test_a_column_of_tokens_joins_and_comes_back():
     tokens = encryption.encrypt(column, KEY)
     assert tokens[0] == tokens[2] != tokens[1]
     assert encryption.decrypt(tokens, KEY).to_list() == column.to_list()
+
+
+def test_versions_stand_side_by_side_and_the_original_is_masked_wherever_it_stands(datasets):
+    original = datasets[0]
+    out = methods.apply([original], "PatientID", suppression.blank)[0]
+    out = methods.apply([out], "PatientAge", bucketization.age)[0]
+    del out.PatientSex
+    keywords = ["PatientName", "PatientID", "PatientAge", "PatientSex", "PatientComments"]
+    masked = methods.side_by_side({"before": original, "after": out}, keywords)
+    assert masked["before"].to_list() == ["••••"] * 4 + ["(gone)"]
+    assert masked["after"].to_list() == ["••••", "(empty)", "020Y", "(gone)", "(gone)"]
+    shown = methods.side_by_side({"before": original, "after": out}, keywords, reveal=True)
+    assert shown.loc["PatientName", "after"] == str(original.PatientName)
