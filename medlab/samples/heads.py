@@ -37,10 +37,10 @@ from medlab.samples.faces import (
     outer_parts,
 )  # fmt: skip
 
-FIELD_MM = np.array([[-97.0, 97.0], [-126.0, 122.0], [-162.0, 104.0]])
+FIELD_MM = np.array([[-96.0, 96.0], [-125.0, 120.0], [-158.0, 102.0]])
 SLAB_VOXELS = 500_000  # made at a time: keeps a 1 mm head within some 500 MB
 
-NOISE = 3.0  # standard deviation, in units of brightness (faces.py)
+NOISE = 1.5  # standard deviation at 2 mm, in units of brightness (faces.py)
 
 
 class Head(NamedTuple):
@@ -102,7 +102,7 @@ def head(
     """Return the synthetic head of a patient, as scanned in a session.
 
     A patient keeps face and brain over the sessions; each session has a position of its own
-    (within 4 degrees and 4 mm), receive field, and Rician noise.
+    (within 3 degrees about each axis and 3 mm along it), receive field, and Rician noise.
 
     Parameters
     ----------
@@ -119,10 +119,8 @@ def head(
     """
     if patient < 1 or session < 1 or seed < 0:
         raise InputError("patients and sessions count from 1, and the seed must be 0 or more")
-    if not 0.8 <= spacing_mm <= 8:
-        raise InputError(f"a spacing of {spacing_mm:g} mm is outside 0.8 to 8 mm")
     rng = np.random.default_rng([seed, 2, patient, session])
-    shape = np.ceil(np.diff(FIELD_MM)[:, 0] / spacing_mm).astype(int)
+    shape = grid_shape(spacing_mm)
     to_head = _motion(rng) @ _grid_affine(spacing_mm)
     waves = np.random.default_rng([seed, 3, patient]).uniform(0, 2 * np.pi, (3, 3))
     clean, brain, front = np.empty(shape), np.empty(shape, np.uint8), np.empty(shape, np.uint8)
@@ -131,17 +129,24 @@ def head(
         slab = np.s_[:, :, start : start + thick]
         space = _space(to_head, shape, slab[2])
         clean[slab], brain[slab], front[slab] = _tissues(face, space, waves, spacing_mm)
-    noisy = _scan(clean, rng)
+    noisy = _scan(clean, NOISE * (2.0 / spacing_mm) ** 1.5, rng)
     affine = _grid_affine(spacing_mm)
     return Head(*(_image(data, affine) for data in (noisy, brain, front)))
 
 
+def grid_shape(spacing_mm: float) -> NDArray[np.int64]:
+    """Return how many voxels of this edge a head has along x, y and z."""
+    if not 0.8 <= spacing_mm <= 8:
+        raise InputError(f"a spacing of {spacing_mm:g} mm is outside 0.8 to 8 mm")
+    return np.ceil(np.diff(FIELD_MM)[:, 0] / spacing_mm).astype(np.int64)
+
+
 def _image(data: NDArray[np.integer], affine: Floats) -> nib.Nifti1Image:
     """Return a NIfTI image in mm, in scanner coordinates."""
-    img = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call]
-    img.header.set_xyzt_units("mm")  # type: ignore[no-untyped-call]
-    img.set_sform(affine, 1)  # type: ignore[no-untyped-call]
-    img.set_qform(affine, 1)  # type: ignore[no-untyped-call]
+    img = nib.Nifti1Image(data, affine)
+    img.header.set_xyzt_units("mm")
+    img.set_sform(affine, 1)
+    img.set_qform(affine, 1)
     return img
 
 
@@ -154,11 +159,11 @@ def _grid_affine(spacing_mm: float) -> Floats:
 
 def _motion(rng: np.random.Generator) -> Floats:
     """Return a small rigid motion (scanner mm to head mm) about a point between the ears."""
-    turn = Rotation.from_euler("xyz", rng.uniform(-4, 4, 3), degrees=True).as_matrix()
+    turn = Rotation.from_euler("xyz", rng.uniform(-3, 3, 3), degrees=True).as_matrix()
     pivot = np.array([0.0, -20.0, -50.0])
     motion = np.eye(4)
     motion[:3, :3] = turn
-    motion[:3, 3] = pivot - turn @ pivot + rng.uniform(-4, 4, 3)
+    motion[:3, 3] = pivot - turn @ pivot + rng.uniform(-3, 3, 3)
     return motion
 
 
@@ -226,7 +231,7 @@ def _coil(z: Floats) -> Floats:
     return np.clip(1.0 - (-78.0 - z) / 100.0, 0.25, 1.0)
 
 
-def _scan(clean: Floats, rng: np.random.Generator) -> NDArray[np.int16]:
+def _scan(clean: Floats, noise: float, rng: np.random.Generator) -> NDArray[np.int16]:
     """Return what the scanner stores: a smooth receive field, Rician noise, whole numbers."""
     axes = [np.linspace(-1, 1, size) for size in clean.shape]
     tilt, bow = rng.uniform(-0.1, 0.1, 3), rng.uniform(-0.08, 0.08, 3)
@@ -234,6 +239,6 @@ def _scan(clean: Floats, rng: np.random.Generator) -> NDArray[np.int16]:
         (slope * axis + curve * axis**2).reshape([-1 if i == n else 1 for i in range(3)])
         for n, (axis, slope, curve) in enumerate(zip(axes, tilt, bow, strict=True))
     )
-    real = clean * (1 + field) + rng.normal(0, NOISE, clean.shape)
-    noisy = np.hypot(real, rng.normal(0, NOISE, clean.shape))
+    real = clean * (1 + field) + rng.normal(0, noise, clean.shape)
+    noisy = np.hypot(real, rng.normal(0, noise, clean.shape))
     return np.asarray(np.round(noisy), np.int16)

@@ -1,0 +1,269 @@
+"""Write the sample hospital into a folder, with the ledger of what it gives away."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from importlib.resources import files
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+
+from medlab.errors import InputError, RefusedError
+from medlab.samples import people, studies
+from medlab.samples.cohorts import DEFAULT_SEED, Cohort, cohort
+from medlab.samples.heads import grid_shape, head
+from medlab.samples.ledger import Entry, once, planted, stands_in
+from medlab.samples.studies import Made
+
+Written = tuple[str, bytes]
+Ledger = dict[str, Any]
+
+
+def write(
+    folder: Path | str,
+    seed: int = DEFAULT_SEED,
+    *,
+    heads: int = 3,
+    spacing_mm: float = 2.0,
+    sessions: int = 1,
+    cohort_patients: int = 1500,
+    overwrite: bool = False,
+    progress: Callable[[int, int], object] | None = None,
+) -> list[Path]:
+    """Write the sample data: heads, imaging studies, a cohort, and the ledger ``truth.json``.
+
+    The same numbers give the same bytes, in one environment.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it does not exist; otherwise it must be empty, unless `overwrite`.
+    seed : int, 0 or more
+    heads : int, 1 to 99
+        Patients with an MR head.
+    spacing_mm : float, 0.8 to 8
+        Voxel edge of the heads.
+    sessions : int, 1 to 9
+        Visits of each of these patients.
+    cohort_patients : int, 10 to 1,000,000
+        People in the released table.
+    overwrite : bool
+        Write into a folder that is not empty; files of other names stay.
+    progress : callable, optional
+        Called with how many files are written and how many there will be, after each file.
+
+    Returns
+    -------
+    list of Path
+        The files, in the order of writing.
+
+    Raises
+    ------
+    InputError
+        If a number is out of its range, or the folder cannot be made or written to.
+    RefusedError
+        If the folder holds something and `overwrite` is not set.
+    """
+    if not 1 <= heads <= 99 or not 1 <= sessions <= 9:
+        raise InputError("there can be 1 to 99 heads and 1 to 9 sessions")
+    total = count(heads, spacing_mm, sessions)
+    tables = cohort(cohort_patients, seed)
+    root = _target(Path(folder), overwrite)
+    ledger: Ledger = {"seed": seed, "planted": [], "keep": []}
+    sums, written = [], []
+    parts = chain(
+        _tables(tables),
+        _heads(seed, heads, spacing_mm, sessions, ledger),
+        _others(seed, ledger),
+        _papers(ledger),
+    )
+    for name, data in parts:
+        _put(root / name, data)
+        sums.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
+        written.append(root / name)
+        if progress:
+            progress(len(written), total)
+    _put(root / "SHA256SUMS", "".join(sorted(sums, key=lambda line: line[66:])).encode())
+    return [*written, root / "SHA256SUMS"]
+
+
+def count(heads: int, spacing_mm: float, sessions: int) -> int:
+    """Return how many files `write` makes, not counting SHA256SUMS."""
+    shape: list[int] = grid_shape(spacing_mm).tolist()
+    slices: int = sum(studies.slice_count(number, shape) for number in range(1, heads + 1))
+    return OTHER_FILES + sessions * (3 * heads + slices)
+
+
+OTHER_FILES = 19  # three tables, fourteen files of other studies, the ledger and the README
+
+
+def default_folder() -> Path:
+    """Return the folder of the sample data as made with the default seed.
+
+    In a checkout that is ``data_samples/`` beside the package; elsewhere it is made once, in the
+    user's cache folder (``XDG_CACHE_HOME`` or ``~/.cache``), which takes some seconds.
+    """
+    beside = Path(__file__).resolve().parents[2] / "data_samples"
+    if (beside / "SHA256SUMS").is_file():
+        return beside
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "medlab"
+    ready = cache / f"samples-{EDITION}"
+    if not (ready / "SHA256SUMS").is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=cache) as made:
+            write(Path(made) / "samples")
+            if not ready.exists():
+                (Path(made) / "samples").rename(ready)
+    return ready
+
+
+EDITION = 1  # to be raised when the same seed gives other bytes
+
+
+def _target(root: Path, overwrite: bool) -> Path:
+    """Return the folder, made if need be, or say why it cannot be used."""
+    if root.exists() and not root.is_dir():
+        raise InputError("the target is a file; name a folder")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=root):
+            pass
+    except OSError as error:
+        why = error.strerror or "it cannot be used"
+        raise InputError(f"the folder cannot be written to ({why}); choose another") from error
+    if not overwrite and any(root.iterdir()):
+        raise RefusedError("the folder is not empty; choose another one or pass --overwrite")
+    return root
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write one file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    part.replace(path)
+
+
+def _tables(tables: Cohort) -> Iterator[Written]:
+    """Yield the three tables as CSV."""
+    names = ("cohort", "register", "control")
+    for name, table in zip(names, tables, strict=True):
+        text = table.to_csv(index=False, lineterminator="\n", date_format="%Y-%m-%d")
+        yield f"cohort/{name}.csv", text.encode()
+
+
+def _heads(
+    seed: int, heads: int, spacing_mm: float, sessions: int, ledger: Ledger
+) -> Iterator[Written]:
+    """Yield each head as NIfTI with its masks, and as a DICOM series."""
+    for number in range(1, heads + 1):
+        for session in range(1, sessions + 1):
+            made = head(number, session, spacing_mm=spacing_mm, seed=seed)
+            folder = f"heads/head-{number:02d}/"
+            folder += f"session-{session:02d}/" if session > 1 else ""
+            who = studies.visit(number, seed, session).who
+            yield _with_identifiers(f"{folder}t1.nii.gz", made.img, who, ledger)
+            yield f"{folder}brain_mask.nii.gz", _gzip(_nifti(made.brain_mask))
+            yield f"{folder}face_mask.nii.gz", _gzip(_nifti(made.face_mask))
+            yield from _dicom(studies.mr_series(number, seed, session, made.img), ledger)
+
+
+def _with_identifiers(
+    file: str, img: nib.Nifti1Image, who: people.Person, ledger: Ledger
+) -> Written:
+    """Return a head as NIfTI with what converters leave in: header texts, extension, gzip name."""
+    family = who.plain.split("_")[0]
+    described = f"TE=2.9;Time={who.time}.5;{family}"
+    img.header["descrip"], img.header["db_name"] = described.encode(), who.mrn.encode()
+    note = f"MRN {who.mrn} {who.plain} {who.date}"
+    img.header.extensions.append(nib.nifti1.Nifti1Extension("comment", note.encode()))
+    for path, text in (("descrip", described), ("db_name", who.mrn), ("extension", note)):
+        ledger["planted"] += _nifti_entries(file, path, text, who)
+    name = f"{who.plain}_{who.mrn}.nii"
+    ledger["planted"] += _nifti_entries(file, "gzip-name", name, who)
+    return file, _gzip(_nifti(img), name)
+
+
+def _nifti_entries(file: str, path: str, text: str, who: people.Person) -> list[Entry]:
+    """Return ledger entries for the facts in one text of a NIfTI file."""
+    return [
+        {"file": file, "channel": "nifti-header", "kind": kind, "value": found, "path": path}
+        for kind, fact in people.facts(who)
+        if (found := stands_in(fact, text))
+    ]
+
+
+def _nifti(img: nib.Nifti1Image) -> bytes:
+    """Return an image as the bytes of a .nii file."""
+    return bytes(img.to_bytes())
+
+
+def _gzip(data: bytes, name: str = "") -> bytes:
+    """Compress without the time of day; `name` goes into the header."""
+    out = io.BytesIO()
+    with gzip.GzipFile(name, "wb", 6, out, mtime=0) as file:
+        file.write(data)
+    return out.getvalue()
+
+
+def _others(seed: int, ledger: Ledger) -> Iterator[Written]:
+    """Yield the studies that are no heads."""
+    yield from _dicom(studies.captures(1, seed), ledger)
+    yield from _dicom(studies.ultrasounds(2, seed), ledger)
+    yield from _dicom(studies.xrays(3, seed), ledger)
+    yield from _dicom(studies.ct_and_report(4, seed), ledger)
+    yield from _dicom(studies.odd_syntaxes(5, seed), ledger)
+
+
+def _dicom(made: Iterator[Made], ledger: Ledger) -> Iterator[Written]:
+    """Yield DICOM files and enter what they hold into the ledger."""
+    series: dict[tuple[str, ...], Entry] = {}
+    for one in made:
+        found = [*planted(one.dataset, people.facts(one.who), one.file), *_pixel_entries(one)]
+        keep = [
+            {"file": one.file, "channel": "private", "kind": "keep", "value": value, "path": path}
+            for path, value in one.safe
+        ]
+        keep += [entry for entry in found if entry["kind"] == "keep"]
+        ledger["planted"] += once([e for e in found if e["kind"] != "keep"], series)
+        ledger["keep"] += once(keep, series)
+        out = io.BytesIO()
+        one.dataset.save_as(out, enforce_file_format=True)
+        yield one.file, out.getvalue()
+
+
+def _pixel_entries(one: Made) -> list[Entry]:
+    """Return ledger entries for the text in the pixels, and in the overlay, of one file."""
+    entries: list[Entry] = [
+        {"file": one.file, "channel": "pixel", "kind": text.kind, "value": text.text,
+         "path": "(7FE0,0010)", "box": text.box, "frames": text.frames}
+        for text in one.texts
+    ]  # fmt: skip
+    if (0x6000, 0x3000) in one.dataset:
+        shown = studies.shown(one.who)
+        entries.append({"file": one.file, "channel": "pixel", "kind": "name", "value": shown,
+                        "path": "(6000,3000)"})  # fmt: skip
+    return entries
+
+
+def _papers(ledger: Ledger) -> Iterator[Written]:
+    """Yield the ledger and the README."""
+    lines = [
+        f'"{part}": [\n'
+        + ",\n".join(
+            json.dumps(e, ensure_ascii=False, separators=(",", ":")) for e in ledger[part]
+        )
+        + "\n]"
+        for part in ("planted", "keep")
+    ]
+    text = "{\n" + ",\n".join([f'"seed": {ledger["seed"]}', *lines]) + "\n}\n"
+    yield "truth.json", text.encode()
+    yield "README.md", files("medlab.samples").joinpath("data/README.md").read_bytes()
