@@ -1,0 +1,23 @@
+"""Attacks on releases, what is left of their usefulness, and the map of both."""
+
+from __future__ import annotations
+
+from medlab.evaluation.grid import METHODS, Point, grid, measure
+from medlab.evaluation.groups import Tables, hold_back, one_each
+from medlab.evaluation.measures import evaluate
+from medlab.evaluation.tradeoff import acceptable, pareto, summarize, tradeoff
+
+__all__ = [
+    "METHODS",
+    "Point",
+    "Tables",
+    "acceptable",
+    "evaluate",
+    "grid",
+    "hold_back",
+    "measure",
+    "one_each",
+    "pareto",
+    "summarize",
+    "tradeoff",
+]

@@ -1,0 +1,223 @@
+"""Methods of protection at many strengths, each attacked and measured: the grid."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from medlab import __version__, methods, tabular
+from medlab.errors import InputError
+from medlab.evaluation.groups import Tables
+from medlab.evaluation.measures import evaluate
+from medlab.tabular.release import SUPPRESSED, Release
+
+Made = Release | tuple[pd.DataFrame, str]
+_IDENTITY = ("PatientName", "PatientID")
+
+
+class Point(NamedTuple):
+    """A method at one strength.
+
+    Attributes
+    ----------
+    method : str
+        A name of `METHODS`.
+    strength : float
+        What the method understands by it: k, l, columns, standard deviation ...
+    """
+
+    method: str
+    strength: float = 0.0
+
+
+class Task(NamedTuple):
+    """What a method is given.
+
+    Attributes
+    ----------
+    table : DataFrame
+    quasi : list of str
+    sensitive : str
+    strength : float
+    rng : Generator
+    """
+
+    table: pd.DataFrame
+    quasi: list[str]
+    sensitive: str
+    strength: float
+    rng: np.random.Generator
+
+
+def _identity(task: Task) -> Made:
+    return task.table, "generalized"
+
+
+def _suppress(task: Task) -> Made:
+    """Suppress the columns with most values first; all of them where strength is that large."""
+    order = task.table[task.quasi].nunique().sort_values(ascending=False, kind="stable").index
+    hidden = dict.fromkeys(order[: int(task.strength)], SUPPRESSED)
+    return task.table.assign(**hidden), "generalized"
+
+
+def _pseudonymize(task: Task) -> Made:
+    key = task.rng.bytes(32)
+    coded = {
+        name: methods.pseudonymization.code(task.table[name], key, field=name)
+        for name in _present(task)
+    }
+    return task.table.assign(**coded), "generalized"
+
+
+def _encrypt(task: Task) -> Made:
+    key = task.rng.bytes(32)
+    hidden = {name: methods.encryption.encrypt(task.table[name], key) for name in _present(task)}
+    return task.table.assign(**hidden), "generalized"
+
+
+def _present(task: Task) -> list[str]:
+    return [name for name in _IDENTITY if name in task.table]
+
+
+def _mondrian(task: Task) -> Made:
+    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=int(task.strength))
+
+
+def _mondrian_l(task: Task) -> Made:
+    k = 5
+    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=k, l=task.strength)
+
+
+def _mondrian_t(task: Task) -> Made:
+    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=5, t=task.strength)
+
+
+METHODS: Mapping[str, Callable[[Task], Made]] = {
+    "identity": _identity,
+    "suppression": _suppress,
+    "pseudonymization": _pseudonymize,
+    "encryption": _encrypt,
+    "Mondrian k": _mondrian,
+    "Mondrian k=5, l": _mondrian_l,
+    "Mondrian k=5, t": _mondrian_t,
+}
+
+
+def measure(
+    tables: Tables | Sequence[pd.DataFrame | None],
+    point: Point,
+    quasi: Sequence[str],
+    sensitive: str,
+    seed: int,
+) -> pd.DataFrame:
+    """Protect one table by one method and evaluate it.
+
+    Returns
+    -------
+    DataFrame
+        As `evaluate`, with the columns ``method``, ``strength``, ``seed`` in front. Where a
+        method refuses (no such release exists), one row of the group "refused" says why.
+    """
+    if point.method not in METHODS:
+        raise InputError(f"no method of that name; choose one of {', '.join(METHODS)}")
+    released, register, control = tables
+    assert released is not None
+    rng = np.random.default_rng([seed, 5])
+    task = Task(released, list(quasi), sensitive, point.strength, rng)
+    try:
+        made = METHODS[point.method](task)
+    except InputError as error:
+        rows = pd.DataFrame([{"group": "refused", "measure": "refused", "note": str(error)}])
+    else:
+        table, kind = (made, "") if isinstance(made, Release) else made
+        rows = evaluate(
+            released, table, quasi, sensitive, control, register, rng, kind=kind or "generalized"
+        )
+    rows.insert(0, "method", point.method)
+    rows.insert(1, "strength", float(point.strength))
+    rows.insert(2, "seed", seed)
+    return rows
+
+
+def grid(
+    tables: Mapping[int, Tables | Sequence[pd.DataFrame | None]],
+    points: Iterable[Point | tuple[str, float]],
+    quasi: Sequence[str],
+    sensitive: str,
+    *,
+    jobs: int = 2,
+    cache: Path | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Measure every point with every seed, in parallel.
+
+    Parameters
+    ----------
+    tables : mapping of int to Tables
+        The tables of each seed: original, register, control. The seed also drives method
+        and attack.
+    points : iterable of Point
+    quasi, sensitive
+        As for `evaluate`.
+    jobs : int
+        Processes.
+    cache : Path, optional
+        Folder that keeps the measured figures of each point (no rows of any table), by a
+        digest of all that went in. A second run reads what is there.
+    progress : bool
+        Show a bar on standard error.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `measure`, in the order of points and seeds.
+    """
+    from joblib import Parallel, delayed
+    from tqdm import tqdm
+
+    wanted = [(Point(*point), seed) for point in points for seed in tables]
+    files = {}
+    if cache is not None:
+        cache.mkdir(parents=True, exist_ok=True)
+        marks = {seed: _digest(some, quasi, sensitive) for seed, some in tables.items()}
+        files = {task: cache / f"{_name(*task, marks[task[1]])}.json" for task in wanted}
+    found = {task: _load(path) for task, path in files.items() if path.exists()}
+    todo = [task for task in wanted if task not in found]
+    work = (delayed(measure)(tables[seed], point, quasi, sensitive, seed) for point, seed in todo)
+    results = Parallel(n_jobs=min(jobs, max(len(todo), 1)), return_as="generator")(work)
+    bar = tqdm(results, total=len(todo), unit="point", disable=not progress or not todo)
+    for task, rows in zip(todo, bar, strict=True):
+        found[task] = rows
+        if task in files:
+            _save(rows, files[task])
+    return pd.concat([found[task] for task in wanted], ignore_index=True)
+
+
+def _digest(tables: Sequence[Any], quasi: Sequence[str], sensitive: str) -> str:
+    total = hashlib.sha256(f"{__version__} {list(quasi)} {sensitive}".encode())
+    for table in tables:
+        if table is not None:
+            total.update(" ".join(map(str, table.columns)).encode())
+            total.update(pd.util.hash_pandas_object(table).to_numpy().tobytes())
+    return total.hexdigest()
+
+
+def _name(point: Point, seed: int, mark: str) -> str:
+    text = f"{point.method}|{point.strength!r}|{seed}|{mark}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _save(rows: pd.DataFrame, path: Path) -> None:
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(rows.to_dict("records")), encoding="utf-8")
+    part.replace(path)
+
+
+def _load(path: Path) -> pd.DataFrame:
+    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))

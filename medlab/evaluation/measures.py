@@ -1,0 +1,363 @@
+"""One release, measured: risks, attacks and usefulness as one tidy table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from medlab.errors import InputError
+from medlab.evaluation import utility
+from medlab.evaluation.attacker import Scale, Seen, nearest, scale, see
+from medlab.evaluation.inference import by_class, inferred, numbered, shares
+from medlab.evaluation.linkage import linkability, linked, true_pairs
+from medlab.evaluation.membership import membership
+from medlab.evaluation.population import population_uniqueness
+from medlab.evaluation.scores import NOT_APPLICABLE, Score, excess, rate
+from medlab.evaluation.singling_out import singling_out
+from medlab.tabular.models import group_sizes, person_numbers
+from medlab.tabular.release import Release
+from medlab.tabular.roles import check_columns
+
+COLUMNS = ("group", "measure", "value", "low", "high", "baseline", "control", "note")
+AT_RISK = (0.2, 0.09, 0.05)
+LINKED_TARGETS = 500
+NOTES = {
+    "kind": "makes no sense for a release of the kind {kind}",
+    "control": "needs a control group",
+    "register": "needs a register that has some of the quasi-identifiers",
+    "sensitive": "needs a sensitive column",
+    "two": "needs two quasi-identifiers",
+}
+_TRUTHFUL = ("generalized", "anatomized")
+_CLASSED = (*_TRUTHFUL, "aggregate")
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured: the tables, read once.
+
+    Attributes
+    ----------
+    kind : str
+        Of the release, see `medlab.tabular.Release`.
+    original, control, register : DataFrame or None
+    sensitive : str or None
+    scales : list of Scale
+    seen : Seen
+        The released classes.
+    posterior : sparse array, shape (released rows, values)
+    labels : Index
+        Values of the sensitive column, the most frequent first.
+    owners : int array
+        The person of each row of the original.
+    """
+
+    kind: str
+    original: pd.DataFrame
+    control: pd.DataFrame | None
+    register: pd.DataFrame | None
+    sensitive: str | None
+    scales: list[Scale]
+    seen: Seen
+    posterior: sparse.csr_array
+    labels: pd.Index
+    owners: Ints
+
+    @property
+    def aligned(self) -> bool:
+        """Whether released row i is made of original row i."""
+        return self.kind != "synthetic"
+
+
+class Attacked(NamedTuple):
+    """What the attacks reach on each target."""
+
+    linked: Floats
+    inferred: Floats
+    distance: Floats
+
+
+def evaluate(
+    original: pd.DataFrame,
+    released: pd.DataFrame | Release,
+    quasi: Sequence[str] | str,
+    sensitive: str | None = None,
+    control: pd.DataFrame | None = None,
+    register: pd.DataFrame | None = None,
+    rng: np.random.Generator | None = None,
+    *,
+    kind: str = "generalized",
+    subject: str | None = None,
+    targets: int = 5000,
+) -> pd.DataFrame:
+    """Attack a release and measure what it is still good for.
+
+    Parameters
+    ----------
+    original : DataFrame, one row a record
+        Before. Its columns say how numbers and labels are measured.
+    released : DataFrame or Release
+        After: released row i is made of original row i, unless the kind is "synthetic".
+    quasi : column names
+        What an attacker knows of a person.
+    sensitive : str, optional
+        What he wants to know.
+    control : DataFrame, optional
+        People of the same population who were not released. Without it, attacks on
+        attributes, membership and singling out cannot be told from ordinary statistics, and
+        say "n/a".
+    register : DataFrame, optional
+        People an attacker knows by name, with some of the quasi-identifiers.
+    rng : Generator, optional
+        Draws queries, descriptions and, of large tables, targets. Default: seed 0.
+    kind : str
+        What kind of release a DataFrame is; a Release brings its own.
+    subject : str, optional
+        Column of `original` that tells whose row it is. A link then counts when it meets any
+        row of the person.
+    targets : int
+        At most so many rows of the original and of the control group are attacked.
+
+    Returns
+    -------
+    DataFrame
+        One row a measure: ``group`` (risk, attack, utility), ``measure``, ``value``, ``low``,
+        ``high`` (95 % interval), ``baseline`` (without the release; of usefulness: the
+        untouched table), ``control``, ``note``. A value is "n/a" where a measure makes no
+        sense for the kind of the release or a table is missing; the note says which.
+
+    Raises
+    ------
+    InputError
+        Different numbers of rows; a column in two roles.
+    MissingError
+        A column that a table does not have.
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
+    case = _case(original, released, quasi, sensitive, (control, register), kind, subject)
+    groups = (
+        ("risk", _risks(case)),
+        ("attack", _attacks(case, rng, targets)),
+        ("utility", _utility(case, rng)),
+    )
+    rows = [
+        _row(group, name, score, case.kind) for group, found in groups for name, score in found
+    ]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _case(
+    original: pd.DataFrame,
+    released: pd.DataFrame | Release,
+    quasi: Sequence[str] | str,
+    sensitive: str | None,
+    others: tuple[pd.DataFrame | None, pd.DataFrame | None],
+    kind: str,
+    subject: str | None,
+) -> Case:
+    release = released if isinstance(released, Release) else None
+    table = released.table if isinstance(released, Release) else released
+    kind = release.kind if release else kind
+    quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
+    check_columns(table, quasi)
+    if kind != "synthetic" and len(table) != len(original):
+        raise InputError(
+            f"{len(original)} original and {len(table)} released rows; give the same rows in "
+            "the same order, or say kind='synthetic'"
+        )
+    control, register = others
+    if control is not None:
+        check_columns(control, quasi, sensitive)
+    scales = [scale(original[name]) for name in quasi]
+    seen = see(table, scales, None if kind == "synthetic" else original)
+    labels = pd.Index(original[sensitive].astype(object).value_counts().index if sensitive else [])
+    posterior = sparse.csr_array((len(table), len(labels)))
+    if sensitive and (release is None or kind == "anatomized" or sensitive in table):
+        posterior = shares(table, sensitive, labels, release)
+    persons = person_numbers(original, subject)
+    owners = np.arange(len(original)) if persons is None else persons
+    return Case(
+        kind, original, control, register, sensitive, scales, seen, posterior, labels, owners
+    )
+
+
+def _sample(rows: int, most: int, rng: np.random.Generator) -> Ints:
+    return np.arange(rows) if rows <= most else np.sort(rng.choice(rows, most, replace=False))
+
+
+def _row(group: str, name: str, score: Score | str, kind: str) -> tuple[Any, ...]:
+    if isinstance(score, str):
+        note = NOTES.get(score, score).format(kind=kind)
+        return group, name, NOT_APPLICABLE, math.nan, math.nan, math.nan, math.nan, note
+    if math.isnan(score.value):
+        return group, name, NOT_APPLICABLE, *score[1:], "could not be measured"
+    return group, name, *score, ""
+
+
+def _risks(case: Case) -> Iterator[tuple[str, Score | str]]:
+    names = ("k", "prosecutor max", "prosecutor mean", "uniqueness")
+    if case.kind not in _CLASSED:
+        for name in (*names, *map(_at_risk, AT_RISK), "population uniqueness", *_WITH_REGISTER):
+            yield name, "kind"
+        return
+    people = group_sizes(case.seen.class_of, case.owners)[case.seen.class_of]
+    yield "k", Score(float(people.min()))
+    yield "prosecutor max", Score(float(1 / people.min()))
+    yield "prosecutor mean", Score(float((1 / people).mean()))
+    yield "uniqueness", Score(float((people == 1).mean()))
+    for share in AT_RISK:
+        yield _at_risk(share), Score(float((1 / people > share).mean()))
+    yield from _register_risks(case)
+
+
+def _at_risk(share: float) -> str:
+    return f"records at risk above {share:g}"
+
+
+_WITH_REGISTER = ("journalist max", "journalist mean", "marketer")
+
+
+def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
+    """Yield what an attacker with a register may hope for.
+
+    He uses the columns that the register has. A class that fits fewer people than it has
+    rows counts as fitting as many.
+    """
+    register = case.register
+    shared = [] if register is None else [s.name for s in case.scales if s.name in register]
+    if register is None or not shared:
+        for name in ("population uniqueness", *_WITH_REGISTER):
+            yield name, "register"
+        return
+    seen = case.seen.only(shared)
+    yield (
+        "population uniqueness",
+        Score(population_uniqueness(seen.sizes, max(len(register), len(seen.class_of)))),
+    )
+    if case.kind not in _TRUTHFUL:
+        for name in _WITH_REGISTER:
+            yield name, "kind"
+        return
+    people = np.maximum(seen.fits(register), seen.sizes)
+    marketer = float((seen.sizes / people).sum() / len(seen.class_of))
+    mean = max(marketer, len(people) / float(people.sum()))
+    yield "journalist max", Score(float(1 / people.min()))
+    yield "journalist mean", Score(mean)
+    yield "marketer", Score(marketer)
+
+
+def _attack(case: Case, people: pd.DataFrame, owners: Ints) -> Attacked:
+    """Run the attacks that need the nearest rows, in one pass over the targets."""
+    seen, count = case.seen, len(people)
+    row_owners = case.owners if case.aligned else np.empty(0, dtype=np.int64)
+    pairs = true_pairs(owners, row_owners)
+    posterior = by_class(case.posterior, seen.class_of, len(seen.sizes))
+    truth = np.full(count, -1)
+    if case.sensitive:
+        truth = numbered(people[case.sensitive], case.labels)
+    found = Attacked(*(np.empty(count) for _ in Attacked._fields))
+    for near in nearest(seen, seen.exact(people)):
+        found.linked[near.targets] = linked(near, seen, pairs)
+        found.inferred[near.targets] = inferred(near, posterior, truth)
+        found.distance[near.targets] = near.distance
+    return found
+
+
+def _attacks(case: Case, rng: np.random.Generator, most: int) -> Iterator[tuple[str, Score | str]]:
+    rows = _sample(len(case.original), most, rng)
+    members = _attack(case, case.original.iloc[rows], case.owners[rows])
+    if case.aligned:
+        yield "linkage", rate(members.linked, baseline=1 / len(case.original))
+        own = (members.linked > 0) & (members.distance <= 1e-9)
+        yield "own row fits exactly", rate(own)
+    else:
+        yield "linkage", "kind"
+        yield "own row fits exactly", "kind"
+    if case.control is None:
+        yield from _without_control(case, members)
+        return
+    control = case.control.iloc[_sample(len(case.control), most, rng)]
+    others = _attack(case, control, np.full(len(control), -1))
+    yield from _inference(case, members, others)
+    yield from membership(members.distance, others.distance).items()
+    spelled = case.seen.cells.iloc[case.seen.class_of]
+    yield "singling out", singling_out(spelled, case.original, case.control, case.scales, rng)
+    yield "linkability", _linkability(case, case.original.iloc[rows], control, rng)
+
+
+def _without_control(case: Case, members: Attacked) -> Iterator[tuple[str, Score | str]]:
+    if case.sensitive:
+        yield "inference", rate(members.inferred, baseline=_majority(case))
+    else:
+        yield "inference", "sensitive"
+    names = ("inference leak", "membership AUC", "membership TPR at 1% FPR")
+    for name in (*names, "membership TPR at 5% FPR", "singling out", "linkability"):
+        yield name, "control"
+
+
+def _majority(case: Case) -> float:
+    return float(case.original[case.sensitive].value_counts(normalize=True).iloc[0])
+
+
+def _inference(
+    case: Case, members: Attacked, others: Attacked
+) -> Iterator[tuple[str, Score | str]]:
+    if not case.sensitive:
+        yield "inference", "sensitive"
+        yield "inference leak", "sensitive"
+        return
+    control = float(others.inferred.mean())
+    yield "inference", rate(members.inferred, _majority(case), control)
+    yield "inference leak", excess(members.inferred, others.inferred)
+
+
+def _linkability(
+    case: Case, people: pd.DataFrame, control: pd.DataFrame, rng: np.random.Generator
+) -> Score | str:
+    names = [one.name for one in case.scales]
+    if len(names) < 2:
+        return "two"
+    halves = names[::2], names[1::2]
+    found = [
+        linkability(case.seen, some.iloc[_sample(len(some), LINKED_TARGETS, rng)], halves)
+        for some in (people, control)
+    ]
+    return excess(*found)
+
+
+def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score | str]]:
+    loss = case.kind in _TRUTHFUL
+    yield "GCP", Score(utility.information_loss(case.seen), baseline=0.0) if loss else "kind"
+    if not case.sensitive:
+        for name in ("query error", "coefficient bias", "interval overlap", "prediction AUC"):
+            yield name, "sensitive"
+        return
+    released = utility.read(case.seen, case.posterior)
+    original, control = (_exact(case, table) for table in (case.original, case.control))
+    assert original is not None
+    yield "query error", utility.query_error(original, released, rng)
+    yield from utility.regression(original, released).items()
+    trained = utility.prediction(original, released, control) if control else "control"
+    yield "prediction AUC", trained
+    far = utility.distances(original, released, case.seen)
+    yield "distribution distance", Score(float(np.mean(list(far.values()))), baseline=0.0)
+    for name, value in far.items():
+        yield f"distribution distance of {name}", Score(value, baseline=0.0)
+    yield "pMSE", Score(utility.telling_apart(original, released), baseline=0.0)
+
+
+def _exact(case: Case, table: pd.DataFrame | None) -> utility.Reading | None:
+    """Return an untouched table as an analyst reads it."""
+    if table is None or case.sensitive is None:
+        return None
+    seen = see(table, case.scales)
+    return utility.read(seen, shares(table, case.sensitive, case.labels))
