@@ -1,0 +1,355 @@
+"""Stored pixel values of any DICOM image, one frame at a time, and how they look on a screen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+
+from medlab.errors import InputError
+
+Array = NDArray[Any]
+
+KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_PHOTOMETRIC = {
+    1: {"MONOCHROME1", "MONOCHROME2", "PALETTE COLOR"},
+    3: {"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_RCT", "YBR_ICT"},
+}
+_FLOATS = {"FloatPixelData": 32, "DoubleFloatPixelData": 64}
+_LARGEST = 2**28  # samples of one frame: 16,384 by 16,384
+# JPEG Lossless .57 and .70, JPEG-LS .80, JPEG 2000 .90, HTJ2K .201 and .202, RLE
+_LOSSLESS = {
+    f"1.2.840.10008.1.2.{end}" for end in ("4.57", "4.70", "4.80", "4.90", "4.201", "4.202", "5")
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the pixel values of a data set are stored.
+
+    `allocated`, `stored` and `high` are PS3.5's bits allocated, bits stored and high bit;
+    `swapped` means big-endian words; `syntax` is the transfer syntax UID.
+    """
+
+    keyword: str
+    syntax: str
+    frames: int
+    rows: int
+    columns: int
+    samples: int
+    planar: bool
+    photometric: str
+    allocated: int
+    stored: int
+    high: int
+    signed: bool
+    swapped: bool
+    compressed: bool
+
+    @property
+    def lossless(self) -> bool:
+        """Whether the stored values are what was first stored."""
+        return not self.compressed or self.syntax in _LOSSLESS
+
+    @property
+    def subsampled(self) -> bool:
+        """Whether two neighboring pixels share one pair of chroma values."""
+        return self.photometric == "YBR_FULL_422" and not self.compressed
+
+    @property
+    def low(self) -> int:
+        """The lowest bit that belongs to the value."""
+        return self.high - self.stored + 1
+
+    @property
+    def spare(self) -> bool:
+        """Whether there are bits which no viewer shows."""
+        return 1 < self.stored < self.allocated
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of one stored sample, little endian."""
+        kind = "f" if self.keyword in _FLOATS else "i" if self.signed else "u"
+        return np.dtype(f"<{kind}{max(1, self.allocated // 8)}")
+
+    @property
+    def length(self) -> int:
+        """Bytes of native pixel data without the padding to an even length."""
+        samples = 2 if self.subsampled else self.samples
+        return math.ceil(self.frames * self.rows * self.columns * samples * self.allocated / 8)
+
+
+def layout(dataset: Dataset) -> Layout:
+    """Return how the pixels of a data set are stored.
+
+    Raises
+    ------
+    InputError
+        If there are none, or the elements that describe them are missing or contradict
+        each other or the length of the data.
+    """
+    keyword = next((name for name in KEYWORDS if name in dataset), "")
+    if not keyword:
+        raise InputError("the object has no pixel data")
+    try:
+        found = _layout(dataset, keyword)
+    except (TypeError, ValueError, AttributeError, KeyError):
+        raise InputError("the elements that describe the pixel data are missing or odd") from None
+    _check(found, len(dataset[keyword].value or b""))
+    return found
+
+
+def _layout(dataset: Dataset, keyword: str) -> Layout:
+    meta = getattr(dataset, "file_meta", None) or Dataset()
+    syntax = meta.get("TransferSyntaxUID", ImplicitVRLittleEndian)
+    allocated = _FLOATS.get(keyword) or int(dataset.BitsAllocated)
+    stored = allocated if keyword in _FLOATS else int(dataset.get("BitsStored") or allocated)
+    samples = int(dataset.get("SamplesPerPixel") or 1)
+    words = allocated > 8 or dataset[keyword].VR == "OW"
+    return Layout(
+        keyword=keyword,
+        syntax=str(syntax),
+        frames=int(dataset.get("NumberOfFrames") or 1),
+        rows=int(dataset.Rows),
+        columns=int(dataset.Columns),
+        samples=samples,
+        planar=samples > 1 and bool(int(dataset.get("PlanarConfiguration") or 0)),
+        photometric=str(dataset.PhotometricInterpretation).strip(),
+        allocated=allocated,
+        stored=stored,
+        high=int(dataset.get("HighBit", stored - 1)),
+        signed=bool(dataset.get("PixelRepresentation", 0)),
+        swapped=syntax == ExplicitVRBigEndian and words,
+        compressed=bool(syntax.is_encapsulated),
+    )
+
+
+def _check(found: Layout, length: int) -> None:
+    if min(found.rows, found.columns, found.frames) < 1:
+        raise InputError("an image without rows, columns or frames")
+    if found.photometric not in _PHOTOMETRIC.get(found.samples, set()):
+        raise InputError(
+            f"{found.samples} samples per pixel do not go with the photometric interpretation; "
+            "mend the header before cleaning the pixels"
+        )
+    bits = (found.allocated, found.stored, found.low)
+    if found.allocated not in (1, 8, 16, 32, 64) or not 0 < found.stored <= found.allocated:
+        raise InputError(f"bits allocated, stored and lowest of {bits} make no pixel")
+    if found.low < 0 or found.high >= found.allocated:
+        raise InputError(f"bits allocated, stored and lowest of {bits} make no pixel")
+    if found.rows * found.columns * found.samples > _LARGEST:
+        raise InputError(f"a frame of {found.rows} by {found.columns} is too large to check")
+    if not length or (not found.compressed and length < found.length):
+        raise InputError(f"{length} bytes of pixel data, and the header promises {found.length}")
+    if not found.compressed and found.subsampled and length >= found.length * 3 // 2:
+        raise InputError("the pixel data are longer than YBR_FULL_422 can be")
+
+
+def native(form: Layout, data: bytes | bytearray) -> Array:
+    """Return native pixel data as (frames, rows, columns, samples).
+
+    A view of `data` (and writable when `data` is) unless it is big endian, packed in single
+    bits or subsampled; chroma that two pixels share is given to both.
+    """
+    pixels = memoryview(data)[: form.length]
+    shape = (form.frames, form.rows, form.columns, form.samples)
+    if form.allocated == 1:
+        bits = np.unpackbits(np.frombuffer(pixels, np.uint8), bitorder="little")
+        return bits[: math.prod(shape)].reshape(shape)
+    if form.swapped:
+        pixels = memoryview(_swapped(bytes(pixels), max(2, form.allocated // 8)))
+    flat = np.frombuffer(pixels, form.dtype, form.length // form.dtype.itemsize)
+    if form.subsampled:
+        return _upsampled(flat.reshape(form.frames, form.rows, form.columns // 2, 4))
+    if form.planar:
+        return np.moveaxis(flat.reshape(form.frames, form.samples, *shape[1:3]), 1, 3)
+    return flat.reshape(shape)
+
+
+def _upsampled(pairs: Array) -> Array:
+    """PS3.3 C.7.6.3.1.2: Y1 Y2 Cb Cr for two pixels of a row."""
+    chroma = np.repeat(pairs[..., 2:], 2, axis=2)
+    luma = pairs[..., :2].reshape(*chroma.shape[:3], 1)
+    return np.concatenate([luma, chroma], axis=3)
+
+
+def native_bytes(form: Layout, values: Array) -> bytes:
+    """Return (frames, rows, columns, samples) as native pixel data of an even length."""
+    if form.allocated == 1:
+        data = np.packbits(values.ravel(), bitorder="little").tobytes()
+    elif form.planar:
+        data = np.moveaxis(values, 3, 1).tobytes()
+    else:
+        data = values.tobytes()
+    data += b"\0" * (len(data) % 2)
+    return bytes(_swapped(data, max(2, form.allocated // 8))) if form.swapped else data
+
+
+def _swapped(data: bytes, size: int) -> bytearray:
+    data += b"\0" * (-len(data) % size)
+    return bytearray(np.frombuffer(data, f"u{size}").byteswap().data)
+
+
+def stored_frames(
+    dataset: Dataset, form: Layout, indices: Iterable[int] | None = None
+) -> Iterator[Array]:
+    """Give the stored values of the frames asked for (all), each (rows, columns, samples).
+
+    Lossy color comes as RGB, since that is how it is stored afterwards. The arrays of
+    native data are read-only views where they can be.
+
+    Raises
+    ------
+    InputError
+        If a frame cannot be decoded, or there are fewer than the header says.
+    """
+    wanted = range(form.frames) if indices is None else indices
+    if not form.compressed:
+        whole = native(form, dataset[form.keyword].value)
+        yield from (whole[index] for index in wanted)
+        return
+    yield from _decoded(dataset, form, list(wanted))
+
+
+def _decoded(dataset: Dataset, form: Layout, wanted: list[int]) -> Iterator[Array]:
+    from pydicom.pixels.utils import iter_pixels
+
+    count = 0
+    try:
+        for frame in iter_pixels(dataset, raw=form.lossless, indices=wanted):
+            yield frame.reshape(form.rows, form.columns, form.samples)
+            count += 1
+    except GeneratorExit:
+        raise
+    except Exception:  # noqa: BLE001 - decoders fail in any way; their words may repeat values
+        raise InputError(
+            "the compressed pixel data cannot be decoded; they are damaged, or the decoder is "
+            "missing: pip install 'medlab[pixels]'"
+        ) from None
+    if count != len(wanted):
+        raise InputError("fewer frames in the pixel data than the header says")
+
+
+def cleared(form: Layout, frame: Array) -> Array:
+    """Return a frame with all bits emptied that do not belong to the values.
+
+    Bits above a signed value repeat its sign. Old files hide overlays in such bits
+    (PS3.5 8.1.1): no viewer shows them, yet they travel with the file.
+    """
+    if not form.spare or frame.dtype.kind == "f":
+        return frame
+    return np.left_shift(values(form, frame), form.low, dtype=frame.dtype)
+
+
+def values(form: Layout, frame: Array) -> Array:
+    """Return the pixel values of a frame of stored words, without spare bits."""
+    if not form.spare or frame.dtype.kind == "f":
+        return frame
+    up = frame.dtype.itemsize * 8 - 1 - form.high
+    shifted = np.left_shift(frame, max(up, 0), dtype=frame.dtype)
+    return np.right_shift(shifted, max(up, 0) + form.low, dtype=frame.dtype)
+
+
+def hides(form: Layout, frame: Array) -> bool:
+    """Tell whether the spare bits of a frame hold anything but zeros or repeated signs."""
+    if not form.spare or frame.dtype.kind == "f":
+        return False
+    kept = cleared(form, frame)
+    mask = np.array(((1 << form.stored) - 1) << form.low).astype(frame.dtype)
+    return bool(((frame != kept) & (frame != (frame & mask))).any())
+
+
+def displayed(dataset: Dataset, form: Layout, frame: Array) -> Array:
+    """Return a frame as gray (rows, columns) or RGB (rows, columns, 3); high is bright."""
+    if form.samples == 3:
+        return _rgb(form, frame)
+    gray = values(form, frame)[..., 0]
+    if form.photometric == "PALETTE COLOR":
+        return _colored(dataset, gray)
+    return np.invert(gray) if _inverted(dataset, form) and gray.dtype.kind != "f" else gray
+
+
+def _rgb(form: Layout, frame: Array) -> Array:
+    if not (form.lossless and form.photometric in ("YBR_FULL", "YBR_FULL_422")):
+        return frame
+    from pydicom.pixels.processing import convert_color_space
+
+    return np.asarray(convert_color_space(np.ascontiguousarray(frame), "YBR_FULL", "RGB"))
+
+
+def _colored(dataset: Dataset, indices: Array) -> Array:
+    from pydicom.pixels.processing import apply_color_lut
+
+    try:
+        return np.asarray(apply_color_lut(np.ascontiguousarray(indices), dataset))
+    except (AttributeError, ValueError, KeyError, IndexError):
+        raise InputError("the palette of the image is missing or damaged") from None
+
+
+def _inverted(dataset: Dataset, form: Layout) -> bool:
+    slope = float(dataset.get("RescaleSlope") or 1)
+    return (form.photometric == "MONOCHROME1") != (slope < 0)
+
+
+def black(dataset: Dataset, form: Layout, frame: Array) -> Array:
+    """Return the stored sample values that are shown black (or as padding), one a sample."""
+    if form.samples == 3:
+        luma_chroma = form.photometric.startswith("YBR_FULL") and form.lossless
+        middle = 1 << (form.stored - 1)
+        return np.array([0, middle, middle] if luma_chroma else [0, 0, 0], frame.dtype)
+    if form.photometric == "PALETTE COLOR":
+        return np.array([_darkest(dataset)], frame.dtype)
+    padding = _padding(dataset, form)
+    if padding is None:
+        seen = values(form, frame)
+        padding = seen.max() if _inverted(dataset, form) else seen.min()
+    word = np.array([padding]).astype(frame.dtype)
+    whole = frame.dtype.kind == "f" or not form.spare
+    return word if whole else np.left_shift(word, form.low, dtype=frame.dtype)
+
+
+def _padding(dataset: Dataset, form: Layout) -> int | None:
+    """Return PixelPaddingValue when it lies within the bits stored."""
+    said = dataset.get("PixelPaddingValue")
+    if not isinstance(said, int) or form.keyword in _FLOATS:
+        return None
+    half = 1 << (form.stored - 1)
+    low, high = (-half, half - 1) if form.signed else (0, 2 * half - 1)
+    if form.signed and said > high:  # read as US, meant as SS
+        said -= 1 << 16
+    return said if low <= said <= high else None
+
+
+def _darkest(dataset: Dataset) -> int:
+    entries, first, _ = dataset.RedPaletteColorLookupTableDescriptor
+    indices = np.arange(first, first + (entries or 65536))
+    colors = _colored(dataset, indices.astype(np.uint16))
+    return int(indices[colors.sum(axis=-1, dtype=np.int64).argmin()])
+
+
+def bright_range(gray: Array) -> tuple[float, float]:
+    """Return the smallest and largest finite value of an array."""
+    if gray.dtype.kind == "f":
+        gray = gray[np.isfinite(gray)]
+    return (float(gray.min()), float(gray.max())) if gray.size else (0.0, 0.0)
+
+
+def window(gray: Array, low: float, high: float) -> NDArray[np.uint8]:
+    """Return gray values between `low` and `high` stretched over 0 to 255."""
+    if gray.dtype.kind in "iu" and gray.dtype.itemsize <= 2:
+        info = np.iinfo(gray.dtype)
+        table = _stretched(np.arange(info.min, info.max + 1), low, high)
+        return np.asarray(np.take(table, gray.astype(np.int32) - info.min), np.uint8)
+    return _stretched(np.nan_to_num(gray), low, high)
+
+
+def _stretched(data: Array, low: float, high: float) -> NDArray[np.uint8]:
+    scaled = (data.astype(np.float32) - low) * np.float32(255 / max(high - low, 1e-30))
+    clipped: NDArray[np.uint8] = np.clip(scaled, 0, 255).astype(np.uint8)
+    return clipped

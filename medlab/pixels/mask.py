@@ -1,0 +1,222 @@
+"""Change pixels for good: in the stored values, in every frame, bit-exact everywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from copy import deepcopy
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
+
+from medlab.errors import InputError
+from medlab.pixels import frames
+from medlab.pixels.frames import Array, Layout
+
+_RLE = str(RLELossless)
+_JPEG_LS = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"} | {
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.81",
+}
+
+
+class Box(NamedTuple):
+    """A rectangle of pixels: columns x0 to x1 and rows y0 to y1, ends not included."""
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+
+
+def fill(dataset: Dataset, boxes: Sequence[Box]) -> Dataset:
+    """Return a data set whose boxes are black in the stored values of all frames.
+
+    Black is the pixel padding value when there is one, else the darkest value shown: the
+    least of MONOCHROME2, the largest of MONOCHROME1, the darkest entry of a palette.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With its file meta; not modified.
+    boxes : sequence of Box
+        Cut to the image.
+
+    Returns
+    -------
+    Dataset
+        With ImageType DERIVED. Native and losslessly compressed data keep their kind
+        (JPEG Lossless becomes JPEG-LS, which can be written); lossy data are stored
+        losslessly and keep the mark of being lossy. YBR_FULL_422 without compression
+        becomes YBR_FULL, since a box may cut a pair of pixels that share their color.
+
+    Raises
+    ------
+    InputError
+        If the pixels are missing, damaged or of no kind that can be decoded.
+    """
+    form = frames.layout(dataset)
+    inside = covered(form, boxes)
+
+    def paint(frame: Array) -> None:
+        frame[inside] = frames.black(dataset, form, frame)
+
+    return rewrite(dataset, paint, form)
+
+
+def covered(form: Layout, boxes: Sequence[Box]) -> NDArray[np.bool_]:
+    """Return the mask (rows, columns) of the pixels in any box."""
+    inside = np.zeros((form.rows, form.columns), bool)
+    for x0, y0, x1, y1 in boxes:
+        inside[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
+    return inside
+
+
+def rewrite(
+    dataset: Dataset, change: Callable[[Array], None], form: Layout | None = None
+) -> Dataset:
+    """Return a data set with `change` done to the stored values of every frame.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Not modified.
+    change : callable
+        Gets one frame of stored values (rows, columns, samples), spare bits emptied, and
+        changes it in place.
+    form : Layout, optional
+        Layout of the data set, when it is known already.
+
+    Raises
+    ------
+    InputError
+        If a frame cannot be decoded.
+    """
+    form = form or frames.layout(dataset)
+    result = deepcopy(dataset)  # bytes are not copied
+    _relabel(result, form)
+    if form.compressed:
+        _store_compressed(result, form, _changed(dataset, form, change))
+    else:
+        _store_native(result, form, change)
+    return result
+
+
+def _changed(dataset: Dataset, form: Layout, change: Callable[[Array], None]) -> Iterator[Array]:
+    for frame in frames.stored_frames(dataset, form):
+        frame = np.array(frames.cleared(form, frame))
+        change(frame)
+        yield frame
+
+
+def _store_native(result: Dataset, form: Layout, change: Callable[[Array], None]) -> None:
+    whole = frames.native(form, bytearray(result[form.keyword].value))
+    for frame in whole:
+        if form.spare:
+            frame[...] = frames.cleared(form, frame)
+        change(frame)
+    plain = replace(form, photometric="YBR_FULL") if form.subsampled else form
+    _set(result, form.keyword, frames.native_bytes(plain, whole))
+
+
+def _relabel(result: Dataset, form: Layout) -> None:
+    """Let the elements around the pixels tell what will be stored."""
+    if form.subsampled:
+        result.PhotometricInterpretation = "YBR_FULL"
+        result.PlanarConfiguration = 0
+    if form.compressed and form.samples == 3:
+        rct = form.photometric == "YBR_RCT"
+        result.PhotometricInterpretation = form.photometric if form.lossless and not rct else "RGB"
+        result.PlanarConfiguration = 0
+    if not form.lossless:
+        result.LossyImageCompression = "01"
+    kind = [str(part) for part in result.get("ImageType") or ["DERIVED", "SECONDARY"]]
+    result.ImageType = ["DERIVED", *(kind[1:] or ["SECONDARY"])]
+    for keyword in ("SmallestImagePixelValue", "LargestImagePixelValue"):
+        result.pop(keyword, None)
+
+
+def _store_compressed(result: Dataset, form: Layout, changed: Iterator[Array]) -> None:
+    from pydicom.encaps import encapsulate, encapsulate_extended
+    from pydicom.pixels.encoders.base import get_encoder
+
+    syntax = _target(form)
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        result.pop(keyword, None)
+    result.file_meta.TransferSyntaxUID = syntax
+    if syntax == ExplicitVRLittleEndian:
+        data = b"".join(frame.tobytes() for frame in changed)
+        _set(result, "PixelData", data + b"\0" * (len(data) % 2))
+        result["PixelData"].is_undefined_length = False
+        return
+    encoder, options = get_encoder(syntax), _options(result, form)
+    coded = [encoder.encode(_squeezed(frame), **options) for frame in changed]
+    if sum(map(len, coded)) + 8 * len(coded) < 2**32:
+        _set(result, "PixelData", encapsulate(coded), "OB")
+    else:
+        extended = encapsulate_extended(coded)
+        _set(result, "PixelData", extended[0], "OB")
+        result.ExtendedOffsetTable, result.ExtendedOffsetTableLengths = extended[1:]
+    result["PixelData"].is_undefined_length = True
+
+
+def _target(form: Layout) -> UID:
+    """Return the lossless transfer syntax that comes closest to that of the source."""
+    from pydicom.pixels.encoders.base import get_encoder
+
+    wish = RLELossless if form.syntax == _RLE else JPEG2000Lossless
+    wish = JPEGLSLossless if form.syntax in _JPEG_LS else wish
+    possible = form.allocated in (8, 16) and get_encoder(wish).is_available
+    return wish if possible else ExplicitVRLittleEndian
+
+
+def _options(result: Dataset, form: Layout) -> dict[str, Any]:
+    return {
+        "rows": form.rows,
+        "columns": form.columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": form.samples,
+        "bits_allocated": form.allocated,
+        "bits_stored": form.stored,
+        "pixel_representation": int(form.signed),
+        "photometric_interpretation": str(result.PhotometricInterpretation),
+        "planar_configuration": 0,
+    }
+
+
+def _squeezed(frame: Array) -> Array:
+    return np.ascontiguousarray(frame[..., 0] if frame.shape[2] == 1 else frame)
+
+
+def _set(result: Dataset, keyword: str, data: bytes, vr: str | None = None) -> None:
+    """Give the result an element of its own: the old one is shared with the source."""
+    from pydicom.dataelem import DataElement
+
+    old = result[keyword]
+    native_vr = "OB" if old.VR == "OB" and result.get("BitsAllocated", 16) <= 8 else "OW"
+    known = native_vr if keyword == "PixelData" else old.VR
+    result[keyword] = DataElement(old.tag, vr or known, data)
+
+
+def same_outside(before: Dataset, after: Dataset, boxes: Sequence[Box]) -> bool:
+    """Tell whether both data sets show the same values outside the boxes, in all frames.
+
+    Reads both through pydicom's decoders, which had no part in the writing. YBR_FULL and
+    RGB are compared as stored; where lossy color was stored anew as RGB, as RGB.
+    """
+    from pydicom.pixels.utils import iter_pixels
+
+    form, new = frames.layout(before), frames.layout(after)
+    shape = (form.frames, form.rows, form.columns, form.samples)
+    if shape != (new.frames, new.rows, new.columns, new.samples):
+        return False
+    outside = ~covered(form, boxes)
+    raw = form.lossless
+    try:
+        pairs = zip(iter_pixels(before, raw=raw), iter_pixels(after, raw=raw), strict=True)
+        return all(np.array_equal(old[outside], now[outside]) for old, now in pairs)
+    except Exception:  # noqa: BLE001 - decoders fail in any way; their words may repeat values
+        raise InputError("the pixel data cannot be decoded for comparison") from None
