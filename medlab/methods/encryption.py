@@ -80,10 +80,11 @@ def decrypt_elements(dataset: Dataset, key: bytes) -> Dataset:
     out = copy.deepcopy(dataset)
     try:
         block = out.private_block(GROUP, CREATOR)
-        token = block[_TOKEN].value
+        place = block.get_tag(_TOKEN)
+        token = out[place].value
     except KeyError:
         raise MissingError("this dataset holds no elements encrypted by medlab") from None
     out.update(Dataset.from_json(cipher.decrypt(token, key)))
-    del block[_TOKEN]
+    del out[place]  # not by the block: that of a copied dataset may be the original's
     del out[(GROUP, block.block_start >> 8)]
     return out

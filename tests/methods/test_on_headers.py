@@ -85,6 +85,7 @@ def test_name_and_id_are_hidden_in_a_private_block_and_come_back(datasets, tmp_p
     assert str(original.PatientName).encode() not in data
     assert original.PatientID.encode() not in data
     assert encryption.decrypt_elements(dcmread(tmp_path / "hidden.dcm"), KEY) == original
+    assert encryption.decrypt_elements(hidden, KEY) == original
 
 
 def test_a_wrong_key_and_an_absent_block_are_refused(datasets):
