@@ -238,21 +238,21 @@ def general_spans(text: str) -> Iterator[Span]:
         yield Span(match.start(), match.end(), REMOVED, kind)
 
 
-def date_spans(text: str, search: Search) -> Iterator[Span]:
+def date_spans(text: str, search: Search, *, births_only: bool = False) -> Iterator[Span]:
     """Yield dates: shifted or removed as the policy asks; a birth date always removed."""
     for written in read_days(text):
-        instead = _date_instead(written, search)
+        instead = _date_instead(written, search, births_only)
         if instead is not None:
             yield Span(written.start, written.end, instead, "date")
 
 
-def _date_instead(written: Written, search: Search) -> str | None:
+def _date_instead(written: Written, search: Search, births_only: bool) -> str | None:
     """Return what stands in place of a date, or None to leave it."""
     births = {parse_date(day) for day in search.identity.births}
     known = {parse_date(day) for day in search.identity.days} - {None}
     if births & set(written.readings):
         return REMOVED
-    if search.dates == "keep":
+    if search.dates == "keep" or births_only:
         return None
     # of an ambiguous 03/04/2020 that reading counts which is a day of this study
     readings = [day for day in written.readings if day in known] or list(written.readings)
@@ -300,9 +300,9 @@ def find_spans(
     spans = list(identity_spans(text, search))
     if others is not None:
         spans += other_spans(text, others)
+    spans += date_spans(text, search, births_only=not general)
     if general:
         spans += general_spans(text)
-        spans += date_spans(text, search)
         spans += age_spans(text)
     if not search.keep_uids:
         spans += uid_spans(text, search)
