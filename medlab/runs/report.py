@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import platform
 import re
+import struct
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -60,12 +62,22 @@ def _exporter() -> HTMLExporter:
 
 def _figures(data: Any) -> list[str]:
     if "<figure" in (markup := data.get("text/html", "")):
-        return _FIGURE.findall(markup)
+        return [_placed(figure) for figure in _FIGURE.findall(markup)]
     if "image/png" in data:
         alt = html.escape("A figure without a description; open the notebook's page to see it")
         png = data["image/png"].replace("\n", "")
-        return [f'<figure><img src="data:image/png;base64,{png}" alt="{alt}"></figure>']
+        return [_placed(f'<figure><img src="data:image/png;base64,{png}" alt="{alt}"></figure>')]
     return []
+
+
+def _placed(figure: str) -> str:
+    """Mark a figure more than twice as wide as high, so that it gets a row of its own."""
+    head = re.search(r"base64,([A-Za-z0-9+/]{32})", figure)
+    if head is None:
+        return figure
+    # The size of a PNG stands in bytes 16 to 24, width first.
+    width, height = struct.unpack(">II", base64.b64decode(head.group(1))[16:24])
+    return figure.replace("<figure", '<figure class="wide"', 1) if width > 2 * height else figure
 
 
 def title_of(notebook: Path) -> str:
