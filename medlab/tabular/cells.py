@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -102,3 +103,27 @@ def labels(cell: Any) -> frozenset[str]:
         return frozenset(json.loads(part) if part[:1] == '"' else part for part in parts)
     except json.JSONDecodeError as error:
         raise InputError("a cell in braces is not a list of labels; write {a, b}") from error
+
+
+def range_text(release_table: pd.DataFrame, quasi: Sequence[str]) -> pd.DataFrame:
+    """Return released cells as text, as they stand in a CSV file.
+
+    Intervals are ``[20, 30]``, sets ``{F, M}``, dates without a time of day; missing
+    cells are empty.
+    """
+    text = {}
+    for name in quasi:
+        codes, cells = distinct(release_table[name])
+        text[name] = np.array([cell_text(cell) for cell in cells], dtype=object)[codes]
+    return pd.DataFrame(text, index=release_table.index)
+
+
+def cell_text(cell: Any) -> str:
+    """Return one released cell as text."""
+    if isinstance(cell, pd.Interval):
+        return f"[{cell_text(cell.left)}, {cell_text(cell.right)}]"
+    if isinstance(cell, frozenset):
+        return str(cell)
+    if pd.isna(cell):
+        return ""
+    return str(cell).removesuffix(" 00:00:00")

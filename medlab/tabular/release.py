@@ -23,6 +23,7 @@ from medlab.errors import RefusedError
 from medlab.tabular import counts as tally
 from medlab.tabular.models import class_numbers, group_sizes
 from medlab.tabular.roles import Column
+from medlab.tabular.rules import Task
 
 ReleaseKind = Literal["microdata", "generalized", "anatomized", "sliced", "synthetic", "aggregate"]
 SUPPRESSED = "*"
@@ -267,6 +268,25 @@ def _sets(column: Column, low: Ints, high: Ints, class_of: NDArray[Any]) -> NDAr
     distinct[:] = [LabelSet(labels[found.value[stops[i] : stops[i + 1]]]) for i in first]
     cells[mixed] = distinct[which]
     return cells
+
+
+def release_classes(task: Task, class_of: NDArray[Any], **details: Any) -> Release:
+    """Return the release of rows put into classes, checked before it is handed out.
+
+    Parameters
+    ----------
+    task : Task
+    class_of : int array, shape (rows,)
+        -1 for suppressed rows.
+    **details
+        Attributes of `Release`.
+    """
+    grouping, _ = number_by_box(group_rows(class_of, task.columns))
+    details = {"asked": task.rules.asked()} | details
+    release = make_release(
+        task.table, task.columns, grouping, task.sensitive, task.keep, **details
+    )
+    return check_release(release, task.table, task.rules.k, task.rules.l, task.persons)
 
 
 def check_release(

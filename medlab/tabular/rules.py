@@ -13,6 +13,7 @@ from medlab.errors import InputError, KindError
 from medlab.tabular import counts as tally
 from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
 from medlab.tabular.models import person_numbers
+from medlab.tabular.roles import Column, Hierarchies, as_names, check_columns, encode
 
 _ROUNDING = 1e-9
 
@@ -39,6 +40,46 @@ class Rules(NamedTuple):
         return asked | ({"t": self.t} if self.t is not None else {})
 
 
+class Task(NamedTuple):
+    """A table and what is asked of its release, checked and encoded.
+
+    Attributes
+    ----------
+    table : DataFrame
+    quasi, sensitive, keep : tuples of str
+    columns : tuple of Column
+        The encoded quasi-identifiers.
+    rules : Rules
+    tests : tuple of Test
+    marks : list of int arrays, shape (rows,)
+        What the tests look at; last the persons if there is a subject.
+    persons : int array, shape (rows,), or None
+    """
+
+    table: pd.DataFrame
+    quasi: tuple[str, ...]
+    sensitive: tuple[str, ...]
+    keep: tuple[str, ...]
+    columns: tuple[Column, ...]
+    rules: Rules
+    tests: tuple[Test, ...]
+    marks: list[NDArray[Any]]
+    persons: NDArray[Any] | None
+
+    def passes(self, class_of: NDArray[Any]) -> NDArray[np.bool_]:
+        """Tell for each class whether it keeps k and every test."""
+        shown = np.flatnonzero(class_of >= 0)
+        group = class_of[shown]
+        classes = int(class_of.max(initial=-1)) + 1
+        holds = np.bincount(group, minlength=classes) >= self.rules.k
+        for test in self.tests:
+            people = self.persons[shown] if test.by_person and self.persons is not None else None
+            codes = self.marks[test.marks][shown]
+            found = tally.count_values(group, codes, classes, test.values, people)
+            holds &= test.holds(found)
+        return np.asarray(holds, dtype=np.bool_)
+
+
 class Test(NamedTuple):
     """Conditions on the values that a part shows in one column.
 
@@ -55,6 +96,34 @@ class Test(NamedTuple):
         """Tell for each group whether all conditions hold."""
         results = [condition(found) for condition in self.conditions]
         return np.asarray(np.logical_and.reduce(results), dtype=np.bool_)
+
+
+def make_task(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: Sequence[str] | str | None,
+    rules: Rules,
+    *,
+    hierarchies: Hierarchies | None = None,
+    subject: str | None = None,
+    keep: Sequence[str] = (),
+    identifiers: Sequence[str] = (),
+) -> Task:
+    """Check a table, the roles of its columns and the rules; encode what is needed.
+
+    Raises
+    ------
+    InputError, MissingError, KindError
+        See `medlab.tabular.mondrian`.
+    """
+    quasi, sensitive = check_columns(
+        table, quasi, sensitive, keep=keep, identifiers=identifiers, subject=subject
+    )
+    hierarchies = hierarchies or {}
+    tests, marks = make_tests(table, sensitive, rules, hierarchies, subject)
+    columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)
+    persons = None if subject is None else marks[-1]
+    return Task(table, quasi, sensitive, as_names(keep), columns, rules, tests, marks, persons)
 
 
 def check_k(k: int, rows: int, what: str = "rows") -> int:
@@ -74,6 +143,24 @@ def check_k(k: int, rows: int, what: str = "rows") -> int:
     if rows < k:
         raise InputError(f"{rows} {what} cannot make a class of k={k}; lower k or add {what}")
     return int(k)
+
+
+def check_weights(
+    weights: Mapping[str, float] | None, quasi: Sequence[str]
+) -> NDArray[np.float64]:
+    """Return the weight of each quasi-identifier, 1 where none was given.
+
+    Raises
+    ------
+    InputError
+        If a weight is not a positive number or not of a quasi-identifier.
+    """
+    weights = weights or {}
+    unknown = set(weights) - set(quasi)
+    scale = np.array([weights.get(name, 1.0) for name in quasi], dtype=np.float64)
+    if unknown or not np.isfinite(scale).all() or (scale <= 0).any():
+        raise InputError("weights are positive numbers, each for a quasi-identifier by name")
+    return scale
 
 
 def make_tests(

@@ -200,6 +200,14 @@ def test_weights_choose_the_column_that_stays_fine(ward):
     assert fine[1] < fine[0] / 2
 
 
+def test_the_best_search_loses_less(ward, quasi):
+    fast, best = (
+        tabular.gcp(tabular.mondrian(ward, quasi, k=5, quality=quality).table, quasi, ward)
+        for quality in ("fast", "best")
+    )
+    assert best < fast
+
+
 PLACES = pd.DataFrame(
     {"region": ["north"] * 3 + ["south"] * 3, "all": ["*"] * 6},
     index=["n1", "n2", "n3", "s1", "s2", "s3"],
@@ -367,7 +375,7 @@ def test_k_between_n_and_half_of_n_gives_one_class():
 
 
 def test_many_batches_give_the_same_classes_as_one(monkeypatch):
-    module = sys.modules["medlab.tabular.mondrian"]
+    module = sys.modules["medlab.tabular.batches"]
     rng = np.random.default_rng(0)
     table = pd.DataFrame({"a": rng.random(4000), "b": rng.integers(0, 30, 4000)})
     table["s"] = rng.integers(0, 5, 4000)
