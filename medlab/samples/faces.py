@@ -70,7 +70,7 @@ def outer_parts(face: Face) -> list[Part]:
     mouth, corner = face.mouth_z, face.mouth_width
     chin = 80.0 + face.chin_out
     cheek = 63.0 + face.cheek_out
-    ear_x, ear_z = 78.0 * face.width, -50.0
+    ear_x, ear_z = 75.5 * face.width, -50.0
     return [
         Part(Rod((0, -30, -60), (0, -22, -200), 54, 58), 30),
         Part(Ball((0, -52, -62), (58, 50, 42)), 25),

@@ -37,7 +37,7 @@ from medlab.samples.faces import (
     outer_parts,
 )  # fmt: skip
 
-FIELD_MM = np.array([[-96.0, 96.0], [-125.0, 120.0], [-158.0, 102.0]])
+FIELD_MM = np.array([[-96.0, 96.0], [-129.0, 116.0], [-158.0, 102.0]])
 SLAB_VOXELS = 500_000  # made at a time: keeps a 1 mm head within some 500 MB
 
 NOISE = 1.5  # standard deviation at 2 mm, in units of brightness (faces.py)
