@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from medlab.tabular.cells import bounds, label_sets
+from medlab.tabular.anatomy import anatomize, anatomy, group_shares
+from medlab.tabular.cells import bounds, label_sets, range_text
+from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
+from medlab.tabular.faces import k_same
+from medlab.tabular.fulldomain import full_domain
+from medlab.tabular.headers import class_keys, representative
+from medlab.tabular.methods import METHODS, anonymize
 from medlab.tabular.metrics import (
     Risks,
     c_avg,
@@ -29,34 +35,54 @@ from medlab.tabular.mondrian import mondrian
 from medlab.tabular.rects import Rectangles, frames, parts_after, rectangles
 from medlab.tabular.release import LabelSet, Release
 from medlab.tabular.roles import DIRECT_IDENTIFIERS
+from medlab.tabular.slicing import column_groups, contingency, sliced_posterior, slicing
+from medlab.tabular.twostep import two_step
 
 __all__ = [
     "DIRECT_IDENTIFIERS",
+    "METHODS",
     "LabelSet",
     "Rectangles",
     "Release",
     "Risks",
     "alpha",
+    "anatomize",
+    "anatomy",
+    "anonymize",
     "beta_likeness",
     "bounds",
     "c_avg",
+    "class_keys",
     "class_numbers",
     "class_sizes",
+    "column_groups",
+    "contingency",
     "delta_disclosure",
     "delta_presence",
     "discernibility",
     "enhanced_beta_holds",
     "frames",
+    "full_domain",
+    "fuzzy_cmeans",
     "gcp",
+    "group_shares",
     "k_anonymity",
+    "k_member",
+    "k_same",
     "l_diversity",
     "label_sets",
+    "mdav",
     "measures",
     "mondrian",
     "ncp",
     "parts_after",
+    "range_text",
     "rectangles",
+    "representative",
     "risks",
+    "sliced_posterior",
+    "slicing",
     "t_closeness",
+    "two_step",
     "uniqueness",
 ]

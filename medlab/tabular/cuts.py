@@ -54,25 +54,40 @@ def median_cuts(plan: Plan, batch: Batch, low: Array, high: Array) -> tuple[Arra
     values, and before all others the one between known and missing cells.
     """
     half = np.broadcast_to(batch.sizes // 2, low.shape)
-    if plan.strict:
-        middle = batch.code_at(batch.starts + half).astype(np.int64)
-        first, last = _median_blocks(plan, low, high, middle)
-        none, every = np.zeros_like(half), np.broadcast_to(batch.sizes, half.shape)
-        lefts = [
-            _lower_bound(batch, first, none, half),
-            _lower_bound(batch, last + 1, half, every),
-        ]
-        unknown = np.array([len(column.values) for column in plan.columns])[:, None]
-        mixed = (high == unknown) & (low < unknown)
-        if mixed.any():
-            lefts.append(np.where(mixed, _lower_bound(batch, unknown, none, every), 0))
-        left = np.stack(lefts, axis=2)
-    else:
-        left = half[:, :, None].copy()
+    if not plan.strict:
+        return _half_cuts(plan, batch, (low, high), half)
+    middle = batch.code_at(batch.starts + half).astype(np.int64)
+    first, last = _median_blocks(plan, low, high, middle)
+    none, every = np.zeros_like(half), np.broadcast_to(batch.sizes, half.shape)
+    lefts = [
+        _lower_bound(batch, first, none, half),
+        _lower_bound(batch, last + 1, half, every),
+    ]
+    unknown = np.array([len(column.values) for column in plan.columns])[:, None]
+    mixed = (high == unknown) & (low < unknown)
+    if mixed.any():
+        lefts.append(np.where(mixed, _lower_bound(batch, unknown, none, every), 0))
+    left = np.stack(lefts, axis=2)
     smaller = np.minimum(left, batch.sizes[:, None] - left)
     score = _widths(plan, low, high)[:, :, None] + _ROUNDING * smaller / batch.sizes[:, None]
     score[:, :, 2:] += _FIRST_OF_ALL
     return left, np.where(smaller >= plan.k, score, -np.inf)
+
+
+def _half_cuts(
+    plan: Plan, batch: Batch, ends: tuple[Array, Array], half: Array
+) -> tuple[Array, Array]:
+    """Return cuts at half of the rows, scored by the width that the sides lose.
+
+    By width alone a column of two labels, always wide, would be cut again and again.
+    """
+    low, high = ends
+    before = batch.code_at(batch.starts + half - 1).astype(np.int64)
+    after = batch.code_at(batch.starts + half).astype(np.int64)
+    lost = _widths(plan, low, high) * 2 - _widths(plan, low, before) - _widths(plan, after, high)
+    smaller = np.minimum(half, batch.sizes - half)
+    score = np.where(smaller >= plan.k, lost, -np.inf)
+    return half[:, :, None].copy(), score[:, :, None]
 
 
 def _keeps(plan: Plan, batch: Batch, parts: Array, cut: Cut) -> Array:

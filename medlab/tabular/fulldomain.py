@@ -1,0 +1,239 @@
+"""Full-domain generalization: one level of a hierarchy for each whole column.
+
+Sweeney, IJUFKS 10(5), 2002; the search follows Kohlmayer et al., "Flash", PASSAT 2012.
+Rows that still stand out are suppressed, up to a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medlab.errors import InputError
+from medlab.tabular.release import SUPPRESSED, Release, check_release, group_rows, make_release
+from medlab.tabular.roles import Column, Hierarchies
+from medlab.tabular.rules import Rules, Task, make_task
+
+Array = NDArray[Any]
+_MOST_CHECKS = 400
+
+
+class _Ladder(NamedTuple):
+    """Levels of one column: the node of each row, what a node shows, and its loss."""
+
+    nodes: list[Array]
+    cells: list[NDArray[np.object_]]
+    loss: list[NDArray[np.float64]]
+
+
+def full_domain(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: Sequence[str] | str | None = None,
+    k: int = 5,
+    l: float = 1,
+    t: float | None = None,
+    *,
+    suppress: float = 0.05,
+    hierarchies: Hierarchies | None = None,
+    l_kind: Any = "distinct",
+    c: float = 3.0,
+    alpha: float | None = None,
+    distance: Any = "auto",
+    subject: str | None = None,
+    keep: Sequence[str] = (),
+    identifiers: Sequence[str] = (),
+) -> Release:
+    """Generalize each column to one level, the same for all rows, and suppress outliers.
+
+    Parameters
+    ----------
+    table, quasi, sensitive, k, l, t, l_kind, c, alpha, distance, subject, keep, identifiers
+        See `medlab.tabular.mondrian`.
+    suppress : float
+        Largest share of rows suppressed.
+    hierarchies : mapping of str to DataFrame, optional
+        Levels of label columns; without one, a label is shown or suppressed. Numbers
+        and dates are cut into 32, 16, 8, 4, 2 and 1 intervals of equal width.
+
+    Returns
+    -------
+    Release
+        The best of the level vectors examined (some 400 at most), by loss; suppressed
+        rows show ``*``.
+
+    Notes
+    -----
+    The fewer rows break k the higher the levels, so that an acceptable vector settles
+    all above it and a refused one all below it. Suppressed rows are a class like any
+    other: there are none of them, or enough to keep every promise.
+    """
+    if not 0 <= suppress <= 1:
+        raise InputError(f"suppress={suppress} is out of range; it is a share from 0 to 1")
+    rules = Rules(k, l, t, l_kind, c, alpha, distance)
+    task = make_task(
+        table,
+        quasi,
+        sensitive,
+        rules,
+        hierarchies=hierarchies,
+        subject=subject,
+        keep=keep,
+        identifiers=identifiers,
+    )
+    ladders = [_ladder(column) for column in task.columns]
+    best = _search(task, ladders, int(suppress * len(table)))
+    return _release(task, ladders, *best)
+
+
+def _ladder(column: Column) -> _Ladder:
+    if column.kind in ("number", "date"):
+        return _interval_ladder(column)
+    labels = column.values.astype(object)
+    rows = [labels] if column.nodes is None else list(column.nodes)
+    if len(set(rows[-1].tolist())) > 1:
+        rows.append(np.full(len(labels), SUPPRESSED, dtype=object))
+    found = _Ladder([], [], [])
+    for row in rows:
+        nodes, shown = pd.factorize(row)
+        shown = np.append(np.asarray(shown, dtype=object), np.nan)
+        nodes = np.append(nodes, len(shown) - 1)
+        below = np.append(np.bincount(nodes[:-1], minlength=len(shown) - 1), 1)
+        _add(found, nodes[column.codes], shown, (below - 1) / max(len(labels) - 1, 1))
+    return found
+
+
+def _interval_ladder(column: Column) -> _Ladder:
+    """Return the values themselves, then ever fewer intervals of equal width."""
+    values, found = column.values.tolist(), _Ladder([], [], [])
+    place = column.place[:-1]
+    _add(found, column.codes, np.array([*values, np.nan], dtype=object), np.zeros(len(place) + 1))
+    for bins in (32, 16, 8, 4, 2, 1):
+        which = np.minimum((place * bins).astype(np.int64), bins - 1)
+        kinds, nodes = np.unique(which, return_inverse=True)
+        if len(kinds) == len(values) or not values:
+            continue
+        low = np.searchsorted(nodes, np.arange(len(kinds)))
+        high = np.searchsorted(nodes, np.arange(len(kinds)), side="right") - 1
+        shown = np.empty(len(kinds) + 1, dtype=object)
+        shown[:-1] = [_interval(values, a, b) for a, b in zip(low, high, strict=True)]
+        shown[-1] = np.nan
+        _add(found, np.append(nodes, len(kinds))[column.codes], shown, place[high] - place[low])
+    return found
+
+
+def _interval(values: list[Any], a: int, b: int) -> Any:
+    return values[a] if a == b else pd.Interval(values[a], values[b], closed="both")
+
+
+def _add(ladder: _Ladder, nodes: Array, cells: Array, loss: Array) -> None:
+    ladder.nodes.append(nodes.astype(np.int64))
+    ladder.cells.append(cells)
+    ladder.loss.append(np.resize(np.append(loss, 0.0), len(cells)))
+
+
+def _search(task: Task, ladders: list[_Ladder], limit: int) -> tuple[tuple[int, ...], Array]:
+    """Return the levels of least loss among the lowest acceptable ones, and the classes."""
+    shape = [len(ladder.nodes) for ladder in ladders]
+    state = np.zeros(shape, dtype=np.int8)
+    best: tuple[float, tuple[int, ...], Array] | None = None
+    order = np.argsort(np.indices(shape).sum(axis=0), axis=None, kind="stable")
+    left = _MOST_CHECKS
+    for start in order:
+        if state.flat[start] or left <= 0:
+            continue
+        path = _path(state, np.unravel_index(int(start), shape))
+        low, high = 0, len(path)
+        while low < high:
+            middle, left = (low + high) // 2, left - 1
+            class_of = _classes(task, ladders, path[middle], limit)
+            if class_of is None:
+                state[tuple(slice(level + 1) for level in path[middle])] = -1
+                low = middle + 1
+                continue
+            state[tuple(slice(level, None) for level in path[middle])] = 1
+            loss = _loss(ladders, path[middle], class_of)
+            if best is None or loss < best[0]:
+                best = (loss, path[middle], class_of)
+            high = middle
+    if best is None:
+        raise InputError("no level keeps the promises; allow more suppression or ask for less")
+    return best[1], best[2]
+
+
+def _path(state: NDArray[np.int8], start: tuple[Any, ...]) -> list[tuple[int, ...]]:
+    """Return a chain of unsettled level vectors upward from a start."""
+    node, path = tuple(int(level) for level in start), []
+    while state[node] == 0:
+        path.append(node)
+        steps = [
+            (*node[:j], node[j] + 1, *node[j + 1 :])
+            for j in range(len(node))
+            if node[j] + 1 < state.shape[j]
+        ]
+        open_ = [step for step in steps if state[step] == 0]
+        if not open_:
+            break
+        node = min(
+            open_, key=lambda step: max(s / n for s, n in zip(step, state.shape, strict=True))
+        )
+    return path
+
+
+def _classes(
+    task: Task, ladders: list[_Ladder], levels: tuple[int, ...], limit: int
+) -> Array | None:
+    """Return the classes at these levels, -1 for suppressed rows; None if too many."""
+    key = np.zeros(len(task.table), dtype=np.int64)
+    for ladder, level in zip(ladders, levels, strict=True):
+        nodes = ladder.nodes[level]
+        key = pd.factorize(key * (int(nodes.max()) + 1) + nodes)[0].astype(np.int64)
+    sizes, good = np.bincount(key), task.passes(key)
+    if sizes[~good].sum() > limit:
+        return None
+    out = ~good
+    spare = iter(np.argsort(sizes, kind="stable"))
+    while out.any() and not task.passes(np.where(out[key], 0, -1)).all():
+        smallest = next((number for number in spare if not out[number]), None)
+        if smallest is None or sizes[out].sum() + sizes[smallest] > limit:
+            return None
+        out[smallest] = True
+    return np.where(out[key], -1, key)
+
+
+def _loss(ladders: list[_Ladder], levels: tuple[int, ...], class_of: Array) -> float:
+    hidden = class_of < 0
+    parts = [
+        np.where(hidden, 1.0, ladder.loss[level][ladder.nodes[level]]).mean()
+        for ladder, level in zip(ladders, levels, strict=True)
+    ]
+    return float(np.mean(parts))
+
+
+def _release(
+    task: Task, ladders: list[_Ladder], levels: tuple[int, ...], class_of: Array
+) -> Release:
+    class_of = np.unique(np.append(class_of, -1), return_inverse=True)[1][:-1] - 1
+    facts = {"levels": dict(zip(task.quasi, levels, strict=True))}
+    release = make_release(
+        task.table,
+        task.columns,
+        group_rows(class_of, task.columns),
+        task.sensitive,
+        task.keep,
+        asked=task.rules.asked(),
+        facts=facts,
+    )
+    table, classes = release.table.copy(), release.classes.copy()
+    shown = np.flatnonzero(class_of >= 0)
+    first = shown[np.unique(class_of[shown], return_index=True)[1]]
+    for name, ladder, level in zip(task.quasi, ladders, levels, strict=True):
+        cells = ladder.cells[level][ladder.nodes[level]]
+        classes[name] = cells[first]
+        table[name] = np.where(class_of < 0, SUPPRESSED, cells)
+    release = Release(**{**release.__dict__, "table": table, "classes": classes})
+    return check_release(release, task.table, task.rules.k, task.rules.l, task.persons)

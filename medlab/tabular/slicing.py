@@ -1,0 +1,177 @@
+"""Slicing: columns that belong together stay together, the rest is shuffled in buckets.
+
+Li, Li, Zhang, Molloy, "Slicing: A New Approach for Privacy Preserving Data Publishing",
+IEEE TKDE 24(3), 2012. No cell is changed; which parts of a bucket belong to one row is
+no longer told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medlab.errors import InputError
+from medlab.tabular.mondrian import mondrian
+from medlab.tabular.release import Release
+from medlab.tabular.roles import as_names, encode
+
+BUCKET = "Bucket"
+_BINS = 10
+
+
+def slicing(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: Sequence[str] | str,
+    k: int = 5,
+    l: float = 1,
+    t: float | None = None,
+    *,
+    groups: Sequence[Sequence[str]] | None = None,
+    width: int = 2,
+    rng: np.random.Generator | None = None,
+    **more: Any,
+) -> Release:
+    """Cut a table into buckets and permute each group of columns inside each bucket.
+
+    Parameters
+    ----------
+    table : DataFrame
+    quasi, sensitive, k, l, t, **more
+        The buckets are the classes of `medlab.tabular.mondrian` with these.
+    groups : sequence of sequences of str, optional
+        Columns that stay together; default: `column_groups`.
+    width : int
+        Most columns in a group found by `column_groups`.
+    rng : Generator, optional
+        Default: seed 0.
+
+    Returns
+    -------
+    Release
+        Of kind "sliced": exact cells, and the column "Bucket". ``facts["groups"]``
+        tells the groups of columns. The index of a row says nothing about its parts.
+
+    Raises
+    ------
+    InputError
+        If `groups` do not hold every released column once.
+    """
+    rng = np.random.default_rng(0) if rng is None else rng
+    buckets = mondrian(table, quasi, sensitive, k, l, t, **more)
+    names = [*buckets.quasi, *buckets.sensitive]
+    if groups is None:
+        groups = column_groups(table, buckets.quasi, buckets.sensitive, width)
+    if sorted(name for group in groups for name in group) != sorted(names):
+        raise InputError("each quasi-identifier and sensitive column belongs to one group")
+    order = np.argsort(buckets.class_of, kind="stable")
+    sliced = buckets.table[names].copy()
+    for group in groups:
+        drawn = np.lexsort((rng.random(len(table)), buckets.class_of))
+        for name in group:
+            cells = table[name].take(drawn).array
+            sliced[name] = cells.take(np.argsort(order, kind="stable"))
+    sliced[BUCKET] = buckets.class_of
+    facts = {"groups": [list(group) for group in groups]}
+    changed = {"table": sliced, "kind": "sliced", "facts": facts}
+    return Release(**{**buckets.__dict__, **changed})
+
+
+def contingency(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+    """Return the mean-square contingency of each pair of columns, 0 to 1.
+
+    Numbers and dates are put into ten bins of equal frequency first.
+    """
+    codes = [_binned(table, name) for name in names]
+    found = np.eye(len(names))
+    for i, one in enumerate(codes):
+        for j, other in enumerate(codes[:i]):
+            found[i, j] = found[j, i] = _phi_squared(one, other)
+    return found
+
+
+def _binned(table: pd.DataFrame, name: str) -> NDArray[np.int64]:
+    column = encode(table, name)
+    codes = column.codes.astype(np.int64)
+    if column.kind in ("number", "date") and len(column.values) > _BINS:
+        edges = np.unique(np.quantile(codes, np.linspace(0, 1, _BINS + 1)[1:-1]))
+        codes = np.searchsorted(edges, codes, side="right")
+    return codes
+
+
+def _phi_squared(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
+    shape = (int(one.max()) + 1, int(other.max()) + 1)
+    cells = np.bincount(one * shape[1] + other, minlength=shape[0] * shape[1]).reshape(shape)
+    joint = cells[cells.any(axis=1)][:, cells.any(axis=0)] / len(one)
+    if min(joint.shape) < 2:
+        return 0.0
+    expected = np.outer(joint.sum(axis=1), joint.sum(axis=0))
+    return float(((joint - expected) ** 2 / expected).sum() / (min(joint.shape) - 1))
+
+
+def column_groups(
+    table: pd.DataFrame, quasi: Sequence[str], sensitive: Sequence[str] | str, width: int = 2
+) -> list[list[str]]:
+    """Group columns by correlation, the most correlated pairs first.
+
+    Groups are joined in the order of their mean-square contingency as long as no group
+    has more than `width` columns; each sensitive column so meets the quasi-identifiers
+    that tell most about it.
+    """
+    names = [*quasi, *as_names(sensitive)]
+    close = contingency(table, names)
+    home = np.arange(len(names))
+    rows, columns = np.tril_indices(len(names), -1)
+    for pair in np.argsort(-close[rows, columns], kind="stable"):
+        a, b = home[rows[pair]], home[columns[pair]]
+        if a != b and (home == a).sum() + (home == b).sum() <= width:
+            home[home == a] = b
+    return [[names[i] for i in np.flatnonzero(home == number)] for number in np.unique(home)]
+
+
+def sliced_posterior(
+    sliced: pd.DataFrame,
+    groups: Sequence[Sequence[str]],
+    sensitive: str,
+    target: pd.Series[Any],
+    bucket: str = BUCKET,
+) -> pd.Series[float]:
+    """Return what an attacker believes of a target's sensitive value.
+
+    p(t,B) of a bucket is proportional to the product over the column groups of the share
+    of its parts that agree with the target; the sensitive value then is distributed as
+    among the agreeing parts that hold it.
+
+    Parameters
+    ----------
+    sliced : DataFrame
+    groups : the groups of columns
+    sensitive : str
+    target : Series
+        The exact quasi-identifiers of a person, by column name.
+    bucket : str
+        The column that tells the bucket.
+
+    Returns
+    -------
+    Series
+        Probability by sensitive value; empty if no bucket agrees.
+    """
+    weight = pd.Series(1.0, index=sliced[bucket].unique())
+    holds = pd.Series(True, index=sliced.index)
+    for group in groups:
+        known = [name for name in group if name in target.index and name != sensitive]
+        agrees = (sliced[known] == target[known]).all(axis=1)
+        weight *= agrees.groupby(sliced[bucket]).mean()
+        if sensitive in group:
+            holds = agrees
+    parts = sliced[holds].groupby([bucket, sensitive]).size()
+    shares = parts / parts.groupby(level=0).transform("sum")
+    total = shares * weight.reindex(shares.index.get_level_values(0)).to_numpy()
+    believed = total.groupby(level=1).sum()
+    believed = believed[believed > 0]
+    return believed / believed.sum()

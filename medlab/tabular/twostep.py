@@ -1,0 +1,116 @@
+"""Scalable l-diversity in two steps: partition for k, then randomize what is too uniform.
+
+The classes are those of plain k-anonymity, so the quasi-identifiers stay fine. In a
+class with too few sensitive values some of them are replaced. That gives up the truth of
+single rows: how often was replaced is part of the release, and counts of a randomized
+column are never to be mixed with true ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medlab.errors import InputError
+from medlab.tabular import counts as tally
+from medlab.tabular.mondrian import mondrian
+from medlab.tabular.release import Release, check_release
+from medlab.tabular.roles import Column, encode
+
+Array = NDArray[Any]
+
+
+def two_step(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: Sequence[str] | str,
+    k: int = 5,
+    l: int = 2,
+    *,
+    rng: np.random.Generator | None = None,
+    **more: Any,
+) -> Release:
+    """Partition for k with Mondrian, then replace sensitive values until l is met.
+
+    In a class with fewer than l values, rows that repeat a value of their class are
+    drawn and get values that the class lacks, drawn by their frequency in the table.
+
+    Parameters
+    ----------
+    table, quasi, sensitive, k, **more
+        See `medlab.tabular.mondrian`.
+    l : int
+        Distinct sensitive values in every class; at most k.
+    rng : Generator, optional
+        Default: seed 0.
+
+    Returns
+    -------
+    Release
+        ``facts["replaced"]`` is the share of replaced values by column, and
+        ``facts["replaced_in_class"]`` the largest share in a class.
+
+    Raises
+    ------
+    InputError
+        If l is larger than k or than the number of values.
+    """
+    if l > k:
+        raise InputError(f"l={l} values do not fit into a class of k={k}; take l up to k")
+    rng = np.random.default_rng(0) if rng is None else rng
+    release = mondrian(table, quasi, sensitive, k, **more)
+    randomized = release.table.copy()
+    facts: dict[str, Any] = {"replaced": {}, "replaced_in_class": {}}
+    for name in release.sensitive:
+        column = encode(table, name)
+        values = int(np.unique(column.codes[column.codes < len(column.values)]).size)
+        if l > values:
+            raise InputError(f"l={l} cannot be reached for {name}; the largest is {values}")
+        codes = _diversified(column, release.class_of, int(l), rng)
+        changed = np.flatnonzero(codes != column.codes)
+        cells = table[name].astype(object).to_numpy().copy()
+        cells[changed] = column.values.astype(object)[codes[changed]]
+        randomized[name] = pd.Series(cells, index=table.index).astype(table[name].dtype)
+        by_class = np.bincount(release.class_of, codes != column.codes)
+        facts["replaced"][name] = len(changed) / len(table)
+        facts["replaced_in_class"][name] = float((by_class / release.classes["size"]).max())
+    asked = {**release.asked, "l": l}
+    done = Release(**{**release.__dict__, "table": randomized, "asked": asked, "facts": facts})
+    return check_release(done, randomized, k, l)
+
+
+def _diversified(column: Column, class_of: Array, l: int, rng: np.random.Generator) -> Array:
+    """Return the codes with replacements, so that every class shows l values."""
+    codes, m = column.codes.astype(np.int64), len(column.values)
+    classes = int(class_of.max()) + 1
+    found = tally.count_values(class_of, codes, classes, m)
+    lacking = np.maximum(l - tally.distinct(found).astype(np.int64), 0)
+    poor = np.flatnonzero(lacking)
+    if not len(poor):
+        return codes
+    new = _missing_values(found, poor, np.bincount(codes, minlength=m)[:m], rng)
+    rows = np.flatnonzero(lacking[class_of] > 0)
+    rows = rows[np.lexsort((rng.random(len(rows)), class_of[rows]))]
+    first = np.unique(class_of[rows] * (m + 1) + codes[rows], return_index=True)[1]
+    spare = np.ones(len(rows), dtype=bool)
+    spare[first[codes[rows[first]] < m]] = False
+    rows = rows[spare]
+    turn = np.arange(len(rows)) - np.searchsorted(class_of[rows], class_of[rows])
+    rows, turn = (x[turn < lacking[class_of[rows]]] for x in (rows, turn))
+    codes[rows] = new[np.searchsorted(poor, class_of[rows]), turn]
+    return codes
+
+
+def _missing_values(
+    found: tally.Counts, poor: Array, total: Array, rng: np.random.Generator
+) -> Array:
+    """Return for each poor class the values it lacks, drawn in turn by their frequency."""
+    with np.errstate(divide="ignore"):
+        keys = np.log(total) + rng.gumbel(size=(len(poor), len(total)))
+    here = np.isin(found.group, poor)
+    keys[np.searchsorted(poor, found.group[here]), found.value[here]] = -np.inf
+    return np.asarray(np.argsort(-keys, axis=1))
