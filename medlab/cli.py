@@ -376,7 +376,9 @@ def inspect(path: Path, reveal: bool, csv_file: Path | None, search: str, every:
     """
     from medlab import dicom
 
-    dicom.inspect_to(click.echo, path, reveal=reveal, csv_file=csv_file, search=search, every=every)
+    dicom.inspect_to(
+        click.echo, path, reveal=reveal, csv_file=csv_file, search=search, every=every
+    )
 
 
 @commands.command("verify")
@@ -409,6 +411,117 @@ def verify(
     if any(finding.severity == "fail" for finding in findings):
         raise SystemExit(FAILED)
     click.echo("nothing was found that should not be there")
+
+
+@commands.command("anonymize")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.option("--qi", multiple=True, required=True, help="Quasi-identifiers: a,b,c or repeated.")
+@click.option("--sensitive", multiple=True, help="Sensitive columns, with commas or repeated.")
+@click.option("--k", type=click.IntRange(1), default=5, show_default=True, help="Smallest class.")
+@click.option("--l", type=float, default=1, show_default=True, help="Diversity of a class.")
+@click.option(
+    "--l-kind",
+    type=click.Choice(["distinct", "entropy", "recursive"]),
+    default="distinct",
+    show_default=True,
+)
+@click.option("--c", type=float, help="c of recursive (c,l)-diversity.  [default: 3]")
+@click.option("--t", type=float, help="Largest distance of a class from the table.")
+@click.option("--alpha", type=float, help="Largest share of one sensitive value in a class.")
+@click.option("--method", default="mondrian", show_default=True, metavar="NAME")
+@click.option("--keep", multiple=True, help="Other columns to pass through.")
+@click.option("--id", "subject", metavar="COL", help="Whose row it is: count persons, not rows.")
+@click.option(
+    "--hierarchy",
+    "hierarchies",
+    multiple=True,
+    metavar="COL=FILE",
+    help="CSV: label, then coarser levels.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing OUT.")
+def anonymize_table(
+    source: Path,
+    target: Path,
+    qi: tuple[str, ...],
+    sensitive: tuple[str, ...],
+    l_kind: str,
+    keep: tuple[str, ...],
+    hierarchies: tuple[str, ...],
+    **choices: Any,
+) -> None:
+    r"""Release a table (CSV or Parquet) that keeps k, l and t; a JSON report goes to stdout.
+
+    Methods: mondrian, mondrian-best, mondrian-relaxed, k-member, fuzzy-cmeans, mdav,
+    full-domain, anatomy, slicing, two-step.
+
+    \b
+    medlab anonymize cohort.csv out.csv --qi Age,Sex,Weight --sensitive Diagnosis --k 5 --l 2
+    """
+    from medlab.tabular.tables import anonymize_file
+
+    if l_kind != "distinct":
+        choices["l_kind"] = l_kind
+    if keep:
+        choices["keep"] = _names(keep)
+    report = anonymize_file(
+        source,
+        target,
+        _names(qi),
+        _names(sensitive),
+        hierarchies=_hierarchies(hierarchies),
+        **choices,
+    )
+    click.echo(_json(report))
+
+
+@commands.command("risk")
+@click.argument("source", metavar="TABLE", type=click.Path(path_type=Path))
+@click.option("--qi", multiple=True, required=True, help="Quasi-identifiers: a,b,c or repeated.")
+@click.option("--sensitive", multiple=True, help="Sensitive columns, with commas or repeated.")
+@click.option("--original", type=click.Path(path_type=Path), help="The table before, for gcp.")
+@click.option("--register", type=click.Path(path_type=Path), help="People an attacker knows.")
+@click.option("--id", "subject", metavar="COL", help="Whose row it is: count persons, not rows.")
+@click.option(
+    "--hierarchy",
+    "hierarchies",
+    multiple=True,
+    metavar="COL=FILE",
+    help="CSV: label, then coarser levels.",
+)
+def measure_risk(
+    source: Path,
+    qi: tuple[str, ...],
+    sensitive: tuple[str, ...],
+    hierarchies: tuple[str, ...],
+    **choices: Any,
+) -> None:
+    """Measure risk and loss of a table (CSV or Parquet), whoever made it; JSON to stdout."""
+    from medlab.tabular.tables import risk_file
+
+    report = risk_file(
+        source, _names(qi), _names(sensitive), hierarchies=_hierarchies(hierarchies), **choices
+    )
+    click.echo(_json(report))
+
+
+def _names(given: tuple[str, ...]) -> list[str]:
+    return [name.strip() for names in given for name in names.split(",") if name.strip()]
+
+
+def _hierarchies(given: tuple[str, ...]) -> dict[str, Any]:
+    from medlab.tabular.tables import read_hierarchy
+
+    pairs = [text.partition("=") for text in given]
+    if not all(name and equals and path for name, equals, path in pairs):
+        raise UsageError("a hierarchy is written COL=FILE, such as --hierarchy City=city.csv")
+    return {name: read_hierarchy(Path(path)) for name, _, path in pairs}
+
+
+def _json(report: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(report, indent=2, allow_nan=False, default=float)
 
 
 def main() -> None:

@@ -42,8 +42,9 @@ METHODS: Mapping[str, Method] = {
 }
 # What a method cannot promise must not be asked of it.
 _CANNOT: Mapping[str, Sequence[str]] = {
-    "anatomy": ("t", "alpha", "subject", "hierarchies"),
-    "two-step": ("t", "alpha"),
+    "anatomy": ("t", "alpha", "subject", "hierarchies", "l_kind", "c"),
+    "two-step": ("t", "alpha", "l_kind", "c"),
+    "slicing": ("keep",),
 }
 
 
@@ -79,7 +80,7 @@ def anonymize(
     asked = {name: value for name, value in ({"t": t} | more).items() if value is not None}
     impossible = set(asked) & set(_CANNOT.get(method, ()))
     if impossible:
-        raise InputError(f"{method} makes no promise of {', '.join(sorted(impossible))}")
+        raise InputError(f"{method} does not go with {', '.join(sorted(impossible))}")
     if method in ("anatomy", "two-step", "slicing") and not as_names(sensitive):
         raise InputError(f"{method} is about sensitive values; name a sensitive column")
     if method == "anatomy":

@@ -207,8 +207,8 @@ def test_every_k_same_picture_is_the_mean_of_at_least_k():
     ("arguments", "words"),
     [
         ({"method": "magic"}, "no method"),
-        ({"method": "anatomy", "t": 0.2}, "makes no promise of t"),
-        ({"method": "two-step", "t": 0.2}, "makes no promise of t"),
+        ({"method": "anatomy", "t": 0.2}, "does not go with t"),
+        ({"method": "two-step", "t": 0.2}, "does not go with t"),
         ({"method": "slicing", "sensitive": None}, "name a sensitive column"),
         ({"method": "full-domain", "suppress": 2}, "out of range"),
         ({"method": "full-domain", "k": 299, "suppress": 0.0, "l": 7}, "largest feasible l"),
