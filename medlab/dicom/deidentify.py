@@ -9,20 +9,35 @@ import copy
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from pydicom.charset import convert_encodings, decode_bytes
-from pydicom.datadict import keyword_for_tag
+from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
-from pydicom.multival import MultiValue
-from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 from pydicom.uid import ImplicitVRLittleEndian
 
-from medlab import crypto
 from medlab.dicom import dates, marks, private
-from medlab.dicom.files import MAX_DEPTH, TEXT_VRS, is_dicomdir, proper_vr, quiet_pydicom, vr_of
-from medlab.dicom.identity import identity_of, values_of
+from medlab.dicom.codes import is_own_code, keyed_code
+from medlab.dicom.dummies import dummy, dummy_text
+from medlab.dicom.elements import (
+    BINARY_VRS,
+    TEXT_VRS,
+    TIME_VRS,
+    is_empty,
+    is_private,
+    label,
+    plain_text,
+    proper_vr,
+    text_at,
+    texts_of,
+    values_of,
+    vr_of,
+    with_value,
+)
+from medlab.dicom.files import MAX_DEPTH, is_dicomdir, quiet_pydicom
+from medlab.dicom.identity import identity_of
 from medlab.dicom.profile import (
     Plan,
     Rule,
@@ -39,14 +54,13 @@ from medlab.dicom.text import clean as clean_text
 from medlab.dicom.uids import is_registered, made_by, replace_uid
 from medlab.errors import InputError, RefusedError
 
-_CODE_LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
-_BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
 _LARGEST_SCANNED = 1 << 24
 
-PATIENT_ID, PATIENT_NAME = 0x00100020, 0x00100010
-_ACCESSION, _SUBJECT = 0x00080050, 0x00120040
-_AGE, _CONTENT = 0x00101010, 0x0040A730
-_CHARSET = 0x00080005
+_PATIENT_ID, _PATIENT_NAME, _ISSUER = 0x00100020, 0x00100010, 0x00100021
+_ACCESSION, _SUBJECT, _STUDY = 0x00080050, 0x00120040, 0x0020000D
+_BIRTH, _STUDY_DATE, _SOP_CLASS = 0x00100030, 0x00080020, 0x00080016
+_CHARSET, _CONTENT = 0x00080005, 0x0040A730
+_KEEP, _REMOVE = Rule("K", ""), Rule("X", "")
 
 #: Elements whose numbers look like telephones and dates, and are neither.
 TECHNICAL = frozenset(map(tag_of, word_list("technical")))
@@ -56,26 +70,11 @@ _CLASS_UIDS = frozenset(map(tag_of, word_list("class-uids")))
 #: observers, their organization and place, accession number, the subject and her mother.
 _IDENTITY_CONCEPTS = word_list("identity-concepts")
 _VALUES_OF_ITEMS = (0x0040A120, 0x0040A121, 0x0040A123, 0x0040A160, 0x0040A168)
-_DUMMIES: dict[str, Any] = {
-    "DA": dates.DUMMY_DATE,
-    "DT": dates.DUMMY_DATE + "000000",
-    "TM": "000000",
-    "AS": "000Y",
-    "CS": "ANON",
-    "AE": "ANON",
-    "UR": "anonymized",
-    "IS": "0",
-    "DS": "0",
-    "AT": 0,
-}
-_DUMMY_TEXT = "ANONYMIZED"
 _CODED = frozenset({"CS", "AE", "UR"})
 _LONGEST = {"SH": 16, "LO": 64, "PN": 64}
 _BREAK = "\n\0\n"
+_TIME = re.compile(r"[\d:. \\-]*")
 _UID_KEEPERS = ("retain-uids", "retain-device-identity")
-_REASON = 0x04000565
-_TIMES = frozenset({"DA", "DT", "TM", "AS"})
-_NUMBERS = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "UV", "SV"})
 
 
 class Action(NamedTuple):
@@ -104,6 +103,15 @@ class Action(NamedTuple):
     note: str
 
 
+class _Place(NamedTuple):
+    """Where in a data set we are: path of the items around, their sequence, the depth."""
+
+    path: str = ""
+    inside: int = 0
+    depth: int = 0
+    encodings: tuple[str, ...] = ("iso8859",)
+
+
 class _Text(NamedTuple):
     """A text element that stays, unless identity is found in it."""
 
@@ -113,12 +121,7 @@ class _Text(NamedTuple):
     place: _Place
     kept: dict[Any, Any]
     text: str
-
-    @property
-    def is_general(self) -> bool:
-        """Whether telephone numbers, dates and the like are looked for, too."""
-        tag = int(self.element.tag)
-        return tag not in TECHNICAL and vr_of(self.element) not in _CODED
+    is_general: bool
 
 
 @dataclass
@@ -137,14 +140,19 @@ class _Work:
     log: list[Action] = field(default_factory=list)
     declared: frozenset[tuple[str, int]] = frozenset()
 
+    def new_uid(self, uid: str) -> str:
+        """Return what stands in a UID's place."""
+        return replace_uid(self.key, uid)
 
-class _Place(NamedTuple):
-    """Where in a data set we are: path of the items around, their sequence, the depth."""
+    def is_harmless(self, code: str) -> bool:
+        """Tell whether a coded value says nothing of the patient."""
+        return not in_coded_value(code, self.search, self.others)
 
-    path: str = ""
-    inside: int = 0
-    depth: int = 0
-    encodings: tuple[str, ...] = ("iso8859",)
+    @cached_property
+    def numbers(self) -> list[str]:
+        """IDs and birth dates that a UID might hold."""
+        ids = [n for n in self.search.identity.ids if n.isdigit() and len(n) > 5]
+        return [*ids, *self.search.identity.births]
 
 
 def deidentify(
@@ -207,36 +215,6 @@ def deidentify(
     return out, work.log
 
 
-def patient_code(key: bytes, issuer: str, patient_id: str) -> str:
-    """Return the keyed code of a patient: 16 characters, the same in every run.
-
-    A code made with this key is returned as it is.
-    """
-    return keyed_code(key, "patient", f"{issuer}\x1f{patient_id}" if issuer else patient_id)
-
-
-def keyed_code(key: bytes, kind: str, original: str) -> str:
-    """Return 16 characters A-Z2-7: 64 bits of HMAC-SHA256 and 16 by which the key knows them."""
-    if is_own_code(key, original):
-        return original
-    return _spell(key, crypto.keyed_digest(key, "code", kind, original)[:8])
-
-
-def _spell(key: bytes, body: bytes) -> str:
-    number = int.from_bytes(body + crypto.keyed_digest(key, "code check", body)[:2], "big")
-    return "".join(_CODE_LETTERS[number >> shift & 31] for shift in range(75, -1, -5))
-
-
-def is_own_code(key: bytes, value: str) -> bool:
-    """Tell whether `keyed_code` made this code with this key."""
-    if not re.fullmatch("[A-Z2-7]{16}", value):
-        return False
-    number = 0
-    for letter in value:
-        number = number << 5 | _CODE_LETTERS.index(letter)
-    return _spell(key, number.to_bytes(10, "big")[:8]) == value
-
-
 def _begin(
     dataset: Dataset,
     chosen: Plan,
@@ -245,15 +223,15 @@ def _begin(
     code_of: Callable[[str, str], str | None] | None,
 ) -> _Work:
     """Gather whose data set it is, how far its dates move, and its codes."""
-    patient, issuer = _text(dataset, "PatientID"), _text(dataset, "IssuerOfPatientID")
-    study = _text(dataset, "StudyInstanceUID")
-    named = is_own_code(key, patient or _text(dataset, "PatientName"))
-    moved = marks.was_shifted(dataset) and (named or (not patient and made_by(key, study)))
-    days = 0 if moved else dates.offset_days(key, issuer, patient, study)
+    patient, issuer = text_at(dataset, _PATIENT_ID), text_at(dataset, _ISSUER)
+    study = text_at(dataset, _STUDY)
+    named = is_own_code(key, patient or text_at(dataset, _PATIENT_NAME))
+    ours = named or (not patient and (not study or made_by(key, study)))
+    moved = ours and marks.was_shifted(dataset)
     search = Search(
         identity_of(dataset),
         "keep" if moved and chosen.dates == "shift" else chosen.dates,
-        days,
+        0 if moved else dates.offset_days(key, issuer, patient, study),
         key,
         chosen.has("retain-uids"),
         chosen.has("retain-institution-identity"),
@@ -262,24 +240,18 @@ def _begin(
     work = _Work(
         chosen,
         key,
-        _text(dataset, "SOPClassUID"),
+        text_at(dataset, _SOP_CLASS),
         search,
         others,
-        _text(dataset, "PatientBirthDate"),
-        _text(dataset, "StudyDate"),
+        text_at(dataset, _BIRTH),
+        text_at(dataset, _STUDY_DATE),
         _codes(dataset, key, (issuer, patient, study), code_of),
-        declared=private.declared_safe(dataset)
-        if chosen.has("retain-safe-private")
-        else frozenset(),
     )
+    if chosen.has("retain-safe-private"):
+        work.declared = private.declared_safe(dataset)
     if not patient and not issuer:
         work.log.append(Action("(0010,0020)", "PatientID", "LO", "K", "", "study"))
     return work
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
-    return "" if value is None else str(value).strip(" \0")
 
 
 def _codes(
@@ -292,13 +264,13 @@ def _codes(
     issuer, patient, study = who
     original = f"{issuer}\x1f{patient}" if issuer else patient
     asked = code_of("patient", original) if code_of and patient else None
-    name = _text(dataset, "PatientName")
+    name = text_at(dataset, _PATIENT_NAME)
     kind, seed = ("patient", original) if patient else ("study", study)
     named = asked or (name if is_own_code(key, name) else keyed_code(key, kind, seed))
-    accession = _text(dataset, "AccessionNumber")
+    accession = text_at(dataset, _ACCESSION)
     asked = code_of("accession", accession) if code_of and accession else None
     number = asked or keyed_code(key, "accession", accession)
-    return {PATIENT_ID: named, PATIENT_NAME: named, _ACCESSION: number, _SUBJECT: named}
+    return {_PATIENT_ID: named, _PATIENT_NAME: named, _ACCESSION: number, _SUBJECT: named}
 
 
 def _syntax_encoding(dataset: Dataset) -> tuple[bool, bool] | None:
@@ -359,12 +331,12 @@ def _level(dataset: Dataset, work: _Work, place: _Place) -> dict[Any, Any]:
         number = int(tag)
         if not number & 0xFFFF or number >> 16 == 2:
             continue  # group lengths would be wrong; file meta is made anew
+        element = dataset.get_item(tag)
         if number >> 16 & 1:
             found = private.creators(dataset) if found is None else found
-            _private(dataset, tag, found, work, place, kept)
+            _private(dataset, element, found, work, place, kept)
             continue
         rule = rules.get(number) or group_rule(work.plan, number)
-        element = dataset.get_item(tag)
         if rule is None:
             _unlisted(dataset, element, work, place, kept)
         else:
@@ -374,32 +346,33 @@ def _level(dataset: Dataset, work: _Work, place: _Place) -> dict[Any, Any]:
 
 def _private(
     dataset: Dataset,
-    tag: Any,
+    element: Any,
     found: dict[int, str],
     work: _Work,
     place: _Place,
     kept: dict[Any, Any],
 ) -> None:
     """Keep a private element only where its creator, group and low byte are known as safe."""
-    if private.is_creator(int(tag)):
+    tag = int(element.tag)
+    if private.is_creator(tag):
         return  # kept with the first element of its block
-    creator = private.creator_tag(int(tag))
-    why = private.is_kept(work.plan, found.get(creator, ""), int(tag), work.declared)
+    creator = private.creator_tag(tag)
+    why = private.is_kept(work.plan, found.get(creator, ""), tag, work.declared)
     if not why:
-        _note(work, place, dataset.get_item(tag), Rule("X", ""))
+        _note(work, place, element, _REMOVE)
         return
     before = len(kept)
-    _clean(dataset, dataset.get_item(tag), Rule("C", why), work, place, kept)
+    _clean(dataset, element, Rule("C", why), work, place, kept)
     if len(kept) > before:
-        kept.setdefault(type(tag)(creator), dataset.get_item(creator))
+        kept.setdefault(BaseTag(creator), dataset.get_item(creator))
 
 
 def _note(work: _Work, place: _Place, element: Any, rule: Rule, note: str = "") -> None:
     """Write down an action."""
-    tag = int(element.tag)
-    keyword = "" if tag >> 16 & 1 else keyword_for_tag(tag)
-    path = f"{place.path}({tag >> 16:04X},{tag & 0xFFFF:04X})"
-    work.log.append(Action(path, keyword, vr_of(element), rule.code, rule.option, note))
+    written, keyword = label(int(element.tag))
+    work.log.append(
+        Action(place.path + written, keyword, vr_of(element), rule.code, rule.option, note)
+    )
 
 
 def _unlisted(
@@ -409,11 +382,16 @@ def _unlisted(
     vr = vr_of(element)
     if vr in ("DA", "DT", "PN"):
         shift = vr != "PN" and work.plan.dates != "remove"
-        _apply(dataset, element, Rule("C" if shift else "X", ""), work, place, kept)
-    elif vr in TEXT_VRS or vr in ("SQ", "UI", "AS", "UN"):
-        _clean(dataset, element, Rule("K", ""), work, place, kept)
+        _apply(dataset, element, Rule("C", "") if shift else _REMOVE, work, place, kept)
+    elif vr in TEXT_VRS or vr in ("SQ", "UI", "AS", "UN") or _is_disguised(element, vr):
+        _clean(dataset, element, _KEEP, work, place, kept)
     else:
         kept[element.tag] = element
+
+
+def _is_disguised(element: Any, vr: str) -> bool:
+    """Tell whether a file gives a text element a binary VR, which would hide it from search."""
+    return vr in BINARY_VRS and proper_vr(element) not in BINARY_VRS
 
 
 def _apply(
@@ -428,94 +406,26 @@ def _apply(
     elif code == "U*":
         _clean(dataset, element, Rule("U", rule.option), work, place, kept)
     else:
-        _replace(dataset[element.tag], rule, work, place, kept)
+        _replace(dataset, element, rule, work, place, kept)
 
 
 def _replace(
-    element: DataElement, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
+    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
 ) -> None:
     """Put an empty value, a dummy, a code or another UID in an element's place (Z, D, U)."""
-    tag = int(element.tag)
     if proper_vr(element) == "UI":
-        kept[element.tag] = _with(
-            element, _each(element.value, lambda u: replace_uid(work.key, u))
-        )
-        _note(work, place, element, Rule("U", rule.option))
-        return
-    if tag in work.codes and not element.is_empty:
-        kept[element.tag] = _with(element, work.codes[tag])
-    elif rule.code == "Z" or element.is_empty:
-        kept[element.tag] = _with(element, None)
+        value: Any = "\\".join(map(work.new_uid, texts_of(dataset, element)))
+        rule = Rule("U", rule.option)
+    elif is_empty(element):
+        value = None
+    elif int(element.tag) in work.codes:
+        value = work.codes[int(element.tag)]
+    elif rule.code == "Z":
+        value = None
     else:
-        kept[element.tag] = _with(element, _dummy(element, work, place.depth))
+        value = dummy(dataset, element, work.new_uid, work.is_harmless)
+    kept[element.tag] = with_value(element, value)
     _note(work, place, element, rule)
-
-
-def _each(value: Any, change: Callable[[str], Any]) -> Any:
-    """Apply `change` to one value or to each of several."""
-    if isinstance(value, MultiValue | list):
-        return [change(str(one)) for one in value]
-    return change(str(value or ""))
-
-
-def _with(element: Any, value: Any) -> DataElement:
-    """Return an element of the same tag with another value, and the VR the tag should have."""
-    vr = proper_vr(element)
-    if vr == "SQ":
-        value = Sequence(value or [])
-    return DataElement(element.tag, vr, value)
-
-
-def _dummy(element: DataElement, work: _Work, depth: int) -> Any:
-    """Return a value that fits the VR and says nothing."""
-    vr = proper_vr(element)
-    if vr == "SQ":
-        return _dummy_items(element, work, depth)
-    if vr in _BINARY_VRS:
-        return b"\0\0"
-    if vr in ("FL", "FD"):
-        return [0.0] * element.VM if element.VM > 1 else 0.0
-    if int(element.tag) == _REASON:
-        return "COERCE"
-    return 0 if vr in _NUMBERS else _DUMMIES.get(vr, _DUMMY_TEXT)
-
-
-def _dummy_items(element: DataElement, work: _Work, depth: int) -> list[Dataset]:
-    """Return one item that says nothing, in the shape of the first."""
-    if int(element.tag) == _CONTENT:
-        return [_dummy_content()]
-    if depth > MAX_DEPTH or element.VR != "SQ":
-        return []
-    out = Dataset()
-    for first in list(element.value)[:1]:
-        for tag in first.keys():  # noqa: SIM118
-            if not int(tag) >> 16 & 1 and int(tag) & 0xFFFF:
-                out.add(_dummy_element(first[tag], work, depth + 1))
-    return [out]
-
-
-def _dummy_element(element: DataElement, work: _Work, depth: int) -> DataElement:
-    """Return an element of a dummy item: codes of the standard and counts stay."""
-    vr = proper_vr(element)
-    if vr == "UI":
-        return _with(element, _each(element.value, lambda u: replace_uid(work.key, u)))
-    if vr == "CS" and not in_coded_value(str(element.value), work.search, work.others):
-        return element
-    if vr in ("US", "UL", "SS") or element.is_empty:
-        return element
-    return _with(element, _dummy(element, work, depth))
-
-
-def _dummy_content() -> Dataset:
-    """Return the one content item of a report whose content was taken out."""
-    name = Dataset()
-    name.CodeValue, name.CodingSchemeDesignator = "121106", "DCM"
-    name.CodeMeaning = "Comment"
-    item = Dataset()
-    item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
-    item.ConceptNameCodeSequence = Sequence([name])
-    item.TextValue = _DUMMY_TEXT
-    return item
 
 
 def _clean(
@@ -523,33 +433,21 @@ def _clean(
 ) -> None:
     """Keep an element, without what identifies in it (C, K, and what the profile leaves)."""
     vr = vr_of(element)
-    if vr == "UN" and not int(element.tag) >> 16 & 1:
-        element = dataset[element.tag]
-        vr = vr_of(element)
     if vr == "SQ":
         _clean_items(dataset[element.tag], rule, work, place, kept)
-    elif vr in _TIMES:
-        _clean_time(dataset[element.tag], rule, work, place, kept)
+    elif vr in TIME_VRS:
+        _clean_time(dataset, element, rule, work, place, kept)
     elif vr == "UI":
-        _clean_uid(dataset[element.tag], rule, work, place, kept)
+        _clean_uid(dataset, element, rule, work, place, kept)
     elif vr in TEXT_VRS:
         kept[element.tag] = element
-        text = _plain_text(element, place.encodings)
-        work.texts.append(_Text(dataset, element, rule, place, kept, text))
-    elif vr in _BINARY_VRS:
-        _clean_binary(element, rule, work, place, kept)
+        text = plain_text(element, place.encodings)
+        general = vr not in _CODED and int(element.tag) not in TECHNICAL
+        work.texts.append(_Text(dataset, element, rule, place, kept, text, general))
+    elif vr in BINARY_VRS:
+        _clean_binary(dataset, element, rule, work, place, kept)
     else:
         kept[element.tag] = element
-
-
-def _plain_text(element: Any, encodings: tuple[str, ...]) -> str:
-    """Return what a text element says, for searching."""
-    value = element.value
-    if not isinstance(value, bytes):
-        return "\\".join(values_of(element))
-    if value.isascii() and b"\x1b" not in value:
-        return value.decode("ascii")
-    return decode_bytes(value, list(encodings), {0x5C, 0x5E, 0x3D})
 
 
 def _clean_items(
@@ -559,7 +457,7 @@ def _clean_items(
     tag = int(element.tag)
     items = []
     for number, item in enumerate(element.value or ()):
-        path = f"{place.path}({tag >> 16:04X},{tag & 0xFFFF:04X})[{number}]."
+        path = f"{place.path}{label(tag)[0]}[{number}]."
         inner = _Place(path, tag, place.depth + 1, _encodings(item, place.encodings))
         out = Dataset()
         _read_like(out, item)
@@ -568,7 +466,7 @@ def _clean_items(
         if tag == _CONTENT and _concept(item) in _IDENTITY_CONCEPTS:
             _blank_item(out, work, inner)
         items.append(out)
-    new = _with(element, items)
+    new = with_value(element, items)
     new.is_undefined_length = element.is_undefined_length
     kept[element.tag] = new
     if rule.code == "C" or rule.option:
@@ -588,41 +486,38 @@ def _blank_item(item: Dataset, work: _Work, place: _Place) -> None:
     for tag in _VALUES_OF_ITEMS:
         if tag in item:
             element = item[tag]
-            item[tag] = _with(element, _dummy(element, work, place.depth))
+            value = dummy(item, element, work.new_uid, work.is_harmless)
+            item[tag] = with_value(element, value)
             _note(work, place, element, Rule("D", "clean-structured-content"))
 
 
 def _clean_time(
-    element: DataElement, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
+    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
 ) -> None:
     """Keep an age, a time of day, or a date: moved where the policy moves dates."""
-    before = "\\".join(values_of(element))
+    before = "\\".join(texts_of(dataset, element))
     try:
         after = _moved(before, vr_of(element), rule, work, is_private(element))
     except InputError:
         after = "" if before else before
-    if after == before:
+    if after == before and not (is_empty(element) < (not before)):
         kept[element.tag] = element
     elif after or not is_private(element):
-        dummy = _dummy(element, work, place.depth)
-        kept[element.tag] = _with(element, after or dummy)
+        kept[element.tag] = with_value(element, after or dummy_text(proper_vr(element)))
         _note(work, place, element, Rule("C" if after else "D", rule.option), "date")
     else:
         _note(work, place, element, Rule("X", rule.option), "date")
 
 
-def is_private(element: Any) -> bool:
-    """Tell whether an element stands in an odd group."""
-    return bool(int(element.tag) >> 16 & 1)
-
-
 def _moved(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> str:
     """Return a time value as the policy wants it; empty where it must not stay."""
+    if not value:
+        return ""
     if vr == "AS":
         infants = work.plan.dates != "remove"
         return _join(value, lambda age: dates.coarsen_age(age, infants=infants))
     if vr == "TM":
-        return value if re.fullmatch(r"[\d:. \\-]*", value) else ""
+        return value if _TIME.fullmatch(value) else ""
     if work.plan.dates == "remove" and (private_ or rule.code == "C"):
         return ""
     return _join(value, lambda day: _moved_day(day, vr, rule, work, private_))
@@ -647,51 +542,47 @@ def _moved_day(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> 
 
 
 def _clean_uid(
-    element: DataElement, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
+    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
 ) -> None:
     """Keep UIDs of classes and codes; replace those of instances, unless they are retained."""
     kept[element.tag] = element
-    keep = rule.option in _UID_KEEPERS or work.plan.has("retain-uids")
     if int(element.tag) in _CLASS_UIDS:
         return
-    new = _each(element.value, lambda uid: _kept_uid(uid, work, keep))
-    if new != _each(element.value, str):
-        kept[element.tag] = _with(element, new)
+    keep = rule.option in _UID_KEEPERS or work.plan.has("retain-uids")
+    old = texts_of(dataset, element)
+    new = [_kept_uid(uid, work, keep) for uid in old]
+    if new != old:
+        kept[element.tag] = with_value(element, "\\".join(new))
         _note(work, place, element, Rule("U", rule.option))
 
 
 def _kept_uid(uid: str, work: _Work, keep: bool) -> str:
     """Return a UID to keep, or its replacement: always where it holds an ID or a birth date."""
-    numbers = [n for n in work.search.identity.ids if n.isdigit() and len(n) > 5]
-    holds = any(part in uid for part in (*numbers, *work.search.identity.births))
-    return uid if (keep and not holds) or is_registered(uid) else replace_uid(work.key, uid)
+    if is_registered(uid) or (keep and not any(part in uid for part in work.numbers)):
+        return uid
+    return work.new_uid(uid)
 
 
 def _clean_binary(
-    element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
+    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
 ) -> None:
     """Keep bytes of unknown layout, overwriting identity in their printable runs."""
+    value = element.value or b""
     if rule.option == "clean-graphics":
         kept[element.tag] = element
         _note(work, place, element, rule, "not searched")
-        return
-    if rule.code == "C" and not is_private(element):
+    elif rule.code == "C" and not is_private(element):
         row = basic_rules().get(int(element.tag))
         code = settle(row.basic, None) if row else "X"
-        if code != "X":
-            _replace(_with(element, element.value), Rule(code, ""), work, place, kept)
-            return
-        _note(work, place, element, Rule("X", ""))
-        return
-    value = element.value or b""
-    if len(value) > _LARGEST_SCANNED:
+        _apply(dataset, element, Rule(code, ""), work, place, kept)
+    elif len(value) > _LARGEST_SCANNED:
         _note(work, place, element, Rule("X", rule.option), "too large to search")
-        return
-    new = clean_bytes(bytes(value), work.search, work.others)
-    kept[element.tag] = element
-    if new != value:
-        kept[element.tag] = DataElement(element.tag, vr_of(element), new)
-        _note(work, place, element, rule, "text")
+    else:
+        new = clean_bytes(bytes(value), work.search, work.others)
+        kept[element.tag] = element
+        if new != value:
+            kept[element.tag] = DataElement(element.tag, vr_of(element), new)
+            _note(work, place, element, rule, "text")
 
 
 def _settle_texts(work: _Work) -> None:
@@ -714,18 +605,16 @@ def _settle_texts(work: _Work) -> None:
 def _clean_one_text(one: _Text, work: _Work) -> None:
     """Clean the values of one text element."""
     element = one.dataset[one.element.tag]
-    vr = vr_of(element)
+    vr, old = vr_of(element), values_of(element)
     if vr in _CODED:
-        hit = any(in_coded_value(v, work.search, work.others) for v in values_of(element))
-        new = _with(element, _DUMMIES.get(vr, _DUMMY_TEXT)) if hit else element
+        hit = not all(map(work.is_harmless, old))
+        new: Any = dummy_text(vr)
     else:
-        values = [_clean_value(v, vr, one.is_general, work) for v in values_of(element)]
-        hit = values != values_of(element)
-        new = _with(element, values if len(values) > 1 else values[0]) if hit else element
+        values = [_clean_value(value, vr, one.is_general, work) for value in old]
+        hit, new = values != old, values if len(values) > 1 else "".join(values)
     if hit:
-        one.kept[element.tag] = new
-        rule = Rule("C", one.rule.option)
-        _note(work, one.place, element, rule, "text")
+        one.kept[element.tag] = with_value(element, new)
+        _note(work, one.place, element, Rule("C", one.rule.option), "text")
 
 
 def _clean_value(value: str, vr: str, general: bool, work: _Work) -> str:

@@ -16,6 +16,7 @@ from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ImplicitVRLittleEndian
 
+from medlab.dicom.elements import TEXT_VRS, vr_of
 from medlab.errors import InputError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -25,8 +26,6 @@ _UNDEFINED = 0xFFFFFFFF
 _LONG_VRS = frozenset(
     {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 )
-#: Value representations that hold text which someone may have typed.
-TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 
 
 @contextmanager
@@ -35,26 +34,6 @@ def quiet_pydicom() -> Iterator[None]:
     with warnings.catch_warnings(), pydicom_config.disable_value_validation():
         warnings.simplefilter("ignore")
         yield
-
-
-def vr_of(element: Any) -> str:
-    """Return an element's VR, from the dictionary where the file does not say.
-
-    Private elements of implicit VR files come back as ``"UN"``.
-    """
-    if element.VR:
-        return str(element.VR)
-    tag = int(element.tag)
-    if tag >> 16 & 1:
-        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
-    entry = DicomDictionary.get(tag)
-    return entry[0] if entry else "UN"
-
-
-def proper_vr(element: Any) -> str:
-    """Return the VR that the dictionary gives a standard element, else the one it has."""
-    entry = DicomDictionary.get(int(element.tag))
-    return entry[0] if entry and len(entry[0]) == 2 else vr_of(element)
 
 
 def looks_like_dicom(head: bytes) -> bool:

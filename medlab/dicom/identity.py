@@ -6,15 +6,15 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
 from medlab.dicom.dates import parse_date
-from medlab.dicom.files import MAX_DEPTH, vr_of
+from medlab.dicom.elements import texts_of, vr_of
+from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.profile import read_table, tag_of, word_list
 
 _LEAST_ID = 4
@@ -149,16 +149,21 @@ _FIELD_OF_ROLE = {
 _EMPTY_NAMES = frozenset({"anonymous", "anonymized", "unknown", "none", "removed"})
 
 
-def name_parts(value: str) -> Iterator[tuple[str, ...]]:
-    """Yield the parts of a person's name, once for every script it is written in.
+@lru_cache(maxsize=4096)
+def name_parts(value: str) -> tuple[tuple[str, ...], ...]:
+    """Return the parts of a person's name, once for every script it is written in.
 
     German umlauts give a second spelling (Müller: muller, mueller).
 
     Examples
     --------
-    >>> list(name_parts("Doe^John^Q"))
-    [('doe', 'john', 'q')]
+    >>> name_parts("Doe^John^Q")
+    (('doe', 'john', 'q'),)
     """
+    return tuple(_name_parts(value))
+
+
+def _name_parts(value: str) -> Iterator[tuple[str, ...]]:
     for group in value.split("="):
         forms = {group}
         if re.search("[äöüÄÖÜ]", group):
@@ -167,15 +172,6 @@ def name_parts(value: str) -> Iterator[tuple[str, ...]]:
             parts = tuple(part for part in words(form) if part not in _EMPTY_NAMES)
             if parts:
                 yield parts
-
-
-def values_of(element: Any) -> list[str]:
-    """Return an element's values as texts; a sequence or a binary value has none."""
-    value = element.value
-    if value is None or element.VR == "SQ" or isinstance(value, bytes):
-        return []
-    many = value if isinstance(value, MultiValue | list | tuple) else [value]
-    return [text for text in (str(one).strip(" \0") for one in many) if text]
 
 
 def _collect(dataset: Dataset, found: dict[str, set[Any]], depth: int = 0) -> None:
@@ -188,19 +184,19 @@ def _collect(dataset: Dataset, found: dict[str, set[Any]], depth: int = 0) -> No
         if role is None and is_name:
             role = Role("staff-name", 1)
         if role is not None and role.name in _FIELD_OF_ROLE:
-            _add(found, role.name, dataset[tag])
+            _add(found, role.name, texts_of(dataset, raw))
         if raw is not None and vr_of(raw) == "SQ" and depth < MAX_DEPTH:
             for item in dataset[tag].value or ():
                 _collect(item, found, depth + 1)
 
 
-def _add(found: dict[str, set[Any]], role: str, element: Any) -> None:
+def _add(found: dict[str, set[Any]], role: str, values: list[str]) -> None:
     field = _FIELD_OF_ROLE[role]
-    for value in values_of(element):
+    for value in values:
         if field in ("patients", "staff"):
             found[field].update(name_parts(value))
         elif field in ("births", "days"):
-            day = parse_date(value[:8] if element.VR == "DT" else value)
+            day = parse_date(value) or parse_date(value[:8])
             found[field].update([f"{day:%Y%m%d}"] if day else [])
         else:
             found[field].add(fold(value))

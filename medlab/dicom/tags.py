@@ -16,8 +16,9 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import private
 from medlab.dicom.deidentify import TECHNICAL
-from medlab.dicom.files import TEXT_VRS, find_files, is_dicomdir, quiet_pydicom, read
-from medlab.dicom.identity import Identity, identity_of, roles, values_of
+from medlab.dicom.elements import TEXT_VRS, values_of
+from medlab.dicom.files import find_files, is_dicomdir, quiet_pydicom, read
+from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.profile import basic_rules, group_rule, load_profile, plan
 from medlab.dicom.text import Search, find_spans, in_coded_value
 from medlab.errors import InputError

@@ -1,0 +1,144 @@
+"""Elements, read or still as the bytes they were read as: their texts, and other texts in them.
+
+pydicom leaves an element undecoded until it is touched. What is plain ASCII can be read
+and replaced in that state, at a tenth of the cost of decoding and encoding it.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from pydicom._dicom_dict import DicomDictionary
+from pydicom.charset import decode_bytes
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+from pydicom.sequence import Sequence
+
+#: Value representations that hold text which someone may have typed.
+TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
+BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+TIME_VRS = frozenset({"DA", "DT", "TM", "AS"})
+_PLAIN_VRS = TEXT_VRS | TIME_VRS | {"UI", "IS", "DS"}
+#: Where a backslash is a character, not a border between values.
+_ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
+
+
+def vr_of(element: Any) -> str:
+    """Return an element's VR, from the dictionary where the file does not say (or says UN).
+
+    Private elements of implicit VR files come back as ``"UN"``.
+    """
+    if element.VR and element.VR != "UN":
+        return str(element.VR)
+    known = _vr_in_dictionary(int(element.tag))
+    return known if known and (len(known) == 2 or not element.VR) else "UN"
+
+
+@lru_cache(maxsize=65536)
+def _vr_in_dictionary(tag: int) -> str:
+    if tag >> 16 & 1:
+        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else ""
+    entry = DicomDictionary.get(tag)
+    return entry[0] if entry else ""
+
+
+def proper_vr(element: Any) -> str:
+    """Return the VR that the dictionary gives a standard element, else the one it has."""
+    known = "" if is_private(element) else _vr_in_dictionary(int(element.tag))
+    return known if len(known) == 2 else vr_of(element)
+
+
+def is_private(element: Any) -> bool:
+    """Tell whether an element stands in an odd group."""
+    return bool(int(element.tag) >> 16 & 1)
+
+
+@lru_cache(maxsize=65536)
+def label(tag: int) -> tuple[str, str]:
+    """Return a tag as it is written, and its keyword (empty for private elements).
+
+    Examples
+    --------
+    >>> label(0x00100010)
+    ('(0010,0010)', 'PatientName')
+    """
+    keyword = "" if tag >> 16 & 1 else keyword_for_tag(tag)
+    return f"({tag >> 16:04X},{tag & 0xFFFF:04X})", keyword
+
+
+def is_empty(element: Any) -> bool:
+    """Tell whether an element has no value."""
+    return not element.value if _is_raw(element) else bool(element.is_empty)
+
+
+def _is_raw(element: Any) -> bool:
+    return bool(getattr(element, "is_raw", False))
+
+
+def is_plain(value: Any) -> bool:
+    """Tell whether bytes are ASCII without escapes to other character sets."""
+    return isinstance(value, bytes) and value.isascii() and b"\x1b" not in value
+
+
+def texts_of(dataset: Dataset, element: Any) -> list[str]:
+    """Return an element's values as texts, without padding; none for what holds no text."""
+    if _is_raw(element) and element.value is not None:
+        if not is_plain(element.value):
+            element = dataset[element.tag]
+        else:
+            vr, text = vr_of(element), element.value.decode("ascii").strip(" \0")
+            parts = [text] if vr in _ONE_VALUE else text.split("\\")
+            return [part for part in map(str.strip, parts) if part] if vr in _PLAIN_VRS else []
+    return values_of(element)
+
+
+def values_of(element: Any) -> list[str]:
+    """Return a decoded element's values as texts; a sequence or a binary value has none."""
+    value = element.value
+    if value is None or element.VR == "SQ" or isinstance(value, bytes):
+        return []
+    many = value if isinstance(value, MultiValue | list | tuple) else [value]
+    return [text for text in (str(one).strip(" \0") for one in many) if text]
+
+
+def text_at(dataset: Dataset, tag: int) -> str:
+    """Return the text of one element of a data set, empty where there is none."""
+    if tag not in dataset:
+        return ""
+    return "\\".join(texts_of(dataset, dataset.get_item(tag)))
+
+
+def plain_text(element: Any, encodings: tuple[str, ...]) -> str:
+    """Return what a text element says, for searching."""
+    value = element.value
+    if not isinstance(value, bytes):
+        return "\\".join(values_of(element))
+    if is_plain(value):
+        return value.decode("ascii")
+    return decode_bytes(value, list(encodings), {0x5C, 0x5E, 0x3D})
+
+
+def with_value(element: Any, value: Any) -> Any:
+    """Return an element of the same tag with another value, and the VR the tag should have.
+
+    Several texts are given as one, with backslashes between them; None empties.
+    """
+    vr = proper_vr(element)
+    if _is_raw(element) and vr in _PLAIN_VRS and isinstance(value, str | None):
+        text = value or ""
+        if text.isascii():
+            return _raw_with(element, vr, text)
+    if vr == "SQ":
+        value = Sequence(value or [])
+    return DataElement(element.tag, vr, value)
+
+
+def _raw_with(element: Any, vr: str, text: str) -> Any:
+    data = text.encode("ascii")
+    if len(data) & 1:
+        data += b"\0" if vr == "UI" else b" "
+    vr_written = vr if element.VR else None  # implicit VR: there is none to write
+    return element._replace(VR=vr_written, length=len(data), value=data)
