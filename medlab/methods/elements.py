@@ -14,7 +14,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from medlab.errors import InputError, MissingError
 from medlab.methods.values import is_empty, is_valid
 
-_GONE, _EMPTY, _MASK = "(gone)", "(empty)", "••••"
+_ABSENT, _EMPTY, _MASK = "(absent)", "(empty)", "••••"
 
 
 def apply(
@@ -59,7 +59,11 @@ def apply(
 
 
 def side_by_side(
-    versions: Mapping[str, Dataset], keywords: Sequence[str], *, reveal: bool = False
+    versions: Mapping[str, Dataset],
+    keywords: Sequence[str],
+    *,
+    reveal: bool = False,
+    width: int = 30,
 ) -> pd.DataFrame:
     """Return one row an element and one column a version of the same dataset.
 
@@ -72,11 +76,13 @@ def side_by_side(
     reveal : bool
         Show the original's values. Otherwise they are masked, also where another version
         still has them.
+    width : int
+        Longer values are cut to so many characters.
 
     Returns
     -------
     DataFrame of str
-        ``"(gone)"`` where a version has no such element, ``"(empty)"`` where it has no value.
+        ``"(absent)"`` where a version has no such element, ``"(empty)"`` where it has no value.
     """
     cells = {
         name: [_shown(dataset, keyword) for keyword in keywords]
@@ -84,15 +90,19 @@ def side_by_side(
     }
     table = pd.DataFrame(cells, index=pd.Index(keywords, name="element"), dtype=object)
     if reveal or table.empty:
-        return table
+        return table.map(_cut, width=width)
     original = table.iloc[:, 0]
-    same = table.eq(original, axis=0) & ~original.isin([_GONE, _EMPTY]).to_numpy()[:, None]
-    return table.mask(same, _MASK)
+    same = table.eq(original, axis=0) & ~original.isin([_ABSENT, _EMPTY]).to_numpy()[:, None]
+    return table.mask(same, _MASK).map(_cut, width=width)
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def _shown(dataset: Dataset, keyword: str) -> str:
     if keyword not in dataset:
-        return _GONE
+        return _ABSENT
     return str(dataset[keyword].value if dataset[keyword].value is not None else "") or _EMPTY
 
 

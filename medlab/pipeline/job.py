@@ -16,7 +16,7 @@ from typing import Any
 
 from medlab import __version__, dicom
 from medlab.errors import RefusedError
-from medlab.pipeline import report, steps
+from medlab.pipeline import joined, report, steps
 from medlab.pipeline.files import appearing
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
@@ -105,6 +105,7 @@ def deidentify(
     source, target = Path(source), Path(target)
     settings = Settings() if settings is None else settings
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
+    joined.check_available(settings)
     _check_map(map_file, source, target)
     with ExitStack() as stack:
         job = begin(stack, source, target, settings, key_file, overwrite)
@@ -118,6 +119,7 @@ def deidentify(
             version=__version__,
         )
         plan(job)
+        joined.plan_cohort(job)
         new = _clean(job)
         return _finish(job, new, map_file)
 
@@ -133,7 +135,7 @@ def _check_map(map_file: Path | str | None, source: Path, target: Path) -> None:
 def _clean(job: Job) -> int:
     """Clean every open file and return how many outputs appeared."""
     new = 0
-    for batch in worked(job, steps.clean, "dicom", "cleaning"):
+    for batch in worked(job, steps.clean, "%", "cleaning"):
         outcomes = [done or Outcome(entry.row, "crashed") for entry, done in batch]
         if job.vault is not None:
             job.vault.remember(way for done in outcomes for way in done.ways_back)

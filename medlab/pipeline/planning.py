@@ -18,7 +18,7 @@ from medlab.pipeline.settings import Work
 
 R = TypeVar("R")
 _TOGETHER = 64  # results written to the ledger at once
-CLEANED = ("file", "dicom")  # kinds that are looked at and cleaned
+CLEANED = ("dicom", "nifti", "sidecar")  # kinds that get an output
 
 
 def plan(job: Job) -> None:

@@ -24,7 +24,7 @@ STATUS_WORDS = {
     "refused": "of a kind that is not de-identified; withheld",
     "failed": "a step failed; withheld",
     "crashed": "the process died on it; withheld",
-    "nifti": "NIfTI; withheld",
+    "quarantined": "a screen save or dose report; withheld until a person has looked at it",
     "link": "a link that leads out of the folder, or to a folder; not followed",
     "special": "a pipe or a device; not opened",
     "closed": "a folder that may not be read",
@@ -75,6 +75,7 @@ def gather(job: Job, head: str) -> dict[str, Any]:
         "options_used": _options(ledger),
         "findings": _findings(ledger),
         "not_checked": dict(ledger.table("SELECT what, count(*) FROM unchecked GROUP BY what")),
+        "images_not_checked": ledger.table("SELECT count(DISTINCT row) FROM unchecked")[0][0],
         "other_forms": ledger.table(
             "SELECT count(*) FROM file WHERE copies > 0 AND status = 'done'"
         )[0][0],

@@ -102,6 +102,11 @@ class Work:
         return self.folder / "ledger.db"
 
     @property
+    def cohort(self) -> Path:
+        """The generalized values of the cohort, by patient."""
+        return self.folder / "cohort.json"
+
+    @property
     def vault(self) -> Path:
         """The vault of the job."""
         return self.folder / "vault.db"

@@ -22,13 +22,12 @@ from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError
-from medlab.pipeline import wayback
+from medlab.pipeline import joined, nifti, wayback
 from medlab.pipeline.files import appearing, digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work
 
 _log = logging.getLogger(__name__)
-_FACE_MODALITIES = ("MR", "CT", "PT", "NM")
 
 
 class Examined(NamedTuple):
@@ -50,6 +49,7 @@ class Hands:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.phrases = Phrases(work.ledger, work.key)
+        self.cohort = joined.Cohort(work.cohort, work.key) if work.cohort.exists() else None
         drawn = work.settings.codes == "random"
         self.vault = Vault(work.vault, work.vault_key) if drawn else None
 
@@ -88,15 +88,15 @@ def examine(entry: Entry) -> Examined:
     path = work.source / entry.source
     try:
         with quiet_pydicom():
-            return _examine(entry.row, path, work.key)
+            return _examine(entry.row, path, work.source, work.key)
     except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
         _note(entry, error)
         return Examined(entry.row, "unreadable", None, [])
 
 
-def _examine(row: int, path: Path, key: bytes) -> Examined:
+def _examine(row: int, path: Path, root: Path, key: bytes) -> Examined:
     if not dicom.is_dicom(path):
-        return Examined(row, _kind_by_name(path), None, [])
+        return Examined(row, _other_kind(path, root), None, [])
     dataset = dicom.read(path)
     if dicom.is_dicomdir(dataset):
         return Examined(row, "dicomdir", None, [])
@@ -111,10 +111,16 @@ def clean(entry: Entry) -> Outcome:
     done = Outcome(entry.row, "failed")
     try:
         with quiet_pydicom():
-            _clean(entry, hands, done)
+            if entry.kind == "dicom":
+                _clean(entry, hands, done)
+            else:
+                nifti.clean_nifti(hands.work.source / entry.source, entry.source, hands.work, done)
     except _UnverifiedError as error:
         _note(entry, error)
         done.status = "unverified"
+    except joined.QuarantineError as error:
+        _note(entry, error)
+        done.status = "quarantined"
     except RefusedError as error:
         _note(entry, error)
         done.status = "refused"
@@ -151,14 +157,16 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     work, settings = hands.work, hands.work.settings
     source = work.source / entry.source
     before = dicom.read(source)
-    after, actions = dicom.deidentify(
+    headers, actions = dicom.deidentify(
         before,
         plan_of(settings),
         key=work.key,
         others=hands.phrases,
         code_of=hands.code_of(),
     )
-    done.unchecked = _unchecked(before, settings)
+    after, done.unchecked = joined.without_text(before, headers, plan_of(settings), settings)
+    if hands.cohort is not None:
+        hands.cohort.apply(before, after)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
@@ -190,15 +198,9 @@ def _remember(before: Dataset, after: Dataset, settings: Settings, done: Outcome
         done.ways_back = list(wayback.entries(before, after))
 
 
-def _unchecked(dataset: Dataset, settings: Settings) -> list[str]:
-    if "PixelData" not in dataset and "FloatPixelData" not in dataset:
-        return []
-    pixels = [] if settings.clean_pixels or PIXELS in settings.options else ["text in pixels"]
-    face = dataset.get("Modality") in _FACE_MODALITIES and FACES not in settings.options
-    return [*pixels, "face"] if face else pixels
-
-
-def _kind_by_name(path: Path) -> str:
+def _other_kind(path: Path, root: Path) -> str:
+    if nifti.is_sidecar(path, root):
+        return "sidecar"
     return "unreadable" if path.suffix.lower() in (".dcm", ".dicom", ".ima") else "not-dicom"
 
 

@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydicom import Dataset
 from pydicom.multival import MultiValue
@@ -87,8 +87,11 @@ def restore(dataset: Dataset, vault: Vault, *, reason: str = "") -> Dataset:
     if not texts:
         raise MissingError("the vault knows nothing of this file; name the vault of its job")
     _rejoin(out, vault, reason)
+    if any("\\u" in text for text in texts.values()):  # JSON's form of all but ASCII
+        out.decode()
+        out.SpecificCharacterSet = "ISO_IR 192"
     for text in texts.values():
-        out.update(Dataset.from_json(text))
+        out.update(_read(text))
     for keyword in _MARKERS:
         if keyword in out:
             del out[keyword]
@@ -158,8 +161,21 @@ def _rejoin(dataset: Dataset, vault: Vault, reason: str) -> None:
         element.value = olds if len(olds) > 1 else olds[0]
 
 
+def _read(text: str) -> Dataset:
+    plain = json.loads(text)
+    numbers = {tag: plain.pop(tag) for tag, one in list(plain.items()) if one["vr"] == "DS"}
+    values = Dataset.from_json(plain)
+    for tag, one in numbers.items():
+        values.add_new(int(tag, 16), "DS", one.get("Value", [""]))
+    return values
+
+
 def _uids(value: object) -> list[str]:
-    return [str(uid) for uid in value] if isinstance(value, (MultiValue, list)) else [str(value)]
+    return [str(uid) for uid in _many(value)]
+
+
+def _many(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (MultiValue, list)) else [value]
 
 
 def _values(dataset: Dataset, keywords: list[str]) -> str:
@@ -168,6 +184,10 @@ def _values(dataset: Dataset, keywords: list[str]) -> str:
         if keyword in dataset:
             values[keyword] = dataset[keyword]
     try:
-        return json.dumps(values.to_json_dict())
+        plain = values.to_json_dict()
+        for element in values:
+            if element.VR == "DS" and element.value is not None:  # as written: 53 is not 53.0
+                plain[f"{element.tag:08X}"]["Value"] = [str(one) for one in _many(element.value)]
+        return json.dumps(plain)
     except (ValueError, TypeError):
         raise InputError("an identifying element holds no value of its VR") from None

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from medlab.errors import InputError
 
@@ -55,7 +56,7 @@ def draw_attack(
         names the methods.
     title, label : str
     """
-    fig = Figure(figsize=(7, 0.42 * len(rates) + 1.3), layout="constrained")
+    fig = Figure(figsize=(7, 0.42 * len(rates) + 1.6), layout="constrained")
     ax = fig.subplots()
     places = np.arange(len(rates))[::-1]
     value, low, high, baseline = (
@@ -74,7 +75,7 @@ def draw_attack(
     ax.set_xlabel(label)
     ax.set_title(title, fontsize=10)
     ax.spines[["top", "right"]].set_visible(False)
-    ax.legend(loc="lower right", frameon=False, fontsize=9)
+    fig.legend(loc="outside lower center", frameon=False, fontsize=9)
     return fig
 
 
@@ -98,6 +99,7 @@ def draw_actions(counts: pd.DataFrame) -> Figure:
         ax.bar_label(bars, padding=3, fontsize=9)
     ax.set_yticks(np.arange(len(counts))[::-1], list(counts.index))
     ax.set_xlabel("elements")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.margins(x=0.1)
     ax.spines[["top", "right"]].set_visible(False)
     ax.legend(title="policy", frameon=False, fontsize=9)

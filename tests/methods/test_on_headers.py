@@ -114,7 +114,7 @@ def test_versions_stand_side_by_side_and_the_original_is_masked_wherever_it_stan
     del out.PatientSex
     keywords = ["PatientName", "PatientID", "PatientAge", "PatientSex", "PatientComments"]
     masked = methods.side_by_side({"before": original, "after": out}, keywords)
-    assert masked["before"].to_list() == ["••••"] * 4 + ["(gone)"]
-    assert masked["after"].to_list() == ["••••", "(empty)", "020Y", "(gone)", "(gone)"]
+    assert masked["before"].to_list() == ["••••"] * 4 + ["(absent)"]
+    assert masked["after"].to_list() == ["••••", "(empty)", "020Y", "(absent)", "(absent)"]
     shown = methods.side_by_side({"before": original, "after": out}, keywords, reveal=True)
     assert shown.loc["PatientName", "after"] == str(original.PatientName)

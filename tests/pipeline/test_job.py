@@ -41,8 +41,9 @@ def hospital(tmp_path):
             StudyDescription="stroke, mass in left lobe, Okafor",
         )  # fmt: skip
     plant(
-        root / "LINDQVIST" / "a.dcm", "MR_small.dcm", "Lindqvist^Per", "MRN-200300",
-        ImageComments="compare with Ngozi Okafor", Allergies="Lindqvist",
+        root / "LINDQVIST" / "a.dcm", "MR_small.dcm", "Lindqvist^Pär", "MRN-200300",
+        SpecificCharacterSet="ISO_IR 100", PatientWeight="53", Allergies="Lindqvist",
+        ImageComments="compare with Ngozi Okafor",
     )  # fmt: skip
     return root
 
@@ -295,7 +296,7 @@ def test_the_vault_leads_back(hospital, tmp_path):
     keywords = (
         "PatientName", "PatientID", "PatientBirthDate", "StudyDate", "AccessionNumber",
         "StudyInstanceUID", "SOPInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID",
-        "StudyDescription",
+        "StudyDescription", "PatientWeight",
     )  # fmt: skip
 
     def facts(folder):

@@ -1,0 +1,150 @@
+import json
+import types
+from collections import Counter
+
+import nibabel as nib
+import numpy as np
+import pytest
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.uid import generate_uid
+
+from medlab import pipeline, pixels
+from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.pipeline import Settings
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+@pytest.fixture
+def ward(tmp_path):
+    root = tmp_path / "ward"
+    root.mkdir()
+    for number in range(12):
+        dataset = dcmread(get_testdata_file("CT_small.dcm", download=False))
+        dataset.PatientName, dataset.PatientID = f"Person{number}^Test", f"MRN-77{number:04d}"
+        dataset.PatientAge, dataset.PatientSex = f"{40 + 4 * number:03d}Y", "FM"[number % 2]
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        dataset.save_as(root / f"{number}.dcm")
+    return root
+
+
+def test_the_cohort_in_the_headers_holds_k(ward, tmp_path):
+    settings = Settings(policy="research", cohort_k=3, quasi=("Age", "PatientSex"))
+    assert pipeline.deidentify(ward, tmp_path / "clean", settings).ok
+    headers = [dcmread(path) for path in files(tmp_path / "clean")]
+    facts = Counter((h.PatientAge, h.PatientSex) for h in headers)
+    assert len(headers) == 12
+    assert min(facts.values()) >= 3
+    assert len(facts) > 1
+
+
+def test_a_quasi_identifier_that_headers_do_not_hold_is_bad_usage(ward, tmp_path):
+    with pytest.raises(UsageError, match="Shoe"):
+        pipeline.deidentify(ward, tmp_path / "clean", Settings(cohort_k=3, quasi=("Shoe",)))
+
+
+class ReviewError(RefusedError):
+    decisions = ()
+
+
+def cleaner(how):
+    def clean(dataset, words, **_):
+        assert any("Person" in str(word) for word in words)
+        if isinstance(how, Exception):
+            raise how
+        return types.SimpleNamespace(dataset=dataset, checked=True, complete=how)
+
+    return clean
+
+
+@pytest.mark.parametrize(("complete", "burned"), [(True, "NO"), (False, None)])
+def test_pixels_are_claimed_clean_only_after_a_complete_check(
+    ward, tmp_path, monkeypatch, complete, burned
+):
+    monkeypatch.setattr(pixels, "clean", cleaner(complete), raising=False)
+    monkeypatch.setattr(pixels, "identity_words", lambda d: [str(d.PatientName)], raising=False)
+    summary = pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
+    assert summary.ok
+    assert summary.unchecked == {"face": 12}
+    header = dcmread(files(tmp_path / "clean")[0])
+    assert header.get("BurnedInAnnotation") == burned
+    codes = [item.CodeValue for item in header.DeidentificationMethodCodeSequence]
+    assert "113101" in codes
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ReviewError("a dose report"), "quarantined"), (RefusedError("no"), "refused")],
+)
+def test_what_pixel_cleaning_refuses_is_withheld(ward, tmp_path, monkeypatch, error, status):
+    monkeypatch.setattr(pixels, "clean", cleaner(error), raising=False)
+    monkeypatch.setattr(pixels, "identity_words", lambda d: [str(d.PatientName)], raising=False)
+    summary = pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
+    assert summary.statuses == {status: 12}
+    assert not files(tmp_path / "clean")
+
+
+def test_cleaning_that_is_not_there_ends_the_job_before_it_begins(ward, tmp_path, monkeypatch):
+    monkeypatch.delattr(pixels, "clean", raising=False)
+    with pytest.raises(UnavailableError, match="not available"):
+        pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
+    assert not (tmp_path / "clean.job").exists()
+
+
+@pytest.fixture
+def bids(tmp_path):
+    root = tmp_path / "bids"
+    anat = root / "sub-okafor" / "anat"
+    anat.mkdir(parents=True)
+    img = nib.Nifti1Image(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.eye(4))
+    img.header["descrip"] = b"Okafor Ngozi 1962"
+    nib.save(img, anat / "sub-okafor_T1w.nii.gz")
+    (anat / "sub-okafor_T1w.json").write_text(
+        json.dumps({"PatientName": "Okafor^Ngozi", "RepetitionTime": 2.3})
+    )
+    (root / "participants.tsv").write_text("participant_id\tage\nsub-okafor\t61\n")
+    (root / "dataset_description.json").write_text('{"Name": "Okafor", "BIDSVersion": "1.9.0"}')
+    (root / "README").write_text("Okafor")
+    return root
+
+
+def test_a_bids_tree_becomes_a_bids_tree_without_the_name(bids, tmp_path):
+    summary = pipeline.deidentify(bids, tmp_path / "clean")
+    assert summary.statuses == {"done": 4, "not-dicom": 1}
+    found = files(tmp_path / "clean")
+    for path in found:
+        assert "okafor" not in str(path.relative_to(tmp_path)).lower()
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            import gzip
+
+            data = gzip.decompress(data)
+        assert b"okafor" not in data.lower()
+    image = next(path for path in found if path.name.endswith(".nii.gz"))
+    sidecar = next(path for path in found if path.name.endswith("T1w.json"))
+    assert image.parent == sidecar.parent
+    assert image.name.removesuffix(".nii.gz") == sidecar.name.removesuffix(".json")
+    label = image.name.split("_")[0]
+    assert label in (tmp_path / "clean" / "participants.tsv").read_text()
+    assert np.array_equal(nib.load(image).get_fdata().ravel(), np.arange(60))
+    with pipeline.open_vault(tmp_path / "clean") as vault:
+        assert vault.original("label", label.removeprefix("sub-")) == "okafor"
+    assert pipeline.deidentify(bids, tmp_path / "clean").new == 0
+
+
+def test_a_nifti_file_with_a_free_name_gets_a_code(tmp_path):
+    (tmp_path / "in").mkdir()
+    img = nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4))
+    nib.save(img, tmp_path / "in" / "OKAFOR_19620417.nii")
+    (tmp_path / "in" / "broken.nii.gz").write_bytes(b"x")
+    (tmp_path / "in" / "table.json").write_text("{}")
+    summary = pipeline.deidentify(tmp_path / "in", tmp_path / "clean")
+    assert summary.statuses == {"done": 1, "not-dicom": 1, "unreadable": 1}
+    (path,) = files(tmp_path / "clean")
+    assert path.suffix == ".nii"
+    assert "OKAFOR" not in path.name
+    assert pipeline.deidentify(tmp_path / "in" / "OKAFOR_19620417.nii", tmp_path / "one.nii").ok
+    assert (tmp_path / "one.nii").is_file()
