@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from medlab.evaluation.grid import METHODS, Point, grid, measure
+from medlab.evaluation.grid import Point, grid, measure
 from medlab.evaluation.groups import Tables, hold_back, one_each
 from medlab.evaluation.measures import evaluate
+from medlab.evaluation.protections import METHODS
 from medlab.evaluation.tradeoff import acceptable, pareto, summarize, tradeoff
 
 __all__ = [

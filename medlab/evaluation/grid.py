@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from medlab import __version__, methods, tabular
+from medlab import __version__
 from medlab.errors import InputError
 from medlab.evaluation.groups import Tables
 from medlab.evaluation.measures import evaluate
-from medlab.tabular.release import SUPPRESSED, Release
-
-Made = Release | tuple[pd.DataFrame, str]
-_IDENTITY = ("PatientName", "PatientID")
+from medlab.evaluation.protections import METHODS, Task
+from medlab.tabular.release import Release
 
 
 class Point(NamedTuple):
@@ -34,79 +32,6 @@ class Point(NamedTuple):
 
     method: str
     strength: float = 0.0
-
-
-class Task(NamedTuple):
-    """What a method is given.
-
-    Attributes
-    ----------
-    table : DataFrame
-    quasi : list of str
-    sensitive : str
-    strength : float
-    rng : Generator
-    """
-
-    table: pd.DataFrame
-    quasi: list[str]
-    sensitive: str
-    strength: float
-    rng: np.random.Generator
-
-
-def _identity(task: Task) -> Made:
-    return task.table, "generalized"
-
-
-def _suppress(task: Task) -> Made:
-    """Suppress the columns with most values first; all of them where strength is that large."""
-    order = task.table[task.quasi].nunique().sort_values(ascending=False, kind="stable").index
-    hidden = dict.fromkeys(order[: int(task.strength)], SUPPRESSED)
-    return task.table.assign(**hidden), "generalized"
-
-
-def _pseudonymize(task: Task) -> Made:
-    key = task.rng.bytes(32)
-    coded = {
-        name: methods.pseudonymization.code(task.table[name], key, field=name)
-        for name in _present(task)
-    }
-    return task.table.assign(**coded), "generalized"
-
-
-def _encrypt(task: Task) -> Made:
-    key = task.rng.bytes(32)
-    hidden = {name: methods.encryption.encrypt(task.table[name], key) for name in _present(task)}
-    return task.table.assign(**hidden), "generalized"
-
-
-def _present(task: Task) -> list[str]:
-    return [name for name in _IDENTITY if name in task.table]
-
-
-def _mondrian(task: Task) -> Made:
-    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=int(task.strength))
-
-
-def _mondrian_l(task: Task) -> Made:
-    k = 5
-    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=k, l=task.strength)
-
-
-def _mondrian_t(task: Task) -> Made:
-    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=5, t=task.strength)
-
-
-METHODS: Mapping[str, Callable[[Task], Made]] = {
-    "identity": _identity,
-    "suppression": _suppress,
-    "pseudonymization": _pseudonymize,
-    "encryption": _encrypt,
-    "Mondrian k": _mondrian,
-    "Mondrian k=5, l": _mondrian_l,
-    "Mondrian k=5, t": _mondrian_t,
-}
 
 
 def measure(

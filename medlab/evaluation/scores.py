@@ -62,7 +62,8 @@ def wilson(successes: float, attempts: int) -> tuple[float, float]:
     n, z2 = attempts, Z95**2
     center = (successes + z2 / 2) / (n + z2)
     half = Z95 / (n + z2) * math.sqrt(max(successes * (n - successes), 0.0) / n + z2 / 4)
-    return max(0.0, center - half), min(1.0, center + half)
+    low, high = center - half, center + half
+    return (low if low > 1e-12 else 0.0), min(1.0, high)
 
 
 def rate(successes: Any, baseline: float = math.nan, control: float = math.nan) -> Score:

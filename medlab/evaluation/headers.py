@@ -1,0 +1,385 @@
+"""Headers: which planted identifiers an attacker reads again, and what an analyst keeps."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+
+from medlab import dicom, methods
+from medlab.errors import InputError, MedlabError
+from medlab.evaluation.scores import rate, wilson
+from medlab.methods.pseudonymization import enumerate_hashes
+
+SEEN = ("public", "wrong-use", "freetext", "nested", "private", "uid", "date", "meta", "filename")
+_OWN_ELEMENT = ("public", "wrong-use", "freetext")  # looked for where they stood
+_DIRECT = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber")
+NEEDED = (
+    "PatientAge", "PatientSex", "PatientWeight", "PatientSize", "Modality", "BodyPartExamined",
+    "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "EchoTime",
+    "RepetitionTime", "FlipAngle", "KVP", "SliceThickness", "PixelSpacing",
+    "ImageOrientationPatient", "ImagePositionPatient", "Rows", "Columns", "SeriesDescription",
+)  # fmt: skip
+FEWEST_SLICES = 3
+
+
+class File(NamedTuple):
+    """A file as it is given away.
+
+    Attributes
+    ----------
+    source : str
+        Where it came from, as the ledger names it.
+    name : str
+        What it is called now, folders included.
+    dataset : Dataset
+    """
+
+    source: str
+    name: str
+    dataset: Dataset
+
+
+Protection = Callable[[Sequence[File], bytes], list[File]]
+
+
+def read_files(folder: Path, per_series: int = 1) -> list[File]:
+    """Read the first files of each series folder below `folder`, with paths relative to it."""
+    found: dict[Path, list[Path]] = {}
+    for path in sorted(dicom.find_files(folder)):
+        found.setdefault(path.parent, []).append(path)
+    paths = [path for some in found.values() for path in some[:per_series]]
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    return [File(name, name, dicom.read(path)) for name, path in zip(names, paths, strict=True)]
+
+
+def _unchanged(files: Sequence[File], key: bytes) -> list[File]:
+    return list(files)
+
+
+def _each(verb: Callable[[Dataset, str], Any]) -> Protection:
+    """Return a protection that replaces the direct identifiers of the top level."""
+
+    def protect(files: Sequence[File], key: bytes) -> list[File]:
+        return [file._replace(dataset=_replaced(file.dataset, verb)) for file in files]
+
+    return protect
+
+
+def _replaced(dataset: Dataset, verb: Callable[[Dataset, str], Any]) -> Dataset:
+    out = copy.deepcopy(dataset)
+    for keyword in _DIRECT:
+        if keyword in out and str(out[keyword].value):
+            out[keyword].value = verb(out, keyword)
+    return out
+
+
+def _code(dataset: Dataset, keyword: str, key: bytes) -> str:
+    if keyword == "PatientBirthDate":
+        return str(dataset[keyword].value)[:4] + "0101"
+    return str(methods.pseudonymization.code(str(dataset[keyword].value), key, field=keyword))
+
+
+def _coded(files: Sequence[File], key: bytes) -> list[File]:
+    return _each(lambda dataset, keyword: _code(dataset, keyword, key))(files, key)
+
+
+def _hash(dataset: Dataset, keyword: str) -> str:
+    if keyword == "PatientBirthDate":
+        return str(dataset[keyword].value)[:4] + "0101"
+    return str(methods.pseudonymization.plain_hash(str(dataset[keyword].value)))[:16]
+
+
+def _encrypted(files: Sequence[File], key: bytes) -> list[File]:
+    made = []
+    for file in files:
+        present = [keyword for keyword in _DIRECT if keyword in file.dataset]
+        hidden = methods.encryption.encrypt_elements(file.dataset, key, present)
+        made.append(file._replace(dataset=hidden))
+    return made
+
+
+def _policy(name: str) -> Protection:
+    """Return a protection by a policy of PS3.15; files get numbers for names."""
+
+    def protect(files: Sequence[File], key: bytes) -> list[File]:
+        made = []
+        for number, file in enumerate(files):
+            clean, _ = dicom.deidentify(file.dataset, name, key=key)
+            made.append(File(file.source, f"{clean.PatientID}/{number:05d}.dcm", clean))
+        return made
+
+    return protect
+
+
+HEADER_METHODS: Mapping[str, Protection] = {
+    "identity": _unchanged,
+    "suppression of name and ID": _each(lambda dataset, keyword: ""),
+    "plain hash of name and ID": _each(_hash),
+    "pseudonymization of name and ID": _coded,
+    "encryption of name and ID": _encrypted,
+    "policy research": _policy("research"),
+    "policy basic": _policy("basic"),
+}
+
+
+def load_truth(folder: Path) -> pd.DataFrame:
+    """Return the ledger of planted identifiers of sample data: file, channel, value, path."""
+    path = folder / "truth.json"
+    if not path.is_file():
+        raise InputError("there is no truth.json; only sample data say what was planted")
+    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8"))["planted"])
+
+
+def recovered(truth: pd.DataFrame, files: Sequence[File]) -> pd.DataFrame:
+    """Return what share of the planted identifiers still stands, by channel.
+
+    A value counts as read if its text stands in the same element, or for nested, private,
+    UID, date and file meta elements and for file names anywhere in that channel of the file.
+
+    Parameters
+    ----------
+    truth : DataFrame
+        From `load_truth`.
+    files : sequence of File
+        Entries of other files are not counted.
+
+    Returns
+    -------
+    DataFrame
+        channel, planted, read, value (share), low, high (Wilson, 95 %). Text in pixels and
+        headers of NIfTI are not looked at here.
+    """
+    texts = {file.source: _texts(file) for file in files}
+    chosen = truth[truth["file"].isin(list(texts)) & truth["channel"].isin(SEEN)]
+    places = zip(chosen["file"], chosen["channel"], chosen["path"], chosen["value"], strict=True)
+    hits = [
+        _plain(value) in texts[file].get(path if channel in _OWN_ELEMENT else channel, "")
+        for file, channel, path, value in places
+    ]
+    rows = []
+    for channel, some in chosen.assign(hit=hits).groupby("channel")["hit"]:
+        count, read = len(some), int(some.sum())
+        rows.append((str(channel), count, read, read / count, *wilson(read, count)))
+    names = ["channel", "planted", "read", "value", "low", "high"]
+    table = pd.DataFrame(rows, columns=names)
+    order = {channel: number for number, channel in enumerate(SEEN)}
+    return table.sort_values("channel", key=lambda c: c.map(order), ignore_index=True)
+
+
+def _plain(value: Any) -> str:
+    return str(value).casefold().replace("^", " ")
+
+
+def _texts(file: File) -> dict[str, str]:
+    """Return all text of a file by channel, and of the top level by element as well."""
+    found: dict[str, list[str]] = {"filename": [file.name]}
+    for element in getattr(file.dataset, "file_meta", None) or ():
+        found.setdefault("meta", []).append(_text(element))
+    for element, path in _walk(file.dataset):
+        text = _text(element)
+        found.setdefault(_channel(element, path), []).append(text)
+        found.setdefault(path, []).append(text)
+    return {place: _plain("\n".join(texts)) for place, texts in found.items()}
+
+
+def _walk(dataset: Dataset, place: str = "") -> Iterator[tuple[DataElement, str]]:
+    for element in dataset:
+        path = f"{place}({element.tag.group:04X},{element.tag.element:04X})"
+        if element.VR != "SQ":
+            if element.tag.group != 0x7FE0:
+                yield element, path
+            continue
+        for number, item in enumerate(element.value):
+            yield from _walk(item, f"{path}[{number}].")
+
+
+def _channel(element: DataElement, path: str) -> str:
+    if any(int(group, 16) % 2 for group in re.findall(r"\(([0-9A-F]{4}),", path)):
+        return "private"
+    if element.VR == "UI":
+        return "uid"
+    if element.VR in ("DA", "DT") and element.keyword != "PatientBirthDate":
+        return "date"
+    return "nested" if "." in path else "top"
+
+
+def _text(element: DataElement) -> str:
+    value = element.value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace") + "\n" + value.decode("latin-1")
+    many = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
+    return "\n".join(str(one) for one in many)
+
+
+def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[float, int]:
+    """Return the share of needed attributes that kept their value, and how many there were."""
+    kept = [
+        new.dataset.get(keyword) == old.dataset[keyword].value
+        for old, new in zip(before, after, strict=True)
+        for keyword in NEEDED
+        if keyword in old.dataset and str(old.dataset[keyword].value)
+    ]
+    return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)
+
+
+def converts(before: Sequence[File], after: Sequence[File]) -> bool:
+    """Tell whether a series still makes the same volume: same voxels, same affine."""
+    first, second = (_volume(files) for files in (before, after))
+    if first is None or second is None or first[0].shape != second[0].shape:
+        return False
+    return bool(np.array_equal(first[0], second[0]) and np.allclose(first[1], second[1]))
+
+
+def _volume(files: Sequence[File]) -> tuple[Any, Any] | None:
+    from medlab.neuro.series import read_series
+
+    with tempfile.TemporaryDirectory() as folder:
+        for number, file in enumerate(files):
+            path = Path(folder) / f"{number:05d}.dcm"
+            path.write_bytes(dicom.to_bytes(file.dataset))
+        try:
+            img = read_series(folder).img
+        except MedlabError:
+            return None
+    return np.asarray(img.dataobj), img.affine
+
+
+def header_grid(
+    folder: Path,
+    truth: pd.DataFrame,
+    key: bytes,
+    protections: Iterable[str] = tuple(HEADER_METHODS),
+) -> pd.DataFrame:
+    """Protect the headers of sample data in several ways and measure each.
+
+    Parameters
+    ----------
+    folder : Path
+        The sample data.
+    truth : DataFrame
+        From `load_truth`.
+    key : bytes
+        32 bytes; an attacker does not have it.
+    protections : iterable of str
+        Names of `HEADER_METHODS`.
+
+    Returns
+    -------
+    DataFrame
+        method, group ("attack" or "utility"), measure, value, low, high. Attacks: share of
+        planted identifiers read, by channel and over all. Utility: needed attributes kept,
+        whether the first head series still converts to the same volume (1 or 0).
+    """
+    files = read_files(folder)
+    series = _a_series(folder)
+    rows: list[tuple[Any, ...]] = []
+    for name in protections:
+        made = HEADER_METHODS[name](files, key)
+        found = recovered(truth, made)
+        total, count = int(found["read"].sum()), int(found["planted"].sum())
+        for _, row in found.iterrows():
+            rows.append((name, "attack", row["channel"], row["value"], row["low"], row["high"]))
+        rows.append((name, "attack", "all", total / count, *wilson(total, count)))
+        share, asked = attributes_kept(files, made)
+        rows.append((name, "utility", "attributes kept", share, *wilson(share * asked, asked)))
+        if series:
+            same = float(converts(series, HEADER_METHODS[name](series, key)))
+            rows.append((name, "utility", "series converts", same, same, same))
+    return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
+
+
+def _a_series(folder: Path) -> list[File]:
+    """Return the files of the smallest folder that holds a volume."""
+    found: dict[Path, list[Path]] = {}
+    for path in sorted(dicom.find_files(folder)):
+        found.setdefault(path.parent, []).append(path)
+    volumes = [paths for paths in found.values() if len(paths) >= FEWEST_SLICES]
+    if not volumes:
+        return []
+    return [File(path.name, path.name, dicom.read(path)) for path in min(volumes, key=len)]
+
+
+def hash_attack(
+    values: Sequence[str], candidates: Iterable[Any], hashed: Callable[[str], str] | None = None
+) -> pd.Series[Any]:
+    """Undo hashes by hashing every candidate.
+
+    Parameters
+    ----------
+    values : sequence of str
+        The true values; they are hashed here, and only used to count.
+    candidates : iterable
+        What an attacker tries: all record numbers of a format, the days of a century, the
+        names of a register.
+    hashed : callable, optional
+        How the release was made. Default: SHA-256 without a key. A keyed code gives the
+        attacker nothing to call; pass a function with a guessed key to see that.
+
+    Returns
+    -------
+    Series
+        recovered (share), low, high, tried (candidates).
+    """
+    verb = hashed or methods.pseudonymization.plain_hash
+    tried = [str(candidate) for candidate in candidates]
+    released = [methods.pseudonymization.plain_hash(value) for value in values]
+    behind = enumerate_hashes(released, tried, verb)
+    right = [behind.get(one) == value for one, value in zip(released, values, strict=True)]
+    score = rate(right)
+    return pd.Series(
+        {"recovered": score.value, "low": score.low, "high": score.high, "tried": len(tried)}
+    )
+
+
+def date_attack(
+    table: pd.DataFrame, released: pd.Series[Any], subject: str, date: str
+) -> pd.DataFrame:
+    """Try to undo moved dates.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The original.
+    released : Series
+        The moved dates, row by row.
+    subject, date : str
+        Columns of `table`.
+
+    Returns
+    -------
+    DataFrame
+        measure, value, low, high, baseline. ``one known date``: the attacker knows the first
+        date of each person and moves the others back by the same days; share of the others
+        recovered. ``known intervals``: share of people with two or more dates whose released
+        intervals are the true ones and no other person's: who knows them knows the row.
+        ``intervals kept``: share of intervals that an analyst still finds.
+    """
+    order = table[date].sort_values(kind="stable").index
+    people = table.loc[order, subject]
+    true, moved = table.loc[order, date], released.loc[order]
+    first = ~people.duplicated()
+    start = [days.where(first).groupby(people).transform("first") for days in (true, moved)]
+    gaps = [(days - begin).dt.days for days, begin in zip((true, moved), start, strict=True)]
+    others = ~first.to_numpy()
+    same = (gaps[0] == gaps[1]).to_numpy()[others]
+    several = people.isin(people[others])
+    true_marks, marks = (
+        gap[several].astype(str).groupby(people[several]).agg(" ".join) for gap in gaps
+    )
+    alone = ((marks.map(marks.value_counts()) == 1) & (marks == true_marks)).to_numpy()
+    rows = []
+    for name, hits in (("one known date", same), ("known intervals", alone), ("kept", same)):
+        score = rate(hits, baseline=1 / 365 if name == "one known date" else 0.0)
+        label = "intervals kept" if name == "kept" else name
+        rows.append((label, score.value, score.low, score.high, score.baseline))
+    return pd.DataFrame(rows, columns=["measure", "value", "low", "high", "baseline"])
