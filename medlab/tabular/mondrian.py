@@ -222,6 +222,23 @@ def mondrian(
     return _release(task, harvest)
 
 
+def partition_rows(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: Sequence[str] | str | None = None,
+    k: int = 5,
+    l: float = 1,
+) -> Array:
+    """Return only the class of each row, in no particular order of classes.
+
+    The same classes as `mondrian` with these arguments, without a released table.
+    """
+    task = make_task(table, quasi, sensitive, Rules(k, l))
+    scale = check_weights(None, task.quasi)
+    plan = Plan(int(k), True, False, task.columns, scale, task.tests, _places(task.columns))
+    return _partition(plan, task.marks, progress=False).class_of
+
+
 def _release(task: Task, harvest: _Harvest) -> Release:
     low, high = np.concatenate(harvest.low), np.concatenate(harvest.high)
     grouping, old = number_by_box(Grouping(harvest.class_of, low, high))
