@@ -65,64 +65,59 @@ def face_of(patient: int, seed: int = DEFAULT_SEED) -> Face:
 
 def outer_parts(face: Face) -> list[Part]:
     """Return what is joined to the skull's cover to make the outside of the head."""
-    eye, eye_z = face.eye_x, face.eye_z
-    tip, lip = (0.0, face.nose_out, face.nose_z), 90.0 + face.lips_out
-    mouth, corner = face.mouth_z, face.mouth_width
-    chin = 80.0 + face.chin_out
-    cheek = 63.0 + face.cheek_out
-    ear_x, ear_z = 75.5 * face.width, -50.0
+    return [*_frame(face), *_eyes_and_nose(face), *_mouth_and_ears(face)]
+
+
+def _frame(face: Face) -> list[Part]:
+    """Return neck, nape, temples, cheeks, jaw and chin."""
+    chin, wide = 80.0 + face.chin_out, face.fullness
     return [
         Part(Rod((0, -30, -60), (0, -22, -200), 54, 58), 30),
         Part(Ball((0, -52, -62), (58, 50, 42)), 25),
         Part(Ball((50, 22, -28), (22, 42, 38)), 20),
-        Part(Ball((0, 32, -72), (62 + face.fullness / 2, 51, 56)), 20),
-        Part(Ball((0, 34, -106), (face.jaw + 3 + face.fullness, 44, 36)), 20),
+        Part(Ball((0, 32, -72), (62 + wide / 2, 51, 56)), 20),
+        Part(Ball((0, 34, -106), (face.jaw + 3 + wide, 44, 36)), 20),
         Part(Rod((face.jaw, 2, -104), (10, chin - 16, face.chin_z + 4), 10, 12), 22),
-        Part(Ball((face.cheek_x, cheek, -66), (22, 14, 18)), 18),
-        Part(Ball((28, 58 + face.fullness, -92), (20, 16, 22)), 16),
+        Part(Ball((face.cheek_x, 63 + face.cheek_out, -66), (22, 14, 18)), 18),
+        Part(Ball((28, 58 + wide, -92), (20, 16, 22)), 16),
         Part(Ball((0, chin - 8, face.chin_z), (face.chin_width + 4, 14, 14)), 14),
-        Part(Ball((0, 69 + face.lips_out / 2, mouth), (27, 17, 22)), 14),
-        Part(
-            Rod(
-                (7, 78 + face.brow_out, -26),
-                (36, 69 + face.brow_out, -24),
-                face.brow + 2,
-                face.brow,
-            ),
-            14,
-        ),
-        Part(Ball((0, 80 + face.brow_out, -29), (9, 6, 7)), 8),
+        Part(Ball((0, 69 + face.lips_out / 2, face.mouth_z), (27, 17, 22)), 14),
+    ]
+
+
+def _eyes_and_nose(face: Face) -> list[Part]:
+    """Return brow, sockets, eyes with lids, bridge, tip and nostrils."""
+    eye, eye_z, brow = face.eye_x, face.eye_z, face.brow_out
+    out, low, tip = face.nose_out, face.nose_z, face.nose_tip
+    bridge = Rod((0, 76 + face.bridge_out, -38), (0, out - 6, low + 5), face.bridge + 1.5, tip)
+    return [
+        Part(Rod((7, 78 + brow, -26), (36, 69 + brow, -24), face.brow + 2, face.brow), 14),
+        Part(Ball((0, 80 + brow, -29), (9, 6, 7)), 8),
         Part(Ball((eye, 87, eye_z - 1), (19, 17, 12)), 10, True),
         Part(Ball((eye, 61.5, eye_z), (15, 14, 12.5)), 4),
         Part(Rod((eye - 13, 74, eye_z - 3), (eye, 77.5, eye_z - 4), 0.8, 1.2), 2, True),
         Part(Rod((eye, 77.5, eye_z - 4), (eye + 13, 71, eye_z - 2.5), 1.2, 0.8), 2, True),
-        Part(
-            Rod(
-                (0, 76 + face.bridge_out, -38),
-                (0, tip[1] - 6, tip[2] + 5),
-                face.bridge + 1.5,
-                face.nose_tip,
-            ),
-            9,
-        ),
-        Part(
-            Ball(
-                (0, tip[1] - face.nose_tip, tip[2]),
-                (face.nose_tip + 1, face.nose_tip + 1, face.nose_tip),
-            ),
-            6,
-        ),
-        Part(Ball((face.nose_width, tip[1] - 16, tip[2] - 3), (6.5, 9, 7)), 6),
-        Part(Ball((6.0, tip[1] - 14, tip[2] - 12), (3.2, 5, 5)), 2, True),
-        Part(Rod((0, lip - 2, mouth + 5), (corner, lip - 15, mouth + 0.5), face.upper_lip, 2), 5),
-        Part(
-            Rod((0, lip - 2.5, mouth - 6), (corner - 3, lip - 14, mouth - 1), face.lower_lip, 2), 4
-        ),
+        Part(bridge, 9),
+        Part(Ball((0, out - tip, low), (tip + 1, tip + 1, tip)), 6),
+        Part(Ball((face.nose_width, out - 16, low - 3), (6.5, 9, 7)), 6),
+        Part(Ball((6.0, out - 14, low - 12), (3.2, 5, 5)), 2, True),
+    ]
+
+
+def _mouth_and_ears(face: Face) -> list[Part]:
+    """Return lips, the line between them, the grooves around them, and the ears."""
+    lip, mouth, corner = 90.0 + face.lips_out, face.mouth_z, face.mouth_width
+    ear, size, lean = 75.5 * face.width, face.ear, face.ear_lean
+    upper = Rod((0, lip - 2, mouth + 5), (corner, lip - 15, mouth + 0.5), face.upper_lip, 2)
+    lower = Rod((0, lip - 2.5, mouth - 6), (corner - 3, lip - 14, mouth - 1), face.lower_lip, 2)
+    return [
+        Part(upper, 5),
+        Part(lower, 4),
         Part(Rod((0, lip + 2.5, mouth), (corner, lip - 11, mouth), 1.8, 1.2), 3, True),
         Part(Rod((0, lip + 2.5, mouth + 11), (0, lip + 5, mouth + 19), 2.5, 2), 4, True),
         Part(Ball((0, lip + 4, mouth - 15), (14, 7, 4)), 6, True),
-        Part(Ball((ear_x + 6, -24, ear_z), (5.5, 19 * face.ear, 31 * face.ear), face.ear_lean), 5),
-        Part(Ball((ear_x + 11, -20, ear_z + 2), (6, 11, 17 * face.ear), face.ear_lean), 4, True),
+        Part(Ball((ear + 6, -24, -50), (5.5, 19 * size, 31 * size), lean), 5),
+        Part(Ball((ear + 11, -20, -48), (6, 11, 17 * size), lean), 4, True),
     ]
 
 

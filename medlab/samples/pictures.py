@@ -137,3 +137,12 @@ def octets(ink: Floats) -> bytes:
     """Return a bitmap as DICOM overlay data: one bit a pixel, the first in the lowest bit."""
     packed = np.packbits(np.asarray(ink > 0).ravel(), bitorder="little").tobytes()
     return packed + b"\0" * (len(packed) % 2)
+
+
+def halve_chroma(rgb: NDArray[np.uint8]) -> bytes:
+    """Return YBR_FULL_422 bytes: two luminances, then the mean Cb and Cr of both pixels."""
+    weights = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
+    ybr = rgb.astype(np.float64) @ weights.T + np.array([0, 128, 128])
+    pairs = ybr.reshape(rgb.shape[0], -1, 2, 3)
+    packed = np.concatenate([pairs[..., 0], pairs[..., 1:].mean(axis=2)], axis=-1)
+    return bytes(np.clip(np.round(packed), 0, 255).astype(np.uint8).tobytes())
