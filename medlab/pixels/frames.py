@@ -304,12 +304,29 @@ def black(dataset: Dataset, form: Layout, frame: Array) -> Array:
         middle = 1 << (form.stored - 1)
         return np.array([0, middle, middle] if luma_chroma else [0, 0, 0], frame.dtype)
     if form.photometric == "PALETTE COLOR":
-        return np.array([_darkest(dataset)], frame.dtype)
+        return np.array([_extreme_entry(dataset, darkest=True)], frame.dtype)
     padding = _padding(dataset, form)
     if padding is None:
         seen = values(form, frame)
         padding = seen.max() if _inverted(dataset, form) else seen.min()
-    word = np.array([padding]).astype(frame.dtype)
+    return _word(form, frame, padding)
+
+
+def white(dataset: Dataset, form: Layout, frame: Array) -> Array:
+    """Return the stored sample values of the brightest that is shown in a frame."""
+    if form.samples == 3:
+        top = (1 << form.stored) - 1
+        luma_chroma = form.photometric.startswith("YBR_FULL") and form.lossless
+        middle = 1 << (form.stored - 1)
+        return np.array([top, middle, middle] if luma_chroma else [top] * 3, frame.dtype)
+    if form.photometric == "PALETTE COLOR":
+        return np.array([_extreme_entry(dataset, darkest=False)], frame.dtype)
+    seen = values(form, frame)
+    return _word(form, frame, seen.min() if _inverted(dataset, form) else seen.max())
+
+
+def _word(form: Layout, frame: Array, value: Any) -> Array:
+    word = np.array([value]).astype(frame.dtype)
     whole = frame.dtype.kind == "f" or not form.spare
     return word if whole else np.left_shift(word, form.low, dtype=frame.dtype)
 
@@ -326,11 +343,11 @@ def _padding(dataset: Dataset, form: Layout) -> int | None:
     return said if low <= said <= high else None
 
 
-def _darkest(dataset: Dataset) -> int:
+def _extreme_entry(dataset: Dataset, *, darkest: bool) -> int:
     entries, first, _ = dataset.RedPaletteColorLookupTableDescriptor
     indices = np.arange(first, first + (entries or 65536))
-    colors = _colored(dataset, indices.astype(np.uint16))
-    return int(indices[colors.sum(axis=-1, dtype=np.int64).argmin()])
+    light = _colored(dataset, indices.astype(np.uint16)).sum(axis=-1, dtype=np.int64)
+    return int(indices[light.argmin() if darkest else light.argmax()])
 
 
 def bright_range(gray: Array) -> tuple[float, float]:

@@ -75,6 +75,13 @@ def covered(form: Layout, boxes: Sequence[Box]) -> NDArray[np.bool_]:
     return inside
 
 
+def cut(form: Layout, boxes: Sequence[Box]) -> list[Box]:
+    """Return the boxes cut to the image; once each, without empty ones."""
+    ends = (form.columns, form.rows) * 2
+    inner = (Box(*(min(max(v, 0), end) for v, end in zip(b, ends, strict=True))) for b in boxes)
+    return list(dict.fromkeys(box for box in inner if box.x1 > box.x0 and box.y1 > box.y0))
+
+
 def rewrite(
     dataset: Dataset, change: Callable[[Array], None], form: Layout | None = None
 ) -> Dataset:

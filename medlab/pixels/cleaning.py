@@ -1,0 +1,407 @@
+"""One image from looked-at to clean: find, decide, fill, look again."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.pixels import carriers, codes, decide, detect, effects, frames, mask, recipe
+from medlab.pixels.carriers import Finding
+from medlab.pixels.codes import Code
+from medlab.pixels.decide import Decision, Identity
+from medlab.pixels.detect import Engine
+from medlab.pixels.frames import Layout
+from medlab.pixels.mask import Box
+
+_ROUNDS = 3  # of filling and reading again
+_STEP = 4  # a box is as wide as a multiple of so many times its height
+
+
+@dataclass(frozen=True)
+class Cleaned:
+    """An image that was looked at.
+
+    Attributes
+    ----------
+    dataset : Dataset
+        The result; with the very same pixel data when nothing had to change.
+    boxes : list of Box
+        What was filled, in all frames. Everything outside is as it was.
+    decisions : list of Decision
+        All text and codes found, with reasons. Holds patients' values.
+    findings : list of Finding
+    checked : bool
+        Looked at and read again: code 113101 (Clean Pixel Data) may be added.
+    complete : bool
+        Besides, nothing unknown was left in: BurnedInAnnotation may say NO. True after the
+        policy *allow* or for boxes a person approved.
+    codes : list of Code
+        The machine-readable codes found.
+    """
+
+    dataset: Dataset = field(repr=False)
+    boxes: list[Box]
+    decisions: list[Decision] = field(repr=False)
+    findings: list[Finding]
+    checked: bool = False
+    complete: bool = False
+    codes: list[Code] = field(default_factory=list, repr=False)
+
+
+class ReviewError(RefusedError):
+    """A saved screen or dose report that waits for a person; `decisions` are the proposal."""
+
+    def __init__(self, decisions: list[Decision]) -> None:
+        super().__init__(
+            "a saved screen or dose report waits for a person to review its boxes "
+            "(quarantine none cleans it like the rest)"
+        )
+        self.decisions = decisions
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What `clean` was asked for."""
+
+    known: Identity
+    policy: str
+    effect: str
+    engine: Engine | None
+    second: Engine | None
+    rules: Sequence[Mapping[str, Any]]
+    pseudonym: str = ""
+
+
+def clean(
+    dataset: Dataset,
+    words: Iterable[str] = (),
+    *,
+    policy: str = "allow",
+    quarantine: str = "ask",
+    boxes: Sequence[Box] | None = None,
+    rules: Sequence[Mapping[str, Any]] = (),
+    header_options: Iterable[str] = (),
+    effect: str = "blank",
+    pseudonym: str = "",
+    engine: Engine | None = detect.rapidocr,
+    second: Engine | None = detect.tesseract,
+    require: bool = True,
+) -> Cleaned:
+    """Return an image without the text that identifies, read again to prove it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With file meta; not modified. Best before its header is cleaned: ultrasound regions,
+        devices and saved screens are recognized by the header.
+    words : iterable of str
+        Values that identify: see `identity_words`.
+    policy : {"allow", "match"}
+        Remove all text but laterality, view, technique and scale; or only text that the
+        header, a pattern or a keyword gives away. See `decide`.
+    quarantine : {"ask", "none"}
+        Whether saved screens and dose reports wait for a person.
+    boxes : sequence of Box, optional
+        Boxes that a person approved: exactly these are filled, nothing is decided here.
+    rules : sequence of mapping
+        Device rules; see `recipe.load`.
+    header_options : iterable of str
+        Options done by the header's de-identification; ``clean-graphics`` and
+        ``clean-structured-content`` let presentation states and structured reports through.
+    effect : {"blank", "pseudonymize", "blur", "pixelate"}
+        Only the first two take the text out for good.
+    pseudonym : str
+        What *pseudonymize* draws into each box.
+    engine, second : callable, optional
+        Text recognizer, and an independent one that only checks and may be missing.
+    require : bool
+        Raise when no recognizer is there; otherwise apply the rules and claim nothing.
+
+    Returns
+    -------
+    Cleaned
+
+    Raises
+    ------
+    ReviewError
+        If a person has to look first.
+    RefusedError
+        If text stands elsewhere than in pixels, or what was found does not go away.
+    InputError
+        If the pixels are missing, damaged or cannot be decoded.
+    UnavailableError
+        If there is no text recognizer.
+    UsageError
+        If there is no such policy, quarantine or effect.
+    """
+    _check_choices(policy, quarantine, effect)
+    result = deepcopy(dataset)
+    findings = carriers.strip(result)
+    carriers.refuse_other_text(result, set(header_options))
+    if not any(name in dataset for name in frames.KEYWORDS):
+        findings.append(Finding("no pixels", "the object holds no pixel data"))
+        return Cleaned(result, [], [], findings)
+    known = decide.identity(words)
+    asked = _Asked(known, policy, effect, engine, second, rules, pseudonym)
+    form = frames.layout(result)
+    if boxes is not None:
+        return _approved(result, form, list(boxes), findings, effect, pseudonym)
+    decisions, found, read = _proposal(result, form, asked, require)
+    if quarantine == "ask" and recipe.is_report(dataset):
+        raise ReviewError(decisions)
+    done = _cleaned(result, form, asked, decisions, findings, read)
+    return replace(done, codes=found)
+
+
+def find_text(
+    dataset: Dataset,
+    words: Iterable[str] = (),
+    *,
+    policy: str = "allow",
+    rules: Sequence[Mapping[str, Any]] = (),
+    engine: Engine | None = detect.rapidocr,
+) -> list[Decision]:
+    """Return what stands in the pixels and what `clean` would do with it.
+
+    Raises
+    ------
+    InputError
+        If the pixels are missing, damaged or cannot be decoded.
+    UnavailableError
+        If there is no text recognizer.
+    """
+    asked = _Asked(decide.identity(words), policy, "blank", engine, None, rules)
+    return _proposal(dataset, frames.layout(dataset), asked, require=True)[0]
+
+
+def _check_choices(policy: str, quarantine: str, effect: str) -> None:
+    choices = {
+        "pixel policy": (policy, decide.POLICIES),
+        "quarantine": (quarantine, ("ask", "none")),
+        "effect": (effect, effects.EFFECTS),
+    }
+    for name, (value, known) in choices.items():
+        if value not in known:
+            raise UsageError(f"there is no such {name}; choose {', '.join(known)}")
+
+
+def _proposal(
+    dataset: Dataset, form: Layout, asked: _Asked, require: bool
+) -> tuple[list[Decision], list[Code], bool]:
+    """Return decisions, codes, and whether the image was read."""
+    ruled = [Decision((box,), True, "recipe") for box in recipe.recipe_boxes(dataset, asked.rules)]
+    try:
+        if asked.engine is None:
+            raise UnavailableError("no text recognizer was given")
+        decisions, found = _read(dataset, form, asked, asked.engine)
+        read = True
+    except UnavailableError:
+        if require:
+            raise
+        decisions, found, read = [], [], False
+    if asked.policy == "allow":
+        ruled += _outside_regions(dataset, form, decisions)
+    return ruled + decisions, found, read
+
+
+def _read(
+    dataset: Dataset, form: Layout, asked: _Asked, engine: Engine
+) -> tuple[list[Decision], list[Code]]:
+    words, found = [], []
+    for index, picture in detect.pictures(dataset, form):
+        words += detect.read_frames([(index, picture)], engine)
+        found += codes.find(picture)
+    decisions = decide.decide(
+        _once(words), asked.known, asked.policy, area=form.rows * form.columns
+    )
+    return decisions + [_on_code(code, asked) for code in dict.fromkeys(found)], found
+
+
+def _once(words: Sequence[detect.Word]) -> list[detect.Word]:
+    """Leave out words read at the same place in several frames."""
+    first: dict[tuple[str, int, int], detect.Word] = {}
+    for word in words:
+        x, y = word.quad[0]
+        first.setdefault((decide.squeezed(word.text), int(x) // 6, int(y) // 6), word)
+    return list(first.values())
+
+
+def _on_code(code: Code, asked: _Asked) -> Decision:
+    reason = (
+        "code that cannot be read" if not code.text else decide.matches(code.text, asked.known)
+    )
+    if not reason and asked.policy == "allow":
+        reason = "code"
+    return Decision((code.box,), bool(reason), reason or "code without identity")
+
+
+def _outside_regions(
+    dataset: Dataset, form: Layout, decisions: Sequence[Decision]
+) -> list[Decision]:
+    """Cover all outside the ultrasound regions but for the text that may stay."""
+    areas = recipe.image_regions(dataset)
+    if not areas:
+        return []
+    stay = [box for one in decisions if not one.remove for box in one.boxes]
+    around = recipe.outside([*areas, *stay], form.rows, form.columns)
+    return [Decision((box,), True, "outside the image region") for box in around]
+
+
+def _cleaned(
+    result: Dataset,
+    form: Layout,
+    asked: _Asked,
+    decisions: list[Decision],
+    findings: list[Finding],
+    read: bool,
+) -> Cleaned:
+    before, boxes = result, boxes_of(decisions, form)
+    result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
+    lasting = asked.effect in effects.LASTING
+    for _ in range(_ROUNDS if read and lasting else 0):
+        left = _left(result, form, asked, boxes)
+        if not left:
+            break
+        boxes += left
+        result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
+    else:
+        if read and lasting and _left(result, form, asked, boxes):
+            raise RefusedError("text is still read after it was filled; the image is withheld")
+    _compare(before, result, boxes)
+    if not read:
+        findings.append(
+            Finding("not read", "no text recognizer; pip install 'medlab[pixels]'", "review")
+        )
+    checked = read and lasting
+    return Cleaned(
+        result, boxes, decisions, _unique(findings), checked, checked and asked.policy == "allow"
+    )
+
+
+def _approved(
+    before: Dataset,
+    form: Layout,
+    boxes: list[Box],
+    findings: list[Finding],
+    effect: str,
+    pseudonym: str,
+) -> Cleaned:
+    boxes = boxes_of([Decision((Box(*box),), True, "approved") for box in boxes], form, wide=False)
+    result = _changed(before, form, boxes, effect, pseudonym, findings)
+    _compare(before, result, boxes)
+    lasting = effect in effects.LASTING
+    decisions = [Decision((box,), True, "approved") for box in boxes]
+    return Cleaned(result, boxes, decisions, _unique(findings), lasting, lasting)
+
+
+def _compare(before: Dataset, result: Dataset, boxes: Sequence[Box]) -> None:
+    if result is not before and not mask.same_outside(before, result, boxes):
+        raise RefusedError("pixels outside the boxes changed; the image is withheld")
+
+
+def _changed(
+    before: Dataset,
+    form: Layout,
+    boxes: Sequence[Box],
+    effect: str,
+    pseudonym: str,
+    findings: list[Finding],
+) -> Dataset:
+    """Fill the boxes and empty what is hidden behind the values; or hand back what came in."""
+    spare = form.spare and any(
+        frames.hides(form, frame) for frame in frames.stored_frames(before, form)
+    )
+    longer = not form.compressed and len(before[form.keyword].value) > form.length + 1
+    if spare:
+        findings.append(Finding("hidden bits", "bits that no viewer shows were emptied"))
+    if longer:
+        findings.append(Finding("trailing bytes", "bytes behind the last pixel were removed"))
+    if effect not in effects.LASTING and boxes:
+        findings.append(Finding("weak effect", effects.WARNING, "review"))
+    if boxes and effect != "blank":
+        return effects.apply(before, boxes, effect, pseudonym=pseudonym)
+    return mask.fill(before, boxes) if boxes or spare or longer else before
+
+
+def _unique(findings: Sequence[Finding]) -> list[Finding]:
+    return list(dict.fromkeys(findings))
+
+
+def _left(result: Dataset, form: Layout, asked: _Asked, boxes: Sequence[Box]) -> list[Box]:
+    """Return boxes of what is still read and should be gone, outside of what was filled."""
+    assert asked.engine is not None
+    form = frames.layout(result)
+    drawn = decide.squeezed(asked.pseudonym)
+    area = form.rows * form.columns
+    filled = mask.covered(form, boxes)
+    left: list[Decision] = []
+    for _, picture in detect.pictures(result, form):
+        words = detect.read(picture, asked.engine)
+        left += decide.decide(words, asked.known, asked.policy, area=area)
+        left += _second_look(picture, asked)
+    return [
+        box
+        for one in left
+        if one.remove and not (drawn and one.word and drawn in decide.squeezed(one.word.text))
+        for box in boxes_of([one], form)
+        if _share(filled, one.boxes) < 0.8
+    ]
+
+
+def _second_look(picture: detect.Image, asked: _Asked) -> list[Decision]:
+    """Return what the second engine reads of the header's words and numbers."""
+    if asked.second is None:
+        return []
+    try:
+        words = [w for w in asked.second(picture) if w.score > 0.6 and len(w.text) >= 4]
+    except UnavailableError:
+        return []
+    decisions = decide.decide(words, asked.known, "match")
+    return [one for one in decisions if one.reason.startswith("header")]
+
+
+def _share(filled: NDArray[np.bool_], boxes: Sequence[Box]) -> float:
+    parts = [filled[max(y0, 0) : y1, max(x0, 0) : x1] for x0, y0, x1, y1 in boxes]
+    return min((float(part.mean()) if part.size else 1.0) for part in parts)
+
+
+def boxes_of(decisions: Sequence[Decision], form: Layout, *, wide: bool = True) -> list[Box]:
+    """Return the boxes to fill, cut to the image.
+
+    Boxes of text are widened to the next multiple of four times their height, as far as no
+    text that stays is met: their width shall not tell the length of a name.
+    """
+    stay = [box for one in decisions if not one.remove for box in one.boxes]
+    found: list[Box] = []
+    for one in decisions:
+        if not one.remove:
+            continue
+        text = one.word is not None and len(one.boxes) == 1 and len(one.word.text) > 2
+        found += [_widened(box, stay, form) if wide and text else box for box in one.boxes]
+    return mask.cut(form, found)
+
+
+def _widened(box: Box, stay: Sequence[Box], form: Layout) -> Box:
+    if box.y1 - box.y0 > 2 * (box.x1 - box.x0):  # vertical: the same, turned
+        turned = replace(form, rows=form.columns, columns=form.rows)
+        return _turned(_widened(_turned(box), [_turned(other) for other in stay], turned))
+    step = _STEP * (box.y1 - box.y0)
+    width = math.ceil((box.x1 - box.x0) / step) * step
+    beside = [other for other in stay if other.y0 < box.y1 and box.y0 < other.y1]
+    right = min([form.columns, *(other.x0 for other in beside if other.x0 >= box.x1 - 4)])
+    left = max([0, *(other.x1 for other in beside if other.x1 <= box.x0 + 4)])
+    x1 = max(min(box.x0 + width, right), box.x1)
+    x0 = min(max(x1 - width, left), box.x0)
+    return Box(x0, box.y0, x1, box.y1)
+
+
+def _turned(box: Box) -> Box:
+    return Box(box.y0, box.x0, box.y1, box.x1)

@@ -1,0 +1,90 @@
+"""Machine-readable codes in an image: QR, Data Matrix, Aztec, PDF417 and bar codes."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
+
+import numpy as np
+
+from medlab.errors import UnavailableError
+from medlab.pixels.detect import Image
+from medlab.pixels.mask import Box
+
+
+class Code(NamedTuple):
+    """A code; `text` is empty where it was seen but could not be read."""
+
+    box: Box
+    kind: str
+    text: str
+
+
+def find(image: Image) -> list[Code]:
+    """Return the codes in an image, gray or RGB.
+
+    With zxing-cpp all kinds above are read; without it OpenCV reads QR and EAN, and sees
+    most other bar codes without reading them.
+
+    Raises
+    ------
+    UnavailableError
+        If neither is installed.
+    """
+    gray = np.ascontiguousarray(image if image.ndim == 2 else image.max(axis=2))
+    try:
+        found = _zxing(gray)
+    except ImportError:
+        found = []
+    return found + [code for code in _opencv(gray) if not any(_meet(code, o) for o in found)]
+
+
+def _zxing(gray: Image) -> list[Code]:
+    zxingcpp = import_module("zxingcpp")
+
+    codes = zxingcpp.read_barcodes(gray, return_errors=True, try_downscale=True)
+    return [
+        Code(_around(np.array(_corners(code.position))), str(code.format), code.text)
+        for code in codes
+    ]
+
+
+def _corners(position: object) -> list[tuple[float, float]]:
+    names = ("top_left", "top_right", "bottom_right", "bottom_left")
+    points = (getattr(position, name) for name in names)
+    return [(point.x, point.y) for point in points]
+
+
+def _opencv(gray: Image) -> list[Code]:
+    try:
+        import cv2
+    except ImportError:
+        raise UnavailableError(
+            "bar codes cannot be looked for; pip install 'medlab[pixels]'"
+        ) from None
+    found = []
+    _, texts, corners, _ = cv2.QRCodeDetector().detectAndDecodeMulti(gray)
+    if corners is not None:
+        found += [
+            Code(_around(quad), "QR", text) for quad, text in zip(corners, texts, strict=True)
+        ]
+    _, texts, corners, _ = cv2.barcode.BarcodeDetector().detectAndDecodeMulti(gray)
+    if corners is not None:
+        found += [
+            Code(_around(quad), "bar code", text)
+            for quad, text in zip(corners, texts, strict=True)
+        ]
+    return found
+
+
+def _around(corners: np.ndarray) -> Box:
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    pad = 4 + int(0.04 * max(high - low))
+    x0, y0 = (int(v) for v in np.floor(low) - pad)
+    x1, y1 = (int(v) for v in np.ceil(high) + pad)
+    return Box(max(x0, 0), max(y0, 0), x1, y1)
+
+
+def _meet(one: Code, other: Code) -> bool:
+    a, b = one.box, other.box
+    return a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1

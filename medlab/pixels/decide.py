@@ -1,0 +1,271 @@
+"""Decide which text may stay: by what the header gives away, or by a list of what is harmless."""
+
+from __future__ import annotations
+
+import csv
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import NamedTuple
+
+import numpy as np
+from pydicom.dataset import Dataset
+
+from medlab.errors import UsageError
+from medlab.pixels.detect import Word
+from medlab.pixels.mask import Box
+
+POLICIES = ("allow", "match")
+
+
+def _words(kind: str) -> frozenset[str]:
+    text = files("medlab.pixels").joinpath("data/words.csv").read_text("utf-8")
+    return frozenset(
+        row["word"] for row in csv.DictReader(text.splitlines()) if row["kind"] == kind
+    )
+
+
+VIEW, TECHNIQUE, UNITS = _words("view"), _words("technique"), _words("unit")
+_VOCABULARY = VIEW | TECHNIQUE | UNITS
+_LONG = sorted((word for word in _VOCABULARY if len(word) > 2 and word.isalpha()), key=len)
+_GLUED = re.compile(f"(?:{'|'.join(reversed(_LONG))})+")
+
+_KEYWORDS = re.compile(
+    r"NAME|PATIENT|\bMRN|\bDOB|BIRTH|\bACC\b|ACCESSION|\bACC[ :#.]*[A-Z]?\d|\bREF\b|REFERR"
+    r"|\bTECH\b|\bDR[. ]|PHYSICIAN|OPERATOR|HOSP|CLINIC|INSTITUT|UNIVERS|MEDICAL C"
+    r"|\bID\b|\bID[:# ]*\d|\bSSN|\bAGE\b|\bSEX\b|ADDRESS|PHONE|\bTEL\b|STUDY D|EXAM D"
+)
+_MONTH = r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|[O0]CT|N[O0]V|DEC)[A-Z]{0,6}"
+_PATTERNS = {
+    "date": re.compile(
+        r"(?<!\d)(?:\d{1,2}[./\-]\d{1,2}[./\-]\d{2,4}|\d{4}[./\-]\d{1,2}[./\-]\d{1,2}"
+        rf"|\d{{1,2}}[\s./\-]*{_MONTH}[\s.,/\-]*\d{{2,4}}|{_MONTH}[\s.]*\d{{1,2}}[\s,]*\d{{4}}"
+        r"|(?:19|20)\d\d年)"
+    ),
+    "time": re.compile(r"(?<!\d)\d{1,2}[:.]\d{2}[:.]\d{2}(?!\d)|(?<![\d:])\d{1,2}:\d{2}(?!\d)"),
+    "number": re.compile(r"\d(?:[\-./ ]?\d){5,}|(?:\d ){5,}\d"),
+    "age": re.compile(r"(?<!\d)\d{1,3} ?Y(?:RS?|EARS?|O)?(?![A-Z])"),
+}
+_DIGITS = str.maketrans("OoQDIlZSB|", "0000112581")  # as recognizers confuse them
+
+
+class Decision(NamedTuple):
+    """What becomes of a word: `remove`, and why. `word` is None for a rule without reading."""
+
+    boxes: tuple[Box, ...]
+    remove: bool
+    reason: str
+    word: Word | None = None
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the header knows: words of four letters or more, shorter ones, and numbers."""
+
+    words: frozenset[str]
+    short: frozenset[str]
+    numbers: frozenset[str]
+
+
+def identity_words(dataset: Dataset) -> list[str]:
+    """Return the values of a header that name the patient, the staff or the place."""
+    found = [dataset.get(keyword) for keyword in sorted(_words("header"))]
+    found += [element.value for element in dataset if element.VR == "PN"]
+    texts = []
+    for value in found:
+        many = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
+        texts += [str(one) for one in many if one]
+    return texts
+
+
+def identity(phrases: Iterable[str]) -> Identity:
+    """Sort header values into what is compared in different ways.
+
+    Parameters
+    ----------
+    phrases : iterable of str
+        Whole values: names, numbers, dates, places. Words that are harmless as well
+        (*Left* Coast Imaging) are left out, unless they are part of a ``Family^Given`` name.
+    """
+    parts: set[str] = set()
+    for phrase in phrases:
+        pieces = re.split(r"[^A-Z0-9]+", plain(phrase))
+        parts.update(part for part in pieces if "^" in phrase or part not in _VOCABULARY)
+        parts.add("".join(pieces) if any(map(str.isdigit, phrase)) else "")
+    letters = {part for part in parts if not part.isdigit()}
+    return Identity(
+        frozenset(part for part in letters if len(part) >= 4),
+        frozenset(part for part in letters if 2 <= len(part) < 4 and part not in _VOCABULARY),
+        frozenset(part for part in parts if part.isdigit() and len(part) >= 4),
+    )
+
+
+def plain(text: str) -> str:
+    """Return text in capitals without accents."""
+    split = unicodedata.normalize("NFKD", text.upper().replace("ß", "SS"))
+    return "".join(sign for sign in split if not unicodedata.combining(sign))
+
+
+def squeezed(text: str) -> str:
+    """Return capitals and digits only; anything a recognizer may lose is left out."""
+    return re.sub(r"[^A-Z0-9]", "", plain(text))
+
+
+def likeness(word: str, text: str) -> float:
+    """Return how alike a word and the best matching part of a text are, 0 to 1.
+
+    1 less the number of letters to insert, delete or replace (Sellers 1980), over the
+    letters of the shorter one.
+    """
+    if len(word) > len(text):
+        word, text = text, word
+    if not word:
+        return 0.0
+    letters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    row = np.zeros(len(text) + 1, int)
+    steps = np.arange(len(text) + 1)
+    for count, letter in enumerate(word, start=1):
+        other = np.minimum(row[:-1] + (letters != ord(letter)), row[1:] + 1)
+        row = np.concatenate([[count], other])
+        row = np.minimum.accumulate(row - steps) + steps
+    return 1 - float(row.min()) / len(word)
+
+
+def matches(text: str, known: Identity) -> str:
+    """Return why a text identifies by the header or by a pattern, or an empty string.
+
+    The header's words are found although letters were misread (likeness 0.8), in texts of
+    at least four letters and six tenths of the word: else the marker R would be OKAFOR.
+    """
+    upper, bare = plain(text), squeezed(text)
+    for word in known.words:
+        long_enough = len(bare) >= max(4, 0.6 * len(word))
+        if long_enough and likeness(word, bare) >= 0.8:
+            return "header word"
+    if known.short & set(re.split(r"[^A-Z0-9]+", upper)):
+        return "header word"
+    digits = re.sub(r"\D", "", text.translate(_DIGITS))
+    if any(number in digits for number in known.numbers):
+        return "header number"
+    if _KEYWORDS.search(upper):
+        return "keyword"
+    return _pattern(text, upper)
+
+
+def _pattern(text: str, upper: str) -> str:
+    for name, pattern in _PATTERNS.items():
+        if pattern.search(upper):
+            return name
+    tokens = (token for token in re.split(r"[\s:]+", text) if len(token) >= 6)
+    for token in tokens:
+        mostly = sum(map(str.isdigit, token)) > len(token) / 2
+        if mostly and re.search(r"\d{6}", token.translate(_DIGITS)):
+            return "number"
+    return ""
+
+
+def allowed(text: str) -> bool:
+    """Tell whether a text is nothing but laterality, view, technique and scale.
+
+    Numbers beside such a word have at most six signs; others at most four, and together
+    fewer than six.
+    """
+    tokens = re.findall(r"[A-Z]+|\d+(?:[.,]\d+)?|[^\sA-Z0-9]", plain(text))
+    if not tokens or len(tokens) > 24:
+        return False
+    bare = 0
+    for index, token in enumerate(tokens):
+        if token[0].isdigit():
+            near = tokens[index - 1 : index] + tokens[index + 1 : index + 2]
+            measured = any(one in _VOCABULARY for one in near)
+            bare += 0 if measured else len(token)
+            if len(token) > (6 if measured else 4):
+                return False
+        elif not _harmless(token):
+            return False
+    return bare < 6
+
+
+def _harmless(token: str) -> bool:
+    return (
+        token in _VOCABULARY
+        or token in "%°/:.,-+=()[]<>*|_"
+        or bool(len(token) > 4 and _GLUED.fullmatch(token))
+    )
+
+
+def noise(word: Word) -> bool:
+    """Tell whether a word is likely no text: one or two uncertain signs other than R and L."""
+    bare = squeezed(word.text)
+    if not word.text.strip():
+        return True
+    return len(bare) <= 2 and word.score < 0.9 and bare not in ("R", "L")
+
+
+def decide(
+    words: Sequence[Word],
+    known: Identity,
+    policy: str = "allow",
+    *,
+    area: int | None = None,
+) -> list[Decision]:
+    """Return for each word whether it is removed, and why.
+
+    Parameters
+    ----------
+    words : sequence of Word
+    known : Identity
+        What the header knows.
+    policy : {"allow", "match"}
+        *allow* removes all text but laterality, view, technique and scale. *match* removes
+        what the header or a pattern gives away, and text that could not be read; a name
+        that stands in no header stays.
+    area : int, optional
+        Pixels of the image: a box over more than a quarter of it is the field of view, not
+        a letter.
+
+    Raises
+    ------
+    UsageError
+        If there is no such policy.
+    """
+    if policy not in POLICIES:
+        raise UsageError(f"no pixel policy of that name; choose {' or '.join(POLICIES)}")
+    words = [word for word in words if not noise(word) and not _whole(word, area)]
+    joined = _spaced_out(words)
+    return [_decision(word, known, policy, joined.get(index)) for index, word in enumerate(words)]
+
+
+def _decision(word: Word, known: Identity, policy: str, joined: str | None) -> Decision:
+    reason = matches(word.text, known) or (matches(joined, known) if joined else "")
+    unread = word.score < 0.6 and len(squeezed(word.text)) > 2
+    if not reason and (policy == "allow" or unread) and not allowed(word.text):
+        reason = "not legible" if unread else "not on the list"
+    boxes = tuple(word.boxes())
+    return Decision(boxes, bool(reason), reason or "allowed", word)
+
+
+def _whole(word: Word, area: int | None) -> bool:
+    (x0, y0), (x1, y1) = np.min(word.quad, axis=0), np.max(word.quad, axis=0)
+    return area is not None and (x1 - x0) * (y1 - y0) > area / 4 and len(word.text) <= 2
+
+
+def _spaced_out(words: Sequence[Word]) -> dict[int, str]:
+    """Return the text of neighbors for signs that stand alone in a row of at least four."""
+    single = [i for i, word in enumerate(words) if len(squeezed(word.text)) in (1, 2)]
+    found: dict[int, str] = {}
+    for index in single:
+        _, y, high = _place(words[index])
+        row = [other for other in single if abs(_place(words[other])[1] - y) < high / 2]
+        row.sort(key=lambda other: _place(words[other])[0])
+        if len(row) >= 4:
+            found[index] = "".join(words[other].text for other in row)
+    return found
+
+
+def _place(word: Word) -> tuple[float, float, float]:
+    corners = np.asarray(word.quad)
+    x, y = corners.mean(axis=0)
+    return float(x), float(y), float(np.ptp(corners[:, 1]))

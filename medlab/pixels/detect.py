@@ -1,0 +1,255 @@
+"""Find text: one rendering that shows all of it, and a text recognizer behind one function."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from medlab.errors import UnavailableError
+from medlab.pixels import frames
+from medlab.pixels.frames import Array, Layout
+from medlab.pixels.mask import Box
+
+Image = NDArray[np.uint8]
+
+_TILE, _OVERLAP = 1920, 160  # RapidOCR shrinks what is longer than 2,000 pixels
+_TOLD_APART = 12  # frames read of a cine besides its brightest and darkest projection
+_BOOST = 70  # gray levels of 256 given to the surroundings of a flat background
+
+
+@dataclass(frozen=True)
+class Word:
+    """A piece of text as an engine read it: usually a line, its spaces possibly lost.
+
+    `quad` holds the corners (x, y), clockwise from the top left of the text; `score` is
+    0 to 1; `frame` the frame it was read in, -1 for a projection of all frames.
+    """
+
+    text: str
+    score: float
+    quad: tuple[tuple[float, float], ...]
+    frame: int = 0
+
+    def boxes(self, pad: int = 2) -> list[Box]:
+        """Return upright boxes that cover the text; several along it when it is slanted."""
+        corners = np.asarray(self.quad)
+        top, bottom = corners[[0, 1]], corners[[3, 2]]
+        along = top[1] - top[0]
+        high = max(float(np.hypot(*(bottom[0] - top[0]))), 1.0)
+        slanted = min(abs(along)) > 0.5 * high
+        steps = np.linspace(0, 1, 1 + (int(np.hypot(*along) / high) + 1 if slanted else 1))
+        upper = top[0] + steps[:, None] * along
+        lower = bottom[0] + steps[:, None] * (bottom[1] - bottom[0])
+        ends = np.stack([upper[:-1], upper[1:], lower[:-1], lower[1:]])
+        least = np.floor(ends.min(axis=0)).astype(int) - pad
+        most = np.ceil(ends.max(axis=0)).astype(int) + pad + 1
+        return [Box(*low, *high) for low, high in zip(least.tolist(), most.tolist(), strict=True)]
+
+
+Engine = Callable[[Image], list[Word]]
+
+
+@lru_cache(maxsize=1)
+def _rapid() -> Any:
+    try:
+        from rapidocr_onnxruntime import RapidOCR
+    except ImportError:
+        raise UnavailableError(
+            "no text recognizer is installed; pip install 'medlab[pixels]' brings one that works "
+            "without network (Python 3.11 or 3.12)"
+        ) from None
+    threads = min(2, os.cpu_count() or 1)
+    return RapidOCR(intra_op_num_threads=threads, inter_op_num_threads=1, text_score=0.0)
+
+
+def available() -> bool:
+    """Tell whether the text recognizer of the extra ``pixels`` is installed."""
+    return find_spec("rapidocr_onnxruntime") is not None
+
+
+def rapidocr(image: Image) -> list[Word]:
+    """Read an image, gray or RGB, with RapidOCR (PP-OCRv4, models inside the wheel).
+
+    Raises
+    ------
+    UnavailableError
+        If it is not installed.
+    """
+    found, _ = _rapid()(image if image.ndim == 2 else image[..., ::-1])
+    return [
+        Word(text, float(score), tuple((float(x), float(y)) for x, y in quad))
+        for quad, text, score in found or []
+    ]
+
+
+def tesseract(image: Image) -> list[Word]:
+    """Read an image with the tesseract program, word by word.
+
+    Raises
+    ------
+    UnavailableError
+        If there is no such program or it fails.
+    """
+    if not has_tesseract():
+        raise UnavailableError("there is no program tesseract; install tesseract-ocr")
+    rows, columns = image.shape[:2]
+    kind = b"P5" if image.ndim == 2 else b"P6"
+    head = b"%s %d %d 255\n" % (kind, columns, rows)
+    done = subprocess.run(
+        ["tesseract", "stdin", "stdout", "--psm", "11", "--dpi", "150", "tsv"],
+        input=head + np.ascontiguousarray(image).tobytes(),
+        capture_output=True,
+        env={**os.environ, "OMP_THREAD_LIMIT": "1"},
+        check=False,
+        timeout=300,
+    )
+    if done.returncode:
+        raise UnavailableError("tesseract failed; are its English data installed?")
+    rows_ = (line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()[1:])
+    return [_tesseract_word(row) for row in rows_ if len(row) == 12 and row[11].strip()]
+
+
+def _tesseract_word(row: Sequence[str]) -> Word:
+    x, y, w, h = (float(part) for part in row[6:10])
+    quad = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
+    return Word(row[11].strip(), float(row[10]) / 100, quad)
+
+
+def has_tesseract() -> bool:
+    """Tell whether the second engine is there."""
+    return shutil.which("tesseract") is not None
+
+
+def read(image: Image, engine: Engine = rapidocr) -> list[Word]:
+    """Read an image of any size; large ones in tiles that overlap."""
+    words: list[Word] = []
+    for top in _starts(image.shape[0]):
+        for left in _starts(image.shape[1]):
+            tile = np.ascontiguousarray(image[top : top + _TILE, left : left + _TILE])
+            words += [_moved(word, left, top) for word in engine(tile)]
+    return words
+
+
+def _starts(length: int) -> range:
+    return range(0, max(length - _OVERLAP, 1), _TILE - _OVERLAP)
+
+
+def _moved(word: Word, dx: int, dy: int) -> Word:
+    quad = tuple((x + dx, y + dy) for x, y in word.quad)
+    return Word(word.text, word.score, quad, word.frame)
+
+
+def rendering(shown: Array) -> Image:
+    """Return a picture in which bright text is seen as well as text a few counts above air.
+
+    The whole range of values is shown, and the surroundings of the (at most two) commonest
+    flat backgrounds get 70 of the 256 gray levels each: the least of the stored values that
+    the window of a viewer hides. One picture, so that one reading does.
+
+    Parameters
+    ----------
+    shown : ndarray, (rows, columns) or (rows, columns, 3)
+        As `frames.displayed` returns it.
+    """
+    gray = shown if shown.ndim == 2 else shown.max(axis=2)
+    low, high = frames.bright_range(gray)
+    if high <= low:
+        return np.zeros(shown.shape, np.uint8)
+    span = 60.0 if high - low > 1000 else (high - low) * 0.06
+    flat = _flat_backgrounds(gray, low, high, span)
+    knots = np.linspace(low, high, 2048)
+    near = np.zeros(len(knots))
+    for value in flat:
+        dark = value < (low + high) / 2
+        ends = (value - span / 6, value + span) if dark else (value - span, value + span / 6)
+        inside = np.clip((knots - ends[0]) / (ends[1] - ends[0]), 0, 1)
+        near += _BOOST * (inside - inside[0])
+    curve = near + (255 - near[-1]) * (knots - low) / (high - low)
+    picture = np.interp(shown.ravel(), knots, curve).reshape(shown.shape)
+    return np.asarray(picture, np.uint8)
+
+
+def _flat_backgrounds(gray: Array, low: float, high: float, span: float) -> list[float]:
+    """Return up to two values around which at least a twentieth of all pixels lies."""
+    counts, edges = np.histogram(
+        gray, bins=max(8, int(4 * (high - low) / span)), range=(low, high)
+    )
+    found: list[float] = []
+    for _ in range(2):
+        best = int(counts.argmax())
+        if counts[best] < gray.size / 20:
+            break
+        found.append(float(edges[best] + edges[best + 1]) / 2)
+        counts[max(best - 4, 0) : best + 5] = 0
+    return found
+
+
+def pictures(dataset: Dataset, form: Layout) -> Iterator[tuple[int, Image]]:
+    """Give the frames worth reading, rendered, with their numbers.
+
+    A frame is worth reading when strokes of its own stand in it: sharp, thin structure that
+    none of the frames read before has at that place. Of a cine at most twelve such frames are
+    read, besides the brightest and the darkest value of each pixel over *all* frames (number
+    -1), in which text stands that is seen in any frame.
+    """
+    seen: list[Array] = []
+    extremes: list[Array] = []
+    for index, frame in enumerate(frames.stored_frames(dataset, form)):
+        shown = frames.displayed(dataset, form, frame)
+        strokes = _strokes(shown)
+        if form.frames > 1:
+            extremes = _extended(extremes, shown)
+        if len(seen) < _TOLD_APART and all(_differ(strokes, other) for other in seen):
+            seen.append(strokes)
+            yield index, rendering(shown)
+    if form.frames > _TOLD_APART or len(seen) < form.frames:
+        for extreme in extremes:
+            if all(_differ(_strokes(extreme), other) for other in seen):
+                yield -1, rendering(extreme)
+
+
+def _extended(extremes: list[Array], shown: Array) -> list[Array]:
+    if not extremes:
+        return [np.array(shown), np.array(shown)]
+    np.maximum(extremes[0], shown, out=extremes[0])
+    np.minimum(extremes[1], shown, out=extremes[1])
+    return extremes
+
+
+def _strokes(shown: Array) -> NDArray[np.bool_]:
+    """Return where thin bright or dark structure stands: what writing is made of."""
+    from scipy.ndimage import maximum_filter, minimum_filter
+
+    gray = rendering(shown)
+    gray = (gray if gray.ndim == 2 else gray.max(axis=2)).astype(np.int16)
+    opened = maximum_filter(minimum_filter(gray, 7), 7)
+    closed = minimum_filter(maximum_filter(gray, 7), 7)
+    strokes: NDArray[np.bool_] = np.maximum(gray - opened, closed - gray) > 40
+    return strokes
+
+
+def _differ(strokes: Array, other: Array) -> bool:
+    """Tell whether one has strokes of a letter's size (in 8 by 8 blocks) the other lacks."""
+    from scipy.ndimage import uniform_filter
+
+    changed = (strokes != other).astype(np.float32)
+    return bool((uniform_filter(changed, 8) > 0.15).any())
+
+
+def read_frames(images: Iterable[tuple[int, Image]], engine: Engine = rapidocr) -> list[Word]:
+    """Return all words of rendered frames, each with the number of its frame."""
+    return [
+        Word(word.text, word.score, word.quad, index)
+        for index, image in images
+        for word in read(image, engine)
+    ]

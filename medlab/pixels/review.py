@@ -1,0 +1,123 @@
+"""What a person looks at before boxes are filled: a table to edit and a sheet of pictures.
+
+Both show patients' values and belong into a private folder.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from pydicom.dataset import Dataset
+
+from medlab.errors import InputError
+from medlab.pixels import detect, frames
+from medlab.pixels.decide import Decision
+from medlab.pixels.mask import Box
+
+COLUMNS = ("file", "x0", "y0", "x1", "y1", "decision", "reason", "text", "score", "frame")
+DECISIONS = ("remove", "keep")
+
+
+class Row(NamedTuple):
+    """A box of the table; `decision` is ``remove`` or ``keep``."""
+
+    file: str
+    box: Box
+    decision: str
+    reason: str = ""
+    text: str = ""
+
+
+def rows(file: str, decisions: Iterable[Decision]) -> list[dict[str, Any]]:
+    """Return one row a box for a file's decisions."""
+    return [
+        {
+            "file": file,
+            **box._asdict(),
+            "decision": "remove" if one.remove else "keep",
+            "reason": one.reason,
+            "text": one.word.text if one.word else "",
+            "score": f"{one.word.score:.2f}" if one.word else "",
+            "frame": one.word.frame if one.word else "",
+        }
+        for one in decisions
+        for box in one.boxes
+    ]
+
+
+def write_table(path: str | Path, table: Iterable[dict[str, Any]]) -> None:
+    """Write the table, readable by its owner only; an empty file column is a file without text.
+
+    Cells that a spreadsheet would take for a formula get an apostrophe before them.
+    """
+    path = Path(path)
+    path.touch(mode=0o600)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS)
+        writer.writeheader()
+        for row in table:
+            writer.writerow({**row, "text": _unspreadsheet(str(row["text"]))})
+
+
+def _unspreadsheet(text: str) -> str:
+    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+
+
+def read_table(path: str | Path) -> dict[str, list[Box]]:
+    """Return the boxes to fill of each file in an edited table; a file may have none.
+
+    Rows may be added (only file, box and decision count), dropped, or set to ``keep``.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, or a row has no box or decision; the row is named by
+        its number.
+    """
+    approved: dict[str, list[Box]] = {}
+    try:
+        with Path(path).open(newline="", encoding="utf-8-sig") as stream:
+            for number, row in enumerate(csv.DictReader(stream), start=2):
+                _take(row, number, approved)
+    except (OSError, UnicodeDecodeError, csv.Error):
+        raise InputError("the review table cannot be read as CSV") from None
+    return approved
+
+
+def _take(row: dict[str, Any], number: int, approved: dict[str, list[Box]]) -> None:
+    decision = (row.get("decision") or "").strip().lower()
+    try:
+        boxes = approved.setdefault(row["file"].strip(), [])
+        if not any(row.get(name) for name in ("x0", "y0", "x1", "y1")) and not decision:
+            return  # a file in which nothing is to be filled
+        box = Box(*(int(row[name]) for name in ("x0", "y0", "x1", "y1")))
+    except (KeyError, ValueError, TypeError, AttributeError):
+        raise InputError(f"line {number} of the review table has no file or no box") from None
+    if decision not in DECISIONS:
+        raise InputError(f"line {number} of the review table says neither remove nor keep")
+    if decision == "remove":
+        boxes.append(box)
+
+
+def picture(dataset: Dataset, frame: int = 0) -> detect.Image:
+    """Return one frame as the recognizer sees it, gray or RGB, 0 to 255."""
+    form = frames.layout(dataset)
+    stored = next(frames.stored_frames(dataset, form, [min(frame, form.frames - 1)]))
+    return detect.rendering(frames.displayed(dataset, form, stored))
+
+
+def contact_sheet(
+    path: str | Path, before: Dataset, decisions: Sequence[Decision], after: Dataset
+) -> None:
+    """Write a PNG: the image before, the boxes with their reasons, the image after.
+
+    Readable by its owner only.
+    """
+    from medlab.pixels.sheet import draw_sheet
+
+    path = Path(path)
+    path.touch(mode=0o600)
+    draw_sheet(picture(before), decisions, picture(after)).save(path, "PNG")

@@ -1,0 +1,53 @@
+"""The contact sheet: before, boxes with reasons, after. Drawn with Pillow; see ``viz.pixels``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from medlab.pixels.decide import Decision
+from medlab.pixels.detect import Image
+from medlab.pixels.effects import font_path
+
+_REMOVE, _KEEP = (213, 94, 0), (86, 180, 233)  # vermilion, sky blue (Okabe and Ito)
+_LONGEST = 900
+
+
+def draw_sheet(before: Image, decisions: Sequence[Decision], after: Image) -> Any:
+    """Return a Pillow image of three panels; removed boxes are crossed, kept ones open."""
+    from PIL import Image as Pillow
+
+    panels = [_panel(before), marked(before, decisions), _panel(after)]
+    scale = min(1.0, _LONGEST / max(panels[0].size))
+    size = tuple(max(1, round(side * scale)) for side in panels[0].size)
+    sheet = Pillow.new("RGB", (3 * size[0] + 20, size[1]), "white")
+    for index, panel in enumerate(panels):
+        sheet.paste(panel.resize(size), (index * (size[0] + 10), 0))
+    return sheet
+
+
+def marked(picture: Image, decisions: Sequence[Decision]) -> Any:
+    """Return a Pillow image with the boxes of the decisions and the reasons beside them."""
+    from PIL import ImageDraw, ImageFont
+
+    panel = _panel(picture)
+    draw = ImageDraw.Draw(panel)
+    font = ImageFont.truetype(font_path(), max(10, panel.size[1] // 50))
+    for one in decisions:
+        color = _REMOVE if one.remove else _KEEP
+        for x0, y0, x1, y1 in one.boxes:
+            draw.rectangle((x0, y0, x1, y1), outline=color, width=2)
+            if one.remove:
+                draw.line((x0, y0, x1, y1), fill=color, width=1)
+        x0, y0, _, y1 = one.boxes[0]
+        below = y1 + 1 if y0 < font.size * 1.4 else y0 - font.size * 1.2
+        draw.text((x0, below), one.reason, fill=color, font=font)
+    return panel
+
+
+def _panel(picture: Image) -> Any:
+    from PIL import Image as Pillow
+
+    return Pillow.fromarray(np.ascontiguousarray(picture)).convert("RGB")
