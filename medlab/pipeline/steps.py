@@ -12,6 +12,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -132,6 +133,19 @@ def clean(entry: Entry) -> Outcome:
     except Exception as error:  # noqa: BLE001 - fail closed: whatever happened, nothing appears
         _note(entry, error)
     return done
+
+
+def some_headers(folder: Path | str, most: int = 60) -> list[Dataset]:
+    """Return the first DICOM files of a folder that can be read; the others are passed over."""
+    found: list[Dataset] = []
+    for path in dicom.find_files(folder):
+        if len(found) == most:
+            break
+        with suppress(InputError):
+            found.append(dicom.read(path))
+    if not found:
+        raise InputError("the folder holds no DICOM file that can be read; check the path")
+    return found
 
 
 def plan_of(settings: Settings) -> dicom.Plan:

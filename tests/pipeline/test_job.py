@@ -12,7 +12,7 @@ from pydicom.uid import generate_uid
 
 from medlab import crypto, dicom, pipeline
 from medlab.cli import commands
-from medlab.errors import RefusedError, UsageError
+from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import Settings
 
 PLANTED = ("Okafor", "Ngozi", "MRN-778811", "Lindqvist", "MRN-200300", "19620417")
@@ -371,3 +371,12 @@ def test_the_command_ends_with_0_1_or_2(hospital, tmp_path, key_file):
     assert (
         run("reidentify", tmp_path / "a", tmp_path / "r2", "--key-file", key_file).exit_code == 1
     )
+
+
+def test_some_headers_passes_over_what_cannot_be_read(hospital, tmp_path):
+    (hospital / "half.dcm").write_bytes((hospital / "LINDQVIST" / "a.dcm").read_bytes()[:2000])
+    assert len(pipeline.some_headers(hospital)) == 4
+    assert len(pipeline.some_headers(hospital, most=2)) == 2
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="no DICOM"):
+        pipeline.some_headers(tmp_path / "empty")
