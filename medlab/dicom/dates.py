@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date, timedelta
+from functools import lru_cache
 
 from medlab import crypto
 from medlab.errors import InputError
@@ -17,6 +18,7 @@ _DT = re.compile(r"(\d{4})(?:(\d{2})(\d{2})?)?(.*)", re.DOTALL)
 _AGE = re.compile(r"(\d{3})([DWMY])")
 
 
+@lru_cache(maxsize=4096)
 def offset_days(
     key: bytes, issuer: str, patient_id: str, study_uid: str = "", *, weeks: bool = False
 ) -> int:
@@ -45,6 +47,7 @@ def offset_days(
     return -(NEAREST_DAYS + draw % (FARTHEST_DAYS - NEAREST_DAYS + 1))
 
 
+@lru_cache(maxsize=4096)
 def parse_date(value: str) -> date | None:
     """Return the day that a DA value names (``20240228`` or the legacy ``2024.02.28``)."""
     match = _DA.fullmatch(value.strip())

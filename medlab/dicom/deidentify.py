@@ -9,14 +9,14 @@ import copy
 import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
 
 from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
-from pydicom.uid import ImplicitVRLittleEndian
+from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from medlab.dicom import dates, marks, private
 from medlab.dicom.codes import is_own_code, keyed_code
@@ -27,6 +27,7 @@ from medlab.dicom.elements import (
     TIME_VRS,
     is_empty,
     is_private,
+    items_of,
     label,
     plain_text,
     proper_vr,
@@ -60,6 +61,26 @@ _PATIENT_ID, _PATIENT_NAME, _ISSUER = 0x00100020, 0x00100010, 0x00100021
 _ACCESSION, _SUBJECT, _STUDY = 0x00080050, 0x00120040, 0x0020000D
 _BIRTH, _STUDY_DATE, _SOP_CLASS = 0x00100030, 0x00080020, 0x00080016
 _CHARSET, _CONTENT = 0x00080005, 0x0040A730
+#: What holds no text and needs no look, unless the profile names the element.
+_SILENT_VRS = frozenset(
+    {
+        "DS",
+        "IS",
+        "US",
+        "SS",
+        "UL",
+        "SL",
+        "FL",
+        "FD",
+        "AT",
+        "OB",
+        "OW",
+        "OF",
+        "OD",
+        "US or SS",
+        "OB or OW",
+    }
+)
 _KEEP, _REMOVE = Rule("K", ""), Rule("X", "")
 
 #: Elements whose numbers look like telephones and dates, and are neither.
@@ -273,18 +294,24 @@ def _codes(
     return {_PATIENT_ID: named, _PATIENT_NAME: named, _ACCESSION: number, _SUBJECT: named}
 
 
-def _syntax_encoding(dataset: Dataset) -> tuple[bool, bool] | None:
-    """Return (implicit VR, little endian) as the transfer syntax has it; None where unknown."""
-    syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
-    if not syntax or syntax.is_private or not syntax.is_transfer_syntax:
+def _syntax_of(dataset: Dataset) -> str:
+    meta = getattr(dataset, "file_meta", None)
+    return "" if meta is None else text_at(meta, 0x00020010)
+
+
+@lru_cache(maxsize=64)
+def _encoding_of(syntax: str) -> tuple[bool, bool] | None:
+    """Return (implicit VR, little endian) of a transfer syntax; None where it is not known."""
+    uid = UID(syntax)
+    if not syntax or uid.is_private or not uid.is_transfer_syntax:
         return None
-    return syntax.is_implicit_VR, syntax.is_little_endian
+    return uid.is_implicit_VR, uid.is_little_endian
 
 
 def _consistent(dataset: Dataset) -> Dataset:
     """Return the data set, decoded where it was not written in its own transfer syntax."""
-    encoding = _syntax_encoding(dataset)
-    first = next((dataset.get_item(tag) for tag in dataset.keys()), None)  # noqa: SIM118
+    encoding = _encoding_of(_syntax_of(dataset))
+    first = next(iter(dataset._dict.values()), None)
     read_as = (getattr(first, "is_implicit_VR", None), getattr(first, "is_little_endian", None))
     consistent = encoding == dataset.original_encoding and read_as in (encoding, (None, None))
     if encoding is None or consistent:
@@ -298,12 +325,8 @@ def _consistent(dataset: Dataset) -> Dataset:
 
 def _empty_like(dataset: Dataset) -> FileDataset:
     """Return a data set without elements that is written the way `dataset` was."""
-    syntax = ImplicitVRLittleEndian
-    if hasattr(dataset, "file_meta"):
-        syntax = dataset.file_meta.get("TransferSyntaxUID", syntax)
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = syntax
-    out = FileDataset("", Dataset(), preamble=b"\0" * 128, file_meta=meta)
+    syntax = _syntax_of(dataset) or str(ImplicitVRLittleEndian)
+    out = FileDataset("", {}, b"\0" * 128, marks.new_meta(syntax))
     _read_like(out, dataset)
     return out
 
@@ -327,17 +350,17 @@ def _level(dataset: Dataset, work: _Work, place: _Place) -> dict[Any, Any]:
     rules = rules_for(work.plan, work.sop_class, place.inside)
     kept: dict[Any, Any] = {}
     found: dict[int, str] | None = None
-    for tag in sorted(dataset.keys()):
-        number = int(tag)
+    for number, element in items_of(dataset):
         if not number & 0xFFFF or number >> 16 == 2:
             continue  # group lengths would be wrong; file meta is made anew
-        element = dataset.get_item(tag)
         if number >> 16 & 1:
             found = private.creators(dataset) if found is None else found
             _private(dataset, element, found, work, place, kept)
             continue
         rule = rules.get(number) or group_rule(work.plan, number)
-        if rule is None:
+        if rule is None and proper_vr(element) in _SILENT_VRS:
+            kept[element.tag] = element
+        elif rule is None:
             _unlisted(dataset, element, work, place, kept)
         else:
             _apply(dataset, element, rule, work, place, kept)

@@ -12,18 +12,35 @@ from typing import Any
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.charset import decode_bytes
 from pydicom.datadict import keyword_for_tag
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 
 #: Value representations that hold text which someone may have typed.
 TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
 BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+NUMBER_VRS = frozenset({"AT", "DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
 TIME_VRS = frozenset({"DA", "DT", "TM", "AS"})
 _PLAIN_VRS = TEXT_VRS | TIME_VRS | {"UI", "IS", "DS"}
 #: Where a backslash is a character, not a border between values.
 _ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
+
+
+def items_of(dataset: Dataset) -> list[tuple[int, Any]]:
+    """Return the tags and elements of one level in order, undecoded where they still are."""
+    items = dataset._dict
+    ordered = [(int(tag), items[tag]) for tag in sorted(items, key=int)]
+    if any(element.value is None and _is_raw(element) for _, element in ordered):
+        ordered = [(tag, dataset.get_item(tag)) for tag, _ in ordered]  # deferred reading
+    return ordered
+
+
+def raw_element(tag: int, vr: str, value: bytes, implicit: bool, little: bool) -> RawDataElement:
+    """Return an element that is encoded already; `value` has an even number of bytes."""
+    written = None if implicit else vr
+    return RawDataElement(BaseTag(tag), written, len(value), value, 0, implicit, little)
 
 
 def vr_of(element: Any) -> str:
@@ -106,9 +123,8 @@ def values_of(element: Any) -> list[str]:
 
 def text_at(dataset: Dataset, tag: int) -> str:
     """Return the text of one element of a data set, empty where there is none."""
-    if tag not in dataset:
-        return ""
-    return "\\".join(texts_of(dataset, dataset.get_item(tag)))
+    element = dataset._dict.get(BaseTag(tag))
+    return "" if element is None else "\\".join(texts_of(dataset, element))
 
 
 def plain_text(element: Any, encodings: tuple[str, ...]) -> str:

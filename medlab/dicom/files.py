@@ -13,10 +13,12 @@ from typing import Any
 import pydicom
 from pydicom import config as pydicom_config
 from pydicom._dicom_dict import DicomDictionary
-from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.tag import BaseTag
 from pydicom.uid import ImplicitVRLittleEndian
 
-from medlab.dicom.elements import TEXT_VRS, vr_of
+from medlab.dicom import passthrough
+from medlab.dicom.elements import TEXT_VRS, items_of, text_at, vr_of
 from medlab.errors import InputError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -113,7 +115,7 @@ def parse(data: bytes) -> FileDataset:
         raise InputError("this is not a DICOM file; leave it out")
     try:
         with quiet_pydicom():
-            dataset = pydicom.dcmread(BytesIO(data), force=True)
+            dataset = passthrough.parse(data) or pydicom.dcmread(BytesIO(data), force=True)
             _check(dataset)
     except InputError:
         raise
@@ -143,33 +145,33 @@ def check_level(dataset: Dataset, depth: int) -> None:
     """Refuse values shorter than they claim and nesting too deep, at every level."""
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
-    for tag in list(dataset.keys()):
-        element = dataset.get_item(tag)
-        if getattr(element, "is_raw", False):
-            _check_length(element)
-        if element is not None and vr_of(element) == "SQ":
-            for item in dataset[tag].value or ():
+    for _, element in items_of(dataset):
+        if getattr(element, "is_raw", False) and element.length != len(element.value or b""):
+            _refuse_short(element)
+        if vr_of(element) == "SQ":
+            for item in dataset[element.tag].value or ():
                 check_level(item, depth + 1)
 
 
-def _check_length(element: Any) -> None:
-    if element.length != _UNDEFINED and len(element.value or b"") != element.length:
+def _refuse_short(element: Any) -> None:
+    if element.length != _UNDEFINED:
         raise InputError("an element is longer than the file; the file is cut off or damaged")
 
 
 def is_dicomdir(dataset: Dataset) -> bool:
     """Tell whether a data set is a DICOMDIR, the index of a medium."""
-    meta = getattr(dataset, "file_meta", FileMetaDataset())
-    return (
-        "DirectoryRecordSequence" in dataset
-        or meta.get("MediaStorageSOPClassUID") == DICOMDIR_CLASS
-    )
+    meta = getattr(dataset, "file_meta", None)
+    named = meta is not None and text_at(meta, 0x00020002) == DICOMDIR_CLASS
+    return named or BaseTag(0x00041220) in dataset
 
 
 def to_bytes(dataset: Dataset) -> bytes:
     """Return a data set as the bytes of a DICOM file."""
     buffer = BytesIO()
     with quiet_pydicom():
+        fast = passthrough.to_bytes(dataset) if isinstance(dataset, FileDataset) else None
+        if fast is not None:
+            return fast
         named = bool(dataset.get("SOPClassUID") and dataset.get("SOPInstanceUID"))
         dataset.save_as(buffer, enforce_file_format=named)
     return buffer.getvalue()

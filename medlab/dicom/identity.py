@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pydicom.dataset import Dataset
 
 from medlab.dicom.dates import parse_date
-from medlab.dicom.elements import texts_of, vr_of
+from medlab.dicom.elements import items_of, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.profile import read_table, tag_of, word_list
 
@@ -177,16 +177,16 @@ def _name_parts(value: str) -> Iterator[tuple[str, ...]]:
 def _collect(dataset: Dataset, found: dict[str, set[Any]], depth: int = 0) -> None:
     """Add the words of a data set, its sequences included, to `found`."""
     known = roles()
-    for tag in sorted(dataset.keys()):
-        raw = dataset.get_item(tag)
-        role = known.get(int(tag))
-        is_name = raw is not None and vr_of(raw) == "PN" and not int(tag) >> 16 & 1
-        if role is None and is_name:
+    for tag, raw in items_of(dataset):
+        role, vr = known.get(tag), raw.VR
+        if vr is None or vr == "UN":
+            vr = vr_of(raw)
+        if role is None and vr == "PN" and not tag >> 16 & 1:
             role = Role("staff-name", 1)
         if role is not None and role.name in _FIELD_OF_ROLE:
             _add(found, role.name, texts_of(dataset, raw))
-        if raw is not None and vr_of(raw) == "SQ" and depth < MAX_DEPTH:
-            for item in dataset[tag].value or ():
+        if vr == "SQ" and depth < MAX_DEPTH:
+            for item in dataset[raw.tag].value or ():
                 _collect(item, found, depth + 1)
 
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
+from io import BytesIO
 
-from pydicom.dataset import Dataset, FileDataset
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filereader import read_dataset
+from pydicom.filewriter import write_dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
-from pydicom.uid import UID
+from pydicom.tag import BaseTag
 
 from medlab import __version__
+from medlab.dicom.elements import raw_element, text_at
 from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, Plan
 from medlab.errors import InputError
 
 IMPLEMENTATION_UID = "2.25.160468915264017418043811570219826114517"
 _SCHEME = "DCM"
+_METHOD, _CODES, _TIMES_SAID = 0x00120063, 0x00120064, 0x00280303
+_SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
+_META_CLASS, _META_INSTANCE = 0x00020002, 0x00020003
 _TIMES = ("UNMODIFIED", "MODIFIED", "REMOVED")
 
 
@@ -34,6 +44,19 @@ def stamp(dataset: FileDataset, plan: Plan) -> None:
     BurnedInAnnotation and RecognizableVisualFeatures are left as they are: only who looked
     at the pixels may say NO (see `claim`).
     """
+    implicit, little = dataset.original_encoding
+    if any(tag in dataset for tag in (_METHOD, _CODES, _TIMES_SAID)) or implicit is None:
+        _stamp_again(dataset, plan)
+    else:
+        dataset._dict.update(_first_marks(plan, implicit, bool(little)))
+    for source, tag in ((_SOP_CLASS, _META_CLASS), (_SOP_INSTANCE, _META_INSTANCE)):
+        uid = text_at(dataset, source)
+        if uid:
+            dataset.file_meta._dict[BaseTag(tag)] = _meta_element(tag, "UI", uid)
+
+
+def _stamp_again(dataset: FileDataset, plan: Plan) -> None:
+    """Add the markers of this pass to those of an earlier one."""
     dataset.PatientIdentityRemoved = "YES"
     earlier = dataset.get("DeidentificationMethod") or []
     methods = list(earlier) if isinstance(earlier, MultiValue) else [str(earlier)] * bool(earlier)
@@ -45,18 +68,40 @@ def stamp(dataset: FileDataset, plan: Plan) -> None:
     said = dataset.get("LongitudinalTemporalInformationModified")
     known = [name for name in (now, said) if name in _TIMES]
     dataset.LongitudinalTemporalInformationModified = max(known, key=_TIMES.index)
-    _write_meta(dataset)
 
 
-def _write_meta(dataset: FileDataset) -> None:
-    """Write file meta that knows nothing of the sender (PS3.10 7.1)."""
-    meta = dataset.file_meta
-    meta.FileMetaInformationVersion = b"\0\1"
-    for keyword in ("SOPClassUID", "SOPInstanceUID"):
-        if dataset.get(keyword):
-            setattr(meta, f"MediaStorage{keyword}", dataset[keyword].value)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
-    meta.ImplementationVersionName = f"MEDLAB_{__version__}".replace(".", "_")[:16]
+@lru_cache(maxsize=64)
+def _first_marks(plan: Plan, implicit: bool, little: bool) -> dict[BaseTag, RawDataElement]:
+    """Return the markers as encoded elements: they are the same for every file of a job."""
+    marked = Dataset()
+    _stamp_again(marked, plan)  # type: ignore[arg-type]
+    buffer = DicomBytesIO()
+    buffer.is_little_endian, buffer.is_implicit_VR = little, implicit
+    write_dataset(buffer, marked)
+    syntax = (implicit, little)
+    found = read_dataset(BytesIO(buffer.getvalue()), *syntax)
+    return {tag: found.get_item(tag) for tag in found.keys()}  # type: ignore[misc]  # noqa: SIM118
+
+
+def _meta_element(tag: int, vr: str, value: str | bytes) -> RawDataElement:
+    data = value if isinstance(value, bytes) else value.encode("ascii")
+    data += (b"\0" if vr in ("UI", "OB") else b" ") * (len(data) & 1)
+    return raw_element(tag, vr, data, implicit=False, little=True)
+
+
+def new_meta(syntax: str) -> FileMetaDataset:
+    """Return file meta that knows nothing of the sender (PS3.10 7.1)."""
+    meta = FileMetaDataset()
+    version = f"MEDLAB_{__version__}".replace(".", "_")[:16]
+    for tag, vr, value in (
+        (0x00020001, "OB", b"\0\1"),
+        (0x00020010, "UI", syntax),
+        (0x00020012, "UI", IMPLEMENTATION_UID),
+        (0x00020013, "SH", version),
+    ):
+        meta._dict[BaseTag(tag)] = _meta_element(tag, vr, value)
+    meta.set_original_encoding(False, True)
+    return meta
 
 
 def add_codes(dataset: Dataset, codes: Iterable[tuple[str, str]]) -> None:

@@ -297,16 +297,22 @@ def find_spans(
         Also look for telephone numbers, addresses, titles and dates; switched off for
         technical elements such as software versions.
     """
-    spans = list(identity_spans(text, search))
+    spans = [*_own_spans(text, search, general)]
     if others is not None:
         spans += other_spans(text, others)
-    spans += date_spans(text, search, births_only=not general)
+    return _without_overlap(spans)
+
+
+@lru_cache(maxsize=1024)
+def _own_spans(text: str, search: Search, general: bool) -> tuple[Span, ...]:
+    """Return what is found without the other patients; slices of a series say the same."""
+    spans = [*identity_spans(text, search), *date_spans(text, search, births_only=not general)]
     if general:
         spans += general_spans(text)
         spans += age_spans(text)
     if not search.keep_uids:
         spans += uid_spans(text, search)
-    return _without_overlap(spans)
+    return tuple(spans)
 
 
 _RANK = {"uid": 2, "date": 1}
