@@ -1,16 +1,19 @@
 """Heads: skull stripping, defacing, and what the proof of either is."""
 
-from medlab.neuro import bet, extraction, fsl, header, scores, surface, volume
+from medlab.neuro import bet, extraction, fsl, header, scores, series, surface, volume
+from medlab.neuro.deface import Defacing, deface
 from medlab.neuro.extraction import Extraction, Mesh, extract_brain
 from medlab.neuro.header import clean_header
 from medlab.neuro.scores import dice, mask_scores
 from medlab.neuro.volume import load, save
 
 __all__ = [
+    "Defacing",
     "Extraction",
     "Mesh",
     "bet",
     "clean_header",
+    "deface",
     "dice",
     "extract_brain",
     "extraction",
@@ -20,6 +23,7 @@ __all__ = [
     "mask_scores",
     "save",
     "scores",
+    "series",
     "surface",
     "volume",
 ]

@@ -196,6 +196,46 @@ def mesh(img: str | PathLike[str] | SpatialImage, *, spacing_mm: float = 3.0) ->
     return Mesh(sight.origin + (vertices - 1) * spacing_mm, np.asarray(faces, dtype=np.intp))
 
 
+class FrontChange(NamedTuple):
+    """The front surface of a head, and where it still stands after processing.
+
+    Attributes
+    ----------
+    points : ndarray, shape (N, 3)
+        World positions (mm) of the surface as seen from the front, one a square millimeter.
+    kept : ndarray of bool, shape (N,)
+        Whether the surface moved by less than 2 mm.
+    """
+
+    points: Floats
+    kept: Mask
+
+
+def front_change(
+    before: str | PathLike[str] | SpatialImage, after: str | PathLike[str] | SpatialImage
+) -> FrontChange:
+    """Compare the front surface of a head before and after.
+
+    Parameters
+    ----------
+    before, after : path or nibabel image
+        The head before and after, in one world space.
+    """
+    working = to_working(load(before))
+    sight = _sight(working, FRONT, 1.0)
+    old = _first_hit(_resample(working, sight), sight)
+    try:
+        new = _first_hit(_resample(to_working(load(after)), sight), sight)
+    except InputError:  # nothing is left of the head
+        new = np.full(old.shape, np.nan)
+    seen = np.isfinite(old)
+    z, x = np.nonzero(seen)
+    grid = np.stack([x, np.zeros_like(x), z], axis=1)
+    points: Floats = sight.origin + grid * sight.spacing
+    points[:, 1] = old[seen]
+    return FrontChange(points, np.abs(new[seen] - old[seen]) < CHANGED_MM)  # NaN: not kept
+
+
 def residual_face(
     before: str | PathLike[str] | SpatialImage,
     after: str | PathLike[str] | SpatialImage,
@@ -204,45 +244,29 @@ def residual_face(
     """Return the share of the face that still stands where it stood.
 
     Of the pixels of the front view in which the original shows a surface inside the face
-    region, the share whose depth changed by less than 2 mm. 0 is a face that is gone.
+    region (or up to 4 mm before it), the share whose depth changed by less than 2 mm. 0 is
+    a face that is gone.
 
     Parameters
     ----------
     before, after : path or nibabel image
         The head before and after.
     face : nibabel image
-        Above 0 in the region of the face, on the grid of `before`.
+        Above 0 in the region of the face.
 
     Raises
     ------
     InputError
         If the region and the surface of the head do not meet.
     """
-    working = to_working(load(before))
-    sight = _sight(working, FRONT, 1.0)
-    old = _first_hit(_resample(working, sight), sight)
-    region = _region(to_working(face), old, sight)
-    if not region.any():
-        raise InputError("the face region does not meet the front of this head")
-    other = to_working(load(after))
-    try:
-        new = _first_hit(_resample(other, sight), sight)
-    except InputError:  # nothing is left of the head, so nothing of the face
-        return 0.0
-    kept = np.abs(new[region] - old[region]) < CHANGED_MM  # NaN compares as changed
-    return float(kept.mean())
-
-
-def _region(face: Working, depth: Floats, sight: Sight) -> Mask:
-    """Return the pixels whose front surface lies in the face region, give or take 2 mm."""
-    z, x = np.indices(depth.shape)
-    inside = np.zeros(depth.shape, dtype=bool)
+    points, kept = front_change(before, after)
+    data, inverse = np.asanyarray(face.dataobj), np.linalg.inv(face.affine)
+    inside = np.zeros(len(points), dtype=bool)
     for back in (0.0, 2.0, 4.0):
-        y = np.nan_to_num((depth - back - sight.origin[1]) / sight.spacing)
-        world = sight.origin + sight.spacing * np.stack([x, y, z], axis=-1)
-        voxel = nib.affines.apply_affine(np.linalg.inv(face.affine), world)
+        voxel = nib.affines.apply_affine(inverse, points - [0, back, 0])
         index = np.round(voxel).astype(np.intp)
-        valid = ((index >= 0) & (index < face.data.shape)).all(axis=-1)
-        index = np.where(valid[..., None], index, 0)
-        inside |= valid & (face.data[tuple(np.moveaxis(index, -1, 0))] > 0)
-    return np.asarray(inside & np.isfinite(depth))
+        valid = ((index >= 0) & (index < data.shape)).all(axis=1)
+        inside[valid] |= data[tuple(index[valid].T)] > 0
+    if not inside.any():
+        raise InputError("the face region does not meet the front of this head")
+    return float(kept[inside].mean())

@@ -1,0 +1,113 @@
+import nibabel as nib
+import numpy as np
+import pytest
+from neuro_phantoms import phantom
+
+from medlab import neuro, samples
+from medlab.errors import InputError, RefusedError
+from medlab.neuro import scores, surface
+from medlab.neuro.deface import BUFFER_MM, apply, face_region, register, shear_plane
+
+
+@pytest.fixture(scope="module")
+def head3():
+    return samples.head(3, 1, spacing_mm=2.0)
+
+
+@pytest.fixture(scope="module")
+def defaced(head3):
+    return neuro.deface(head3.img, backend="builtin")
+
+
+def _data(img):
+    return np.asanyarray(img.dataobj)
+
+
+def test_the_face_is_gone_the_brain_is_untouched_and_the_head_is_there(head3, defaced):
+    before, after = _data(head3.img), _data(defaced.img)
+    assert scores.brain_changed(before, after, _data(head3.brain_mask) > 0) == 0
+    assert surface.residual_face(head3.img, defaced.img, head3.face_mask) <= 0.02
+    assert scores.head_kept(before, after, surface.head_threshold(before)) >= 0.88
+    assert defaced.report["parts"] == ("mask", "shear")
+    assert defaced.report["brain_changed"] == 0
+    assert np.array_equal(after, np.where(_data(defaced.removed) > 0, 0, before))
+    assert np.array_equal(defaced.img.affine, head3.img.affine)
+
+
+def test_other_contrasts_of_the_study_lose_the_same_face(head3, defaced):
+    inverted = nib.Nifti1Image(1000 - _data(head3.img), head3.img.affine)
+    assert np.array_equal(
+        _data(apply(inverted, defaced.cut)) == 0,
+        (_data(defaced.removed) > 0) | (_data(inverted) == 0),
+    )
+    coarse = head3.img.slicer[::2, ::3, ::2]
+    cut = apply(coarse, defaced.cut)
+    differs = (_data(cut) == 0) != (_data(defaced.img)[::2, ::3, ::2] == 0)
+    assert differs.mean() < 0.01  # the rim of the protected brain, in coarser voxels
+
+
+def test_an_image_elsewhere_is_refused(head3, defaced):
+    affine = head3.img.affine.copy()
+    affine[:3, 3] += 900
+    with pytest.raises(RefusedError, match="does not show the brain"):
+        apply(nib.Nifti1Image(_data(head3.img), affine), defaced.cut)
+
+
+def test_ears_go_when_asked(head3, defaced):
+    cut = defaced.cut
+    both = apply(head3.img, type(cut)(cut.fit, cut.plane, cut.brain, True))
+    gone = (_data(defaced.img) > 0) & (_data(both) == 0)
+    world = nib.affines.apply_affine(head3.img.affine, np.argwhere(gone))
+    assert gone.sum() > 500
+    assert (np.abs(world[:, 0]) > 50).all()
+    assert scores.brain_changed(_data(head3.img), _data(both), _data(head3.brain_mask) > 0) == 0
+
+
+def test_a_turned_head_is_defaced_as_well(head3):
+    a = np.deg2rad(15)
+    turn = np.eye(4)
+    turn[1:3, 1:3] = [[np.cos(a), -np.sin(a)], [np.sin(a), np.cos(a)]]
+    move = lambda img: nib.Nifti1Image(_data(img), turn @ img.affine)  # noqa: E731
+    img = move(head3.img)
+    found = neuro.deface(img, backend="builtin")
+    assert scores.brain_changed(_data(img), _data(found.img), _data(head3.brain_mask) > 0) == 0
+    assert surface.residual_face(img, found.img, move(head3.face_mask)) <= 0.05
+    assert found.report["head_kept"] >= 0.85
+
+
+def test_the_public_head_is_defaced(ch2):
+    found = neuro.deface(ch2, backend="builtin")
+    assert found.report["residual_face"] <= 0.02
+    assert found.report["head_kept"] >= 0.88
+    assert found.report["brain_changed"] == 0
+
+
+def test_registration_finds_a_known_turn(defaced, head3):
+    vertices = neuro.extract_brain(head3.img, backend="builtin").mesh.vertices
+    straight = register(vertices)
+    a = np.deg2rad(12)
+    turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    turned = register(vertices @ turn.T + [5, -40, 300])
+    again = nib.affines.apply_affine(turned.affine, vertices @ turn.T + [5, -40, 300])
+    gap = np.linalg.norm(again - nib.affines.apply_affine(straight.affine, vertices), axis=1)
+    assert gap.mean() < 3
+
+
+def test_the_shear_plane_keeps_its_distance_from_the_brain(head3):
+    found = neuro.extract_brain(head3.img, backend="builtin")
+    plane = shear_plane(found)
+    reach = (found.mesh.vertices @ plane.normal).max()
+    assert plane.offset - reach == pytest.approx(BUFFER_MM, abs=0.01)
+    assert plane.normal[1] > 0 > plane.normal[2]
+
+
+def test_the_face_lies_in_front_and_below_and_never_at_the_back(defaced):
+    fit = defaced.cut.fit._replace(affine=np.eye(4))
+    points = np.array([[0, 100, -60], [30, 85, -40], [0, -90, -60], [0, 60, 40], [0, 0, 0]], float)
+    assert face_region(points, fit).tolist() == [True, True, False, False, False]
+
+
+def test_without_a_brain_nothing_is_handed_out():
+    pea, _ = phantom((40, 40, 40), (1.0, 1.0, 1.0), (10.0, 10.0, 5.0))
+    with pytest.raises(RefusedError):
+        neuro.deface(pea, backend="builtin")
