@@ -18,6 +18,7 @@ _AREAS = (
     "evaluation",
     "methods",
     "neuro",
+    "pipeline",
     "pixels",
     "runs",
     "samples",
