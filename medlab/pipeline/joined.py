@@ -14,7 +14,7 @@ from medlab.crypto import keyed_digest
 from medlab.dicom.marks import add_codes
 from medlab.errors import RefusedError, UnavailableError, UsageError
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import PIXELS, Settings
+from medlab.pipeline.settings import FACES, PIXELS, Settings
 
 _FACE_MODALITIES = ("MR", "CT", "PT", "NM")
 # Columns of dicom.cohort_table that a header can hold one value of, and where.
@@ -65,6 +65,8 @@ def without_text(
     if "PixelData" not in before and "FloatPixelData" not in before:
         return after, []
     head = before.get("Modality") in _FACE_MODALITIES
+    if head and FACES in settings.options:
+        raise RefusedError("faces in DICOM series are not removed by a job; use medlab deface")
     unchecked = ["face"] if head else []
     if not cleans_pixels(settings):
         return after, [*unchecked, "text in pixels"]

@@ -94,6 +94,13 @@ def test_cleaning_that_is_not_there_ends_the_job_before_it_begins(ward, tmp_path
     assert not (tmp_path / "clean.job").exists()
 
 
+def test_a_head_whose_face_should_go_is_withheld_when_it_cannot(ward, tmp_path):
+    settings = Settings(options=("clean-recognizable-visual-features",))
+    summary = pipeline.deidentify(ward, tmp_path / "clean", settings)
+    assert summary.statuses == {"refused": 12}
+    assert not files(tmp_path / "clean")
+
+
 @pytest.fixture
 def bids(tmp_path):
     root = tmp_path / "bids"
