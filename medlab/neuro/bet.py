@@ -25,6 +25,7 @@ ITERATIONS = 1000
 MAX_PASSES = 10
 CROSSED = 4000.0  # self-intersection above which the surface is grown again, smoother
 R_MIN_MM, R_MAX_MM = 3.33, 10.0  # radii of curvature left alone and smoothed away
+SKULL_REACH_MM = 30.0
 DEPTH_MIN_MM, DEPTH_MAX_MM = 7.0, 3.0  # how far inwards the darkest and the brightest are sought
 
 
@@ -457,3 +458,46 @@ def _grid(corners: Floats, n: int) -> Floats:
     i, j = i[i + j <= n], j[i + j <= n]
     weights = np.stack([i, j, n - i - j], axis=1) / n
     return np.asarray(np.einsum("pk,tkx->tpx", weights, corners).reshape(-1, 3))
+
+
+def skull(data: npt.NDArray[np.float32], zooms: Floats, vertices: Floats, faces: Ints) -> Mask:
+    """Return the voxels of the outer skull surface (Smith 2002, section on the skull).
+
+    From every vertex a line goes 30 mm outwards. The brightest point is scalp; the dark
+    point farthest out before it, weighing distance against brightness, is bone; the
+    steepest rise between the two is the outside of the skull. Lines that meet no dark
+    bone or no bright scalp are left out.
+
+    Parameters
+    ----------
+    data : ndarray of float32, shape (X, Y, Z)
+        The image.
+    zooms : ndarray, shape (3,)
+        Voxel size in mm.
+    vertices, faces : ndarray
+        The brain surface.
+    """
+    from scipy.ndimage import map_coordinates
+
+    t2, t98 = robust_range(data)
+    rings, counts = neighbors(faces, len(vertices))
+    normals, _ = _shape(np.ascontiguousarray(vertices.T), rings, counts)
+    depth = np.arange(0, SKULL_REACH_MM, 0.5)
+    points = vertices.T[:, :, None] + normals[:, :, None] * depth
+    values = map_coordinates(data, points / zooms[:, None, None], order=1, mode="constant")
+    scalp = values.argmax(axis=1)
+    before = np.arange(depth.size) <= scalp[:, None]
+    darkness = depth / SKULL_REACH_MM - values / (t98 - t2)
+    bone = np.where(before, darkness, -np.inf).argmax(axis=1)
+    rise = np.gradient(values, axis=1)
+    between = before & (np.arange(depth.size) >= bone[:, None])
+    outside = np.where(between, rise, -np.inf).argmax(axis=1)
+    every = np.arange(len(vertices))
+    t = t2 + 0.1 * (t98 - t2)
+    found = (values[every, bone] < t2 + 2 * (t - t2)) & (values[every, scalp] > t) & (scalp > bone)
+    corners = points[:, every, outside].T[faces[found[faces].all(axis=1)]]
+    shell = np.zeros(data.shape, dtype=bool)
+    for grid in _grids(corners / zooms + 0.5) if len(corners) else []:
+        index = grid.astype(np.intp)
+        shell[tuple(index[((index >= 0) & (index < data.shape)).all(axis=1)].T)] = True
+    return shell

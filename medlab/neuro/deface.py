@@ -399,6 +399,13 @@ def apply(img: str | PathLike[str] | SpatialImage, cut: Cut) -> nib.Nifti1Image:
     RefusedError
         If the image does not overlap with the brain that the cut was made from.
     """
+    return cut_out(img, cut)[0]
+
+
+def cut_out(
+    img: str | PathLike[str] | SpatialImage, cut: Cut
+) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
+    """Return what `apply` returns, and the mask (1: removed) of what it cut."""
     img = load(img)
     corners = np.array([[0, 0, 0], img.shape[:3]]) - 0.5
     middle = nib.affines.apply_affine(
@@ -411,7 +418,7 @@ def apply(img: str | PathLike[str] | SpatialImage, cut: Cut) -> nib.Nifti1Image:
         raise RefusedError(
             "this image does not show the brain of the first one; deface it by itself"
         )
-    return _apply(img, cut)[0]
+    return _apply(img, cut)
 
 
 def _apply(img: SpatialImage, cut: Cut) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:

@@ -440,3 +440,36 @@ def apply_mask(img: SpatialImage, mask: Mask) -> nib.Nifti1Image:
     """
     data = voxels(img)
     return image_like(img, np.where(mask if data.ndim == 3 else mask[..., None], data, 0))
+
+
+def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
+    """Return the image with the edge of a mask drawn in its brightest value (``-o``).
+
+    Parameters
+    ----------
+    img, mask : nibabel image
+        Of one shape; of a 4-D image the mean is drawn on.
+    """
+    from scipy.ndimage import binary_erosion
+
+    inside = np.asanyarray(mask.dataobj) > 0
+    data = voxels(img)
+    data = data.mean(axis=3, dtype=np.float32) if data.ndim == 4 else data
+    edge = inside & ~binary_erosion(inside)
+    return image_like(img, np.where(edge, data.max(), data))
+
+
+def skull_image(img: SpatialImage, found: Extraction) -> nib.Nifti1Image:
+    """Return the outer surface of the skull as a mask (``-s``).
+
+    Parameters
+    ----------
+    img : nibabel image
+        The head.
+    found : Extraction
+        Its brain.
+    """
+    working = to_working(load(img))
+    voxel = nib.affines.apply_affine(np.linalg.inv(working.affine), found.mesh.vertices)
+    shell = bet.skull(working.data, working.zooms, voxel * working.zooms, found.mesh.faces)
+    return image_like(img, to_file(shell, working))

@@ -12,13 +12,13 @@ import io
 import json
 import os
 import re
-import tempfile
 import zlib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import nibabel as nib
 import numpy as np
@@ -239,13 +239,12 @@ def write_nifti(path: Path, content: bytes) -> Path:
 
 def write_whole(path: Path, content: bytes) -> Path:
     """Write a file at once or not at all (temporary name, then rename)."""
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".medlab-", suffix=".part")
+    part = path.with_name(f".medlab-{uuid4().hex}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(part).replace(path)
+        part.write_bytes(content)
+        part.replace(path)
     except BaseException:
-        Path(part).unlink(missing_ok=True)
+        part.unlink(missing_ok=True)
         raise
     return path
 

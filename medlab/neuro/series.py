@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from copy import deepcopy
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from medlab.errors import InputError, RefusedError
+from medlab.neuro.header import write_whole
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -377,7 +379,9 @@ def _features_cleaned() -> Dataset:
     return code
 
 
-def write_segmentation(series: Series, mask: Mask, path: str | os.PathLike[str]) -> Path:
+def write_segmentation(
+    series: Series, mask: Mask, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
     """Write a brain mask as a DICOM Segmentation object that refers to its series.
 
     Parameters
@@ -388,6 +392,8 @@ def write_segmentation(series: Series, mask: Mask, path: str | os.PathLike[str])
         The brain.
     path : path
         A new ``.dcm`` file. It carries the patient's identity, as its series does.
+    overwrite : bool
+        Replace an existing file.
 
     Raises
     ------
@@ -397,18 +403,11 @@ def write_segmentation(series: Series, mask: Mask, path: str | os.PathLike[str])
         If the file exists.
     """
     path = Path(path)
-    if path.exists():
-        raise RefusedError("the output exists already; choose another name")
-    segmentation = _segmentation(series, mask)
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=".medlab-", suffix=".part")
-    os.close(handle)
-    try:
-        segmentation.save_as(part)
-        Path(part).replace(path)
-    except BaseException:
-        Path(part).unlink(missing_ok=True)
-        raise
-    return path
+    if path.exists() and not overwrite:
+        raise RefusedError("the output exists already; choose another name or overwrite it")
+    content = BytesIO()
+    _segmentation(series, mask).save_as(content)
+    return write_whole(path, content.getvalue())
 
 
 def _segmentation(series: Series, mask: Mask) -> Any:

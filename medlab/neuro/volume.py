@@ -98,12 +98,14 @@ def _read(path: Path) -> SpatialImage:
 
 
 def voxels(img: SpatialImage) -> Array:
-    """Return the voxel values: integers where no scaling is stored, else float32."""
+    """Return the voxel values: as stored where no scaling is stored, else float32."""
     try:
         data = np.asanyarray(img.dataobj)
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError("this image file is cut off or damaged; copy it again") from error
-    return data.astype(np.float32) if data.dtype.kind == "f" else data
+    if data.dtype.kind != "f" or img.get_data_dtype() == np.float64:
+        return data
+    return data.astype(np.float32)  # scaled integers come as float64
 
 
 def to_working(img: SpatialImage) -> Working:

@@ -4,7 +4,7 @@ import pytest
 from neuro_phantoms import phantom
 
 from medlab import neuro, samples
-from medlab.errors import InputError, RefusedError
+from medlab.errors import RefusedError
 from medlab.neuro import scores, surface
 from medlab.neuro.deface import BUFFER_MM, apply, face_region, register, shear_plane
 
