@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from medlab.evaluation.grid import Point, grid, measure
+from medlab.evaluation.experiments import Point, grid, measure
 from medlab.evaluation.groups import Tables, hold_back, one_each
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.protections import METHODS
-from medlab.evaluation.tradeoff import acceptable, pareto, summarize, tradeoff
+from medlab.evaluation.tradeoff import acceptable, pareto, risk_and_loss, summarize
 
 __all__ = [
     "METHODS",
@@ -19,6 +19,6 @@ __all__ = [
     "measure",
     "one_each",
     "pareto",
+    "risk_and_loss",
     "summarize",
-    "tradeoff",
 ]

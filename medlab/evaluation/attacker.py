@@ -25,7 +25,7 @@ _CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the proc
 _CHUNK_PEOPLE = 2048  # a multiple of 64
 _SAME = 1e-9
 _MISSING_PLACE = 3.0
-_MISSING_LABEL = "\x00"
+_MISSING_LABEL = "\ue000"  # of the private use area: no label of a table
 Array = NDArray[Any]
 
 

@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from medlab.evaluation.attacker import Near
+from medlab.tabular.anatomy import COUNT, GROUP
 from medlab.tabular.release import Release
+from medlab.tabular.slicing import BUCKET
 
+_CHUNK_PEOPLE = 200
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -54,12 +57,70 @@ def _of_groups(release: Release, sensitive: str, labels: pd.Index) -> sparse.csr
     values = release.extra["sensitive"]
     code = numbered(values[sensitive], labels)
     values, code = values[code >= 0], code[code >= 0]
-    group = values["group"].to_numpy()
-    count = values["count"].to_numpy(dtype=np.float64)
+    names = pd.Index(values[GROUP]).unique()
+    group, count = names.get_indexer(values[GROUP]), values[COUNT].to_numpy(dtype=np.float64)
     share = count / np.bincount(group, count)[group]
-    groups = max(int(group.max()), int(release.class_of.max())) + 1
-    table = sparse.csr_array((share, (group, code)), shape=(groups, len(labels)))
-    return table[release.class_of]
+    table = sparse.csr_array((share, (group, code)), shape=(len(names), len(labels)))
+    return table[names.get_indexer(release.table[GROUP])]
+
+
+def sliced(
+    release: Release, people: pd.DataFrame, sensitive: str, labels: pd.Index
+) -> tuple[Floats, Ints]:
+    """Return the chance to guess a sensitive value from a sliced table.
+
+    The chance of a bucket is the product over the column groups of the share of its parts
+    that agree with the person; in a bucket, the value goes by the agreeing parts that hold
+    it. Li et al., "Slicing", IEEE TKDE 24(3), 2012.
+
+    Parameters
+    ----------
+    release : Release
+        Of kind "sliced".
+    people : DataFrame
+        Exact quasi-identifiers, and the true sensitive value.
+    sensitive : str
+    labels : Index
+        Values of the sensitive column.
+
+    Returns
+    -------
+    chance : float array, shape (people,)
+    matched : int array
+        Positions of those who agree with some bucket; about others it says nothing.
+    """
+    found, matched = np.zeros(len(people)), np.zeros(len(people), dtype=bool)
+    truth = numbered(people[sensitive], labels)
+    for start in range(0, len(people), _CHUNK_PEOPLE):
+        part = people.iloc[start : start + _CHUNK_PEOPLE]
+        belief = _sliced_belief(release, part, sensitive)
+        who, value = belief["who"].to_numpy(), numbered(belief[sensitive], labels)
+        votes = sparse.csr_array((belief["weight"], (who, value)), shape=(len(part), len(labels)))
+        here = slice(start, start + len(part))
+        found[here] = _mode(votes.toarray(), truth[here])
+        matched[here] = votes.sum(axis=1) > 0
+    return found, np.flatnonzero(matched)
+
+
+def _sliced_belief(release: Release, people: pd.DataFrame, sensitive: str) -> pd.DataFrame:
+    """Return who, sensitive value and weight, for people who agree with a bucket."""
+    table = release.table
+    people = people.drop(columns=sensitive).reset_index(drop=True).rename_axis("who").reset_index()
+    belief: pd.DataFrame | None = None
+    for group in sorted(release.facts["groups"], key=lambda some: sensitive not in some):
+        known = [name for name in group if name in people and name != sensitive]
+        keys = [BUCKET, *known, *(name for name in group if name == sensitive)]
+        parts = table.groupby(keys, observed=True).size().rename("share").reset_index()
+        parts["share"] /= parts[BUCKET].map(table[BUCKET].value_counts())
+        agree = people[["who", *known]].merge(parts, how="inner" if known else "cross")
+        agree = agree.drop(columns=known)
+        if belief is None:
+            belief = agree.rename(columns={"share": "weight"})
+            continue
+        belief = belief.merge(agree, on=["who", BUCKET])
+        belief["weight"] *= belief.pop("share")
+    assert belief is not None
+    return belief.groupby(["who", sensitive], observed=True)["weight"].sum().reset_index()
 
 
 def inferred(near: Near, posterior: sparse.csr_array, truth: Ints) -> Floats:
@@ -78,10 +139,13 @@ def inferred(near: Near, posterior: sparse.csr_array, truth: Ints) -> Floats:
         The true value; -1 (a value that the original does not have) is never guessed.
     """
     votes = (sparse.csr_array(near.mask.astype(np.float64)) @ posterior).toarray()
-    best = votes >= votes.max(axis=1, keepdims=True) - 1e-9
-    best &= votes > 0
-    true = truth[near.targets]
-    right = best[np.arange(len(true)), true] & (true >= 0)
+    return _mode(votes, truth[near.targets])
+
+
+def _mode(votes: Floats, truth: Ints) -> Floats:
+    """Return the chance to guess right by the most frequent value."""
+    best = (votes >= votes.max(axis=1, keepdims=True) * (1 - 1e-9)) & (votes > 0)
+    right = best[np.arange(len(truth)), truth] & (truth >= 0)
     return np.asarray(right / np.maximum(best.sum(axis=1), 1))
 
 

@@ -15,7 +15,7 @@ from scipy import sparse
 from medlab.errors import InputError
 from medlab.evaluation import utility
 from medlab.evaluation.attacker import Scale, Seen, nearest, scale, see
-from medlab.evaluation.inference import by_class, inferred, numbered, shares
+from medlab.evaluation.inference import by_class, inferred, numbered, shares, sliced
 from medlab.evaluation.linkage import linkability, linked, true_pairs
 from medlab.evaluation.membership import membership
 from medlab.evaluation.population import population_uniqueness
@@ -59,6 +59,8 @@ class Case:
         Values of the sensitive column, the most frequent first.
     owners : int array
         The person of each row of the original.
+    release : Release or None
+        What more the release says: sensitive table of Anatomy, groups of slicing.
     """
 
     kind: str
@@ -71,6 +73,7 @@ class Case:
     posterior: sparse.csr_array
     labels: pd.Index
     owners: Ints
+    release: Release | None
 
     @property
     def aligned(self) -> bool:
@@ -180,14 +183,15 @@ def _case(
     scales = [scale(original[name]) for name in quasi]
     seen = see(table, scales, None if kind == "synthetic" else original)
     labels = pd.Index(original[sensitive].astype(object).value_counts().index if sensitive else [])
-    posterior = sparse.csr_array((len(table), len(labels)))
+    posterior = sparse.csr_array((len(table), max(len(labels), 1)))
     if sensitive and (release is None or kind == "anatomized" or sensitive in table):
         posterior = shares(table, sensitive, labels, release)
     persons = person_numbers(original, subject)
     owners = np.arange(len(original)) if persons is None else persons
     return Case(
-        kind, original, control, register, sensitive, scales, seen, posterior, labels, owners
-    )
+        kind, original, control, register, sensitive, scales, seen, posterior, labels, owners,
+        release,
+    )  # fmt: skip
 
 
 def _sample(rows: int, most: int, rng: np.random.Generator) -> Ints:
@@ -269,6 +273,9 @@ def _attack(case: Case, people: pd.DataFrame, owners: Ints) -> Attacked:
         found.linked[near.targets] = linked(near, seen, pairs)
         found.inferred[near.targets] = inferred(near, posterior, truth)
         found.distance[near.targets] = near.distance
+    if case.release is not None and case.kind == "sliced" and case.sensitive:
+        chance, matched = sliced(case.release, people, case.sensitive, case.labels)
+        found.inferred[matched] = chance[matched]
     return found
 
 
@@ -352,7 +359,9 @@ def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score 
     yield "distribution distance", Score(float(np.mean(list(far.values()))), baseline=0.0)
     for name, value in far.items():
         yield f"distribution distance of {name}", Score(value, baseline=0.0)
-    yield "pMSE", Score(utility.telling_apart(original, released), baseline=0.0)
+    rows = case.kind != "anatomized"  # its sensitive values stand in a table of their own
+    apart = Score(utility.telling_apart(original, released), baseline=0.0) if rows else "kind"
+    yield "pMSE", apart
 
 
 def _exact(case: Case, table: pd.DataFrame | None) -> utility.Reading | None:

@@ -13,7 +13,6 @@ from medlab.tabular.release import SUPPRESSED, Release
 
 Made = Release | tuple[pd.DataFrame, str]
 _IDENTITY = ("PatientName", "PatientID")
-_PLAIN_K = 5  # k of the methods whose strength is l or t
 
 
 class Task(NamedTuple):
@@ -33,6 +32,9 @@ class Task(NamedTuple):
     sensitive: str
     strength: float
     rng: np.random.Generator
+
+
+Protection = Callable[[Task], Made]
 
 
 def _identity(task: Task) -> Made:
@@ -110,26 +112,32 @@ def _binned(column: pd.Series[Any], bins: int) -> pd.Series[Any]:
     return number.map(cells).astype(object)
 
 
-def _mondrian(task: Task) -> Made:
-    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=int(task.strength))
+def _by(method: str, strength: str, drawn: bool = False, **fixed: float) -> Protection:
+    """Return a method of `medlab.tabular` whose argument `strength` is what varies."""
+
+    def protect(task: Task) -> Made:
+        asked: dict[str, Any] = {**fixed, strength: task.strength}
+        if strength in ("k", "l"):
+            asked[strength] = int(task.strength)
+        if drawn:
+            asked["rng"] = task.rng
+        return tabular.anonymize(task.table, task.quasi, task.sensitive, method=method, **asked)
+
+    return protect
 
 
-def _mondrian_l(task: Task) -> Made:
-    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=_PLAIN_K, l=task.strength)
-
-
-def _mondrian_t(task: Task) -> Made:
-    return tabular.mondrian(task.table, task.quasi, task.sensitive, k=_PLAIN_K, t=task.strength)
-
-
-METHODS: Mapping[str, Callable[[Task], Made]] = {
+METHODS: Mapping[str, Protection] = {
     "identity": _identity,
     "suppression": _suppress,
     "pseudonymization": _pseudonymize,
     "encryption": _encrypt,
     "randomization": _noise,
     "bucketization": _bin,
-    "Mondrian k": _mondrian,
-    "Mondrian k=5, l": _mondrian_l,
-    "Mondrian k=5, t": _mondrian_t,
+    "Anatomy l": _by("anatomy", "l", drawn=True),
+    "slicing k": _by("slicing", "k", drawn=True),
+    "Mondrian k": _by("mondrian", "k"),
+    "Mondrian k=5, l": _by("mondrian", "l", k=5),
+    "Mondrian k=5, t": _by("mondrian", "t", k=5),
+    "microaggregation k": _by("mdav", "k"),
+    "k-member k": _by("k-member", "k"),
 }

@@ -45,7 +45,7 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
     return pd.DataFrame(found, columns=names)
 
 
-def tradeoff(rows: pd.DataFrame, risk: str = "linkage", loss: str = "GCP") -> pd.DataFrame:
+def risk_and_loss(rows: pd.DataFrame, risk: str = "linkage", loss: str = "GCP") -> pd.DataFrame:
     """Return one point a method and strength: risk and loss with bars, and the Pareto front.
 
     Parameters

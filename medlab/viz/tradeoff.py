@@ -28,7 +28,7 @@ def tradeoff_map(
     Parameters
     ----------
     points : DataFrame
-        From `medlab.evaluation.tradeoff`.
+        From `medlab.evaluation.risk_and_loss`.
     threshold : float, optional
         The acceptable risk, drawn as a line.
     risk, loss : str
@@ -116,7 +116,7 @@ def attack_maps(
     Parameters
     ----------
     views : mapping of str to DataFrame
-        Name of the attack and its points, from `medlab.evaluation.tradeoff`.
+        Name of the attack and its points, from `medlab.evaluation.risk_and_loss`.
     baselines : mapping of str to float, optional
         What the attack reaches without the release, drawn as a line.
     loss : str

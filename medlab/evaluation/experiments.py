@@ -53,7 +53,8 @@ def measure(
         raise InputError(f"no method of that name; choose one of {', '.join(METHODS)}")
     released, register, control = tables
     assert released is not None
-    rng = np.random.default_rng([seed, 5])
+    # Two generators: what a method draws must not change what the attacks draw.
+    rng, attacker = (np.random.default_rng([seed, number]) for number in (5, 6))
     task = Task(released, list(quasi), sensitive, point.strength, rng)
     try:
         made = METHODS[point.method](task)
@@ -62,7 +63,14 @@ def measure(
     else:
         table, kind = (made, "") if isinstance(made, Release) else made
         rows = evaluate(
-            released, table, quasi, sensitive, control, register, rng, kind=kind or "generalized"
+            released,
+            table,
+            quasi,
+            sensitive,
+            control,
+            register,
+            attacker,
+            kind=kind or "generalized",
         )
     rows.insert(0, "method", point.method)
     rows.insert(1, "strength", float(point.strength))

@@ -1,0 +1,121 @@
+"""Statistics of attacks, with answers worked out by hand or by brute force."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medlab.errors import InputError
+from medlab.evaluation import pareto
+from medlab.evaluation.population import population_uniqueness
+from medlab.evaluation.scores import auc, auc_score, excess, mean_interval, rate, tpr_at, wilson
+
+
+def test_wilson_gives_the_textbook_interval_of_five_in_ten():
+    assert wilson(5, 10) == pytest.approx((0.23659, 0.76341), abs=1e-5)
+
+
+def test_wilson_of_no_success_begins_at_zero():
+    assert wilson(0, 10) == pytest.approx((0.0, 0.27753), abs=1e-5)
+
+
+@given(st.integers(1, 500), st.floats(0, 1))
+def test_wilson_lies_between_0_and_1_and_holds_the_rate(n, share):
+    low, high = wilson(share * n, n)
+    assert 0 <= low <= share + 1e-9
+    assert share - 1e-9 <= high <= 1
+
+
+def test_more_successes_than_attempts_are_refused():
+    with pytest.raises(InputError):
+        wilson(11, 10)
+
+
+def test_a_rate_is_the_mean_of_chances():
+    score = rate([1.0, 0.5, 0.0, 0.5], baseline=0.25)
+    assert score.value == 0.5
+    assert score.baseline == 0.25
+
+
+def test_excess_takes_the_control_out():
+    member, control = np.r_[np.ones(80), np.zeros(20)], np.r_[np.ones(20), np.zeros(80)]
+    score = excess(member, control)
+    assert score.value == pytest.approx((0.8 - 0.2) / (1 - 0.2))
+    assert score.low < score.value < score.high
+
+
+def test_excess_of_equal_groups_is_zero_and_not_negative():
+    assert excess([0.0, 1.0], [1.0, 1.0, 0.0]).value == 0.0
+
+
+def test_auc_counts_ties_half():
+    assert auc([3, 2], [1, 2]) == 0.875
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=1, max_size=12),
+    st.lists(st.integers(0, 4), min_size=1, max_size=12),
+)
+def test_auc_equals_all_pairs_compared(positive, negative):
+    pairs = [(a > b) + 0.5 * (a == b) for a in positive for b in negative]
+    assert auc(positive, negative) == pytest.approx(np.mean(pairs))
+
+
+def test_auc_of_nobody_is_not_a_number():
+    assert math.isnan(auc([], [1.0]))
+
+
+def test_the_interval_of_a_certain_auc_has_no_width():
+    assert auc_score(np.ones(5), np.zeros(5)) == (
+        1.0,
+        1.0,
+        1.0,
+        0.5,
+        pytest.approx(math.nan, nan_ok=True),
+    )
+
+
+def test_an_attacker_facing_a_tie_throws_a_coin():
+    # All members and half of the others are at the same distance: of them, 1 in 10 gives
+    # a false positive rate of 0.05 and a true one of 0.1.
+    assert tpr_at(np.zeros(50), np.r_[np.zeros(10), -np.ones(10)], 0.05) == pytest.approx(0.1)
+
+
+def test_separated_scores_have_no_false_positives():
+    assert tpr_at(np.ones(50), np.zeros(50), 0.01) == 1.0
+
+
+def test_mean_interval_uses_student_t():
+    mean, low, high = mean_interval([1.0, 2.0, 3.0])
+    assert mean == 2.0
+    assert high - mean == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
+    assert mean - low == pytest.approx(high - mean)
+
+
+def test_one_run_has_no_width():
+    assert mean_interval([0.3]) == (0.3, 0.3, 0.3)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=15))
+def test_the_pareto_front_is_what_no_point_beats(points):
+    risk, loss = np.array(points, dtype=float).T
+    beaten = [
+        any((a <= r and b <= x and (a < r or b < x)) for a, b in zip(risk, loss, strict=True))
+        for r, x in zip(risk, loss, strict=True)
+    ]
+    assert pareto(risk, loss).tolist() == [not one for one in beaten]
+
+
+def test_population_uniqueness_is_near_the_truth_of_a_known_population():
+    rng = np.random.default_rng(4)
+    population = rng.zipf(1.6, 20_000) % 5_000
+    sizes = np.unique(population, return_counts=True)[1]
+    truth = (sizes == 1).sum() / len(population)
+    sample = np.unique(rng.choice(population, 2_000, replace=False), return_counts=True)[1]
+    assert population_uniqueness(sample, 20_000) == pytest.approx(truth, abs=0.05)
+
+
+def test_a_sample_without_pairs_says_that_all_are_unique():
+    assert population_uniqueness(np.ones(30, dtype=np.int64), 1_000) == 1.0
