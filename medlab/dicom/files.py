@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import pydicom
 from pydicom import config as pydicom_config
@@ -18,8 +17,8 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ImplicitVRLittleEndian
 
 from medlab.dicom import passthrough
-from medlab.dicom.elements import TEXT_VRS, items_of, text_at, vr_of
-from medlab.errors import InputError
+from medlab.dicom.elements import TEXT_VRS, items_of, text_at
+from medlab.errors import InputError, MedlabError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 MAX_DEPTH = 100
@@ -32,10 +31,25 @@ _LONG_VRS = frozenset(
 
 @contextmanager
 def quiet_pydicom() -> Iterator[None]:
-    """Keep pydicom from repeating header values in warnings, and from checking old ones."""
-    with warnings.catch_warnings(), pydicom_config.disable_value_validation():
-        warnings.simplefilter("ignore")
-        yield
+    """Keep pydicom from repeating header values: in warnings, in checks, in its errors.
+
+    Raises
+    ------
+    InputError
+        In place of whatever a broken file makes pydicom raise.
+    """
+    try:
+        with warnings.catch_warnings(), pydicom_config.disable_value_validation():
+            warnings.simplefilter("ignore")
+            yield
+    except MedlabError:
+        raise
+    except RecursionError:
+        raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused") from None
+    except Exception as error:  # noqa: BLE001 - pydicom raises many kinds, with values in them
+        raise InputError(
+            f"the file cannot be understood ({type(error).__name__}); it may be cut off or damaged"
+        ) from None
 
 
 def looks_like_dicom(head: bytes) -> bool:
@@ -113,18 +127,9 @@ def parse(data: bytes) -> FileDataset:
     """Read DICOM from bytes; see `read`."""
     if not looks_like_dicom(data[:_HEAD]):
         raise InputError("this is not a DICOM file; leave it out")
-    try:
-        with quiet_pydicom():
-            dataset = passthrough.parse(data) or pydicom.dcmread(BytesIO(data), force=True)
-            _check(dataset)
-    except InputError:
-        raise
-    except RecursionError:
-        raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused") from None
-    except Exception as error:  # noqa: BLE001 - whatever a broken file makes pydicom raise
-        raise InputError(
-            f"the file cannot be understood ({type(error).__name__}); it may be cut off or damaged"
-        ) from None
+    with quiet_pydicom():
+        dataset = passthrough.parse(data) or pydicom.dcmread(BytesIO(data), force=True)
+        _check(dataset)
     return dataset
 
 
@@ -142,20 +147,18 @@ def _check(dataset: FileDataset) -> None:
 
 
 def check_level(dataset: Dataset, depth: int) -> None:
-    """Refuse values shorter than they claim and nesting too deep, at every level."""
+    """Refuse values shorter than they claim and nesting too deep, as far as it is decoded."""
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
     for _, element in items_of(dataset):
-        if getattr(element, "is_raw", False) and element.length != len(element.value or b""):
-            _refuse_short(element)
-        if vr_of(element) == "SQ":
-            for item in dataset[element.tag].value or ():
+        if getattr(element, "is_raw", False):
+            if element.length not in (len(element.value or b""), _UNDEFINED):
+                raise InputError(
+                    "an element is longer than the file; the file is cut off or damaged"
+                )
+        elif getattr(element, "VR", None) == "SQ":
+            for item in element.value or ():
                 check_level(item, depth + 1)
-
-
-def _refuse_short(element: Any) -> None:
-    if element.length != _UNDEFINED:
-        raise InputError("an element is longer than the file; the file is cut off or damaged")
 
 
 def is_dicomdir(dataset: Dataset) -> bool:

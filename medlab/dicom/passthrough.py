@@ -18,10 +18,13 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
+from medlab.errors import InputError
+
 _UNDEFINED = 0xFFFFFFFF
 _VRS = {vr.encode(): vr.value for vr in VR if len(vr) == 2}
 _LONG = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
 _EXPLICIT, _IMPLICIT, _LENGTH = Struct("<HH2sH"), Struct("<HHI"), Struct("<I")
+_HEAD_BYTES = 8
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 _PIXEL_DATA, _SYNTAX = 0x7FE00010, BaseTag(0x00020010)
 _IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -88,6 +91,7 @@ def _explicit(
     found: dict[BaseTag, Any] = {}
     unpack, make = _EXPLICIT.unpack_from, tuple.__new__
     while at < end:
+        _check_whole(data, at)
         group, element, code, length = unpack(data, at)
         if only_meta and group != 2:
             break
@@ -117,6 +121,7 @@ def _implicit(data: bytes, at: int, end: int) -> tuple[dict[BaseTag, Any], int]:
     found: dict[BaseTag, Any] = {}
     unpack, make = _IMPLICIT.unpack_from, tuple.__new__
     while at < end:
+        _check_whole(data, at)
         group, element, length = unpack(data, at)
         start = at + 8
         at = start + length
@@ -128,6 +133,12 @@ def _implicit(data: bytes, at: int, end: int) -> tuple[dict[BaseTag, Any], int]:
             RawDataElement, (tag, None, length, value, start, True, True, True, False)
         )
     return found, at
+
+
+def _check_whole(data: bytes, at: int) -> None:
+    """Refuse a file that ends within the head of an element; pydicom would not say."""
+    if len(data) - at < _HEAD_BYTES and data[at:].strip(b"\0"):
+        raise InputError("the file ends within an element; it is cut off")
 
 
 def _fragments(data: bytes, tag: int, at: int) -> tuple[bytes, int]:

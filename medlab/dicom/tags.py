@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from medlab.dicom import private
 from medlab.dicom.deidentify import TECHNICAL
 from medlab.dicom.elements import TEXT_VRS, values_of
-from medlab.dicom.files import find_files, is_dicomdir, quiet_pydicom, read
+from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.profile import basic_rules, group_rule, load_profile, plan
 from medlab.dicom.text import Search, find_spans, in_coded_value
@@ -75,6 +75,8 @@ class Place(NamedTuple):
 
 def walk(dataset: Dataset, path: str = "", level: int = 0, inside: int = 0) -> Iterator[Place]:
     """Yield every element of a data set, at every nesting level, file meta first."""
+    if level > MAX_DEPTH:
+        raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
     if level == 0 and getattr(dataset, "file_meta", None) is not None:
         yield from walk(dataset.file_meta, level=-1)
     level = max(level, 0)

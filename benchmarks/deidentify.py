@@ -1,0 +1,163 @@
+"""De-identification of headers, timed against pydicom's plain read and save and two peers.
+
+    python benchmarks/deidentify.py                  # small, a minute
+    python benchmarks/deidentify.py --files 200 --repeat 5
+
+Everything runs in one process on the same files, from bytes to bytes, in turns; printed is
+the median over the rounds, as a ratio to pydicom's read and save.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+import warnings
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.data import get_testdata_file
+
+from medlab import dicom
+
+KEY = b"benchmark key of thirty-two byte"
+warnings.simplefilter("ignore")
+
+
+def ct_512(number: int) -> bytes:
+    """Return a CT slice of 512 x 512 with the header of a real one."""
+    dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm"))
+    for tag in [t for t in dataset.keys() if t.is_private]:  # noqa: SIM118
+        del dataset[tag]
+    dataset.Rows = dataset.Columns = 512
+    pixels = np.random.default_rng(number).integers(0, 2000, (512, 512), dtype=np.int16)
+    dataset.PixelData = pixels.tobytes()
+    dataset.SOPInstanceUID = f"1.2.826.0.1.3680043.{number}"
+    dataset.InstanceNumber = number
+    dataset.ImageComments = "mass in left lobe"
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def numbered(name: str, number: int) -> bytes:
+    """Return a file of pydicom's wheel with another instance UID."""
+    dataset = pydicom.dcmread(get_testdata_file(name))
+    dataset.SOPInstanceUID = f"1.2.826.0.1.3680043.{number}"
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+def floor(data: bytes) -> bytes:
+    """Read and save, nothing else."""
+    dataset = pydicom.dcmread(BytesIO(data))
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+def medlab_run(policy: str, *, verify: bool) -> Callable[[bytes], bytes]:
+    """Return a run of medlab from bytes to bytes."""
+    plan = dicom.plan(policy)
+
+    def run(data: bytes) -> bytes:
+        source = dicom.parse(data)
+        out, _ = dicom.deidentify(source, plan, key=KEY)
+        written = dicom.to_bytes(out)
+        if verify:
+            read = dicom.parse(written)
+            found = dicom.verify_dataset(source, read, plan, output_bytes=written)
+            assert not [f for f in found if f.severity == "fail"], found
+        return written
+
+    return run
+
+
+def dicom_anonymizer_run(data: bytes) -> bytes:
+    """Run KitwareMedical's dicom-anonymizer with its default rules."""
+    from dicomanonymizer import anonymize_dataset
+
+    dataset = pydicom.dcmread(BytesIO(data))
+    anonymize_dataset(dataset, delete_private_tags=True)
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+def dicognito_run() -> Callable[[bytes], bytes]:
+    """Return a run of dicognito."""
+    from dicognito.anonymizer import Anonymizer
+
+    anonymizer = Anonymizer(seed="seed")
+
+    def run(data: bytes) -> bytes:
+        dataset = pydicom.dcmread(BytesIO(data))
+        anonymizer.anonymize(dataset)
+        buffer = BytesIO()
+        dataset.save_as(buffer)
+        return buffer.getvalue()
+
+    return run
+
+
+def left(datas: list[bytes], run: Callable[[bytes], bytes]) -> str:
+    """Return in how many outputs name or ID of the patient still stand in the bytes."""
+    count = 0
+    for data in datas[:5]:
+        source = pydicom.dcmread(BytesIO(data))
+        try:
+            out = run(data).lower()
+        except Exception:  # noqa: BLE001 - a peer may fail on a file
+            return "fails"
+        words = [str(source.PatientID), *str(source.PatientName).split("^")]
+        count += any(w.lower().encode() in out for w in words if len(w) > 3)
+    return f"{count}/{len(datas[:5])}"
+
+
+def main() -> None:
+    """Print a table of ratios."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--files", type=int, default=30)
+    options.add_argument("--repeat", type=int, default=5)
+    chosen = options.parse_args()
+    runs = {
+        "pydicom read+save": floor,
+        "medlab basic": medlab_run("basic", verify=False),
+        "medlab research (text cleaned)": medlab_run("research", verify=False),
+        "medlab basic + verify": medlab_run("basic", verify=True),
+        "medlab research + verify": medlab_run("research", verify=True),
+        "dicom-anonymizer": dicom_anonymizer_run,
+        "dicognito": dicognito_run(),
+    }
+    many = range(1, chosen.files + 1)
+    sets = {
+        "CT 512x512": [ct_512(n) for n in many],
+        "MR small": [numbered("MR_small.dcm", n) for n in many],
+        "CT small, private": [numbered("CT_small.dcm", n) for n in many],
+    }
+    print(f"{'':32}" + "".join(f"{name:>20}" for name in sets) + "   name or ID left")
+    times = {name: {s: [] for s in sets} for name in runs}
+    for _ in range(chosen.repeat):
+        for set_name, datas in sets.items():
+            for name, run in runs.items():
+                begun = time.process_time()
+                for data in datas:
+                    run(data)
+                times[name][set_name].append((time.process_time() - begun) / len(datas))
+    base = {s: statistics.median(times["pydicom read+save"][s]) for s in sets}
+    for name, run in runs.items():
+        ratios = [statistics.median(times[name][s]) / base[s] for s in sets]
+        gone = left(sets["MR small"], run)
+        print(f"{name:32}" + "".join(f"{ratio:>20.2f}" for ratio in ratios) + f"   {gone}")
+    print("floor, ms a file: " + ", ".join(f"{s} {t * 1e3:.2f}" for s, t in base.items()))
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).mkdir(exist_ok=True)
+        main()
