@@ -84,6 +84,7 @@ def clean(
     dataset: Dataset,
     words: Iterable[str] = (),
     *,
+    source: Dataset | None = None,
     policy: str = "allow",
     quarantine: str = "ask",
     boxes: Sequence[Box] | None = None,
@@ -100,10 +101,12 @@ def clean(
     Parameters
     ----------
     dataset : Dataset
-        With file meta; not modified. Best before its header is cleaned: ultrasound regions,
-        devices and saved screens are recognized by the header.
+        With file meta; not modified.
     words : iterable of str
         Values that identify: see `identity_words`.
+    source : Dataset, optional
+        The data set before its header was cleaned: ultrasound regions, devices and saved
+        screens are recognized by its header. By default `dataset` itself.
     policy : {"allow", "match"}
         Remove all text but laterality, view, technique and scale; or only text that the
         header, a pattern or a keyword gives away. See `decide`.
@@ -154,8 +157,9 @@ def clean(
     form = frames.layout(result)
     if boxes is not None:
         return _approved(result, form, list(boxes), findings, effect, pseudonym)
-    decisions, found, read = _proposal(result, form, asked, require)
-    if quarantine == "ask" and recipe.is_report(dataset):
+    source = dataset if source is None else source
+    decisions, found, read = _proposal(result, form, asked, source, require)
+    if quarantine == "ask" and recipe.is_report(source):
         raise ReviewError(decisions)
     done = _cleaned(result, form, asked, decisions, findings, read)
     return replace(done, codes=found)
@@ -179,7 +183,7 @@ def find_text(
         If there is no text recognizer.
     """
     asked = _Asked(decide.identity(words), policy, "blank", engine, None, rules)
-    return _proposal(dataset, frames.layout(dataset), asked, require=True)[0]
+    return _proposal(dataset, frames.layout(dataset), asked, dataset, require=True)[0]
 
 
 def _check_choices(policy: str, quarantine: str, effect: str) -> None:
@@ -194,10 +198,10 @@ def _check_choices(policy: str, quarantine: str, effect: str) -> None:
 
 
 def _proposal(
-    dataset: Dataset, form: Layout, asked: _Asked, require: bool
+    dataset: Dataset, form: Layout, asked: _Asked, source: Dataset, require: bool
 ) -> tuple[list[Decision], list[Code], bool]:
     """Return decisions, codes, and whether the image was read."""
-    ruled = [Decision((box,), True, "recipe") for box in recipe.recipe_boxes(dataset, asked.rules)]
+    ruled = [Decision((box,), True, "recipe") for box in recipe.recipe_boxes(source, asked.rules)]
     try:
         if asked.engine is None:
             raise UnavailableError("no text recognizer was given")
@@ -208,7 +212,7 @@ def _proposal(
             raise
         decisions, found, read = [], [], False
     if asked.policy == "allow":
-        ruled += _outside_regions(dataset, form, decisions)
+        ruled += _outside_regions(source, form, decisions)
     return ruled + decisions, found, read
 
 
@@ -394,7 +398,7 @@ def _widened(box: Box, stay: Sequence[Box], form: Layout) -> Box:
         turned = replace(form, rows=form.columns, columns=form.rows)
         return _turned(_widened(_turned(box), [_turned(other) for other in stay], turned))
     step = _STEP * (box.y1 - box.y0)
-    width = math.ceil((box.x1 - box.x0) / step) * step
+    width = math.ceil((box.x1 - box.x0 + 2 * (box.y1 - box.y0)) / step) * step
     beside = [other for other in stay if other.y0 < box.y1 and box.y0 < other.y1]
     right = min([form.columns, *(other.x0 for other in beside if other.x0 >= box.x1 - 4)])
     left = max([0, *(other.x1 for other in beside if other.x1 <= box.x0 + 4)])

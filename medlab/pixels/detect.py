@@ -24,6 +24,7 @@ Image = NDArray[np.uint8]
 
 _TILE, _OVERLAP = 1920, 160  # RapidOCR shrinks what is longer than 2,000 pixels
 _TOLD_APART = 12  # frames read of a cine besides its brightest and darkest projection
+_BLOCK, _CHANGE = 8, 0.12  # a letter's stroke covers so much of a block
 _BOOST = 70  # gray levels of 256 given to the surroundings of a flat background
 
 
@@ -175,8 +176,7 @@ def rendering(shown: Array) -> Image:
         inside = np.clip((knots - ends[0]) / (ends[1] - ends[0]), 0, 1)
         near += _BOOST * (inside - inside[0])
     curve = near + (255 - near[-1]) * (knots - low) / (high - low)
-    picture = np.interp(shown.ravel(), knots, curve).reshape(shown.shape)
-    return np.asarray(picture, np.uint8)
+    return frames.mapped(shown, knots, curve)
 
 
 def _flat_backgrounds(gray: Array, low: float, high: float, span: float) -> list[float]:
@@ -197,53 +197,74 @@ def _flat_backgrounds(gray: Array, low: float, high: float, span: float) -> list
 def pictures(dataset: Dataset, form: Layout) -> Iterator[tuple[int, Image]]:
     """Give the frames worth reading, rendered, with their numbers.
 
-    A frame is worth reading when strokes of its own stand in it: sharp, thin structure that
-    none of the frames read before has at that place. Of a cine at most twelve such frames are
-    read, besides the brightest and the darkest value of each pixel over *all* frames (number
-    -1), in which text stands that is seen in any frame.
+    Of a cine a frame is worth reading when strokes stand in it (sharp, thin structure, what
+    writing is made of) where no frame chosen before has them. Places where strokes change
+    from frame to frame all the time are the moving image and do not count; text over it, and
+    text of any frame beyond the first twelve chosen, stands in the brightest or darkest value
+    of each pixel over *all* frames, which are read too (number -1).
     """
-    seen: list[Array] = []
-    extremes: list[Array] = []
-    for index, frame in enumerate(frames.stored_frames(dataset, form)):
-        shown = frames.displayed(dataset, form, frame)
-        strokes = _strokes(shown)
-        if form.frames > 1:
-            extremes = _extended(extremes, shown)
-        if len(seen) < _TOLD_APART and all(_differ(strokes, other) for other in seen):
-            seen.append(strokes)
-            yield index, rendering(shown)
-    if form.frames > _TOLD_APART or len(seen) < form.frames:
+    if form.frames == 1:
+        frame = next(frames.stored_frames(dataset, form))
+        yield 0, rendering(frames.displayed(dataset, form, frame))
+        return
+    strokes, extremes = _scanned(dataset, form)
+    chosen = _worth_reading(strokes)
+    for index, frame in zip(chosen, frames.stored_frames(dataset, form, chosen), strict=True):
+        yield index, rendering(frames.displayed(dataset, form, frame))
+    if len(chosen) < form.frames:
+        seen = [strokes[index] for index in chosen]
         for extreme in extremes:
             if all(_differ(_strokes(extreme), other) for other in seen):
                 yield -1, rendering(extreme)
 
 
-def _extended(extremes: list[Array], shown: Array) -> list[Array]:
-    if not extremes:
-        return [np.array(shown), np.array(shown)]
-    np.maximum(extremes[0], shown, out=extremes[0])
-    np.minimum(extremes[1], shown, out=extremes[1])
-    return extremes
+def _scanned(dataset: Dataset, form: Layout) -> tuple[Array, list[Array]]:
+    """Return the strokes of each frame, and the brightest and darkest of each pixel."""
+    strokes: list[Array] = []
+    extremes: list[Array] = []
+    for frame in frames.stored_frames(dataset, form):
+        shown = frames.displayed(dataset, form, frame)
+        strokes.append(_strokes(shown))
+        extremes = extremes or [np.array(shown), np.array(shown)]
+        np.maximum(extremes[0], shown, out=extremes[0])
+        np.minimum(extremes[1], shown, out=extremes[1])
+    return np.stack(strokes), extremes
 
 
-def _strokes(shown: Array) -> NDArray[np.bool_]:
-    """Return where thin bright or dark structure stands: what writing is made of."""
+def _strokes(shown: Array) -> Array:
+    """Return the share of thin bright or dark structure in blocks of 8 by 8 pixels."""
     from scipy.ndimage import maximum_filter, minimum_filter
 
-    gray = rendering(shown)
-    gray = (gray if gray.ndim == 2 else gray.max(axis=2)).astype(np.int16)
+    gray = shown if shown.ndim == 2 else shown.max(axis=2)
+    gray = frames.window(gray, *frames.bright_range(gray)).astype(np.int16)
     opened = maximum_filter(minimum_filter(gray, 7), 7)
     closed = minimum_filter(maximum_filter(gray, 7), 7)
-    strokes: NDArray[np.bool_] = np.maximum(gray - opened, closed - gray) > 40
-    return strokes
+    thin = np.maximum(gray - opened, closed - gray) > 40
+    rows, columns = (-(-side // _BLOCK) for side in thin.shape)
+    blocks = np.pad(thin, [(0, rows * _BLOCK - len(thin)), (0, columns * _BLOCK - thin.shape[1])])
+    share = blocks.reshape(rows, _BLOCK, columns, _BLOCK).mean(axis=(1, 3), dtype=np.float32)
+    return np.asarray(share, np.float16)
 
 
 def _differ(strokes: Array, other: Array) -> bool:
-    """Tell whether one has strokes of a letter's size (in 8 by 8 blocks) the other lacks."""
-    from scipy.ndimage import uniform_filter
+    return bool((np.abs(strokes - other) > _CHANGE).any())
 
-    changed = (strokes != other).astype(np.float32)
-    return bool((uniform_filter(changed, 8) > 0.15).any())
+
+def _worth_reading(strokes: Array) -> list[int]:
+    """Return at most twelve frames whose strokes differ, the moving image left aside."""
+    from scipy.ndimage import maximum_filter
+
+    still = np.ones(strokes.shape[1:], bool)
+    if len(strokes) > 3:
+        changes = (np.abs(np.diff(strokes, axis=0)) > _CHANGE / 4).mean(axis=0)
+        still = maximum_filter(changes, 3) <= 0.2
+    chosen = [0]
+    for index, frame in enumerate(strokes):
+        if len(chosen) == _TOLD_APART:
+            break
+        if all(_differ(frame[still], strokes[other][still]) for other in chosen):
+            chosen.append(index)
+    return chosen
 
 
 def read_frames(images: Iterable[tuple[int, Image]], engine: Engine = rapidocr) -> list[Word]:

@@ -58,10 +58,12 @@ def apply(
     covers = [lettering(pseudonym, box) for box in cut] if effect == "pseudonymize" else []
 
     def paint(frame: Array) -> None:
+        dark = frames.black(dataset, form, frame)
+        light = frames.white(dataset, form, frame)
         if effect in LASTING:
-            frame[inside] = frames.black(dataset, form, frame)
+            frame[inside] = dark
         for box, cover in zip(cut, covers, strict=False):
-            _draw(dataset, form, frame, box, cover)
+            _draw(form, frame, box, cover, dark, light)
         if effect not in LASTING:
             _soften(frame, cut, sigma if effect == "blur" else 0, block)
 
@@ -121,13 +123,16 @@ def font_path() -> str:
 
 
 def _draw(
-    dataset: Dataset, form: Layout, frame: Array, box: Box, cover: NDArray[np.float64]
+    form: Layout,
+    frame: Array,
+    box: Box,
+    cover: NDArray[np.float64],
+    dark: Array,
+    light: Array,
 ) -> None:
-    """Write letters into one box of a frame, as bright as the brightest value there is."""
-    part = frame[box.y0 : box.y1, box.x0 : box.x1]
-    dark = frames.black(dataset, form, frame).astype(float)
-    light = frames.white(dataset, form, frame).astype(float)
+    """Write letters into one box of a frame, as bright as the brightest value there was."""
     if form.photometric == "PALETTE COLOR":  # entries between two indices have any color
         cover = (cover > 0.5).astype(float)
-    inked = dark + cover[..., None] * (light - dark)
+    inked = dark + cover[..., None] * (light.astype(float) - dark)
+    part = frame[box.y0 : box.y1, box.x0 : box.x1]
     part[...] = np.rint(inked) if frame.dtype.kind != "f" else inked

@@ -10,6 +10,7 @@ import numpy as np
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Image
 from medlab.pixels.effects import font_path
+from medlab.pixels.mask import Box
 
 _REMOVE, _KEEP = (213, 94, 0), (86, 180, 233)  # vermilion, sky blue (Okabe and Ito)
 _LONGEST = 900
@@ -41,10 +42,17 @@ def marked(picture: Image, decisions: Sequence[Decision]) -> Any:
             draw.rectangle((x0, y0, x1, y1), outline=color, width=2)
             if one.remove:
                 draw.line((x0, y0, x1, y1), fill=color, width=1)
-        x0, y0, _, y1 = one.boxes[0]
-        below = y1 + 1 if y0 < font.size * 1.4 else y0 - font.size * 1.2
-        draw.text((x0, below), one.reason, fill=color, font=font)
+        if one.remove:
+            _label(draw, one.reason, one.boxes[0], font)
     return panel
+
+
+def _label(draw: Any, text: str, box: Box, font: Any) -> None:
+    """Write right of a box where there is room, else left of it."""
+    wide = font.getlength(text)
+    room = draw.im.size[0] - box.x1 > wide + 4
+    at = (box.x1 + 4 if room else max(box.x0 - wide - 4, 0), (box.y0 + box.y1) / 2)
+    draw.text(at, text, fill=_REMOVE, font=font, anchor="lm")
 
 
 def _panel(picture: Image) -> Any:

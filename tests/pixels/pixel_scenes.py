@@ -13,13 +13,33 @@ import pixel_images as made
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-_FAMILY = (
-    "OKAFOR LINDQVIST MARTINEZ HOFFMANN TANAKA NGUYEN OSULLIVAN PETROVA ALVAREZ BECKETT".split()
-)
-_GIVEN = "JANE TOMAS AYUMI HELENA CARLOS BRIDGET IVAN MERCY ANNIKA GEORGE".split()
+_FAMILY = [
+    "OKAFOR",
+    "LINDQVIST",
+    "MARTINEZ",
+    "HOFFMANN",
+    "TANAKA",
+    "NGUYEN",
+    "OSULLIVAN",
+    "PETROVA",
+    "ALVAREZ",
+    "BECKETT",
+]
+_GIVEN = [
+    "JANE",
+    "TOMAS",
+    "AYUMI",
+    "HELENA",
+    "CARLOS",
+    "BRIDGET",
+    "IVAN",
+    "MERCY",
+    "ANNIKA",
+    "GEORGE",
+]
 _SITES = ("St. Mary Hospital", "Lakeside Clinic", "Northgate Imaging", "Univ. Hospital Arden")
 _DATES = ("{y}-{m:02}-{d:02}", "{d:02}/{m:02}/{y}", "{d:02}.{m:02}.{y}", "{y}{m:02}{d:02}")
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 # corner, texts from top to bottom (or along the line), kinds
 LAYOUTS = {
@@ -180,7 +200,7 @@ def background(rng, shape, style):
     body = (x / 0.36) ** 2 + (y / 0.34) ** 2 < 1
     image[body] = 900 + rng.normal(0, 50, int(body.sum()))
     for _ in range(5):
-        cx, cy, r = rng.uniform(-0.2, 0.2, 2).tolist() + [rng.uniform(0.03, 0.12)]
+        cx, cy, r = [*rng.uniform(-0.2, 0.2, 2).tolist(), rng.uniform(0.03, 0.12)]
         organ = (x - cx) ** 2 + (y - cy) ** 2 < r**2
         image[organ] += rng.uniform(-500, 900)
     return image

@@ -1,0 +1,361 @@
+import numpy as np
+import pixel_images as made
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydicom.dataset import Dataset
+from pydicom.pixels import pixel_array
+from pydicom.sequence import Sequence
+
+from medlab import pixels
+from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
+from medlab.pixels import cleaning, codes, detect, frames, recipe
+from medlab.pixels.decide import Decision
+from medlab.pixels.detect import Word
+from medlab.pixels.mask import Box
+
+SHAPE = (100, 200)
+NAME, MARK = (10, 10, 90, 24), (170, 70, 184, 90)
+
+
+def engine(texts):
+    """Return a recognizer that reads the texts where their place is not yet black."""
+
+    def read(image):
+        return [
+            Word(text, 0.99, ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+            for text, (x0, y0, x1, y1) in texts.items()
+            if image[y0:y1, x0:x1].max() > 60
+        ]
+
+    return read
+
+
+TEXTS = {"OKAFOR": NAME, "R": MARK}
+
+
+def image(**more):
+    values = np.zeros(SHAPE, np.uint8)
+    values[40:60, 80:120] = 90
+    for x0, y0, x1, y1 in TEXTS.values():
+        values[y0:y1, x0:x1] = 250
+    return made.gray(values, **more)
+
+
+def clean(ds, **more):
+    more = {"engine": engine(TEXTS), "second": None, **more}
+    return pixels.clean(ds, ["OKAFOR^JANE"], **more)
+
+
+@pytest.mark.parametrize("policy", ["allow", "match"])
+def test_the_name_goes_and_the_marker_stays(policy):
+    done = clean(image(), policy=policy)
+    shown = pixel_array(done.dataset)
+    assert not shown[10:24, 10:90].any()
+    assert (shown[70:90, 170:184] == 250).all()
+    assert (shown[40:60, 80:120] == 90).all()
+    assert done.checked
+    assert done.complete == (policy == "allow")
+
+
+def test_an_image_without_text_keeps_the_very_same_pixel_data():
+    ds = image()
+    done = pixels.clean(ds, engine=lambda picture: [], second=None)
+    assert done.dataset.PixelData is ds.PixelData
+    assert done.dataset.ImageType == ds.ImageType
+    assert done.boxes == []
+    assert done.complete
+
+
+def test_boxes_of_names_of_different_length_are_equally_wide():
+    form = frames.layout(made.gray(np.zeros((200, 600), np.uint8)))
+    widths = set()
+    for width in (70, 80, 90):
+        word = Word("NAME", 1.0, ((9, 9), (9 + width, 9), (9 + width, 29), (9, 29)))
+        boxes = cleaning.boxes_of([Decision(tuple(word.boxes()), True, "", word)], form)
+        widths.add(boxes[0].x1 - boxes[0].x0)
+    assert len(widths) == 1
+
+
+def test_a_widened_box_stops_at_text_that_stays():
+    form = frames.layout(made.gray(np.zeros((100, 400), np.uint8)))
+    name = Word("NAME", 1.0, ((9, 9), (60, 9), (60, 29), (9, 29)))
+    mark = Word("R", 1.0, ((70, 9), (84, 9), (84, 29), (70, 29)))
+    decisions = [
+        Decision(tuple(name.boxes()), True, "", name),
+        Decision(tuple(mark.boxes()), False, "", mark),
+    ]
+    (box,) = cleaning.boxes_of(decisions, form)
+    assert box.x1 <= mark.boxes()[0].x0
+
+
+def test_what_a_second_look_still_reads_is_filled_too():
+    late = {"OKAFOR": NAME, "JANE": (120, 10, 160, 24)}
+    ds = image()
+    values = pixel_array(ds).copy()
+    values[10:24, 120:160] = 250
+    ds.PixelData = values.tobytes()
+    reads = []
+
+    def first_misses_one(picture):
+        reads.append(1)
+        return engine({"OKAFOR": NAME} if len(reads) == 1 else late)(picture)
+
+    done = clean(ds, engine=first_misses_one)
+    assert not pixel_array(done.dataset)[10:24, 120:160].any()
+
+
+def test_the_second_engine_can_find_what_the_first_does_not_see():
+    done = clean(image(), engine=engine({"R": MARK}), second=engine({"OKAFOR": NAME}))
+    assert not pixel_array(done.dataset)[10:24, 10:90].any()
+
+
+def test_text_that_does_not_go_away_withholds_the_image():
+    places = iter(range(0, 90, 15))
+
+    def haunted(picture):
+        y = next(places)
+        return [Word("OKAFOR", 0.99, ((100, y), (160, y), (160, y + 9), (100, y + 9)))]
+
+    with pytest.raises(RefusedError, match="still read"):
+        clean(image(), engine=haunted)
+
+
+def test_saved_screens_wait_for_a_person_and_secondary_capture_does_not():
+    screen = image(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])
+    with pytest.raises(pixels.ReviewError) as caught:
+        clean(screen)
+    assert any(one.remove for one in caught.value.decisions)
+    assert "OKAFOR" not in str(caught.value)
+    assert clean(screen, quarantine="none").complete
+    assert clean(image(ImageType=["DERIVED", "SECONDARY"])).complete
+    with pytest.raises(pixels.ReviewError):
+        clean(image(), source=image(SeriesDescription="Dose Report"))
+
+
+def test_approved_boxes_are_filled_exactly_and_count_as_complete():
+    screen = image(ImageType=["DERIVED", "SECONDARY", "SCREEN SAVE"])
+    done = clean(screen, boxes=[Box(0, 0, 100, 30)], policy="match")
+    assert done.boxes == [Box(0, 0, 100, 30)]
+    assert done.complete
+
+
+def test_without_a_recognizer_rules_still_run_and_nothing_is_claimed(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "rapidocr_onnxruntime", None)
+    detect._rapid.cache_clear()
+    rules = [{"when": {"Modality": "ct", "Rows": 100}, "blank": [[0, 0, 200, 30]]}]
+    with pytest.raises(UnavailableError, match=r"medlab\[pixels\]"):
+        pixels.clean(image(), rules=rules)
+    done = pixels.clean(image(), rules=rules, require=False)
+    assert not pixel_array(done.dataset)[:30].any()
+    assert not done.checked
+    assert not done.complete
+    assert "not read" in {finding.kind for finding in done.findings}
+
+
+def us_regions(*boxes):
+    items = []
+    for x0, y0, x1, y1 in boxes:
+        item = Dataset()
+        item.RegionLocationMinX0, item.RegionLocationMinY0 = x0, y0
+        item.RegionLocationMaxX1, item.RegionLocationMaxY1 = x1, y1
+        items.append(item)
+    return Sequence(items)
+
+
+def test_outside_the_ultrasound_regions_only_allowed_text_stays():
+    ds = image(SequenceOfUltrasoundRegions=us_regions((70, 35, 129, 64)))
+    shown = pixel_array(clean(ds).dataset)
+    assert (shown[40:60, 80:120] == 90).all()
+    assert (shown[70:90, 170:184] == 250).all()
+    assert not shown[:35].any()
+
+
+BOXES = st.builds(
+    lambda x, y, w, h: Box(x, y, x + w, y + h),
+    st.integers(-3, 25), st.integers(-3, 25), st.integers(0, 15), st.integers(0, 15),
+)  # fmt: skip
+
+
+@given(st.lists(BOXES, max_size=5))
+def test_outside_boxes_cover_each_pixel_that_is_in_no_area_once(areas):
+    count = np.zeros((20, 24), int)
+    for x0, y0, x1, y1 in recipe.outside(areas, 20, 24):
+        assert 0 <= x0 < x1 <= 24
+        assert 0 <= y0 < y1 <= 20
+        count[y0:y1, x0:x1] += 1
+    inside = np.zeros((20, 24), bool)
+    for x0, y0, x1, y1 in areas:
+        inside[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
+    assert np.array_equal(count, (~inside).astype(int))
+
+
+def test_a_recipe_is_read_and_fits_by_pattern(tmp_path):
+    path = tmp_path / "recipe.yaml"
+    path.write_text("- when: {Manufacturer: 'acme*', Rows: 100}\n  blank: [[0, 0, 10, 5]]\n")
+    rules = recipe.load(path)
+    assert recipe.recipe_boxes(image(Manufacturer="ACME US"), rules) == [Box(0, 0, 10, 5)]
+    assert recipe.recipe_boxes(image(Manufacturer="Other"), rules) == []
+    assert recipe.recipe_boxes(image(), rules) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["when: 3", "- when: {A: b}", "- {when: {A: b}, blank: [[1, 2]]}", "[:"]
+)
+def test_a_recipe_that_is_none_is_refused(tmp_path, text):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError):
+        recipe.load(path)
+
+
+def test_overlays_icons_and_curves_are_gone_and_the_source_is_not_touched():
+    icon = made.gray(np.full((8, 8), 9, np.uint8))
+    ds = image(IconImageSequence=Sequence([icon]))
+    ds.add_new(0x60000010, "US", 100)
+    ds.add_new(0x60003000, "OW", b"\xff" * 2500)
+    ds.add_new(0x50000010, "US", 2)
+    inner = Dataset()
+    inner.IconImageSequence = Sequence([icon])
+    ds.ReferencedImageSequence = Sequence([inner])
+    done = clean(ds)
+    assert not [tag for tag in done.dataset.keys() if tag.group in (0x6000, 0x5000)]  # noqa: SIM118
+    assert "IconImageSequence" not in done.dataset
+    assert "IconImageSequence" not in done.dataset.ReferencedImageSequence[0]
+    assert {finding.kind for finding in done.findings} >= {"overlay", "icon"}
+    assert "IconImageSequence" in ds
+    assert 0x60003000 in ds
+
+
+def test_pixels_in_a_sequence_withhold_the_object():
+    ds = image()
+    ds.ReferencedImageSequence = Sequence([made.gray(np.zeros((8, 8), np.uint8))])
+    with pytest.raises(RefusedError, match="inside a sequence"):
+        clean(ds)
+
+
+@pytest.mark.parametrize(
+    ("keyword", "option"),
+    [("EncapsulatedDocument", None), ("WaveformSequence", None),
+     ("GraphicAnnotationSequence", "clean-graphics"),
+     ("ContentSequence", "clean-structured-content")],
+)  # fmt: skip
+def test_documents_reports_and_annotations_are_withheld_unless_cleaned(keyword, option):
+    ds = Dataset()
+    ds.PatientName = "OKAFOR^JANE"
+    value = b"%PDF" if keyword == "EncapsulatedDocument" else Sequence([Dataset()])
+    setattr(ds, keyword, value)
+    with pytest.raises(RefusedError) as caught:
+        clean(ds)
+    assert "OKAFOR" not in str(caught.value)
+    if option:
+        done = clean(ds, header_options=[option])
+        assert not done.checked
+
+
+def test_an_object_without_pixels_passes_and_is_not_claimed():
+    done = clean(made.header(1, 1))
+    assert not done.checked
+    assert [finding.kind for finding in done.findings] == ["no pixels"]
+
+
+def test_hidden_bits_alone_cause_the_pixels_to_be_written_anew():
+    values = np.full(SHAPE, 100, np.uint16)
+    values[10:20, 10:20] |= 0x4000
+    done = pixels.clean(made.gray(values, stored=12), engine=lambda picture: [], second=None)
+    assert "hidden bits" in {finding.kind for finding in done.findings}
+    assert not (np.frombuffer(done.dataset.PixelData, "<u2") & 0xF000).any()
+
+
+def test_blur_and_pixelate_warn_and_are_never_claimed():
+    for effect in ("blur", "pixelate"):
+        done = clean(image(), effect=effect)
+        assert not done.checked
+        assert any("read back" in finding.message for finding in done.findings)
+
+
+@pytest.mark.parametrize("wrong", [{"policy": "deny"}, {"quarantine": "no"}, {"effect": "smear"}])
+def test_wrong_choices_are_bad_usage(wrong):
+    with pytest.raises(UsageError, match="there is no such"):
+        clean(image(), **wrong)
+
+
+def test_a_qr_code_is_found_read_and_removed_by_what_it_says():
+    cv2 = pytest.importorskip("cv2")
+    for text, removed in (("OKAFOR^JANE 00412345", True), ("hello world", False)):
+        code = cv2.QRCodeEncoder.create().encode(text)
+        code = np.kron(code, np.ones((4, 4), np.uint8))
+        values = np.full((160, 240), 255, np.uint8)
+        values[20 : 20 + len(code), 40 : 40 + len(code)] = code
+        (found,) = codes.find(values)
+        assert found.text == text
+        done = pixels.clean(
+            made.gray(values), ["OKAFOR^JANE"], policy="match", engine=lambda p: [], second=None
+        )
+        assert bool(done.boxes) == removed
+        assert done.codes == [found]
+        if removed:
+            assert codes.find(pixel_array(done.dataset)) == []
+        allow = pixels.clean(made.gray(values), engine=lambda p: [], second=None)
+        assert codes.find(pixel_array(allow.dataset)) == []
+
+
+def test_a_very_large_image_is_read_in_tiles_that_overlap():
+    values = np.zeros((5000, 5000), np.uint16)
+    values[2500:2520, 1700:1900] = 4000
+    ds = made.gray(values, stored=12)
+    sizes = []
+
+    def bright(picture):
+        sizes.append(max(picture.shape))
+        rows, columns = np.nonzero(picture > 200)
+        if not len(rows):
+            return []
+        x0, y0, x1, y1 = columns.min(), rows.min(), columns.max(), rows.max()
+        return [Word("OKAFOR", 0.99, ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))]
+
+    done = pixels.clean(ds, ["OKAFOR"], engine=bright, second=None)
+    assert not pixel_array(done.dataset).any()
+    assert max(sizes) <= 1920
+
+
+def still_and_moving(count, late=None):
+    rng = np.random.default_rng(3)
+    cine = np.zeros((count, 96, 160), np.uint8)
+    cine[:, 20:70, 40:120] = rng.integers(0, 120, (count, 50, 80))
+    text, _ = made.text_mask((96, 160), [(4, 2, "OKAFOR", 13)])
+    cine[:, text > 0.5] = 250
+    if late:
+        text, _ = made.text_mask((96, 160), [(80, 80, "12:30", 13)])
+        cine[late:, text > 0.5] = 250
+    return made.gray(cine)
+
+
+def numbers(ds):
+    return [index for index, _ in detect.pictures(ds, frames.layout(ds))]
+
+
+def test_frames_that_differ_only_in_the_moving_image_are_not_read_again():
+    assert [index for index in numbers(still_and_moving(30)) if index >= 0] == [0]
+
+
+def test_text_that_starts_late_makes_its_first_frame_worth_reading():
+    assert [index for index in numbers(still_and_moving(30, late=17)) if index >= 0] == [0, 17]
+
+
+def test_of_a_thousand_frames_few_are_read_and_the_brightest_of_all_pixels():
+    cine = np.zeros((1000, 40, 80), np.uint8)
+    cine[np.arange(1000), 20, np.arange(1000) % 80] = 255
+    assert len(numbers(made.gray(cine))) <= 14
+    pictures = dict(detect.pictures(made.gray(cine), frames.layout(made.gray(cine))))
+    assert pictures[-1][20].all()
+
+
+def test_text_over_the_moving_image_is_seen_in_the_projection():
+    ds = still_and_moving(30)
+    cine = pixel_array(ds).copy()
+    text, _ = made.text_mask((96, 160), [(50, 40, "JANE", 14)])
+    cine[11, text > 0.5] = 250
+    ds.PixelData = cine.tobytes()
+    brightest = [picture for index, picture in detect.pictures(ds, frames.layout(ds)) if index < 0]
+    assert any((picture[text > 0.5] > 200).all() for picture in brightest)

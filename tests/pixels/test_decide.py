@@ -1,0 +1,134 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medlab.errors import UsageError
+from medlab.pixels import decide
+from medlab.pixels.detect import Word
+
+OKAFOR = decide.identity(["OKAFOR^JANE", "MRN00412345", "19610317", "St. Mary Hospital", "Ng^Wei"])
+LETTERS = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=4, max_size=12)
+
+
+def word(text, score=0.99, x=0, y=0, width=None):
+    width = width or 10 * len(text)
+    return Word(text, score, ((x, y), (x + width, y), (x + width, y + 14), (x, y + 14)))
+
+
+@given(LETTERS, LETTERS, LETTERS)
+def test_a_word_within_a_text_is_wholly_alike(before, name, after):
+    assert decide.likeness(name, before + name + after) == 1
+
+
+@given(LETTERS, st.integers(0, 11))
+def test_one_wrong_letter_costs_one_letter(name, place):
+    place %= len(name)
+    wrong = name[:place] + "?" + name[place + 1 :]
+    assert decide.likeness(name, wrong) == pytest.approx(1 - 1 / len(name))
+
+
+def test_likeness_counts_edits_as_worked_out_by_hand():
+    assert decide.likeness("OKAFOR", "XXOKAOR") == pytest.approx(5 / 6)  # F lost
+    assert decide.likeness("OKAFOR", "0KAF0R") == pytest.approx(4 / 6)  # two replaced
+    assert decide.likeness("ABCD", "WXYZ") == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["OKAFOR", "Okafor, J.", "0KAFOR", "JANEOKAFOR", "OKAF0R~JANE", "O K A F O R", "Ökáfor",
+     "MRN00412345", "00412345", "ID:OO412345", "St.MaryHospital", "Wei", "NG"],
+)  # fmt: skip
+def test_what_the_header_knows_is_found_though_misread(text):
+    assert decide.matches(text, OKAFOR).startswith(("header", "keyword"))
+
+
+@pytest.mark.parametrize("text", ["R", "L", "RT", "AP", "TR 4500 TE 98",
+                                  "W 400 L 40", "kV120", "5mm", "MI1.2", "LAO30", "80kV15fps",
+                                  "FOV24cm"])  # fmt: skip
+def test_markers_and_technique_match_no_name_and_are_allowed(text):
+    assert decide.matches(text, OKAFOR) == ""
+    assert decide.allowed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [("2021-03-12", "date"), ("12/03/2021", "date"), ("12.03.21", "date"), ("17 Mar 1961", "date"),
+     ("17Mar1961", "date"), ("170ct2024", "date"), ("March 17, 1961", "date"),
+     ("20210312", "number"), ("12:30", "time"), ("12:30:59", "time"), ("123-456-78", "number"),
+     ("1 2 3 4 5 6", "number"), ("78O12I4", "number"), ("061Y", "age"), ("61 years", "age"),
+     ("Name: Smith", "keyword"), ("PatientID:7", "keyword"), ("Dr. Who", "keyword"),
+     ("DOB", "keyword"), ("Ref Smith", "keyword")],
+)  # fmt: skip
+def test_patterns_give_away_what_the_header_lacks(text, reason):
+    assert decide.matches(text, decide.identity([])) == reason
+
+
+@pytest.mark.parametrize("text", ["SMITH", "Keller,Elena", "18StationRoad", "HALL", "PARIS",
+                                  "12 03 45", "123456", "R 12345678", "李伟", "Иванов", "", "ID",
+                                  "Carl"])  # fmt: skip
+def test_names_and_long_numbers_are_not_on_the_list(text):
+    assert not decide.allowed(text)
+
+
+def test_a_name_that_is_a_harmless_word_is_removed_when_the_header_says_so():
+    assert decide.matches("LONG, JANE", decide.identity(["LONG^JANE"])) == "header word"
+    assert decide.matches("LEFT", decide.identity(["Left Coast Imaging"])) == ""
+
+
+@pytest.mark.parametrize(
+    ("policy", "stays"),
+    [("allow", {"R", "TR4500"}), ("match", {"R", "TR4500", "Smith"})],
+)
+def test_the_two_policies_differ_in_unknown_names(policy, stays):
+    words = [word("OKAFOR"), word("Smith"), word("R"), word("TR4500"), word("12.03.2021")]
+    found = decide.decide(words, OKAFOR, policy)
+    assert {one.word.text for one in found if not one.remove} == stays
+
+
+def test_text_that_cannot_be_read_is_removed_by_both_policies():
+    for policy in decide.POLICIES:
+        (one,) = decide.decide([word("xq#vv", 0.3)], OKAFOR, policy)
+        assert one.remove
+        assert one.reason == "not legible"
+
+
+def test_uncertain_single_signs_are_noise_but_a_marker_is_not():
+    words = [word("O", 0.7), word("1", 0.5), word("R", 0.7), word(" ")]
+    assert [one.word.text for one in decide.decide(words, OKAFOR)] == ["R"]
+
+
+def test_a_letter_as_large_as_the_field_of_view_is_none():
+    big = Word("O", 0.99, ((0, 0), (90, 0), (90, 90), (0, 90)))
+    assert decide.decide([big], OKAFOR, area=100 * 100) == []
+
+
+def test_letters_spaced_out_are_read_together():
+    words = [word(letter, x=40 * place) for place, letter in enumerate("OKAFOR")]
+    words.append(word("R", y=200))
+    found = decide.decide(words, OKAFOR, "match")
+    assert [one.remove for one in found] == [True] * 6 + [False]
+
+
+def test_an_unknown_policy_is_bad_usage():
+    with pytest.raises(UsageError, match="allow or match"):
+        decide.decide([], OKAFOR, "deny")
+
+
+def test_a_slanted_line_is_covered_by_several_small_boxes():
+    slanted = Word("OKAFOR", 1.0, ((0, 0), (100, 100), (90, 110), (-10, 10)))
+    boxes = slanted.boxes()
+    assert len(boxes) > 3
+    area = sum((b.x1 - b.x0) * (b.y1 - b.y0) for b in boxes)
+    assert area < 110 * 110 * 0.8
+    points = np.linspace([0, 5], [95, 105], 50)
+    assert all(any(b.x0 <= x < b.x1 and b.y0 <= y < b.y1 for b in boxes) for x, y in points)
+
+
+def test_identity_words_of_a_header_hold_names_numbers_and_places():
+    import pixel_images as made
+
+    ds = made.header(4, 4, InstitutionName="Lakeside Clinic", OperatorsName="Doe^Ann")
+    ds.OtherPatientIDs = ["A1", "B2"]
+    words = decide.identity_words(ds)
+    assert {"OKAFOR^JANE", "MRN00412345", "Lakeside Clinic", "Doe^Ann", "A1", "B2"} <= set(words)

@@ -1,0 +1,81 @@
+"""With the real recognizer: few and small images, since each takes seconds."""
+
+import time
+
+import numpy as np
+import pixel_images as made
+import pixel_scenes as scenes
+import pytest
+from pydicom.pixels import pixel_array
+
+from medlab import pixels
+from medlab.pixels import decide, detect, effects, frames
+from medlab.pixels.mask import Box
+
+pytest.importorskip("rapidocr_onnxruntime")
+
+
+def read_texts(ds):
+    form = frames.layout(ds)
+    words = detect.read_frames(detect.pictures(ds, form))
+    return {decide.squeezed(word.text) for word in words}
+
+
+@pytest.mark.parametrize(("layout", "held_back"), [("us", False), ("hidden", False)])
+def test_a_scene_is_cleaned_of_all_but_markers_and_scale(layout, held_back):
+    scene = scenes.scene(layout, 5, held_back=held_back, shape=(320, 400))
+    ds = scene.dataset
+    done = pixels.clean(ds, pixels.identity_words(ds))
+    filled = np.zeros((ds.Rows, ds.Columns), bool)
+    for x0, y0, x1, y1 in done.boxes:
+        filled[y0:y1, x0:x1] = True
+    for text in scene.texts:
+        x0, y0, x1, y1 = text.box
+        share = filled[y0:y1, x0:x1].mean()
+        assert share > 0.97 if text.kind in ("known", "unknown") else share == 0
+    assert done.complete
+    assert pixels.same_outside(ds, done.dataset, done.boxes)
+
+
+def test_text_a_few_counts_above_air_is_read_though_the_full_range_hides_it():
+    rng = np.random.default_rng(1)
+    values = rng.normal(100, 4, (160, 240))
+    values[80:, 120:] = 3000
+    text, _ = made.text_mask((160, 240), [(10, 20, "OKAFOR", 20)])
+    ds = made.gray((values + 25 * text).astype(np.uint16), stored=12)
+    shown = frames.displayed(ds, frames.layout(ds), pixel_array(ds)[..., None])
+    whole = frames.window(shown, *frames.bright_range(shown))
+    assert "OKAFOR" not in {decide.squeezed(word.text) for word in detect.read(whole)}
+    assert "OKAFOR" in read_texts(ds)
+
+
+def test_a_pseudonym_is_drawn_in_place_and_read_back_and_nothing_else_changes():
+    values = np.random.default_rng(2).integers(0, 600, (160, 300)).astype(np.uint16)
+    ds = made.gray(values, stored=12)
+    boxes = [Box(20, 60, 280, 100)]
+    result = effects.apply(ds, boxes, "pseudonymize", pseudonym="SUBJ4711")
+    assert pixels.same_outside(ds, result, boxes)
+    assert pixel_array(result).max() <= values.max()
+    assert "SUBJ4711" in read_texts(result)
+
+
+@pytest.mark.skipif(not detect.has_tesseract(), reason="no program tesseract")
+def test_the_second_engine_reads_plain_text_and_places_it():
+    text, ((x0, y0, x1, y1),) = made.text_mask((120, 300), [(20, 40, "OKAFOR", 28)])
+    words = detect.tesseract((text * 255).astype(np.uint8))
+    (word,) = [word for word in words if word.text == "OKAFOR"]
+    assert np.abs(np.array(word.quad[0]) - (x0, y0)).max() < 6
+    assert np.abs(np.array(word.quad[2]) - (x1, y1)).max() < 6
+
+
+def test_both_readings_of_an_image_cost_little_more_than_one_call_each():
+    """The rendering and the choice of frames add less than the call itself costs."""
+    scene = scenes.scene("ct", 2)
+    form = frames.layout(scene.dataset)
+    list(detect.pictures(scene.dataset, form))
+    started = time.process_time()
+    ((_, picture),) = detect.pictures(scene.dataset, form)
+    prepared = time.process_time() - started
+    started = time.process_time()
+    detect.read(picture)
+    assert prepared < 0.3 * (time.process_time() - started)
