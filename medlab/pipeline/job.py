@@ -16,7 +16,7 @@ from typing import Any
 
 from medlab import __version__, dicom
 from medlab.errors import RefusedError
-from medlab.pipeline import joined, report, steps
+from medlab.pipeline import faces, joined, report, steps
 from medlab.pipeline.files import appearing
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
@@ -121,6 +121,7 @@ def deidentify(
         plan(job)
         joined.plan_cohort(job)
         new = _clean(job)
+        faces.forget_masks(job.work)
         return _finish(job, new, map_file)
 
 
@@ -170,6 +171,7 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
             shutil.copyfile(folder / "map.csv", part)
     if job.work.settings.review:
         _write_review(job.ledger, folder / "review-text.csv")
+    joined.write_boxes(job)
     statuses = report.statuses(job.ledger)
     head = job.audit.append("job ended", new=new, statuses=statuses)
     facts = report.write(job, head)

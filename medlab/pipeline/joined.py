@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydicom import Dataset
 
@@ -13,10 +13,10 @@ from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.marks import add_codes
 from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.pipeline.files import digest_of
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import FACES, PIXELS, Settings
+from medlab.pipeline.settings import PIXELS, Outcome, Settings, Work
 
-_FACE_MODALITIES = ("MR", "CT", "PT", "NM")
 # Columns of dicom.cohort_table that a header can hold one value of, and where.
 _COLUMNS = {
     "Age": "PatientAge",
@@ -43,8 +43,10 @@ def check_available(settings: Settings) -> None:
     ------
     UnavailableError, UsageError
     """
-    if cleans_pixels(settings) and not hasattr(_pixels(), "clean"):
-        raise UnavailableError("cleaning of pixels is not available in this version")
+    if cleans_pixels(settings) and not _pixels().available():
+        raise UnavailableError(
+            "no text recognizer is installed; install medlab[pixels], or leave pixels unchecked"
+        )
     if settings.cohort_k is not None:
         _columns(settings.quasi)
 
@@ -56,38 +58,77 @@ def _pixels() -> Any:
 
 
 def without_text(
-    before: Dataset, after: Dataset, plan: dicom.Plan, settings: Settings
-) -> tuple[Dataset, list[str]]:
-    """Return the dataset without text in its pixels, and what was not checked.
+    before: Dataset, after: Dataset, work: Work, done: Outcome, boxes: Any = None
+) -> Dataset:
+    """Return the dataset without text in its pixels, or elsewhere than in its elements.
 
-    What can't be checked raises, so that the file is withheld.
+    What can't be checked raises, so that the file is withheld. What was found, and what was
+    not looked at, is noted in the outcome. `boxes` are those that a person approved.
     """
-    if "PixelData" not in before and "FloatPixelData" not in before:
-        return after, []
-    head = before.get("Modality") in _FACE_MODALITIES
-    if head and FACES in settings.options:
-        raise RefusedError("faces in DICOM series are not removed by a job; use medlab deface")
-    unchecked = ["face"] if head else []
+    settings = work.settings
+    image = "PixelData" in before or "FloatPixelData" in before
     if not cleans_pixels(settings):
-        return after, [*unchecked, "text in pixels"]
+        done.unchecked += ["text in pixels"] if image else []
+        return after
     pixels = _pixels()
     try:
-        done = pixels.clean(
+        found = pixels.clean(
             after,
             pixels.identity_words(before),
+            source=before,
             policy=settings.pixel_policy,
             quarantine=settings.quarantine,
-            header_options=plan.options,
+            boxes=boxes,
+            header_options=settings.options,
         )
     except RefusedError as error:
-        if hasattr(error, "decisions"):
-            raise QuarantineError(str(error)) from None
-        raise
-    if done.complete:
-        dicom.claim(done.dataset, PIXELS)
-    elif done.checked:
-        add_codes(done.dataset, [dicom.OPTIONS[PIXELS]])
-    return done.dataset, unchecked
+        if not hasattr(error, "decisions"):
+            raise
+        _keep_boxes(before, before, error.decisions, work, done)
+        raise QuarantineError(str(error)) from None
+    done.findings += [(f.severity, f.message, "pixels") for f in found.findings]
+    if found.decisions and boxes is None:
+        _keep_boxes(before, found.dataset, found.decisions, work, done)
+    if found.complete:
+        dicom.claim(found.dataset, PIXELS)
+    elif found.checked:
+        add_codes(found.dataset, [dicom.OPTIONS[PIXELS]])
+    return cast(Dataset, found.dataset)
+
+
+def _keep_boxes(
+    before: Dataset, after: Dataset, decisions: Any, work: Work, done: Outcome
+) -> None:
+    """Keep what a person needs to see, in the private folder: the boxes and a contact sheet."""
+    review = _pixels().review
+    done.boxes = review.rows(str(done.row), decisions)
+    sheets = work.folder / "sheets"
+    sheets.mkdir(mode=0o700, exist_ok=True)
+    review.contact_sheet(sheets / f"{done.row}.png", before, decisions, after)
+
+
+def approved_boxes(work: Work) -> dict[str, Any]:
+    """Return the boxes that a person approved, by number of the file in the map."""
+    if not (cleans_pixels(work.settings) and work.approved.is_file()):
+        return {}
+    return cast(dict[str, Any], _pixels().review.read_table(work.approved))
+
+
+def reopen_approved(job: Job) -> None:
+    """Have files done again whose boxes were approved, or changed, since the last run."""
+    boxes = approved_boxes(job.work)
+    mark = digest_of(job.work.approved).hex() if boxes else ""
+    if mark != (job.ledger.setting("approved") or ""):
+        for row in boxes:
+            job.ledger.reopen(int(row))
+        job.ledger.setting("approved", mark)
+
+
+def write_boxes(job: Job) -> None:
+    """Write the table of boxes for a person to review."""
+    if cleans_pixels(job.work.settings):
+        path = job.work.folder / "pixels.csv"
+        _pixels().review.write_table(path, map(json.loads, job.ledger.boxes()))
 
 
 class Cohort:

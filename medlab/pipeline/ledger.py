@@ -6,6 +6,7 @@ there is not done again.
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -22,7 +23,11 @@ CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS file (
     row INTEGER PRIMARY KEY, source BLOB UNIQUE NOT NULL, size INTEGER, changed INTEGER,
     kind TEXT NOT NULL, status TEXT NOT NULL DEFAULT '', target TEXT NOT NULL DEFAULT '',
-    target_size INTEGER NOT NULL DEFAULT 0, instance BLOB, copies INTEGER NOT NULL DEFAULT 0);
+    target_size INTEGER NOT NULL DEFAULT 0, instance BLOB, copies INTEGER NOT NULL DEFAULT 0,
+    series BLOB, space BLOB);
+CREATE INDEX IF NOT EXISTS file_series ON file (series);
+CREATE TABLE IF NOT EXISTS box (row INTEGER, cells TEXT);
+CREATE INDEX IF NOT EXISTS box_row ON box (row);
 CREATE INDEX IF NOT EXISTS file_instance ON file (instance);
 CREATE INDEX IF NOT EXISTS file_status ON file (status);
 CREATE TABLE IF NOT EXISTS phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -35,7 +40,7 @@ CREATE INDEX IF NOT EXISTS action_row ON action (row);
 CREATE INDEX IF NOT EXISTS finding_row ON finding (row);
 CREATE INDEX IF NOT EXISTS unchecked_row ON unchecked (row);
 """
-_OF_A_ROW = ("action", "finding", "unchecked")
+_OF_A_ROW = ("action", "finding", "unchecked", "box")
 
 
 class Entry(NamedTuple):
@@ -91,11 +96,21 @@ class Ledger:
         )
 
     def examined(
-        self, row: int, kind: str, instance: bytes | None, phrases: Iterable[bytes]
+        self,
+        row: int,
+        kind: str,
+        instance: bytes | None = None,
+        phrases: Iterable[bytes] = (),
+        places: tuple[bytes | None, bytes | None] = (None, None),
     ) -> None:
-        """Note what one file is, its instance (a digest) and the phrases of its identity."""
+        """Note what one file is; all else are digests.
+
+        Its instance, the phrases of its identity, and, for images that may show a face,
+        its series and the space (frame of reference) that the series lies in.
+        """
         self._db.execute(
-            "UPDATE file SET kind = ?, instance = ? WHERE row = ?", (kind, instance, row)
+            "UPDATE file SET kind = ?, instance = ?, series = ?, space = ? WHERE row = ?",
+            (kind, instance, *places, row),
         )
         self._db.executemany("INSERT OR IGNORE INTO phrase VALUES (?)", ((p,) for p in phrases))
 
@@ -146,6 +161,7 @@ class Ledger:
         )
         many("INSERT INTO finding VALUES (?, ?, ?, ?)", [(done.row, *f) for f in done.findings])
         many("INSERT INTO unchecked VALUES (?, ?)", [(done.row, what) for what in done.unchecked])
+        many("INSERT INTO box VALUES (?, ?)", [(done.row, json.dumps(box)) for box in done.boxes])
         many(
             """INSERT INTO kept VALUES (?, ?, 1, ?)
             ON CONFLICT DO UPDATE SET files = files + 1""",
@@ -187,6 +203,32 @@ class Ledger:
             yield [
                 Entry(row, Path(os.fsdecode(s)), kind, n) for row, s, kind, n in rows.fetchall()
             ]
+
+    def open_spaces(self) -> Iterator[list[list[Entry]]]:
+        """Give the series of each space in which something is to be done, largest first."""
+        spaces = self._db.execute(
+            "SELECT DISTINCT space FROM file WHERE space IS NOT NULL AND status = ''"
+        ).fetchall()
+        for space in spaces:
+            series = self._db.execute(
+                """SELECT series FROM file WHERE space = ? AND status IN ('', 'done')
+                GROUP BY series ORDER BY count(*) DESC, min(row)""",
+                space,
+            ).fetchall()
+            yield [self._of_series(one) for one in series]
+
+    def _of_series(self, series: tuple[bytes]) -> list[Entry]:
+        rows = self._db.execute(
+            """SELECT row, source, kind, copies FROM file
+            WHERE series = ? AND status IN ('', 'done') ORDER BY row""",
+            series,
+        )
+        return [Entry(row, Path(os.fsdecode(s)), kind, n) for row, s, kind, n in rows.fetchall()]
+
+    def boxes(self) -> Iterator[str]:
+        """Give the boxes found in pixels, each as JSON, by row."""
+        for (cells,) in self._db.execute("SELECT cells FROM box ORDER BY row"):
+            yield cells
 
     def number_copy(self, row: int, number: int) -> None:
         """Note a file as another form of an instance: its output's name gets the number."""

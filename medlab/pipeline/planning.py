@@ -9,12 +9,12 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from medlab.pipeline import steps
+from medlab.pipeline import joined, steps
 from medlab.pipeline.files import digest_of, kind_of, walk
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.opening import Job
 from medlab.pipeline.pool import each_done
-from medlab.pipeline.settings import Work
+from medlab.pipeline.settings import FACES, Work
 
 R = TypeVar("R")
 _TOGETHER = 64  # results written to the ledger at once
@@ -28,15 +28,20 @@ def plan(job: Job) -> None:
             job.ledger.add(*found)
         job.ledger.reopen()
     _reopen_missing(job)
+    joined.reopen_approved(job)
     for batch in worked(job, steps.examine, "file", "looking"):
         with job.ledger.together():
             for entry, seen in batch:
-                kind, instance, phrases = seen[1:] if seen else ("crashed", None, [])
-                job.ledger.examined(entry.row, kind, instance, phrases)
+                job.ledger.examined(*(seen or (entry.row, "crashed")))
     with job.ledger.together():
         job.ledger.settle_kinds(CLEANED)
         for group in job.ledger.same_instances():
             _settle_copies(job, group)
+    if FACES in job.work.settings.options:
+        for _ in each_done(
+            steps.cut_faces, job.ledger.open_spaces(), job.jobs, steps.start, job.work
+        ):
+            pass
 
 
 def worked(

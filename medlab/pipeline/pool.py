@@ -66,13 +66,18 @@ def _in_processes(
 def _one_by_one(
     work: Callable[[T], R], tasks: list[T], start: Callable[..., None], args: Any
 ) -> Iterator[tuple[T, R | None]]:
-    """Do the tasks that were under way when a process died, each in a process of its own."""
+    """Do again, one after the other, the tasks that were under way when a process died."""
+    pool = None
     for task in tasks:
-        with _pool(1, start, args) as pool:
-            try:
-                yield task, pool.submit(work, task).result()
-            except BrokenProcessPool:
-                yield task, None
+        pool = pool or _pool(1, start, args)
+        try:
+            yield task, pool.submit(work, task).result()
+        except BrokenProcessPool:
+            pool.shutdown()
+            pool = None
+            yield task, None
+    if pool is not None:
+        pool.shutdown()
 
 
 def _died(future: Future[R]) -> bool:

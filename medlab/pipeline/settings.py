@@ -6,6 +6,7 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from medlab import __version__
 from medlab.crypto import keyed_digest
@@ -107,6 +108,11 @@ class Work:
         return self.folder / "cohort.json"
 
     @property
+    def approved(self) -> Path:
+        """The boxes in pixels that a person approved."""
+        return self.folder / "pixels-approved.csv"
+
+    @property
     def vault(self) -> Path:
         """The vault of the job."""
         return self.folder / "vault.db"
@@ -114,7 +120,7 @@ class Work:
 
 @dataclass
 class Outcome:
-    """What became of one source file. Only `kept` and `ways_back` hold patients' values."""
+    """What became of one file. `kept`, `boxes` and `ways_back` hold patients' values."""
 
     row: int
     status: str
@@ -126,4 +132,5 @@ class Outcome:
     findings: list[tuple[str, str, str]] = field(default_factory=list)
     unchecked: list[str] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
+    boxes: list[dict[str, Any]] = field(default_factory=list)
     ways_back: list[tuple[str, str, str]] = field(default_factory=list)

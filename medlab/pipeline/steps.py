@@ -11,7 +11,7 @@ import hashlib
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -23,7 +23,7 @@ from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError
-from medlab.pipeline import joined, nifti, wayback
+from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import appearing, digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work
@@ -36,8 +36,9 @@ class Examined(NamedTuple):
 
     row: int
     kind: str
-    instance: bytes | None
-    phrases: list[bytes]
+    instance: bytes | None = None
+    phrases: Sequence[bytes] = ()
+    places: tuple[bytes | None, bytes | None] = (None, None)
 
 
 class _UnverifiedError(RefusedError):
@@ -51,6 +52,7 @@ class Hands:
         self.work = work
         self.phrases = Phrases(work.ledger, work.key)
         self.cohort = joined.Cohort(work.cohort, work.key) if work.cohort.exists() else None
+        self.approved = joined.approved_boxes(work)
         drawn = work.settings.codes == "random"
         self.vault = Vault(work.vault, work.vault_key) if drawn else None
 
@@ -92,18 +94,35 @@ def examine(entry: Entry) -> Examined:
             return _examine(entry.row, path, work.source, work.key)
     except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
         _note(entry, error)
-        return Examined(entry.row, "unreadable", None, [])
+        return Examined(entry.row, "unreadable")
 
 
 def _examine(row: int, path: Path, root: Path, key: bytes) -> Examined:
     if not dicom.is_dicom(path):
-        return Examined(row, _other_kind(path, root), None, [])
+        return Examined(row, _other_kind(path, root))
     dataset = dicom.read(path)
     if dicom.is_dicomdir(dataset):
-        return Examined(row, "dicomdir", None, [])
+        return Examined(row, "dicomdir")
     uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
-    return Examined(row, "dicom", keyed_digest(key, "instance", uid)[:16], phrases)
+    return Examined(
+        row, "dicom", keyed_digest(key, "instance", uid)[:16], phrases, _places(dataset, key)
+    )
+
+
+def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
+    """Return digests of the series and its space, for images that may show a face."""
+    if not faces.may_show_face(dataset):
+        return None, None
+    series = str(dataset.get("SeriesInstanceUID") or "")
+    space = str(dataset.get("FrameOfReferenceUID") or series)
+    return tuple(keyed_digest(key, "place", uid)[:16] for uid in (series, space))  # type: ignore[return-value]
+
+
+def cut_faces(series: list[list[Entry]]) -> None:
+    """Find the face in the series of one space; see `medlab.pipeline.faces.cut`."""
+    with quiet_pydicom():
+        faces.cut(series, _hands[-1].work)
 
 
 def clean(entry: Entry) -> Outcome:
@@ -172,13 +191,17 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     source = work.source / entry.source
     before = dicom.read(source)
     headers, actions = dicom.deidentify(
-        before,
+        faces.without_face(before, work, entry.row),
         plan_of(settings),
         key=work.key,
         others=hands.phrases,
         code_of=hands.code_of(),
     )
-    after, done.unchecked = joined.without_text(before, headers, plan_of(settings), settings)
+    if faces.may_show_face(before) and FACES not in settings.options:
+        done.unchecked.append("face")
+    boxes = hands.approved.get(str(entry.row))
+    after = joined.without_text(before, headers, work, done, boxes)
+    faces.claim(after, work)
     if hands.cohort is not None:
         hands.cohort.apply(before, after)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)

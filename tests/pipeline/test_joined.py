@@ -9,7 +9,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from medlab import pipeline, pixels
+from medlab import neuro, pipeline, pixels
 from medlab.errors import RefusedError, UnavailableError, UsageError
 from medlab.pipeline import Settings
 
@@ -55,7 +55,9 @@ def cleaner(how):
         assert any("Person" in str(word) for word in words)
         if isinstance(how, Exception):
             raise how
-        return types.SimpleNamespace(dataset=dataset, checked=True, complete=how)
+        return types.SimpleNamespace(
+            dataset=dataset, checked=True, complete=how, findings=[], decisions=[]
+        )
 
     return clean
 
@@ -64,6 +66,7 @@ def cleaner(how):
 def test_pixels_are_claimed_clean_only_after_a_complete_check(
     ward, tmp_path, monkeypatch, complete, burned
 ):
+    monkeypatch.setattr(pixels, "available", lambda: True)
     monkeypatch.setattr(pixels, "clean", cleaner(complete), raising=False)
     monkeypatch.setattr(pixels, "identity_words", lambda d: [str(d.PatientName)], raising=False)
     summary = pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
@@ -80,6 +83,7 @@ def test_pixels_are_claimed_clean_only_after_a_complete_check(
     [(ReviewError("a dose report"), "quarantined"), (RefusedError("no"), "refused")],
 )
 def test_what_pixel_cleaning_refuses_is_withheld(ward, tmp_path, monkeypatch, error, status):
+    monkeypatch.setattr(pixels, "available", lambda: True)
     monkeypatch.setattr(pixels, "clean", cleaner(error), raising=False)
     monkeypatch.setattr(pixels, "identity_words", lambda d: [str(d.PatientName)], raising=False)
     summary = pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
@@ -88,17 +92,51 @@ def test_what_pixel_cleaning_refuses_is_withheld(ward, tmp_path, monkeypatch, er
 
 
 def test_cleaning_that_is_not_there_ends_the_job_before_it_begins(ward, tmp_path, monkeypatch):
-    monkeypatch.delattr(pixels, "clean", raising=False)
-    with pytest.raises(UnavailableError, match="not available"):
+    monkeypatch.setattr(pixels, "available", lambda: False)
+    with pytest.raises(UnavailableError, match="no text recognizer"):
         pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
     assert not (tmp_path / "clean.job").exists()
 
 
-def test_a_head_whose_face_should_go_is_withheld_when_it_cannot(ward, tmp_path):
-    settings = Settings(options=("clean-recognizable-visual-features",))
-    summary = pipeline.deidentify(ward, tmp_path / "clean", settings)
+FACES = Settings(options=("clean-recognizable-visual-features",))
+
+
+def test_a_head_whose_face_cannot_be_found_is_withheld(ward, tmp_path):
+    summary = pipeline.deidentify(ward, tmp_path / "clean", FACES)
     assert summary.statuses == {"refused": 12}
     assert not files(tmp_path / "clean")
+
+
+def test_a_face_is_cut_out_of_every_file_of_its_series(tmp_path, monkeypatch):
+    root, values = tmp_path / "head", {}
+    root.mkdir()
+    source = dcmread(get_testdata_file("MR_small.dcm", download=False))
+    for number in range(6):
+        source.ImagePositionPatient = [0, 0, 5.0 * number]
+        source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
+        source.save_as(root / f"{5 - number}.dcm")  # not in the order of the slices
+        values[number] = source.pixel_array
+
+    def deface(img):
+        removed = np.zeros(img.shape, np.uint8)
+        removed[:8, :, 2] = 1  # columns, rows, slices
+        return types.SimpleNamespace(cut="cut", removed=nib.Nifti1Image(removed, img.affine))
+
+    monkeypatch.setattr(neuro, "deface", deface)
+    summary = pipeline.deidentify(root, tmp_path / "clean", FACES)
+    assert summary.statuses == {"done": 6}
+    assert summary.unchecked == {"text in pixels": 6}
+    assert not (summary.folder / "faces").exists()
+    found = {
+        round(float(d.ImagePositionPatient[2] / 5)): d
+        for d in map(dcmread, files(tmp_path / "clean"))
+    }
+    for number, dataset in found.items():
+        expected = values[number].copy()
+        if number == 2:
+            expected[:, :8] = expected.min()
+        assert np.array_equal(dataset.pixel_array, expected)
+        assert dataset.RecognizableVisualFeatures == "NO"
 
 
 @pytest.fixture
