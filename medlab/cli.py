@@ -302,6 +302,83 @@ def deidentify(
         raise SystemExit(FAILED)
 
 
+@commands.group("pixels")
+def pixel_commands() -> None:
+    """See the text in pixels, and review what is done with it."""
+
+
+@pixel_commands.command("find")
+@click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
+@click.option(
+    "--policy", type=click.Choice(["allow", "match"]), default="allow", show_default=True
+)
+@click.option("--recipe", type=click.Path(path_type=Path), help="Rules for devices (YAML).")
+@click.option("--csv", "table", type=click.Path(path_type=Path), help="Table of all boxes.")
+@click.option("--sheets", type=click.Path(path_type=Path), help="Folder for contact sheets.")
+def find_pixels(
+    source: Path, policy: str, recipe: Path | None, table: Path | None, sheets: Path | None
+) -> None:
+    """Look for text in a DICOM file or folder; nothing is changed.
+
+    Prints counts only. The table and the sheets hold what was read: keep them private.
+    """
+    from medlab.pixels import survey
+
+    found = survey.look(source, policy=policy, recipe_file=recipe, table=table, sheets=sheets)
+    removed = kept = failed = 0
+    for one in tqdm(found, unit="file", disable=None):
+        removed, kept, failed = removed + one.removed, kept + one.kept, failed + bool(one.problem)
+        if one.problem:
+            tqdm.write(f"file {one.number}: {one.problem}", file=sys.stderr)
+    click.echo(f"{removed} boxes to remove, {kept} that may stay, {failed} files not checked")
+    if failed:
+        raise SystemExit(FAILED)
+
+
+@pixel_commands.command("review")
+@click.argument("target", metavar="DST", type=click.Path(path_type=Path))
+@click.option("--accept", multiple=True, metavar="ROW|all", help="Take the boxes of a file.")
+@click.option("--add", multiple=True, metavar="ROW:X0,Y0,X1,Y1", help="Fill this box as well.")
+@click.option("--drop", multiple=True, type=int, metavar="LINE", help="A line not to fill.")
+@click.option("--boxes", type=click.Path(path_type=Path), help="An edited copy of pixels.csv.")
+@click.option("--key-file", type=click.Path(path_type=Path), help="By default that of the job.")
+def review_pixels(
+    target: Path,
+    accept: tuple[str, ...],
+    add: tuple[str, ...],
+    drop: tuple[int, ...],
+    boxes: Path | None,
+    key_file: Path | None,
+) -> None:
+    r"""Approve the boxes of a job's images, then run the job again.
+
+    DST.job/pixels.csv lists the boxes, DST.job/sheets shows them; ROW is the number of the
+    file in the map. Approved files are filled exactly so, saved screens and dose reports
+    included.
+
+    \b
+    medlab pixels review clean --accept 7 --add 7:0,0,640,40
+    medlab pixels review clean --boxes edited.csv --accept all
+    """
+    from medlab import pipeline
+    from medlab.pixels import review
+
+    folder = target.with_name(target.name + ".job")
+    files = review.approve(
+        boxes or folder / "pixels.csv",
+        folder / "pixels-approved.csv",
+        accept=accept,
+        add=[review.parse_addition(text) for text in add],
+        drop=drop,
+    )
+    click.echo(f"{files} files approved")
+    summary = pipeline.rerun(target, key_file=key_file, progress=sys.stderr.isatty())
+    for line in summary.lines():
+        click.echo(line)
+    if not summary.ok:
+        raise SystemExit(FAILED)
+
+
 @commands.command("reidentify")
 @click.argument("source", metavar="SRC", type=click.Path(path_type=Path))
 @click.argument("target", metavar="[DST]", required=False, type=click.Path(path_type=Path))
@@ -503,6 +580,54 @@ def measure_risk(
         source, _names(qi), _names(sensitive), hierarchies=_hierarchies(hierarchies), **choices
     )
     click.echo(_json(report))
+
+
+@commands.command("evaluate")
+@click.argument("original", metavar="ORIGINAL", type=click.Path(path_type=Path))
+@click.argument("released", metavar="RELEASED", type=click.Path(path_type=Path))
+@click.option("--qi", multiple=True, required=True, help="Quasi-identifiers: a,b,c or repeated.")
+@click.option("--sensitive", metavar="COL", help="What an attacker wants to know.")
+@click.option("--control", type=click.Path(path_type=Path), help="People who were not released.")
+@click.option("--register", type=click.Path(path_type=Path), help="People an attacker knows.")
+@click.option("--id", "subject", metavar="COL", help="Whose row it is: count persons, not rows.")
+@click.option(
+    "--kind",
+    default="generalized",
+    show_default=True,
+    type=click.Choice(["generalized", "microdata", "aggregate", "synthetic"]),
+    help="How the release was made: what makes no sense for it says n/a.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def evaluate_release(
+    original: Path,
+    released: Path,
+    qi: tuple[str, ...],
+    control: Path | None,
+    register: Path | None,
+    seed: int,
+    **choices: Any,
+) -> None:
+    """Attack RELEASED and measure what it is still good for; JSON to stdout.
+
+    Both are tables (CSV or Parquet) with the same rows in the same order, unless the
+    kind is synthetic.
+    """
+    import numpy as np
+
+    from medlab import evaluation
+    from medlab.tabular.tables import read_table
+
+    rows = evaluation.evaluate(
+        read_table(original),
+        read_table(released),
+        _names(qi),
+        control=None if control is None else read_table(control),
+        register=None if register is None else read_table(register),
+        rng=np.random.default_rng(seed),
+        **choices,
+    )
+    found = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    click.echo(_json({"kind": choices["kind"], "rows": found}))
 
 
 def _names(given: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ from medlab.evaluation.experiments import Point, grid, measure
 from medlab.evaluation.groups import Tables, hold_back, one_each
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.protections import METHODS
+from medlab.evaluation.review import review
 from medlab.evaluation.tradeoff import acceptable, pareto, risk_and_loss, summarize
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "measure",
     "one_each",
     "pareto",
+    "review",
     "risk_and_loss",
     "summarize",
 ]

@@ -30,8 +30,9 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
     Returns
     -------
     DataFrame
-        method, strength, measure, value, low, high (mean -+ t * sd / sqrt(seeds)), seeds,
-        baseline and control (means). A measure that is "n/a" everywhere has the value NaN.
+        method, strength, measure, value, low, high (mean -+ t * sd / sqrt(seeds); with one
+        seed the interval of that run), seeds, baseline and control (means). A measure that is
+        "n/a" everywhere has the value NaN.
     """
     chosen = rows if measures is None else rows[rows["measure"].isin(measures)]
     chosen = chosen.assign(value=numbers(chosen["value"]))
@@ -39,6 +40,10 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
     found = []
     for key, some in chosen.groupby(keys, sort=False):
         value, low, high = mean_interval(some["value"].to_numpy())
+        if len(some) == 1 and not np.isnan(some["low"].iloc[0]):
+            low, high = some[["low", "high"]].iloc[0]
+        low = max(low, 0.0)  # no measure is below 0; shares and AUC are not above 1 either
+        high = min(high, 1.0) if some["value"].max() <= 1 else high
         others = some["baseline"].mean(), some["control"].mean()
         found.append((*key, value, low, high, int(some["value"].notna().sum()), *others))
     names = [*keys, "value", "low", "high", "seeds", "baseline", "control"]
@@ -95,6 +100,19 @@ def pareto(risk: NDArray[np.float64], loss: NDArray[np.float64]) -> NDArray[np.b
         if loss[i] < best or (risk[i], loss[i]) == last:
             front[i], best, last = True, min(best, loss[i]), (risk[i], loss[i])
     return front
+
+
+def point_name(method: str, strength: float) -> str:
+    """Return how a point is spoken of.
+
+    Examples
+    --------
+    >>> point_name("Mondrian k", 5.0), point_name("suppression", 2.0), point_name("identity", 0)
+    ('Mondrian k = 5', 'suppression 2', 'identity')
+    """
+    if not strength:
+        return method
+    return f"{method} = {strength:g}" if method[-2:-1] == " " else f"{method} {strength:g}"
 
 
 def acceptable(points: pd.DataFrame, threshold: float) -> pd.DataFrame:

@@ -10,6 +10,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from medlab.evaluation.tradeoff import point_name
+
 # Okabe-Ito colors, dark to light enough to differ in gray; a marker tells the method as well.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d")
@@ -42,7 +44,7 @@ def tradeoff_map(
     ax = fig.subplots()
     draw_map(ax, points, threshold)
     _label(ax, points)
-    ax.set_xlabel(f"{loss} (0 untouched, 1 nothing left)")
+    ax.set_xlabel(f"{loss} (0: untouched)")
     ax.set_ylabel(f"{risk} (share of people)")
     fig.legend(loc="outside right upper", fontsize=9, frameon=False)
     return fig
@@ -63,7 +65,8 @@ def draw_map(ax: Axes, points: pd.DataFrame, threshold: float | None) -> None:
     if threshold is not None:
         ax.axhline(threshold, color="0.2", lw=1.0, ls=":", label=f"acceptable risk {threshold:g}")
         ax.axhspan(0.0, threshold, color="0.93", zorder=0)
-    ax.set_xlim(-0.03, 1.05)
+    reach = min(1.0, max(0.2, float(points["loss_high"].max())))
+    ax.set_xlim(-0.03 * reach, 1.06 * reach)
     ax.set_ylim(-0.03, 1.06)
     ax.spines[["top", "right"]].set_visible(False)
 
@@ -159,5 +162,6 @@ def describe(
     best = safe.iloc[0]
     return (
         f"{start} {len(safe)} stay below the acceptable risk of {threshold:g}; the one that costs "
-        f"least is {best['method']} {best['strength']:g} with a loss of {best['loss']:.2f}."
+        f"least is {point_name(best['method'], best['strength'])}, with a loss of "
+        f"{best['loss']:.2f}."
     )
