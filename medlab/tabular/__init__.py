@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medlab.tabular.anatomy import anatomize, anatomy, group_shares
 from medlab.tabular.cells import bounds, label_sets, range_text
+from medlab.tabular.classes import beliefs, class_report, count_table
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
 from medlab.tabular.faces import k_same
 from medlab.tabular.fulldomain import full_domain
@@ -49,14 +50,17 @@ __all__ = [
     "anatomize",
     "anatomy",
     "anonymize",
+    "beliefs",
     "beta_likeness",
     "bounds",
     "c_avg",
     "class_keys",
     "class_numbers",
+    "class_report",
     "class_sizes",
     "column_groups",
     "contingency",
+    "count_table",
     "delta_disclosure",
     "delta_presence",
     "discernibility",

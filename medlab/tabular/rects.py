@@ -138,7 +138,8 @@ def _scale(column: Column) -> tuple[NDArray[np.float64], float]:
     """Return the position of each code on its axis and the padding of a box."""
     if column.kind == "number":
         values = column.values.astype(np.float64)
-        steps = np.diff(values)
+        occurring = np.unique(column.codes[column.codes < len(values)])
+        steps = np.diff(values[occurring])
         # Boxes of one value get a width that can be seen: a step, at least 1/150 of the axis.
         pad = max(float(steps.min()) / 2, float(np.ptp(values)) / 300) if len(steps) else 0.5
         return np.append(values, np.nan), pad

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import hashlib
+import html
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -15,11 +18,13 @@ from matplotlib.figure import Figure
 
 from medlab.errors import InputError
 from medlab.tabular.rects import Axis, Rectangles
+from medlab.viz.figure import show
 
 # Okabe-Ito, with a marker each, so that color never speaks alone.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
 _MARKERS = "o^sDvPX"
 _MOST_LABELS = 24
+_UNITS = {"Age": "years", "Weight": "kg", "Height": "cm"}  # as in dicom.cohort_table
 _MOST_POINTS = 30_000
 
 
@@ -108,7 +113,7 @@ def _draw(
     ok = shown.boxes["ok"].to_numpy(dtype=bool)
     for kept, edge, width in ((True, "#444444", 0.6), (False, "#b2182b", 1.4)):
         boxes = shown.boxes[ok == kept].dropna(subset=["left", "bottom"])
-        color = shade.to_rgba(boxes["size"].to_numpy(), alpha=0.45)
+        color = shade.to_rgba(boxes["size"].to_numpy(), alpha=0.6)
         many = PolyCollection(list(_corners(boxes)), facecolors=color, edgecolors=edge)
         many.set(linewidths=width, hatch=None if kept else "////")
         ax.add_collection(many)
@@ -172,7 +177,8 @@ def _values(shown: Rectangles) -> tuple[list[str], npt.NDArray[np.int64]]:
 
 def _label(ax: Axes, axis: Axis, which: str) -> None:
     side = ax.xaxis if which == "x" else ax.yaxis
-    side.set_label_text(axis.name)
+    unit = _UNITS.get(axis.name)
+    side.set_label_text(f"{axis.name} ({unit})" if unit else axis.name)
     if axis.kind == "date":
         locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
         side.set_major_locator(locator)
@@ -197,7 +203,7 @@ def _legend(
     low, high = shade.get_clim()
     ticks = np.unique(np.geomspace(low or 1, high or 2, 5).round())
     fig.colorbar(
-        shade, ax=ax, label="rows in the class", alpha=0.45, shrink=0.8, ticks=ticks, format="%d"
+        shade, ax=ax, label="rows in the class", alpha=0.6, shrink=0.8, ticks=ticks, format="%d"
     ).minorticks_off()
     handles: list[mpl.artist.Artist] = [
         mpl.patches.Patch(facecolor="#dddddd", edgecolor="#444444", label="class"),
@@ -218,3 +224,138 @@ def _legend(
             for i, name in enumerate(_values(shown)[0])
         ]
     fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
+
+
+class Film:
+    """Pictures shown one after the other, with a slider; Jupyter shows it as HTML.
+
+    Attributes
+    ----------
+    pngs : tuple of bytes
+    titles : tuple of str
+    alt : str
+    """
+
+    def __init__(self, pngs: Sequence[bytes], titles: Sequence[str], alt: str) -> None:
+        self.pngs, self.titles, self.alt = tuple(pngs), tuple(titles), alt
+
+    def _repr_html_(self) -> str:
+        name = "film" + hashlib.sha256(b"".join(self.pngs)).hexdigest()[:12]
+        frames = "".join(
+            f'<img class="{name}" src="data:image/png;base64,{base64.b64encode(png).decode()}" '
+            f'alt="{html.escape(f"{self.alt} {title}")}" '
+            f'style="max-width:100%;display:{"none" if number else "block"}">'
+            for number, (png, title) in enumerate(zip(self.pngs, self.titles, strict=True))
+        )
+        show = (
+            f"document.querySelectorAll('img.{name}').forEach("
+            "(picture, number) => {picture.style.display = "
+            "number == this.value ? 'block' : 'none'})"
+        )
+        return (
+            f'<figure style="margin:0.5em 0">{frames}<label>Cuts, step by step '
+            f'<input type="range" min="0" max="{len(self.pngs) - 1}" value="0" '
+            f'style="width:60%" oninput="{html.escape(show)}"></label></figure>'
+        )
+
+
+def film(panels: Sequence[Rectangles], titles: Sequence[str], alt: str) -> Film:
+    """Draw rectangles step by step, to be moved through with a slider.
+
+    Parameters
+    ----------
+    panels : sequence of Rectangles
+        Such as `medlab.tabular.rectangles` with growing `cuts`.
+    titles : sequence of str
+        One for each.
+    alt : str
+        What the pictures show; each title is added to it.
+
+    Returns
+    -------
+    Film
+        Leave it as the last expression of a cell.
+    """
+    shade = _shade_scale(panels)
+    pngs = []
+    for shown, title in zip(panels, titles, strict=True):
+        fig = Figure(figsize=(7.5, 4.8), layout="constrained")
+        ax = fig.add_subplot()
+        _draw(ax, shown, shade, True, 0)
+        ax.set_title(title)
+        _legend(fig, ax, shown, shade, True)
+        pngs.append(show(fig, alt).png)
+    return Film(pngs, titles, alt)
+
+
+def draw_beliefs(curves: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
+    """Draw for how many patients the attacker's belief in the true value is how strong.
+
+    Parameters
+    ----------
+    curves : mapping of str to float array, shape (rows,)
+        From `medlab.tabular.beliefs`, by the name of the release.
+    """
+    fig = Figure(figsize=(7, 3.8), layout="constrained")
+    ax = fig.add_subplot()
+    styles = ("-", "--", "-.", ":")
+    for number, (name, belief) in enumerate(curves.items()):
+        known = np.sort(belief[~np.isnan(belief)])
+        share = 100 * (1 - np.arange(len(known)) / len(known))
+        color = _COLORS[number % len(_COLORS)]
+        ax.step(known, share, where="pre", label=name, color=color, ls=styles[number % 4])
+    ax.set_xlabel("belief in the true value (1 = certain)")
+    ax.set_ylabel("patients believed at least so (%)")
+    ax.set_xlim(0, 1.02)
+    ax.set_ylim(0, 101)
+    ax.legend()
+    return fig
+
+
+def draw_methods(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
+    """Draw some measures of several methods as bars; "n/a" where a measure means nothing.
+
+    Parameters
+    ----------
+    table : DataFrame, one row a method (its index)
+    columns : mapping of str to str
+        The columns to draw and what they are called on the axis.
+    """
+    fig = Figure(figsize=(3.2 * len(columns) + 1, 0.34 * len(table) + 1.3), layout="constrained")
+    axes = fig.subplots(1, len(columns), sharey=True, squeeze=False)[0]
+    place = np.arange(len(table))
+    for ax, (name, label), color in zip(axes, columns.items(), _COLORS, strict=False):
+        values = pd.to_numeric(table[name], errors="coerce").to_numpy(dtype=np.float64)
+        ax.barh(place, np.nan_to_num(values), color=color, height=0.7)
+        for y, value in zip(place, values, strict=True):
+            text = "n/a" if np.isnan(value) else f"{value:.3g}"
+            ax.text(np.nan_to_num(value), y, f" {text}", va="center", fontsize="small")
+        ax.set_yticks(place, table.index.astype(str))
+        ax.set_xlabel(label)
+        ax.margins(x=0.25)
+        ax.spines[["top", "right"]].set_visible(False)
+    axes[0].invert_yaxis()
+    return fig
+
+
+def draw_reliefs(rows: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
+    """Draw depth maps as reliefs lit from the upper left, one row of pictures a name.
+
+    Parameters
+    ----------
+    rows : mapping of str to float array, shape (pictures, height, width)
+        Depth maps of the same size, in pixels; NaN where there is nothing.
+    """
+    most = max(len(pictures) for pictures in rows.values())
+    fig = Figure(figsize=(1.5 * most, 2.1 * len(rows)), layout="constrained")
+    axes = fig.subplots(len(rows), most, squeeze=False)
+    light = mpl.colors.LightSource(azdeg=315, altdeg=50)
+    for line, (name, pictures) in zip(axes, rows.items(), strict=True):
+        for number, (ax, depth) in enumerate(zip(line, pictures, strict=False)):
+            known = np.isfinite(depth)
+            relief = light.hillshade(np.where(known, depth, np.nanmin(depth)), vert_exag=0.7)
+            ax.imshow(np.where(known, relief, np.nan), cmap="gray", vmin=0, vmax=1)
+            ax.set_title(f"{name} {number + 1}", fontsize="small")
+        for ax in line:
+            ax.set_axis_off()
+    return fig
