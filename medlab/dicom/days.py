@@ -51,7 +51,7 @@ class Written(NamedTuple):
 
     def shifted(self, day: date, days: int) -> str:
         """Return `day`, moved, in the form it was written in."""
-        return _write(self.form, self.parts, day + timedelta(days))
+        return _write(self.form, self.parts, day, day + timedelta(days))
 
 
 def _days(*candidates: tuple[int, int, int]) -> tuple[date, ...]:
@@ -91,16 +91,18 @@ def _month_name(old: str, month: int) -> str:
     return name.upper() if old.isupper() else name.capitalize() if old[0].isupper() else name
 
 
-def _write(form: str, p: dict[str, str], day: date) -> str:
+def _write(form: str, p: dict[str, str], old: date, day: date) -> str:
     if form == "ymd":
         return f"{day:%Y%m%d}"
     if form == "iso":
         return f"{day:%Y}{p['s2']}{_two(day.month, p['m2'])}{p['s2']}{_two(day.day, p['d2'])}"
-    if form == "eu":
+    if form in ("eu", "short"):
+        n = "3" if form == "eu" else "4"
         first, second = day.day, day.month
-        if _days((int(p["y3"]), int(p["b3"]), int(p["a3"]))) == ():
+        if (int(p["a" + n]), int(p["b" + n])) == (old.month, old.day):  # the month came first
             first, second = second, first
-        return f"{_two(first, p['a3'])}{p['s3']}{_two(second, p['b3'])}{p['s3']}{day:%Y}"
+        parts = _two(first, p["a" + n]), _two(second, p["b" + n]), _year(day, p["y" + n])
+        return p["s" + n].join(parts)
     n = {"dmon": "5", "mond": "6", "mony": "7"}[form]
     name = _month_name(p["m" + n], day.month)
     if form == "dmon":
@@ -108,6 +110,10 @@ def _write(form: str, p: dict[str, str], day: date) -> str:
     if form == "mond":
         return f"{name}{p['s6']}{_two(day.day, p['d6'])}{p['t6']}{day:%Y}"
     return f"{name}{p['s7']}{day:%Y}"
+
+
+def _year(day: date, like: str) -> str:
+    return f"{day:%Y}"[-len(like) :]
 
 
 def _two(number: int, like: str) -> str:

@@ -176,5 +176,7 @@ def to_bytes(dataset: Dataset) -> bytes:
         if fast is not None:
             return fast
         named = bool(dataset.get("SOPClassUID") and dataset.get("SOPInstanceUID"))
-        dataset.save_as(buffer, enforce_file_format=named)
+        syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+        default = {} if syntax else {"implicit_vr": True, "little_endian": True}
+        dataset.save_as(buffer, enforce_file_format=named and bool(syntax), **default)
     return buffer.getvalue()

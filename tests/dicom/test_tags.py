@@ -1,0 +1,132 @@
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+
+from medlab import dicom
+from medlab.cli import commands
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture
+def dataset():
+    made, item = Dataset(), Dataset()
+    made.StudyInstanceUID = "1.2.826.20200312.7"
+    made.PatientName, made.PatientID = "Okafor^Jane", "47118899"
+    made.Allergies = "Jane Okafor"
+    made.BodyPartExamined = "HEAD"
+    made.ImageComments = "call 555-123-4567"
+    item.RequestedProcedureDescription = "MR Head"
+    made.RequestAttributesSequence = Sequence([item])
+    block = made.private_block(0x0019, "SIEMENS MR HEADER", create=True)
+    block.add_new(0x0C, "IS", "1000")
+    made.StudyDate = "20200312"
+    return made
+
+
+def row(table, path):
+    return table.set_index("path").loc[path]
+
+
+def test_there_is_one_row_an_element_at_every_level(dataset):
+    table = dicom.tag_table(dataset)
+    assert len(table) == 11
+    assert row(table, "(0040,0275)[0].(0032,1060)")["level"] == 1
+
+
+def test_values_are_masked_unless_revealed(dataset):
+    masked, shown = dicom.tag_table(dataset), dicom.tag_table(dataset, reveal=True)
+    assert "Okafor" not in masked.to_csv()
+    assert "47118899" not in masked.to_csv()
+    assert row(shown, "(0010,0010)")["value"] == "Okafor^Jane"
+
+
+def test_concerns_are_named(dataset):
+    table = dicom.tag_table(dataset)
+    assert row(table, "(0010,0010)")["concern"].startswith("HIPAA 1 name")
+    assert "identity" in row(table, "(0010,2110)")["concern"]  # the name under Allergies
+    assert "phone" in row(table, "(0020,4000)")["concern"]
+    assert row(table, "(0020,000D)")["concern"].endswith("UID holding a date")
+    assert row(table, "(0008,0020)")["concern"] == "HIPAA 3 date or age"
+    assert row(table, "(0018,0015)")["concern"] == ""
+    assert row(table, "(0019,100C)")["concern"] == "private"
+
+
+def test_private_elements_are_told_by_creator_and_name(dataset):
+    found = row(dicom.tag_table(dataset), "(0019,100C)")
+    assert found["creator"] == "SIEMENS MR HEADER"
+    assert "value" in found["name"].lower()
+
+
+def test_an_element_put_to_a_wrong_use_is_called_so(dataset):
+    dataset.ManufacturerModelName = "Okafor"
+    assert row(dicom.tag_table(dataset), "(0008,1090)")["concern"] == "wrong use"
+
+
+@pytest.mark.parametrize(
+    ("search", "keyword"),
+    [
+        ({"text": "0010,0030"}, "PatientBirthDate"),
+        ({"text": "(0010,0030)"}, "PatientBirthDate"),
+        ({"text": "00100030"}, "PatientBirthDate"),
+        ({"text": "birth date"}, "PatientBirthDate"),
+        ({"text": "PatientBirthD"}, "PatientBirthDate"),
+        ({"group": "0010", "vr": "DA"}, "LastMenstrualDate"),
+        ({"element": "0030", "name": "birth"}, "PatientBirthDate"),
+        ({"text": "60xx"}, "OverlayData"),
+        ({"text": "NameToUse"}, "NameToUse"),  # newer than pydicom's dictionary
+    ],
+)
+def test_the_whole_dictionary_is_searched_by_fragments(search, keyword):
+    assert keyword in set(dicom.search_dictionary(**search)["keyword"])
+
+
+def test_a_search_by_vr_finds_that_vr_only():
+    assert set(dicom.search_dictionary(vr="PN")["vr"]) == {"PN"}
+    assert len(dicom.search_dictionary("AS")) > 1
+    assert len(dicom.dictionary()) > 5000
+
+
+def test_the_dictionary_knows_actions_and_identifiers():
+    found = dicom.search_dictionary("0010,0020").iloc[0]
+    assert (found["action"], found["hipaa"]) == ("Z/D", 8)
+
+
+def test_inspect_shows_a_file_without_values():
+    path = get_testdata_file("MR_small.dcm")
+    result = CliRunner().invoke(commands, ["inspect", path])
+    assert result.exit_code == 0
+    assert "HIPAA 1 name" in result.output
+    assert "CompressedSamples" not in result.output
+    shown = CliRunner().invoke(
+        commands, ["inspect", get_testdata_file("MR_small.dcm"), "--reveal"]
+    )
+    assert "CompressedSamples" in shown.output
+
+
+def test_inspect_counts_concerns_of_a_folder_and_writes_the_table(tmp_path):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("MR_small.dcm", "CT_small.dcm"):
+        with open(get_testdata_file(name), "rb") as file:  # noqa: PTH123
+            (folder / name).write_bytes(file.read())
+    table = tmp_path / "table.csv"
+    result = CliRunner().invoke(commands, ["inspect", str(folder), "--csv", str(table)])
+    assert result.exit_code == 0
+    assert "2 DICOM files" in result.output
+    assert set(pd.read_csv(table)["file"]) == {1, 2}
+
+
+def test_inspect_reads_a_dicomdir():
+    result = CliRunner().invoke(commands, ["inspect", get_testdata_file("DICOMDIR")])
+    assert result.exit_code == 0
+    assert "DICOMDIR: 52 records" in result.output
+
+
+def test_inspect_of_nothing_fails_in_one_sentence(tmp_path):
+    result = CliRunner().invoke(commands, ["inspect", str(tmp_path)])
+    assert result.exit_code == 1
+    assert "no DICOM file" in result.output

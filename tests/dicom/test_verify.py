@@ -1,0 +1,169 @@
+"""Verification finds what other tools, or nobody, left behind."""
+
+from io import BytesIO
+
+import pydicom
+import pytest
+from click.testing import CliRunner
+from pydicom.data import get_testdata_file
+from pydicom.dataset import Dataset
+
+from medlab import dicom
+from medlab.cli import commands
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+KEY = b"k" * 32
+
+
+@pytest.fixture
+def source():
+    dataset = pydicom.dcmread(get_testdata_file("MR_small.dcm"))
+    dataset.PatientName, dataset.PatientID = "Okafor^Jane", "47118899"
+    dataset.PatientBirthDate = "19600102"
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return dicom.parse(buffer.getvalue())
+
+
+@pytest.fixture
+def clean(source):
+    out, _ = dicom.deidentify(source, "research", key=KEY)
+    return dicom.parse(dicom.to_bytes(out))
+
+
+def kinds(source, output, plan=None):
+    plan = plan or dicom.plan("research")
+    found = dicom.verify_dataset(source, output, plan)
+    return {finding.kind for finding in found if finding.severity == "fail"}
+
+
+def test_a_clean_output_passes(source, clean):
+    assert kinds(source, clean) == set()
+
+
+def test_a_name_in_any_element_is_found(source, clean):
+    clean.ManufacturerModelName = "for OKAFOR"
+    assert kinds(source, clean) == {"identity"}
+
+
+def test_a_record_number_in_bytes_of_a_private_element_is_found(source, clean):
+    clean.private_block(0x0009, "ACME", create=True).add_new(1, "UN", b"\1\2MRN47118899\3")
+    assert kinds(source, clean) == {"identity", "private"}
+
+
+def test_a_name_in_utf_16_is_found(source, clean):
+    clean.private_block(0x0019, "SIEMENS MR HEADER", create=True).add_new(
+        0x0D, "UN", "Okafor".encode("utf-16-le")
+    )
+    assert kinds(source, clean) == {"identity"}
+
+
+def test_a_birth_date_in_text_is_found(source, clean):
+    clean.ImageComments = "dob 02.01.1960"
+    assert "date" in kinds(source, clean)
+
+
+def test_an_old_uid_is_found(source, clean):
+    clean.ImageComments = str(source.SeriesInstanceUID)
+    assert "uid" in kinds(source, clean)
+
+
+def test_dates_that_moved_apart_are_found(source, clean):
+    clean.InstanceCreationDate = dicom.shift_date(clean.InstanceCreationDate, 1)
+    assert kinds(source, clean) == {"date"}
+
+
+def test_dates_that_did_not_move_are_found(source, clean):
+    clean.InstanceCreationDate = source.InstanceCreationDate
+    clean.StudyDate = source.StudyDate
+    assert "date" in kinds(source, clean)
+
+
+def test_missing_markers_and_false_claims_are_found(source, clean):
+    del clean.PatientIdentityRemoved
+    clean.BurnedInAnnotation = "NO"
+    assert kinds(source, clean) == {"marker"}
+
+
+def test_private_leftovers_group_lengths_and_empty_blocks_are_found(source, clean):
+    clean.private_block(0x0029, "SIEMENS CSA HEADER", create=True)
+    assert kinds(source, clean) == {"private"}
+    kept = dicom.plan("research", keep_private=["SIEMENS CSA HEADER"])
+    clean.private_block(0x0029, "SIEMENS CSA HEADER").add_new(0x08, "CS", "IMAGE")
+    assert kinds(source, clean, kept) == set()
+
+
+def test_meta_of_the_sender_and_a_full_preamble_are_found(source, clean):
+    clean.file_meta.SourceApplicationEntityTitle = "WARD7"
+    clean.preamble = b"II*\0" + b"\0" * 124
+    assert kinds(source, clean) == {"meta"}
+
+
+def test_two_uids_that_became_one_are_found(source, clean):
+    clean.SeriesInstanceUID = clean.StudyInstanceUID
+    assert "uid" in kinds(source, clean)
+
+
+def test_a_short_name_is_compared_element_by_element():
+    source, output = Dataset(), Dataset()
+    source.PatientName, source.PatientID = "Doe^Li", "47118899"
+    output.ImageComments, output.PatientID = "Doe was here", "X"
+    found = dicom.verify_dataset(source, output, dicom.plan())
+    assert any("short part" in f.message and f.severity == "fail" for f in found)
+
+
+def test_findings_hold_no_value(source):
+    found = dicom.verify_dataset(source, source, dicom.plan())
+    assert found
+    told = " ".join(" ".join(finding) for finding in found)
+    assert not any(word in told for word in ("Okafor", "47118899", "19600102"))
+
+
+@pytest.fixture
+def folders(tmp_path, source):
+    """A source folder and its outputs under new names."""
+    before, after = tmp_path / "in", tmp_path / "out"
+    before.mkdir()
+    after.mkdir()
+    for number in range(3):
+        source.InstanceNumber = number
+        source.SOPInstanceUID = f"1.2.826.0.{number}"
+        (before / f"{number}.dcm").write_bytes(dicom.to_bytes(source))
+        out, _ = dicom.deidentify(source, "research", key=KEY)
+        (after / f"IM{number}.dcm").write_bytes(dicom.to_bytes(out))
+    return before, after
+
+
+def test_folders_are_compared_however_the_second_was_made(folders):
+    assert dicom.verify(*folders) == []
+
+
+def test_a_file_name_that_tells_is_found(folders):
+    (folders[1] / "IM0.dcm").rename(folders[1] / "okafor_0.dcm")
+    assert [f.path for f in dicom.verify(*folders)] == ["file name"]
+
+
+def test_a_patient_moved_by_two_offsets_is_found_across_files(folders):
+    path = folders[1] / "IM1.dcm"
+    other, _ = dicom.deidentify(dicom.read(folders[0] / "1.dcm"), "research", key=b"z" * 32)
+    path.write_bytes(dicom.to_bytes(other))
+    messages = {f.message for f in dicom.verify(*folders)}
+    assert "dates of one patient moved differently" in messages
+    assert any("one UID became several" in message for message in messages)
+
+
+def test_a_file_without_source_is_for_review(folders):
+    (folders[0] / "2.dcm").unlink()
+    found = dicom.verify(*folders)
+    assert [(f.severity, f.message) for f in found] == [
+        ("review", "no source was found for this file")
+    ]
+
+
+def test_the_command_returns_one_where_something_is_left(folders):
+    good = CliRunner().invoke(commands, ["verify", str(folders[0]), str(folders[1])])
+    assert good.exit_code == 0
+    assert "not proved" in good.output
+    bad = CliRunner().invoke(commands, ["verify", str(folders[0]), str(folders[0])])
+    assert bad.exit_code == 1
+    assert "Okafor" not in bad.output
