@@ -7,17 +7,18 @@ import logging
 import platform
 import subprocess
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 import medlab
 from medlab.errors import InputError, UsageError
 
+_T = TypeVar("_T")
 RESULTS = "results.json"
 KINDS = (".nii", ".nii.gz", ".csv", ".parquet")
 PACKAGES = (
@@ -69,6 +70,25 @@ class Run:
     def rng(self) -> np.random.Generator:
         """A generator fresh from the seed: the same numbers at every call."""
         return np.random.default_rng(self.seed)
+
+    def need(self, found: Iterable[_T], what: str) -> list[_T]:
+        """Return what was found as a list, or say that the data folder holds none of it.
+
+        Parameters
+        ----------
+        found : iterable
+        what : str
+            What was looked for, in the singular: ``"DICOM file"``.
+
+        Raises
+        ------
+        InputError
+            If nothing was found.
+        """
+        items = list(found)
+        if not items:
+            raise InputError(f"no {what} in the data folder; give a folder that holds one")
+        return items
 
     def check_range(self, **limits: tuple[float, float, float]) -> None:
         """Check numeric parameters and record them.
