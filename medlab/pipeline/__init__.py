@@ -1,12 +1,28 @@
-"""One job from SRC to DST: plan, clean, verify, report; and the way back."""
+"""One job from SRC to DST: plan, clean, verify, report; and the way back.
+
+The modules load when a verb is touched, so that a new worker process starts fast.
+"""
 
 from __future__ import annotations
 
-from medlab.pipeline.job import Summary, deidentify
-from medlab.pipeline.settings import Settings
-from medlab.pipeline.steps import some_headers
-from medlab.pipeline.wayback import open_vault, reidentify, restore
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
+if TYPE_CHECKING:
+    from medlab.pipeline.job import Summary, deidentify
+    from medlab.pipeline.settings import Settings
+    from medlab.pipeline.steps import some_headers
+    from medlab.pipeline.wayback import open_vault, reidentify, restore
+
+_MODULES = {
+    "Settings": "settings",
+    "Summary": "job",
+    "deidentify": "job",
+    "open_vault": "wayback",
+    "reidentify": "wayback",
+    "restore": "wayback",
+    "some_headers": "steps",
+}
 __all__ = [
     "Settings",
     "Summary",
@@ -16,3 +32,9 @@ __all__ = [
     "restore",
     "some_headers",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return getattr(import_module(f"medlab.pipeline.{_MODULES[name]}"), name)
+    raise AttributeError(f"module 'medlab.pipeline' has no attribute {name!r}")

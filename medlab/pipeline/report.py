@@ -21,7 +21,7 @@ STATUS_WORDS = {
     "dicomdir": "DICOMDIR, which lists the old names; left out",
     "unreadable": "could not be read as DICOM; withheld",
     "unverified": "something of the source was still in the output; withheld",
-    "refused": "of a kind that is not de-identified; withheld",
+    "refused": "refused; the reason stands below; withheld",
     "failed": "a step failed; withheld",
     "crashed": "the process died on it; withheld",
     "quarantined": "a screen save or dose report; withheld until a person has looked at it",
@@ -95,7 +95,10 @@ def _withheld(ledger: Ledger) -> list[dict[str, Any]]:
 
 
 def _findings(ledger: Ledger) -> list[dict[str, Any]]:
-    found = ledger.table("SELECT severity, message, place, row FROM finding ORDER BY 1, 2, 3, 4")
+    found = ledger.table(
+        """SELECT severity, message, place, row FROM finding
+        WHERE severity <> 'info' ORDER BY 1, 2, 3, 4"""
+    )
     return _by_first(found, ("severity", "message", "place"))
 
 

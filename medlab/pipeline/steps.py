@@ -10,18 +10,18 @@ import base64
 import hashlib
 import logging
 import secrets
+import warnings
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from pydicom import Dataset
+from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
-from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError
 from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import appearing, digest_of
@@ -43,6 +43,14 @@ class Examined(NamedTuple):
 
 class _UnverifiedError(RefusedError):
     """The output did not stand the verification."""
+
+
+_STATUSES: tuple[tuple[type[MedlabError], str], ...] = (
+    (_UnverifiedError, "unverified"),
+    (joined.QuarantineError, "quarantined"),
+    (RefusedError, "refused"),
+    (InputError, "unreadable"),
+)
 
 
 class Hands:
@@ -90,7 +98,7 @@ def examine(entry: Entry) -> Examined:
     work = _hands[-1].work
     path = work.source / entry.source
     try:
-        with quiet_pydicom():
+        with _quiet():
             return _examine(entry.row, path, work.source, work.key)
     except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
         _note(entry, error)
@@ -121,7 +129,7 @@ def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
 
 def cut_faces(series: list[list[Entry]]) -> None:
     """Find the face in the series of one space; see `medlab.pipeline.faces.cut`."""
-    with quiet_pydicom():
+    with _quiet():
         faces.cut(series, _hands[-1].work)
 
 
@@ -130,24 +138,14 @@ def clean(entry: Entry) -> Outcome:
     hands = _hands[-1]
     done = Outcome(entry.row, "failed")
     try:
-        with quiet_pydicom():
+        with _quiet():
             if entry.kind == "dicom":
                 _clean(entry, hands, done)
             else:
                 nifti.clean_nifti(hands.work.source / entry.source, entry.source, hands.work, done)
-    except _UnverifiedError as error:
-        _note(entry, error)
-        done.status = "unverified"
-    except joined.QuarantineError as error:
-        _note(entry, error)
-        done.status = "quarantined"
-    except RefusedError as error:
-        _note(entry, error)
-        done.status = "refused"
-    except InputError as error:
-        _note(entry, error)
-        done.status = "unreadable"
-    except MedlabError as error:
+    except MedlabError as error:  # whose sentences never repeat a value
+        done.status = next((s for kind, s in _STATUSES if isinstance(error, kind)), "failed")
+        done.findings.append(("fail", str(error), ""))
         _note(entry, error)
     except Exception as error:  # noqa: BLE001 - fail closed: whatever happened, nothing appears
         _note(entry, error)
@@ -256,6 +254,14 @@ def _plan(policy: str, options: tuple[str, ...], keep_private: tuple[str, ...]) 
         return dicom.plan(policy, headers, keep_private)
     except InputError as error:
         raise UsageError(str(error)) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep pydicom's warnings, which repeat values, to itself."""
+    with warnings.catch_warnings(), config.disable_value_validation():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _note(entry: Entry, error: Exception) -> None:
