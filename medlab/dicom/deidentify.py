@@ -124,27 +124,6 @@ class Action(NamedTuple):
     note: str
 
 
-class _Place(NamedTuple):
-    """Where in a data set we are: path of the items around, their sequence, the depth."""
-
-    path: str = ""
-    inside: int = 0
-    depth: int = 0
-    encodings: tuple[str, ...] = ("iso8859",)
-
-
-class _Text(NamedTuple):
-    """A text element that stays, unless identity is found in it."""
-
-    dataset: Dataset
-    element: Any
-    rule: Rule
-    place: _Place
-    kept: dict[Any, Any]
-    text: str
-    is_general: bool
-
-
 @dataclass
 class _Work:
     """What is known while one data set is worked on."""
@@ -174,6 +153,29 @@ class _Work:
         """IDs and birth dates that a UID might hold."""
         ids = [n for n in self.search.identity.ids if n.isdigit() and len(n) > 5]
         return [*ids, *self.search.identity.births]
+
+
+@dataclass
+class _Level:
+    """One level of a data set: where it stands, and what is kept of it."""
+
+    dataset: Dataset
+    work: _Work
+    path: str = ""
+    inside: int = 0
+    depth: int = 0
+    encodings: tuple[str, ...] = ("iso8859",)
+    kept: dict[Any, Any] = field(default_factory=dict)
+
+
+class _Text(NamedTuple):
+    """A text element that stays, unless identity is found in it."""
+
+    level: _Level
+    element: Any
+    rule: Rule
+    text: str
+    is_general: bool
 
 
 def deidentify(
@@ -230,7 +232,7 @@ def deidentify(
         dataset = _consistent(dataset)
         work = _begin(dataset, chosen, key, others, code_of)
         out = _empty_like(dataset)
-        out._dict = _level(dataset, work, _Place(encodings=_encodings(dataset)))
+        out._dict = _treat(_Level(dataset, work, encodings=_encodings(dataset)))
         _settle_texts(work)
         marks.stamp(out, chosen)
     return out, work.log
@@ -343,73 +345,63 @@ def _encodings(dataset: Dataset, outer: tuple[str, ...] = ("iso8859",)) -> tuple
     return tuple(convert_encodings(dataset[_CHARSET].value))
 
 
-def _level(dataset: Dataset, work: _Work, place: _Place) -> dict[Any, Any]:
+def _treat(level: _Level) -> dict[Any, Any]:
     """Return the elements that one level of a data set keeps."""
-    if place.depth > MAX_DEPTH:
+    if level.depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
-    rules = rules_for(work.plan, work.sop_class, place.inside)
-    kept: dict[Any, Any] = {}
+    rules = rules_for(level.work.plan, level.work.sop_class, level.inside)
     found: dict[int, str] | None = None
-    for number, element in items_of(dataset):
+    for number, element in items_of(level.dataset):
         if not number & 0xFFFF or number >> 16 == 2:
             continue  # group lengths would be wrong; file meta is made anew
         if number >> 16 & 1:
-            found = private.creators(dataset) if found is None else found
-            _private(dataset, element, found, work, place, kept)
+            found = private.creators(level.dataset) if found is None else found
+            _private(level, element, found)
             continue
-        rule = rules.get(number) or group_rule(work.plan, number)
-        if rule is None and proper_vr(element) in _SILENT_VRS:
-            kept[element.tag] = element
-        elif rule is None:
-            _unlisted(dataset, element, work, place, kept)
+        rule = rules.get(number) or group_rule(level.work.plan, number)
+        if rule is not None:
+            _apply(level, element, rule)
+        elif proper_vr(element) in _SILENT_VRS:
+            level.kept[element.tag] = element
         else:
-            _apply(dataset, element, rule, work, place, kept)
-    return kept
+            _unlisted(level, element)
+    return level.kept
 
 
-def _private(
-    dataset: Dataset,
-    element: Any,
-    found: dict[int, str],
-    work: _Work,
-    place: _Place,
-    kept: dict[Any, Any],
-) -> None:
+def _private(level: _Level, element: Any, found: dict[int, str]) -> None:
     """Keep a private element only where its creator, group and low byte are known as safe."""
     tag = int(element.tag)
     if private.is_creator(tag):
         return  # kept with the first element of its block
     creator = private.creator_tag(tag)
-    why = private.is_kept(work.plan, found.get(creator, ""), tag, work.declared)
+    why = private.is_kept(level.work.plan, found.get(creator, ""), tag, level.work.declared)
     if not why:
-        _note(work, place, element, _REMOVE)
+        _note(level, element, _REMOVE)
         return
-    before = len(kept)
-    _clean(dataset, element, Rule("C", why), work, place, kept)
-    if len(kept) > before:
-        kept.setdefault(BaseTag(creator), dataset.get_item(creator))
+    before = len(level.kept)
+    _clean(level, element, Rule("C", why))
+    if len(level.kept) > before:
+        level.kept.setdefault(BaseTag(creator), level.dataset.get_item(creator))
 
 
-def _note(work: _Work, place: _Place, element: Any, rule: Rule, note: str = "") -> None:
+def _note(level: _Level, element: Any, rule: Rule, note: str = "") -> None:
     """Write down an action."""
     written, keyword = label(int(element.tag))
-    work.log.append(
-        Action(place.path + written, keyword, vr_of(element), rule.code, rule.option, note)
+    level.work.log.append(
+        Action(level.path + written, keyword, vr_of(element), rule.code, rule.option, note)
     )
 
 
-def _unlisted(
-    dataset: Dataset, element: Any, work: _Work, place: _Place, kept: dict[Any, Any]
-) -> None:
+def _unlisted(level: _Level, element: Any) -> None:
     """Treat an element that the profile does not name: keep it, unless identity stands in it."""
     vr = vr_of(element)
     if vr in ("DA", "DT", "PN"):
-        shift = vr != "PN" and work.plan.dates != "remove"
-        _apply(dataset, element, Rule("C", "") if shift else _REMOVE, work, place, kept)
+        shift = vr != "PN" and level.work.plan.dates != "remove"
+        _apply(level, element, Rule("C", "") if shift else _REMOVE)
     elif vr in TEXT_VRS or vr in ("SQ", "UI", "AS", "UN") or _is_disguised(element, vr):
-        _clean(dataset, element, _KEEP, work, place, kept)
+        _clean(level, element, _KEEP)
     else:
-        kept[element.tag] = element
+        level.kept[element.tag] = element
 
 
 def _is_disguised(element: Any, vr: str) -> bool:
@@ -417,83 +409,76 @@ def _is_disguised(element: Any, vr: str) -> bool:
     return vr in BINARY_VRS and proper_vr(element) not in BINARY_VRS
 
 
-def _apply(
-    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
-) -> None:
+def _apply(level: _Level, element: Any, rule: Rule) -> None:
     """Do what a rule says to one element."""
     code = rule.code
     if code == "X":
-        _note(work, place, element, rule)
+        _note(level, element, rule)
     elif code in ("C", "K"):
-        _clean(dataset, element, rule, work, place, kept)
+        _clean(level, element, rule)
     elif code == "U*":
-        _clean(dataset, element, Rule("U", rule.option), work, place, kept)
+        _clean(level, element, Rule("U", rule.option))
     else:
-        _replace(dataset, element, rule, work, place, kept)
+        _replace(level, element, rule)
 
 
-def _replace(
-    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
-) -> None:
+def _replace(level: _Level, element: Any, rule: Rule) -> None:
     """Put an empty value, a dummy, a code or another UID in an element's place (Z, D, U)."""
     if proper_vr(element) == "UI":
-        value: Any = "\\".join(map(work.new_uid, texts_of(dataset, element)))
+        value: Any = "\\".join(map(level.work.new_uid, texts_of(level.dataset, element)))
         rule = Rule("U", rule.option)
     elif is_empty(element):
         value = None
-    elif int(element.tag) in work.codes:
-        value = work.codes[int(element.tag)]
+    elif int(element.tag) in level.work.codes:
+        value = level.work.codes[int(element.tag)]
     elif rule.code == "Z":
         value = None
     else:
-        value = dummy(dataset, element, work.new_uid, work.is_harmless)
-    kept[element.tag] = with_value(element, value)
-    _note(work, place, element, rule)
+        value = dummy(level.dataset, element, level.work.new_uid, level.work.is_harmless)
+    level.kept[element.tag] = with_value(element, value)
+    _note(level, element, rule)
 
 
-def _clean(
-    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
-) -> None:
+def _clean(level: _Level, element: Any, rule: Rule) -> None:
     """Keep an element, without what identifies in it (C, K, and what the profile leaves)."""
     vr = vr_of(element)
     if vr == "SQ":
-        _clean_items(dataset[element.tag], rule, work, place, kept)
+        _clean_items(level, level.dataset[element.tag], rule)
     elif vr in TIME_VRS:
-        _clean_time(dataset, element, rule, work, place, kept)
+        _clean_time(level, element, rule)
     elif vr == "UI":
-        _clean_uid(dataset, element, rule, work, place, kept)
+        _clean_uid(level, element, rule)
     elif vr in TEXT_VRS:
-        kept[element.tag] = element
-        text = plain_text(element, place.encodings)
+        level.kept[element.tag] = element
+        text = plain_text(element, level.encodings)
         general = vr not in _CODED and int(element.tag) not in TECHNICAL
-        work.texts.append(_Text(dataset, element, rule, place, kept, text, general))
+        level.work.texts.append(_Text(level, element, rule, text, general))
     elif vr in BINARY_VRS:
-        _clean_binary(dataset, element, rule, work, place, kept)
+        _clean_binary(level, element, rule)
     else:
-        kept[element.tag] = element
+        level.kept[element.tag] = element
 
 
-def _clean_items(
-    element: DataElement, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
-) -> None:
+def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
     """Keep a sequence and treat every item like a data set of its own."""
     tag = int(element.tag)
     items = []
     for number, item in enumerate(element.value or ()):
-        path = f"{place.path}{label(tag)[0]}[{number}]."
-        inner = _Place(path, tag, place.depth + 1, _encodings(item, place.encodings))
+        path = f"{level.path}{label(tag)[0]}[{number}]."
+        encodings = _encodings(item, level.encodings)
+        inner = _Level(item, level.work, path, tag, level.depth + 1, encodings)
         out = Dataset()
         _read_like(out, item)
         out.is_undefined_length_sequence_item = item.is_undefined_length_sequence_item
-        out._dict = _level(item, work, inner)
+        out._dict = _treat(inner)
         if tag == _CONTENT and _concept(item) in _IDENTITY_CONCEPTS:
-            _blank_item(out, work, inner)
+            _blank_item(out, inner)
         items.append(out)
     new = with_value(element, items)
     new.is_undefined_length = element.is_undefined_length
-    kept[element.tag] = new
+    level.kept[element.tag] = new
     if rule.code == "C" or rule.option:
-        _note(work, place, element, rule)
+        _note(level, element, rule)
 
 
 def _concept(item: Dataset) -> str:
@@ -504,32 +489,31 @@ def _concept(item: Dataset) -> str:
     return ""
 
 
-def _blank_item(item: Dataset, work: _Work, place: _Place) -> None:
+def _blank_item(item: Dataset, level: _Level) -> None:
     """Replace the value of a content item that names a person, a place or a number."""
     for tag in _VALUES_OF_ITEMS:
         if tag in item:
             element = item[tag]
-            value = dummy(item, element, work.new_uid, work.is_harmless)
+            value = dummy(item, element, level.work.new_uid, level.work.is_harmless)
             item[tag] = with_value(element, value)
-            _note(work, place, element, Rule("D", "clean-structured-content"))
+            _note(level, element, Rule("D", "clean-structured-content"))
 
 
-def _clean_time(
-    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
-) -> None:
+def _clean_time(level: _Level, element: Any, rule: Rule) -> None:
     """Keep an age, a time of day, or a date: moved where the policy moves dates."""
-    before = "\\".join(texts_of(dataset, element))
+    before = "\\".join(texts_of(level.dataset, element))
     try:
-        after = _moved(before, vr_of(element), rule, work, is_private(element))
+        after = _moved(before, vr_of(element), rule, level.work, is_private(element))
     except InputError:
         after = "" if before else before
-    if after == before and not (is_empty(element) < (not before)):
-        kept[element.tag] = element
+    is_other = not before and not is_empty(element)  # bytes that are no text
+    if after == before and not is_other:
+        level.kept[element.tag] = element
     elif after or not is_private(element):
-        kept[element.tag] = with_value(element, after or dummy_text(proper_vr(element)))
-        _note(work, place, element, Rule("C" if after else "D", rule.option), "date")
+        level.kept[element.tag] = with_value(element, after or dummy_text(proper_vr(element)))
+        _note(level, element, Rule("C" if after else "D", rule.option), "date")
     else:
-        _note(work, place, element, Rule("X", rule.option), "date")
+        _note(level, element, Rule("X", rule.option), "date")
 
 
 def _moved(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> str:
@@ -564,19 +548,17 @@ def _moved_day(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> 
     return moved if work.search.dates == "shift" and rule.code == "C" else value
 
 
-def _clean_uid(
-    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
-) -> None:
+def _clean_uid(level: _Level, element: Any, rule: Rule) -> None:
     """Keep UIDs of classes and codes; replace those of instances, unless they are retained."""
-    kept[element.tag] = element
+    level.kept[element.tag] = element
     if int(element.tag) in _CLASS_UIDS:
         return
-    keep = rule.option in _UID_KEEPERS or work.plan.has("retain-uids")
-    old = texts_of(dataset, element)
-    new = [_kept_uid(uid, work, keep) for uid in old]
+    keep = rule.option in _UID_KEEPERS or level.work.plan.has("retain-uids")
+    old = texts_of(level.dataset, element)
+    new = [_kept_uid(uid, level.work, keep) for uid in old]
     if new != old:
-        kept[element.tag] = with_value(element, "\\".join(new))
-        _note(work, place, element, Rule("U", rule.option))
+        level.kept[element.tag] = with_value(element, "\\".join(new))
+        _note(level, element, Rule("U", rule.option))
 
 
 def _kept_uid(uid: str, work: _Work, keep: bool) -> str:
@@ -586,26 +568,24 @@ def _kept_uid(uid: str, work: _Work, keep: bool) -> str:
     return work.new_uid(uid)
 
 
-def _clean_binary(
-    dataset: Dataset, element: Any, rule: Rule, work: _Work, place: _Place, kept: dict[Any, Any]
-) -> None:
+def _clean_binary(level: _Level, element: Any, rule: Rule) -> None:
     """Keep bytes of unknown layout, overwriting identity in their printable runs."""
     value = element.value or b""
     if rule.option == "clean-graphics":
-        kept[element.tag] = element
-        _note(work, place, element, rule, "not searched")
+        level.kept[element.tag] = element
+        _note(level, element, rule, "not searched")
     elif rule.code == "C" and not is_private(element):
         row = basic_rules().get(int(element.tag))
         code = settle(row.basic, None) if row else "X"
-        _apply(dataset, element, Rule(code, ""), work, place, kept)
+        _apply(level, element, Rule(code, ""))
     elif len(value) > _LARGEST_SCANNED:
-        _note(work, place, element, Rule("X", rule.option), "too large to search")
+        _note(level, element, Rule("X", rule.option), "too large to search")
     else:
-        new = clean_bytes(bytes(value), work.search, work.others)
-        kept[element.tag] = element
+        new = clean_bytes(bytes(value), level.work.search, level.work.others)
+        level.kept[element.tag] = element
         if new != value:
-            kept[element.tag] = DataElement(element.tag, vr_of(element), new)
-            _note(work, place, element, rule, "text")
+            level.kept[element.tag] = DataElement(element.tag, vr_of(element), new)
+            _note(level, element, rule, "text")
 
 
 def _settle_texts(work: _Work) -> None:
@@ -627,7 +607,7 @@ def _settle_texts(work: _Work) -> None:
 
 def _clean_one_text(one: _Text, work: _Work) -> None:
     """Clean the values of one text element."""
-    element = one.dataset[one.element.tag]
+    element = one.level.dataset[one.element.tag]
     vr, old = vr_of(element), values_of(element)
     if vr in _CODED:
         hit = not all(map(work.is_harmless, old))
@@ -636,8 +616,8 @@ def _clean_one_text(one: _Text, work: _Work) -> None:
         values = [_clean_value(value, vr, one.is_general, work) for value in old]
         hit, new = values != old, values if len(values) > 1 else "".join(values)
     if hit:
-        one.kept[element.tag] = with_value(element, new)
-        _note(work, one.place, element, Rule("C", one.rule.option), "text")
+        one.level.kept[element.tag] = with_value(element, new)
+        _note(one.level, element, Rule("C", one.rule.option), "text")
 
 
 def _clean_value(value: str, vr: str, general: bool, work: _Work) -> str:
