@@ -16,6 +16,7 @@ from pydicom.pixels.utils import pixel_array
 from medlab.dicom.tags import HIPAA
 
 LAYERS = ("file meta", "public", "nested", "private")
+COLUMNS = 3
 QUIET, LOUD = "#c3ccd6", "#b3541e"
 
 
@@ -140,7 +141,7 @@ def displayed(dataset: Dataset, *, window: bool = True) -> npt.NDArray[np.float6
     dataset : Dataset
         With pixel data.
     window : bool
-        Apply the header's window; otherwise the full range of the stored values.
+        Apply the header's window. Without one, the full range of the stored values.
 
     Returns
     -------
@@ -152,7 +153,7 @@ def displayed(dataset: Dataset, *, window: bool = True) -> npt.NDArray[np.float6
     if data.ndim == 3:
         return np.asarray(data, dtype=float) / np.iinfo(data.dtype).max
     low, high = data.min(), data.max()
-    if window:
+    if window and ("WindowCenter" in dataset or "VOILUTSequence" in dataset):
         data = apply_modality_lut(data, dataset)
         # The window maps what lies outside of it to black and white: ask where those are.
         limits = np.finfo(np.float32) if data.dtype.kind == "f" else np.iinfo(data.dtype)
@@ -164,7 +165,7 @@ def displayed(dataset: Dataset, *, window: bool = True) -> npt.NDArray[np.float6
 
 
 def images(pictures: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
-    """Draw pictures side by side.
+    """Draw pictures side by side, three in a row.
 
     Parameters
     ----------
@@ -180,12 +181,15 @@ def images(pictures: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
         fig = Figure(figsize=(5, 1))
         fig.text(0.5, 0.5, "no picture shown", ha="center", va="center", color="#6b7683")
         return fig
-    fig = Figure(figsize=(3.3 * len(pictures), 3.7), layout="constrained")
-    axes = fig.subplots(1, len(pictures), squeeze=False)[0]
-    for ax, (title, picture) in zip(axes, pictures.items(), strict=True):
+    columns = min(len(pictures), COLUMNS)
+    rows = -(-len(pictures) // columns)
+    fig = Figure(figsize=(3.3 * columns, 3.6 * rows), layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    for ax, (title, picture) in zip(axes, pictures.items(), strict=False):
         ax.imshow(picture, cmap="gray", vmin=0, vmax=1)
         ax.set_title(title, fontsize=9)
-        ax.set_axis_off()
     return fig
 
 
