@@ -372,7 +372,8 @@ def review_pixels(
         drop=drop,
     )
     click.echo(f"{files} files approved")
-    summary = pipeline.rerun(target, key_file=key_file, progress=sys.stderr.isatty())
+    again: Any = pipeline
+    summary = again.rerun(target, key_file=key_file, progress=sys.stderr.isatty())
     for line in summary.lines():
         click.echo(line)
     if not summary.ok:

@@ -11,6 +11,7 @@ from medlab.pixels import (
     mask,
     recipe,
     review,
+    survey,
 )
 from medlab.pixels.carriers import Finding
 from medlab.pixels.cleaning import Cleaned, ReviewError, clean, find_text
@@ -43,4 +44,5 @@ __all__ = [
     "recipe",
     "review",
     "same_outside",
+    "survey",
 ]

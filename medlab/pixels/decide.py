@@ -49,6 +49,7 @@ _PATTERNS = {
     "age": re.compile(r"(?<!\d)\d{1,3} ?Y(?:RS?|EARS?|O)?(?![A-Z])"),
 }
 _DIGITS = str.maketrans("OoQDIlZSB|", "0000112581")  # as recognizers confuse them
+_LETTERS = str.maketrans("015", "OIS")
 
 
 class Decision(NamedTuple):
@@ -136,13 +137,15 @@ def likeness(word: str, text: str) -> float:
 def matches(text: str, known: Identity) -> str:
     """Return why a text identifies by the header or by a pattern, or an empty string.
 
-    The header's words are found although letters were misread (likeness 0.8), in texts of
-    at least four letters and six tenths of the word: else the marker R would be OKAFOR.
+    The header's words are found although letters were misread (likeness 0.8; 0, 1 and 5 may
+    be O, I and S), in texts of at least four letters and six tenths of the word: else the
+    marker R would be OKAFOR.
     """
     upper, bare = plain(text), squeezed(text)
+    letters = bare.translate(_LETTERS)
     for word in known.words:
         long_enough = len(bare) >= max(4, 0.6 * len(word))
-        if long_enough and likeness(word, bare) >= 0.8:
+        if long_enough and max(likeness(word, bare), likeness(word, letters)) >= 0.8:
             return "header word"
     if known.short & set(re.split(r"[^A-Z0-9]+", upper)):
         return "header word"

@@ -8,27 +8,18 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import pandas as pd
 from pydicom.dataset import Dataset
 
-from medlab.errors import InputError
+from medlab.errors import InputError, UsageError
 from medlab.pixels import detect, frames
 from medlab.pixels.decide import Decision
 from medlab.pixels.mask import Box
 
 COLUMNS = ("file", "x0", "y0", "x1", "y1", "decision", "reason", "text", "score", "frame")
 DECISIONS = ("remove", "keep")
-
-
-class Row(NamedTuple):
-    """A box of the table; `decision` is ``remove`` or ``keep``."""
-
-    file: str
-    box: Box
-    decision: str
-    reason: str = ""
-    text: str = ""
 
 
 def rows(file: str, decisions: Iterable[Decision]) -> list[dict[str, Any]]:
@@ -121,3 +112,92 @@ def contact_sheet(
     path = Path(path)
     path.touch(mode=0o600)
     draw_sheet(picture(before), decisions, picture(after)).save(path, "PNG")
+
+
+def approve(
+    table: str | Path,
+    approved: str | Path,
+    *,
+    accept: Iterable[str] = (),
+    add: Iterable[tuple[str, Box]] = (),
+    drop: Iterable[int] = (),
+) -> int:
+    """Write the table of boxes a person approved from the proposed one; return its files.
+
+    Parameters
+    ----------
+    table, approved : path
+        The proposal, and what is approved. A file that was approved before keeps its rows
+        unless it is named again.
+    accept : iterable of str
+        Names of files (first column) whose boxes are accepted as they stand in `table`;
+        ``"all"`` for every file.
+    add : iterable of (str, Box)
+        Boxes to fill besides.
+    drop : iterable of int
+        Lines of `table` (the header is line 1) not to fill after all.
+
+    Raises
+    ------
+    InputError
+        If the table cannot be read, or a file or line is not in it.
+    """
+    proposed, added, dropped = _lines(table), list(add), set(drop)
+    names = {row["file"] for row in proposed.values()}
+    if not dropped <= set(proposed):
+        raise InputError("a line to drop is not in the review table")
+    chosen = names if "all" in (accept := set(accept)) else accept
+    chosen = chosen | {name for name, _ in added} | {proposed[line]["file"] for line in dropped}
+    if not chosen <= names:
+        raise InputError("a file to accept or add to is not in the review table")
+    earlier = _lines(approved) if Path(approved).exists() else {}
+    rows_ = [row for row in earlier.values() if row["file"] not in chosen]
+    for line, row in proposed.items():
+        if row["file"] in chosen:
+            rows_.append({**row, "decision": "keep"} if line in dropped else row)
+    rows_ += [
+        {"file": name, **box._asdict(), "decision": "remove", "reason": "added", "text": ""}
+        for name, box in added
+    ]
+    write_table(approved, rows_)
+    return len(read_table(approved))
+
+
+def parse_addition(text: str) -> tuple[str, Box]:
+    """Return file and box of a text such as ``7:0,0,640,40``.
+
+    Raises
+    ------
+    UsageError
+        If it is not so written.
+    """
+    name, _, numbers = text.rpartition(":")
+    try:
+        return name, Box(*(int(part) for part in numbers.split(",")))
+    except (TypeError, ValueError):
+        raise UsageError("a box to add is written ROW:X0,Y0,X1,Y1") from None
+
+
+def _lines(path: str | Path) -> dict[int, dict[str, Any]]:
+    """Return the rows of a table by line, the header being line 1."""
+    read_table(path)  # refuses what is no review table
+    with Path(path).open(newline="", encoding="utf-8-sig") as stream:
+        rows_ = csv.DictReader(stream)
+        return {
+            line: {name: row.get(name) or "" for name in COLUMNS}
+            for line, row in enumerate(rows_, start=2)
+        }
+
+
+def as_table(decisions: Sequence[Decision], *, reveal: bool = False) -> pd.DataFrame:
+    """Return what was found as a table: text (masked unless `reveal`), score, decision, reason."""
+    return pd.DataFrame(
+        {
+            "text": [
+                (one.word.text if reveal else "***") if one.word else "" for one in decisions
+            ],
+            "score": [round(one.word.score, 2) if one.word else None for one in decisions],
+            "decision": ["remove" if one.remove else "keep" for one in decisions],
+            "reason": [one.reason for one in decisions],
+        }
+    )

@@ -36,8 +36,8 @@ def test_likeness_counts_edits_as_worked_out_by_hand():
 
 @pytest.mark.parametrize(
     "text",
-    ["OKAFOR", "Okafor, J.", "0KAFOR", "JANEOKAFOR", "OKAF0R~JANE", "O K A F O R", "Ökáfor",
-     "MRN00412345", "00412345", "ID:OO412345", "St.MaryHospital", "Wei", "NG"],
+    ["OKAFOR", "Okafor, J.", "0KAFOR", "0KAF0R", "JANEOKAFOR", "OKAF0R~JANE", "O K A F O R",
+     "Ökáfor", "MRN00412345", "00412345", "ID:OO412345", "St.MaryHospital", "Wei", "NG"],
 )  # fmt: skip
 def test_what_the_header_knows_is_found_though_misread(text):
     assert decide.matches(text, OKAFOR).startswith(("header", "keyword"))

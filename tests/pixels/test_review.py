@@ -6,8 +6,8 @@ import pixel_images as made
 import pytest
 from PIL import Image
 
-from medlab.errors import InputError
-from medlab.pixels import review
+from medlab.errors import InputError, UsageError
+from medlab.pixels import cleaning, review, survey
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
 from medlab.pixels.mask import Box
@@ -58,3 +58,58 @@ def test_the_contact_sheet_shows_before_boxes_after_and_is_private(tmp_path):
     assert sheet.shape == (100, 380, 3)
     assert np.array_equal(sheet[:, :120], sheet[:, 260:])
     assert (sheet[8, 140:190] == (213, 94, 0)).all()
+
+
+def proposal(tmp_path):
+    path = tmp_path / "pixels.csv"
+    review.write_table(path, review.rows("7", DECISIONS) + review.rows("8", DECISIONS))
+    return path, tmp_path / "approved.csv"
+
+
+def test_only_files_that_a_person_names_are_approved(tmp_path):
+    table, approved = proposal(tmp_path)
+    assert review.approve(table, approved, accept=["8"]) == 1
+    assert review.read_table(approved) == {"8": [Box(8, 8, 63, 27)]}
+    assert review.approve(table, approved, accept=["all"]) == 2
+
+
+def test_boxes_are_added_and_dropped_and_earlier_approvals_stay(tmp_path):
+    table, approved = proposal(tmp_path)
+    review.approve(table, approved, accept=["8"])
+    review.approve(table, approved, add=[review.parse_addition("7:0,0,9,9")], drop=[2])
+    assert review.read_table(approved) == {"8": [Box(8, 8, 63, 27)], "7": [Box(0, 0, 9, 9)]}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"accept": ["9"]}, {"drop": [1]}, {"add": [("9", Box(0, 0, 1, 1))]}]
+)
+def test_what_is_not_in_the_table_cannot_be_approved(tmp_path, wrong):
+    with pytest.raises(InputError, match="not in the review table"):
+        review.approve(*proposal(tmp_path), **wrong)
+
+
+@pytest.mark.parametrize("text", ["7", "7:1,2,3", "7:a,b,c,d", "1,2,3,4,5"])
+def test_an_addition_that_is_no_box_is_bad_usage(text):
+    with pytest.raises(UsageError, match="ROW:X0"):
+        review.parse_addition(text)
+
+
+def test_a_survey_counts_boxes_and_goes_on_after_a_broken_file(tmp_path, monkeypatch):
+    source = tmp_path / "in"
+    source.mkdir()
+    broken = made.gray(np.zeros((8, 8), np.uint16))
+    for name, ds in (("a", made.gray(np.zeros((40, 40), np.uint8))), ("b", broken)):
+        ds.save_as(source / f"{name}.dcm", enforce_file_format=True)
+    ds.PixelData = b"\0\0"
+    ds.save_as(source / "c.dcm", enforce_file_format=True)
+    (source / "note.txt").write_text("OKAFOR")
+    monkeypatch.setattr(cleaning, "find_text", lambda *_, **__: DECISIONS)
+    found = list(survey.look(source, table=tmp_path / "t.csv", sheets=tmp_path / "sheets"))
+    assert [(one.number, one.removed, one.kept) for one in found] == [
+        (1, 1, 1),
+        (2, 1, 1),
+        (3, 0, 0),
+    ]
+    assert "bytes of pixel data" in found[2].problem
+    assert set(review.read_table(tmp_path / "t.csv")) == {"a.dcm", "b.dcm"}
+    assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == ["1.png", "2.png"]
