@@ -30,7 +30,7 @@ Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 ICBM = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
-MARGIN = 30  # voxels of 2 mm around the ICBM brain
+STEP_MM, MARGIN = 3, 20  # grid of the distance to the ICBM brain, and voxels around it
 BRAIN_HEIGHT_MM, FITTED_POINTS = 110.0, 700
 PROTECTED_MM = 3.0  # around the brain mask: never cut
 BRAIN_REACH_MM = 9.0  # a brain mask is believed this far outside the fitted ICBM brain
@@ -250,10 +250,10 @@ def _icbm_distance() -> tuple[npt.NDArray[np.float32], Floats]:
     if found is None or not found.submodule_search_locations:
         raise UnavailableError("the nilearn package, which holds the ICBM brain, is not installed")
     template = nib.Nifti1Image.from_filename(Path(found.submodule_search_locations[0]) / ICBM)
-    brain = np.pad(np.asanyarray(template.dataobj)[::2, ::2, ::2] > 0, MARGIN)
+    brain = np.pad(np.asanyarray(template.dataobj)[::STEP_MM, ::STEP_MM, ::STEP_MM] > 0, MARGIN)
     brain = binary_fill_holes(brain)
-    distance = 2 * (distance_transform_edt(~brain) - distance_transform_edt(brain))
-    grid = nib.affines.from_matvec(2 * np.eye(3), np.full(3, -2.0 * MARGIN))
+    distance = STEP_MM * (distance_transform_edt(~brain) - distance_transform_edt(brain))
+    grid = nib.affines.from_matvec(STEP_MM * np.eye(3), np.full(3, -1.0 * STEP_MM * MARGIN))
     return distance.astype(np.float32), np.asarray(template.affine @ grid)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from nibabel.spatialimages import SpatialImage
 
@@ -14,8 +15,13 @@ ANGLES = (surface.FRONT, surface.THREE_QUARTER)
 ANGLE_NAMES = {0.0: "front", 30.0: "three-quarter"}
 
 
-def faces(heads: Mapping[str, SpatialImage], angles: Sequence[float] = ANGLES) -> Figure:
-    """Draw heads as shaded surfaces, one column a head, one row an angle.
+def faces(
+    heads: Mapping[str, SpatialImage],
+    angles: Sequence[float] = ANGLES,
+    *,
+    hide_original: bool = False,
+) -> Figure:
+    """Draw heads as shaded surfaces, one column a head, one row an angle; one head in one row.
 
     Parameters
     ----------
@@ -23,18 +29,24 @@ def faces(heads: Mapping[str, SpatialImage], angles: Sequence[float] = ANGLES) -
         Names and heads; the first is the original, whose viewpoint all share.
     angles : sequence of float
         Degrees by which the viewer steps to the patient's left.
+    hide_original : bool
+        Leave the first head blank: a face of the reader's own data.
 
     Returns
     -------
     Figure
     """
     first, *others = heads.values()
-    fig = Figure(figsize=(3.2 * len(heads), 3.6 * len(angles)), layout="constrained")
-    axes = fig.subplots(len(angles), len(heads), squeeze=False)
+    rows, columns = (len(angles), len(heads)) if others else (1, len(angles))
+    fig = Figure(figsize=(3.2 * columns, 3.6 * rows), layout="constrained")
+    axes = fig.subplots(rows, columns, squeeze=False).reshape(len(angles), len(heads))
     for row, angle in zip(axes, angles, strict=True):
         original = surface.view(first, angle)
         views = [original, *(surface.view(head, like=original) for head in others)]
         for ax, name, seen in zip(row, heads, views, strict=True):
+            if hide_original and seen is original:
+                blank(ax)
+                continue
             height, width = (n * seen.sight.spacing for n in seen.shade.shape)
             ax.imshow(seen.shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height))
             ax.set_title(
@@ -43,6 +55,12 @@ def faces(heads: Mapping[str, SpatialImage], angles: Sequence[float] = ANGLES) -
             ax.tick_params(labelsize=7)
             ax.set_xlabel("mm", fontsize=8)
     return fig
+
+
+def blank(ax: Axes) -> None:
+    """Say in an empty panel that what belongs there is not shown."""
+    ax.text(0.5, 0.5, "not shown:\nset reveal to True", ha="center", va="center", fontsize=9)
+    ax.set_axis_off()
 
 
 def depth_change(before: surface.View, after: surface.View) -> Figure:

@@ -14,6 +14,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError
 from medlab.neuro.extraction import Mesh
+from medlab.viz.faces import blank
 
 PLANES = ("sagittal", "coronal", "axial")
 Extent = tuple[float, float, float, float]
@@ -80,6 +81,7 @@ def planes(
     masks: Sequence[SpatialImage] = (),
     labels: Sequence[str] = (),
     at: Sequence[int] | None = None,
+    hide_original: bool = False,
 ) -> Figure:
     """Draw sagittal, coronal and axial slices, of the original above those of the processed image.
 
@@ -95,6 +97,8 @@ def planes(
         Their names.
     at : three int, optional
         The voxel (RAS+ order) through which the slices go; the middle, if not given.
+    hide_original : bool
+        Leave the original blank: a face of the reader's own data.
 
     Returns
     -------
@@ -107,6 +111,9 @@ def planes(
     axes = fig.subplots(len(rows), 3, squeeze=False)
     for row, (name, values) in enumerate(rows):
         for plane, ax in enumerate(axes[row]):
+            if row == 0 and hide_original:
+                blank(ax)
+                continue
             extent = _draw(ax, values, affine, plane, point[plane], limits)
             ax.set_title(f"{PLANES[plane]}, {name}", fontsize=9)
             if row == 0:
@@ -189,17 +196,11 @@ def _cut(ax: Axes, mesh: Mesh, x: float) -> None:
     from matplotlib.collections import LineCollection
 
     corners = mesh.vertices[mesh.faces]
-    crossing = corners[(corners[..., 0].min(axis=1) < x) & (corners[..., 0].max(axis=1) >= x)]
-    ends = []
-    for a, b in ((0, 1), (1, 2), (2, 0)):
-        start, end = crossing[:, a], crossing[:, b]
-        share = (x - start[:, :1]) / np.where(
-            end[:, :1] == start[:, :1], np.inf, end[:, :1] - start[:, :1]
-        )
-        there = (share >= 0) & (share < 1)
-        ends.append(np.where(there, start[:, 1:] + share * (end[:, 1:] - start[:, 1:]), np.nan))
-    points = np.stack(ends, axis=1)
-    valid = np.isfinite(points[..., 0])
-    points = points[valid.sum(axis=1) == 2]
-    segments = points[np.isfinite(points[..., 0])].reshape(-1, 2, 2)
+    beyond = corners[..., 0] > x
+    crossing = corners[beyond.any(axis=1) & ~beyond.all(axis=1)]
+    start, end = crossing, np.roll(crossing, -1, axis=1)
+    cut = (start[..., 0] > x) != (end[..., 0] > x)  # two of the three edges
+    start, end = start[cut], end[cut]
+    share = ((x - start[:, 0]) / (end[:, 0] - start[:, 0]))[:, None]
+    segments = (start + share * (end - start))[:, 1:].reshape(-1, 2, 2)
     ax.add_collection(LineCollection(list(segments), colors=OUTLINES[0], linewidths=1.5))
