@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
-from medlab.errors import InputError, MissingError
+from medlab.errors import MissingError, UsageError
 
 EDITION = "2026c"
 _TABLE = "ps3.15-e1.1-2026c.csv"
@@ -227,19 +227,19 @@ def plan(
 
     Raises
     ------
-    InputError
+    UsageError
         If the policy or an option has no such name, or both date options are asked for.
     """
     if policy not in POLICIES:
-        raise InputError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
+        raise UsageError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
     asked = [options] if isinstance(options, str) else list(options)
     unknown = [name for name in asked if name not in OPTIONS]
     if unknown:
-        raise InputError(f"no option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
+        raise UsageError(f"no option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
     wanted = {*POLICIES[policy], *asked}
     dates = [name for name in wanted if "dates" in name]
     if len(dates) > 1:
-        raise InputError(
+        raise UsageError(
             "full dates and modified dates exclude each other (PS3.15 E.3.6); name one of them"
         )
     creators = (keep_private,) if isinstance(keep_private, str) else tuple(keep_private)

@@ -180,17 +180,19 @@ def _date_forms(day: str) -> list[str]:
 
 
 class _Sought(NamedTuple):
-    """One identifier: the bytes it may be written as, and a pattern that minds its borders."""
+    """One identifier: the bytes it may be written as, and what must not stand beside them."""
 
     kind: str
     codes: frozenset[bytes]
-    pattern: re.Pattern[bytes]
+    edge: bytes
 
     def count(self, folded: bytes) -> int:
         """Return how often it stands in bytes (in lower case)."""
         if not any(code in folded for code in self.codes):
             return 0
-        return len(self.pattern.findall(folded))
+        body = b"|".join(re.escape(code) for code in sorted(self.codes))
+        pattern = rb"(?<!" + self.edge + rb")(?:" + body + rb")(?!" + self.edge + rb")"
+        return len(re.findall(pattern, folded))
 
 
 def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
@@ -221,9 +223,7 @@ def _as_bytes(kind: str, word: str, codecs: tuple[str, ...], edge: bytes) -> _So
             code = form.encode(codec, "ignore")
             if code.decode(codec, "ignore") == form:
                 codes.add(code.lower())
-    body = b"|".join(re.escape(code) for code in sorted(codes))
-    pattern = re.compile(rb"(?<!" + edge + rb")(?:" + body + rb")(?!" + edge + rb")")
-    return _Sought(kind, frozenset(codes), pattern)
+    return _Sought(kind, frozenset(codes), edge)
 
 
 def _without_pixels(data: bytes, output: Dataset) -> bytes:
@@ -232,7 +232,8 @@ def _without_pixels(data: bytes, output: Dataset) -> bytes:
         element = output._dict.get(BaseTag(tag))
         value = getattr(element, "value", None)
         if isinstance(value, bytes) and len(value) > 1:
-            start = data.find(value)
+            start = getattr(element, "value_tell", 0)  # searching half a megabyte is slow
+            start = start if data.startswith(value, start) else data.find(value)
             if start >= 0:
                 data = data[:start] + data[start + len(value) :]
     return data
