@@ -66,8 +66,9 @@ class Batch:
 
     def code_at(self, spots: Array) -> Array:
         """Return the codes at positions of every column's own order, (columns, parts)."""
-        which = np.take_along_axis(self.orders, spots, axis=1)
-        return np.take_along_axis(self.codes, which, axis=1)
+        column = np.arange(len(self.orders))[:, None]
+        which = self.orders.ravel().take(spots + column * self.orders.shape[1])
+        return np.asarray(self.codes.ravel().take(which + column * self.codes.shape[1]))
 
 
 class Cut(NamedTuple):
@@ -132,9 +133,9 @@ def divide(batch: Batch) -> list[Batch]:
         divided.append(
             Batch(
                 batch.rows[ids],
-                batch.codes[:, ids],
+                batch.codes.take(ids, axis=1),
                 [mark[ids] for mark in batch.marks],
-                renumber[batch.orders[:, begin:end]],
+                renumber.take(batch.orders[:, begin:end]),
                 batch.starts[a:b] - begin,
                 batch.sizes[a:b],
                 batch.node[a:b],

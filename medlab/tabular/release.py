@@ -189,10 +189,13 @@ def make_release(
 def _row_cells(
     column: pd.Series[Any], cells: NDArray[np.object_], class_of: NDArray[Any], exact: bool
 ) -> pd.Series[Any]:
-    """Return the cell of each row; the original column where nothing was generalized."""
-    if exact:
-        return column
-    return pd.Series(np.append(cells, SUPPRESSED)[class_of], index=column.index, dtype=object)
+    """Return the cell of each row, of a plain type where nothing was generalized.
+
+    Never the original column: what was not encoded must not be published.
+    """
+    rows = np.append(cells, SUPPRESSED)[class_of]
+    released = pd.Series(rows, index=column.index, dtype=object)
+    return released.infer_objects() if exact else released
 
 
 def _corners(column: Column, low: Ints, high: Ints) -> tuple[pd.Series[Any], pd.Series[Any]]:
@@ -310,12 +313,13 @@ def check_release(
     rows = np.flatnonzero(release.class_of >= 0)
     group = cells[release.class_of[rows]]
     sizes = group_sizes(group, None if persons is None else persons[rows])
-    if len(rows) and sizes[np.unique(group)].min() < k:
+    met = sizes > 0
+    if len(rows) and sizes[met].min() < k:
         raise RefusedError(f"a class came out smaller than k={k}; nothing was released")
-    for name in release.sensitive:
+    for name in release.sensitive if l > 1 else ():
         codes = pd.factorize(table[name])[0][rows]
-        pairs = np.unique(group[codes >= 0] * (int(codes.max()) + 1) + codes[codes >= 0])
-        values = np.bincount(pairs // (int(codes.max()) + 1), minlength=int(group.max()) + 1)
-        if l > 1 and values[np.unique(group)].min() < np.floor(l):
+        pairs = np.sort(group[codes >= 0] * (int(codes.max()) + 1) + codes[codes >= 0])
+        first = pairs[tally.run_starts(pairs)] // (int(codes.max()) + 1)
+        if np.bincount(first, minlength=len(sizes))[met].min() < np.floor(l):
             raise RefusedError(f"a class shows fewer than l={l} of {name}; nothing was released")
     return release

@@ -210,10 +210,12 @@ def _plain(column: pd.Series[Any]) -> tuple[Kind, pd.Series[Any]]:
     dtype = column.dtype
     if types.is_bool_dtype(dtype):
         return "category", column.map({True: "True", False: "False"}, na_action="ignore")
-    if types.is_numeric_dtype(dtype):
-        return "number", column
+    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
+        wide = types.is_unsigned_integer_dtype(dtype) and (column > np.iinfo(np.int64).max).any()
+        return "number", column.astype(float) if wide else column
     if types.is_datetime64_any_dtype(dtype):
-        return "date", column
+        plain = isinstance(dtype, np.dtype | pd.DatetimeTZDtype)
+        return "date", column if plain else pd.to_datetime(column.astype(object))
     if types.is_object_dtype(dtype):
         return _plain_objects(column)
     if types.is_string_dtype(dtype):

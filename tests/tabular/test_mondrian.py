@@ -271,6 +271,33 @@ def test_every_type_of_column_is_understood(make):
     assert len(tabular.mondrian(table, ["x"], k=60).classes) == 1
 
 
+def test_numbers_too_long_to_be_told_apart_are_released_as_one():
+    # As floats all of these are equal: the original must not slip through as "exact".
+    table = pd.DataFrame({"x": np.uint64(2**63) + np.arange(30, dtype=np.uint64)})
+    release = tabular.mondrian(table, "x", k=5)
+    assert tabular.k_anonymity(release.table, "x") >= 5
+
+
+@pytest.mark.parametrize("kind", ["timedelta64[ns]", "complex128", "period[D]"])
+def test_columns_of_other_types_are_refused(kind):
+    made = {
+        "timedelta64[ns]": pd.to_timedelta(np.arange(6), unit="h"),
+        "complex128": np.arange(6) * 1j,
+        "period[D]": pd.period_range("2020-01-01", periods=6, freq="D"),
+    }
+    with pytest.raises(KindError, match="give numbers, dates or text"):
+        tabular.mondrian(pd.DataFrame({"x": made[kind]}), "x", k=2)
+
+
+@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "datetime64[ns]", "category"])
+@pytest.mark.parametrize("quality", ["fast", "best"])
+def test_missing_cells_of_every_type_keep_k(dtype, quality):
+    cells = [None if i % 7 == 0 else i % 2 for i in range(60)]
+    table = pd.DataFrame({"x": pd.Series(cells, dtype="Int64").astype(dtype), "y": range(60)})
+    release = tabular.mondrian(table, ["x", "y"], k=4, quality=quality)
+    assert tabular.k_anonymity(release.table, ["x", "y"]) >= 4
+
+
 def test_a_duplicated_index_is_kept_and_rows_are_taken_by_position(ward, quasi):
     twice = ward.set_index(pd.Index([0, 1, 2] * 100))
     release = tabular.mondrian(twice, quasi, k=5)
