@@ -340,7 +340,11 @@ def _unique(findings: Sequence[Finding]) -> list[Finding]:
 
 
 def _left(result: Dataset, form: Layout, asked: _Asked, boxes: Sequence[Box]) -> list[Box]:
-    """Return boxes of what is still read and should be gone, outside of what was filled."""
+    """Return boxes of what is still read and should be gone, outside of what was filled.
+
+    Where nothing was filled, the first engine would read what it read before; only the second
+    one looks.
+    """
     assert asked.engine is not None
     form = frames.layout(result)
     drawn = decide.squeezed(asked.pseudonym)
@@ -348,7 +352,7 @@ def _left(result: Dataset, form: Layout, asked: _Asked, boxes: Sequence[Box]) ->
     filled = mask.covered(form, boxes)
     left: list[Decision] = []
     for _, picture in detect.pictures(result, form):
-        words = detect.read(picture, asked.engine)
+        words = detect.read(picture, asked.engine) if boxes else []
         left += decide.decide(words, asked.known, asked.policy, area=area)
         left += _second_look(picture, asked)
     return [

@@ -1,11 +1,14 @@
 import csv
 import stat
+from types import SimpleNamespace
 
 import numpy as np
 import pixel_images as made
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from medlab.cli import commands
 from medlab.errors import InputError, UsageError
 from medlab.pixels import cleaning, review, survey
 from medlab.pixels.decide import Decision
@@ -113,3 +116,33 @@ def test_a_survey_counts_boxes_and_goes_on_after_a_broken_file(tmp_path, monkeyp
     assert "bytes of pixel data" in found[2].problem
     assert set(review.read_table(tmp_path / "t.csv")) == {"a.dcm", "b.dcm"}
     assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == ["1.png", "2.png"]
+
+
+def test_the_command_line_counts_and_never_shows_what_was_read(tmp_path, monkeypatch):
+    ds = made.gray(np.zeros((40, 40), np.uint8))
+    ds.save_as(tmp_path / "a.dcm", enforce_file_format=True)
+    monkeypatch.setattr(cleaning, "find_text", lambda *_, **__: DECISIONS)
+    done = CliRunner().invoke(commands, ["pixels", "find", str(tmp_path / "a.dcm")])
+    assert done.exit_code == 0
+    assert "1 boxes to remove, 1 that may stay, 0 files not checked" in done.output
+    assert "OKAFOR" not in done.output
+
+
+def test_the_command_line_approves_and_runs_the_job_again(tmp_path, monkeypatch):
+    folder = tmp_path / "clean.job"
+    folder.mkdir()
+    review.write_table(folder / "pixels.csv", review.rows("7", DECISIONS))
+    asked = []
+
+    def rerun(target, **options):
+        asked.append(target)
+        return SimpleNamespace(ok=True, lines=lambda: ["1 done"])
+
+    monkeypatch.setattr("medlab.pipeline.rerun", rerun, raising=False)
+    target = str(tmp_path / "clean")
+    done = CliRunner().invoke(commands, ["pixels", "review", target, "--accept", "7"])
+    assert done.exit_code == 0, done.output
+    assert asked == [tmp_path / "clean"]
+    assert review.read_table(folder / "pixels-approved.csv") == {"7": [Box(8, 8, 63, 27)]}
+    wrong = CliRunner().invoke(commands, ["pixels", "review", target, "--add", "7:1,2"])
+    assert wrong.exit_code == 2
