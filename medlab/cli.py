@@ -372,8 +372,11 @@ def review_pixels(
         drop=drop,
     )
     click.echo(f"{files} files approved")
-    again: Any = pipeline
-    summary = again.rerun(target, key_file=key_file, progress=sys.stderr.isatty())
+    again: Any = getattr(pipeline, "rerun", None)
+    if again is None:
+        click.echo("now give the job's deidentify command again: these files are done anew")
+        return
+    summary = again(target, key_file=key_file, progress=sys.stderr.isatty())
     for line in summary.lines():
         click.echo(line)
     if not summary.ok:
