@@ -9,13 +9,14 @@ mm with the origin at the middle of voxel (0, 0, 0).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from medlab.errors import InputError
+from medlab.errors import InputError, UnavailableError
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -238,13 +239,16 @@ class _Field(NamedTuple):
     dark_mm: Floats  # depths at which the darkest value is sought
     bright_mm: Floats  # depths at which the brightest value is sought; a start of `dark_mm`
     levels: Intensities
+    accelerate: bool
 
 
 def _depths(end_mm: float, step_mm: float) -> Floats:
     return np.append(np.arange(1.0, end_mm - 1e-6, step_mm), end_mm)
 
 
-def _field(data: npt.NDArray[np.float32], zooms: Floats, levels: Intensities) -> _Field:
+def _field(
+    data: npt.NDArray[np.float32], zooms: Floats, levels: Intensities, accelerate: bool
+) -> _Field:
     step = min(1.0, float(zooms.min()))
     return _Field(
         np.ascontiguousarray(data),
@@ -252,6 +256,7 @@ def _field(data: npt.NDArray[np.float32], zooms: Floats, levels: Intensities) ->
         _depths(DEPTH_MIN_MM, step),
         _depths(DEPTH_MAX_MM, step)[:-1],
         levels,
+        accelerate,
     )
 
 
@@ -277,6 +282,14 @@ def pull(points: Floats, normals: Floats, threshold: Floats | float, field: _Fie
 
 def _extremes(points: Floats, normals: Floats, field: _Field) -> tuple[Floats, Floats, Mask]:
     """Return the darkest and brightest value along the inward rays, and where rays stay inside."""
+    if field.accelerate:
+        from medlab.neuro.bet_numba import extremes
+
+        bright, depths = field.bright_mm.size, field.dark_mm
+        dark, light, inside = extremes(
+            field.data, 1 / field.zooms, points, normals, depths, bright
+        )
+        return dark, light, inside
     nx, ny, nz = field.data.shape
     scale = 1 / field.zooms[:, None]
     start, step = points * scale + 0.5, normals * scale
@@ -297,6 +310,7 @@ def grow(
     g: float = 0.0,
     smoothness: float = 1.0,
     keep_every: int = 0,
+    accelerate: bool = False,
 ) -> Surface:
     """Grow the surface from half the head's radius until it lies on the brain.
 
@@ -316,6 +330,8 @@ def grow(
         Factor on the radii of curvature that are smoothed.
     keep_every : int
         Keep the vertices every so many iterations in ``history`` (0: none).
+    accelerate : bool
+        Use numba, which must be installed: the same result, sooner after the first time.
 
     Notes
     -----
@@ -325,7 +341,7 @@ def grow(
     unit, faces = sphere()
     rings, counts = neighbors(faces, len(unit))
     start = unit.T * (levels.radius_mm / 2) + levels.center_mm[:, None]
-    field = _field(data, zooms, levels)
+    field = _field(data, zooms, levels, accelerate)
     limits = (R_MIN_MM * smoothness, R_MAX_MM * smoothness)
     for number in range(MAX_PASSES):
         points, history = _one_pass(start, rings, counts, field, f, g, limits, number, keep_every)
@@ -352,10 +368,11 @@ def _one_pass(
     center_z, radius = field.levels.center_mm[2], field.levels.radius_mm
     E, F = (1 / limits[0] + 1 / limits[1]) / 2, 6 / (1 / limits[0] - 1 / limits[1])
     bt: Floats | float = f**0.275
+    shape = _numba_shape() if field.accelerate else _shape
     for i in range(ITERATIONS):
         if i % 100 == 0 or i == 50:
             spacing = mean_spacing(points, rings)
-        normals, s = _shape(points, rings, counts)
+        normals, s = shape(points, rings, counts)
         sn = normals[0] * s[0] + normals[1] * s[1] + normals[2] * s[2]
         f2 = 0.5 * (1 + np.tanh(F * (2 * np.abs(sn) / spacing**2 - E)))
         if number:
@@ -367,6 +384,16 @@ def _one_pass(
         if keep_every and (i + 1) % keep_every == 0:
             history.append(points)
     return points, history
+
+
+def _numba_shape() -> Callable[[Floats, Ints, Ints], tuple[Floats, Floats]]:
+    """Return the kernel that does what `_shape` does."""
+    try:
+        from medlab.neuro.bet_numba import shape
+    except ImportError as error:
+        raise UnavailableError("the numba package is not installed: pip install numba") from error
+    found: Callable[[Floats, Ints, Ints], tuple[Floats, Floats]] = shape
+    return found
 
 
 def _stiffness(iteration: int, number: int) -> float:

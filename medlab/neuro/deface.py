@@ -37,7 +37,7 @@ BRAIN_REACH_MM = 9.0  # a brain mask is believed this far outside the fitted ICB
 BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
 BEHIND_MM = 12.0  # the shear plane ends this far behind the frontal pole
 ALONE_MM = 35.0  # and so much further if there is no face mask
-GOOD_FIT_MM, WORST_FIT_MM = 2.6, 4.2
+GOOD_FIT_MM, WORST_FIT_MM = 3.0, 4.2
 LEAST_KEPT, MOST_RESIDUAL = 0.75, 0.05
 FEWEST_PIXELS = 300
 

@@ -83,7 +83,8 @@ class _Options:
     smoothness: float
     robust: bool
     backend: str
-    keep_every: int
+    keep_every: int = 0
+    accelerate: bool = False
 
 
 @dataclass
@@ -111,6 +112,7 @@ def extract_brain(
     crop_neck: bool = False,
     window: tuple[float, float] | str | None = "auto",
     keep_every: int = 0,
+    accelerate: bool = False,
 ) -> Extraction:
     """Take the brain out of a head.
 
@@ -146,6 +148,8 @@ def extract_brain(
         with 0 to 100, when the image reads as Hounsfield units (CT).
     keep_every : int
         Keep the surface every so many iterations (0: only the last; built-in backend).
+    accelerate : bool
+        Let numba, if installed, do the inner steps of the built-in BET: the same result.
 
     Returns
     -------
@@ -177,8 +181,9 @@ def extract_brain(
     limits = _window(working, window)
     if f is None:
         f = CT_F if limits else FUNCTIONAL_F if functional else 0.5
-    options = _options(f, g, radius_mm, center, smoothness, robust, backend, keep_every)
-    options = replace(options, center=_to_working_voxel(options.center, working, img.shape))
+    options = _options(f, g, radius_mm, center, smoothness, robust, backend)
+    start = _to_working_voxel(options.center, working, img.shape)
+    options = replace(options, center=start, keep_every=keep_every, accelerate=accelerate)
     data = _soft_tissue(working, limits) if limits else working.data
     seen = Working(data, *working[1:])
     outcome = _search(seen, options, crop_neck=crop_neck, pad=pad)
@@ -208,7 +213,6 @@ def _options(
     smoothness: float,
     robust: bool,
     backend: str,
-    keep_every: int,
 ) -> _Options:
     """Check the ranges and settle the backend."""
     for name, value, low, high in (("f", f, 0, 1), ("g", g, -1, 1)):
@@ -224,7 +228,7 @@ def _options(
     if backend == "auto":
         backend = "fsl" if fsl.find() else "builtin"
     start = None if center is None else tuple(float(c) for c in center)
-    return _Options(f, g, radius_mm, start, smoothness, robust, backend, keep_every)
+    return _Options(f, g, radius_mm, start, smoothness, robust, backend)
 
 
 def _to_working_voxel(
@@ -342,6 +346,7 @@ def _run(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) ->
         g=options.g,
         smoothness=options.smoothness,
         keep_every=options.keep_every,
+        accelerate=options.accelerate,
     )
     mask = bet.fill(surface.vertices, surface.faces, zooms, data.shape)
     facts = {

@@ -17,15 +17,17 @@ from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import nibabel as nib
 import numpy as np
-import pandas as pd
 
 from medlab.errors import InputError
 from medlab.neuro.volume import load
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Rename = Callable[[str], str]
 
@@ -385,6 +387,8 @@ def _keeps(key: str, value: Any) -> bool:
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
     try:
         return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (OSError, ValueError) as error:
@@ -392,6 +396,8 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 
 def _ages(table: pd.DataFrame) -> pd.Series[Any]:
+    import pandas as pd
+
     return pd.to_numeric(table["age"], errors="coerce")
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError, RefusedError
@@ -17,6 +16,9 @@ from medlab.neuro import scores, surface
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.series import is_series, read_series
 from medlab.neuro.volume import image_like, load, to_working, voxels
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NO_HEAD = ("mask", "label", "seg", "dwi", "bold", "fmap")
 FEWEST_SLICES = 16
@@ -114,6 +116,8 @@ def run_trials(
     truth : nibabel image, optional
         The true brain mask.
     """
+    import pandas as pd
+
     found, rows = {}, {}
     for name, options in settings.items():
         try:
@@ -220,6 +224,8 @@ def compare_protection(
         ``residual_face``, ``brain_changed`` (voxels), ``head_kept`` (share), and
         ``detector_hits``, which prove nothing (see `surface.detector_hits`).
     """
+    import pandas as pd
+
     original = next(iter(heads.values()))
     before = voxels(original)
     inside = np.asanyarray(brain.dataobj) > 0
@@ -245,6 +251,8 @@ def header_changes(before: str | Path, after: str | Path) -> pd.DataFrame:
     before, after : path
         The series and the derived one.
     """
+    import pandas as pd
+
     old, new = (read_series(path).datasets[0] for path in (before, after))
     same = {"PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"}
     anew = {"SeriesInstanceUID", "SOPInstanceUID"}

@@ -241,3 +241,12 @@ def test_without_fsl_the_builtin_runs_and_fsl_is_refused_in_one_sentence(head, m
     assert neuro.extract_brain(head[0]).report["backend"] == "builtin"
     with pytest.raises(UnavailableError, match="builtin"):
         neuro.extract_brain(head[0], backend="fsl")
+
+
+def test_numba_gives_the_same_surface_to_the_last_bit(head):
+    pytest.importorskip("numba")
+    plain, fast = (
+        neuro.extract_brain(head[0], g=0.1, backend="builtin", accelerate=a) for a in (False, True)
+    )
+    assert np.array_equal(plain.mesh.vertices, fast.mesh.vertices)
+    assert np.array_equal(plain.mask.dataobj, fast.mask.dataobj)
