@@ -372,11 +372,7 @@ def review_pixels(
         drop=drop,
     )
     click.echo(f"{files} files approved")
-    again: Any = getattr(pipeline, "rerun", None)
-    if again is None:
-        click.echo("now give the job's deidentify command again: these files are done anew")
-        return
-    summary = again(target, key_file=key_file, progress=sys.stderr.isatty())
+    summary = pipeline.rerun(target, key_file=key_file, progress=sys.stderr.isatty())
     for line in summary.lines():
         click.echo(line)
     if not summary.ok:
@@ -481,6 +477,7 @@ def verify(
 ) -> None:
     """Look for what is left of SRC in DST, however DST was made."""
     from medlab import dicom
+    from medlab.pipeline import cohort
 
     plan = dicom.plan(policy, options, keep_private) if policy else None
     findings = dicom.verify(source, target, plan)
@@ -489,7 +486,11 @@ def verify(
         click.echo(f"{finding.severity}  {number}{finding.path}  {finding.message}")
     for limit in dicom.LIMITS:
         click.echo(f"not proved: {limit}")
-    if any(finding.severity == "fail" for finding in findings):
+    classes = cohort.check(target) if target.is_dir() else None
+    if classes is not None:
+        click.echo(classes.sentence())
+    broken = classes is not None and not classes.holds
+    if broken or any(finding.severity == "fail" for finding in findings):
         raise SystemExit(FAILED)
     click.echo("nothing was found that should not be there")
 

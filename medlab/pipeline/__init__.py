@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medlab.pipeline.job import Summary, deidentify
+    from medlab.pipeline.job import Summary, deidentify, rerun
     from medlab.pipeline.settings import Settings
     from medlab.pipeline.steps import some_headers
     from medlab.pipeline.wayback import open_vault, reidentify, restore
@@ -20,6 +20,7 @@ _MODULES = {
     "deidentify": "job",
     "open_vault": "wayback",
     "reidentify": "wayback",
+    "rerun": "job",
     "restore": "wayback",
     "some_headers": "steps",
 }
@@ -29,6 +30,7 @@ __all__ = [
     "deidentify",
     "open_vault",
     "reidentify",
+    "rerun",
     "restore",
     "some_headers",
 ]

@@ -7,6 +7,7 @@ begin -> plan (what is there, whose is it) -> clean (one file after the other) -
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from medlab import __version__, dicom
-from medlab.errors import RefusedError
+from medlab.errors import InputError, RefusedError
 from medlab.pipeline import faces, joined, report, steps
+from medlab.pipeline.cohort import CohortCheck, check, released
 from medlab.pipeline.files import appearing
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
@@ -35,6 +37,7 @@ class Summary:
     statuses: dict[str, int]
     new: int
     unchecked: dict[str, int]
+    cohort: CohortCheck | None = None
 
     @property
     def withheld(self) -> int:
@@ -43,8 +46,8 @@ class Summary:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was refused or failed."""
-        return self.withheld == 0
+        """Whether nothing was refused or failed, and the cohort holds its k."""
+        return self.withheld == 0 and (self.cohort is None or self.cohort.holds)
 
     @property
     def report(self) -> Path:
@@ -58,6 +61,7 @@ class Summary:
         if self.withheld:
             lines.append(f"withheld: {self.withheld}; the report names their lines in the map")
         lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
+        lines += [] if self.cohort is None else [self.cohort.sentence()]
         return [*lines, f"report: {self.report}"]
 
 
@@ -125,6 +129,59 @@ def deidentify(
         return _finish(job, new, map_file)
 
 
+def rerun(
+    target: Path | str,
+    *,
+    key_file: Path | str | None = None,
+    jobs: int = 1,
+    progress: bool = False,
+) -> Summary:
+    """Run the job that made `target` again, with the source and the settings it had.
+
+    Only what is missing, changed or newly approved is done.
+
+    Parameters
+    ----------
+    target : path
+        The DST of an earlier job.
+    key_file : path, optional
+        The key, when it does not stand in the private folder.
+    jobs, progress
+        As in `deidentify`.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    InputError
+        If no job has left its notes beside `target`.
+    """
+    target = Path(target)
+    path = target.with_name(target.name + ".job") / "ledger.db"
+    if not path.is_file():
+        raise InputError("no job stands beside this folder; run deidentify first")
+    ledger = Ledger(path)
+    asked = ledger.setting("asked")
+    ledger.close()
+    if asked is None:
+        raise InputError("the job does not say what it was asked for; run deidentify again")
+    noted = json.loads(asked)
+    words: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in noted["settings"].items()
+    }
+    return deidentify(
+        noted["source"],
+        target,
+        Settings(**words),
+        key_file=key_file,
+        jobs=jobs,
+        progress=progress,
+    )
+
+
 def _check_map(map_file: Path | str | None, source: Path, target: Path) -> None:
     if map_file is None:
         return
@@ -172,10 +229,21 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
     if job.work.settings.review:
         _write_review(job.ledger, folder / "review-text.csv")
     joined.write_boxes(job)
+    cohort = _count_cohort(job)
     statuses = report.statuses(job.ledger)
     head = job.audit.append("job ended", new=new, statuses=statuses)
-    facts = report.write(job, head)
-    return Summary(folder, statuses, new, facts["not_checked"])
+    facts = report.write(job, head, cohort)
+    return Summary(folder, statuses, new, facts["not_checked"], cohort)
+
+
+def _count_cohort(job: Job) -> CohortCheck | None:
+    """Read the cohort's release back from the outputs, and count its classes again."""
+    if job.work.settings.cohort_k is None or job.work.single:
+        return None
+    table, _ = released(job.work.target)
+    with appearing(job.work.folder / "cohort-release.csv") as part:
+        table.to_csv(part)
+    return check(job.work.target)
 
 
 def _write_map(ledger: Ledger, path: Path) -> None:

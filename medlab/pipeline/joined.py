@@ -13,6 +13,7 @@ from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.marks import add_codes
 from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.pipeline.cohort import state
 from medlab.pipeline.files import digest_of
 from medlab.pipeline.opening import Job
 from medlab.pipeline.settings import PIXELS, Outcome, Settings, Work
@@ -135,7 +136,9 @@ class Cohort:
     """What each patient's facts became, by keyed digest of who it is."""
 
     def __init__(self, path: Path, key: bytes) -> None:
-        self._values: dict[str, dict[str, str]] = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"))
+        self._k: int = content["k"]
+        self._patients: dict[str, dict[str, dict[str, str]]] = content["patients"]
         self._key = key
 
     def apply(self, before: Dataset, after: Dataset) -> None:
@@ -146,12 +149,13 @@ class Cohort:
         RefusedError
             If the patient is not in the cohort: then nothing protects these facts.
         """
-        values = self._values.get(_who(self._key, before))
-        if values is None:
+        patient = self._patients.get(_who(self._key, before))
+        if patient is None:
             raise RefusedError("the patient of this file is not in the cohort")
-        for keyword, value in values.items():
+        for keyword, value in patient["values"].items():
             if keyword in after:
                 setattr(after, keyword, value)
+        state(after, self._k, patient["ranges"])
 
 
 def plan_cohort(job: Job) -> None:
@@ -164,16 +168,19 @@ def plan_cohort(job: Job) -> None:
 
     columns = _columns(settings.quasi)
     table = dicom.cohort_table(job.work.source, by="patient")
+    table["Age"] = table["Age"].clip(upper=90)  # ages over 89 are one class
     sensitive = _SENSITIVE.get(settings.sensitive, settings.sensitive) or None
     release = tabular.mondrian(table, columns, sensitive, k=settings.cohort_k)
     values = tabular.representative(release, table)
+    ranges = tabular.range_text(release.table, columns)
     names = table["PatientID"].fillna(table["PatientName"]).fillna("").astype(str)
-    noted = {
-        _digest(job.work.key, name): _spelled(row)
-        for name, row in zip(names, values.to_dict("records"), strict=True)
+    rows = zip(names, values.to_dict("records"), ranges.to_dict("records"), strict=True)
+    patients = {
+        _digest(job.work.key, name): {"values": _spelled(row), "ranges": texts}
+        for name, row, texts in rows
     }
     path.touch(mode=0o600)
-    path.write_text(json.dumps(noted), encoding="utf-8")
+    path.write_text(json.dumps({"k": settings.cohort_k, "patients": patients}), encoding="utf-8")
 
 
 def _columns(quasi: tuple[str, ...]) -> list[str]:

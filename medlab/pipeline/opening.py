@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from medlab.crypto import AuditLog, Vault, load_key, subkey
 from medlab.errors import RefusedError
@@ -107,3 +109,10 @@ def _take_up(job: Job, mark: str, overwrite: bool) -> None:
         for part in job.work.target.rglob(".*.part"):  # what a run that was killed left
             part.unlink()
     job.ledger.setting("mark", mark)
+    job.ledger.setting("asked", json.dumps(_asked(job.work)))
+
+
+def _asked(work: Work) -> dict[str, Any]:
+    """Return what a later run needs to do the same job again."""
+    source = work.source / work.single[0] if work.single else work.source
+    return {"source": str(source.resolve()), "settings": asdict(work.settings)}

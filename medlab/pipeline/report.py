@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from medlab import __version__, dicom
+from medlab.pipeline.cohort import CohortCheck
 from medlab.pipeline.files import appearing
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job
@@ -45,9 +46,10 @@ def statuses(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.table("SELECT status, count(*) FROM file GROUP BY status ORDER BY 1"))
 
 
-def write(job: Job, head: str) -> dict[str, Any]:
+def write(job: Job, head: str, cohort: CohortCheck | None = None) -> dict[str, Any]:
     """Write ``report.json`` and ``report.html`` into the private folder; return the facts."""
     facts = gather(job, head)
+    facts["cohort"] = None if cohort is None else cohort._asdict() | {"says": cohort.sentence()}
     text = json.dumps(facts, indent=1)
     page = _template().render(facts, status_words=STATUS_WORDS, action_words=ACTION_WORDS)
     for name, content in (("report.json", text), ("report.html", page)):

@@ -4,14 +4,16 @@ from collections import Counter
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from medlab import neuro, pipeline, pixels
-from medlab.errors import RefusedError, UnavailableError, UsageError
-from medlab.pipeline import Settings
+from medlab import cli, neuro, pipeline, pixels
+from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
+from medlab.pipeline import Settings, cohort
 
 
 def files(folder):
@@ -39,6 +41,56 @@ def test_the_cohort_in_the_headers_holds_k(ward, tmp_path):
     assert len(headers) == 12
     assert min(facts.values()) >= 3
     assert len(facts) > 1
+
+
+def test_released_ranges_stand_in_the_headers_and_are_counted_again(ward, tmp_path):
+    settings = Settings(policy="research", cohort_k=3, quasi=("Age", "PatientSex"))
+    summary = pipeline.deidentify(ward, tmp_path / "clean", settings)
+    assert (summary.cohort.patients, summary.cohort.asked) == (12, 3)
+    assert summary.cohort.holds
+    table, k = cohort.released(tmp_path / "clean")
+    assert k == 3
+    assert table.groupby(["Age", "Sex"]).size().min() == summary.cohort.found
+    for path in files(tmp_path / "clean"):
+        header = dcmread(path)
+        low, high = json.loads(table.loc[header.PatientID, "Age"])
+        assert low <= int(header.PatientAge[:3]) <= high
+    written = pd.read_csv(tmp_path / "clean.job" / "cohort-release.csv", index_col=0)
+    assert sorted(written.index) == sorted(table.index)
+    report = (tmp_path / "clean.job" / "report.html").read_text()
+    assert "unique again" in report
+
+
+def test_verify_notices_a_class_that_lost_its_size(ward, tmp_path):
+    settings = Settings(policy="research", cohort_k=3, quasi=("Age",))
+    pipeline.deidentify(ward, tmp_path / "clean", settings)
+    one = files(tmp_path / "clean")[0]
+    header = dcmread(one)
+    header.DeidentificationMethod = ["cohort k=3: Age [1, 2]"]
+    header.save_as(one)
+    assert not cohort.check(tmp_path / "clean").holds
+    result = CliRunner().invoke(cli.commands, ["verify", str(ward), str(tmp_path / "clean")])
+    assert result.exit_code == 1
+    assert "holds 1 of 12" in result.output
+
+
+def test_technical_elements_make_patients_unique_again(ward, tmp_path):
+    for number, path in enumerate(sorted(ward.glob("*.dcm"))):
+        header = dcmread(path)
+        header.KVP = str(80 + number)
+        header.save_as(path)
+    settings = Settings(policy="research", cohort_k=3, quasi=("Age",))
+    assert pipeline.deidentify(ward, tmp_path / "clean", settings).cohort.unique_again == 12
+
+
+def test_a_job_can_be_run_again_from_its_own_notes(ward, tmp_path):
+    pipeline.deidentify(ward, tmp_path / "clean", Settings(policy="research"))
+    files(tmp_path / "clean")[0].unlink()
+    again = pipeline.rerun(tmp_path / "clean")
+    assert again.ok
+    assert again.new == 1
+    with pytest.raises(InputError, match="no job stands beside"):
+        pipeline.rerun(tmp_path / "nothing")
 
 
 def test_a_quasi_identifier_that_headers_do_not_hold_is_bad_usage(ward, tmp_path):
