@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from medlab.evaluation.experiments import Point, grid, measure
+from medlab.evaluation.experiments import grid, measure
 from medlab.evaluation.groups import Tables, hold_back, one_each
 from medlab.evaluation.measures import evaluate
-from medlab.evaluation.protections import METHODS
+from medlab.evaluation.protections import METHODS, Point, usual_points
 from medlab.evaluation.review import review
 from medlab.evaluation.tradeoff import acceptable, pareto, risk_and_loss, summarize
 
@@ -23,4 +23,5 @@ __all__ = [
     "review",
     "risk_and_loss",
     "summarize",
+    "usual_points",
 ]

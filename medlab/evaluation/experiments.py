@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,23 +15,8 @@ from medlab import __version__
 from medlab.errors import InputError
 from medlab.evaluation.groups import Tables
 from medlab.evaluation.measures import evaluate
-from medlab.evaluation.protections import METHODS, Task
+from medlab.evaluation.protections import METHODS, Point, Task
 from medlab.tabular.release import Release
-
-
-class Point(NamedTuple):
-    """A method at one strength.
-
-    Attributes
-    ----------
-    method : str
-        A name of `METHODS`.
-    strength : float
-        What the method understands by it: k, l, columns, standard deviation ...
-    """
-
-    method: str
-    strength: float = 0.0
 
 
 def measure(
@@ -124,7 +109,9 @@ def grid(
     todo = [task for task in wanted if task not in found]
     work = (delayed(measure)(tables[seed], point, quasi, sensitive, seed) for point, seed in todo)
     results = Parallel(n_jobs=min(jobs, max(len(todo), 1)), return_as="generator")(work)
-    bar = tqdm(results, total=len(todo), unit="point", disable=not progress or not todo)
+    bar = tqdm(
+        results, total=len(todo), unit="point", mininterval=2, disable=not progress or not todo
+    )
     for task, rows in zip(todo, bar, strict=True):
         found[task] = rows
         if task in files:

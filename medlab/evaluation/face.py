@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from typing import Any, NamedTuple
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 from nibabel.spatialimages import SpatialImage
 from numpy.typing import NDArray
 
-from medlab.errors import InputError
+from medlab.errors import InputError, MedlabError
 from medlab.evaluation.scores import wilson
 from medlab.neuro import surface
 from medlab.neuro.volume import load, to_working
@@ -204,6 +205,82 @@ def _trimmed(rest: Floats, there: Any) -> Any:
     last = (TRIM * (there.sum(axis=1) - 1)).astype(np.int64)
     limit = np.take_along_axis(ordered, last[:, None], axis=1)
     return ((rest <= limit) & there).astype(np.float64)
+
+
+class Protected(NamedTuple):
+    """One head, protected in the ways that medlab has; None where that was refused."""
+
+    defaced: SpatialImage | None
+    stripped: SpatialImage | None
+    brain: SpatialImage | None
+
+
+def protect(heads: Sequence[Image], jobs: int = 2, backend: str = "auto") -> list[Protected]:
+    """Deface heads, and strip them by the brain mask that defacing found.
+
+    Parameters
+    ----------
+    heads : sequence of paths or nibabel images
+    jobs : int
+        Processes; a head takes some seconds.
+    backend : {"auto", "fsl", "builtin"}
+        BET for the brain mask.
+    """
+    from joblib import Parallel, delayed
+
+    found: list[Protected] = Parallel(n_jobs=jobs)(delayed(_protect)(h, backend) for h in heads)
+    return found
+
+
+def _protect(head: Image, backend: str) -> Protected:
+    from medlab.neuro.deface import deface
+
+    try:
+        done = deface(head, backend=backend)
+    except MedlabError:  # the head is withheld: nothing of it to be recognized
+        return Protected(None, None, None)
+    inside = np.asarray(done.brain.dataobj) > 0
+    data = np.asarray(load(head).dataobj)
+    stripped = nib.Nifti1Image(np.where(inside, data, 0).astype(data.dtype), done.brain.affine)
+    return Protected(done.img, stripped, done.brain)
+
+
+def reidentify(
+    gallery: Sequence[Image], probes: Mapping[str, Sequence[Image | None]]
+) -> dict[str, Identification]:
+    """Look for protected heads among known ones.
+
+    Parameters
+    ----------
+    gallery : sequence of heads
+        Known faces, one a person.
+    probes : mapping of str to sequences of heads
+        By the name of the protection, the same people in the same order; None for a head
+        that was withheld.
+
+    Returns
+    -------
+    dict
+        By the names of `probes`.
+    """
+    known = depth_maps(gallery)
+    nothing = np.full(known[0].shape, np.nan)
+    found = {}
+    for name, heads in probes.items():
+        shown = [head for head in heads if head is not None]
+        maps = iter(depth_maps([gallery[0], *shown])[1:])
+        found[name] = identify(known, [nothing if h is None else next(maps) for h in heads])
+    return found
+
+
+def faces_detected(heads: Sequence[Image | None]) -> float:
+    """Return the share of heads in whose rendered surface a face detector finds a face.
+
+    A detector says that something looks like a face, not whose it is; see
+    `medlab.neuro.surface.detector_hits`.
+    """
+    seen = [head is not None and surface.detector_hits(surface.view(head)) > 0 for head in heads]
+    return float(np.mean(seen))
 
 
 def identification_table(found: dict[str, Identification]) -> pd.DataFrame:

@@ -71,5 +71,7 @@ def hold_back(table: pd.DataFrame, rng: np.random.Generator, subject: str = "Pat
     if len(names) < 4:
         raise InputError(f"{len(names)} people are too few to hold half of them back; 4 will do")
     chosen = rng.permutation(len(names)) < len(names) // 2
+    nullable = table.select_dtypes(["Int64", "Float64"]).columns
+    table = table.astype(dict.fromkeys(nullable, "float64"))
     sides = (table[chosen[people] == side].reset_index(drop=True) for side in (True, False))
     return Tables(next(sides), None, next(sides))

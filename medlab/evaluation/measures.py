@@ -183,6 +183,8 @@ def _case(
     scales = [scale(original[name]) for name in quasi]
     seen = see(table, scales, None if kind == "synthetic" else original)
     labels = pd.Index(original[sensitive].astype(object).value_counts().index if sensitive else [])
+    if sensitive and not len(labels):
+        raise InputError(f"{sensitive} is missing in every row; name another sensitive column")
     posterior = sparse.csr_array((len(table), max(len(labels), 1)))
     if sensitive and (release is None or kind == "anatomized" or sensitive in table):
         posterior = shares(table, sensitive, labels, release)

@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from medlab import methods, tabular
+from medlab.errors import InputError
 from medlab.tabular.release import SUPPRESSED, Release
 
 Made = Release | tuple[pd.DataFrame, str]
 _IDENTITY = ("PatientName", "PatientID")
+
+
+class Point(NamedTuple):
+    """A method at one strength.
+
+    Attributes
+    ----------
+    method : str
+        A name of `METHODS`.
+    strength : float
+        What the method understands by it: k, l, columns, bins, noise as a share of the range.
+    """
+
+    method: str
+    strength: float = 0.0
 
 
 class Task(NamedTuple):
@@ -136,8 +152,54 @@ METHODS: Mapping[str, Protection] = {
     "Anatomy l": _by("anatomy", "l", drawn=True),
     "slicing k": _by("slicing", "k", drawn=True),
     "Mondrian k": _by("mondrian", "k"),
-    "Mondrian k=5, l": _by("mondrian", "l", k=5),
-    "Mondrian k=5, t": _by("mondrian", "t", k=5),
+    "Mondrian l": _by("mondrian", "l", k=5),
+    "Mondrian t": _by("mondrian", "t", k=5),
     "microaggregation k": _by("mdav", "k"),
     "k-member k": _by("k-member", "k"),
 }
+
+# What each method is tried with; of suppression, full suppression comes in addition.
+STRENGTHS: Mapping[str, tuple[float, ...]] = {
+    "identity": (0,),
+    "suppression": (1, 2, 4),
+    "pseudonymization": (0,),
+    "encryption": (0,),
+    "randomization": (0.02, 0.05, 0.1, 0.3),
+    "bucketization": (20, 5, 2),
+    "Anatomy l": (2,),
+    "slicing k": (5, 25),
+    "Mondrian k": (2, 5, 10, 25, 50, 100),
+    "Mondrian l": (2, 3),
+    "Mondrian t": (0.4, 0.2),
+    "microaggregation k": (5, 25),
+    "k-member k": (5, 25),
+}
+
+
+def usual_points(quasi: Sequence[str], chosen: str = "all") -> list[Point]:
+    """Return the methods at their usual strengths; Mondrian l and t have k = 5.
+
+    Parameters
+    ----------
+    quasi : column names
+    chosen : str
+        Names of `METHODS` with commas between them, or "all".
+
+    Raises
+    ------
+    InputError
+        A method of another name.
+
+    Examples
+    --------
+    >>> [point.strength for point in usual_points(["Age", "Sex", "Weight"], "suppression")]
+    [1, 2, 3]
+    """
+    names = list(METHODS) if chosen == "all" else [name.strip() for name in chosen.split(",")]
+    if not set(names) <= set(METHODS):
+        raise InputError(f"no method of that name; choose of {', '.join(METHODS)}")
+    points = [Point(name, s) for name in names for s in STRENGTHS[name]]
+    if "suppression" in names:
+        points = [p for p in points if p.method != "suppression" or p.strength < len(quasi)]
+        points.append(Point("suppression", len(quasi)))
+    return points

@@ -10,12 +10,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from medlab.evaluation.protections import METHODS
 from medlab.evaluation.tradeoff import point_name
 
 # Okabe-Ito colors, dark to light enough to differ in gray; a marker tells the method as well.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d")
-ANCHORS = ("identity", "full suppression")
+RISK_TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1)
+NEAR = 0.04  # of an axis: labels nearer than this are put below instead of above
 
 
 def tradeoff_map(
@@ -40,12 +42,16 @@ def tradeoff_map(
     -------
     Figure
     """
-    fig = Figure(figsize=(8.6, 5.6), layout="constrained")
+    fig = Figure(figsize=(9.2, 6.0), layout="constrained")
     ax = fig.subplots()
     draw_map(ax, points, threshold)
+    # A square root shows small risks, where the decision is, and still has a zero.
+    ax.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
+    ax.set_yticks(RISK_TICKS, [f"{tick:g}" for tick in RISK_TICKS])
+    ax.set_ylim(0, 1.1)
     _label(ax, points)
     ax.set_xlabel(f"{loss} (0: untouched)")
-    ax.set_ylabel(f"{risk} (share of people)")
+    ax.set_ylabel(f"{risk} (share of people, square-root scale)")
     fig.legend(loc="outside right upper", fontsize=9, frameon=False)
     return fig
 
@@ -58,10 +64,10 @@ def draw_map(ax: Axes, points: pd.DataFrame, threshold: float | None) -> None:
         label="Pareto front",
     )  # fmt: skip
     spots: dict[tuple[float, float], int] = {}
-    for number, (method, some) in enumerate(points.groupby("method", sort=False)):
+    for method, some in points.groupby("method", sort=False):
         spot = round(float(some["loss"].iloc[0]), 3), round(float(some["risk"].iloc[0]), 3)
         spots[spot] = spots.get(spot, -1) + 1
-        _draw_method(ax, str(method), some, number, spots[spot])
+        _draw_method(ax, str(method), some, spots[spot])
     if threshold is not None:
         ax.axhline(threshold, color="0.2", lw=1.0, ls=":", label=f"acceptable risk {threshold:g}")
         ax.axhspan(0.0, threshold, color="0.93", zorder=0)
@@ -71,8 +77,11 @@ def draw_map(ax: Axes, points: pd.DataFrame, threshold: float | None) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_method(ax: Axes, method: str, some: pd.DataFrame, number: int, beneath: int = 0) -> None:
+def _draw_method(ax: Axes, method: str, some: pd.DataFrame, beneath: int) -> None:
     """Draw one method; a point on top of others is a larger, hollow mark around them."""
+    names = [*METHODS, method]
+    again, number = divmod(names.index(method), len(COLORS))
+    color = COLORS[number]
     bars = [
         np.abs(some[[f"{axis}_low", f"{axis}_high"]].to_numpy().T - some[axis].to_numpy())
         for axis in ("loss", "risk")
@@ -82,13 +91,14 @@ def _draw_method(ax: Axes, method: str, some: pd.DataFrame, number: int, beneath
         some["risk"],
         xerr=bars[0],
         yerr=bars[1],
-        fmt=MARKERS[number % len(MARKERS)],
-        color=COLORS[number % len(COLORS)],
-        mfc="none" if beneath else COLORS[number % len(COLORS)],
+        fmt=MARKERS[names.index(method) % len(MARKERS)],
+        color=color,
+        mfc="none" if beneath else "white" if again else color,
+        mew=1.4,
         ms=7 + 5 * beneath,
-        lw=1.0,
-        ls="-" if len(some) > 1 else "none",
-        alpha=0.95,
+        lw=1.1,
+        elinewidth=0.7,
+        ls="none" if len(some) == 1 else (0, (4, 1.5)) if again else "-",
         label=method,
     )
 
@@ -96,11 +106,16 @@ def _draw_method(ax: Axes, method: str, some: pd.DataFrame, number: int, beneath
 def _label(ax: Axes, points: pd.DataFrame) -> None:
     """Write the strength beside the points of methods that have several."""
     several = points.groupby("method")["strength"].transform("size") > 1
+    width = float(np.ptp(ax.get_xlim()))
+    placed: list[tuple[float, float]] = []
     for _, point in points[several].iterrows():
+        spot = point["loss"] / width, float(np.sqrt(point["risk"]))
+        crowd = sum(abs(spot[0] - x) < NEAR and abs(spot[1] - y) < NEAR for x, y in placed)
+        placed.append(spot)
         ax.annotate(
             f"{point['strength']:g}",
             (point["loss"], point["risk"]),
-            xytext=(5, 5),
+            xytext=[(5, 5), (5, -12), (-10, 5), (-10, -12)][crowd % 4],
             textcoords="offset points",
             fontsize=8,
             color="0.25",

@@ -74,7 +74,7 @@ def test_figures_and_further_tables_stand_in_the_report(rows):
 
 
 def test_points_are_named_as_they_are_spoken_of():
-    assert point_name("Mondrian k=5, l", 2) == "Mondrian k=5, l = 2"
+    assert point_name("Mondrian l", 2) == "Mondrian l = 2"
     assert point_name("suppression", 2) == "suppression 2"
     assert point_name("identity", 0) == "identity"
 
