@@ -56,10 +56,16 @@ def test_no_planted_identifier_is_in_anything_a_run_leaves(finished):
     assert len(left) == 0, f"{len(left)} planted identifiers are in the outputs"
 
 
-def test_the_same_seed_gives_the_same_numbers_in_every_notebook(finished, tmp_path):
-    again = runs.run(runs.plan_jobs(NOTEBOOKS), tmp_path / "out")
-    for first, second in zip(finished[1], again, strict=True):
-        assert first.numbers == second.numbers, first.job.name
+def test_the_same_seed_gives_the_same_numbers(finished, tmp_path):
+    """02 and 03 once more; 05, the longest, twice on a small cohort."""
+    first = [outcome for outcome in finished[1] if outcome.job.name[:2] in ("02", "03")]
+    small = runs.plan_jobs([NOTEBOOKS[4]], {"seeds": "2"}, {"patients": ["150", "150"]})
+    jobs = [*runs.plan_jobs([outcome.job.notebook for outcome in first]), *small]
+    *again, one, other = runs.run(jobs, tmp_path / "out")
+    assert [outcome.numbers for outcome in again] == [outcome.numbers for outcome in first]
+    assert one.failure is other.failure is None
+    assert one.numbers == other.numbers
+    assert one.numbers
 
 
 def test_the_notebooks_read_a_folder_of_ones_own(tmp_path):
