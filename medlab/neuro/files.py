@@ -74,6 +74,8 @@ def strip(
     img = series.img if series else load(source)
     found = extract_brain(img, **options)
     mask = np.asanyarray(found.mask.dataobj) > 0
+    if segmentation and series:
+        write_segmentation(series, mask, segmentation, overwrite=overwrite)
     if brain and series:
         words = (
             f"BET ({found.report['version']}), f {found.report['f']:g}, g {found.report['g']:g}"
@@ -81,8 +83,6 @@ def strip(
         _write_series(series, mask, target, "skull stripping", words, overwrite)
     elif brain:
         save(found.brain, target)
-    if segmentation and series:
-        write_segmentation(series, mask, segmentation, overwrite=overwrite)
     if mask_file:
         save(found.mask, mask_file)
     for piece, path in zip(pieces, wanted, strict=True):

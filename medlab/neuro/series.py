@@ -406,8 +406,21 @@ def write_segmentation(
     if path.exists() and not overwrite:
         raise RefusedError("the output exists already; choose another name or overwrite it")
     content = BytesIO()
-    _segmentation(series, mask).save_as(content)
+    try:
+        _segmentation(series, mask).save_as(content)
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError("highdicom cannot write a Segmentation for this series") from error
     return write_whole(path, content.getvalue())
+
+
+def _in_unicode(dataset: Dataset) -> Dataset:
+    """Return a copy whose text is in UTF-8; highdicom knows no code extensions."""
+    copied = Dataset()
+    copied.update({e.tag: deepcopy(e) for e in dataset if _travels(e.tag)})
+    copied.file_meta = dataset.file_meta
+    copied.decode()
+    copied.SpecificCharacterSet = "ISO_IR 192"
+    return copied
 
 
 def _segmentation(series: Series, mask: Mask) -> Any:
@@ -432,9 +445,9 @@ def _segmentation(series: Series, mask: Mask) -> Any:
         ),
     )
     frames = np.moveaxis(mask, (2, 1, 0), (0, 1, 2)).astype(np.uint8)
-    files = [series.datasets[file] for file, _ in series.frames]
+    files = [_in_unicode(series.datasets[file]) for file, _ in series.frames]
     if len(series.datasets) == 1:  # frames of one file, in the order of that file
-        files, numbers = [series.datasets[0]], [number for _, number in series.frames]
+        files, numbers = files[:1], [number for _, number in series.frames]
         frames = frames[np.argsort(numbers)]
     first = series.datasets[0]
     return hd.seg.Segmentation(

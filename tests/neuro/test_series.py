@@ -11,7 +11,7 @@ import pytest
 from neuro_phantoms import phantom
 from neuro_series import files, slice_dataset, write_series
 
-from medlab import neuro
+from medlab import neuro, samples
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import series
 
@@ -249,3 +249,33 @@ def test_another_library_opens_the_derived_slices(stripped):
     reader.SetFileName(str(sorted(out.iterdir())[0]))
     assert reader.Read()
     assert list(reader.GetImage().GetDimensions())[:2] == [80, 96]
+
+
+def test_a_segmentation_is_written_for_names_in_any_script(tmp_path):
+    hd = pytest.importorskip("highdicom")
+    folder = samples.default_folder() / "studies"
+    japanese = next(p.parent for p in sorted(folder.rglob("*.dcm")) if "T1_COR" in str(p))
+    found = series.read_series(japanese)
+    mask = found.stored > 100
+    seg = hd.seg.segread(series.write_segmentation(found, mask, tmp_path / "seg.dcm"))
+    assert str(seg.PatientName) == str(found.datasets[0].PatientName)
+    assert int(seg.pixel_array.sum()) == int(mask.sum())
+
+
+@pytest.mark.skipif(DCM2NIIX is None, reason="dcm2niix is not installed")
+@pytest.mark.parametrize("name", ["S01_T1_TRA_4MM", "S01_T1_SAG_4MM"])
+def test_dcm2niix_agrees_on_the_series_of_the_sample_data(tmp_path, name):
+    source = next((samples.default_folder() / "studies").rglob(name))
+    subprocess.run(
+        [DCM2NIIX, "-o", tmp_path, "-f", "peer", source], check=True, capture_output=True
+    )
+    peer, ours = nib.load(tmp_path / "peer.nii"), series.read_series(source).img
+    turn = np.linalg.inv(peer.affine) @ ours.affine
+    assert np.allclose(turn, np.round(turn), atol=1e-4)
+    moved = nib.Nifti1Image(np.asanyarray(peer.dataobj), peer.affine).as_reoriented(
+        nib.orientations.ornt_transform(
+            nib.orientations.io_orientation(peer.affine),
+            nib.orientations.io_orientation(ours.affine),
+        )
+    )
+    assert np.array_equal(np.asanyarray(moved.dataobj), np.asanyarray(ours.dataobj))
