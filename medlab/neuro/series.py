@@ -432,7 +432,7 @@ def _segmentation(series: Series, mask: Mask) -> Any:
         from pydicom.sr.codedict import codes
     except ImportError as error:
         raise UnavailableError(
-            "the highdicom package is not installed: pip install highdicom"
+            "highdicom is not installed; install the extra medlab[neuro]"
         ) from error
     segment = hd.seg.SegmentDescription(
         segment_number=1,
