@@ -97,7 +97,7 @@ def grid(
         The rows of `measure`, in the order of points and seeds.
     """
     from joblib import Parallel, delayed
-    from tqdm import tqdm
+    from tqdm.auto import tqdm
 
     wanted = [(Point(*point), seed) for point in points for seed in tables]
     files = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import json
 import re
 import tempfile
@@ -54,12 +55,14 @@ Protection = Callable[[Sequence[File], bytes], list[File]]
 
 def read_files(folder: Path, per_series: int = 1) -> list[File]:
     """Read the first files of each series folder below `folder`, with paths relative to it."""
-    found: dict[Path, list[Path]] = {}
-    for path in sorted(dicom.find_files(folder)):
-        found.setdefault(path.parent, []).append(path)
-    paths = [path for some in found.values() for path in some[:per_series]]
+    paths = [path for some in _by_folder(folder) for path in some[:per_series]]
     names = [path.relative_to(folder).as_posix() for path in paths]
     return [File(name, name, dicom.read(path)) for name, path in zip(names, paths, strict=True)]
+
+
+def _by_folder(folder: Path) -> list[list[Path]]:
+    paths = sorted(dicom.find_files(folder))
+    return [list(some) for _, some in itertools.groupby(paths, key=lambda path: path.parent)]
 
 
 def _unchanged(files: Sequence[File], key: bytes) -> list[File]:
@@ -300,10 +303,7 @@ def header_grid(
 
 def _a_series(folder: Path) -> list[File]:
     """Return the files of the smallest folder that holds a volume."""
-    found: dict[Path, list[Path]] = {}
-    for path in sorted(dicom.find_files(folder)):
-        found.setdefault(path.parent, []).append(path)
-    volumes = [paths for paths in found.values() if len(paths) >= FEWEST_SLICES]
+    volumes = [paths for paths in _by_folder(folder) if len(paths) >= FEWEST_SLICES]
     if not volumes:
         return []
     return [File(path.name, path.name, dicom.read(path)) for path in min(volumes, key=len)]
