@@ -61,7 +61,7 @@ def read_files(folder: Path, per_series: int = 1) -> list[File]:
 
 
 def _by_folder(folder: Path) -> list[list[Path]]:
-    paths = sorted(dicom.find_files(folder))
+    paths = sorted(dicom.find_files(folder), key=lambda path: (path.parent, path.name))
     return [list(some) for _, some in itertools.groupby(paths, key=lambda path: path.parent)]
 
 
