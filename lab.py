@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -135,8 +136,9 @@ def make_venv() -> None:
 
 def install(arguments: list[str]) -> None:
     """Install with uv when it can be had (several times faster), else with pip."""
-    command = installer()
-    if subprocess.call([*command, *arguments]):
+    # Not from the project's folder: there uv would apply the overrides of pyproject.toml
+    # and ask for versions that the lock doesn't hold.
+    if subprocess.call([*installer(), *arguments], cwd=tempfile.gettempdir()):
         raise SetupError(
             "the packages could not be installed; see the lines above, "
             "check the network and call the same command again"

@@ -42,8 +42,9 @@ def outside(areas: Iterable[Box], rows: int, columns: int) -> list[Box]:
         left = 0
         spans = sorted((a.x0, a.x1) for a in areas if a.y0 <= top and bottom <= a.y1)
         for x0, x1 in [*spans, (columns, columns)]:
-            if x0 > left:
-                boxes.append(Box(left, top, min(x0, columns), bottom))
+            right = min(x0, columns)
+            if right > left:
+                boxes.append(Box(left, top, right, bottom))
             left = max(left, x1)
     return boxes
 

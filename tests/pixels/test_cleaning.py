@@ -1,7 +1,7 @@
 import numpy as np
 import pixel_images as made
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
 from pydicom.pixels import pixel_array
@@ -178,6 +178,7 @@ BOXES = st.builds(
 
 
 @given(st.lists(BOXES, max_size=5))
+@example([Box(9, 0, 24, 1), Box(25, 0, 26, 1)])  # an area beyond the right edge
 def test_outside_boxes_cover_each_pixel_that_is_in_no_area_once(areas):
     count = np.zeros((20, 24), int)
     for x0, y0, x1, y1 in recipe.outside(areas, 20, 24):

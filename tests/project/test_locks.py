@@ -72,6 +72,13 @@ def test_no_lock_holds_a_copyleft_decoder_or_a_second_opencv():
                 assert "sys_platform == 'never'" in entry.splitlines()[0]
 
 
+def test_no_override_names_a_package_of_a_lock():
+    # uv applies overrides to lock files too, and would then look for another version
+    for requirement in PROJECT["tool"]["uv"]["override-dependencies"]:
+        held = {name for lock in LOCKS for name in names(lock)}
+        assert "'never'" in requirement or name_of(requirement) not in held
+
+
 def test_cryptography_is_current():
     found = next(v for v in versions(ROOT / "requirements.lock") if v.startswith("cryptography=="))
     assert int(found.split("==")[1].split(".")[0]) >= 50
