@@ -24,6 +24,7 @@ _AREAS = (
     "samples",
     "tabular",
     "viz",
+    "widgets",
 )
 
 __all__ = ["__version__", *_AREAS]

@@ -112,8 +112,10 @@ def _without_paths(source: str) -> str:
 
 def _discreet(output: Any, show_errors: bool) -> Any:
     if _WIDGET in output.get("data", {}):
-        # Its text form repeats the widget's value.
-        output.data = {"text/plain": "(a widget; open the notebook in JupyterLab to use it)"}
+        # Its text form repeats the widget's value; an instrument's page holds its first picture.
+        said = "(a widget; open the notebook in JupyterLab to use it)"
+        kept = {kind: output.data[kind] for kind in ("text/html",) if kind in output.data}
+        output.data = {"text/plain": said, **kept}
     if show_errors:
         return output
     if output.output_type == "error":

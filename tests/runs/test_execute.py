@@ -204,3 +204,17 @@ def test_the_command_line_runs_a_grid_and_lists_parameters(notebook, study, tmp_
     result = CliRunner().invoke(cli.commands, [*command, "--output", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     assert (tmp_path / "out" / "tiny_k-3.ipynb").is_file()
+
+
+INSTRUMENT = """\
+import ipywidgets as ipw
+from medlab import widgets
+box = ipw.Text(value="Oka" + "for^" + "Jane", description="search")
+widgets.Instrument("Tags", {"text": box}, lambda text: f"<p>{len(text)} letters</p>")"""
+
+
+def test_an_instrument_leaves_its_picture_and_no_value_of_a_handle(notebook, study, tmp_path):
+    (outcome,) = execute([notebook(INSTRUMENT)], tmp_path / "out", data=study)
+    assert outcome.failure is None
+    assert SECRET not in everything_in(tmp_path / "out")
+    assert "<p>11 letters</p>" in (tmp_path / "out" / "tiny.html").read_text()

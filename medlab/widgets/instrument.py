@@ -1,0 +1,129 @@
+"""The frame of every instrument: labelled handles, what they show, a sentence when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as ipw
+
+from medlab.errors import MedlabError
+
+SETTLE = 0.05  # seconds without a new value before drawing: of a queue only the last is drawn
+VIEW = "application/vnd.jupyter.widget-view+json"
+
+
+class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Handles and the picture that they change.
+
+    With a live kernel Jupyter shows the handles. Everywhere else (papermill, exported
+    pages, a notebook opened later) the picture as first drawn stands in their place.
+
+    Parameters
+    ----------
+    title : str
+        What the instrument is, for the eye and for a screen reader.
+    handles : mapping of str to ipywidgets.Widget
+        Widgets with a ``value``, by the name under which `draw` takes it. Each needs a
+        ``description``, which is its label.
+    draw : callable
+        Takes the values by name and returns what to show: something with ``_repr_html_``
+        (a `viz.Shown`, a styled table), a string of HTML, or a list of these.
+    layout_of_handles : callable, optional
+        Takes the list of handles and returns the widget that holds them; a wrapping row
+        by default.
+
+    Attributes
+    ----------
+    view : ipywidgets.HTML
+        What is shown now.
+    status : ipywidgets.HTML
+        How long it took, or the sentence that says why nothing new is shown.
+
+    Notes
+    -----
+    Handles report on release (``continuous_update=False``), and what arrives while
+    something is drawn is drawn once, with the newest values: dragging never queues work.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        handles: Mapping[str, Any],
+        draw: Callable[..., Any],
+        *,
+        layout_of_handles: Callable[[list[Any]], Any] | None = None,
+    ) -> None:
+        self.handles = dict(handles)
+        self._draw = draw
+        self._pending: asyncio.TimerHandle | None = None
+        self.view, self.status = ipw.HTML(), ipw.HTML()
+        for handle in self.handles.values():
+            _label_above(handle)
+            handle.observe(self._changed, names="value")
+        place = layout_of_handles or _row
+        heading = ipw.HTML(f"<h4 style='margin: 0'>{html.escape(title)}</h4>")
+        super().__init__([heading, place(list(self.handles.values())), self.status, self.view])
+        self.add_class("medlab-instrument")
+        self.redraw()
+        self._first = self.view.value
+
+    def values(self) -> dict[str, Any]:
+        """Return the values of the handles by name."""
+        return {name: handle.value for name, handle in self.handles.items()}
+
+    def redraw(self) -> None:
+        """Draw with the values of now; a refusal becomes a sentence, the old picture stays."""
+        self._pending = None
+        start = time.perf_counter()
+        try:
+            shown = as_html(self._draw(**self.values()))
+        except MedlabError as refusal:
+            self.status.value = (
+                f"<p role='alert'><b>Not drawn:</b> {html.escape(str(refusal))}</p>"
+            )
+            return
+        self.view.value = shown
+        took = (time.perf_counter() - start) * 1000
+        self.status.value = f"<small role='status'>drawn in {took:.0f} ms</small>"
+
+    def _changed(self, _: Any) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:  # no loop: a test or a plain script
+            self.redraw()
+            return
+        if self._pending is not None:
+            self._pending.cancel()
+        self._pending = loop.call_later(SETTLE, self.redraw)
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs) or {}
+        return {**bundle, "text/plain": "an instrument of medlab", "text/html": self._first}
+
+
+def as_html(shown: Any) -> str:
+    """Return what a draw function returned as one piece of HTML.
+
+    Parameters
+    ----------
+    shown : object with ``_repr_html_``, str of HTML, or list of these
+    """
+    if isinstance(shown, str):
+        return shown
+    if isinstance(shown, list | tuple):
+        return "\n".join(as_html(part) for part in shown)
+    return str(shown._repr_html_())
+
+
+def _row(handles: list[Any]) -> ipw.Box:
+    return ipw.Box(handles, layout=ipw.Layout(flex_flow="row wrap", grid_gap="4px 16px"))
+
+
+def _label_above(handle: Any) -> None:
+    """Show the whole description of a handle, whatever its length."""
+    if handle.has_trait("style") and handle.style.has_trait("description_width"):
+        handle.style.description_width = "initial"
