@@ -67,7 +67,8 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
         place = layout_of_handles or _row
         heading = ipw.HTML(f"<h4 style='margin: 0'>{html.escape(title)}</h4>")
         super().__init__([heading, place(list(self.handles.values())), self.status, self.view])
-        self.add_class("medlab-instrument")
+        for part, name in ((self, "instrument"), (self.view, "view"), (self.status, "status")):
+            part.add_class(f"medlab-{name}")
         self.redraw()
         self._first = self.view.value
 

@@ -1,0 +1,304 @@
+"""A real JupyterLab in a real Chromium; every test opens its own copy of a notebook."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import nbformat
+import pytest
+
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+FLAGS = ["--no-sandbox", "--disable-dev-shm-usage"]
+FLAGS += ["--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
+QUIET = {
+    "labconfig/page_config.json": {
+        "disabledExtensions": {
+            "@jupyterlab/apputils-extension:announcements": True,
+            "@jupyterlab/extensionmanager-extension": True,
+        }
+    }
+}
+SETTINGS = {
+    # Every cell stands in the page, seen or not; nothing is saved behind the test's back.
+    "@jupyterlab/notebook-extension/tracker.jupyterlab-settings": {"windowingMode": "none"},
+    "@jupyterlab/docmanager-extension/plugin.jupyterlab-settings": {"autosave": False},
+}
+KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+CLOCK = """view => {
+    const clock = window.medlabClock = {released: 0, drawn: 0};
+    document.addEventListener('keyup', () => { clock.released = performance.now(); }, true);
+    const drawn = async () => {
+        await Promise.all([...view.querySelectorAll('img')].map(img => img.decode()));
+        clock.drawn = performance.now();
+    };
+    new MutationObserver(drawn).observe(view, {childList: true, subtree: true});
+}"""
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker("browser")
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """Path of Chromium; without it the tests are skipped, or fail where they are required."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    missing = [] if found else ["Chromium (on Debian: apt-get install chromium)"]
+    try:
+        import playwright.sync_api  # noqa: F401
+    except ImportError:
+        missing.append("playwright (python lab.py setup)")
+    if missing:
+        say = f"the notebooks were not tried in a browser: no {' and no '.join(missing)}"
+        (pytest.fail if os.environ.get("MEDLAB_BROWSER") == "required" else pytest.skip)(say)
+    return found
+
+
+@pytest.fixture(scope="module")
+def browser(chromium):
+    """One Chromium for a module: while it runs, its event loop holds the thread."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        running = play.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield running
+        running.close()
+
+
+class Server:
+    """JupyterLab on a free port of the loopback, with folders of its own."""
+
+    def __init__(self, folder: Path):
+        self.root, self.token = folder / "notebooks", secrets.token_hex(16)
+        self.root.mkdir()
+        for name, content in QUIET.items():
+            _write(folder / "config" / name, content)
+        for name, content in SETTINGS.items():
+            _write(folder / "settings" / name, content)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.address = f"http://127.0.0.1:{probe.getsockname()[1]}"
+        self.log = folder / "server.log"
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                *("--ip=127.0.0.1", f"--port={urlsplit(self.address).port}"),
+                *("--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"),
+                *("--LabApp.extension_manager=readonly", "--LabApp.news_url=None"),
+                f"--ServerApp.root_dir={self.root}",
+            ],
+            env=os.environ | _folders(folder),
+            stdout=self.log.open("w"),
+            stderr=subprocess.STDOUT,
+        )
+        self._wait()
+
+    def _wait(self) -> None:
+        for _ in range(240):
+            try:
+                return self.ask("status")
+            except OSError:
+                time.sleep(0.25)
+            if self.process.poll() is not None:
+                break
+        pytest.fail("JupyterLab did not start:\n" + self.log.read_text()[-2000:])
+
+    def ask(self, what: str, method: str = "GET"):
+        """Call the server's own API and return its answer."""
+        request = urllib.request.Request(
+            f"{self.address}/api/{what}",
+            headers={"Authorization": f"token {self.token}"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return json.loads(answer.read() or "null")
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(20)
+
+
+def _folders(folder: Path) -> dict[str, str]:
+    parts = ("config", "data", "runtime", "ipython")
+    own = {f"JUPYTER_{name.upper()}_DIR": str(folder / name) for name in parts[:3]}
+    lab = {
+        f"JUPYTERLAB_{name.upper()}_DIR": str(folder / name) for name in ("settings", "workspaces")
+    }
+    return own | lab | {"IPYTHONDIR": str(folder / "ipython")}
+
+
+def _write(path: Path, content: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content))
+
+
+@pytest.fixture(scope="session")
+def server(chromium, tmp_path_factory):
+    running = Server(tmp_path_factory.mktemp("lab"))
+    yield running
+    running.stop()
+
+
+class Notebook:
+    """A notebook open in a tab of JupyterLab.
+
+    `complaints` are the browser's console errors, `foreign` the requests to any address but
+    the server's.
+    """
+
+    def __init__(self, page, server: Server, name: str, artifacts: Path):
+        self.page, self.server, self.name, self.artifacts = page, server, name, artifacts
+        self.complaints, self.foreign = [], []
+        page.on("console", lambda said: said.type == "error" and self.complaints.append(said.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", lambda request: self._note(request.url))
+        self.open()
+
+    def _note(self, url: str) -> None:
+        if urlsplit(url).scheme not in ("data", "blob") and not self._own(url):
+            self.foreign.append(url)
+
+    def _own(self, url: str) -> bool:
+        return urlsplit(url).netloc == urlsplit(self.server.address).netloc
+
+    def open(self, seconds: float = 60) -> None:
+        """Open the notebook and wait for its kernel."""
+        self.page.goto(
+            f"{self.server.address}/lab/tree/{self.name}?token={self.server.token}&reset"
+        )
+        self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=1000 * seconds)
+        self.wait_until_idle(seconds)
+
+    def wait_until_idle(self, seconds: float = 60) -> None:
+        self.page.wait_for_selector(
+            ".jp-Notebook-ExecutionIndicator[data-status=idle]",
+            state="attached",
+            timeout=1000 * seconds,
+        )
+
+    def choose(self, menu: str, entry: str) -> None:
+        """Choose an entry of JupyterLab's menu bar."""
+        self.page.get_by_role("menuitem", name=menu, exact=True).click()
+        self.page.get_by_role("menuitem", name=entry, exact=True).click()
+
+    def run_all(self, seconds: float = 120) -> None:
+        """Run all cells; return when the last one is done or one has failed."""
+        self.choose("Run", "Run All Cells")
+        self.page.wait_for_function(
+            """() => document.querySelector("[data-mime-type='application/vnd.jupyter.error']")
+            || [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')].every(
+                prompt => /^\\[\\d+\\]:$/.test(prompt.textContent))""",
+            timeout=1000 * seconds,
+        )
+        self.wait_until_idle()
+
+    def errors(self) -> list[str]:
+        """Return the texts of all error outputs."""
+        return self.page.locator(
+            "[data-mime-type='application/vnd.jupyter.error']"
+        ).all_inner_texts()
+
+    def instrument(self, title: str) -> "Moved":
+        """Return the instrument of that title."""
+        instruments = self.page.locator(".medlab-instrument")
+        return Moved(instruments.filter(has=self.page.locator("h4", has_text=title)).last)
+
+    def screenshot(self, name: str, of=None) -> Path:
+        """Keep a picture of the page, or of a part of it, among the artifacts."""
+        path = self.artifacts / f"{name}.png"
+        (of or self.page).screenshot(path=path)
+        return path
+
+
+class Moved:
+    """An instrument on the page, moved by its labels and by keys alone."""
+
+    def __init__(self, box):
+        self.box, self.page = box, box.page
+        self.view = box.locator(".medlab-view")
+        self.status = box.locator(".medlab-status")
+        self.view.scroll_into_view_if_needed()
+        self.view.evaluate(CLOCK)
+
+    def handle(self, label: str):
+        """Return what the keyboard reaches of the handle with that label."""
+        row = self.box.locator(".jupyter-widgets").filter(
+            has=self.page.locator(f"label:text-is('{label}')")
+        )
+        return row.last.locator(".noUi-handle, input, select, button").first
+
+    def picture(self) -> str:
+        """Return what is shown, as HTML."""
+        return self.view.inner_html()
+
+    def press(self, label: str, *keys: str, seconds: float = 30) -> float:
+        """Press keys on a handle; return the ms from the release to the new picture.
+
+        Fails if nothing new is shown.
+        """
+        before = self.picture()
+        handle = self.handle(label)
+        handle.focus()
+        for key in keys:
+            handle.press(key)
+        self.page.wait_for_function(
+            "([view, before]) => view.innerHTML !== before"
+            " && window.medlabClock.drawn > window.medlabClock.released",
+            arg=[self.view.element_handle(), before],
+            timeout=1000 * seconds,
+        )
+        return self.page.evaluate("() => medlabClock.drawn - medlabClock.released")
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory):
+    """Where screenshots stay: MEDLAB_ARTIFACTS, else a folder of pytest's."""
+    asked = os.environ.get("MEDLAB_ARTIFACTS")
+    folder = Path(asked) if asked else tmp_path_factory.mktemp("artifacts")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def opened(server, browser, artifacts):
+    """A function that opens a notebook of the project, or one of the cells given.
+
+    Values given by name replace those in the cell of parameters.
+    """
+    context = browser.new_context(viewport={"width": 1400, "height": 1800})
+
+    def open_notebook(name: str, cells: list[str] | None = None, **parameters) -> Notebook:
+        if cells is None:
+            (source,) = NOTEBOOKS.glob(f"{name}*.ipynb")
+            nb, file = nbformat.read(source, as_version=4), source.name
+            set_parameters(nb, parameters)
+        else:
+            nb, file = nbformat.v4.new_notebook(metadata=KERNEL), f"{name}.ipynb"
+            nb.cells = [nbformat.v4.new_code_cell(source) for source in cells]
+        nbformat.write(nb, server.root / file)
+        return Notebook(context.new_page(), server, file, artifacts)
+
+    yield open_notebook
+    context.close()
+    for session in server.ask("sessions"):
+        server.ask(f"sessions/{session['id']}", "DELETE")
+
+
+def set_parameters(nb, parameters: dict) -> None:
+    """Write values into the cell of parameters, as a reader would."""
+    (cell,) = [cell for cell in nb.cells if "parameters" in cell.metadata.get("tags", [])]
+    lines = cell.source.splitlines()
+    for name, value in parameters.items():
+        (number,) = [i for i, line in enumerate(lines) if line.startswith(f"{name}:")]
+        lines[number] = f"{lines[number].split(' = ')[0]} = {value!r}"
+    cell.source = "\n".join(lines)
