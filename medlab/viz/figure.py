@@ -42,7 +42,7 @@ class Shown:
         )
 
 
-def show(fig: Figure, alt: str, caption: str = "") -> Shown:
+def show(fig: Figure, alt: str, caption: str = "", *, quick: bool = False) -> Shown:
     """Return a matplotlib figure as HTML with a text alternative and a caption.
 
     Parameters
@@ -53,6 +53,9 @@ def show(fig: Figure, alt: str, caption: str = "") -> Shown:
         The text alternative: what someone who cannot see the picture needs to know.
     caption : str, optional
         The sentence below the picture.
+    quick : bool
+        Draw once, without searching for the tightest frame: for figures of fixed places,
+        drawn again and again by an instrument.
 
     Returns
     -------
@@ -67,5 +70,6 @@ def show(fig: Figure, alt: str, caption: str = "") -> Shown:
     if not alt.strip():
         raise InputError("a figure without a text alternative; say in `alt` what it shows")
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
+    how = {"pil_kwargs": {"compress_level": 1}} if quick else {"bbox_inches": "tight"}
+    fig.savefig(buffer, format="png", dpi=DPI, facecolor="white", **how)
     return Shown(buffer.getvalue(), alt, caption)
