@@ -255,6 +255,7 @@ def write_samples(
 @click.option("--map", "map_file", type=click.Path(path_type=Path), help="Copy of the map (CSV).")
 @click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
 @click.option("--pixel-policy", type=click.Choice(["allow", "match"]), default="allow")
+@click.option("--recipe", type=click.Path(path_type=Path), help="Pixel rules for devices (YAML).")
 @click.option("--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True)
 @click.option("--cohort-k", type=click.IntRange(2), help="Smallest class of the cohort.")
 @click.option("--qi", multiple=True, help="Quasi-identifiers, with commas or repeated.")
@@ -268,6 +269,7 @@ def deidentify(
     target: Path,
     key_file: Path | None,
     map_file: Path | None,
+    recipe: Path | None,
     no_vault: bool,
     jobs: int,
     overwrite: bool,
@@ -286,6 +288,10 @@ def deidentify(
     from medlab import pipeline
 
     quasi = tuple(name.strip() for names in qi for name in names.split(",") if name.strip())
+    if recipe is not None:
+        from medlab.pixels.recipe import load
+
+        choices["pixel_rules"] = tuple(load(recipe))
     summary = pipeline.deidentify(
         source,
         target,
@@ -315,16 +321,15 @@ def pixel_commands() -> None:
 @click.option("--recipe", type=click.Path(path_type=Path), help="Rules for devices (YAML).")
 @click.option("--csv", "table", type=click.Path(path_type=Path), help="Table of all boxes.")
 @click.option("--sheets", type=click.Path(path_type=Path), help="Folder for contact sheets.")
-def find_pixels(
-    source: Path, policy: str, recipe: Path | None, table: Path | None, sheets: Path | None
-) -> None:
+@click.option("--overwrite", is_flag=True, help="Write over a table or sheets that are there.")
+def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
     """Look for text in a DICOM file or folder; nothing is changed.
 
     Prints counts only. The table and the sheets hold what was read: keep them private.
     """
     from medlab.pixels import survey
 
-    found = survey.look(source, policy=policy, recipe_file=recipe, table=table, sheets=sheets)
+    found = survey.look(source, recipe_file=recipe, **choices)
     removed = kept = failed = 0
     for one in tqdm(found, unit="file", disable=None):
         removed, kept, failed = removed + one.removed, kept + one.kept, failed + bool(one.problem)

@@ -80,6 +80,7 @@ def without_text(
             policy=settings.pixel_policy,
             quarantine=settings.quarantine,
             boxes=boxes,
+            rules=settings.pixel_rules,
             header_options=settings.options,
         )
     except RefusedError as error:
@@ -88,7 +89,7 @@ def without_text(
         _keep_boxes(before, before, error.decisions, work, done)
         raise QuarantineError(str(error)) from None
     done.findings += [(f.severity, f.message, "pixels") for f in found.findings]
-    if found.decisions and boxes is None:
+    if found.checked and boxes is None:
         _keep_boxes(before, found.dataset, found.decisions, work, done)
     if found.complete:
         dicom.claim(found.dataset, PIXELS)
@@ -103,6 +104,8 @@ def _keep_boxes(
     """Keep what a person needs to see, in the private folder: the boxes and a contact sheet."""
     review = _pixels().review
     done.boxes = review.rows(str(done.row), decisions)
+    if not decisions:
+        return
     sheets = work.folder / "sheets"
     sheets.mkdir(mode=0o700, exist_ok=True)
     review.contact_sheet(sheets / f"{done.row}.png", before, decisions, after)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,8 @@ class Settings:
     clean_pixels : bool
         Take text out of the pixels; what can't be checked is then withheld.
     pixel_policy : {"allow", "match"}
+    pixel_rules : tuple of mapping
+        Boxes that are always filled for some devices: see `medlab.pixels.recipe`.
     quarantine : {"ask", "none"}
         Whether screen saves and dose reports wait for a person's decision.
     cohort_k : int, optional
@@ -54,6 +57,7 @@ class Settings:
     codes: str = "keyed"
     clean_pixels: bool = False
     pixel_policy: str = "allow"
+    pixel_rules: tuple[Mapping[str, Any], ...] = ()
     quarantine: str = "ask"
     cohort_k: int | None = None
     quasi: tuple[str, ...] = ()

@@ -156,7 +156,7 @@ def clean(
     asked = _Asked(known, policy, effect, engine, second, rules, pseudonym)
     form = frames.layout(result)
     if boxes is not None:
-        return _approved(result, form, list(boxes), findings, effect, pseudonym)
+        return _approved(result, form, asked, list(boxes), findings)
     source = dataset if source is None else source
     decisions, found, read = _proposal(result, form, asked, source, require)
     if quarantine == "ask" and recipe.is_report(source):
@@ -291,19 +291,26 @@ def _cleaned(
 
 
 def _approved(
-    before: Dataset,
-    form: Layout,
-    boxes: list[Box],
-    findings: list[Finding],
-    effect: str,
-    pseudonym: str,
+    before: Dataset, form: Layout, asked: _Asked, boxes: list[Box], findings: list[Finding]
 ) -> Cleaned:
-    boxes = boxes_of([Decision((Box(*box),), True, "approved") for box in boxes], form, wide=False)
-    result = _changed(before, form, boxes, effect, pseudonym, findings)
+    """Fill what a person approved, and tell when more is read that the policy would remove."""
+    boxes = mask.cut(form, boxes)
+    result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
     _compare(before, result, boxes)
-    lasting = effect in effects.LASTING
+    lasting = asked.effect in effects.LASTING
+    if lasting and _still_read(result, form, asked, boxes):
+        findings.append(
+            Finding("still read", "text is read outside of the approved boxes", "review")
+        )
     decisions = [Decision((box,), True, "approved") for box in boxes]
     return Cleaned(result, boxes, decisions, _unique(findings), lasting, lasting)
+
+
+def _still_read(result: Dataset, form: Layout, asked: _Asked, boxes: Sequence[Box]) -> bool:
+    try:
+        return asked.engine is not None and bool(_left(result, form, asked, boxes))
+    except UnavailableError:
+        return False
 
 
 def _compare(before: Dataset, result: Dataset, boxes: Sequence[Box]) -> None:
@@ -381,7 +388,7 @@ def _share(filled: NDArray[np.bool_], boxes: Sequence[Box]) -> float:
     return min((float(part.mean()) if part.size else 1.0) for part in parts)
 
 
-def boxes_of(decisions: Sequence[Decision], form: Layout, *, wide: bool = True) -> list[Box]:
+def boxes_of(decisions: Sequence[Decision], form: Layout) -> list[Box]:
     """Return the boxes to fill, cut to the image.
 
     Boxes of text are widened to the next multiple of four times their height, as far as no
@@ -393,7 +400,7 @@ def boxes_of(decisions: Sequence[Decision], form: Layout, *, wide: bool = True) 
         if not one.remove:
             continue
         text = one.word is not None and len(one.boxes) == 1 and len(one.word.text) > 2
-        found += [_widened(box, stay, form) if wide and text else box for box in one.boxes]
+        found += [_widened(box, stay, form) if text else box for box in one.boxes]
     return mask.cut(form, found)
 
 

@@ -48,6 +48,8 @@ _PATTERNS = {
     "number": re.compile(r"\d(?:[\-./ ]?\d){5,}|(?:\d ){5,}\d"),
     "age": re.compile(r"(?<!\d)\d{1,3} ?Y(?:RS?|EARS?|O)?(?![A-Z])"),
 }
+_SPELLED = re.compile(r"(?<!\w)(?:[A-Z][\s.\-]+){3}[A-Z](?!\w)")
+_DAY = re.compile(r"(?<!\d)\d{1,2}[/\-]\d{1,2}(?!\d)")
 _DIGITS = str.maketrans("OoQDIlZSB|", "0000112581")  # as recognizers confuse them
 _LETTERS = str.maketrans("015", "OIS")
 
@@ -92,7 +94,7 @@ def identity(phrases: Iterable[str]) -> Identity:
     """
     parts: set[str] = set()
     for phrase in phrases:
-        pieces = re.split(r"[^A-Z0-9]+", plain(phrase))
+        pieces = re.split(r"[\W_]+", plain(phrase))
         parts.update(part for part in pieces if "^" in phrase or part not in _VOCABULARY)
         parts.add("".join(pieces) if any(map(str.isdigit, phrase)) else "")
     letters = {part for part in parts if not part.isdigit()}
@@ -111,7 +113,7 @@ def plain(text: str) -> str:
 
 def squeezed(text: str) -> str:
     """Return capitals and digits only; anything a recognizer may lose is left out."""
-    return re.sub(r"[^A-Z0-9]", "", plain(text))
+    return re.sub(r"[\W_]", "", plain(text))
 
 
 def likeness(word: str, text: str) -> float:
@@ -139,15 +141,18 @@ def matches(text: str, known: Identity) -> str:
 
     The header's words are found although letters were misread (likeness 0.8; 0, 1 and 5 may
     be O, I and S), in texts of at least four letters and six tenths of the word: else the
-    marker R would be OKAFOR.
+    marker R would be OKAFOR. Harmless text (IMAGE) must hold the very word (not IMAGING).
     """
     upper, bare = plain(text), squeezed(text)
-    letters = bare.translate(_LETTERS)
+    least = 1.0 if allowed(text) else 0.8
+    forms = {bare, bare.translate(_LETTERS)}
     for word in known.words:
         long_enough = len(bare) >= max(4, 0.6 * len(word))
-        if long_enough and max(likeness(word, bare), likeness(word, letters)) >= 0.8:
+        if long_enough and max(likeness(word, form) for form in forms) >= least:
             return "header word"
-    if known.short & set(re.split(r"[^A-Z0-9]+", upper)):
+    if known.short & set(re.split(r"[\W_]+", upper)):
+        return "header word"
+    if any(word in bare for word in known.short if not word.isascii()):
         return "header word"
     digits = re.sub(r"\D", "", text.translate(_DIGITS))
     if any(number in digits for number in known.numbers):
@@ -172,11 +177,11 @@ def _pattern(text: str, upper: str) -> str:
 def allowed(text: str) -> bool:
     """Tell whether a text is nothing but laterality, view, technique and scale.
 
-    Numbers beside such a word have at most six signs; others at most four, and together
-    fewer than six.
+    Numbers beside such a word have at most six signs; others at most four, together fewer
+    than six, and they are no day and month. Four single letters in a row spell a name.
     """
     tokens = re.findall(r"[A-Z]+|\d+(?:[.,]\d+)?|[^\sA-Z0-9]", plain(text))
-    if not tokens or len(tokens) > 24:
+    if not tokens or len(tokens) > 24 or _SPELLED.search(plain(text)):
         return False
     bare = 0
     for index, token in enumerate(tokens):
@@ -188,7 +193,7 @@ def allowed(text: str) -> bool:
                 return False
         elif not _harmless(token):
             return False
-    return bare < 6
+    return bare < 6 and not (bare and _DAY.search(text))
 
 
 def _harmless(token: str) -> bool:
@@ -237,14 +242,15 @@ def decide(
     if policy not in POLICIES:
         raise UsageError(f"no pixel policy of that name; choose {' or '.join(POLICIES)}")
     words = [word for word in words if not noise(word) and not _whole(word, area)]
-    joined = _spaced_out(words)
+    joined = _spaced_out(words) | _hyphenated(words)
     return [_decision(word, known, policy, joined.get(index)) for index, word in enumerate(words)]
 
 
 def _decision(word: Word, known: Identity, policy: str, joined: str | None) -> Decision:
     reason = matches(word.text, known) or (matches(joined, known) if joined else "")
     unread = word.score < 0.6 and len(squeezed(word.text)) > 2
-    if not reason and (policy == "allow" or unread) and not allowed(word.text):
+    listed = allowed(word.text) and not (joined and joined.isalpha() and not allowed(joined))
+    if not reason and (policy == "allow" or unread) and not listed:
         reason = "not legible" if unread else "not on the list"
     boxes = tuple(word.boxes())
     return Decision(boxes, bool(reason), reason or "allowed", word)
@@ -256,15 +262,37 @@ def _whole(word: Word, area: int | None) -> bool:
 
 
 def _spaced_out(words: Sequence[Word]) -> dict[int, str]:
-    """Return the text of neighbors for signs that stand alone in a row of at least four."""
+    """Return the text of the row for signs that stand alone in a row of at least four.
+
+    Signs further apart than three times their height are no row, but numbers along a scale.
+    """
     single = [i for i, word in enumerate(words) if len(squeezed(word.text)) in (1, 2)]
-    found: dict[int, str] = {}
+    single.sort(key=lambda index: _place(words[index])[0])
+    rows: list[list[int]] = []
     for index in single:
-        _, y, high = _place(words[index])
-        row = [other for other in single if abs(_place(words[other])[1] - y) < high / 2]
-        row.sort(key=lambda other: _place(words[other])[0])
-        if len(row) >= 4:
-            found[index] = "".join(words[other].text for other in row)
+        x, y, high = _place(words[index])
+        for row in rows:
+            x_before, y_before, _ = _place(words[row[-1]])
+            if x - x_before < 4 * high and abs(y - y_before) < high / 2:
+                row.append(index)
+                break
+        else:
+            rows.append([index])
+    texts = ((row, "".join(words[index].text for index in row)) for row in rows if len(row) >= 4)
+    return {index: text for row, text in texts for index in row}
+
+
+def _hyphenated(words: Sequence[Word]) -> dict[int, str]:
+    """Return the joined text for words that a hyphen breaks at the end of a line."""
+    found: dict[int, str] = {}
+    for index, word in enumerate(words):
+        if not word.text.endswith("-"):
+            continue
+        (left, top), high = word.quad[0], _place(word)[2]
+        for other, below in enumerate(words):
+            x, y = below.quad[0]
+            if abs(x - left) < 3 * high and 0.5 * high < y - top < 2.5 * high:
+                found[index] = found[other] = word.text[:-1] + below.text
     return found
 
 

@@ -67,16 +67,20 @@ def load(path: str | Path) -> list[Mapping[str, Any]]:
 
     try:
         rules = yaml.safe_load(Path(path).read_text("utf-8")) or []
-        for rule in rules:
-            _ = dict(rule["when"]), [Box(*map(int, box)) for box in rule["blank"]]
+        return [
+            {
+                "when": {str(name): str(pattern) for name, pattern in rule["when"].items()},
+                "blank": [list(Box(*map(int, box))) for box in rule["blank"]],
+            }
+            for rule in rules
+        ]
     except OSError:
         raise InputError("the recipe file cannot be read") from None
-    except (yaml.YAMLError, KeyError, TypeError, ValueError):
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
         raise InputError(
             "a recipe is a YAML list of rules with `when` (keyword: pattern) and `blank` (boxes "
             "of four numbers)"
         ) from None
-    return list(rules)
 
 
 def recipe_boxes(dataset: Dataset, rules: Sequence[Mapping[str, Any]]) -> list[Box]:

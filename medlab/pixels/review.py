@@ -6,7 +6,8 @@ Both show patients' values and belong into a private folder.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,8 @@ DECISIONS = ("remove", "keep")
 
 
 def rows(file: str, decisions: Iterable[Decision]) -> list[dict[str, Any]]:
-    """Return one row a box for a file's decisions."""
-    return [
+    """Return one row a box for a file's decisions; an empty one for a file without text."""
+    found = [
         {
             "file": file,
             **box._asdict(),
@@ -37,20 +38,35 @@ def rows(file: str, decisions: Iterable[Decision]) -> list[dict[str, Any]]:
         for one in decisions
         for box in one.boxes
     ]
+    return found or [{"file": file, "reason": "no text found"}]
+
+
+@contextmanager
+def _appearing(path: Path) -> Iterator[Path]:
+    """Give a file beside `path`, readable by its owner only, that gets its name at the end."""
+    part = path.with_name(f".{path.name}.part")
+    part.unlink(missing_ok=True)
+    part.touch(mode=0o600)
+    try:
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_table(path: str | Path, table: Iterable[dict[str, Any]]) -> None:
-    """Write the table, readable by its owner only; an empty file column is a file without text.
+    """Write the table, readable by its owner only.
 
     Cells that a spreadsheet would take for a formula get an apostrophe before them.
     """
-    path = Path(path)
-    path.touch(mode=0o600)
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        _appearing(Path(path)) as part,
+        part.open("w", newline="", encoding="utf-8") as stream,
+    ):
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         for row in table:
-            writer.writerow({**row, "text": _unspreadsheet(str(row["text"]))})
+            writer.writerow({**row, "text": _unspreadsheet(str(row.get("text", "")))})
 
 
 def _unspreadsheet(text: str) -> str:
@@ -109,9 +125,16 @@ def contact_sheet(
     """
     from medlab.pixels.sheet import draw_sheet
 
-    path = Path(path)
-    path.touch(mode=0o600)
-    draw_sheet(picture(before), decisions, picture(after)).save(path, "PNG")
+    frame = _frame(decisions)
+    sheet = draw_sheet(picture(before, frame), decisions, picture(after, frame))
+    with _appearing(Path(path)) as part:
+        sheet.save(part, "PNG")
+
+
+def _frame(decisions: Sequence[Decision]) -> int:
+    """Return the frame in which most of the text was read."""
+    read = [one.word.frame for one in decisions if one.word and one.word.frame >= 0]
+    return max(read, key=read.count, default=0)
 
 
 def approve(

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pydicom
 from pydicom.dataset import Dataset
-from pydicom.misc import is_dicom
 
+from medlab.dicom.files import find_files, quiet_pydicom, read
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.pixels import cleaning, decide, frames, mask, recipe, review
 from medlab.pixels.decide import Decision
@@ -33,6 +33,7 @@ def look(
     recipe_file: Path | None = None,
     table: Path | None = None,
     sheets: Path | None = None,
+    overwrite: bool = False,
 ) -> Iterator[Look]:
     """Look for text in a DICOM file or in all of a folder, without changing anything.
 
@@ -45,6 +46,8 @@ def look(
     table, sheets : Path, optional
         Where the table of boxes and the folder of contact sheets go. Both hold identifiers
         and are readable by their owner only.
+    overwrite : bool
+        Write over a table or sheets that are there.
 
     Yields
     ------
@@ -55,29 +58,44 @@ def look(
     Raises
     ------
     InputError
-        If there is no such file or folder.
+        If there is no such file or folder, or no DICOM file in it.
+    RefusedError
+        If the table or the sheets are there already, or would go into the source.
     """
-    if not source.exists():
-        raise InputError("there is no such file or folder")
     rules = recipe.load(recipe_file) if recipe_file else []
-    paths = sorted(path for path in source.rglob("*") if path.is_file()) or [source]
+    folder = source if source.is_dir() else source.parent
+    for path in (table, sheets):
+        _check_place(path, source, overwrite)
     if sheets is not None:
         sheets.mkdir(mode=0o700, parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
-    folder = source if source.is_dir() else source.parent
-    for number, path in enumerate(filter(is_dicom, paths), start=1):
+    number = 0
+    for number, path in enumerate(find_files(source), start=1):
         try:
-            dataset, decisions = _looked_at(path, policy, rules)
-            if sheets is not None and decisions:
-                _draw(sheets / f"{number}.png", dataset, decisions)
+            with quiet_pydicom():
+                dataset, decisions = _looked_at(path, policy, rules)
+                if sheets is not None and decisions:
+                    _draw(sheets / f"{number}.png", dataset, decisions)
         except MedlabError as error:
             yield Look(number, 0, 0, str(error))
             continue
         rows += review.rows(path.relative_to(folder).as_posix(), decisions)
         removed = sum(len(one.boxes) for one in decisions if one.remove)
         yield Look(number, removed, sum(len(one.boxes) for one in decisions) - removed)
+    if not number:
+        raise InputError("the folder holds no DICOM file; check the path")
     if table is not None:
         review.write_table(table, rows)
+
+
+def _check_place(path: Path | None, source: Path, overwrite: bool) -> None:
+    if path is None:
+        return
+    if source.resolve() in path.resolve().parents or path.resolve() == source.resolve():
+        raise RefusedError("the table and the sheets hold identifiers; put them outside of SRC")
+    filled = any(path.iterdir()) if path.is_dir() else path.exists()
+    if filled and not overwrite:
+        raise RefusedError("the table or the folder of sheets exists; name another or --overwrite")
 
 
 def examples(folder: Path, count: int = 3) -> list[Dataset]:
@@ -96,22 +114,20 @@ def examples(folder: Path, count: int = 3) -> list[Dataset]:
         If there is no image with one frame.
     """
     found: dict[str, Dataset] = {}
-    for path in filter(is_dicom, sorted(path for path in folder.rglob("*") if path.is_file())):
-        header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
+    for path in find_files(folder):
+        with quiet_pydicom():
+            header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
         modality = str(header.get("Modality", ""))
         single = int(header.get("NumberOfFrames") or 1) == 1 and "Rows" in header
         if modality in _TEXTY and modality not in found and single:
-            found[modality] = pydicom.dcmread(path)
+            found[modality] = read(path)
     if not found:
         raise InputError("the folder holds no image with a single frame")
     return [found[name] for name in _TEXTY if name in found][:count]
 
 
 def _looked_at(path: Path, policy: str, rules: Any) -> tuple[Dataset, list[Decision]]:
-    try:
-        dataset = pydicom.dcmread(path)
-    except Exception:  # noqa: BLE001 - hostile files fail in any way; their words may hold values
-        raise InputError("the file cannot be read as DICOM") from None
+    dataset = read(path)
     if not any(name in dataset for name in frames.KEYWORDS):
         raise RefusedError("the object has no pixels; other text in it was not looked at")
     words = decide.identity_words(dataset)

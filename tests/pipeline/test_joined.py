@@ -141,6 +141,30 @@ def test_what_pixel_cleaning_refuses_is_withheld(ward, tmp_path, monkeypatch, er
     summary = pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
     assert summary.statuses == {status: 12}
     assert not files(tmp_path / "clean")
+    waiting = (tmp_path / "clean.job" / "pixels.csv").read_text().splitlines()[1:]
+    assert len(waiting) == (12 if status == "quarantined" else 0)  # named, though without text
+
+
+def test_rules_for_devices_reach_the_pixels_in_every_run(ward, tmp_path, monkeypatch):
+    given = []
+
+    def clean(dataset, words, *, rules, **_):
+        given.append(rules)
+        return cleaner(True)(dataset, words)
+
+    monkeypatch.setattr(pixels, "available", lambda: True)
+    monkeypatch.setattr(pixels, "clean", clean, raising=False)
+    monkeypatch.setattr(pixels, "identity_words", lambda d: [str(d.PatientName)], raising=False)
+    recipe, target = tmp_path / "recipe.yaml", tmp_path / "clean"
+    recipe.write_text("- {when: {Modality: CT, Rows: 128}, blank: [[0, 0, 9, 5]]}")
+    asked = ["deidentify", str(ward), str(target), "--clean-pixels", "--recipe", str(recipe)]
+    assert CliRunner().invoke(cli.commands, asked).exit_code == 0
+    recipe.unlink()
+    files(target)[0].unlink()
+    assert pipeline.rerun(target).new == 1
+    assert len(given) == 13
+    rule = {"when": {"Modality": "CT", "Rows": "128"}, "blank": [[0, 0, 9, 5]]}
+    assert all(list(rules) == [rule] for rules in given)
 
 
 def test_cleaning_that_is_not_there_ends_the_job_before_it_begins(ward, tmp_path, monkeypatch):

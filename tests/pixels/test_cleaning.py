@@ -140,6 +140,11 @@ def test_approved_boxes_are_filled_exactly_and_count_as_complete():
     assert done.complete
 
 
+def test_text_outside_of_the_approved_boxes_is_told_and_left():
+    kinds = [{one.kind for one in clean(image(), boxes=[b]).findings} for b in (NAME, MARK)]
+    assert kinds == [set(), {"still read"}]
+
+
 def test_without_a_recognizer_rules_still_run_and_nothing_is_claimed(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rapidocr_onnxruntime", None)
     detect._rapid.cache_clear()

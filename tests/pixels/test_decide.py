@@ -66,7 +66,7 @@ def test_patterns_give_away_what_the_header_lacks(text, reason):
 
 @pytest.mark.parametrize("text", ["SMITH", "Keller,Elena", "18StationRoad", "HALL", "PARIS",
                                   "12 03 45", "123456", "R 12345678", "李伟", "Иванов", "", "ID",
-                                  "Carl"])  # fmt: skip
+                                  "Carl", "P H I L", "H.A.L.L", "17/03", "3-17"])  # fmt: skip
 def test_names_and_long_numbers_are_not_on_the_list(text):
     assert not decide.allowed(text)
 
@@ -101,6 +101,32 @@ def test_uncertain_single_signs_are_noise_but_a_marker_is_not():
 def test_a_letter_as_large_as_the_field_of_view_is_none():
     big = Word("O", 0.99, ((0, 0), (90, 0), (90, 90), (0, 90)))
     assert decide.decide([big], OKAFOR, area=100 * 100) == []
+
+
+def test_a_name_spelled_in_harmless_letters_is_removed_and_a_scale_stays():
+    spelled = [word(letter, x=30 * place) for place, letter in enumerate("PHIL")]
+    scale = [word(str(5 * place), x=80 * place, y=200) for place in range(6)]
+    found = decide.decide(spelled + scale, decide.identity([]))
+    assert [one.remove for one in found] == [True] * 4 + [False] * 6
+
+
+def test_a_name_broken_with_a_hyphen_is_read_together():
+    lines = [word("Oka-", y=10), word("for", x=4, y=30), word("SAG", x=300, y=30)]
+    found = decide.decide(lines, OKAFOR, "match")
+    assert [one.remove for one in found] == [True, True, False]
+
+
+def test_harmless_text_is_no_misread_header_word():
+    known = decide.identity(["Northgate Imaging", "LONG^IDA"])
+    assert decide.matches("IMAGE", known) == ""
+    assert decide.matches("Imagng", known) == decide.matches("LONG", known) == "header word"
+
+
+def test_a_name_in_other_letters_is_matched_where_they_are_read():
+    known = decide.identity(["Wang^XiaoDong=王^小東", "Иванов^Иван"])
+    assert decide.matches("王小東 男", known) == "header word"
+    assert decide.matches("ИВАНОВ", known) == "header word"
+    assert decide.matches("李明", known) == ""
 
 
 def test_letters_spaced_out_are_read_together():

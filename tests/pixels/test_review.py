@@ -1,5 +1,7 @@
 import csv
+import os
 import stat
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from medlab.cli import commands
-from medlab.errors import InputError, UsageError
+from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pixels import cleaning, review, survey
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
@@ -95,6 +97,69 @@ def test_what_is_not_in_the_table_cannot_be_approved(tmp_path, wrong):
 def test_an_addition_that_is_no_box_is_bad_usage(text):
     with pytest.raises(UsageError, match="ROW:X0"):
         review.parse_addition(text)
+
+
+def test_a_file_without_text_can_be_approved_and_added_to(tmp_path):
+    table, approved = tmp_path / "pixels.csv", tmp_path / "approved.csv"
+    review.write_table(table, review.rows("9", []))
+    assert review.approve(table, approved, accept=["9"]) == 1
+    assert review.read_table(approved) == {"9": []}
+    review.approve(table, approved, add=[("9", Box(0, 0, 9, 9))])
+    assert review.read_table(approved) == {"9": [Box(0, 0, 9, 9)]}
+
+
+def test_a_table_that_anyone_may_read_becomes_private_and_is_never_half_written(tmp_path):
+    path = tmp_path / "boxes.csv"
+    path.write_text("old")
+    path.chmod(0o644)
+    with pytest.raises(ZeroDivisionError):
+        review.write_table(path, ({"file": 1 / 0} for _ in range(1)))
+    assert path.read_text() == "old"
+    review.write_table(path, [])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert os.listdir(tmp_path) == ["boxes.csv"]
+
+
+def test_the_contact_sheet_shows_the_frame_that_was_read(tmp_path):
+    cine = np.zeros((3, 40, 40), np.uint8)
+    cine[2] = np.random.default_rng(0).integers(0, 250, (40, 40))
+    late = [Decision((Box(0, 0, 9, 9),), True, "date", replace(NAME, frame=2))]
+    review.contact_sheet(tmp_path / "sheet.png", made.gray(cine), late, made.gray(cine))
+    assert np.asarray(Image.open(tmp_path / "sheet.png"))[:, :40].any()
+
+
+def saved(folder, count=1):
+    folder.mkdir()
+    for number in range(count):
+        ds = made.gray(np.zeros((40, 40), np.uint8))
+        ds.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    return folder
+
+
+def test_a_survey_writes_nothing_into_its_source_and_over_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(cleaning, "find_text", lambda *_, **__: DECISIONS)
+    source, table = saved(tmp_path / "in"), tmp_path / "boxes.csv"
+    for place in ({"table": source / "boxes.csv"}, {"sheets": source / "sheets"}):
+        with pytest.raises(RefusedError, match="outside of SRC"):
+            list(survey.look(source, **place))
+    assert len(list(survey.look(source, table=table))) == 1
+    with pytest.raises(RefusedError, match="overwrite"):
+        list(survey.look(source, table=table))
+    assert len(list(survey.look(source, table=table, overwrite=True))) == 1
+
+
+def test_a_survey_knows_dicom_without_preamble_and_refuses_a_folder_without_any(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(cleaning, "find_text", lambda *_, **__: [])
+    source = saved(tmp_path / "in")
+    path = source / "0.dcm"
+    path.write_bytes(path.read_bytes()[132:])
+    assert [one.problem for one in survey.look(source)] == [""]
+    path.write_text("a note about OKAFOR")
+    with pytest.raises(InputError, match="no DICOM file"):
+        list(survey.look(source))
+    assert "not a DICOM" in next(survey.look(path)).problem
 
 
 def test_a_survey_counts_boxes_and_goes_on_after_a_broken_file(tmp_path, monkeypatch):
