@@ -4,6 +4,8 @@
     python lab.py run  [ARGUMENTS OF medlab run]    run the notebooks, leave a report
     python lab.py test [ARGUMENTS OF pytest]        run the tests
     python lab.py lab  [ARGUMENTS OF jupyter lab]   open JupyterLab
+    python lab.py docs [RUN]                        build the pages of docs/ from the notebooks in
+                                                    the folder of a run (without one, run them)
     python lab.py setup [EXTRA ...]                 add extras: neuro, scale, teach, app, docs
     python lab.py lock                              for maintainers: renew the lock files
 
@@ -32,7 +34,7 @@ OLDEST = (3, 11)
 
 def main(arguments: list[str]) -> int:
     """Do what the first word says; without one, print the help."""
-    verbs = {"run": run, "test": test, "lab": lab, "setup": setup, "lock": lock}
+    verbs = {"run": run, "test": test, "lab": lab, "docs": docs, "setup": setup, "lock": lock}
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(__doc__.strip())
         return 0
@@ -78,6 +80,21 @@ def lab(arguments: list[str]) -> int:
     """Open JupyterLab in the folder of the notebooks."""
     make_environment()
     return call(["-m", "jupyterlab", "--notebook-dir", str(ROOT), *arguments])
+
+
+def docs(arguments: list[str]) -> int:
+    """Build the site into docs/_build/html, any warning an error, and check it."""
+    setup(["docs"])
+    pages = ROOT / "docs"
+    folder = Path(arguments[0]).resolve() if arguments else pages / "_build" / "run"
+    if not arguments and run(["--output", str(folder), "--overwrite"]):
+        raise SetupError("a notebook stopped, so there are no pages to build")
+    if not any(folder.glob("0*.ipynb")):
+        raise SetupError("no executed notebook in that folder; give the folder of a run")
+    os.environ["MEDLAB_EXECUTED"] = str(folder)
+    site = pages / "_build" / "html"
+    words = ["-q", "-W", "--keep-going", "-E", "-b", "html", str(pages), str(site)]
+    return call(["-m", "sphinx", *words]) or call([str(pages / "check_site.py"), str(site)])
 
 
 def setup(extras: list[str]) -> int:
