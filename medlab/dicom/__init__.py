@@ -18,6 +18,7 @@ from medlab.dicom.tags import (
     folder_tables,
     kept_text,
     search_dictionary,
+    standard_says,
     tag_table,
 )
 from medlab.dicom.text import Search, clean
@@ -64,6 +65,7 @@ __all__ = [
     "search_dictionary",
     "shift_date",
     "shift_datetime",
+    "standard_says",
     "tag_table",
     "to_bytes",
     "verify",

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pandas as pd
 
 from medlab.dicom.files import find_files, is_dicomdir, read
 from medlab.dicom.tags import concern_counts, directory_records, folder_tables, tag_table
-from medlab.errors import InputError
+from medlab.errors import InputError, UsageError
 
 _SHOWN = ["path", "vr", "name", "value", "concern"]
-_SEARCHED = ["path", "tag", "vr", "name", "keyword", "creator", "concern"]
+#: Where `matching` looks, and the columns that it asks.
+SEARCHED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "anywhere": ("path", "tag", "vr", "name", "keyword", "creator", "concern"),
+        "group": ("group",),
+        "element": ("element",),
+        "VR": ("vr",),
+        "name": ("name", "keyword", "creator"),
+        "finding": ("concern",),
+    }
+)
 
 
 def inspect_to(
@@ -71,14 +82,32 @@ def inspect_to(
     )
 
 
-def matching(table: pd.DataFrame, search: str) -> pd.DataFrame:
-    """Return the rows of a tag table that hold a text in tag, VR, name, creator or concern."""
-    if not search:
+def matching(table: pd.DataFrame, search: str, where: str = "anywhere") -> pd.DataFrame:
+    """Return the rows of a tag table that hold a text.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `tag_table` makes it.
+    search : str
+        A fragment, in whatever case; all rows fit an empty one.
+    where : str
+        One of `SEARCHED`: ``"anywhere"``, or the columns to look into by one word.
+
+    Raises
+    ------
+    UsageError
+        If there is no such place to look.
+    """
+    if where not in SEARCHED:
+        raise UsageError(f"no place to search of that name; there are {', '.join(SEARCHED)}")
+    if not search or table.empty:
         return table
-    held = [
-        table[name].astype(str).str.contains(search, case=False, regex=False) for name in _SEARCHED
-    ]
-    return table[pd.concat(held, axis=1).any(axis=1)]
+    tag = table["tag"].str
+    parts = table.assign(group=tag[1:5], element=tag[6:10])[list(SEARCHED[where])]
+    held = parts.astype(str).apply(lambda part: part.str.contains(search, case=False, regex=False))
+    found: pd.DataFrame = table[held.any(axis=1)]
+    return found
 
 
 def _written(tables: Iterator[pd.DataFrame], csv_file: Path | None) -> Iterator[pd.DataFrame]:

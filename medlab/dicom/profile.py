@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -49,6 +50,17 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
+#: What each letter of the table means.
+ACTION_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "X": "removed",
+        "Z": "emptied",
+        "D": "replaced by a dummy",
+        "U": "UID replaced",
+        "C": "cleaned",
+        "K": "kept",
+    }
+)
 #: Options about pixels: the header can only be marked once the pixels were seen to.
 PIXEL_OPTIONS = ("clean-pixel-data", "clean-recognizable-visual-features")
 
@@ -147,6 +159,28 @@ def tag_of(keyword: str) -> int:
 def basic_rules() -> Mapping[int, Row]:
     """Return the rows by tag, without curves, overlays and private attributes."""
     return MappingProxyType({int(row.tag.replace(",", ""), 16): row for row in _plain_rows()})
+
+
+def row_of(tag: int) -> Row | None:
+    """Return the row of Table E.1-1 that speaks of a tag, those of whole groups included."""
+    if tag >> 16 & 1:
+        return next(row for row in load_profile() if row.tag == "gggg,eeee")
+    digits = f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
+    groups = (row for row in load_profile() if "x" in row.tag)
+    fits = (row for row in groups if fnmatch(digits, row.tag.replace("x", "?")))
+    return basic_rules().get(tag) or next(fits, None)
+
+
+def in_words(code: str) -> str:
+    """Return what a code of the table asks for.
+
+    Examples
+    --------
+    >>> in_words("C"), in_words("X/Z")
+    ('cleaned', "removed or emptied, as the element's Type asks")
+    """
+    words = [ACTION_WORDS[letter.rstrip("*")] for letter in code.split("/")]
+    return " or ".join(words) + (", as the element's Type asks" if len(words) > 1 else "")
 
 
 def _choose(basic: str, columns: Mapping[str, str], options: Iterable[str]) -> Rule:

@@ -19,7 +19,7 @@ from medlab.dicom.deidentify import TECHNICAL
 from medlab.dicom.elements import TEXT_VRS, values_of
 from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
-from medlab.dicom.profile import basic_rules, group_rule, load_profile, plan
+from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of
 from medlab.dicom.text import Search, find_spans, in_coded_value
 from medlab.errors import InputError
 
@@ -308,6 +308,36 @@ def _anywhere(table: pd.DataFrame, text: str) -> pd.Series:
     inside |= table["keyword"].str.contains(text, case=False, regex=False)
     found = inside | (table["vr"].str.upper() == text.upper())
     return found | tag if hexadecimal else found
+
+
+def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
+    """Return what PS3.15 asks to do with an attribute.
+
+    Parameters
+    ----------
+    tag : int
+        Group and element, such as ``0x00100010``.
+    creator : str
+        Of a private element: the option that retains safe ones names those it knows.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``under``, ``code``, ``action``: the Basic Profile first, then each option
+        that says something else; no rows for an attribute that Table E.1-1 does not list.
+
+    Examples
+    --------
+    >>> standard_says(0x00101010).iloc[:, :2].values.tolist()
+    [['basic profile', 'X'], ['retain-patient-characteristics', 'K']]
+    """
+    row = row_of(tag)
+    codes = {"basic profile": row.basic, **row.options} if row else {}
+    found = pd.DataFrame(codes.items(), columns=["under", "code"])
+    found["action"] = found["code"].map(in_words)
+    if tag >> 16 & 1 and not private.is_kept(plan("research"), creator, tag):
+        found.loc[found["code"] == "C", "action"] = "removed: not on the standard's list"
+    return found
 
 
 def kept_text(dataset: Dataset) -> pd.DataFrame:

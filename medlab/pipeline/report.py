@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from medlab import __version__, dicom
+from medlab.dicom.profile import ACTION_WORDS
 from medlab.pipeline.cohort import CohortCheck
 from medlab.pipeline.files import appearing
 from medlab.pipeline.ledger import Ledger
@@ -29,14 +30,6 @@ STATUS_WORDS = {
     "link": "a link that leads out of the folder, or to a folder; not followed",
     "special": "a pipe or a device; not opened",
     "closed": "a folder that may not be read",
-}
-ACTION_WORDS = {
-    "X": "removed",
-    "Z": "emptied",
-    "D": "replaced by a dummy",
-    "U": "UID replaced",
-    "C": "cleaned",
-    "K": "kept",
 }
 _FIRST_ROWS = 20
 

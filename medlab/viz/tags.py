@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydicom import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from pydicom.pixels.utils import pixel_array
 
+from medlab.dicom.profile import EDITION
 from medlab.dicom.tags import HIPAA
 
 LAYERS = ("file meta", "public", "nested", "private")
@@ -131,6 +133,46 @@ def identifiers(counts: pd.DataFrame) -> Figure:
     ax.tick_params(axis="y", labelsize=8)
     _plain(ax, "elements (logarithmic)")
     return fig
+
+
+def card(row: pd.Series, says: pd.DataFrame) -> str:
+    """Return one element of a file as HTML: what it is, what it says, what the standard asks.
+
+    Parameters
+    ----------
+    row : Series
+        A row of a tag table.
+    says : DataFrame
+        Of `dicom.standard_says`, for the same tag.
+
+    Returns
+    -------
+    str
+        HTML of two tables.
+    """
+    number = int(row["hipaa"])
+    facts = {
+        "path": row["path"],
+        "VR, values": f"{row['vr']}, {row['vm']}",
+        "keyword": row["keyword"] or "none",
+        "private creator": row["creator"],
+        "value": row["value"] or "(empty)",
+        "of concern": row["concern"] or "nothing found",
+        "HIPAA identifier": f"{number} of 18: {HIPAA[number]}" if number else "none of the 18",
+        "found in it": row["finding"],
+    }
+    told = pd.Series({name: text for name, text in facts.items() if text}).to_frame()
+    asked = (
+        says.to_html(index=False, border=0, justify="left")
+        if len(says)
+        else "<p>Table E.1-1 does not list it: no action is prescribed.</p>"
+    )
+    return (
+        f"<h5>{html.escape(row['tag'])} {html.escape(row['name'])}</h5>"
+        '<div style="display: flex; flex-wrap: wrap; gap: 0 3em">'
+        f"<div>{told.to_html(header=False, border=0)}</div>"
+        f"<div><b>PS3.15 {EDITION} asks</b>{asked}</div></div>"
+    )
 
 
 def displayed(dataset: Dataset, *, window: bool = True) -> npt.NDArray[np.float64]:

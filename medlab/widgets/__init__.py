@@ -9,9 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-# What each module offers.
+# What each module offers. No module is named like what it offers: once imported, it would
+# stand in its place.
 _OFFERS = {
     "instrument": ("Instrument",),
+    "tags": ("tag_explorer",),
 }
 
 __all__ = sorted(name for names in _OFFERS.values() for name in names)

@@ -13,6 +13,14 @@ import ipywidgets as ipw
 from medlab.errors import MedlabError
 
 SETTLE = 0.05  # seconds without a new value before drawing: of a queue only the last is drawn
+# Lists show columns; what has the keyboard is seen, whatever the theme.
+_STYLE = """<style>
+.medlab-list select { font-family: var(--jp-code-font-family, monospace); }
+.medlab-view .widget-html-content { line-height: 1.4; }
+.medlab-view :is(th, td) { text-align: left; vertical-align: top; padding: 1px 12px 1px 0; }
+.medlab-view h5 { margin: 0.4em 0; font-size: 1.1em; }
+.medlab-instrument .noUi-handle:focus { outline: 2px solid var(--jp-brand-color1, #1976d2); }
+</style>"""
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -65,7 +73,7 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
             _label_above(handle)
             handle.observe(self._changed, names="value")
         place = layout_of_handles or _row
-        heading = ipw.HTML(f"<h4 style='margin: 0'>{html.escape(title)}</h4>")
+        heading = ipw.HTML(f"{_STYLE}<h4 style='margin: 0'>{html.escape(title)}</h4>")
         super().__init__([heading, place(list(self.handles.values())), self.status, self.view])
         for part, name in ((self, "instrument"), (self.view, "view"), (self.status, "status")):
             part.add_class(f"medlab-{name}")

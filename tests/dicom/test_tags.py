@@ -7,6 +7,7 @@ from pydicom.sequence import Sequence
 
 from medlab import dicom
 from medlab.cli import commands
+from medlab.errors import UsageError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -93,6 +94,30 @@ def test_a_search_by_vr_finds_that_vr_only():
 def test_the_dictionary_knows_actions_and_identifiers():
     found = dicom.search_dictionary("0010,0020").iloc[0]
     assert (found["action"], found["hipaa"]) == ("Z/D", 8)
+
+
+@pytest.mark.parametrize(
+    ("tag", "creator", "says"),
+    [
+        (0x00101010, "", {"basic profile": "X", "retain-patient-characteristics": "K"}),
+        (0x60023000, "", {"basic profile": "X", "clean-graphics": "C"}),
+        (0x0019100C, "SIEMENS MR HEADER", {"basic profile": "X", "retain-safe-private": "C"}),
+        (0x00280010, "", {}),
+    ],
+)
+def test_the_standard_is_quoted_for_elements_groups_and_private_blocks(tag, creator, says):
+    found = dicom.standard_says(tag, creator)
+    assert dict(zip(found["under"], found["code"], strict=True)) == says
+
+
+def test_a_private_element_that_the_standard_does_not_list_goes_under_every_option():
+    (_, action) = dicom.standard_says(0x0019100D, "AN UNKNOWN VENDOR")["action"]
+    assert action.startswith("removed")
+
+
+def test_a_search_in_no_column_is_bad_usage(dataset):
+    with pytest.raises(UsageError, match="anywhere, group"):
+        dicom.matching(dicom.tag_table(dataset), "x", "diagnosis")
 
 
 def test_inspect_shows_a_file_without_values():

@@ -1,0 +1,36 @@
+"""Each notebook in JupyterLab: it opens, runs, and its instrument answers to the keyboard."""
+
+import json
+from itertools import cycle, islice
+
+import pytest
+
+# Notebook, parameters that make it quick, title of its instrument, label of a handle, and
+# two keys there and back.
+MAIN = [
+    ("01", {"files": 40}, "Tag explorer", "find", ("b", "Backspace")),
+]
+MOST = 300  # ms from the release of a handle to the new picture
+TRIES = 12  # a busy machine may be late now and then
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "title", "label", "keys"), MAIN, ids=[row[0] for row in MAIN]
+)
+def test_it_runs_and_its_instrument_answers_to_the_keyboard(
+    opened, artifacts, name, parameters, title, label, keys
+):
+    notebook = opened(name, **parameters)
+    notebook.run_all()
+    assert notebook.errors() == []
+    instrument = notebook.instrument(title)
+    taken = []
+    for key in islice(cycle(keys), TRIES):
+        taken.append(instrument.press(label, key))
+        if min(taken) <= MOST:
+            break
+    notebook.screenshot(f"{name}-lab")
+    notebook.screenshot(f"{name}-instrument", instrument.box)
+    (artifacts / f"{name}-instrument.json").write_text(json.dumps({"ms": taken}))
+    assert min(taken) <= MOST
+    assert notebook.complaints == notebook.foreign == []
