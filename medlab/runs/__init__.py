@@ -13,7 +13,7 @@ from medlab.runs.book import Run, begin
 
 _LATER = {
     "Job": "plan",
-    "Outcome": "execute",
+    "Outcome": "report",
     "find_notebooks": "plan",
     "notebook_parameters": "plan",
     "plan_jobs": "plan",

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,34 +24,10 @@ from traitlets.config import Config
 from medlab.errors import InputError, UsageError
 from medlab.runs.book import RESULTS, checked_data_folder
 from medlab.runs.plan import Job, notebook_parameters
-from medlab.runs.report import page, write_report
-from medlab.runs.scrub import Failure, find_failure, scrub
+from medlab.runs.report import Outcome, page, write_report
+from medlab.runs.scrub import find_failure, scrub
 
 KERNEL_STARTS = 2
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one job.
-
-    Attributes
-    ----------
-    job : Job
-    seconds : float
-        Wall time, kernel start included.
-    failure : Failure or None
-        Where and why it stopped; None when it ran to its end.
-    numbers : dict
-        The headline numbers that the notebook kept.
-    figures : tuple of str
-        Its pictures, as HTML figures.
-    """
-
-    job: Job
-    seconds: float
-    failure: Failure | None = None
-    numbers: dict[str, Any] = field(default_factory=dict)
-    figures: tuple[str, ...] = ()
 
 
 class _Counting(NBClientEngine):  # type: ignore[misc]

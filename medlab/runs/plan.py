@@ -98,10 +98,10 @@ def notebook_parameters(notebook: Path) -> dict[str, dict[str, str]]:
     UsageError
         If the file is no notebook.
     """
-    from papermill import inspect_notebook
+    from medlab.runs.engine import papermill
 
     try:
-        return dict(inspect_notebook(notebook))
+        return dict(papermill.inspect_notebook(notebook))
     except Exception as error:  # noqa: BLE001 - nbformat and json raise many kinds
         kind = type(error).__name__
         raise UsageError(

@@ -9,24 +9,47 @@ import re
 import struct
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import jinja2
 from nbconvert import HTMLExporter
 
 import medlab
 from medlab.runs.book import RESULTS, package_versions, revision, write_json
-from medlab.runs.plan import FOLDERS
-
-if TYPE_CHECKING:
-    from medlab.runs.execute import Outcome
+from medlab.runs.plan import FOLDERS, Job
+from medlab.runs.scrub import Failure
 
 _ONE_AT_A_TIME = Lock()
 TEMPLATES = Path(__file__).parent / "templates"
 _FIGURE = re.compile(r"<figure.*?</figure>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    Attributes
+    ----------
+    job : Job
+    seconds : float
+        Wall time, kernel start included.
+    failure : Failure or None
+        Where and why it stopped; None when it ran to its end.
+    numbers : dict
+        The headline numbers that the notebook kept.
+    figures : tuple of str
+        Its pictures, as HTML figures.
+    """
+
+    job: Job
+    seconds: float
+    failure: Failure | None = None
+    numbers: dict[str, Any] = field(default_factory=dict)
+    figures: tuple[str, ...] = ()
 
 
 def page(nb: Any, name: str) -> tuple[str, list[str]]:
