@@ -44,8 +44,10 @@ class Rectangles:
     ----------
     boxes : DataFrame, one row a rectangle
         left, bottom, width, height (in units of the axes, padded so that a class of
-        one value can be seen), size (rows), l (distinct sensitive values, or NaN),
-        ok (whether the promises asked for are kept).
+        one value can be seen), x_low, x_high, y_low, y_high (without padding), size (rows),
+        l (distinct sensitive values), top_share (share of the most frequent one), t
+        (distance from the whole table), ok (whether the promises asked for are kept).
+        Without a sensitive column l, top_share and t are NaN.
     x, y : Axis
     sensitive : object array, shape (rows,), or None
         Sensitive value of each row as text.
@@ -65,6 +67,7 @@ def rectangles(
     *,
     k: int | None = None,
     l: float | None = None,
+    t: float | None = None,
     cuts: int | None = None,
 ) -> Rectangles:
     """Return the classes of a release as rectangles over two quasi-identifiers.
@@ -79,6 +82,9 @@ def rectangles(
     k, l : optional
         What a class should keep to be *ok*; default: what the release was asked for.
         A larger one shows which classes would break it.
+    t : float, optional
+        Largest distance of an *ok* class from the table, between values as their column
+        has them; not looked at if not given.
     cuts : int, optional
         Show the parts as they stood after so many cuts, instead of the classes.
 
@@ -101,14 +107,16 @@ def rectangles(
     group = release.class_of if cuts is None else parts_after(release, cuts)
     columns = [encode(original, name) for name in (x, y)]
     boxes = pd.DataFrame({}, index=range(int(group.max()) + 1))
-    for column, (start, length) in zip(
-        columns, (("left", "width"), ("bottom", "height")), strict=True
-    ):
+    sides = (("x", "left", "width"), ("y", "bottom", "height"))
+    for column, (axis, start, length) in zip(columns, sides, strict=True):
         place, pad = _scale(column)
         low, high = _extent(place[column.codes], group)
         boxes[start], boxes[length] = low - pad, high - low + 2 * pad
+        boxes[f"{axis}_low"], boxes[f"{axis}_high"] = low, high
     boxes["size"] = np.bincount(group[group >= 0], minlength=len(boxes))
-    texts = _promises(release, original, group, boxes, (k, l))
+    least = release.asked.get("k", 1) if k is None else k
+    diverse = release.asked.get("l", 1) if l is None else l
+    texts = _promises(release, original, group, boxes, (least, diverse, t))
     return Rectangles(boxes, _axis(columns[0]), _axis(columns[1]), texts)
 
 
@@ -117,21 +125,24 @@ def _promises(
     original: pd.DataFrame,
     group: NDArray[Any],
     boxes: pd.DataFrame,
-    asked: tuple[int | None, float | None],
+    asked: tuple[int, float, float | None],
 ) -> NDArray[np.object_] | None:
-    """Add l and ok to the boxes; return the first sensitive column as text."""
-    k = asked[0] if asked[0] is not None else release.asked.get("k", 1)
-    l = asked[1] if asked[1] is not None else release.asked.get("l", 1)
-    boxes["l"] = np.nan
+    """Add l, top_share, t and ok to the boxes; return the first sensitive column as text."""
+    boxes[["l", "top_share", "t"]] = np.nan
+    k, l, t = asked
     boxes["ok"] = boxes["size"] >= k
     if not release.sensitive:
         return None
-    column = encode(original, release.sensitive[0])
-    shown = group >= 0
-    found = tally.count_values(group[shown], column.codes[shown], len(boxes), len(column.values))
-    boxes["l"] = tally.distinct(found)
+    name = release.sensitive[0]
+    ready, shown = tally.prepare(original, name), group >= 0
+    values = len(ready.column.values)
+    found = tally.count_values(group[shown], ready.column.codes[shown], len(boxes), values)
+    boxes["l"], boxes["top_share"] = tally.distinct(found), tally.top_share(found)
+    boxes["t"] = tally.emd(found, ready)
     boxes["ok"] &= boxes["l"] >= l
-    return original[release.sensitive[0]].astype(object).map(str).to_numpy()
+    if t is not None:
+        boxes["ok"] &= boxes["t"] <= t + 1e-9
+    return original[name].astype(object).map(str).to_numpy()
 
 
 def _scale(column: Column) -> tuple[NDArray[np.float64], float]:

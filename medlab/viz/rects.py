@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -18,7 +19,7 @@ from matplotlib.figure import Figure
 
 from medlab.errors import InputError
 from medlab.tabular.rects import Axis, Rectangles
-from medlab.viz.figure import show
+from medlab.viz.figure import Shown, Stage, show
 
 # Okabe-Ito, with a marker each, so that color never speaks alone.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
@@ -26,6 +27,14 @@ _MARKERS = "o^sDvPX"
 _MOST_LABELS = 24
 _UNITS = {"Age": "years", "Weight": "kg", "Height": "cm"}  # as in dicom.cohort_table
 _MOST_POINTS = 30_000
+MOST_MARKS = 6
+_MARK: dict[str, Any] = {
+    "ha": "center",
+    "va": "center",
+    "fontsize": 9,
+    "weight": "bold",
+    "bbox": {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "#b2182b", "lw": 1},
+}
 
 
 def draw_rectangles(
@@ -102,7 +111,11 @@ def draw_panels(
 
 def _shade_scale(panels: Sequence[Rectangles]) -> mpl.cm.ScalarMappable:
     sizes = np.concatenate([panel.boxes["size"].to_numpy() for panel in panels])
-    norm = mpl.colors.LogNorm(max(int(sizes.min()), 1), max(int(sizes.max()), 2))
+    return _shades(int(sizes.min()), int(sizes.max()))
+
+
+def _shades(smallest: int, largest: int) -> mpl.cm.ScalarMappable:
+    norm = mpl.colors.LogNorm(max(smallest, 1), max(largest, 2))
     grays = mpl.colors.ListedColormap(mpl.colormaps["Greys"](np.linspace(0.12, 0.95, 256)))
     return mpl.cm.ScalarMappable(norm, grays)
 
@@ -110,18 +123,22 @@ def _shade_scale(panels: Sequence[Rectangles]) -> mpl.cm.ScalarMappable:
 def _draw(
     ax: Axes, shown: Rectangles, shade: mpl.cm.ScalarMappable, points: bool, seed: int
 ) -> None:
-    ok = shown.boxes["ok"].to_numpy(dtype=bool)
     for kept, edge, width in ((True, "#444444", 0.6), (False, "#b2182b", 1.4)):
-        boxes = shown.boxes[ok == kept].dropna(subset=["left", "bottom"])
-        color = shade.to_rgba(boxes["size"].to_numpy(), alpha=0.6)
-        many = PolyCollection(list(_corners(boxes)), facecolors=color, edgecolors=edge)
+        many = PolyCollection([], edgecolors=edge)
         many.set(linewidths=width, hatch=None if kept else "////")
+        _fill(many, shown.boxes[shown.boxes["ok"] == kept], shade)
         ax.add_collection(many)
     if points:
         _points(ax, shown, np.random.default_rng(seed))
     ax.autoscale_view()
     _label(ax, shown.x, "x")
     _label(ax, shown.y, "y")
+
+
+def _fill(many: PolyCollection, boxes: pd.DataFrame, shade: mpl.cm.ScalarMappable) -> None:
+    boxes = boxes.dropna(subset=["left", "bottom"])
+    many.set_verts(list(_corners(boxes)))
+    many.set_facecolor(shade.to_rgba(boxes["size"].to_numpy(), alpha=0.6).tolist())
 
 
 def _corners(boxes: pd.DataFrame) -> npt.NDArray[np.float64]:
@@ -224,6 +241,66 @@ def _legend(
             for i, name in enumerate(_values(shown)[0])
         ]
     fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
+
+
+class Board:
+    """Rectangles that change, over axes, patients and a legend that stay.
+
+    Parameters
+    ----------
+    whole : Rectangles
+        The whole table as one part (`medlab.tabular.rectangles` with ``cuts=0``).
+    points, seed, size
+        See `draw_rectangles`.
+    """
+
+    def __init__(
+        self,
+        whole: Rectangles,
+        *,
+        points: bool = True,
+        seed: int = 0,
+        size: tuple[float, float] = (7.2, 5.4),
+    ) -> None:
+        fig = Figure(figsize=size, layout="constrained")
+        ax = fig.add_subplot()
+        # A tenth of the table is black already, so that small classes differ.
+        self._shade = _shades(2, len(whole.x.position) // 10)
+        self._shade.cmap.colorbar_extend = "max"  # type: ignore[assignment]
+        _draw(ax, whole, self._shade, points, seed)
+        _legend(fig, ax, whole, self._shade, points)
+        self._boxes = [many for many in ax.collections if isinstance(many, PolyCollection)]
+        self._title = ax.set_title("cuts")
+        self._moving = [*ax.collections, self._title]
+        self._marks = [ax.text(0, 0, "", **_MARK) for _ in range(MOST_MARKS)]
+        for artist in (*self._moving, *self._marks):
+            artist.set_animated(True)
+        self._stage = Stage(fig)
+
+    def show(
+        self, shown: Rectangles, title: str, marked: pd.DataFrame, alt: str, caption: str = ""
+    ) -> Shown:
+        """Return the board with rectangles on it.
+
+        Parameters
+        ----------
+        shown : Rectangles
+            Of the same table and axes.
+        title : str
+        marked : DataFrame
+            Rows of `shown.boxes` that get a number, counted from 1; the first `MOST_MARKS`.
+        alt, caption : str
+            See `medlab.viz.show`.
+        """
+        ok = shown.boxes["ok"].to_numpy(dtype=bool)
+        for many, some in zip(self._boxes, (ok, ~ok), strict=True):
+            _fill(many, shown.boxes[some], self._shade)
+        self._title.set_text(title)
+        middle = marked[["left", "bottom"]] + marked[["width", "height"]].to_numpy() / 2
+        marks = self._marks[: len(middle)]
+        for number, (mark, spot) in enumerate(zip(marks, middle.to_numpy(), strict=False), 1):
+            mark.set(position=spot, text=str(number))
+        return self._stage.show([*self._moving, *marks], alt, caption)
 
 
 class Film:

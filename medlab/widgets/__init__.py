@@ -13,6 +13,7 @@ from typing import Any
 # stand in its place.
 _OFFERS = {
     "instrument": ("Instrument",),
+    "partition": ("partition_explorer",),
     "tags": ("tag_explorer",),
 }
 

@@ -78,7 +78,7 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
         for part, name in ((self, "instrument"), (self.view, "view"), (self.status, "status")):
             part.add_class(f"medlab-{name}")
         self.redraw()
-        self._first = self.view.value
+        self._first = self.view.value or self.status.value
 
     def values(self) -> dict[str, Any]:
         """Return the values of the handles by name."""
@@ -126,6 +126,12 @@ def as_html(shown: Any) -> str:
     if isinstance(shown, list | tuple):
         return "\n".join(as_html(part) for part in shown)
     return str(shown._repr_html_())
+
+
+def beside(*parts: Any) -> str:
+    """Return what a draw function may show as one row; below each other where it is narrow."""
+    columns = [f"<div style='flex: 1 1 360px'>{as_html(part)}</div>" for part in parts]
+    return f"<div style='display: flex; flex-wrap: wrap; gap: 1em'>{''.join(columns)}</div>"
 
 
 def _row(handles: list[Any]) -> ipw.Box:

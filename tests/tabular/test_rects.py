@@ -119,3 +119,13 @@ def test_methods_and_beliefs_and_reliefs_are_drawn():
     assert "n/a" in " ".join(text.get_text() for text in fig.axes[0].texts)
     rects.draw_beliefs({"k": np.array([0.5, 1.0, np.nan])}).canvas.draw()
     rects.draw_reliefs({"face": np.random.default_rng(0).random((2, 8, 8))}).canvas.draw()
+
+
+def test_each_class_says_how_far_it_is_from_the_table_and_breaks_a_smaller_t():
+    table = pd.DataFrame({"a": [1, 1, 9, 9], "b": [1, 1, 2, 2], "s": list("xxxy")})
+    release = tabular.mondrian(table, ["a", "b"], "s", k=2)
+    boxes = tabular.rectangles(release, table, "a", "b", t=0.2).boxes
+    assert boxes["t"].tolist() == [0.25, 0.25]
+    assert boxes["top_share"].tolist() == [1.0, 0.5]
+    assert not boxes["ok"].any()
+    assert tabular.rectangles(release, table, "a", "b", t=0.25).boxes["ok"].all()

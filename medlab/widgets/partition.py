@@ -1,0 +1,169 @@
+"""Mondrian with handles: k, l, t, two axes, cut by cut, and the weakest classes as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import ipywidgets as ipw
+import numpy as np
+import pandas as pd
+
+from medlab import tabular
+from medlab.errors import InputError, KindError
+from medlab.viz import rects
+from medlab.widgets.instrument import Instrument, beside
+
+STEPS = 40  # positions of the handle of cuts, from none to all
+
+
+def partition_explorer(
+    table: pd.DataFrame,
+    axes: Sequence[str],
+    sensitive: str,
+    k: int = 5,
+    l: int = 1,
+    t: float = 1.0,
+    *,
+    reveal: bool = False,
+) -> Instrument:
+    """Return Mondrian over two quasi-identifiers, to be explored.
+
+    Parameters
+    ----------
+    table : DataFrame, one row per patient
+    axes : sequence of str
+        Columns of numbers to choose two from; the first two are shown at the start.
+    sensitive : str
+        The sensitive column.
+    k, l, t : optional
+        Where the handles stand at the start; l 1 and t 1 ask for nothing.
+    reveal : bool
+        Show the patients themselves as points marked by their sensitive value. Otherwise
+        only what is released is shown.
+
+    Returns
+    -------
+    Instrument
+
+    Raises
+    ------
+    KindError
+        If an axis is no column of numbers.
+    InputError
+        If there are fewer than two axes.
+    """
+    if len(axes) < 2:
+        raise InputError(f"{len(axes)} axes; name at least two columns of numbers")
+    words = [name for name in axes if not pd.api.types.is_numeric_dtype(table[name])]
+    if words:
+        raise KindError(f"{', '.join(words)}: not a column of numbers; choose other axes")
+
+    @lru_cache(maxsize=16)
+    def release(x: str, y: str, *asked: Any) -> tabular.Release:
+        return tabular.mondrian(table, [x, y], sensitive, *asked)
+
+    @lru_cache(maxsize=16)
+    def board(x: str, y: str) -> rects.Board:
+        whole = tabular.rectangles(release(x, y, len(table)), table, x, y, cuts=0)
+        return rects.Board(whole, points=reveal)
+
+    def draw(k: int, l: int, t: float, limit: bool, x: str, y: str, step: int) -> str:
+        if x == y:
+            raise InputError(f"{x} stands on both axes; choose two different columns")
+        limits = (l, t if t < 1 else None) if limit else (1, None)
+        cut = release(x, y, k, *limits)
+        cuts = _cuts_at(cut, step)
+        shown = tabular.rectangles(cut, table, x, y, k=k, l=l, t=t, cuts=cuts)
+        return _page(board(x, y), shown, f"after {cuts} of {len(cut.cuts)} cuts")
+
+    return Instrument(
+        "Partition explorer", _handles(axes, (k, l, t)), draw, layout_of_handles=_place
+    )
+
+
+def _handles(axes: Sequence[str], start: tuple[int, int, float]) -> dict[str, Any]:
+    k, l, t = start
+    released = {"continuous_update": False}
+    return {
+        "k": ipw.IntSlider(k, 2, 50, description="k: patients in a class", **released),
+        "l": ipw.IntSlider(l, 1, 6, description="l: different values", **released),
+        "t": ipw.FloatSlider(t, min=0.05, max=1, step=0.05, description="t: distance", **released),
+        "limit": ipw.Checkbox(True, description="l and t forbid cuts (off: only marked)"),
+        "x": ipw.Dropdown(options=axes, value=axes[0], description="across"),
+        "y": ipw.Dropdown(options=axes, value=axes[1], description="up"),
+        "step": ipw.IntSlider(STEPS, 0, STEPS, description="cuts: 0 none, 40 all", **released),
+    }
+
+
+def _place(handles: list[Any]) -> ipw.Box:
+    """Return the handles in rows, the last with a player beside it."""
+    step = handles[-1]
+    play = ipw.Play(value=STEPS, min=0, max=STEPS, interval=500, repeat=True)
+    ipw.jslink((play, "value"), (step, "value"))
+    row = {"flex_flow": "row wrap", "grid_gap": "4px 16px"}
+    rows = (handles[:3], handles[3:6], [play, step])
+    return ipw.VBox([ipw.Box(some, layout=ipw.Layout(**row)) for some in rows])
+
+
+def _cuts_at(release: tabular.Release, step: int) -> int:
+    """Return how many cuts a position stands for: the first ones singly, later in strides."""
+    counts = tabular.frames(release, STEPS + 1)
+    return counts[-1] if step == STEPS else counts[min(step, len(counts) - 1)]
+
+
+def _page(board: rects.Board, shown: tabular.Rectangles, title: str) -> str:
+    order = shown.boxes.sort_values(["ok", "top_share", "size"], ascending=[True, False, True])
+    weakest = order.head(rects.MOST_MARKS)
+    said = _sentence(shown)
+    picture = board.show(
+        shown, title, weakest,
+        f"Classes as rectangles over {shown.x.name} and {shown.y.name}, {title}. {said}",
+        "Darker: more patients look alike. Numbers: the classes of the table.",
+    )  # fmt: skip
+    return beside(picture, f"<p>{said}</p>{_weakest_table(shown, weakest)}")
+
+
+def _sentence(shown: tabular.Rectangles) -> str:
+    """Return what holds for all classes in words."""
+    boxes = shown.boxes
+    broken = int((~boxes["ok"]).sum())
+    return (
+        f"{len(boxes)} classes; the smallest has {boxes['size'].min()} patients, the least "
+        f"diverse {boxes['l'].min():.0f} different values, the farthest from the table a distance "
+        f"of {boxes['t'].max():.2f}. Detail lost: {100 * _loss(shown):.1f} %. "
+        f"{broken or 'No'} class{'es break' if broken != 1 else ' breaks'} a promise."
+    )
+
+
+def _loss(shown: tabular.Rectangles) -> float:
+    """Return the GCP of the classes: their mean extent, as a share of that of the table."""
+    boxes = shown.boxes
+    ranges = [
+        (boxes[f"{name}_high"] - boxes[f"{name}_low"]) / (np.ptp(axis.position) or 1)
+        for name, axis in (("x", shown.x), ("y", shown.y))
+    ]
+    return float(np.average(sum(ranges) / 2, weights=boxes["size"]))
+
+
+def _weakest_table(shown: tabular.Rectangles, weakest: pd.DataFrame) -> str:
+    spans = {
+        axis.name: [
+            f"{low:g} to {high:g}"
+            for low, high in zip(weakest[f"{side}_low"], weakest[f"{side}_high"], strict=True)
+        ]
+        for side, axis in (("x", shown.x), ("y", shown.y))
+    }
+    rows = pd.DataFrame(
+        {
+            "class": range(1, len(weakest) + 1),
+            "patients": weakest["size"].to_numpy(),
+            **spans,
+            "l": weakest["l"].astype(int).to_numpy(),
+            "largest share": (100 * weakest["top_share"]).map("{:.0f} %".format).to_numpy(),
+            "t": weakest["t"].map("{:.2f}".format).to_numpy(),
+            "promise": np.where(weakest["ok"], "kept", "broken"),
+        }
+    )
+    return "<b>The classes that give most away</b>" + rows.to_html(index=False, border=0)

@@ -1,0 +1,94 @@
+"""The partition explorer, without a browser."""
+
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medlab import tabular, widgets
+from medlab.errors import InputError, KindError
+
+
+@pytest.fixture(scope="module")
+def ward():
+    rng = np.random.default_rng(0)
+    rows = 240
+    return pd.DataFrame(
+        {
+            "Age": rng.integers(18, 90, rows),
+            "Weight": rng.normal(75, 14, rows).round(1),
+            "Height": rng.integers(150, 195, rows),
+            "Sex": rng.choice(["F", "M"], rows),
+            "Diagnosis": rng.choice(["flu", "angina", "gout", "asthma"], rows),
+        }
+    )
+
+
+@pytest.fixture
+def explorer(ward):
+    return widgets.partition_explorer(ward, ["Age", "Weight", "Height"], "Diagnosis", k=5)
+
+
+def classes(explorer) -> int:
+    return int(re.search(r"(\d+) class", explorer.view.value)[1])
+
+
+def test_a_larger_k_leaves_fewer_classes_and_none_smaller(explorer):
+    before = classes(explorer)
+    explorer.handles["k"].value = 12
+    assert classes(explorer) < before
+    assert int(re.search(r"smallest has (\d+) patients", explorer.view.value)[1]) >= 12
+
+
+def test_the_loss_said_is_the_loss_measured(explorer, ward):
+    release = tabular.mondrian(ward, ["Age", "Weight"], "Diagnosis", k=5)
+    loss = tabular.gcp(release.table, ["Age", "Weight"], ward)
+    assert f"Detail lost: {100 * loss:.1f} %" in explorer.view.value
+
+
+def test_cuts_go_from_none_to_all_one_by_one_at_first(explorer, ward):
+    seen = []
+    for step in (0, 1, 2, 3, 40):
+        explorer.handles["step"].value = step
+        seen.append(classes(explorer))
+    release = tabular.mondrian(ward, ["Age", "Weight"], "Diagnosis", k=5)
+    assert seen == [1, 2, 3, 4, len(release.classes)]
+
+
+def test_what_l_and_t_would_forbid_is_only_marked_when_they_are_off(explorer):
+    explorer.handles["l"].value = 4
+    assert "No classes break a promise" in explorer.view.value
+    forbidden = classes(explorer)
+    explorer.handles["limit"].value = False
+    assert classes(explorer) > forbidden
+    assert "No classes break a promise" not in explorer.view.value
+    assert "<td>broken</td>" in explorer.view.value
+
+
+def test_one_column_on_both_axes_is_refused_in_a_sentence(explorer):
+    explorer.handles["y"].value = "Age"
+    assert "choose two different columns" in explorer.status.value
+    assert "over Age and Weight" in explorer.view.value
+
+
+def test_diagnoses_are_shown_only_when_revealed(ward):
+    shown = {
+        reveal: widgets.partition_explorer(ward, ["Age", "Weight"], "Diagnosis", reveal=reveal)
+        for reveal in (False, True)
+    }
+    assert "gout" not in shown[False].view.value
+    # Points and their legend are pixels: the picture is another one.
+    assert shown[False].view.value != shown[True].view.value
+
+
+def test_axes_are_two_columns_of_numbers(ward):
+    with pytest.raises(KindError, match="Sex: not a column of numbers"):
+        widgets.partition_explorer(ward, ["Age", "Sex"], "Diagnosis")
+    with pytest.raises(InputError, match="at least two"):
+        widgets.partition_explorer(ward, ["Age"], "Diagnosis")
+
+
+def test_a_table_smaller_than_k_leaves_the_refusal_as_picture(ward):
+    explorer = widgets.partition_explorer(ward.head(3), ["Age", "Weight"], "Diagnosis", k=5)
+    assert "Not drawn" in explorer._first
