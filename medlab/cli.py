@@ -481,11 +481,11 @@ def verify(
     keep_private: tuple[str, ...],
 ) -> None:
     """Look for what is left of SRC in DST, however DST was made."""
-    from medlab import dicom
+    from medlab import dicom, pipeline
     from medlab.pipeline import cohort
 
     plan = dicom.plan(policy, options, keep_private) if policy else None
-    findings = dicom.verify(source, target, plan)
+    findings = pipeline.verify(source, target, plan)
     for finding in findings:
         number = f"file {finding.file}: " if finding.file else ""
         click.echo(f"{finding.severity}  {number}{finding.path}  {finding.message}")

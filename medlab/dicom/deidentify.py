@@ -53,7 +53,7 @@ from medlab.dicom.profile import (
 from medlab.dicom.text import REMOVED, Search, clean_bytes, find_spans, in_coded_value
 from medlab.dicom.text import clean as clean_text
 from medlab.dicom.uids import is_registered, made_by, replace_uid
-from medlab.errors import InputError, RefusedError
+from medlab.errors import InputError, KindError, RefusedError
 
 _LARGEST_SCANNED = 1 << 24
 
@@ -81,6 +81,7 @@ _SILENT_VRS = frozenset(
         "OB or OW",
     }
 )
+_NUMERIC = ("DS", "IS")
 _KEEP, _REMOVE = Rule("K", ""), Rule("X", "")
 
 #: Elements whose numbers look like telephones and dates, and are neither.
@@ -94,7 +95,9 @@ _VALUES_OF_ITEMS = (0x0040A120, 0x0040A121, 0x0040A123, 0x0040A160, 0x0040A168)
 _CODED = frozenset({"CS", "AE", "UR"})
 _LONGEST = {"SH": 16, "LO": 64, "PN": 64}
 _BREAK = "\n\0\n"
-_TIME = re.compile(r"[\d:. \\-]*")
+_TIME = re.compile(r"\d{0,2}:?\d{0,2}:?\d{0,2}(?:\.\d{0,9})?")
+_NUMBER = re.compile(rb"[\d+\-.eE \\\0]*")
+_UID = re.compile(r"[0-9.]+")
 _UID_KEEPERS = ("retain-uids", "retain-device-identity")
 
 
@@ -153,6 +156,12 @@ class _Work:
         """IDs and birth dates that a UID might hold."""
         ids = [n for n in self.search.identity.ids if n.isdigit() and len(n) > 5]
         return [*ids, *self.search.identity.births]
+
+    @cached_property
+    def own_numbers(self) -> frozenset[bytes]:
+        """The same, as a DS or IS would hold them: perhaps without leading zeros."""
+        bare = [number.lstrip("0") for number in self.numbers]
+        return frozenset(n.encode() for n in (*self.numbers, *bare) if len(n) > 5)
 
 
 @dataclass
@@ -220,9 +229,13 @@ def deidentify(
     ------
     InputError
         If the data set nests too deep or a value cannot be understood.
+    KindError
+        If `dataset` is a path, or `key` a text.
     RefusedError
         If it is a DICOMDIR, which is an index of files that no longer exist.
     """
+    if not isinstance(dataset, Dataset) or not isinstance(key, bytes):
+        raise KindError("deidentify takes a pydicom Dataset (see read) and a key of bytes")
     if is_dicomdir(dataset):
         raise RefusedError(
             "a DICOMDIR indexes the original files; leave it out and make a new one"
@@ -352,8 +365,8 @@ def _treat(level: _Level) -> dict[Any, Any]:
     rules = rules_for(level.work.plan, level.work.sop_class, level.inside)
     found: dict[int, str] | None = None
     for number, element in items_of(level.dataset):
-        if not number & 0xFFFF or number >> 16 == 2:
-            continue  # group lengths would be wrong; file meta is made anew
+        if not number & 0xFFFF or number >> 16 in (0, 2):
+            continue  # group lengths would be wrong; commands do not belong; meta is made anew
         if number >> 16 & 1:
             found = private.creators(level.dataset) if found is None else found
             _private(level, element, found)
@@ -361,8 +374,10 @@ def _treat(level: _Level) -> dict[Any, Any]:
         rule = rules.get(number) or group_rule(level.work.plan, number)
         if rule is not None:
             _apply(level, element, rule)
-        elif proper_vr(element) in _SILENT_VRS:
+        elif (vr := proper_vr(element)) in _SILENT_VRS:
             level.kept[element.tag] = element
+            if vr in _NUMERIC and not _is_number(element, level.work):
+                _replace(level, element, Rule("D", ""))
         else:
             _unlisted(level, element)
     return level.kept
@@ -457,6 +472,17 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
         _clean_binary(level, element, rule)
     else:
         level.kept[element.tag] = element
+        if vr in _NUMERIC and not _is_number(element, level.work):
+            _replace(level, element, Rule("D", rule.option))
+
+
+def _is_number(element: Any, work: _Work) -> bool:
+    """Tell whether a DS or IS holds numbers and nothing else, and none of the patient's own."""
+    value = element.value
+    if not isinstance(value, bytes):
+        value = "\\".join(values_of(element)).encode()
+    own = work.own_numbers
+    return bool(_NUMBER.fullmatch(value)) and own.isdisjoint(map(bytes.strip, value.split(b"\\")))
 
 
 def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
@@ -524,7 +550,8 @@ def _moved(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> str:
         infants = work.plan.dates != "remove"
         return _join(value, lambda age: dates.coarsen_age(age, infants=infants))
     if vr == "TM":
-        return value if _TIME.fullmatch(value) else ""
+        parts = re.split(r"[\\-]", value)
+        return value if all(_TIME.fullmatch(part.strip()) for part in parts) else ""
     if work.plan.dates == "remove" and (private_ or rule.code == "C"):
         return ""
     return _join(value, lambda day: _moved_day(day, vr, rule, work, private_))
@@ -551,9 +578,8 @@ def _moved_day(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> 
 def _clean_uid(level: _Level, element: Any, rule: Rule) -> None:
     """Keep UIDs of classes and codes; replace those of instances, unless they are retained."""
     level.kept[element.tag] = element
-    if int(element.tag) in _CLASS_UIDS:
-        return
-    keep = rule.option in _UID_KEEPERS or level.work.plan.has("retain-uids")
+    keep = int(element.tag) in _CLASS_UIDS or rule.option in _UID_KEEPERS
+    keep = keep or level.work.plan.has("retain-uids")
     old = texts_of(level.dataset, element)
     new = [_kept_uid(uid, level.work, keep) for uid in old]
     if new != old:
@@ -562,8 +588,9 @@ def _clean_uid(level: _Level, element: Any, rule: Rule) -> None:
 
 
 def _kept_uid(uid: str, work: _Work, keep: bool) -> str:
-    """Return a UID to keep, or its replacement: always where it holds an ID or a birth date."""
-    if is_registered(uid) or (keep and not any(part in uid for part in work.numbers)):
+    """Return a UID to keep, or its replacement: always where it holds an ID, a birth date, text."""
+    plain = _UID.fullmatch(uid) and not any(part in uid for part in work.numbers)
+    if is_registered(uid) or (keep and plain):
         return uid
     return work.new_uid(uid)
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import struct
+import traceback
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -11,6 +14,7 @@ from pathlib import Path
 
 import pydicom
 from pydicom import config as pydicom_config
+from pydicom import errors as pydicom_errors
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
@@ -27,6 +31,24 @@ _UNDEFINED = 0xFFFFFFFF
 _LONG_VRS = frozenset(
     {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 )
+#: What broken files make pydicom raise. Other errors (a locked database, a misspelled name)
+#: are not the file's, and pass.
+_OF_BROKEN_FILES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+    pydicom_errors.BytesLengthException,
+    pydicom_errors.InvalidDicomError,
+)
 
 
 @contextmanager
@@ -36,7 +58,7 @@ def quiet_pydicom() -> Iterator[None]:
     Raises
     ------
     InputError
-        In place of whatever a broken file makes pydicom raise.
+        In place of what a broken file makes pydicom raise; it tells where, not with what.
     """
     try:
         with warnings.catch_warnings(), pydicom_config.disable_value_validation():
@@ -46,9 +68,11 @@ def quiet_pydicom() -> Iterator[None]:
         raise
     except RecursionError:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused") from None
-    except Exception as error:  # noqa: BLE001 - pydicom raises many kinds, with values in them
+    except _OF_BROKEN_FILES as error:  # whose messages repeat values
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {Path(place.filename).name}, line {place.lineno}"
         raise InputError(
-            f"the file cannot be understood ({type(error).__name__}); it may be cut off or damaged"
+            f"the file cannot be understood ({where}); it may be cut off or damaged"
         ) from None
 
 

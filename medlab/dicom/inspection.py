@@ -55,11 +55,14 @@ def inspect_to(
     Raises
     ------
     InputError
-        If there is nothing to inspect, or the CSV file exists already.
+        If there is nothing to inspect, or the CSV file exists already or would stand in
+        the folder that is inspected.
     """
+    path = Path(path)
     if csv_file is not None and csv_file.exists():
         raise InputError("the CSV file exists already; name another")
-    path = Path(path)
+    if csv_file is not None and path.is_dir() and path.resolve() in csv_file.resolve().parents:
+        raise InputError("nothing is ever written into the input; name a CSV file elsewhere")
     if path.is_dir():
         tables = _written(folder_tables(path, reveal=reveal), csv_file)
         counts = concern_counts(matching(table, search) for table in tables)
@@ -111,10 +114,16 @@ def matching(table: pd.DataFrame, search: str, where: str = "anywhere") -> pd.Da
 
 
 def _written(tables: Iterator[pd.DataFrame], csv_file: Path | None) -> Iterator[pd.DataFrame]:
-    """Hand tables on, writing each to the CSV file."""
-    first = True
-    for table in tables:
-        if csv_file is not None:
-            table.to_csv(csv_file, mode="a", header=first, index=False)
-            first = False
-        yield table
+    """Hand tables on, writing each to the CSV file, which appears when all went well."""
+    if csv_file is None:
+        yield from tables
+        return
+    part = csv_file.with_name(f".{csv_file.name}.part")
+    try:
+        part.touch(mode=0o600)  # it may hold values
+        for number, table in enumerate(tables):
+            table.to_csv(part, mode="a", header=not number, index=False)
+            yield table
+        part.replace(csv_file)
+    finally:
+        part.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ def is_registered(uid: str) -> bool:
     >>> is_registered("1.2.840.10008.1.2.1"), is_registered("1.2.840.113619.2.1")
     (True, False)
     """
-    return uid.startswith(STANDARD_ROOT)
+    return uid.startswith(STANDARD_ROOT) and not uid.strip("0123456789.")
 
 
 def _check(key: bytes, number: int) -> int:

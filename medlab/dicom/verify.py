@@ -10,7 +10,7 @@ import csv
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
-from medlab.dicom.elements import items_of, label, texts_of, vr_of
+from medlab.dicom.elements import items_of, label, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, roles
 from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
@@ -37,7 +37,10 @@ LIMITS = (
     "whether the facts that were kept single a person out is a question for a risk measure",
 )
 _LEAST = 4
-_MAKER = 0x00080070
+_LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the scanner
+_ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script begins
+_REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
+_MAKER, _PATIENT_ID, _ISSUER = 0x00080070, 0x00100020, 0x00100021
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _NAME_ROLES = ("patient-name", "staff-name")
@@ -126,12 +129,8 @@ def plan_of(dataset: Dataset) -> Plan:
     return Plan("stated", options)
 
 
-def secrets_of(source: Dataset, plan: Plan) -> Secrets:
-    """Return the identifiers of a source that the plan does not keep."""
-    return _secrets(list(_parts(source)), plan)
-
-
 def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
+    """Return the identifiers of a source that the plan does not keep."""
     found, maker, known = Secrets(), "", roles()
     for part in parts:
         role, vr = known.get(part.tag), part.vr
@@ -199,9 +198,11 @@ def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
     """Yield every identifier of four characters and more."""
     codecs = tuple(sorted({"utf-8", "utf-16-le", *encodings}))
     for name in found.names:
-        if len(name) >= _LEAST or (len(name) > 1 and ord(name[0]) >= 0x2E80):
-            yield _as_bytes("identity", name, codecs, rb"[a-z]")
-    for number in found.numbers:
+        unspaced = len(name) > 1 and ord(name[0]) >= 0x2E80
+        if unspaced or len(name) >= _LEAST:
+            yield _as_bytes("identity", name, codecs, rb"(?!)" if unspaced else rb"[a-z]")
+    bare = {number.lstrip("0") for number in found.numbers if number.isdigit()}
+    for number in found.numbers | {number for number in bare if len(number) >= _LONG_NUMBER}:
         edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[a-z0-9]"
         if len(number) >= _LEAST and not set(number) <= set("0.- "):
             yield _as_bytes("identity", number, codecs, edge)
@@ -222,7 +223,7 @@ def _as_bytes(kind: str, word: str, codecs: tuple[str, ...], edge: bytes) -> _So
         for form in {word, word.upper(), word.lower(), word.capitalize()}:
             code = form.encode(codec, "ignore")
             if code.decode(codec, "ignore") == form:
-                codes.add(code.lower())
+                codes.add(_ESCAPE.sub(b"", code).lower())
     return _Sought(kind, frozenset(codes), edge)
 
 
@@ -265,13 +266,30 @@ def verify_dataset(
     list of Finding
         Empty where nothing was found, which proves no more than `LIMITS` allows.
     """
+    data = output_bytes if output_bytes is not None else to_bytes(output)
+    return _compare(source, output, plan, data, file).findings
+
+
+_Pairs = dict[str, tuple[_Part, _Part]]
+
+
+class _Compared(NamedTuple):
+    """What came of one comparison, and what a comparison of whole folders needs of it."""
+
+    findings: list[Finding]
+    pairs: _Pairs
+    secrets: Secrets
+
+
+def _compare(
+    source: Dataset, output: Dataset, plan: Plan | None, data: bytes, file: str
+) -> _Compared:
     with quiet_pydicom():
         plan = plan or plan_of(output)
-        data = output_bytes if output_bytes is not None else to_bytes(output)
         before, after = list(_parts(source)), list(_parts(output))
         pairs = _pairs(before, after)
         found = _secrets(before, plan)
-        return [
+        findings = [
             *_left_in_bytes(found, source, output, data, (after, pairs), file),
             *_left_in_elements(found, source, plan, (after, pairs), file),
             *_dates(pairs, plan, file),
@@ -280,9 +298,7 @@ def verify_dataset(
             *_private_left(output, plan, file),
             *_meta(output, data, file),
         ]
-
-
-_Pairs = dict[str, tuple[_Part, _Part]]
+    return _Compared(findings, pairs, found)
 
 
 def _pairs(before: list[_Part], after: list[_Part]) -> _Pairs:
@@ -302,8 +318,8 @@ def _left_in_bytes(
     """Search the raw bytes, and name the elements where something stands."""
     after, pairs = after_and_pairs
     charset = source.get("SpecificCharacterSet")
-    encodings = {c for c in convert_encodings(charset) if "iso2022" not in c} if charset else set()
-    searched = _without_pixels(data, output).lower()
+    encodings = set(convert_encodings(charset)) if charset else set()
+    searched = _REGISTERED.sub(_unless_registered, _without_pixels(data, output).lower())
     for one in _sought(found, {*encodings, "latin-1"}):
         hits = one.count(searched)
         if not hits:
@@ -318,8 +334,18 @@ def _left_in_bytes(
             yield Finding(file, ", ".join(left[:5]) or "bytes", one.kind, "fail", message)
 
 
+def _unless_registered(uid: re.Match[bytes]) -> bytes:
+    return b"" if uid[0].decode() in UID_dictionary else uid[0]
+
+
 def _may_stay(part: _Part, one: _Sought, pairs: _Pairs) -> bool:
-    """Tell whether a hit is none: a clinical word in a code, a date that a moved date meets."""
+    """Tell whether a hit is none.
+
+    A clinical word in a code, a setting of the scanner that is a short ID by chance, a date
+    that a moved date meets.
+    """
+    if one.kind == "identity" and part.vr in ("DS", "IS") and part.path in pairs:
+        return min(map(len, one.codes)) < _LONG_NUMBER
     if one.kind == "identity" and part.vr == "CS":
         words = {word.casefold() for word in re.findall(r"[^\W\d_]+", " ".join(part.texts))}
         return bool(words & CLINICAL_WORDS)
@@ -525,18 +551,20 @@ def verify_file(
     name : str, optional
         The path of the output as it will be given away; searched for identifiers.
     """
-    original = read(source)
-    data = Path(output).read_bytes()
-    dataset = parse(data)
-    plan = plan or plan_of(dataset)
     shown = Path(output).name if name is None else name
-    return [
-        *verify_dataset(original, dataset, plan, file=file, output_bytes=data),
-        *check_name(shown, secrets_of(original, plan), file),
-    ]
+    return _compare_files(read(source), Path(output), plan, file, shown).findings
 
 
-def check_name(name: str, found: Secrets, file: str = "") -> Iterator[Finding]:
+def _compare_files(
+    original: Dataset, output: Path, plan: Plan | None, file: str, shown: str
+) -> _Compared:
+    data = output.read_bytes()
+    compared = _compare(original, parse(data), plan, data, file)
+    compared.findings.extend(_check_name(shown, compared.secrets, file))
+    return compared
+
+
+def _check_name(name: str, found: Secrets, file: str = "") -> Iterator[Finding]:
     """Yield a finding where a file name or folder says who it is about."""
     data = name.encode("utf-8", "replace")
     if any(one.count(data.lower()) for one in _sought(found, ())):
@@ -544,13 +572,12 @@ def check_name(name: str, found: Secrets, file: str = "") -> Iterator[Finding]:
 
 
 def verify(
-    source: Path | str,
-    output: Path | str,
-    plan: Plan | None = None,
-    *,
-    pairs: Mapping[Path, Path] | None = None,
+    source: Path | str, output: Path | str, plan: Plan | None = None
 ) -> list[Finding]:
     """Compare two folders, however the second was made from the first.
+
+    Files belong together as the map of the job beside `output` says; without one, where
+    their pixel data, class and place in the series are equal.
 
     Parameters
     ----------
@@ -558,29 +585,28 @@ def verify(
         Folders (or two files).
     plan : Plan, optional
         What was asked for; by default what each output says of itself.
-    pairs : mapping, optional
-        Output file -> source file. By default the map of the job beside `output`, else files
-        with equal pixel data (or equal position in their series) are taken as pairs.
 
     Returns
     -------
     list of Finding
         Files are named by their number in the order of their paths, from 1.
+
+    Raises
+    ------
+    InputError
+        If `output` holds no DICOM file: then nothing would be verified.
     """
+    source, output = Path(source), Path(output)
     outputs = list(find_files(output))
-    matched = pairs if pairs is not None else _match(Path(source), Path(output), outputs)
+    if not outputs:
+        raise InputError("DST holds no DICOM file to verify; check the path")
+    matched = _match(source, output, outputs)
     findings: list[Finding] = []
     moves: dict[tuple[str, str], set[int]] = defaultdict(set)
     names: set[tuple[str, str]] = set()
     for number, path in enumerate(outputs, start=1):
-        shown = path.name if Path(output).is_file() else str(path.relative_to(output))
-        origin = matched.get(path)
-        if origin is None:
-            findings.append(
-                Finding(str(number), "", "element", "review", "no source was found for this file")
-            )
-            continue
-        findings += _verify_pair(origin, path, plan, (str(number), shown), moves, names)
+        shown = path.name if output.is_file() else str(path.relative_to(output))
+        findings += _verify_pair(matched.get(path), path, plan, (str(number), shown), moves, names)
     findings += check_uid_map(names)
     if any(len(days) > 1 for days in moves.values()):
         findings.append(Finding("", "", "date", "fail", "dates of one patient moved differently"))
@@ -588,7 +614,7 @@ def verify(
 
 
 def _verify_pair(
-    origin: Path,
+    origin: Path | None,
     path: Path,
     plan: Plan | None,
     called: tuple[str, str],
@@ -596,17 +622,18 @@ def _verify_pair(
     names: set[tuple[str, str]],
 ) -> list[Finding]:
     number, shown = called
+    if origin is None:
+        return [Finding(number, "", "element", "fail", "no source was found to compare it with")]
     try:
-        before, after = read(origin), read(path)
-        found = verify_file(origin, path, plan, file=number, name=shown)
+        before = read(origin)
+        compared = _compare_files(before, path, plan, number, shown)
     except InputError:
         return [Finding(number, "", "element", "fail", "the file cannot be read and compared")]
     with quiet_pydicom():
-        both = _pairs(list(_parts(before)), list(_parts(after)))
-        who = (str(before.get("IssuerOfPatientID", "")), str(before.get("PatientID", "")))
-        moves[who] |= deltas(both) if any(who) else set()
-        names.update(uid_map(both))
-    return found
+        who = (text_at(before, _ISSUER), text_at(before, _PATIENT_ID))
+        moves[who] |= deltas(compared.pairs) if any(who) else set()
+        names.update(uid_map(compared.pairs))
+    return compared.findings
 
 
 def _match(source: Path, output: Path, outputs: list[Path]) -> dict[Path, Path]:
@@ -615,7 +642,7 @@ def _match(source: Path, output: Path, outputs: list[Path]) -> dict[Path, Path]:
         return {output: source}
     table = output.with_name(output.name + ".job") / "map.csv"
     if table.exists():
-        with table.open(newline="", encoding="utf-8") as file:
+        with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = [row for row in csv.DictReader(file) if row.get("target")]
         return {output / row["target"]: source / row["source"] for row in rows}
     marks = {_mark(path): path for path in find_files(source)}

@@ -48,7 +48,7 @@ def apply(
     """
     tag = tag_for_keyword(keyword)
     if tag is None:
-        raise MissingError(f"no DICOM keyword {keyword!r}; see medlab.dicom.search")
+        raise MissingError(f"no DICOM keyword {keyword!r}; see medlab.dicom.search_dictionary")
     vr = str(dictionary_VR(tag))
     if "vr" in inspect.signature(verb).parameters:
         options.setdefault("vr", vr)

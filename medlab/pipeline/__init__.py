@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from medlab.pipeline.job import Summary, deidentify, rerun
     from medlab.pipeline.settings import Settings
     from medlab.pipeline.steps import some_headers
+    from medlab.pipeline.verification import verify
     from medlab.pipeline.wayback import open_vault, reidentify, restore
 
 _MODULES = {
@@ -23,6 +24,7 @@ _MODULES = {
     "rerun": "job",
     "restore": "wayback",
     "some_headers": "steps",
+    "verify": "verification",
 }
 __all__ = [
     "Settings",
@@ -33,6 +35,7 @@ __all__ = [
     "rerun",
     "restore",
     "some_headers",
+    "verify",
 ]
 
 

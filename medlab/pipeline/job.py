@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -19,7 +20,7 @@ from medlab import __version__, dicom
 from medlab.errors import InputError, RefusedError
 from medlab.pipeline import faces, joined, report, steps
 from medlab.pipeline.cohort import CohortCheck, check, released
-from medlab.pipeline.files import appearing
+from medlab.pipeline.files import appearing, walk
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
 from medlab.pipeline.planning import plan, worked
@@ -31,13 +32,18 @@ FINE = ("done", "duplicate", "not-dicom", "dicomdir")
 
 @dataclass(frozen=True)
 class Summary:
-    """What became of a job; `statuses` counts source files, `new` those done in this run."""
+    """What became of a job.
+
+    `statuses` counts source files, `new` those done in this run, `strangers` the files in
+    the target folder that the job did not make.
+    """
 
     folder: Path
     statuses: dict[str, int]
     new: int
     unchecked: dict[str, int]
     cohort: CohortCheck | None = None
+    strangers: int = 0
 
     @property
     def withheld(self) -> int:
@@ -46,8 +52,9 @@ class Summary:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was refused or failed, and the cohort holds its k."""
-        return self.withheld == 0 and (self.cohort is None or self.cohort.holds)
+        """Whether nothing was refused or failed, all of DST is ours, and the cohort holds its k."""
+        holds = self.cohort is None or self.cohort.holds
+        return not self.withheld and not self.strangers and holds
 
     @property
     def report(self) -> Path:
@@ -60,6 +67,8 @@ class Summary:
         lines = [f"files: {', '.join(counts) or 'none'}; {self.new} done in this run"]
         if self.withheld:
             lines.append(f"withheld: {self.withheld}; the report names their lines in the map")
+        if self.strangers:
+            lines.append(f"not of this job, so not verified: {self.strangers} files in DST")
         lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
         lines += [] if self.cohort is None else [self.cohort.sentence()]
         return [*lines, f"report: {self.report}"]
@@ -231,9 +240,18 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
     joined.write_boxes(job)
     cohort = _count_cohort(job)
     statuses = report.statuses(job.ledger)
-    head = job.audit.append("job ended", new=new, statuses=statuses)
-    facts = report.write(job, head, cohort)
-    return Summary(folder, statuses, new, facts["not_checked"], cohort)
+    strangers = _strangers(job)
+    head = job.audit.append("job ended", new=new, statuses=statuses, strangers=strangers)
+    facts = report.write(job, head, cohort, strangers)
+    return Summary(folder, statuses, new, facts["not_checked"], cohort, strangers)
+
+
+def _strangers(job: Job) -> int:
+    """Count the files in DST that are no outputs of this job (a run with another key, say)."""
+    if job.work.single:
+        return 0
+    found = (path for path, kind, _, _ in walk(job.work.target) if kind != "closed")
+    return sum(not job.ledger.made(os.fsencode(p).decode("utf-8", "replace")) for p in found)
 
 
 def _count_cohort(job: Job) -> CohortCheck | None:

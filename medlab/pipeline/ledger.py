@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS box (row INTEGER, cells TEXT);
 CREATE INDEX IF NOT EXISTS box_row ON box (row);
 CREATE INDEX IF NOT EXISTS file_instance ON file (instance);
 CREATE INDEX IF NOT EXISTS file_status ON file (status);
+CREATE INDEX IF NOT EXISTS file_target ON file (target);
 CREATE TABLE IF NOT EXISTS phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS action (row INTEGER, code TEXT, option TEXT, n INTEGER);
 CREATE TABLE IF NOT EXISTS finding (row INTEGER, severity TEXT, message TEXT, place TEXT);
@@ -132,6 +133,24 @@ class Ledger:
             return
         self._db.execute("UPDATE file SET status = '' WHERE status <> 'done'")
         self._db.execute("UPDATE file SET kind = 'file' WHERE kind = 'unreadable'")
+
+    def withdraw(self) -> list[str]:
+        """Return, and forget, the outputs of files that are to be done again.
+
+        What came of a file that has since changed must not outlive it.
+        """
+        with self.together():
+            gone = self._db.execute(
+                """SELECT DISTINCT target FROM file WHERE status = '' AND target <> ''
+                AND target NOT IN (SELECT target FROM file WHERE status = 'done')"""
+            ).fetchall()
+            self._db.execute("UPDATE file SET target = '' WHERE status = ''")
+        return [str(target) for (target,) in gone]
+
+    def made(self, target: str) -> bool:
+        """Tell whether a path below DST is the output of a file that is done."""
+        query = "SELECT 1 FROM file WHERE target = ? AND status = 'done'"
+        return self._db.execute(query, (target,)).fetchone() is not None
 
     def point_copies(self) -> None:
         """Give every file that was seen twice the target of the first of its kind."""

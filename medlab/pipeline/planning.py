@@ -29,6 +29,8 @@ def plan(job: Job) -> None:
         job.ledger.reopen()
     _reopen_missing(job)
     joined.reopen_approved(job)
+    for target in job.ledger.withdraw():
+        (job.work.target / target).unlink(missing_ok=True)
     for batch in worked(job, steps.examine, "file", "looking"):
         with job.ledger.together():
             for entry, seen in batch:

@@ -39,9 +39,12 @@ def statuses(ledger: Ledger) -> dict[str, int]:
     return dict(ledger.table("SELECT status, count(*) FROM file GROUP BY status ORDER BY 1"))
 
 
-def write(job: Job, head: str, cohort: CohortCheck | None = None) -> dict[str, Any]:
+def write(
+    job: Job, head: str, cohort: CohortCheck | None = None, strangers: int = 0
+) -> dict[str, Any]:
     """Write ``report.json`` and ``report.html`` into the private folder; return the facts."""
     facts = gather(job, head)
+    facts["strangers"] = strangers
     facts["cohort"] = None if cohort is None else cohort._asdict() | {"says": cohort.sentence()}
     text = json.dumps(facts, indent=1)
     page = _template().render(facts, status_words=STATUS_WORDS, action_words=ACTION_WORDS)

@@ -1,6 +1,10 @@
 """What happens to which element, on small data sets whose right answer is known."""
 
+import sqlite3
+import struct
+
 import pytest
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian
@@ -8,6 +12,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from medlab import dicom
 from medlab.dicom.codes import is_own_code
 from medlab.dicom.dates import offset_days, shift_date
+from medlab.dicom.profile import tag_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEY = b"k" * 32
@@ -347,3 +352,39 @@ def test_kept_text_can_be_reviewed(study):
     table = dicom.kept_text(out)
     assert "[removed]: stroke, mass in left lobe" in set(table["text"])
     assert list(table.columns) == ["path", "keyword", "text"]
+
+
+@pytest.mark.parametrize("wrong", ["Okafor ", "47118899"])
+def test_what_is_no_number_or_the_patients_own_does_not_pass_as_one(study, wrong):
+    study.PatientID = "0047118899"
+    for keyword in ("RepetitionTime", "EchoTrainLength", "PatientWeight"):
+        study[keyword] = DataElement(keyword, "LO", wrong)
+    data = dicom.to_bytes(read_back(study))
+    for keyword, vr in (("RepetitionTime", b"DS"), ("EchoTrainLength", b"IS"), ("PatientWeight", b"DS")):
+        place = struct.pack("<HH", tag_of(keyword) >> 16, tag_of(keyword) & 0xFFFF)
+        data = data.replace(place + b"LO", place + vr)
+    source = dicom.parse(data)
+    out, _ = dicom.deidentify(source, "research", key=KEY)
+    assert (out.RepetitionTime, out.EchoTrainLength, out.PatientWeight) == (0, 0, 0)
+
+
+def test_a_birth_date_does_not_pass_as_a_time_of_day_and_a_name_not_as_a_class(study):
+    study.SeriesTime, study.AcquisitionTime = "19600102", "101112.25\\091011"
+    study.CodingSchemeUID = "1.2.Okafor"
+    out, _ = run(study, "research")
+    assert out.SeriesTime == "000000"
+    assert out.AcquisitionTime == ["101112.25", "091011"]
+    assert out.CodingSchemeUID.startswith("2.25.")
+
+
+def test_mistakes_of_the_caller_are_not_blamed_on_the_file(study):
+    with pytest.raises(TypeError, match="key of bytes"):
+        dicom.deidentify(study, key="secret" * 8)
+    with pytest.raises(TypeError, match="pydicom Dataset"):
+        dicom.deidentify("IM0001", key=KEY)
+
+    def locked(kind, original):
+        raise sqlite3.OperationalError("database is locked")
+
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        run(study, code_of=locked)

@@ -106,6 +106,12 @@ def test_a_comment_under_a_wrong_vr_is_searched(vr):
     assert b"Okafor" not in dicom.to_bytes(out)
 
 
+def test_elements_of_a_command_do_not_pass():
+    body = element(0, 0x600, b"AE", b"ARCHIVE1") + element(8, 0x60, b"CS", b"CT")
+    out, _ = dicom.deidentify(dicom.parse(file_of(body)), key=KEY)
+    assert b"ARCHIVE1" not in dicom.to_bytes(out)
+
+
 def test_a_date_that_is_none_does_not_pass():
     body = element(8, 0x20, b"DA", b"Doe^Jane") + element(0x10, 0x20, b"LO", b"12345678")
     for policy in ("basic", "research"):

@@ -143,6 +143,10 @@ def test_inspect_counts_concerns_of_a_folder_and_writes_the_table(tmp_path):
     assert result.exit_code == 0
     assert "2 DICOM files" in result.output
     assert set(pd.read_csv(table)["file"]) == {1, 2}
+    inside = CliRunner().invoke(commands, ["inspect", str(folder), "--csv", str(folder / "t.csv")])
+    assert inside.exit_code == 1
+    assert "into the input" in inside.output
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "table.csv"]
 
 
 def test_inspect_reads_a_dicomdir():

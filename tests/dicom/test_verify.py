@@ -1,5 +1,6 @@
 """Verification finds what other tools, or nobody, left behind."""
 
+import os
 from io import BytesIO
 
 import pydicom
@@ -152,12 +153,52 @@ def test_a_patient_moved_by_two_offsets_is_found_across_files(folders):
     assert any("one UID became several" in message for message in messages)
 
 
-def test_a_file_without_source_is_for_review(folders):
+def test_what_has_no_source_is_not_verified(folders, tmp_path):
     (folders[0] / "2.dcm").unlink()
     found = dicom.verify(*folders)
     assert [(f.severity, f.message) for f in found] == [
-        ("review", "no source was found for this file")
+        ("fail", "no source was found to compare it with")
     ]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="no DICOM file to verify"):
+        dicom.verify(folders[0], tmp_path / "empty")
+
+
+def test_a_map_with_names_in_no_encoding_is_read(folders, tmp_path):
+    odd = os.fsdecode(os.fsencode(folders[0]) + b"/M\xfcller.dcm")
+    (folders[0] / "0.dcm").rename(odd)
+    job = tmp_path / "out.job"
+    job.mkdir()
+    rows = [b"source,target,status", b"M\xfcller.dcm,IM0.dcm,done", b"1.dcm,IM1.dcm,done",
+            b"2.dcm,IM2.dcm,done"]  # fmt: skip
+    (job / "map.csv").write_bytes(b"\n".join(rows))
+    assert dicom.verify(*folders) == []
+
+
+@pytest.mark.parametrize("charset", ["ISO_IR 100", ["", "ISO 2022 IR 87"], "ISO_IR 192"])
+def test_a_name_is_found_in_the_encoding_of_the_file(source, charset):
+    name = "Müller^Jürgen" if charset == "ISO_IR 100" else "Yamada^Tarou=山田^太郎"
+    source.SpecificCharacterSet, source.PatientName = charset, name
+    source = dicom.parse(dicom.to_bytes(source))
+    out, _ = dicom.deidentify(source, "research", key=KEY)
+    assert kinds(source, dicom.parse(dicom.to_bytes(out))) == set()
+    out.ImageComments = "患者山田太郎の肺" if "山" in name else "bei Müller"
+    assert kinds(source, dicom.parse(dicom.to_bytes(out))) == {"identity"}
+
+
+def test_a_short_id_among_the_settings_of_the_scanner_is_chance_a_long_one_is_not(source):
+    source.PatientID, source.RepetitionTime = "1000", "1000"
+    source.AccessionNumber = "10008"  # stands in every UID of a SOP class
+    clean, _ = dicom.deidentify(source, "research", key=KEY)
+    assert kinds(source, clean) == set()
+    source.PatientID = source.RepetitionTime = clean.RepetitionTime = "100000"
+    assert "identity" in kinds(source, clean)
+
+
+def test_an_id_without_its_leading_zeros_is_found(source, clean):
+    source.PatientID = "00884422"
+    clean.ImageComments = "see 884422"
+    assert "identity" in kinds(source, clean)
 
 
 def test_the_command_returns_one_where_something_is_left(folders):

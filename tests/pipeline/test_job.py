@@ -178,6 +178,25 @@ def test_a_file_that_changed_is_done_again_under_the_same_name(hospital, tmp_pat
     assert sum(after[name] != before[name] for name in before) == 1
 
 
+def test_the_output_of_a_file_that_changed_does_not_outlive_it(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    before = set(digest(tmp_path / "clean"))
+    path = hospital / "LINDQVIST" / "a.dcm"
+    path.write_bytes(path.read_bytes()[:2000])  # now it can't be read
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses == {"done": 3, "unreadable": 1}
+    assert len(before - set(digest(tmp_path / "clean"))) == 1
+
+
+def test_files_in_dst_that_the_job_did_not_make_are_told(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    (tmp_path / "clean" / "copied by hand.dcm").write_bytes(b"Okafor")
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert (summary.strangers, summary.ok) == (1, False)
+    assert "1 files in DST" in "".join(summary.lines())
+    assert "did not come from this job" in summary.report.read_text()
+
+
 def test_other_settings_or_a_strange_folder_are_refused_without_overwrite(
     hospital, tmp_path, key_file
 ):
