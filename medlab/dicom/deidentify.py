@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, NamedTuple
@@ -18,11 +18,12 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
-from medlab.dicom import dates, marks, private
+from medlab.dicom import again, dates, marks, private
 from medlab.dicom.codes import is_own_code, keyed_code
 from medlab.dicom.dummies import dummy, dummy_text
 from medlab.dicom.elements import (
     BINARY_VRS,
+    NUMBER_VRS,
     TEXT_VRS,
     TIME_VRS,
     is_empty,
@@ -31,6 +32,7 @@ from medlab.dicom.elements import (
     label,
     plain_text,
     proper_vr,
+    raw_element,
     text_at,
     texts_of,
     values_of,
@@ -82,6 +84,8 @@ _SILENT_VRS = frozenset(
     }
 )
 _NUMERIC = ("DS", "IS")
+_LOOKED_AT = TEXT_VRS | {"SQ", "UI", "AS", "TM", "UN", "DS", "IS"}
+_TEXT_OF_ANY_KIND = TEXT_VRS | TIME_VRS | {"UI"}
 _KEEP, _REMOVE = Rule("K", ""), Rule("X", "")
 
 #: Elements whose numbers look like telephones and dates, and are neither.
@@ -151,6 +155,13 @@ class _Work:
         """Tell whether a coded value says nothing of the patient."""
         return not in_coded_value(code, self.search, self.others)
 
+    @property
+    def circumstances(self) -> tuple[Hashable, ...]:
+        """Everything that decides what becomes of an element, but for `others`."""
+        codes = tuple(self.codes.values())
+        dates_known = (self.birth, self.study_date)
+        return self.plan, self.key, self.sop_class, self.search, *dates_known, codes, self.declared
+
     @cached_property
     def numbers(self) -> list[str]:
         """IDs and birth dates that a UID might hold."""
@@ -175,6 +186,7 @@ class _Level:
     depth: int = 0
     encodings: tuple[str, ...] = ("iso8859",)
     kept: dict[Any, Any] = field(default_factory=dict)
+    known: dict[Hashable, again.Done] | None = None
 
 
 class _Text(NamedTuple):
@@ -245,7 +257,9 @@ def deidentify(
         dataset = _consistent(dataset)
         work = _begin(dataset, chosen, key, others, code_of)
         out = _empty_like(dataset)
-        out._dict = _treat(_Level(dataset, work, encodings=_encodings(dataset)))
+        top = _Level(dataset, work, encodings=_encodings(dataset))
+        top.known = again.memory(*work.circumstances, top.encodings)
+        out._dict = _treat(top)
         _settle_texts(work)
         marks.stamp(out, chosen)
     return out, work.log
@@ -353,9 +367,18 @@ def _read_like(out: Dataset, dataset: Dataset) -> None:
 
 
 def _encodings(dataset: Dataset, outer: tuple[str, ...] = ("iso8859",)) -> tuple[str, ...]:
-    if _CHARSET not in dataset:
+    element = dataset._dict.get(BaseTag(_CHARSET))
+    if element is None:
         return outer
-    return tuple(convert_encodings(dataset[_CHARSET].value))
+    value = element.value
+    if isinstance(value, bytes):
+        return _encodings_of(value.decode("ascii", "replace").strip(" \0"))
+    return tuple(convert_encodings(value))
+
+
+@lru_cache(maxsize=64)
+def _encodings_of(names: str) -> tuple[str, ...]:
+    return tuple(convert_encodings(names.split("\\")))
 
 
 def _treat(level: _Level) -> dict[Any, Any]:
@@ -369,34 +392,70 @@ def _treat(level: _Level) -> dict[Any, Any]:
             continue  # group lengths would be wrong; commands do not belong; meta is made anew
         if number >> 16 & 1:
             found = private.creators(level.dataset) if found is None else found
-            _private(level, element, found)
+            if not private.is_creator(number):  # kept with the first element of its block
+                creator = found.get(private.creator_tag(number), "")
+                _settle(level, element, None, creator)
             continue
         rule = rules.get(number) or group_rule(level.work.plan, number)
-        if rule is not None:
-            _apply(level, element, rule)
-        elif (vr := proper_vr(element)) in _SILENT_VRS:
+        silent = _silence(number, element.VR or "") if rule is None else ""
+        if silent == "bytes" or (silent == "numbers" and _is_number(element, level.work)):
             level.kept[element.tag] = element
-            if vr in _NUMERIC and not _is_number(element, level.work):
-                _replace(level, element, Rule("D", ""))
         else:
-            _unlisted(level, element)
+            _settle(level, element, rule)
     return level.kept
 
 
-def _private(level: _Level, element: Any, found: dict[int, str]) -> None:
+@lru_cache(maxsize=65536)
+def _silence(tag: int, written_vr: str) -> str:
+    """Tell what an element holds that needs no search: ``"bytes"``, ``"numbers"`` or nothing."""
+    vr = proper_vr(raw_element(tag, written_vr, b"", implicit=not written_vr, little=True))
+    return "" if vr not in _SILENT_VRS else "numbers" if vr in _NUMERIC else "bytes"
+
+
+def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -> None:
+    """Treat one element, as before where the same one came before."""
+    work, known = level.work, level.known
+    place = None if known is None else again.place_of(element, creator)
+    if known is None or place is None:
+        _settle_anew(level, element, rule, creator)
+        return
+    done = known.get(place)
+    if done is None:
+        logged, texts = len(work.log), len(work.texts)
+        _settle_anew(level, element, rule, creator)
+        kept = level.kept.get(element.tag)
+        if kept is None or not (creator or vr_of(element) in BINARY_VRS):
+            text = work.texts[texts][2:] if len(work.texts) > texts else None
+            again.remember(known, place, again.Done(kept, tuple(work.log[logged:]), text))
+        return
+    if done.kept is not None:
+        level.kept[element.tag] = done.kept
+    work.log += done.actions
+    if done.text is not None:
+        work.texts.append(_Text(level, element, *done.text))
+
+
+def _settle_anew(level: _Level, element: Any, rule: Rule | None, creator: str) -> None:
+    if is_private(element):
+        _private(level, element, creator)
+    elif rule is not None:
+        _apply(level, element, rule)
+    else:
+        _unlisted(level, element)
+
+
+def _private(level: _Level, element: Any, creator: str) -> None:
     """Keep a private element only where its creator, group and low byte are known as safe."""
     tag = int(element.tag)
-    if private.is_creator(tag):
-        return  # kept with the first element of its block
-    creator = private.creator_tag(tag)
-    why = private.is_kept(level.work.plan, found.get(creator, ""), tag, level.work.declared)
+    why = private.is_kept(level.work.plan, creator, tag, level.work.declared)
     if not why:
         _note(level, element, _REMOVE)
         return
     before = len(level.kept)
     _clean(level, element, Rule("C", why))
     if len(level.kept) > before:
-        level.kept.setdefault(BaseTag(creator), level.dataset.get_item(creator))
+        place = private.creator_tag(tag)
+        level.kept.setdefault(BaseTag(place), level.dataset.get_item(place))
 
 
 def _note(level: _Level, element: Any, rule: Rule, note: str = "") -> None:
@@ -413,8 +472,10 @@ def _unlisted(level: _Level, element: Any) -> None:
     if vr in ("DA", "DT", "PN"):
         shift = vr != "PN" and level.work.plan.dates != "remove"
         _apply(level, element, Rule("C", "") if shift else _REMOVE)
-    elif vr in TEXT_VRS or vr in ("SQ", "UI", "AS", "UN") or _is_disguised(element, vr):
+    elif vr in _LOOKED_AT or _is_disguised(element, vr):
         _clean(level, element, _KEEP)
+    elif vr in NUMBER_VRS and proper_vr(element) in _TEXT_OF_ANY_KIND:
+        _replace(level, element, Rule("D", ""))
     else:
         level.kept[element.tag] = element
 
@@ -481,8 +542,10 @@ def _is_number(element: Any, work: _Work) -> bool:
     value = element.value
     if not isinstance(value, bytes):
         value = "\\".join(values_of(element)).encode()
-    own = work.own_numbers
-    return bool(_NUMBER.fullmatch(value)) and own.isdisjoint(map(bytes.strip, value.split(b"\\")))
+    if _NUMBER.fullmatch(value) is None:
+        return False
+    own = [number for number in work.own_numbers if number in value]
+    return not own or set(own).isdisjoint(map(bytes.strip, value.split(b"\\")))
 
 
 def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
@@ -588,7 +651,7 @@ def _clean_uid(level: _Level, element: Any, rule: Rule) -> None:
 
 
 def _kept_uid(uid: str, work: _Work, keep: bool) -> str:
-    """Return a UID to keep, or its replacement: always where it holds an ID, a birth date, text."""
+    """Return a UID to keep, or its replacement where an ID, a birth date or text is in it."""
     plain = _UID.fullmatch(uid) and not any(part in uid for part in work.numbers)
     if is_registered(uid) or (keep and plain):
         return uid

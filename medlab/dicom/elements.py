@@ -48,10 +48,16 @@ def vr_of(element: Any) -> str:
 
     Private elements of implicit VR files come back as ``"UN"``.
     """
-    if element.VR and element.VR != "UN":
-        return str(element.VR)
-    known = _vr_in_dictionary(int(element.tag))
-    return known if known and (len(known) == 2 or not element.VR) else "UN"
+    written = element.VR
+    return str(written) if written and written != "UN" else _vr(int(element.tag), written or "")
+
+
+@lru_cache(maxsize=65536)
+def _vr(tag: int, written: str) -> str:
+    if written and written != "UN":
+        return written
+    known = _vr_in_dictionary(tag)
+    return known if known and (len(known) == 2 or not written) else "UN"
 
 
 @lru_cache(maxsize=65536)
@@ -64,8 +70,13 @@ def _vr_in_dictionary(tag: int) -> str:
 
 def proper_vr(element: Any) -> str:
     """Return the VR that the dictionary gives a standard element, else the one it has."""
-    known = "" if is_private(element) else _vr_in_dictionary(int(element.tag))
-    return known if len(known) == 2 else vr_of(element)
+    return _proper_vr(int(element.tag), element.VR or "")
+
+
+@lru_cache(maxsize=65536)
+def _proper_vr(tag: int, written: str) -> str:
+    known = "" if tag >> 16 & 1 else _vr_in_dictionary(tag)
+    return known if len(known) == 2 else _vr(tag, written)
 
 
 def is_private(element: Any) -> bool:
@@ -103,13 +114,23 @@ def is_plain(value: Any) -> bool:
 def texts_of(dataset: Dataset, element: Any) -> list[str]:
     """Return an element's values as texts, without padding; none for what holds no text."""
     if _is_raw(element) and element.value is not None:
-        if not is_plain(element.value):
-            element = dataset[element.tag]
-        else:
-            vr, text = vr_of(element), element.value.decode("ascii").strip(" \0")
-            parts = [text] if vr in _ONE_VALUE else text.split("\\")
-            return [part for part in map(str.strip, parts) if part] if vr in _PLAIN_VRS else []
+        texts = _texts_of_raw(vr_of(element), element.value)
+        if texts is not None:
+            return list(texts)
+        element = dataset[element.tag]
     return values_of(element)
+
+
+@lru_cache(maxsize=8192)
+def _texts_of_raw(vr: str, value: bytes) -> tuple[str, ...] | None:
+    """Return the texts in bytes; None where they are not plain ASCII."""
+    if vr not in _PLAIN_VRS:
+        return ()
+    if not is_plain(value):
+        return None
+    text = value.decode("ascii").strip(" \0")
+    parts = [text] if vr in _ONE_VALUE else text.split("\\")
+    return tuple(part for part in map(str.strip, parts) if part)
 
 
 def values_of(element: Any) -> list[str]:

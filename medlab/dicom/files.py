@@ -152,8 +152,11 @@ def parse(data: bytes) -> FileDataset:
     if not looks_like_dicom(data[:_HEAD]):
         raise InputError("this is not a DICOM file; leave it out")
     with quiet_pydicom():
-        dataset = passthrough.parse(data) or pydicom.dcmread(BytesIO(data), force=True)
+        fast = passthrough.parse(data)  # which has seen that every value is as long as it says
+        dataset = pydicom.dcmread(BytesIO(data), force=True) if fast is None else fast
         _check(dataset)
+        if fast is None:
+            check_level(dataset, 0)
     return dataset
 
 
@@ -167,7 +170,6 @@ def _check(dataset: FileDataset) -> None:
             raise InputError("a big endian file without transfer syntax; mend it first")
         known = ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
         dataset.file_meta.TransferSyntaxUID = known
-    check_level(dataset, 0)
 
 
 def check_level(dataset: Dataset, depth: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.profile import read_table, tag_of, word_list
 
 _LEAST_ID = 4
+_MANUFACTURER, _MAKER = 0x00080070, "maker"
 
 #: Name parts that are also words of the trade. In coded values (VR CS) they are left alone.
 CLINICAL_WORDS = word_list("clinical")
@@ -85,7 +86,7 @@ def normalize(text: str) -> str:
 
 @dataclass(frozen=True)
 class Identity:
-    """The words to look for. Every field is a set, so that identities can be merged.
+    """The words to look for. Every field is a set.
 
     Attributes
     ----------
@@ -110,12 +111,6 @@ class Identity:
     births: frozenset[str] = frozenset()
     days: frozenset[str] = frozenset()
 
-    def merge(self, other: Identity) -> Identity:
-        """Return the identity that knows the words of both."""
-        return Identity(
-            **{f.name: getattr(self, f.name) | getattr(other, f.name) for f in fields(self)}
-        )
-
     @property
     def phrases(self) -> frozenset[str]:
         """Normalized IDs (4 characters and more) and full names of the patient.
@@ -138,6 +133,7 @@ _FIELD_OF_ROLE = {
     "plan": "ids",
     "trial-id": "ids",
     "institution": "institutions",
+    "issuer": "institutions",
     "device": "devices",
     "address-net": "devices",
     "address": "contacts",
@@ -174,32 +170,32 @@ def _name_parts(value: str) -> Iterator[tuple[str, ...]]:
                 yield parts
 
 
-def _collect(dataset: Dataset, found: dict[str, set[Any]], depth: int = 0) -> None:
-    """Add the words of a data set, its sequences included, to `found`."""
+def _said(dataset: Dataset, depth: int = 0) -> Iterator[tuple[str, str]]:
+    """Yield role and text of everything that identifies, sequences included."""
     known = roles()
     for tag, raw in items_of(dataset):
         role, vr = known.get(tag), raw.VR
         if vr is None or vr == "UN":
             vr = vr_of(raw)
-        if role is None and vr == "PN" and not tag >> 16 & 1:
-            role = Role("staff-name", 1)
-        if role is not None and role.name in _FIELD_OF_ROLE:
-            _add(found, role.name, texts_of(dataset, raw))
+        name = role.name if role else "staff-name" if vr == "PN" and not tag >> 16 & 1 else ""
+        if tag == _MANUFACTURER:
+            name = _MAKER
+        if name in _FIELD_OF_ROLE or name == _MAKER:
+            yield from ((name, text) for text in texts_of(dataset, raw))
         if vr == "SQ" and depth < MAX_DEPTH:
             for item in dataset[raw.tag].value or ():
-                _collect(item, found, depth + 1)
+                yield from _said(item, depth + 1)
 
 
-def _add(found: dict[str, set[Any]], role: str, values: list[str]) -> None:
+def _add(found: dict[str, set[Any]], role: str, value: str) -> None:
     field = _FIELD_OF_ROLE[role]
-    for value in values:
-        if field in ("patients", "staff"):
-            found[field].update(name_parts(value))
-        elif field in ("births", "days"):
-            day = parse_date(value) or parse_date(value[:8])
-            found[field].update([f"{day:%Y%m%d}"] if day else [])
-        else:
-            found[field].add(fold(value))
+    if field in ("patients", "staff"):
+        found[field].update(name_parts(value))
+    elif field in ("births", "days"):
+        day = parse_date(value) or parse_date(value[:8])
+        found[field].update([f"{day:%Y%m%d}"] if day else [])
+    else:
+        found[field].add(fold(value))
 
 
 def identity_of(dataset: Dataset) -> Identity:
@@ -217,16 +213,16 @@ def identity_of(dataset: Dataset) -> Identity:
         addresses, birth date and the dates of the study. Private elements add nothing:
         what they mean is not known.
     """
+    return _identity(frozenset(_said(dataset)))
+
+
+@lru_cache(maxsize=1024)
+def _identity(said: frozenset[tuple[str, str]]) -> Identity:
+    """Return the identity of what was said; the files of a series say the same."""
     found: dict[str, set[Any]] = {f.name: set() for f in fields(Identity)}
-    _collect(dataset, found)
-    maker = fold(str(dataset.get("Manufacturer") or ""))
-    found["institutions"] = {name for name in found["institutions"] if name not in maker}
+    for role, text in said:
+        if role != _MAKER:
+            _add(found, role, text)
+    makers = fold(" ".join(text for role, text in said if role == _MAKER))
+    found["institutions"] = {name for name in found["institutions"] if name not in makers}
     return Identity(**{name: frozenset(values) for name, values in found.items()})
-
-
-def merged(identities: Iterable[Identity]) -> Identity:
-    """Return one identity that knows the words of all."""
-    whole = Identity()
-    for one in identities:
-        whole = whole.merge(one)
-    return whole

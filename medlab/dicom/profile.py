@@ -358,8 +358,7 @@ def group_rule(plan_: Plan, tag: int) -> Rule | None:
     Without Clean Graphics the whole overlay group goes, not only its data and comments:
     rows and columns without data would be an inconsistent file.
     """
-    group = tag >> 16
-    if group & 1 or group & 0xFF00 not in (0x5000, 0x6000):
+    if tag >> 24 not in (0x50, 0x60) or tag >> 16 & 1:
         return None
     if plan_.has("clean-graphics"):
         return Rule("C", "clean-graphics")

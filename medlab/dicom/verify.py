@@ -571,9 +571,7 @@ def _check_name(name: str, found: Secrets, file: str = "") -> Iterator[Finding]:
         yield Finding(file, "file name", "identity", "fail", "an identifier stands in the name")
 
 
-def verify(
-    source: Path | str, output: Path | str, plan: Plan | None = None
-) -> list[Finding]:
+def verify(source: Path | str, output: Path | str, plan: Plan | None = None) -> list[Finding]:
     """Compare two folders, however the second was made from the first.
 
     Files belong together as the map of the job beside `output` says; without one, where

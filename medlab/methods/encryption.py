@@ -55,7 +55,9 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
     """
     unknown = [keyword for keyword in keywords if tag_for_keyword(keyword) is None]
     if unknown:
-        raise MissingError(f"no DICOM keyword {', '.join(unknown)}; see medlab.dicom.search_dictionary")
+        raise MissingError(
+            f"no DICOM keyword {', '.join(unknown)}; see medlab.dicom.search_dictionary"
+        )
     out = copy.deepcopy(dataset)
     hidden = Dataset()
     for keyword in keywords:

@@ -52,7 +52,7 @@ class Summary:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing was refused or failed, all of DST is ours, and the cohort holds its k."""
+        """Whether nothing was refused or failed, all of DST is ours and the cohort holds."""
         holds = self.cohort is None or self.cohort.holds
         return not self.withheld and not self.strangers and holds
 

@@ -360,7 +360,11 @@ def test_what_is_no_number_or_the_patients_own_does_not_pass_as_one(study, wrong
     for keyword in ("RepetitionTime", "EchoTrainLength", "PatientWeight"):
         study[keyword] = DataElement(keyword, "LO", wrong)
     data = dicom.to_bytes(read_back(study))
-    for keyword, vr in (("RepetitionTime", b"DS"), ("EchoTrainLength", b"IS"), ("PatientWeight", b"DS")):
+    for keyword, vr in (
+        ("RepetitionTime", b"DS"),
+        ("EchoTrainLength", b"IS"),
+        ("PatientWeight", b"DS"),
+    ):
         place = struct.pack("<HH", tag_of(keyword) >> 16, tag_of(keyword) & 0xFFFF)
         data = data.replace(place + b"LO", place + vr)
     source = dicom.parse(data)

@@ -95,12 +95,12 @@ def test_a_name_under_a_wrong_vr_goes_all_the_same(vr):
     assert b"Doe" not in dicom.to_bytes(out)
 
 
-@pytest.mark.parametrize("vr", [b"UN", b"OB", b"CS", b"UT"])
+@pytest.mark.parametrize("vr", [b"UN", b"OB", b"CS", b"UT", b"US", b"FD", b"DS"])
 def test_a_comment_under_a_wrong_vr_is_searched(vr):
     body = (
         element(8, 0x60, b"CS", b"CT")
         + element(0x10, 0x10, b"PN", b"Okafor^Jane ")
-        + element(0x18, 0x9423, vr, b"for Okafor, head ")
+        + element(0x18, 0x9423, vr, b"for Okafor, head")
     )
     out, _ = dicom.deidentify(dicom.parse(file_of(body)), key=KEY)
     assert b"Okafor" not in dicom.to_bytes(out)
