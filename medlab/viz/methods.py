@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 
 import numpy as np
@@ -77,6 +78,31 @@ def draw_attack(
     ax.spines[["top", "right"]].set_visible(False)
     fig.legend(loc="outside lower center", frameon=False, fontsize=9)
     return fig
+
+
+def attack_bars(rates: Mapping[str, pd.Series]) -> str:
+    """Return how often an attack succeeds as an HTML table with bars: quick, and read aloud.
+
+    Parameters
+    ----------
+    rates : mapping of method to Series
+        With ``value``, ``low``, ``high``, ``baseline``: shares from 0 to 1.
+    """
+    guess = next(iter(rates.values()))["baseline"]
+    shares = {name: (rate["value"], _percent(rate)) for name, rate in rates.items()}
+    shares["guessing"] = (guess, f"{guess:.1%}")
+    bar = '<div style="width: 200px; border: 1px solid {0}"><div style="{1}"></div></div>'
+    rows = []
+    for name, (share, text) in shares.items():
+        look = f"width: {100 * share:.1f}%; height: 0.9em; background: {_BLUE}"
+        cells = (html.escape(name), bar.format(_GREY, look), text)
+        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+    caption = "people an attacker finds, with the 95 % interval"
+    return f"<table><caption>{caption}</caption>{''.join(rows)}</table>"
+
+
+def _percent(rate: pd.Series) -> str:
+    return f"{rate['value']:.1%} ({rate['low']:.1%} to {rate['high']:.1%})"
 
 
 def draw_actions(counts: pd.DataFrame) -> Figure:

@@ -16,6 +16,8 @@ SETTLE = 0.05  # seconds without a new value before drawing: of a queue only the
 # Lists show columns; what has the keyboard is seen, whatever the theme.
 _STYLE = """<style>
 .medlab-list select { font-family: var(--jp-code-font-family, monospace); }
+.medlab-instrument .widget-slider { width: auto; }
+.medlab-instrument .slider-container { min-width: 160px; }
 .medlab-view .widget-html-content { line-height: 1.4; }
 .medlab-view :is(th, td) { text-align: left; vertical-align: top; padding: 1px 12px 1px 0; }
 .medlab-view h5 { margin: 0.4em 0; font-size: 1.1em; }
