@@ -23,6 +23,16 @@ _STYLE = """<style>
 .medlab-view h5 { margin: 0.4em 0; font-size: 1.1em; }
 .medlab-instrument .noUi-handle:focus { outline: 2px solid var(--jp-brand-color1, #1976d2); }
 </style>"""
+# In command mode JupyterLab takes plain keys for itself: arrows leave a list of choices, a b
+# in it makes a new cell. Inside an instrument they belong to what has the focus.
+_KEYS = """<img src="data:," alt="" hidden onerror="
+const own = key => key.ctrlKey || key.metaKey || key.altKey || key.shiftKey || key.stopPropagation();
+const listen = left => {
+    const box = this.closest('.medlab-instrument');
+    if (box) box.addEventListener('keydown', own);
+    else if (left) setTimeout(listen, 100, left - 1);
+};
+listen(50)">"""
 VIEW = "application/vnd.jupyter.widget-view+json"
 
 
@@ -75,7 +85,7 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
             _label_above(handle)
             handle.observe(self._changed, names="value")
         place = layout_of_handles or _row
-        heading = ipw.HTML(f"{_STYLE}<h4 style='margin: 0'>{html.escape(title)}</h4>")
+        heading = ipw.HTML(f"{_STYLE}{_KEYS}<h4 style='margin: 0'>{html.escape(title)}</h4>")
         super().__init__([heading, place(list(self.handles.values())), self.status, self.view])
         for part, name in ((self, "instrument"), (self.view, "view"), (self.status, "status")):
             part.add_class(f"medlab-{name}")

@@ -10,6 +10,8 @@ from medlab.widgets import Instrument""",
 shown = lambda k: (_ for _ in ()).throw(refusal[k]) if k in refusal else f"<p>k is {k}</p>"
 handle = ipw.IntSlider(value=12, min=2, max=20, description="k", continuous_update=False)
 Instrument("Classes", {"k": handle}, shown)""",
+    """choice = ipw.Dropdown(options=["age", "birth"], description="column")
+Instrument("Columns", {"name": choice}, lambda name: f"<p>column {name}</p>")""",
 ]
 
 
@@ -28,3 +30,12 @@ def test_a_refusal_is_said_and_the_next_value_is_drawn(notebook):
     instrument.press("k", "ArrowRight")
     assert "k is 14" in instrument.picture()
     assert notebook.complaints == notebook.foreign == []
+
+
+def test_plain_keys_on_a_list_of_choices_choose_and_are_no_commands_of_the_notebook(notebook):
+    instrument = notebook.instrument("Columns")
+    instrument.press("column", "b")
+    assert "column birth" in instrument.picture()
+    instrument.press("column", "ArrowUp")
+    assert "column age" in instrument.picture()
+    assert notebook.page.locator(".jp-Cell").count() == len(CELLS)
