@@ -73,7 +73,8 @@ def test(arguments: list[str]) -> int:
         arguments = [word for word in arguments if word != "--browser"]
         os.environ["MEDLAB_BROWSER"] = "required"
     os.chdir(ROOT)
-    return call(["-m", "pytest", "-n", "2", "--dist", "loadfile", *arguments])
+    spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    return call(["-m", "pytest", *spread, *arguments])
 
 
 def lab(arguments: list[str]) -> int:

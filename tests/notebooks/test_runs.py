@@ -12,6 +12,7 @@ from pydicom.data import get_testdata_file
 
 from medlab import runs, samples
 
+pytestmark = pytest.mark.slow
 NOTEBOOKS = runs.find_notebooks()
 CORE = ["01", "02", "03", "04", "05"]
 
