@@ -70,10 +70,10 @@ def one_release(rows: int) -> None:
         nobody = np.full(len(control), -1)
         work = {
             "linkage, inference, membership of released": lambda case=case: measures._attack(
-                case, original, case.owners
+                case, case.original, case.owners
             ),
             "the same of the control group": lambda case=case, nobody=nobody: measures._attack(
-                case, control, nobody
+                case, case.control, nobody
             ),
             "risks, with register": lambda case=case: list(measures._risks(case)),
             "everything (evaluate)": lambda release=release: evaluation.evaluate(

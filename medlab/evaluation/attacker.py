@@ -24,9 +24,10 @@ from medlab.tabular.release import SUPPRESSED
 _CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the processor's cache
 _CHUNK_PEOPLE = 2048  # a multiple of 64
 _SAME = 1e-9
-_MISSING_PLACE = 3.0
+MISSING_PLACE = 3.0  # of a missing number, on the scale 0 to 1
 _MISSING_LABEL = "\ue000"  # of the private use area: no label of a table
 Array = NDArray[Any]
+Exact = dict[str, Array]
 
 
 class Scale(NamedTuple):
@@ -42,12 +43,15 @@ class Scale(NamedTuple):
         """Return exact values: numbers on the scale 0 to 1, labels by number, others -1."""
         if self.numeric:
             values = _ends(column)[0]
-            return np.where(np.isnan(values), _MISSING_PLACE, (values - self.low) / self.width)
-        return np.asarray(self.labels.get_indexer(_names(column)))
+            return np.where(np.isnan(values), MISSING_PLACE, (values - self.low) / self.width)
+        codes, names = _names(column)
+        return np.asarray(self.labels.get_indexer(names)[codes])
 
 
-def _names(column: pd.Series[Any]) -> pd.Index:
-    return pd.Index(column.astype(object).where(column.notna(), _MISSING_LABEL).map(str))
+def _names(column: pd.Series[Any]) -> tuple[Array, pd.Index]:
+    """Return the number of each cell's label, and the labels; the last is the missing one."""
+    codes, values = pd.factorize(column)
+    return codes, pd.Index([*map(str, values), _MISSING_LABEL])
 
 
 def scale(column: pd.Series[Any]) -> Scale:
@@ -55,7 +59,8 @@ def scale(column: pd.Series[Any]) -> Scale:
     name, types = str(column.name), pd.api.types
     plain = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
     if not plain and not types.is_datetime64_any_dtype(column.dtype):
-        return Scale(name, False, 0.0, 1.0, _names(column).unique())
+        names = _names(column)[1]
+        return Scale(name, False, 0.0, 1.0, names if column.hasnans else names[:-1])
     values = _ends(column)[0]
     known = values[~np.isnan(values)]
     low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
@@ -89,25 +94,27 @@ class Seen:
     def only(self, names: Sequence[str]) -> Seen:
         """Return what an attacker sees who knows some of the columns only."""
         chosen = [i for i, one in enumerate(self.scales) if one.name in names]
-        rows = self.cells.iloc[self.class_of].reset_index(drop=True)
-        return see(rows, [self.scales[i] for i in chosen])
+        scales = tuple(self.scales[i] for i in chosen)
+        group = models.class_numbers(self.cells, [one.name for one in scales])
+        first = np.unique(group, return_index=True)[1]
+        classes = self.cells.iloc[first].reset_index(drop=True)
+        parts = tuple(_taken(self.scales[i], self.parts[i], first) for i in chosen)
+        class_of = group[self.class_of]
+        return Seen(scales, classes, class_of, np.bincount(class_of), parts)
 
-    def exact(self, people: pd.DataFrame) -> tuple[Array, ...]:
-        """Return the exact values of people, ready for `nearest`."""
-        return tuple(one.place(people[one.name]) for one in self.scales)
-
-    def fits(self, people: pd.DataFrame) -> Array:
+    def fits(self, exact: Exact) -> Array:
         """Return how many people fit each class, shape (classes,).
 
         Who fits a cell is one bit a person; the bits of a class are the common ones.
         """
-        columns = list(zip(self.scales, self._distinct(), self.exact(people), strict=True))
+        values = [exact[one.name] for one in self.scales]
+        columns = list(zip(self.scales, self._distinct(), values, strict=True))
         found = np.zeros(len(self.sizes), dtype=np.int64)
-        for start in range(0, len(people), _CHUNK_PEOPLE):
+        for start in range(0, len(values[0]), _CHUNK_PEOPLE):
             part = slice(start, start + _CHUNK_PEOPLE)
             common: Any = np.uint64(2**64 - 1)
-            for one, (code, a, b), values in columns:
-                common = common & _bits(_inside(one, a, b, values[part]))[code]
+            for one, (code, a, b), places in columns:
+                common = common & _bits(_inside(one, a, b, places[part]))[code]
             found += np.bitwise_count(common).sum(axis=1, dtype=np.int64)
         return found
 
@@ -118,10 +125,23 @@ class Seen:
                 ends, code = np.unique(np.stack([a, b]), axis=1, return_inverse=True)
                 yield code, ends[0][:, None], ends[1][:, None]
             else:
-                code, objects = cells.distinct(self.cells[one.name])
+                code = cells.distinct(self.cells[one.name])[0]
                 first = np.unique(code, return_index=True)[1]
-                assert len(first) == len(objects)
-                yield code, a[first], b[:, first].tocsr()
+                yield code, *_taken(one, (a, b), first)
+
+
+def _taken(one: Scale, part: tuple[Any, Any], classes: Array) -> tuple[Any, Any]:
+    """Return the parts of some classes."""
+    a, b = part
+    if not one.numeric:
+        return a[classes], b[:, classes].tocsr()
+    low = a[classes]
+    return low, low if a is b else b[classes]
+
+
+def exact_values(people: pd.DataFrame, scales: Sequence[Scale]) -> Exact:
+    """Return the exact values of people by column, for the scales that the table has."""
+    return {one.name: one.place(people[one.name]) for one in scales if one.name in people}
 
 
 def see(
@@ -165,7 +185,7 @@ def _ends(column: pd.Series[Any]) -> tuple[Array, Array]:
 def _interval(column: pd.Series[Any], one: Scale) -> tuple[Array, Array]:
     low, high = ((end - one.low) / one.width for end in _ends(column))
     hidden, missing = np.isnan(low) & column.notna().to_numpy(), column.isna().to_numpy()
-    low, high = (np.where(missing, _MISSING_PLACE, end) for end in (low, high))
+    low, high = (np.where(missing, MISSING_PLACE, end) for end in (low, high))
     low, high = np.where(hidden, -np.inf, low), np.where(hidden, np.inf, high)
     return (low, low) if np.array_equal(low, high) else (low, high)
 
@@ -174,7 +194,8 @@ def _known(released: pd.Series[Any], original: pd.Series[Any], one: Scale) -> di
     """Return the labels behind each released text that is no label of the original."""
     text = released.astype(object).map(lambda cell: cell if isinstance(cell, str) else "")
     odd = ~text.isin([*one.labels, SUPPRESSED, ""]) & ~text.str.startswith("{")
-    behind = _names(original).to_series(index=released.index)[odd.to_numpy()]
+    codes, names = _names(original)
+    behind = names[codes].to_series(index=released.index)[odd.to_numpy()]
     return {str(key): frozenset(some) for key, some in behind.groupby(text[odd]) if key}
 
 
@@ -238,25 +259,26 @@ def chunk_rows(classes: int) -> int:
     return max(1, _CHUNK_CELLS // classes)
 
 
-def nearest(seen: Seen, exact: Sequence[Array], step: int | None = None) -> Iterator[Near]:
+def nearest(seen: Seen, exact: Exact, step: int | None = None) -> Iterator[Near]:
     """Yield the nearest classes of all targets, some targets at a time.
 
     Parameters
     ----------
     seen : Seen
-    exact : sequence of arrays, shape (targets,)
-        From `Seen.exact`.
+    exact : dict of arrays, shape (targets,)
+        From `exact_values`.
     step : int, optional
         How many targets at a time.
     """
-    count, classes = len(exact[0]), len(seen.sizes)
+    places = [exact[one.name] for one in seen.scales]
+    count, classes = len(places[0]), len(seen.sizes)
     step = step or chunk_rows(classes)
     room = np.empty((2, step, classes))
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
         total, gap = (space[: part.stop - start] for space in room)
         total[:] = 0.0
-        for one, (a, b), values in zip(seen.scales, seen.parts, exact, strict=True):
+        for one, (a, b), values in zip(seen.scales, seen.parts, places, strict=True):
             if one.numeric:
                 _add_gaps(total, gap, a, b, values[part, None])
             else:

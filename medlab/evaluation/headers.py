@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,19 +18,23 @@ from pydicom.dataelem import DataElement
 
 from medlab import dicom, methods
 from medlab.errors import InputError, MedlabError
-from medlab.evaluation.scores import rate, wilson
+from medlab.evaluation.scores import Score, rate, wilson
 from medlab.methods.pseudonymization import enumerate_hashes
 
 SEEN = ("public", "wrong-use", "freetext", "nested", "private", "uid", "date", "meta", "filename")
 _OWN_ELEMENT = ("public", "wrong-use", "freetext")  # looked for where they stood
-_DIRECT = ("PatientName", "PatientID", "PatientBirthDate", "AccessionNumber")
+_DIRECT = ("PatientName", "PatientID", "AccessionNumber")
+_DATES = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+_GUESSED = {"names by dictionary": "PatientName", "numbers by enumeration": "PatientID"}
+_LAST_DIGITS = 4  # of a record number, which an attacker does not know
 NEEDED = (
     "PatientAge", "PatientSex", "PatientWeight", "PatientSize", "Modality", "BodyPartExamined",
     "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "EchoTime",
     "RepetitionTime", "FlipAngle", "KVP", "SliceThickness", "PixelSpacing",
     "ImageOrientationPatient", "ImagePositionPatient", "Rows", "Columns", "SeriesDescription",
 )  # fmt: skip
-FEWEST_SLICES = 3
+SLICES = 8  # that are converted to a volume
+LATER_DAYS = 97  # a second visit after the first
 
 
 class File(NamedTuple):
@@ -51,6 +55,8 @@ class File(NamedTuple):
 
 
 Protection = Callable[[Sequence[File], bytes], list[File]]
+Verb = Callable[..., Any]
+Volume = tuple[Any, Any]
 
 
 def read_files(folder: Path, per_series: int = 1) -> list[File]:
@@ -65,50 +71,26 @@ def _by_folder(folder: Path) -> list[list[Path]]:
     return [list(some) for _, some in itertools.groupby(paths, key=lambda path: path.parent)]
 
 
-def _unchanged(files: Sequence[File], key: bytes) -> list[File]:
-    return list(files)
-
-
-def _each(verb: Callable[[Dataset, str], Any]) -> Protection:
-    """Return a protection that replaces the direct identifiers of the top level."""
+def _elements(verb: Callable[[str, bytes], Verb], keywords: Sequence[str]) -> Protection:
+    """Return a protection that does a verb to elements of the top level."""
 
     def protect(files: Sequence[File], key: bytes) -> list[File]:
-        return [file._replace(dataset=_replaced(file.dataset, verb)) for file in files]
+        changed = [file.dataset for file in files]
+        for keyword in keywords:
+            changed = methods.apply(changed, keyword, verb(keyword, key))
+        return [file._replace(dataset=new) for file, new in zip(files, changed, strict=True)]
 
     return protect
 
 
-def _replaced(dataset: Dataset, verb: Callable[[Dataset, str], Any]) -> Dataset:
-    out = copy.deepcopy(dataset)
-    for keyword in _DIRECT:
-        if keyword in out and str(out[keyword].value):
-            out[keyword].value = verb(out, keyword)
-    return out
-
-
-def _code(dataset: Dataset, keyword: str, key: bytes) -> str:
-    if keyword == "PatientBirthDate":
-        return str(dataset[keyword].value)[:4] + "0101"
-    return str(methods.pseudonymization.code(str(dataset[keyword].value), key, field=keyword))
-
-
-def _coded(files: Sequence[File], key: bytes) -> list[File]:
-    return _each(lambda dataset, keyword: _code(dataset, keyword, key))(files, key)
-
-
-def _hash(dataset: Dataset, keyword: str) -> str:
-    if keyword == "PatientBirthDate":
-        return str(dataset[keyword].value)[:4] + "0101"
-    return str(methods.pseudonymization.plain_hash(str(dataset[keyword].value)))[:16]
+def _random(keyword: str, key: bytes) -> Verb:
+    rng = np.random.default_rng([*key, *keyword.encode()])
+    return partial(methods.randomization.replace, rng=rng)
 
 
 def _encrypted(files: Sequence[File], key: bytes) -> list[File]:
-    made = []
-    for file in files:
-        present = [keyword for keyword in _DIRECT if keyword in file.dataset]
-        hidden = methods.encryption.encrypt_elements(file.dataset, key, present)
-        made.append(file._replace(dataset=hidden))
-    return made
+    hidden = [methods.encryption.encrypt_elements(file.dataset, key, _DIRECT) for file in files]
+    return [file._replace(dataset=new) for file, new in zip(files, hidden, strict=True)]
 
 
 def _policy(name: str) -> Protection:
@@ -125,10 +107,19 @@ def _policy(name: str) -> Protection:
 
 
 HEADER_METHODS: Mapping[str, Protection] = {
-    "identity": _unchanged,
-    "suppression of name and ID": _each(lambda dataset, keyword: ""),
-    "plain hash of name and ID": _each(_hash),
-    "pseudonymization of name and ID": _coded,
+    "identity": lambda files, key: list(files),
+    "suppression of name and ID": _elements(lambda *_: methods.suppression.blank, _DIRECT),
+    "randomization of name and ID": _elements(_random, _DIRECT),
+    "bucketization of dates": _elements(
+        lambda *_: partial(methods.bucketization.day, to="year"), _DATES
+    ),
+    "plain hash of name and ID": _elements(
+        lambda *_: methods.pseudonymization.plain_hash, _DIRECT
+    ),
+    "pseudonymization of name and ID": _elements(
+        lambda keyword, key: partial(methods.pseudonymization.code, key=key, field=keyword),
+        _DIRECT,
+    ),
     "encryption of name and ID": _encrypted,
     "policy research": _policy("research"),
     "policy basic": _policy("basic"),
@@ -235,15 +226,15 @@ def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[floa
     return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)
 
 
-def converts(before: Sequence[File], after: Sequence[File]) -> bool:
-    """Tell whether a series still makes the same volume: same voxels, same affine."""
-    first, second = (_volume(files) for files in (before, after))
+def same_volume(first: Volume | None, second: Volume | None) -> bool:
+    """Tell whether two series make the same volume: same voxels, same affine."""
     if first is None or second is None or first[0].shape != second[0].shape:
         return False
     return bool(np.array_equal(first[0], second[0]) and np.allclose(first[1], second[1]))
 
 
-def _volume(files: Sequence[File]) -> tuple[Any, Any] | None:
+def volume(files: Sequence[File]) -> Volume | None:
+    """Return voxels and affine of a series, None if it can't be converted."""
     from medlab.neuro.series import read_series
 
     with tempfile.TemporaryDirectory() as folder:
@@ -280,62 +271,135 @@ def header_grid(
     -------
     DataFrame
         method, group ("attack" or "utility"), measure, value, low, high. Attacks: share of
-        planted identifiers read, by channel and over all. Utility: needed attributes kept,
-        whether the first head series still converts to the same volume (1 or 0).
+        planted identifiers read, by channel and over all; of patients whose name is found by
+        hashing all names, whose record number by hashing all that differ in the last four
+        digits, whose second visit (97 days later, made for this) by the known day of the
+        first. Utility: needed attributes kept, the days between the two visits kept, whether
+        slices of the smallest series still convert to the same volume (1 or 0).
     """
-    files = read_files(folder)
-    series = _a_series(folder)
+    files, series = read_files(folder), _a_series(folder)
+    again, before = _second_visit(files), volume(series)
+    made = {name: HEADER_METHODS[name]([*files, *again, *series], key) for name in protections}
+    guessed, people = _guessed(files, made), _patients(files)
     rows: list[tuple[Any, ...]] = []
-    for name in protections:
-        made = HEADER_METHODS[name](files, key)
-        found = recovered(truth, made)
-        total, count = int(found["read"].sum()), int(found["planted"].sum())
+    for name, everything in made.items():
+        new, later = everything[: len(files)], everything[len(files) : len(files) + len(again)]
+        found = recovered(truth, new)
         for _, row in found.iterrows():
             rows.append((name, "attack", row["channel"], row["value"], row["low"], row["high"]))
-        rows.append((name, "attack", "all", total / count, *wilson(total, count)))
-        share, asked = attributes_kept(files, made)
+        scores = {"all": rate(np.repeat([1.0, 0.0], _counts(found))), **guessed[name]}
+        kept = rate(
+            _intervals_kept([new[row] for row in people], later)
+        )  # for the analyst, and for who knows one date
+        scores["second visit by the first"] = kept
+        rows += [(name, "attack", measure, *score[:3]) for measure, score in scores.items()]
+        share, asked = attributes_kept(files, new)
         rows.append((name, "utility", "attributes kept", share, *wilson(share * asked, asked)))
-        if series:
-            same = float(converts(series, HEADER_METHODS[name](series, key)))
+        rows.append((name, "utility", "intervals kept", *kept[:3]))
+        if before is not None:
+            same = float(same_volume(before, volume(everything[-len(series) :])))
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
 
 
+def _counts(found: pd.DataFrame) -> list[int]:
+    read, planted = int(found["read"].sum()), int(found["planted"].sum())
+    return [read, planted - read]
+
+
+def _patients(files: Sequence[File]) -> list[int]:
+    """Return the place of the first file of each patient."""
+    numbers = [str(file.dataset.get("PatientID", "")) for file in files]
+    return [numbers.index(number) for number in dict.fromkeys(numbers) if number]
+
+
+def _guessed(
+    before: Sequence[File], made: Mapping[str, Sequence[File]]
+) -> dict[str, dict[str, Score]]:
+    """Return by method whose name and number an attacker finds who hashes candidates."""
+    people = _patients(before)
+    shown = {
+        (name, keyword): [str(files[row].dataset.get(keyword, "")) for row in people]
+        for name, files in (("", before), *made.items())
+        for keyword in _GUESSED.values()
+    }
+    names, numbers = (shown["", keyword] for keyword in _GUESSED.values())
+    tried = [*names, *(one for number in numbers for one in _like(number))]
+    behind = enumerate_hashes(itertools.chain([""], *shown.values()), tried)
+    return {
+        name: {
+            attack: _undone(shown["", keyword], shown[name, keyword], behind)
+            for attack, keyword in _GUESSED.items()
+        }
+        for name in made
+    }
+
+
+def _like(number: str) -> list[str]:
+    """Return the record numbers that differ in the last digits only, itself among them."""
+    begin, end = number[:-_LAST_DIGITS], number[-_LAST_DIGITS:]
+    if not (end.isascii() and end.isdigit()):
+        return [number]
+    return [f"{begin}{n:0{len(end)}d}" for n in range(10 ** len(end))]
+
+
+def _undone(values: Sequence[str], released: Sequence[str], behind: Mapping[str, str]) -> Score:
+    """Return the share of values that stand in the open or behind a known hash."""
+    pairs = zip(values, released, strict=True)
+    return rate([behind.get(shown, shown) == value for value, shown in pairs])
+
+
+def _second_visit(files: Sequence[File]) -> list[File]:
+    """Return one file more of each patient, of a visit some weeks after the others."""
+    chosen = [files[row] for row in _patients(files)]
+    later: Sequence[Dataset] = [file.dataset for file in chosen]
+    for keyword in _DATES[1:]:
+        later = methods.apply(later, keyword, methods.pseudonymization.offset, LATER_DAYS)
+    return [file._replace(dataset=new) for file, new in zip(chosen, later, strict=True)]
+
+
+def _intervals_kept(first: Sequence[File], later: Sequence[File]) -> Any:
+    """Tell of each pair of visits whether the days between them are still the true ones."""
+    days = [
+        pd.to_datetime(
+            pd.Series([str(file.dataset.get("StudyDate", "")) for file in files]),
+            format="%Y%m%d",
+            errors="coerce",
+        )
+        for files in (first, later)
+    ]
+    return ((days[1] - days[0]).dt.days == LATER_DAYS).to_numpy()
+
+
 def _a_series(folder: Path) -> list[File]:
-    """Return the files of the smallest folder that holds a volume."""
-    volumes = [paths for paths in _by_folder(folder) if len(paths) >= FEWEST_SLICES]
-    if not volumes:
-        return []
-    return [File(path.name, path.name, dicom.read(path)) for path in min(volumes, key=len)]
+    """Return the first slices of the smallest folder that holds a volume."""
+    volumes = [paths for paths in _by_folder(folder) if len(paths) >= SLICES]
+    paths = min(volumes, key=len)[:SLICES] if volumes else []
+    return [File(path.name, path.name, dicom.read(path)) for path in paths]
 
 
 def hash_attack(
-    values: Sequence[str], candidates: Iterable[Any], hashed: Callable[[str], str] | None = None
+    values: Sequence[str], released: Sequence[str], candidates: Iterable[Any]
 ) -> pd.Series[Any]:
     """Undo hashes by hashing every candidate.
 
     Parameters
     ----------
     values : sequence of str
-        The true values; they are hashed here, and only used to count.
+        The true values; only used to count.
+    released : sequence of str
+        What stands in their place, in the same order.
     candidates : iterable
         What an attacker tries: all record numbers of a format, the days of a century, the
-        names of a register.
-    hashed : callable, optional
-        How the release was made. Default: SHA-256 without a key. A keyed code gives the
-        attacker nothing to call; pass a function with a guessed key to see that.
+        names of a register. He hashes them by SHA-256 without a key.
 
     Returns
     -------
     Series
         recovered (share), low, high, tried (candidates).
     """
-    verb = hashed or methods.pseudonymization.plain_hash
     tried = [str(candidate) for candidate in candidates]
-    released = [methods.pseudonymization.plain_hash(value) for value in values]
-    behind = enumerate_hashes(released, tried, verb)
-    right = [behind.get(one) == value for one, value in zip(released, values, strict=True)]
-    score = rate(right)
+    score = _undone(values, released, enumerate_hashes(released, tried))
     return pd.Series(
         {"recovered": score.value, "low": score.low, "high": score.high, "tried": len(tried)}
     )

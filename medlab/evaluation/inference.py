@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,11 @@ def _of_groups(release: Release, sensitive: str, labels: pd.Index) -> sparse.csr
 
 
 def sliced(
-    release: Release, people: pd.DataFrame, sensitive: str, labels: pd.Index
+    release: Release,
+    known: Mapping[str, tuple[Any, Any]],
+    sensitive: str,
+    labels: pd.Index,
+    truth: Ints,
 ) -> tuple[Floats, Ints]:
     """Return the chance to guess a sensitive value from a sliced table.
 
@@ -77,11 +82,13 @@ def sliced(
     ----------
     release : Release
         Of kind "sliced".
-    people : DataFrame
-        Exact quasi-identifiers, and the true sensitive value.
+    known : mapping of str to two arrays
+        By quasi-identifier, the values of the released rows and of the people.
     sensitive : str
     labels : Index
         Values of the sensitive column.
+    truth : int array, shape (people,)
+        The true value of each.
 
     Returns
     -------
@@ -89,38 +96,48 @@ def sliced(
     matched : int array
         Positions of those who agree with some bucket; about others it says nothing.
     """
-    found, matched = np.zeros(len(people)), np.zeros(len(people), dtype=bool)
-    truth = numbered(people[sensitive], labels)
-    for start in range(0, len(people), _CHUNK_PEOPLE):
-        part = people.iloc[start : start + _CHUNK_PEOPLE]
-        belief = _sliced_belief(release, part, sensitive)
-        who, value = belief["who"].to_numpy(), numbered(belief[sensitive], labels)
-        votes = sparse.csr_array((belief["weight"], (who, value)), shape=(len(part), len(labels)))
-        here = slice(start, start + len(part))
-        found[here] = _mode(votes.toarray(), truth[here])
-        matched[here] = votes.sum(axis=1) > 0
+    bucket = pd.factorize(release.table[BUCKET])[0]
+    value = numbered(release.table[sensitive], labels)
+    first, *rest = (
+        _keys([known[name] for name in group if name in known], len(bucket), len(truth))
+        for group in sorted(release.facts["groups"], key=lambda some: sensitive not in some)
+    )
+    told = _shares(bucket, value, first, len(labels))
+    others = [_shares(bucket, np.zeros_like(bucket), keys, 1) for keys in rest]
+    found, matched = np.zeros(len(truth)), np.zeros(len(truth), dtype=bool)
+    for start in range(0, len(truth), _CHUNK_PEOPLE):
+        here = slice(start, start + _CHUNK_PEOPLE)
+        weight = np.ones((len(truth[here]), bucket.max() + 1))
+        for shares, (_, people) in zip(others, rest, strict=True):
+            weight *= shares[people[here]].toarray()
+        votes = _votes(told[first[1][here]].tocoo(), weight, len(labels))
+        found[here], matched[here] = _mode(votes, truth[here]), votes.any(axis=1)
     return found, np.flatnonzero(matched)
 
 
-def _sliced_belief(release: Release, people: pd.DataFrame, sensitive: str) -> pd.DataFrame:
-    """Return who, sensitive value and weight, for people who agree with a bucket."""
-    table = release.table
-    people = people.drop(columns=sensitive).reset_index(drop=True).rename_axis("who").reset_index()
-    belief: pd.DataFrame | None = None
-    for group in sorted(release.facts["groups"], key=lambda some: sensitive not in some):
-        known = [name for name in group if name in people and name != sensitive]
-        keys = [BUCKET, *known, *(name for name in group if name == sensitive)]
-        parts = table.groupby(keys, observed=True).size().rename("share").reset_index()
-        parts["share"] /= parts[BUCKET].map(table[BUCKET].value_counts())
-        agree = people[["who", *known]].merge(parts, how="inner" if known else "cross")
-        agree = agree.drop(columns=known)
-        if belief is None:
-            belief = agree.rename(columns={"share": "weight"})
-            continue
-        belief = belief.merge(agree, on=["who", BUCKET])
-        belief["weight"] *= belief.pop("share")
-    assert belief is not None
-    return belief.groupby(["who", sensitive], observed=True)["weight"].sum().reset_index()
+def _keys(columns: Sequence[tuple[Any, Any]], rows: int, people: int) -> tuple[Ints, Ints]:
+    """Return one number for equal values in all columns, of released rows and of people."""
+    both = pd.DataFrame(dict(enumerate(map(np.concatenate, columns))), index=range(rows + people))
+    key = np.zeros(len(both), dtype=np.int64)
+    if columns:
+        key = np.asarray(both.groupby(list(both)).ngroup(), dtype=np.int64)
+    return key[:rows], key[rows:]
+
+
+def _shares(bucket: Ints, value: Ints, keys: tuple[Ints, Ints], values: int) -> sparse.csr_array:
+    """Return what share of a bucket has key and value, shape (keys, buckets * values)."""
+    known = np.flatnonzero(value >= 0)
+    share = 1 / np.bincount(bucket)[bucket[known]]
+    shape = (max(key.max() for key in keys) + 1, (bucket.max() + 1) * values)
+    return sparse.csr_array((share, (keys[0][known], (bucket * values + value)[known])), shape)
+
+
+def _votes(told: Any, weight: Floats, values: int) -> Floats:
+    """Return the weight of each value for each person, shape (people, values)."""
+    bucket, value = np.divmod(told.col, values)
+    each = told.data * weight[told.row, bucket]
+    votes = np.bincount(told.row * values + value, each, minlength=len(weight) * values)
+    return np.asarray(votes.reshape(len(weight), values))
 
 
 def inferred(near: Near, posterior: sparse.csr_array, truth: Ints) -> Floats:

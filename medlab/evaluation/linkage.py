@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medlab.evaluation.attacker import Near, Seen, chunk_rows, nearest
+from medlab.evaluation.attacker import Exact, Near, Seen, chunk_rows, nearest
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -45,7 +45,7 @@ def linked(near: Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
     return np.asarray(found / (near.mask @ seen.sizes))
 
 
-def linkability(seen: Seen, people: pd.DataFrame, halves: Sequence[Sequence[str]]) -> Floats:
+def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Floats:
     """Return for each person the chance that two parts of his facts lead to the same row.
 
     One attacker knows the first columns, another the others; each picks among the rows
@@ -54,18 +54,16 @@ def linkability(seen: Seen, people: pd.DataFrame, halves: Sequence[Sequence[str]
     Parameters
     ----------
     seen : Seen
-    people : DataFrame
-        Their exact values.
+    exact : dict of arrays, shape (people,)
+        Their exact values, see `medlab.evaluation.attacker.exact_values`.
     halves : two sequences of column names
     """
-    found = np.zeros(len(people))
-    if not all(halves):
-        return found
+    found = np.zeros(len(exact[seen.scales[0].name]))
     views = [seen.only(names) for names in halves]
     first = np.unique(seen.class_of, return_index=True)[1]
     where = [view.class_of[first] for view in views]
     step = chunk_rows(len(seen.sizes))
-    passes = [nearest(view, view.exact(people), step) for view in views]
+    passes = [nearest(view, exact, step) for view in views]
     for a, b in zip(*passes, strict=True):
         both = a.mask[:, where[0]] & b.mask[:, where[1]]
         picks = (a.mask @ views[0].sizes) * (b.mask @ views[1].sizes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,7 @@ from scipy import sparse
 
 from medlab.errors import InputError
 from medlab.evaluation import utility
-from medlab.evaluation.attacker import Scale, Seen, nearest, scale, see
+from medlab.evaluation.attacker import Exact, Scale, Seen, exact_values, nearest, scale, see
 from medlab.evaluation.inference import by_class, inferred, numbered, shares, sliced
 from medlab.evaluation.linkage import linkability, linked, true_pairs
 from medlab.evaluation.membership import membership
@@ -22,7 +22,7 @@ from medlab.evaluation.population import population_uniqueness
 from medlab.evaluation.scores import NOT_APPLICABLE, Score, excess, rate
 from medlab.evaluation.singling_out import singling_out
 from medlab.tabular.models import group_sizes, person_numbers
-from medlab.tabular.release import Release
+from medlab.tabular.release import Release, ReleaseKind
 from medlab.tabular.roles import check_columns
 
 COLUMNS = ("group", "measure", "value", "low", "high", "baseline", "control", "note")
@@ -41,6 +41,25 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
+class People(NamedTuple):
+    """People and their exact quasi-identifiers.
+
+    Attributes
+    ----------
+    table : DataFrame
+    exact : dict of arrays
+        See `medlab.evaluation.attacker.exact_values`.
+    """
+
+    table: pd.DataFrame
+    exact: Exact
+
+    def take(self, rows: Ints) -> People:
+        """Return some of them."""
+        exact = {name: values[rows] for name, values in self.exact.items()}
+        return People(self.table.iloc[rows], exact)
+
+
 @dataclass(frozen=True)
 class Case:
     """What is measured: the tables, read once.
@@ -49,7 +68,7 @@ class Case:
     ----------
     kind : str
         Of the release, see `medlab.tabular.Release`.
-    original, control, register : DataFrame or None
+    original, control, register : People or None
     sensitive : str or None
     scales : list of Scale
     seen : Seen
@@ -64,9 +83,9 @@ class Case:
     """
 
     kind: str
-    original: pd.DataFrame
-    control: pd.DataFrame | None
-    register: pd.DataFrame | None
+    original: People
+    control: People | None
+    register: People | None
     sensitive: str | None
     scales: list[Scale]
     seen: Seen
@@ -125,8 +144,8 @@ def evaluate(
     kind : str
         What kind of release a DataFrame is; a Release brings its own.
     subject : str, optional
-        Column of `original` that tells whose row it is. A link then counts when it meets any
-        row of the person.
+        Column of `original`, and of the register if it has it, that tells whose row it is. A
+        link then counts when it meets any row of the person.
     targets : int
         At most so many rows of the original and of the control group are attacked.
 
@@ -141,7 +160,7 @@ def evaluate(
     Raises
     ------
     InputError
-        Different numbers of rows; a column in two roles.
+        Different numbers of rows; a column in two roles; an unknown kind.
     MissingError
         A column that a table does not have.
     """
@@ -170,6 +189,8 @@ def _case(
     release = released if isinstance(released, Release) else None
     table = released.table if isinstance(released, Release) else released
     kind = release.kind if release else kind
+    if kind not in get_args(ReleaseKind):
+        raise InputError(f"no such kind of release; choose of {', '.join(get_args(ReleaseKind))}")
     quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
     check_columns(table, quasi)
     if kind != "synthetic" and len(table) != len(original):
@@ -180,6 +201,9 @@ def _case(
     control, register = others
     if control is not None:
         check_columns(control, quasi, sensitive)
+    if register is not None and subject in register:
+        known = [name for name in quasi if name in register]
+        register = register.drop_duplicates([subject, *known])
     scales = [scale(original[name]) for name in quasi]
     seen = see(table, scales, None if kind == "synthetic" else original)
     labels = pd.Index(original[sensitive].astype(object).value_counts().index if sensitive else [])
@@ -191,9 +215,18 @@ def _case(
     persons = person_numbers(original, subject)
     owners = np.arange(len(original)) if persons is None else persons
     return Case(
-        kind, original, control, register, sensitive, scales, seen, posterior, labels, owners,
-        release,
-    )  # fmt: skip
+        kind=kind,
+        original=People(original, exact_values(original, scales)),
+        control=None if control is None else People(control, exact_values(control, scales)),
+        register=None if register is None else People(register, exact_values(register, scales)),
+        sensitive=sensitive,
+        scales=scales,
+        seen=seen,
+        posterior=posterior,
+        labels=labels,
+        owners=owners,
+        release=release,
+    )
 
 
 def _sample(rows: int, most: int, rng: np.random.Generator) -> Ints:
@@ -235,25 +268,23 @@ _WITH_REGISTER = ("journalist max", "journalist mean", "marketer")
 def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
     """Yield what an attacker with a register may hope for.
 
-    He uses the columns that the register has. A class that fits fewer people than it has
-    rows counts as fitting as many.
+    He uses the columns that the register has. A class that fits fewer people than are in it
+    counts as fitting as many.
     """
     register = case.register
-    shared = [] if register is None else [s.name for s in case.scales if s.name in register]
-    if register is None or not shared:
+    if register is None or not register.exact:
         for name in ("population uniqueness", *_WITH_REGISTER):
             yield name, "register"
         return
-    seen = case.seen.only(shared)
-    yield (
-        "population uniqueness",
-        Score(population_uniqueness(seen.sizes, max(len(register), len(seen.class_of)))),
-    )
+    seen = case.seen.only(list(register.exact))
+    crowd = group_sizes(seen.class_of, case.owners)
+    population = max(len(register.table), int(crowd.sum()))
+    yield "population uniqueness", Score(population_uniqueness(crowd, population))
     if case.kind not in _TRUTHFUL:
         for name in _WITH_REGISTER:
             yield name, "kind"
         return
-    people = np.maximum(seen.fits(register), seen.sizes)
+    people = np.maximum(seen.fits(register.exact), crowd)
     marketer = float((seen.sizes / people).sum() / len(seen.class_of))
     mean = max(marketer, len(people) / float(people.sum()))
     yield "journalist max", Score(float(1 / people.min()))
@@ -261,31 +292,35 @@ def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
     yield "marketer", Score(marketer)
 
 
-def _attack(case: Case, people: pd.DataFrame, owners: Ints) -> Attacked:
+def _attack(case: Case, people: People, owners: Ints) -> Attacked:
     """Run the attacks that need the nearest rows, in one pass over the targets."""
-    seen, count = case.seen, len(people)
+    seen, count = case.seen, len(people.table)
     row_owners = case.owners if case.aligned else np.empty(0, dtype=np.int64)
     pairs = true_pairs(owners, row_owners)
     posterior = by_class(case.posterior, seen.class_of, len(seen.sizes))
     truth = np.full(count, -1)
     if case.sensitive:
-        truth = numbered(people[case.sensitive], case.labels)
+        truth = numbered(people.table[case.sensitive], case.labels)
     found = Attacked(*(np.empty(count) for _ in Attacked._fields))
-    for near in nearest(seen, seen.exact(people)):
+    for near in nearest(seen, people.exact):
         found.linked[near.targets] = linked(near, seen, pairs)
         found.inferred[near.targets] = inferred(near, posterior, truth)
         found.distance[near.targets] = near.distance
     if case.release is not None and case.kind == "sliced" and case.sensitive:
-        chance, matched = sliced(case.release, people, case.sensitive, case.labels)
+        shown = exact_values(case.release.table, case.scales)
+        known = {name: (shown[name], values) for name, values in people.exact.items()}
+        chance, matched = sliced(case.release, known, case.sensitive, case.labels, truth)
         found.inferred[matched] = chance[matched]
     return found
 
 
 def _attacks(case: Case, rng: np.random.Generator, most: int) -> Iterator[tuple[str, Score | str]]:
-    rows = _sample(len(case.original), most, rng)
-    members = _attack(case, case.original.iloc[rows], case.owners[rows])
+    everybody = len(case.original.table)
+    rows = _sample(everybody, most, rng)
+    targets = case.original.take(rows)
+    members = _attack(case, targets, case.owners[rows])
     if case.aligned:
-        yield "linkage", rate(members.linked, baseline=1 / len(case.original))
+        yield "linkage", rate(members.linked, baseline=1 / everybody)
         own = (members.linked > 0) & (members.distance <= 1e-9)
         yield "own row fits exactly", rate(own)
     else:
@@ -294,13 +329,23 @@ def _attacks(case: Case, rng: np.random.Generator, most: int) -> Iterator[tuple[
     if case.control is None:
         yield from _without_control(case, members)
         return
-    control = case.control.iloc[_sample(len(case.control), most, rng)]
-    others = _attack(case, control, np.full(len(control), -1))
+    control = case.control.take(_sample(len(case.control.table), most, rng))
+    others = _attack(case, control, np.full(len(control.table), -1))
     yield from _inference(case, members, others)
     yield from membership(members.distance, others.distance).items()
-    spelled = case.seen.cells.iloc[case.seen.class_of]
-    yield "singling out", singling_out(spelled, case.original, case.control, case.scales, rng)
-    yield "linkability", _linkability(case, case.original.iloc[rows], control, rng)
+    yield "singling out", _singling_out(case, case.control, rng)
+    yield "linkability", _linkability(case, targets, control, rng)
+
+
+def _singling_out(case: Case, control: People, rng: np.random.Generator) -> Score:
+    """Single out among as many originals as there are others: chance is the same for both."""
+    counts = [len(some.table) for some in (case.original, control)]
+    rows, others = (_sample(count, min(counts), rng) for count in counts)
+    spelled = case.seen.cells.iloc[
+        case.seen.class_of[rows] if case.aligned else case.seen.class_of
+    ]
+    exact = case.original.take(rows).exact, control.take(others).exact
+    return singling_out(spelled, *exact, case.scales, rng)
 
 
 def _without_control(case: Case, members: Attacked) -> Iterator[tuple[str, Score | str]]:
@@ -314,7 +359,7 @@ def _without_control(case: Case, members: Attacked) -> Iterator[tuple[str, Score
 
 
 def _majority(case: Case) -> float:
-    return float(case.original[case.sensitive].value_counts(normalize=True).iloc[0])
+    return float(case.original.table[case.sensitive].value_counts(normalize=True).iloc[0])
 
 
 def _inference(
@@ -330,17 +375,14 @@ def _inference(
 
 
 def _linkability(
-    case: Case, people: pd.DataFrame, control: pd.DataFrame, rng: np.random.Generator
+    case: Case, people: People, control: People, rng: np.random.Generator
 ) -> Score | str:
     names = [one.name for one in case.scales]
     if len(names) < 2:
         return "two"
     halves = names[::2], names[1::2]
-    found = [
-        linkability(case.seen, some.iloc[_sample(len(some), LINKED_TARGETS, rng)], halves)
-        for some in (people, control)
-    ]
-    return excess(*found)
+    some = (one.take(_sample(len(one.table), LINKED_TARGETS, rng)) for one in (people, control))
+    return excess(*(linkability(case.seen, one.exact, halves) for one in some))
 
 
 def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score | str]]:
@@ -351,12 +393,13 @@ def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score 
             yield name, "sensitive"
         return
     released = utility.read(case.seen, case.posterior)
-    original, control = (_exact(case, table) for table in (case.original, case.control))
-    assert original is not None
+    original = _exact(case, case.original)
     yield "query error", utility.query_error(original, released, rng)
     yield from utility.regression(original, released).items()
-    trained = utility.prediction(original, released, control) if control else "control"
-    yield "prediction AUC", trained
+    if case.control is None:
+        yield "prediction AUC", "control"
+    else:
+        yield "prediction AUC", utility.prediction(original, released, _exact(case, case.control))
     far = utility.distances(original, released, case.seen)
     yield "distribution distance", Score(float(np.mean(list(far.values()))), baseline=0.0)
     for name, value in far.items():
@@ -366,9 +409,8 @@ def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score 
     yield "pMSE", apart
 
 
-def _exact(case: Case, table: pd.DataFrame | None) -> utility.Reading | None:
+def _exact(case: Case, people: People) -> utility.Reading:
     """Return an untouched table as an analyst reads it."""
-    if table is None or case.sensitive is None:
-        return None
-    seen = see(table, case.scales)
-    return utility.read(seen, shares(table, case.sensitive, case.labels))
+    assert case.sensitive is not None
+    values = shares(people.table, case.sensitive, case.labels)
+    return utility.read_exact(case.scales, people.exact, values)

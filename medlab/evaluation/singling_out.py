@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medlab.evaluation.attacker import Scale, see
+from medlab.evaluation.attacker import Exact, Scale, see
 from medlab.evaluation.scores import Score, excess
 
 Floats = NDArray[np.float64]
@@ -14,8 +14,8 @@ Floats = NDArray[np.float64]
 
 def singling_out(
     released: pd.DataFrame,
-    original: pd.DataFrame,
-    control: pd.DataFrame,
+    original: Exact,
+    control: Exact,
     scales: list[Scale],
     rng: np.random.Generator,
     attempts: int = 500,
@@ -27,7 +27,9 @@ def singling_out(
 
     Parameters
     ----------
-    released, original, control : DataFrame
+    released : DataFrame
+    original, control : dict of arrays
+        Exact values, see `medlab.evaluation.attacker.exact_values`.
     scales : list of Scale
         The quasi-identifiers.
     rng : Generator

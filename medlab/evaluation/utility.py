@@ -7,6 +7,7 @@ chance, a suppressed cell as anything. Every measure compares with the original.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from medlab.evaluation.attacker import Seen
+from medlab.evaluation.attacker import MISSING_PLACE, Exact, Scale, Seen
 from medlab.evaluation.scores import Z95, Score, auc
 
 Floats = NDArray[np.float64]
@@ -22,6 +23,7 @@ _FLOOR = 0.001  # of the rows: a count below it is compared with it
 _FEWEST = 10  # test rows of a value for it to enter the mean AUC
 _MOST = 30  # labels of a column, or sensitive values, that become columns of a model
 _SHORT = 6  # labels of a column that enters the regression
+_CHUNK_CELLS = 100_000
 _RANGE = 0.4  # of a column's range: the width of a query
 
 
@@ -44,8 +46,14 @@ class Labels(NamedTuple):
         return np.asarray(self.chance[:, :count].toarray() + self.free[:, None])
 
     def among(self, chosen: Floats) -> Floats:
-        """Return the chance that the label is among the chosen (1.0 each)."""
-        return np.asarray(self.chance @ chosen + self.free * chosen.sum())
+        """Return the chance that the label is among the chosen, shape (rows, queries).
+
+        Parameters
+        ----------
+        chosen : float array, shape (labels, queries)
+            1.0 for each label that is chosen.
+        """
+        return np.asarray(self.chance @ chosen + np.outer(self.free, chosen.sum(axis=0)))
 
     def mean(self) -> Floats:
         """Return the distribution over all rows."""
@@ -84,20 +92,45 @@ class Reading:
 
 def read(seen: Seen, sensitive: sparse.csr_array) -> Reading:
     """Return how an analyst reads a release."""
-    numeric = [part for one, part in zip(seen.scales, seen.parts, strict=True) if one.numeric]
-    rows = len(seen.class_of)
-    ends = [
-        np.stack([np.clip(part[end], 0.0, 1.0)[seen.class_of] for part in numeric], axis=1)
-        if numeric
-        else np.empty((rows, 0))
-        for end in (0, 1)
-    ]
-    labels = tuple(
-        _chances(*part, seen.class_of)
-        for one, part in zip(seen.scales, seen.parts, strict=True)
-        if not one.numeric
+    return _reading(seen.scales, seen.parts, seen.class_of, sensitive)
+
+
+def read_exact(scales: Sequence[Scale], exact: Exact, sensitive: sparse.csr_array) -> Reading:
+    """Return how an analyst reads an untouched table."""
+    rows = sensitive.shape[0]
+    parts: list[tuple[Any, Any]] = []
+    for one in scales:
+        place = exact[one.name]
+        if one.numeric:
+            parts.append((place, place))
+            continue
+        known = np.flatnonzero(place >= 0)
+        shape = (len(one.labels) + 1, rows)
+        fits = sparse.csr_array((np.ones(len(known)), (place[known], known)), shape=shape)
+        parts.append((np.ones(rows), fits))
+    return _reading(scales, parts, np.arange(rows), sensitive)
+
+
+def _reading(
+    scales: Sequence[Scale], parts: Sequence[tuple[Any, Any]], class_of: Any, sensitive: Any
+) -> Reading:
+    numeric, labels = [], []
+    for one, part in zip(scales, parts, strict=True):
+        if one.numeric:
+            numeric.append([end[class_of] for end in _ends(*part)])
+        else:
+            labels.append(_chances(*part, class_of))
+    ends = np.array(numeric).reshape(len(numeric), 2, len(class_of))
+    return Reading(ends[:, 0].T, ends[:, 1].T, tuple(labels), sensitive)
+
+
+def _ends(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Return the ends of intervals; suppressed and missing cells may be anything."""
+    missing = low == MISSING_PLACE
+    return (
+        np.where(missing, 0.0, np.clip(low, 0.0, 1.0)),
+        np.where(missing, 1.0, np.clip(high, 0.0, 1.0)),
     )
-    return Reading(ends[0], ends[1], labels, sensitive)
 
 
 def _chances(outside: Floats, fits: Any, class_of: Any) -> Labels:
@@ -126,10 +159,28 @@ def information_loss(seen: Seen) -> float:
     return float(np.mean(losses))
 
 
-class _Query(NamedTuple):
-    ranges: list[tuple[int, float, float]]
-    labels: tuple[int, Floats] | None
-    value: int
+class Queries(NamedTuple):
+    """COUNT queries, one a row of each array.
+
+    Attributes
+    ----------
+    columns : int array, shape (queries, ranges)
+        The number columns asked for; their ranges begin at `start`, end at `stop`.
+    start, stop : float arrays, shape (queries, ranges)
+    which : int array
+        The label column asked for.
+    chosen : list of float arrays, shape (queries, labels)
+        One a label column: 1.0 for the labels that count.
+    value : int array
+        The sensitive value asked for.
+    """
+
+    columns: Any
+    start: Floats
+    stop: Floats
+    which: Any
+    chosen: list[Floats]
+    value: Any
 
 
 def query_error(
@@ -153,49 +204,55 @@ def query_error(
     |estimate - truth| / max(truth, 0.1 % of the rows). The interval is that of order
     statistics.
     """
+    asked = draw_queries(original, rng, queries)
+    truth, estimate = count(original, asked), count(released, asked)
     rows, others = original.low.shape[0], released.low.shape[0]
-    errors = np.empty(queries)
-    for i in range(queries):
-        query = _draw_query(original, rng)
-        truth = _count(original, query)
-        estimate = _count(released, query) * rows / others
-        errors[i] = abs(estimate - truth) / max(truth, _FLOOR * rows)
+    errors = np.abs(estimate * rows / others - truth) / np.maximum(truth, _FLOOR * rows)
     errors.sort()
     half = 0.98 * math.sqrt(queries)
     low, high = (int(np.clip(queries / 2 + side, 0, queries - 1)) for side in (-half, half))
     return Score(float(np.median(errors)), float(errors[low]), float(errors[high]), 0.0)
 
 
-def _draw_query(original: Reading, rng: np.random.Generator) -> _Query:
+def draw_queries(original: Reading, rng: np.random.Generator, queries: int) -> Queries:
+    """Draw queries around rows of the original."""
     rows, numbers = original.low.shape
-    row = int(rng.integers(rows))
-    ranges = []
-    for j in rng.permutation(numbers)[:2]:
-        start = original.low[row, j] - rng.random() * _RANGE
-        ranges.append((int(j), start, start + _RANGE))
-    labels = None
-    if original.labels:
-        which = int(rng.integers(len(original.labels)))
-        count = original.labels[which].chance.shape[1]
-        chosen = np.zeros(count)
-        chosen[rng.permutation(count)[: (count + 1) // 2]] = 1.0
-        labels = which, chosen
-    values = original.sensitive[[row]].toarray().ravel()
-    return _Query(ranges, labels, int(values.argmax()))
+    row = rng.integers(rows, size=queries)
+    columns = rng.permuted(np.tile(np.arange(numbers), (queries, 1)), axis=1)[:, :2]
+    start = original.low[row[:, None], columns] - rng.random(columns.shape) * _RANGE
+    sizes = [some.chance.shape[1] for some in original.labels]
+    which = rng.integers(len(sizes), size=queries) if sizes else np.full(queries, -1)
+    chosen = [
+        (rng.permuted(np.tile(np.arange(n), (queries, 1)), axis=1) < (n + 1) // 2).astype(float)
+        for n in sizes
+    ]
+    value = original.sensitive[row].argmax(axis=1)
+    return Queries(columns, start, start + _RANGE, which, chosen, np.asarray(value).ravel())
 
 
-def _count(table: Reading, query: _Query) -> float:
-    share = table.sensitive[:, [query.value]].toarray().ravel()
-    for j, start, stop in query.ranges:
-        low, high = table.low[:, j], table.high[:, j]
-        width = high - low
-        inside = np.minimum(high, stop) - np.maximum(low, start)
-        spread = np.clip(inside / np.where(width > 0, width, 1.0), 0.0, 1.0)
-        share *= np.where(width > 0, spread, (low >= start) & (low <= stop))
-    if query.labels is not None:
-        which, chosen = query.labels
-        share *= table.labels[which].among(chosen)
-    return float(share.sum())
+def count(table: Reading, asked: Queries) -> Floats:
+    """Return the expected counts of queries."""
+    found = np.zeros(len(asked.value))
+    step = max(1, _CHUNK_CELLS // len(table.low))
+    for first in range(0, len(found), step):
+        part = np.arange(first, min(first + step, len(found)))
+        share = table.sensitive[:, asked.value[part]].toarray()
+        for number, columns in enumerate(asked.columns[part].T):
+            low, high = table.low[:, columns], table.high[:, columns]
+            share *= _inside(low, high, asked.start[part, number], asked.stop[part, number])
+        for which, labels in enumerate(table.labels):
+            mine = np.flatnonzero(asked.which[part] == which)
+            share[:, mine] *= labels.among(asked.chosen[which][part[mine]].T)
+        found[part] = share.sum(axis=0)
+    return found
+
+
+def _inside(low: Floats, high: Floats, start: Floats, stop: Floats) -> Floats:
+    """Return the share of each interval that lies between start and stop."""
+    width = high - low
+    inside = np.minimum(high, stop) - np.maximum(low, start)
+    spread = np.clip(inside / np.where(width > 0, width, 1.0), 0.0, 1.0)
+    return np.where(width > 0, spread, (low >= start) & (low <= stop))
 
 
 class Fit(NamedTuple):

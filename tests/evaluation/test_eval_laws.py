@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from medlab import evaluation, samples, tabular
 from medlab.errors import InputError, MissingError
 from medlab.evaluation import Point, Tables
-from medlab.evaluation.attacker import nearest, scale, see
+from medlab.evaluation.attacker import exact_values, nearest, scale, see
 from medlab.evaluation.linkage import linked, true_pairs
 
 QUASI = ["Age", "Sex", "Weight", "Height", "Postcode", "StudyDate", "Modality"]
@@ -164,6 +164,14 @@ def test_attacks_find_copied_rows_and_nothing_in_fresh_ones(full):
     assert found[0]["pMSE"] < 0.01
 
 
+@pytest.mark.parametrize("share", [0.1, 0.4])
+def test_a_small_control_group_raises_no_alarm_of_singling_out(full, share):
+    fresh = synthetic(full, 0, np.random.default_rng(5))
+    control = full.control.head(round(share * len(full.control)))
+    rows = evaluation.evaluate(full.released, fresh, QUASI, control=control, kind="synthetic")
+    assert rows.set_index("measure").loc["singling out", "low"] < 0.02
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_any_strict_release_links_classes_over_rows(seed, k):
@@ -188,11 +196,11 @@ def test_counting_who_fits_by_bits_equals_comparing_everybody(seed):
     people = pd.DataFrame({"a": rng.integers(0, 12, 90), "c": rng.choice(list("wxyzq"), 90)})
     release = tabular.mondrian(table, ["a", "c"], k=3)
     seen = see(release.table, [scale(table[name]) for name in ("a", "c")])
-    exact = seen.exact(people)
+    exact = exact_values(people, seen.scales)
     inside = np.zeros(len(seen.sizes), dtype=int)
     for near in nearest(seen, exact, 7):
         inside += (near.mask & (near.distance[:, None] < 1e-9)).sum(axis=0)
-    assert seen.fits(people).tolist() == inside.tolist()
+    assert seen.fits(exact).tolist() == inside.tolist()
 
 
 def test_seeds_reproduce_to_the_last_digit(small):
@@ -212,7 +220,9 @@ def test_memory_does_not_grow_with_rows_times_targets():
     seen = see(table, [scale(table[name]) for name in table])
     pairs = true_pairs(np.arange(n), np.arange(n))
     tracemalloc.start()
-    hits = sum(linked(near, seen, pairs).sum() for near in nearest(seen, seen.exact(table)))
+    hits = sum(
+        linked(near, seen, pairs).sum() for near in nearest(seen, exact_values(table, seen.scales))
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert hits == n

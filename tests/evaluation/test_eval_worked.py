@@ -1,5 +1,6 @@
 """Attacks on tables small enough to be worked out by hand."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -9,8 +10,9 @@ import pytest
 from medlab import evaluation, tabular
 from medlab.errors import InputError, MissingError
 from medlab.evaluation import utility
-from medlab.evaluation.attacker import nearest, scale, see
+from medlab.evaluation.attacker import exact_values, nearest, scale, see
 from medlab.evaluation.inference import shares
+from medlab.evaluation.inference import sliced as sliced_chance
 from medlab.evaluation.linkage import linkability
 from medlab.tabular import LabelSet
 
@@ -85,7 +87,7 @@ def test_a_perturbed_row_is_found_by_the_smallest_gap():
     scales = [scale(WARD["Age"])]
     released = pd.DataFrame({"Age": [25.5, 30.0]})
     seen = see(released, scales)
-    (near,) = nearest(seen, seen.exact(pd.DataFrame({"Age": [25, 28, 29]})))
+    (near,) = nearest(seen, exact_values(pd.DataFrame({"Age": [25, 28, 29]}), scales))
     assert near.mask.tolist() == [[True, False], [False, True], [False, True]]
     assert near.distance == pytest.approx([0.5 / 3, 2 / 3, 1 / 3])
 
@@ -94,7 +96,7 @@ def test_missing_equals_missing_and_a_star_fits_everybody():
     original = pd.DataFrame({"Age": [20.0, np.nan, 40.0], "Sex": ["F", None, "M"]})
     released = pd.DataFrame({"Age": [20.0, np.nan, "*"], "Sex": ["F", None, "*"]}, dtype=object)
     seen = see(released, [scale(original[name]) for name in QUASI])
-    (near,) = nearest(seen, seen.exact(original))
+    (near,) = nearest(seen, exact_values(original, seen.scales))
     assert near.mask.tolist() == [[True, False, True], [False, True, True], [False, False, True]]
 
 
@@ -102,14 +104,21 @@ def test_a_node_stands_for_the_labels_of_its_rows():
     original = pd.DataFrame({"Postcode": ["01001", "01002", "80001"]})
     released = pd.DataFrame({"Postcode": ["010**", "010**", "800**"]})
     seen = see(released, [scale(original["Postcode"])], original)
-    (near,) = nearest(seen, seen.exact(original))
+    (near,) = nearest(seen, exact_values(original, seen.scales))
     assert near.mask[:, seen.class_of].sum(axis=1).tolist() == [2, 2, 1]
 
 
 def test_people_who_fit_are_counted_as_by_hand():
     seen = see(BOXES, [scale(WARD[name]) for name in QUASI])
     people = pd.DataFrame({"Age": [25, 26, 27, 27, 40], "Sex": ["M", "F", "M", "X", "M"]})
-    assert seen.fits(people)[seen.class_of].tolist() == [1, 1, 1, 1, 1, 1]
+    assert seen.fits(exact_values(people, seen.scales))[seen.class_of].tolist() == [
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+    ]
 
 
 def test_a_set_of_labels_allows_each_of_them():
@@ -144,12 +153,13 @@ HOSPITAL = pd.DataFrame(
 def count(table, posterior):
     ages, zips = scale(HOSPITAL["Age"]), scale(HOSPITAL["Zip"])
     reading = utility.read(see(table, [ages, zips]), posterior)
-    asked = [(0, 1, 30), (1, 10001, 20000)]
-    ranges = [
-        (j, (low - one.low) / one.width, (high - one.low) / one.width)
-        for one, (j, low, high) in zip((ages, zips), asked, strict=True)
-    ]
-    return utility._count(reading, utility._Query(ranges, None, 0))
+    start = [(1 - ages.low) / ages.width, (10001 - zips.low) / zips.width]
+    stop = [(30 - ages.low) / ages.width, (20000 - zips.low) / zips.width]
+    nothing = np.array([-1])
+    asked = utility.Queries(
+        np.array([[0, 1]]), np.array([start]), np.array([stop]), nothing, [], np.array([0])
+    )
+    return utility.count(reading, asked)[0]
 
 
 def test_a_count_query_has_the_answers_of_the_anatomy_paper():
@@ -169,11 +179,67 @@ def test_a_count_query_has_the_answers_of_the_anatomy_paper():
     assert count(HOSPITAL, sparse.csr_array(groups)) == 1.0
 
 
+def test_queries_at_once_count_as_one_by_one():
+    rng = np.random.default_rng(3)
+    table = pd.DataFrame({"a": rng.normal(size=60), "c": rng.choice(list("xyz"), 60), "s": "yes"})
+    table.loc[::3, "s"] = "no"
+    scales = [scale(table[name]) for name in ("a", "c")]
+    exact = exact_values(table, scales)
+    labels = pd.Index(["yes", "no"])
+    reading = utility.read_exact(scales, exact, shares(table, "s", labels))
+    asked = utility.draw_queries(reading, rng, 40)
+    expected = [
+        sum(
+            asked.start[q, 0] <= a <= asked.stop[q, 0]
+            and asked.chosen[0][q, c] == 1
+            and s == labels[asked.value[q]]
+            for a, c, s in zip(exact["a"], exact["c"], table["s"], strict=True)
+        )
+        for q in range(40)
+    ]
+    assert utility.count(reading, asked).tolist() == expected
+    assert max(expected) > 5
+
+
+def test_a_missing_number_may_be_anything():
+    table = pd.DataFrame({"Age": [20.0, np.nan, 60.0]})
+    scales = [scale(table["Age"])]
+    values = shares(table.assign(s="a"), "s", pd.Index(["a"]))
+    for reading in (
+        utility.read(see(table, scales), values),
+        utility.read_exact(scales, exact_values(table, scales), values),
+    ):
+        assert reading.low[:, 0].tolist() == [0.0, 0.0, 1.0]
+        assert reading.high[:, 0].tolist() == [0.0, 1.0, 1.0]
+
+
+def test_slicing_is_attacked_as_the_paper_says():
+    table = pd.DataFrame({"Age": [20, 30, 20, 40], "Sex": list("FFMM"), "s": list("aabb")})
+    sliced = tabular.slicing(table, QUASI, "s", k=2, groups=[["Age"], ["Sex", "s"]])
+    changed = sliced.table.assign(Bucket=[0, 0, 1, 1], Age=[30, 20, 20, 40])
+    changed = changed.assign(Sex=list("FFMM"), s=list("aabb"))
+    release = dataclasses.replace(sliced, table=changed, facts={"groups": [["Age"], ["Sex", "s"]]})
+    people = pd.DataFrame({"Age": [20, 40, 20, 50], "Sex": list("FMMF"), "s": list("abba")})
+    scales = [scale(table[name]) for name in QUASI]
+    shown, facts = (exact_values(some, scales) for some in (changed, people))
+    known = {name: (shown[name], facts[name]) for name in QUASI}
+    # Nobody of age 50 is in a bucket: nothing is said of the fourth.
+    chance, matched = sliced_chance(
+        release, known, "s", pd.Index(["a", "b"]), np.array([0, 0, 1, 0])
+    )
+    assert matched.tolist() == [0, 1, 2]
+    assert chance[matched].tolist() == [1.0, 0.0, 1.0]
+
+
 def test_two_halves_of_exact_facts_lead_to_the_same_row():
     table = pd.DataFrame({"Age": [1, 2, 2], "Height": [5, 6, 7]})
     seen = see(table, [scale(table[name]) for name in table])
     # Rows 2 and 3 share the age: the first attacker throws a coin.
-    assert linkability(seen, table, (["Age"], ["Height"])).tolist() == [1.0, 0.5, 0.5]
+    assert linkability(seen, exact_values(table, seen.scales), (["Age"], ["Height"])).tolist() == [
+        1.0,
+        0.5,
+        0.5,
+    ]
 
 
 def test_what_needs_a_table_that_is_missing_says_so():
@@ -199,6 +265,20 @@ def test_several_rows_of_a_person_count_as_one():
     assert found["k"] == 5
     # Persons a has two of the six rows: (2 * 2/6 + 4 * 1/6) / 6.
     assert found["linkage"] == pytest.approx(8 / 36)
+
+
+def test_rows_of_one_person_are_no_crowd_for_the_journalist_either():
+    table = pd.DataFrame({"PatientID": list("aaabb"), "Age": [30, 30, 30, 40, 40]})
+    register = pd.DataFrame({"PatientID": list("aabc"), "Age": [30, 30, 40, 40]})
+    asked = {"register": register, "subject": "PatientID"}
+    found = values(evaluation.evaluate(table, table, ["Age"], **asked))
+    assert found["journalist max"] == found["prosecutor max"] == 1.0
+    assert found["marketer"] == pytest.approx((3 * 1 + 2 * 0.5) / 5)
+
+
+def test_a_kind_that_does_not_exist_is_refused():
+    with pytest.raises(InputError, match="choose of microdata, generalized"):
+        evaluation.evaluate(WARD, BOXES, QUASI, kind="generalised")
 
 
 def test_rows_that_do_not_match_are_refused():
