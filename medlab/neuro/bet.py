@@ -23,6 +23,7 @@ Ints = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 
 ITERATIONS = 1000
+WATCHED = 20  # iterations between two words to who watches
 MAX_PASSES = 10
 CROSSED = 4000.0  # self-intersection above which the surface is grown again, smoother
 R_MIN_MM, R_MAX_MM = 3.33, 10.0  # radii of curvature left alone and smoothed away
@@ -311,6 +312,7 @@ def grow(
     smoothness: float = 1.0,
     keep_every: int = 0,
     accelerate: bool = False,
+    watch: Callable[[float], None] | None = None,
 ) -> Surface:
     """Grow the surface from half the head's radius until it lies on the brain.
 
@@ -332,6 +334,9 @@ def grow(
         Keep the vertices every so many iterations in ``history`` (0: none).
     accelerate : bool
         Use numba, which must be installed: the same result, sooner after the first time.
+    watch : callable, optional
+        Told at times which share of the iterations of this pass is done; what it raises
+        ends the work.
 
     Notes
     -----
@@ -344,7 +349,9 @@ def grow(
     field = _field(data, zooms, levels, accelerate)
     limits = (R_MIN_MM * smoothness, R_MAX_MM * smoothness)
     for number in range(MAX_PASSES):
-        points, history = _one_pass(start, rings, counts, field, f, g, limits, number, keep_every)
+        points, history = _one_pass(
+            start, rings, counts, field, f, g, limits, number, keep_every, watch
+        )
         crossings = self_intersection(points, start, rings)
         if crossings <= CROSSED:
             break
@@ -362,6 +369,7 @@ def _one_pass(
     limits: tuple[float, float],
     number: int,
     keep_every: int,
+    watch: Callable[[float], None] | None,
 ) -> tuple[Floats, list[Floats]]:
     """Move all vertices 1000 times (Smith 2002, eqs. 4 to 13)."""
     points, history = start.copy(), [start] if keep_every else []
@@ -370,6 +378,8 @@ def _one_pass(
     bt: Floats | float = f**0.275
     shape = _numba_shape() if field.accelerate else _shape
     for i in range(ITERATIONS):
+        if watch and i % WATCHED == 0:
+            watch(i / ITERATIONS)
         if i % 100 == 0 or i == 50:
             spacing = mean_spacing(points, rings)
         normals, s = shape(points, rings, counts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
 from typing import Any, NamedTuple
@@ -85,6 +85,7 @@ class _Options:
     backend: str
     keep_every: int = 0
     accelerate: bool = False
+    watch: Callable[[float], None] | None = None
 
 
 @dataclass
@@ -113,6 +114,7 @@ def extract_brain(
     window: tuple[float, float] | str | None = "auto",
     keep_every: int = 0,
     accelerate: bool = False,
+    watch: Callable[[float], None] | None = None,
 ) -> Extraction:
     """Take the brain out of a head.
 
@@ -150,6 +152,9 @@ def extract_brain(
         Keep the surface every so many iterations (0: only the last; built-in backend).
     accelerate : bool
         Let numba, if installed, do the inner steps of the built-in BET: the same result.
+    watch : callable, optional
+        Told at times which share of a pass is done, 0 to 1; what it raises ends the work
+        (built-in backend).
 
     Returns
     -------
@@ -183,7 +188,9 @@ def extract_brain(
         f = CT_F if limits else FUNCTIONAL_F if functional else 0.5
     options = _options(f, g, radius_mm, center, smoothness, robust, backend)
     start = _to_working_voxel(options.center, working, img.shape)
-    options = replace(options, center=start, keep_every=keep_every, accelerate=accelerate)
+    options = replace(
+        options, center=start, keep_every=keep_every, accelerate=accelerate, watch=watch
+    )
     data = _soft_tissue(working, limits) if limits else working.data
     seen = Working(data, *working[1:])
     outcome = _search(seen, options, crop_neck=crop_neck, pad=pad)
@@ -347,6 +354,7 @@ def _run(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) ->
         smoothness=options.smoothness,
         keep_every=options.keep_every,
         accelerate=options.accelerate,
+        watch=options.watch,
     )
     mask = bet.fill(surface.vertices, surface.faces, zooms, data.shape)
     facts = {

@@ -26,7 +26,8 @@ _STYLE = """<style>
 # In command mode JupyterLab takes plain keys for itself: arrows leave a list of choices, a b
 # in it makes a new cell. Inside an instrument they belong to what has the focus.
 _KEYS = """<img src="data:," alt="" hidden onerror="
-const own = key => key.ctrlKey || key.metaKey || key.altKey || key.shiftKey || key.stopPropagation();
+const own = key => key.ctrlKey || key.metaKey || key.altKey || key.shiftKey
+    || key.stopPropagation();
 const listen = left => {
     const box = this.closest('.medlab-instrument');
     if (box) box.addEventListener('keydown', own);

@@ -202,6 +202,20 @@ def test_ct_is_windowed_and_the_brain_inside_the_bone_is_found(head):
     assert neuro.dice(np.asanyarray(found.mask.dataobj) > 0, brain) > 0.93
 
 
+def test_who_watches_can_end_the_work(head):
+    seen = []
+
+    def watch(share):
+        seen.append(share)
+        if share >= 0.1:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        neuro.extract_brain(head[0], backend="builtin", watch=watch)
+    assert seen == sorted(seen)
+    assert seen[0] == 0 < seen[-1] < 0.15
+
+
 def test_the_surface_is_kept_while_it_grows(head):
     found = neuro.extract_brain(head[0], keep_every=250, backend="builtin")
     assert len(found.history) == 5

@@ -1,0 +1,113 @@
+"""Long work behind an instrument: one piece at a time, the newest wins, going back is instant."""
+
+import asyncio
+import threading
+import time
+
+import ipywidgets as ipw
+import pytest
+
+from medlab.errors import RefusedError
+from medlab.widgets.long import LongInstrument
+
+
+class Slow:
+    """Work that lasts until it is watched often enough, and counts how much of it runs at once."""
+
+    def __init__(self):
+        self.begun, self.finished, self.at_once, self.most = [], [], 0, 0
+        self.lock = threading.Lock()
+
+    def __call__(self, f, watch):
+        with self.lock:
+            self.begun.append(f)
+            self.at_once += 1
+            self.most = max(self.most, self.at_once)
+        try:
+            for step in range(10):
+                watch(step / 10)
+                time.sleep(0.01)
+            if f == 0.9:
+                raise RefusedError("nothing is left at this f")
+            self.finished.append(f)
+            return f"result {f}"
+        finally:
+            with self.lock:
+                self.at_once -= 1
+
+
+@pytest.fixture
+def work():
+    return Slow()
+
+
+@pytest.fixture
+def instrument(work):
+    handles = {
+        "f": ipw.FloatSlider(0.5, min=0, max=1, step=0.1, continuous_update=False),
+        "note": ipw.Text("a", continuous_update=False),
+    }
+    return LongInstrument(
+        "Long", handles, lambda result, f, note: f"{result} {note}", work, ["f"], {(0.3,): "known"}
+    )
+
+
+def play(steps):
+    """Run steps in an event loop: calls, and seconds to wait."""
+
+    async def run():
+        for step in steps:
+            if callable(step):
+                step()
+            else:
+                await asyncio.sleep(step)
+
+    asyncio.run(run())
+
+
+def move(instrument, value):
+    return lambda: setattr(instrument.handles["f"], "value", value)
+
+
+def test_the_first_picture_is_there_at_once(instrument):
+    assert instrument.view.value == "result 0.5 a"
+
+
+def test_a_kept_result_is_shown_without_work_and_other_handles_need_none(instrument, work):
+    instrument.handles["f"].value = 0.1 + 0.2
+    instrument.handles["note"].value = "b"
+    assert instrument.view.value == "known b"
+    instrument.handles["f"].value = 0.5
+    assert work.begun == [0.5]
+
+
+def test_while_it_works_it_says_so_and_the_old_picture_stays(instrument):
+    seen = []
+    look = lambda: seen.append((instrument.status.value, instrument.view.value))  # noqa: E731
+    play([move(instrument, 0.6), 0.1, look, 0.5, look])
+    assert "working on f 0.6" in seen[0][0]
+    assert seen[0][1] == "result 0.5 a"
+    assert "drawn in" in seen[1][0]
+    assert seen[1][1] == "result 0.6 a"
+
+
+def test_the_newest_values_win_and_nothing_queues(instrument, work):
+    moves = [step for value in (0.1, 0.2, 0.4, 0.7) for step in (move(instrument, value), 0.07)]
+    play([*moves, 0.8])
+    assert instrument.view.value == "result 0.7 a"
+    assert work.finished == [0.5, 0.7]
+    assert work.most == 1
+
+
+def test_stopping_ends_the_work_and_goes_back_to_the_picture(instrument, work):
+    play([move(instrument, 0.6), 0.1, instrument._stop.click, 0.3])
+    assert instrument.handles["f"].value == 0.5
+    assert instrument.view.value == "result 0.5 a"
+    assert work.finished == [0.5]
+    assert instrument._stop.disabled
+
+
+def test_a_refusal_of_the_work_is_said_and_not_worked_out_again(instrument, work):
+    play([move(instrument, 0.9), 0.5, move(instrument, 0.3), 0.2, move(instrument, 0.9), 0.2])
+    assert "Not drawn:</b> nothing is left" in instrument.status.value
+    assert work.begun == [0.5, 0.9]
