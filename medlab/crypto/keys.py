@@ -146,18 +146,23 @@ def read_key(path: Path | str) -> bytes:
         raise MissingError("the key file is not there; check its path") from None
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         _log.warning("the key file can be read by other users; set its mode to 0600")
-    return _as_key(content)
+    return parse_key(content)
 
 
-def _as_key(content: bytes) -> bytes:
+def parse_key(content: bytes) -> bytes:
+    """Return the key in the content of a key file; see `load_key` for its forms.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 16 bytes.
+    """
     text = content.strip()
     if len(text) == 44:  # base64 of 32 bytes, as Fernet writes it
         with suppress(binascii.Error):
             return base64.b64decode(text, altchars=b"-_", validate=True)
     if len(text) < _LEAST_BYTES:
-        raise InputError(
-            f"the key file holds {len(text)} bytes; a key needs {_LEAST_BYTES} and more"
-        )
+        raise InputError(f"the key holds {len(text)} bytes; it needs {_LEAST_BYTES} and more")
     return keyed_digest(text, "key file")
 
 

@@ -24,7 +24,7 @@ from medlab.pipeline.files import appearing, walk
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
 from medlab.pipeline.planning import plan, worked
-from medlab.pipeline.settings import Outcome, Settings
+from medlab.pipeline.settings import Outcome, Progress, Settings
 
 # No failures: done, seen twice, or nothing that medlab was asked to clean.
 FINE = ("done", "duplicate", "not-dicom", "dicomdir")
@@ -83,7 +83,7 @@ def deidentify(
     map_file: Path | str | None = None,
     jobs: int = 1,
     overwrite: bool = False,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Summary:
     """De-identify a file, or all DICOM files of a folder, and report what was done.
 
@@ -102,8 +102,9 @@ def deidentify(
         Worker processes.
     overwrite : bool
         Do everything anew, though there are outputs.
-    progress : bool
-        Show a bar on standard error.
+    progress : bool or callable
+        Show a bar on standard error; or what is called with a step in words, how many files
+        are done with it, and how many there are.
 
     Returns
     -------
@@ -143,7 +144,7 @@ def rerun(
     *,
     key_file: Path | str | None = None,
     jobs: int = 1,
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Summary:
     """Run the job that made `target` again, with the source and the settings it had.
 

@@ -79,6 +79,8 @@ def without_text(
             source=before,
             policy=settings.pixel_policy,
             quarantine=settings.quarantine,
+            effect=settings.pixel_effect,
+            pseudonym=str(after.get("PatientID") or "") or "ANONYMOUS",
             boxes=boxes,
             rules=settings.pixel_rules,
             header_options=settings.options,

@@ -14,7 +14,7 @@ from medlab.crypto import AuditLog, Vault, load_key, subkey
 from medlab.errors import RefusedError
 from medlab.pipeline.files import check_places, private_folder
 from medlab.pipeline.ledger import Ledger
-from medlab.pipeline.settings import Settings, Work
+from medlab.pipeline.settings import Progress, Settings, Work
 
 
 @dataclass
@@ -26,7 +26,7 @@ class Job:
     vault: Vault | None
     audit: AuditLog
     jobs: int = 1
-    progress: bool = False
+    progress: Progress = False
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
 

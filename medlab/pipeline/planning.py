@@ -17,6 +17,7 @@ from medlab.pipeline.pool import each_done
 from medlab.pipeline.settings import FACES, Work
 
 R = TypeVar("R")
+T = TypeVar("T")
 _TOGETHER = 64  # results written to the ledger at once
 CLEANED = ("dicom", "nifti", "sidecar")  # kinds that get an output
 
@@ -53,9 +54,20 @@ def worked(
     entries = job.ledger.open_entries(kind)
     done = each_done(work, entries, job.jobs, steps.start, job.work)
     total = job.ledger.count_open(kind)
-    bar = iter(tqdm(done, words, total, unit="file", disable=not job.progress or not total))
+    if callable(job.progress):
+        bar = _told(done, words, total, job.progress)
+    else:
+        bar = iter(tqdm(done, words, total, unit="file", disable=not job.progress or not total))
     while batch := list(islice(bar, _TOGETHER)):
         yield batch
+
+
+def _told(
+    done: Iterator[T], words: str, total: int, tell: Callable[[str, int, int], None]
+) -> Iterator[T]:
+    for number, one in enumerate(done, start=1):
+        tell(words, number, total)
+        yield one
 
 
 def _found(work: Work) -> Iterator[tuple[Path, str, int, int]]:

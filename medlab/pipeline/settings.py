@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,15 @@ from medlab import __version__
 from medlab.crypto import keyed_digest
 from medlab.errors import UsageError
 
+# a bar on standard error, or what is called with a step in words, files done and files in all
+Progress = bool | Callable[[str, int, int], None]
 POLICIES = ("basic", "research")
 FACES = "clean-recognizable-visual-features"
 PIXELS = "clean-pixel-data"
 _CHOICES = {
     "codes": ("keyed", "random"),
     "pixel_policy": ("allow", "match"),
+    "pixel_effect": ("blank", "pseudonymize"),
     "quarantine": ("ask", "none"),
 }
 
@@ -41,6 +44,8 @@ class Settings:
     pixel_policy : {"allow", "match"}
     pixel_rules : tuple of mapping
         Boxes that are always filled for some devices: see `medlab.pixels.recipe`.
+    pixel_effect : {"blank", "pseudonymize"}
+        What stands where text was: black, or the patient's new code.
     quarantine : {"ask", "none"}
         Whether screen saves and dose reports wait for a person's decision.
     cohort_k : int, optional
@@ -58,6 +63,7 @@ class Settings:
     clean_pixels: bool = False
     pixel_policy: str = "allow"
     pixel_rules: tuple[Mapping[str, Any], ...] = ()
+    pixel_effect: str = "blank"
     quarantine: str = "ask"
     cohort_k: int | None = None
     quasi: tuple[str, ...] = ()

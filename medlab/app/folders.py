@@ -1,0 +1,148 @@
+"""Where uploads live: one private folder a server, one in it a session, wiped at the end.
+
+The server holds a lock in its folder for as long as it lives. A folder whose lock can be had
+was left by one that was killed; the next start sweeps it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import IO
+
+from medlab.errors import RefusedError
+
+VARIABLE = "MEDLAB_APP_FOLDER"
+PREFIX = "medlab-app-"
+SESSION = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+RESULTS = ("result.zip", "private.zip", "key.txt")  # what a session hands out
+_LOCK = "lock"
+CAP = 50_000_000  # bytes of one upload, all its files together
+_TOO_LARGE = (
+    f"an upload may hold {CAP // 1_000_000} MB in all; give the path of the folder on this "
+    "computer instead"
+)
+
+
+@contextmanager
+def server_folder() -> Iterator[Path]:
+    """Give the folder of a new server (mode 0700) and take it away at the end.
+
+    Folders that killed servers left are swept first.
+    """
+    sweep()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    lock = _hold(folder)
+    try:
+        yield folder
+    finally:
+        if lock is not None:
+            lock.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sweep() -> int:
+    """Take away the folders of servers that live no more; return how many."""
+    swept = 0
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if not _is_own(folder) or (lock := _hold(folder)) is None:
+            continue
+        lock.close()
+        shutil.rmtree(folder, ignore_errors=True)
+        swept += 1
+    return swept
+
+
+def wipe_ended(folder: Path, living: Iterable[str]) -> None:
+    """Take away the session folders whose kernel is not among the `living`."""
+    alive = set(living)
+    for session in folder.iterdir():
+        if re.fullmatch(SESSION, session.name) and session.name not in alive:
+            shutil.rmtree(session, ignore_errors=True)
+
+
+def session_folder() -> Path:
+    """Return the private folder of this kernel's session, with ``inbox`` and ``files`` in it.
+
+    Temporary files of this process and of its children go there too.
+    """
+    session = Path(os.environ[VARIABLE]) / os.environ["VOILA_KERNEL_ID"]
+    for name in ("inbox", "files", "tmp", "out"):
+        (session / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    session.chmod(0o700)
+    os.environ["TMPDIR"] = tempfile.tempdir = str(session / "tmp")
+    return session
+
+
+def safe_path(name: str) -> PurePosixPath:
+    """Return the path of an upload or of an entry of a zip, below the folder it goes to.
+
+    Raises
+    ------
+    RefusedError
+        If it leads elsewhere or can't be a file name.
+    """
+    path = PurePosixPath(name)
+    parts = path.parts
+    bad = any(part == ".." or len(part.encode("utf-8", "replace")) > 200 for part in parts)
+    if (
+        bad
+        or not parts
+        or path.is_absolute()
+        or PureWindowsPath(name).drive
+        or set(name) & {"\\", "\0"}
+    ):
+        raise RefusedError("a file name in it leads out of its folder, or can't be a file name")
+    return path
+
+
+def check_total(inbox: Path, more: int) -> None:
+    """Refuse an upload that would bring what waits above the cap."""
+    there = sum(path.stat().st_size for path in inbox.rglob("*") if path.is_file())
+    if there + more > CAP:
+        raise RefusedError(_TOO_LARGE)
+
+
+def check_free(path: Path) -> None:
+    """Refuse a second file of the same name."""
+    if path.exists():
+        raise RefusedError("a file of that name is waiting already; send it on its own")
+
+
+def emptied(folder: Path) -> Path:
+    """Return the folder, new and empty, for its owner only."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    return folder
+
+
+def _is_own(folder: Path) -> bool:
+    if folder.is_symlink() or not folder.is_dir():
+        return False
+    return os.name != "posix" or folder.stat().st_uid == os.getuid()
+
+
+def _hold(folder: Path) -> IO[bytes] | None:
+    """Return the lock of a folder, or None where a living server holds it."""
+    try:
+        lock = (folder / _LOCK).open("ab")
+    except OSError:
+        return None
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        else:
+            import msvcrt
+
+            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
+    except OSError:
+        lock.close()
+        return None
+    return lock

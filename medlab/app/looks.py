@@ -1,0 +1,228 @@
+"""What the page shows of the files, before and after: tables and figures as HTML.
+
+Nothing of a person is shown unless `reveal` is set: no value, no picture, no face.
+"""
+
+from __future__ import annotations
+
+import html
+import tempfile
+from collections.abc import Callable, Sequence
+from functools import lru_cache, wraps
+from pathlib import Path
+from typing import Any, ParamSpec
+
+import pandas as pd
+from nibabel.spatialimages import SpatialImage
+from pydicom import Dataset
+
+from medlab import dicom, viz
+from medlab.app.intake import Item
+from medlab.app.single import SHOWN
+from medlab.dicom.files import quiet_pydicom
+from medlab.errors import InputError, MedlabError
+
+HIDDEN = (
+    "<p>Hidden: pictures show who a person is. Choose <b>Show identifiers</b> above to see "
+    "them on this screen.</p>"
+)
+PLANES = viz.slices.PLANES
+MOST_ROWS = 300
+_P = ParamSpec("_P")
+
+
+def one_sentence(draw: Callable[_P, Any]) -> Callable[_P, Any]:
+    """Let no error of another library out: its words may hold a patient's values."""
+
+    @wraps(draw)
+    def drawn(*args: _P.args, **kwargs: _P.kwargs) -> Any:
+        try:
+            return draw(*args, **kwargs)
+        except MedlabError:
+            raise
+        except MemoryError:
+            raise InputError(
+                "this needs more memory than there is; look at a smaller file"
+            ) from None
+        except Exception as error:  # noqa: BLE001
+            raise InputError(f"this file can't be shown ({type(error).__name__})") from None
+
+    return drawn
+
+
+def table_html(table: pd.DataFrame, caption: str) -> str:
+    """Return a table as HTML that scrolls in its place; the caption says what it is."""
+    body = table.head(MOST_ROWS).to_html(
+        index=False, border=0, classes="medlab-table", escape=True
+    )
+    rest = len(table) - MOST_ROWS
+    more = f" The first {MOST_ROWS} of {len(table)} rows." if rest > 0 else ""
+    body = body.replace("<thead>", f"<caption>{html.escape(caption + more)}</caption><thead>", 1)
+    return f'<div class="medlab-scroll" tabindex="0" role="region" aria-label="table">{body}</div>'
+
+
+@one_sentence
+def tags(item: Item, *, reveal: bool, search: str = "", every: bool = False) -> str:
+    """Return what the middle file of an item says, one row an element."""
+    if item.kind == "nifti":
+        return _nifti_header(item, reveal)
+    table = dicom.tag_table(item.middle, reveal=reveal)
+    concern = int((table["concern"] != "").sum())
+    rows = dicom.matching(table, search)
+    rows = rows if every else rows[rows["concern"] != ""]
+    caption = (
+        f"{concern} of {len(table)} elements of this file may identify a person; "
+        f"{len(rows)} rows shown."
+    )
+    return table_html(rows[["path", "vr", "name", "value", "concern"]], caption)
+
+
+def _nifti_header(item: Item, reveal: bool) -> str:
+    from medlab.neuro import header
+
+    found = pd.DataFrame(header.inspect_file(item.middle), columns=["place", "kind", "value"])
+    if not reveal:
+        found["value"] = dicom.tags.MASK
+    return table_html(found, f"{len(found)} places say something beside the voxels.")
+
+
+@lru_cache(maxsize=4)
+@one_sentence
+def volume(item: Item) -> SpatialImage:
+    """Return a series or a scan as one volume, in memory and without its header's text.
+
+    Raises
+    ------
+    InputError
+        If it is no volume.
+    """
+    from medlab import neuro
+
+    if item.kind == "nifti":
+        return neuro.read_head(item.middle)
+    with tempfile.TemporaryDirectory() as folder, quiet_pydicom():
+        for number, path in enumerate(item.paths):
+            Path(folder, f"{number:06d}.dcm").symlink_to(path)
+        return neuro.read_head(folder)
+
+
+def sides(item: Item) -> tuple[int, int, int] | None:
+    """Return how many voxels a volume has from left to right, back to front, bottom to top."""
+    import nibabel as nib
+
+    try:
+        x, y, z = nib.funcs.as_closest_canonical(volume(item)).shape[:3]
+    except MedlabError:
+        return None
+    return x, y, z
+
+
+@one_sentence
+def slices(
+    item: Item, after: Item | None = None, *, reveal: bool, at: Sequence[int] | None = None
+) -> Any:
+    """Return slices in three planes, those of the processed volume below."""
+    if not reveal:
+        return HIDDEN
+    both = after is not None
+    fig = viz.slices.planes(volume(item), volume(after) if after else None, at=at)
+    return viz.show(
+        fig,
+        alt="Sagittal, coronal and axial slice" + (", original above processed" if both else ""),
+        caption="Gray values from dark to bright; axes in mm."
+        + (" Upper row: original. Lower row: processed." if both else ""),
+    )
+
+
+@one_sentence
+def picture(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
+    """Return the image in the middle of a series, that of the result beside it."""
+    if not reveal:
+        return HIDDEN
+    shown = {"before" if after else "the image": _displayed(item)}
+    if after is not None:
+        shown["after"] = _displayed(after)
+    return viz.show(
+        viz.tags.images(shown),
+        alt=" and ".join(shown) + ": one image of the series at its own window",
+        caption="One image of the series at its own window.",
+    )
+
+
+def _displayed(item: Item) -> Any:
+    return viz.tags.displayed(_image(item))
+
+
+def _image(item: Item) -> Dataset:
+    """Return the middle image of a series; InputError where it has no pixels of sane size."""
+    from medlab.pixels import frames
+
+    if item.kind == "nifti":
+        raise InputError("a NIfTI scan is shown in slices")
+    dataset = dicom.read(item.middle)
+    frames.layout(dataset)
+    return dataset
+
+
+@one_sentence
+def burned_in(item: Item, *, reveal: bool) -> list[Any]:
+    """Return what stands in the pixels of the middle image, and what would be removed."""
+    from medlab import pixels
+
+    dataset = _image(item)
+    found = pixels.find_text(dataset, pixels.identity_words(dataset))
+    away = sum(one.remove for one in found)
+    told = f"{len(found)} pieces of text found, {away} of them would be removed."
+    parts: list[Any] = [table_html(pixels.review.as_table(found, reveal=reveal), told)]
+    if reveal:
+        fig = viz.pixels.boxes({"the image": pixels.review.picture(dataset)}, {"the image": found})
+        parts.append(
+            viz.show(
+                fig,
+                alt=f"The image with {away} crossed boxes around text that would be removed",
+                caption="Crossed boxes would be removed, dashed ones stay. Gray values are "
+                "stretched so that faint text shows.",
+            )
+        )
+    return parts if reveal else [*parts, HIDDEN]
+
+
+@one_sentence
+def face(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
+    """Return the surface of a head, as anyone could render it."""
+    if not reveal:
+        return HIDDEN
+    heads = {"original": volume(item)} | ({"processed": volume(after)} if after else {})
+    return viz.show(
+        viz.faces.faces(heads),
+        alt="The surface of the scan from the front and from 30 degrees"
+        + (", original beside processed" if after else ""),
+        caption="What anyone can render from the scan.",
+    )
+
+
+@one_sentence
+def cohort(source: Path, *, reveal: bool) -> str:
+    """Return the table of the patients in the headers of all files."""
+    table = dicom.cohort_table(source, by="patient")
+    shown = table[["PatientID", "Age", "Sex", "Weight", "Diagnosis", "Modality", "Files"]]
+    if not reveal:
+        hide = ["PatientID", "Age", "Sex", "Weight", "Diagnosis"]
+        shown = shown.astype(dict.fromkeys(hide, object))
+        shown[hide] = shown[hide].where(shown[hide].isna(), dicom.tags.MASK)
+    return table_html(shown.astype(object).fillna(""), f"{len(table)} patients.")
+
+
+@one_sentence
+def headers(item: Item, after: Item, *, reveal: bool) -> str:
+    """Return the elements that name a person, before and after."""
+    from medlab import methods
+
+    if item.kind == "nifti":
+        before, cleaned = (_nifti_header(one, reveal) for one in (item, after))
+        return f"<h4>before</h4>{before}<h4>after</h4>{cleaned}"
+    versions = {"before": dicom.read(item.middle), "after": dicom.read(after.middle)}
+    table = methods.side_by_side(versions, SHOWN, reveal=reveal)
+    return table_html(
+        table.reset_index(), "Elements that name or describe the person, before and after."
+    )

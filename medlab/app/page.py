@@ -1,0 +1,577 @@
+"""The page itself: four steps, made of labelled controls; what they do is elsewhere."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import logging
+import threading
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as ipw
+
+from medlab import crypto
+from medlab.app import folders, intake, looks, orders
+from medlab.app.intake import Item
+from medlab.app.orders import Order, Result, Run
+from medlab.errors import InputError, MedlabError, RefusedError
+from medlab.widgets.instrument import Instrument
+
+TASKS = {
+    "De-identify the whole header by a policy (recommended)": orders.POLICY,
+    "Suppression: names, numbers and dates go": "suppression",
+    "Randomization: noise on dates, age and weight, random names": "randomization",
+    "Pseudonymization: codes drawn with a key, dates moved": "pseudonymization",
+    "Bucketization: age, weight and dates become coarse": "bucketization",
+    "Slicing: the table of the patients, cells exchanged in buckets": orders.SLICING,
+    "Encrypt name and ID with a key": orders.ENCRYPTION,
+    "Decrypt name and ID with the key": orders.DECRYPTION,
+    "Leave headers as they are": orders.NOTHING,
+}
+POLICIES = {
+    "basic: dates, descriptions and private elements go": "basic",
+    "research: dates moved, descriptions cleaned, age and weight stay": "research",
+}
+TEXTS = {
+    "Leave it": "leave",
+    "Remove it (black)": "remove",
+    "Write a pseudonym in its place": "pseudonymize",
+    "Blur it (can be read back; a lesson only)": "blur",
+}
+HEADS = {
+    "Leave it": "leave",
+    "Deface: cut the face out": "deface",
+    "Skull stripping: keep the brain only": "strip",
+}
+_LOCAL = (
+    '<h1>medlab</h1><p class="medlab-soft">Take identity out of medical images, and see what '
+    'is left.</p><p class="medlab-local"><b>On this computer only.</b> Nothing leaves it. '
+    "Uploads lie in a private folder that is wiped when you close this page.</p>"
+)
+_UPLOAD = """<div class="medlab-drop" data-session="{session}" data-cap="{cap}">
+<p>Drop DICOM or NIfTI files here, or a zip of a folder; or choose (up to {mb} MB together):</p>
+<label><b>Choose files</b> <input type="file" multiple></label>
+<label><b>Choose a folder</b> <input type="file" webkitdirectory></label>
+<p class="medlab-sent" role="status" aria-live="polite"></p></div>"""
+_KEYED = (orders.POLICY, "pseudonymization", orders.ENCRYPTION, orders.DECRYPTION)
+
+
+def page() -> ipw.Widget:
+    """Return the page of this kernel's session."""
+    warnings.simplefilter("ignore")  # pydicom's repeat values
+    logging.getLogger("pydicom").setLevel(logging.CRITICAL)
+    return Page(folders.session_folder()).widget
+
+
+class Page:
+    """The page of one session.
+
+    Parameters
+    ----------
+    session : Path
+        The private folder, see `folders.session_folder`.
+
+    Attributes
+    ----------
+    files, look, choices, outcome
+        The four steps.
+    widget : ipywidgets.VBox
+        All of them.
+    """
+
+    def __init__(self, session: Path) -> None:
+        self.files = Files(session, self._renew)
+        self.look = Look()
+        self.choices = Choices(self._start, self._cancel)
+        self.outcome = Outcome(session.name)
+        self._session = session
+        self._run: Run | None = None
+        try:
+            self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:  # no kernel around it
+            self._loop = None
+        parts = (self.files, self.look, self.choices, self.outcome)
+        self.widget = ipw.VBox([ipw.HTML(_LOCAL), *(part.widget for part in parts)])
+        self.widget.add_class("medlab-page")
+
+    def _renew(self) -> None:
+        """Show what there is now; what was made of earlier files goes."""
+        self._cancel()
+        self.outcome.clear()
+        self.look.show(self.files.source, self.files.items)
+        self.choices.show(bool(self.files.items), named=self.files.named)
+
+    def _start(self) -> None:
+        """Begin a run, or say why not."""
+        try:
+            if self._run is not None:
+                raise RefusedError("a run is at work; wait for its end, or cancel it")
+            order = self.choices.order(self.files.source, self._session)
+            orders.clean_up(order)
+            self._run = Run(order)
+        except MedlabError as error:
+            self.choices.say(alert(error))
+            return
+        self.outcome.clear()
+        self.choices.running(True)
+        threading.Thread(target=self._follow, args=(order, self._run), daemon=True).start()
+
+    def _cancel(self) -> None:
+        if self._run is not None:
+            self._run.cancel()
+
+    def _follow(self, order: Order, run: Run) -> None:
+        """Wait for a run; all that is shown is shown by the kernel's own thread."""
+        try:
+            result: Result | MedlabError = run.wait(partial(self._later, self.choices.tell))
+        except MedlabError as error:
+            orders.clean_up(order)
+            result = error
+        self._later(self._ended, order, result)
+
+    def _later(self, verb: Callable[..., None], *args: Any) -> None:
+        if self._loop is None:
+            verb(*args)
+        else:
+            self._loop.call_soon_threadsafe(partial(verb, *args))
+
+    def _ended(self, order: Order, result: Result | MedlabError) -> None:
+        self._run = None
+        self.choices.running(False)
+        if isinstance(result, MedlabError):
+            self.choices.say(alert(result))
+            return
+        self.choices.say(done("Done. What came of it stands below."))
+        self.outcome.show(order, result, self.files.items)
+
+
+class Files:
+    """Step 1: what comes in.
+
+    Parameters
+    ----------
+    session : Path
+    renewed : callable
+        Called when there are other files than before.
+
+    Attributes
+    ----------
+    source : Path
+        The folder that is worked on.
+    items : list of Item
+        What is in it.
+    named : bool
+        Whether `source` is a folder that the person named.
+    """
+
+    def __init__(self, session: Path, renewed: Callable[[], None]) -> None:
+        self._session, self._renewed = session, renewed
+        self.source, self.named = session / "files", False
+        self.items: list[Item] = []
+        cap = folders.CAP
+        upload = _UPLOAD.format(session=session.name, cap=cap, mb=cap // 1_000_000)
+        self._arrived = _button("arrived", self.take)
+        self._arrived.add_class("medlab-arrived")
+        self._arrived.tabbable = False
+        self.folder = _text("Or a folder here", "/path/of/a/folder on this computer, any size")
+        self._status = ipw.HTML()
+        buttons = [
+            _button("Use this folder", self.name),
+            _button("Try invented patients", self.sample),
+            _button("Wipe everything now", self.wipe),
+        ]
+        self.widget = _card(
+            1, "Files", ipw.HTML(upload), self._arrived, self.folder, _row(buttons), self._status
+        )
+
+    def take(self) -> None:
+        """Take in what was uploaded."""
+        self._working("Checking the files …")
+        taken = intake.take_in(self._session / "inbox", self._session / "files")
+        told = "".join(alert(refusal) for refusal in taken.refusals)
+        if taken.left_out:
+            told += f"<p>{taken.left_out} files of other kinds in the zip were left out.</p>"
+        if taken.files:
+            self._use(self._session / "files", told=told)
+        else:
+            self._status.value = told
+
+    def name(self) -> None:
+        """Use the folder that was named; it is read in place."""
+        self._working("Reading the folder …")
+        try:
+            source = intake.named_folder(self.folder.value)
+        except MedlabError as error:
+            self._status.value = alert(error)
+            return
+        self._use(source, named=True)
+
+    def sample(self) -> None:
+        """Use the sample data, whose people are invented."""
+        from medlab import samples
+
+        self._working("Fetching the sample data …")
+        self._use(samples.default_folder(), told="<p>Nobody in these files exists.</p>")
+
+    def wipe(self) -> None:
+        """Take away all that this session holds."""
+        for name in ("inbox", "files", "out", "work", "tmp"):
+            folders.emptied(self._session / name)
+        for name in folders.RESULTS:
+            (self._session / name).unlink(missing_ok=True)
+        self.source, self.items, self.named = self._session / "files", [], False
+        self._renewed()
+        self._status.value = done("All files of this session are wiped.")
+
+    def _use(self, source: Path, *, named: bool = False, told: str = "") -> None:
+        self.source, self.named = source, named
+        self.items = intake.inventory(source)
+        files = sum(len(item.paths) for item in self.items)
+        self._renewed()
+        self._status.value = done(f"{files} files to work on, in {len(self.items)} parts.") + told
+
+    def _working(self, what: str) -> None:
+        self._status.value = f"<p role='status'>{what}</p>"
+
+
+class Look:
+    """Step 2: what the files give away."""
+
+    def __init__(self) -> None:
+        self._source = Path()
+        self.item = ipw.Dropdown(description="Look at")
+        self.reveal = _checkbox("Show identifiers, pictures and faces on this screen")
+        self.tabs = Tabs(
+            {
+                "Tags": self._tags,
+                "Slices": self._slices,
+                "Text in pixels": lambda: self._drawn("Text in the pixels", looks.burned_in),
+                "Face": lambda: self._drawn("The face in the scan", looks.face),
+                "Patients": self._patients,
+            }
+        )
+        for handle in (self.item, self.reveal):
+            handle.observe(lambda _: self.tabs.renew(), "value")
+        self.widget = _card(2, "Look", self.item, self.reveal, self.tabs)
+        _hide(self.widget, True)
+
+    def show(self, source: Path, items: Sequence[Item]) -> None:
+        """Show other files; identifiers are masked again."""
+        self._source = source
+        self.reveal.value = False
+        self.item.options = [(item.name, item) for item in items]
+        _hide(self.widget, not items)
+        self.tabs.renew()
+
+    def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
+        return Instrument(title, {}, partial(draw, self.item.value, reveal=self.reveal.value))
+
+    def _tags(self) -> Instrument:
+        handles = {
+            "search": _text("Search", "part of a tag, name, VR or concern"),
+            "every": _checkbox("All elements, not only those of concern"),
+        }
+        draw = partial(looks.tags, self.item.value, reveal=self.reveal.value)
+        return Instrument("Elements of the header", handles, draw)
+
+    def _slices(self) -> Instrument:
+        sides = looks.sides(self.item.value)
+        if sides is None:
+            return self._drawn("The image", looks.picture)
+        handles = dict(zip("xyz", map(_slider, looks.PLANES, sides), strict=True))
+        item, reveal = self.item.value, self.reveal.value
+
+        def draw(x: int, y: int, z: int) -> Any:
+            return looks.slices(item, reveal=reveal, at=(x, y, z))
+
+        return Instrument("Slices in three planes", handles, draw)
+
+    def _patients(self) -> Instrument:
+        draw = partial(looks.cohort, self._source, reveal=self.reveal.value)
+        return Instrument("The patients in these headers", {}, draw)
+
+
+class Choices:
+    """Step 3: what shall be done, and how far it is."""
+
+    def __init__(self, start: Callable[[], None], cancel: Callable[[], None]) -> None:
+        self.task = _radio("Headers", TASKS)
+        self.policy = _radio("Policy", POLICIES)
+        self.k = ipw.BoundedIntText(5, min=2, max=1000, description="Smallest bucket k")
+        self.text = _radio("Text in pixels", TEXTS)
+        self.head = _radio("Heads", HEADS)
+        self.f = ipw.FloatSlider(
+            0.5, min=0.1, max=0.9, step=0.05, description="BET's f (smaller keeps more)"
+        )
+        self.key = ipw.Password(
+            description="Key", placeholder="empty: a new one is made", continuous_update=False
+        )
+        self.way_back = _checkbox("Keep a way back: key, vault and map, in a second zip")
+        self.target = _text("Result folder", "a new folder; empty: a zip to download")
+        self.go = _button("Run", start, primary=True)
+        self.stop = _button("Cancel", cancel)
+        self.bar = ipw.IntProgress(0, 0, 1, description="Progress")
+        self._status = ipw.HTML()
+        self.widget = _card(
+            3, "Protect", self.task, self.policy, self.k, self.key, self.way_back, self.text,
+            self.head, self.f, self.target, _row([self.go, self.stop]), self.bar, self._status,
+        )  # fmt: skip
+        for handle in (self.task, self.head):
+            handle.observe(lambda _: self._fit(), "value")
+        self._named = False
+        self._fit()
+        self.running(False)
+        _hide(self.widget, True)
+
+    def show(self, there: bool, *, named: bool) -> None:
+        """Offer the choices once there are files."""
+        self._named = named
+        self.target.value = ""
+        self._fit()
+        self.say("")
+        _hide(self.widget, not there)
+
+    def order(self, source: Path, session: Path) -> Order:
+        """Return what was chosen.
+
+        Raises
+        ------
+        MedlabError
+            If the choices can't be done together, or a folder can't be used.
+        """
+        from medlab.pipeline.files import check_places
+
+        target = _new_folder(self.target.value) if self.target.value else session / "out/result"
+        check_places(source, target)
+        return Order(
+            source,
+            target,
+            session,
+            task=self.task.value,
+            policy=self.policy.value,
+            text="leave" if self.task.value == orders.SLICING else self.text.value,
+            head="leave" if self.task.value == orders.SLICING else self.head.value,
+            f=self.f.value,
+            key=self._key(),
+            way_back=self.way_back.value,
+            k=self.k.value,
+            zipped=not self.target.value,
+        )
+
+    def _key(self) -> bytes:
+        if self.key.value:
+            return crypto.parse_key(self.key.value.encode("utf-8"))
+        if self.task.value == orders.DECRYPTION:
+            raise InputError("decryption needs the key that the names were encrypted with")
+        return crypto.new_key()
+
+    def say(self, told: str) -> None:
+        """Show a sentence below the buttons."""
+        self._status.value = told
+
+    def tell(self, step: str, number: int, total: int) -> None:
+        """Show how far a run is."""
+        self.bar.max, self.bar.value = max(total, 1), number
+        self.say(f"<p role='status'>{html.escape(step)}: {number} of {total}</p>")
+
+    def running(self, on: bool) -> None:
+        """Let a run be started, or be cancelled."""
+        self.go.disabled, self.stop.disabled = on, not on
+        _hide(self.bar, not on)
+        if on:
+            self.tell("starting", 0, 1)
+
+    def _fit(self) -> None:
+        """Show the choices that matter for the others."""
+        task = self.task.value
+        _hide(self.policy, task != orders.POLICY)
+        _hide(self.way_back, task != orders.POLICY)
+        _hide(self.k, task != orders.SLICING)
+        _hide(self.key, task not in _KEYED)
+        _hide(self.text, task == orders.SLICING)
+        _hide(self.head, task == orders.SLICING)
+        _hide(self.f, task == orders.SLICING or self.head.value != "strip")
+        _hide(self.target, not self._named)
+
+
+class Outcome:
+    """Step 4: what came of it, before and after, to take away.
+
+    Parameters
+    ----------
+    session : str
+        The name of the session, part of the addresses of its results.
+    """
+
+    def __init__(self, session: str) -> None:
+        self._session = session
+        self.told = ipw.HTML()
+        self.pair = ipw.Dropdown(description="Compare")
+        self.reveal = _checkbox("Show identifiers, pictures and faces on this screen")
+        self.tabs = Tabs(
+            {
+                "Headers": lambda: self._drawn("Before and after", looks.headers),
+                "Slices": self._slices,
+                "Face": lambda: self._drawn("The face, before and after", looks.face),
+            }
+        )
+        for handle in (self.pair, self.reveal):
+            handle.observe(lambda _: self.tabs.renew(), "value")
+        self.widget = _card(4, "Result", self.told, self.pair, self.reveal, self.tabs)
+        self.clear()
+
+    def clear(self) -> None:
+        """Show nothing; what was shown is forgotten."""
+        self.reveal.value = False
+        self.pair.options = []
+        self.told.value = ""
+        self.tabs.renew()
+        _hide(self.widget, True)
+
+    def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:
+        """Show what a run left."""
+        self.told.value = _summary(order, result) + self._links(order)
+        outputs = dict(result.pairs)
+        pairs = [(item, _after(item, outputs)) for item in items]
+        self.pair.options = [(one.name, (one, other)) for one, other in pairs if other]
+        for part in (self.pair, self.reveal, self.tabs):
+            _hide(part, not self.pair.options)
+        _hide(self.widget, False)
+        self.tabs.renew()
+
+    def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
+        return Instrument(title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value))
+
+    def _slices(self) -> Instrument:
+        volume = looks.sides(self.pair.value[0]) is not None
+        return self._drawn("Before and after", looks.slices if volume else looks.picture)
+
+    def _links(self, order: Order) -> str:
+        words = {
+            "result.zip": "Download result and report" if order.zipped else "Download report",
+            "private.zip": "Download the way back (private)",
+            "key.txt": "Download the key",
+        }
+        links = [
+            f'<a class="medlab-download{" second" if number else ""}" download="medlab-{name}" '
+            f'href="/medlab/{self._session}/{name}">{words[name]}</a>'
+            for number, name in enumerate(folders.RESULTS)
+            if (order.folder / name).is_file()
+        ]
+        return f"<p>{''.join(links)}</p>"
+
+
+class Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
+    """Tabs that are filled when they are looked at.
+
+    Parameters
+    ----------
+    makers : mapping of str to callable
+        Title of each tab, and what makes its content.
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
+        self._makers = list(makers.values())
+        super().__init__([ipw.VBox() for _ in makers], titles=tuple(makers), selected_index=0)
+        self.observe(lambda _: self._fill(), "selected_index")
+
+    def renew(self) -> None:
+        """Forget all content and make that of the tab in front anew."""
+        for child in self.children:
+            child.children = ()
+        self._fill()
+
+    def _fill(self) -> None:
+        box = self.children[self.selected_index or 0]
+        if box.children:
+            return
+        box.children = (ipw.HTML("<p role='status'>Working …</p>"),)
+        box.children = (self._makers[self.selected_index or 0](),)
+
+
+def alert(said: object) -> str:
+    """Return a refusal as HTML that a screen reader reads at once."""
+    return f"<p role='alert'><b>Not done:</b> {html.escape(str(said))}.</p>"
+
+
+def done(said: str) -> str:
+    """Return good news as HTML."""
+    return f"<p class='medlab-ok' role='status'>{html.escape(said)}</p>"
+
+
+def _summary(order: Order, result: Result) -> str:
+    held = f", {result.withheld} withheld" if result.withheld else ""
+    head = f"{result.outputs} files written{held}."
+    where = "" if order.zipped else "<p>They stand in the result folder that you named.</p>"
+    return (
+        (alert(head.rstrip(".")) if result.withheld else done(head))
+        + where
+        + _listed("What was done", result.lines)
+        + _listed("Not done, not checked, or not to be claimed", result.cautions)
+    )
+
+
+def _listed(title: str, lines: Sequence[str]) -> str:
+    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+    return f"<h3>{title}</h3><ul>{items}</ul>" if lines else ""
+
+
+def _after(item: Item, outputs: Mapping[Path, Path]) -> Item | None:
+    """Return the outputs of an item as an item, or None where all of it was withheld."""
+    paths = tuple(outputs[path] for path in item.paths if path in outputs)
+    return item._replace(paths=paths) if paths else None
+
+
+def _new_folder(text: str) -> Path:
+    folder = Path(text.strip()).expanduser()
+    if not folder.is_absolute():
+        raise InputError("give the whole path of the result folder, from the root of the disk on")
+    if not folder.parent.is_dir():
+        raise InputError("the folder above the result folder does not exist; make it first")
+    job = folder.with_name(folder.name + ".job")
+    if folder.exists() or job.exists():
+        raise RefusedError("the result folder, or its private .job folder, exists; name a new one")
+    return folder
+
+
+def _card(number: int, title: str, *parts: Any) -> ipw.VBox:
+    heading = ipw.HTML(f"<h2><span aria-hidden='true'>{number}</span>{title}</h2>")
+    box = ipw.VBox([heading, *parts])
+    box.add_class("medlab-card")
+    return box
+
+
+def _row(parts: Sequence[Any]) -> ipw.Box:
+    return ipw.Box(list(parts), layout=ipw.Layout(flex_flow="row wrap", grid_gap="6px 12px"))
+
+
+def _button(words: str, verb: Callable[[], None], *, primary: bool = False) -> ipw.Button:
+    button = ipw.Button(description=words, button_style="primary" if primary else "")
+    button.on_click(lambda _: verb())
+    return button
+
+
+def _radio(words: str, options: Mapping[str, str]) -> ipw.RadioButtons:
+    return ipw.RadioButtons(description=words, options=list(options.items()))
+
+
+def _text(words: str, hint: str) -> ipw.Text:
+    return ipw.Text(description=words, placeholder=hint, continuous_update=False)
+
+
+def _checkbox(words: str) -> ipw.Checkbox:
+    return ipw.Checkbox(False, description=words, indent=False)
+
+
+def _slider(plane: str, side: int) -> ipw.IntSlider:
+    return ipw.IntSlider(
+        side // 2, min=0, max=side - 1, description=plane, continuous_update=False
+    )
+
+
+def _hide(widget: Any, hidden: bool) -> None:
+    widget.layout.display = "none" if hidden else ""
