@@ -4,6 +4,7 @@
     python lab.py run  [ARGUMENTS OF medlab run]    run the notebooks, leave a report
     python lab.py test [ARGUMENTS OF pytest]        run the tests
     python lab.py lab  [ARGUMENTS OF jupyter lab]   open JupyterLab
+    python lab.py app  [ARGUMENTS OF medlab app]    serve the page without code
     python lab.py docs [RUN]                        build the pages of docs/ from the notebooks in
                                                     the folder of a run (without one, run them)
     python lab.py setup [EXTRA ...]                 add extras: neuro, scale, teach, app, docs
@@ -34,7 +35,8 @@ OLDEST = (3, 11)
 
 def main(arguments: list[str]) -> int:
     """Do what the first word says; without one, print the help."""
-    verbs = {"run": run, "test": test, "lab": lab, "docs": docs, "setup": setup, "lock": lock}
+    verbs = {"run": run, "test": test, "lab": lab, "app": app, "docs": docs}
+    verbs |= {"setup": setup, "lock": lock}
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(__doc__.strip())
         return 0
@@ -83,6 +85,14 @@ def lab(arguments: list[str]) -> int:
     return call(["-m", "jupyterlab", "--notebook-dir", str(ROOT), *arguments])
 
 
+def app(arguments: list[str]) -> int:
+    """Serve the page without code on this machine; its extra is added the first time."""
+    make_environment()
+    if call(["-c", "import importlib.util as u, sys; sys.exit(u.find_spec('voila') is None)"]):
+        setup(["app"])
+    return call(["-m", "medlab", "app", *arguments])
+
+
 def docs(arguments: list[str]) -> int:
     """Build the site into docs/_build/html, any warning an error, and check it."""
     setup(["docs"])
@@ -115,8 +125,16 @@ def python() -> Path:
 
 
 def call(arguments: list[str]) -> int:
-    """Run the environment's Python and return its exit code."""
-    return subprocess.call([str(python()), *arguments])
+    """Run the environment's Python and return its exit code.
+
+    Ctrl-C reaches the program itself; it is given the time to clean up.
+    """
+    with subprocess.Popen([str(python()), *arguments]) as process:
+        while True:
+            try:
+                return process.wait()
+            except KeyboardInterrupt:
+                continue
 
 
 def make_environment() -> None:

@@ -739,6 +739,23 @@ def deface(
     click.echo(f"note: {files.STILL_NAMED}")
 
 
+@commands.command("app")
+@click.option("--port", default=8866, show_default=True, type=click.IntRange(1024, 65535))
+@click.option(
+    "--idle-minutes",
+    default=5,
+    show_default=True,
+    type=click.IntRange(1, 240),
+    help="How long a session lives after its page was lost sight of.",
+)
+@click.option("--no-browser", is_flag=True, help="Only tell the address.")
+def serve_page(port: int, idle_minutes: int, no_browser: bool) -> None:
+    """Serve a page on this machine for those who open no notebook: upload, look, protect."""
+    from medlab.app import serve
+
+    serve(click.echo, port=port, idle_seconds=60 * idle_minutes, browser=not no_browser)
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     sys.exit(commands(prog_name="medlab"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-_MODULES = {"page": "page", "serve": "server"}
+_MODULES = {"page": "panels", "serve": "server"}
 
 __all__ = ["page", "serve"]
 

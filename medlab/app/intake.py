@@ -156,8 +156,8 @@ def unpack(archive: Path, folder: Path, budget: int) -> tuple[int, int]:
             _check_entries(entries, budget)
             for entry in entries:
                 path = folder / safe_path(entry.filename)
-                with opened.open(entry) as stream:
-                    budget = _write(stream, path, budget, written)
+                with opened.open(entry) as stream:  # which gives no more than was declared
+                    _write(stream, path, written)
         for path in written:
             check_file(path)
         if not written:
@@ -186,21 +186,17 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], budget: int) -> None:
         raise RefusedError(_BOMB)
 
 
-def _write(stream: IO[bytes], path: Path, budget: int, written: list[Path]) -> int:
-    """Write one entry if it is of use, in pieces; return what is left of the budget."""
+def _write(stream: IO[bytes], path: Path, written: list[Path]) -> None:
+    """Write one entry if it is of use, in pieces."""
     piece = stream.read(_HEAD)
     if not piece or not _is_wanted(path.name, piece):
-        return budget
+        return
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("xb") as file:
         written.append(path)
         while piece:
-            budget -= len(piece)
-            if budget < 0:  # sizes in the directory of a zip may lie
-                raise RefusedError(_BOMB)
             file.write(piece)
             piece = stream.read(_PIECE)
-    return budget
 
 
 def _is_wanted(name: str, head: bytes) -> bool:
@@ -275,7 +271,7 @@ def named_folder(text: str) -> Path:
 
 def inventory(folder: Path) -> list[Item]:
     """Return what is in a folder to look at: series by their first file, then scans."""
-    series: dict[str, list[tuple[Path, str]]] = {}
+    series: dict[tuple[str, str], list[Path]] = {}
     tags: list[Any] = ["SeriesInstanceUID", "Modality"]
     for path in dicom.find_files(folder):
         try:
@@ -286,10 +282,10 @@ def inventory(folder: Path) -> list[Item]:
                 uid, modality = str(found.get("SeriesInstanceUID")), str(found.get("Modality"))
         except InputError:
             continue
-        series.setdefault(uid, []).append((path, modality))
+        series.setdefault((uid, modality), []).append(path)
     items = [
-        Item(_named(number, files), tuple(path for path, _ in files), "dicom")
-        for number, files in enumerate(series.values(), start=1)
+        Item(_named(number, modality, len(paths)), tuple(paths), "dicom")
+        for number, ((_, modality), paths) in enumerate(series.items(), start=1)
     ]
     for number, path in enumerate(_scans(folder), start=1):
         mask = " (a mask by its name)" if any(w in path.name.lower() for w in NO_HEAD) else ""
@@ -297,10 +293,9 @@ def inventory(folder: Path) -> list[Item]:
     return items
 
 
-def _named(number: int, files: Sequence[tuple[Path, str]]) -> str:
-    modality = files[0][1] if files[0][1] in MODALITIES else "other kind"
-    count = f"{len(files)} files" if len(files) > 1 else "1 file"
-    return f"Series {number}: {modality}, {count}"
+def _named(number: int, modality: str, count: int) -> str:
+    known = modality if modality in MODALITIES else "other kind"
+    return f"Series {number}: {known}, {count} file{'s' * (count > 1)}"
 
 
 def _scans(folder: Path) -> list[Path]:

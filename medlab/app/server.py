@@ -19,9 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from medlab.app import folders
-from medlab.errors import MedlabError, UnavailableError, UsageError
+from medlab.errors import MedlabError, UnavailableError
 
 try:
+    from jupyter_core.utils import run_sync
     from jupyter_server.base.handlers import AuthenticatedFileHandler, JupyterHandler
     from tornado import web
     from tornado.httputil import HTTPServerRequest
@@ -63,28 +64,22 @@ class _Refuse(web.RequestHandler):
         self.finish("This page answers to its own address only.\n")
 
 
-class _OfSession(JupyterHandler):
-    """What is asked of one session: its kernel must live."""
-
-    def folder(self, session: str) -> Path:
-        if session not in self.kernel_manager:
-            raise web.HTTPError(404, reason="The session has ended; reload the page")
-        return Path(os.environ[folders.VARIABLE]) / session
-
-
 @web.stream_request_body
-class _Upload(_OfSession):
+class _Upload(JupyterHandler):
     """Take one file into the inbox of a session, piece by piece."""
 
     async def prepare(self) -> None:  # type: ignore[override]
         await super().prepare()
         if self._finished:
             return
-        session = self.folder(self.path_args[0])
+        session = self.path_args[0]
+        if session not in self.kernel_manager:
+            raise web.HTTPError(404)
+        inbox = Path(os.environ[folders.VARIABLE]) / session / "inbox"
         part = self._checked(folders.safe_path, self.get_query_argument("name", ""))
-        self._path = session / "inbox" / part
+        self._path = inbox / part
         length = int(self.request.headers.get("Content-Length", folders.CAP + 1))
-        self._checked(folders.check_total, session / "inbox", length)
+        self._checked(folders.check_total, inbox, length)
         self.request.connection.set_max_body_size(folders.CAP)  # type: ignore[union-attr]
         self._checked(folders.check_free, self._path)
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -113,7 +108,7 @@ class _Upload(_OfSession):
             self._path.unlink(missing_ok=True)
 
 
-class _Alive(_OfSession):
+class _Alive(JupyterHandler):
     """Tell a page whether its session lives."""
 
     @web.authenticated
@@ -156,6 +151,11 @@ class Server(Voila):  # type: ignore[misc]
         PeriodicCallback(self._wipe, _SWEEP_MS).start()
         super().listen()
 
+    def stop(self) -> None:
+        """End the kernels at once, and then the rest."""
+        run_sync(self.kernel_manager.shutdown_all)(now=True)
+        super().stop()
+
     def _wipe(self) -> None:
         folders.wipe_ended(self.folder, self.kernel_manager.list_kernel_ids())
 
@@ -182,7 +182,11 @@ def configuration(port: int, idle_seconds: int) -> Config:
     config.Voila.port = port
     config.Voila.port_retries = 4
     config.Voila.log_level = logging.ERROR
-    config.Voila.tornado_settings = {"headers": HEADERS, "log_function": lambda _: None}
+    config.Voila.tornado_settings = {
+        "headers": HEADERS,
+        "log_function": lambda _: None,  # an address holds the token
+        "ws_ping_timeout": 30_000,
+    }
     voila = config.VoilaConfiguration
     voila.template = "medlab"
     voila.allow_template_override = voila.allow_theme_override = "NO"
@@ -194,6 +198,8 @@ def configuration(port: int, idle_seconds: int) -> Config:
     config.MappingKernelManager.cull_idle_timeout = idle_seconds
     config.MappingKernelManager.cull_interval = min(30, idle_seconds)
     config.MappingKernelManager.cull_connected = False
+    if os.name == "posix":
+        config.KernelManager.transport = "ipc"  # no port, nothing in plain text to overhear
     return config
 
 
@@ -223,13 +229,8 @@ def serve(
     browser : bool
         Open the page.
 
-    Raises
-    ------
-    UsageError
-        If the port cannot be used.
     """
-    if not 1 <= port <= 65535:
-        raise UsageError(f"there is no port {port}; choose one from 1024 to 65535")
+    logging.getLogger("tornado").setLevel(logging.ERROR)
     share = str(files("medlab.app").joinpath("share"))
     os.environ["JUPYTER_PATH"] = os.pathsep.join(
         filter(None, [share, os.environ.get("JUPYTER_PATH")])

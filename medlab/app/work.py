@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import shutil
+import tempfile
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -12,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import files
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from medlab.app.intake import NIFTI, Item, inventory
 from medlab.app.orders import Order, Result, Tell
 from medlab.errors import MedlabError, RefusedError
 from medlab.methods import encryption, pseudonymization
+from medlab.pixels.effects import WARNING
 
 _MOST_PAIRS = 500
 _EFFECTS = {"remove": "blank", "pseudonymize": "pseudonymize", "blur": "blur"}
@@ -34,6 +35,7 @@ _TEXT = {
     "blur": "text in the pixels blurred",
 }
 _HEAD = {"deface": "face cut out of", "strip": "skull stripped off"}
+_WORKINGS = ("lock", "ledger.db")  # of a job: of no use to anyone else
 _QUASI, _SENSITIVE = ["Age", "Sex", "Weight"], ("Diagnosis", "BodyPart")
 
 
@@ -117,7 +119,8 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     log.pairs = _mapped(job.folder / "map.csv", order)
     shutil.copyfile(job.report, order.folder / "work" / "deidentification.html")
     if order.way_back:
-        _zip(order.folder / "private.zip", _below(job.folder), tell)
+        kept = {n: path for n, path in _below(job.folder).items() if n not in _WORKINGS}
+        _zip(order.folder / RESULTS[1], kept, tell)
         log.cautions.append(
             "the second zip restores the identifiers: keep it apart, and never pass it on"
         )
@@ -147,6 +150,8 @@ def _by_method(order: Order, tell: Tell, log: _Log) -> None:
     _count_left(order, items, log)
     if order.text != "leave":
         log.lines.append(_TEXT[order.text])
+    if order.text == "blur":
+        log.cautions.append(WARNING)
     if order.head != "leave":
         _each_head(order, tell, log)
 
@@ -243,21 +248,11 @@ def _each_head(order: Order, tell: Tell, log: _Log) -> None:
     groups = _volumes(log.pairs)
     for number, outputs in enumerate(groups):
         tell("looking for the head", number, len(groups))
-        whole = outputs[0].parent if outputs[0].suffix == ".dcm" else outputs[0]
-        ending = "".join(end for end in NIFTI if whole.name.endswith(end))
-        part = whole.with_name(f".head-{number}{ending}")
-        if not _attempt(partial(_one_head, whole, part, order, log), log, len(outputs)):
+        if not _attempt(partial(_one_head, outputs, order, log), log, len(outputs)):
             for path in outputs:
                 path.unlink()
             gone = set(outputs)
             log.pairs = [pair for pair in log.pairs if pair[1] not in gone]
-            continue
-        if whole.is_dir():
-            shutil.rmtree(whole)
-        part.replace(whole)
-        if whole.is_dir():
-            again = dict(zip(sorted(outputs), sorted(whole.iterdir()), strict=True))
-            log.pairs = [(source, again.get(out, out)) for source, out in log.pairs]
 
 
 def _volumes(pairs: Iterable[tuple[Path, Path]]) -> list[list[Path]]:
@@ -265,22 +260,39 @@ def _volumes(pairs: Iterable[tuple[Path, Path]]) -> list[list[Path]]:
     from medlab.pipeline.faces import may_show_face
 
     outputs = sorted(out for _, out in pairs)
-    scans = [[path] for path in outputs if path.name.endswith(NIFTI)]
-    slices = [path for path in outputs if path.suffix == ".dcm"]
-    folders = [list(some) for _, some in groupby(slices, key=lambda path: path.parent)]
-    return [*scans, *(some for some in folders if may_show_face(dicom.read(some[0])))]
+    groups: dict[Any, list[Path]] = {path: [path] for path in outputs if _is_scan(path)}
+    for path in outputs:
+        if path.suffix == ".dcm" and may_show_face(dataset := dicom.read(path)):
+            groups.setdefault((path.parent, dataset.Modality), []).append(path)
+    return list(groups.values())
 
 
-def _one_head(whole: Path, part: Path, order: Order, log: _Log) -> None:
+def _is_scan(path: Path) -> bool:
+    return path.name.lower().endswith(NIFTI)
+
+
+def _one_head(outputs: list[Path], order: Order, log: _Log) -> None:
+    """Deface or strip one volume; its files get their new content under their old names."""
     from medlab.neuro import files as heads
 
-    if order.head == "strip":
-        report = heads.strip(whole, part, f=order.f)
-        said = f"brain of {report['volume_ml']:.0f} ml kept"
-    else:
-        report = heads.deface(whole, part)
-        said = f"residual face {report['residual_face']:.2f}"
-    kind = "a series" if whole.is_dir() else "a scan"
+    with tempfile.TemporaryDirectory(dir=order.folder / "work") as folder:
+        scan = _is_scan(outputs[0])
+        whole = outputs[0] if scan else Path(folder) / "series"
+        part = Path(folder) / (outputs[0].name if scan else "part")
+        if not scan:
+            whole.mkdir()
+            for number, path in enumerate(outputs):
+                shutil.copyfile(path, whole / f"{number:06d}.dcm")
+        if order.head == "strip":
+            report = heads.strip(whole, part, f=order.f)
+            said = f"brain of {report['volume_ml']:.0f} ml kept"
+        else:
+            report = heads.deface(whole, part)
+            said = f"residual face {report['residual_face']:.2f}"
+        made = [part] if scan else sorted(part.iterdir())
+        for new, old in zip(made, outputs, strict=True):
+            shutil.copyfile(new, old)
+    kind = "a scan" if scan else "a series"
     log.lines.append(f"{_HEAD[order.head]} {kind}: {said}")
     log.cautions += [f"{kind}: {warning}" for warning in report["warnings"]]
 

@@ -7,7 +7,8 @@ import html
 import logging
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,9 @@ _LOCAL = (
     "Uploads lie in a private folder that is wiped when you close this page.</p>"
 )
 _UPLOAD = """<div class="medlab-drop" data-session="{session}" data-cap="{cap}">
-<p>Drop DICOM or NIfTI files here, or a zip of a folder; or choose (up to {mb} MB together):</p>
-<label><b>Choose files</b> <input type="file" multiple></label>
-<label><b>Choose a folder</b> <input type="file" webkitdirectory></label>
+<p>Drop DICOM or NIfTI files here, or the zip of a folder; or choose (up to {mb} MB together):</p>
+<label><b>Files or a zip</b> <input type="file" multiple></label>
+<label><b>A whole folder</b> <input type="file" webkitdirectory></label>
 <p class="medlab-sent" role="status" aria-live="polite"></p></div>"""
 _KEYED = (orders.POLICY, "pseudonymization", orders.ENCRYPTION, orders.DECRYPTION)
 
@@ -177,7 +178,9 @@ class Files:
         self._arrived = _button("arrived", self.take)
         self._arrived.add_class("medlab-arrived")
         self._arrived.tabbable = False
-        self.folder = _text("Or a folder here", "/path/of/a/folder on this computer, any size")
+        self.folder = _text(
+            "Or name a folder", "its whole path on this computer; for more than that"
+        )
         self._status = ipw.HTML()
         buttons = [
             _button("Use this folder", self.name),
@@ -232,7 +235,9 @@ class Files:
         self.items = intake.inventory(source)
         files = sum(len(item.paths) for item in self.items)
         self._renewed()
-        self._status.value = done(f"{files} files to work on, in {len(self.items)} parts.") + told
+        self._status.value = (
+            done(f"{files} files to work on, in {len(self.items)} series or scans.") + told
+        )
 
     def _working(self, what: str) -> None:
         self._status.value = f"<p role='status'>{what}</p>"
@@ -262,10 +267,13 @@ class Look:
     def show(self, source: Path, items: Sequence[Item]) -> None:
         """Show other files; identifiers are masked again."""
         self._source = source
-        self.reveal.value = False
-        self.item.options = [(item.name, item) for item in items]
+        with self.tabs.resting():
+            self.reveal.value = False
+            self.item.options = [(item.name, item) for item in items]
+            self.item.index = 0 if items else None
         _hide(self.widget, not items)
-        self.tabs.renew()
+        if items:
+            self.tabs.renew()
 
     def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
         return Instrument(title, {}, partial(draw, self.item.value, reveal=self.reveal.value))
@@ -316,10 +324,15 @@ class Choices:
         self.stop = _button("Cancel", cancel)
         self.bar = ipw.IntProgress(0, 0, 1, description="Progress")
         self._status = ipw.HTML()
-        self.widget = _card(
-            3, "Protect", self.task, self.policy, self.k, self.key, self.way_back, self.text,
-            self.head, self.f, self.target, _row([self.go, self.stop]), self.bar, self._status,
-        )  # fmt: skip
+        columns = _row(
+            [
+                ipw.VBox([self.task, self.policy, self.k, self.key, self.way_back]),
+                ipw.VBox([self.text, self.head, self.f, self.target]),
+            ]
+        )
+        columns.add_class("medlab-columns")
+        run = _row([self.go, self.stop])
+        self.widget = _card(3, "Protect", columns, run, self.bar, self._status)
         for handle in (self.task, self.head):
             handle.observe(lambda _: self._fit(), "value")
         self._named = False
@@ -426,10 +439,10 @@ class Outcome:
 
     def clear(self) -> None:
         """Show nothing; what was shown is forgotten."""
-        self.reveal.value = False
-        self.pair.options = []
+        with self.tabs.resting():
+            self.reveal.value = False
+            self.pair.options = []
         self.told.value = ""
-        self.tabs.renew()
         _hide(self.widget, True)
 
     def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:
@@ -437,11 +450,14 @@ class Outcome:
         self.told.value = _summary(order, result) + self._links(order)
         outputs = dict(result.pairs)
         pairs = [(item, _after(item, outputs)) for item in items]
-        self.pair.options = [(one.name, (one, other)) for one, other in pairs if other]
+        with self.tabs.resting():
+            self.pair.options = [(one.name, (one, other)) for one, other in pairs if other]
+            self.pair.index = 0 if self.pair.options else None
         for part in (self.pair, self.reveal, self.tabs):
             _hide(part, not self.pair.options)
         _hide(self.widget, False)
-        self.tabs.renew()
+        if self.pair.options:
+            self.tabs.renew()
 
     def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
         return Instrument(title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value))
@@ -477,17 +493,28 @@ class Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
     def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
         self._makers = list(makers.values())
         super().__init__([ipw.VBox() for _ in makers], titles=tuple(makers), selected_index=0)
+        self._rests = False
         self.observe(lambda _: self._fill(), "selected_index")
+
+    @contextmanager
+    def resting(self) -> Iterator[None]:
+        """Empty all tabs, and leave them so while several choices change at once."""
+        self._rests = True
+        for child in self.children:
+            child.children = ()
+        yield
+        self._rests = False
 
     def renew(self) -> None:
         """Forget all content and make that of the tab in front anew."""
-        for child in self.children:
-            child.children = ()
-        self._fill()
+        if not self._rests:
+            for child in self.children:
+                child.children = ()
+            self._fill()
 
     def _fill(self) -> None:
         box = self.children[self.selected_index or 0]
-        if box.children:
+        if box.children or self._rests:
             return
         box.children = (ipw.HTML("<p role='status'>Working …</p>"),)
         box.children = (self._makers[self.selected_index or 0](),)

@@ -1,0 +1,26 @@
+"""A session as the page has it, and orders for it."""
+
+import pytest
+from app_study import study
+
+from medlab.app import orders
+
+
+@pytest.fixture
+def session(tmp_path):
+    folder = tmp_path / "session"
+    for name in ("inbox", "files", "tmp", "out", "work"):
+        (folder / name).mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture
+def order(session):
+    """Make an order on a study of three files."""
+    source = study(session / "files" / "upload-1")
+
+    def make(**choices):
+        words = {"key": bytes(range(32)), "source": source} | choices
+        return orders.Order(target=session / "out" / "result", folder=session, **words)
+
+    return make

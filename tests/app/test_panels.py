@@ -1,0 +1,86 @@
+"""The parts of the page, without a server around them."""
+
+import ipywidgets as ipw
+import pytest
+from app_study import NAME, study
+
+from medlab.app.panels import Page
+
+
+def text_of(widget):
+    """Return all that a widget and its parts show as HTML."""
+    own = widget.value if isinstance(widget, ipw.HTML) else ""
+    return own + "".join(text_of(child) for child in getattr(widget, "children", ()))
+
+
+@pytest.fixture
+def page(session, tmp_path):
+    page = Page(session)
+    page.files.folder.value = str(study(tmp_path / "ward"))
+    page.files.name()
+    return page
+
+
+def test_values_and_pictures_are_hidden_until_they_are_asked_for(page):
+    assert NAME not in text_of(page.widget)
+    page.look.tabs.selected_index = 1
+    assert "<img" not in text_of(page.look.widget)
+    page.look.reveal.value = True
+    assert "<img" in text_of(page.look.widget)
+    page.look.tabs.selected_index = 0
+    assert NAME in text_of(page.look.widget)
+
+
+def test_other_files_mask_again(page, tmp_path):
+    page.look.reveal.value = True
+    page.files.folder.value = str(study(tmp_path / "other ward"))
+    page.files.name()
+    assert not page.look.reveal.value
+    assert NAME not in text_of(page.widget)
+
+
+def test_the_tag_table_is_searched(page):
+    table = page.look.tabs.children[0].children[0]
+    table.handles["search"].value = "birth"
+    assert "Birth Date" in table.view.value
+    assert "Modality" not in table.view.value
+
+
+def test_every_control_has_a_label(page):
+    controls = (ipw.Text, ipw.Password, ipw.Dropdown, ipw.RadioButtons, ipw.Checkbox, ipw.Button)
+    found = [page.widget]
+    for widget in found:
+        found.extend(getattr(widget, "children", ()))
+    shown = [widget for widget in found if isinstance(widget, controls)]
+    assert len(shown) > 15
+    assert all(widget.description for widget in shown)
+
+
+@pytest.mark.parametrize(
+    ("target", "why"), [("here", "whole path"), ("/nowhere/at/all", "does not exist")]
+)
+def test_a_result_folder_that_cannot_be_made_is_refused_in_a_sentence(page, target, why):
+    page.choices.target.value = target
+    page.choices.go.click()
+    assert "role='alert'" in text_of(page.choices.widget)
+    assert why in text_of(page.choices.widget)
+
+
+def test_a_result_folder_in_the_input_is_refused(page, tmp_path):
+    page.choices.target.value = str(tmp_path / "ward" / "clean")
+    page.choices.go.click()
+    assert "lie within one another" in text_of(page.choices.widget)
+    assert not (tmp_path / "ward" / "clean").exists()
+
+
+def test_decryption_without_a_key_is_refused(page):
+    page.choices.task.value = "decryption"
+    page.choices.go.click()
+    assert "needs the key" in text_of(page.choices.widget)
+
+
+def test_wiping_takes_everything(page, session):
+    study(session / "files" / "upload-1")
+    page.files.wipe()
+    assert not [path for path in session.rglob("*") if path.is_file()]
+    assert page.files.items == []

@@ -1,0 +1,140 @@
+"""Orders done: what comes out, what it says of itself, and what a stop leaves."""
+
+import csv
+import io
+import zipfile
+
+import pytest
+from app_study import NAME, NUMBER, study
+from pydicom import dcmread
+
+from medlab import crypto
+from medlab.app import orders, work
+from medlab.errors import RefusedError
+from medlab.methods import encryption
+
+PLANTED = ("Okafor", "Ngozi", NUMBER, "19620417")
+
+
+def told(*what):
+    pass
+
+
+def outputs(session, zipped="result.zip"):
+    with zipfile.ZipFile(session / zipped) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def images(session):
+    files = outputs(session).items()
+    return [dcmread(io.BytesIO(data)) for name, data in files if name.startswith("files/")]
+
+
+def test_a_policy_leaves_nothing_planted_in_any_name_or_byte_of_the_zip(order, session):
+    result = work.do(order(task="policy"), told)
+    assert (result.outputs, result.withheld) == (3, 0)
+    assert any("text in pixels in 3 images" in line for line in result.cautions)
+    for name, data in outputs(session).items():
+        assert not any(word.lower() in name.lower() for word in PLANTED)
+        assert not any(word.lower().encode() in data.lower() for word in PLANTED)
+    assert not (session / "out" / "result.job").exists()
+    assert not (session / "private.zip").exists()
+
+
+def test_the_way_back_comes_in_a_zip_of_its_own(order, session):
+    work.do(order(task="policy", way_back=True), told)
+    assert {"key", "vault.db", "map.csv"} <= set(outputs(session, "private.zip"))
+    assert not any("vault" in name or "map" in name for name in outputs(session))
+
+
+@pytest.mark.parametrize("method", ["randomization", "pseudonymization", "suppression"])
+def test_the_files_of_a_patient_agree_after_a_method(order, session, method):
+    work.do(order(task=method), told)
+    after = images(session)
+    for keyword in ("PatientName", "PatientID", "StudyDate", "PatientWeight"):
+        assert len({str(one.get(keyword)) for one in after}) == 1
+    assert NAME not in {str(one.PatientName) for one in after}
+    assert len({one.SOPInstanceUID for one in after}) == 3
+    assert all(one.file_meta.MediaStorageSOPInstanceUID == one.SOPInstanceUID for one in after)
+
+
+def test_buckets_are_coarse_and_a_method_says_that_it_is_no_deidentification(order, session):
+    result = work.do(order(task="bucketization"), told)
+    (age,) = {one.PatientAge for one in images(session)}
+    assert age == "060Y"
+    assert {one.StudyDate for one in images(session)} == {"20240301"}
+    assert {str(one.PatientWeight) for one in images(session)} == {"70"}
+    assert any("1 of 1 files looked at" in line for line in result.cautions)
+    assert "no de-identification" in outputs(session)["report.html"].decode()
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_value_that_fits_no_method_goes(session, order):
+    source = study(session / "files" / "odd", StudyDate="about Easter")
+    result = work.do(order(task="bucketization", source=source), told)
+    assert all("StudyDate" not in one for one in images(session))
+    assert any("removed" in line and "StudyDate" in line for line in result.cautions)
+
+
+def test_what_was_encrypted_is_decrypted_with_the_key_of_the_download_alone(order, session):
+    first = order(task="encryption")
+    work.do(first, told)
+    assert all(not one.PatientName and not one.PatientID for one in images(session))
+    key = crypto.parse_key((session / "key.txt").read_bytes())
+    assert encryption.decrypt_elements(images(session)[0], key).PatientID == NUMBER
+    (session / "out" / "result").rename(session / "files" / "encrypted")
+    orders.clean_up(first)
+    again = {"task": "decryption", "source": session / "files" / "encrypted"}
+    with pytest.raises(RefusedError, match="wrong key"):
+        work.do(order(**again, key=bytes(32)), told)
+    work.do(order(**again, key=key), told)
+    assert {str(one.PatientName) for one in images(session)} == {NAME}
+
+
+def test_slicing_gives_a_table_and_refuses_too_few_patients(order, session):
+    ward = session / "files" / "ward"
+    for number in range(4):
+        study(ward / str(number), 1, number=f"P{number}", PatientWeight=str(60 + number))
+    with pytest.raises(RefusedError, match=r"4 patients .* fewer than the 5"):
+        work.do(order(task="slicing", source=ward), told)
+    work.do(order(task="slicing", source=ward, k=2), told)
+    rows = list(csv.DictReader(io.StringIO(outputs(session)["files/cohort-sliced.csv"].decode())))
+    assert sorted(row["Weight"] for row in rows) == ["60.0", "61.0", "62.0", "63.0"]
+    assert not {"PatientID", "PatientName"} & set(rows[0])
+
+
+@pytest.mark.parametrize("task", ["policy", "nothing"])
+def test_a_head_that_cannot_be_treated_is_withheld_and_the_reason_told(order, session, task):
+    with pytest.raises(RefusedError, match="3 files withheld"):
+        work.do(order(task=task, head="strip"), told)
+    assert not [path for path in (session / "out" / "result").rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize(
+    ("choices", "why"),
+    [
+        ({"task": "policy", "text": "blur"}, "can be read back"),
+        ({"task": "nothing"}, "nothing was chosen"),
+        ({"task": "magic"}, "task is one of"),
+    ],
+)
+def test_an_order_that_makes_no_sense_is_refused_before_it_starts(order, choices, why):
+    with pytest.raises((RefusedError, ValueError), match=why):
+        order(**choices)
+
+
+def test_a_cancelled_run_ends_its_process_and_leaves_nothing(order, session):
+    study(session / "files" / "more", 60)
+    asked = order(source=session / "files")
+    run, seen = orders.Run(asked), []
+
+    def stop_early(step, done, total):
+        seen.append(step)
+        run.cancel()
+
+    with pytest.raises(RefusedError, match="cancelled"):
+        run.wait(stop_early)
+    orders.clean_up(asked)
+    assert seen
+    assert not run._process.is_alive()
+    assert [p for p in session.rglob("*") if p.is_file() and "files" not in p.parts] == []
