@@ -8,7 +8,7 @@ from typing import Any
 
 from medlab.viz.figure import Shown, show
 
-_MODULES = ("faces", "methods", "pixels", "rects", "slices", "tags", "tradeoff")
+_MODULES = ("faces", "frames", "methods", "pixels", "rects", "slices", "tags", "tradeoff")
 
 __all__ = ["Shown", "show", *_MODULES]
 

@@ -68,13 +68,14 @@ def show(fig: Figure, alt: str, caption: str = "") -> Shown:
     InputError
         If `alt` is empty.
     """
-    _check_alternative(alt)
+    check_alternative(alt)
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
     return Shown(buffer.getvalue(), alt, caption)
 
 
-def _check_alternative(alt: str) -> None:
+def check_alternative(alt: str) -> None:
+    """Refuse an empty text alternative."""
     if not alt.strip():
         raise InputError("a figure without a text alternative; say in `alt` what it shows")
 
@@ -105,7 +106,7 @@ class Stage:
         alt, caption : str
             See `show`.
         """
-        _check_alternative(alt)
+        check_alternative(alt)
         self._canvas.restore_region(self._empty)
         renderer = self._canvas.get_renderer()
         for artist in artists:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,7 @@ from pydicom.pixels.utils import pixel_array
 
 from medlab.dicom.profile import EDITION
 from medlab.dicom.tags import HIPAA
+from medlab.errors import InputError
 
 LAYERS = ("file meta", "public", "nested", "private")
 COLUMNS = 3
@@ -175,27 +177,52 @@ def card(row: pd.Series, says: pd.DataFrame) -> str:
     )
 
 
-def displayed(dataset: Dataset, *, window: bool = True) -> npt.NDArray[np.float64]:
-    """Return the middle frame as a viewer shows it, between 0 (black) and 1 (white).
+def decoded(dataset: Dataset, frame: int | None = None) -> npt.NDArray[Any]:
+    """Return the stored values of a frame, the middle one if not given.
+
+    Raises
+    ------
+    InputError
+        If the pixel data are missing, damaged or of a kind that cannot be decoded here.
+    """
+    last = int(dataset.get("NumberOfFrames") or 1) - 1
+    try:
+        return pixel_array(dataset, index=last // 2 if frame is None else frame)
+    except (AttributeError, KeyError, NotImplementedError, RuntimeError, ValueError):
+        raise InputError(
+            "the pixels are missing, damaged or of a kind that cannot be decoded here; "
+            "pip install 'medlab[pixels]' adds decoders"
+        ) from None
+
+
+def displayed(
+    dataset: Dataset, *, frame: int | None = None, window: bool | tuple[float, float] = True
+) -> npt.NDArray[np.float64]:
+    """Return a frame as a viewer shows it, between 0 (black) and 1 (white).
 
     Parameters
     ----------
     dataset : Dataset
         With pixel data.
-    window : bool
-        Apply the header's window. Without one, the full range of the stored values.
+    frame : int, optional
+        Counted from 0; the middle one, if not given.
+    window : bool or (center, width)
+        Apply the header's window, or this one (in the unit of the rescaled values). Without
+        one, the full range of the stored values.
 
     Returns
     -------
     ndarray, shape (rows, columns) or (rows, columns, 3)
         MONOCHROME1 is turned, so that a low value is bright as the standard asks.
     """
-    middle = (int(dataset.get("NumberOfFrames") or 1) - 1) // 2
-    data = pixel_array(dataset, index=middle)
+    data = decoded(dataset, frame)
     if data.ndim == 3:
         return np.asarray(data, dtype=float) / np.iinfo(data.dtype).max
     low, high = data.min(), data.max()
-    if window and ("WindowCenter" in dataset or "VOILUTSequence" in dataset):
+    if isinstance(window, tuple):
+        data = apply_modality_lut(data, dataset)
+        low, high = window[0] - window[1] / 2, window[0] + window[1] / 2
+    elif window and ("WindowCenter" in dataset or "VOILUTSequence" in dataset):
         data = apply_modality_lut(data, dataset)
         # The window maps what lies outside of it to black and white: ask where those are.
         limits = np.finfo(np.float32) if data.dtype.kind == "f" else np.iinfo(data.dtype)

@@ -16,6 +16,7 @@ _OFFERS = {
     "instrument": ("Instrument",),
     "partition": ("partition_explorer",),
     "tags": ("tag_explorer",),
+    "viewer": ("image_viewer",),
 }
 
 __all__ = sorted(name for names in _OFFERS.values() for name in names)
