@@ -12,7 +12,6 @@ import pixel_images as made
 import pixel_scenes as scenes
 from PIL import Image, ImageDraw, ImageFont
 from pydicom.uid import (
-    DeflatedExplicitVRLittleEndian,
     JPEG2000Lossless,
     JPEGLSLossless,
     RLELossless,
@@ -83,13 +82,14 @@ def draw(number: int, *, held_back: bool = False) -> scenes.Scene:
     look = str(rng.choice(_LOOKS))
     colored = look in ("bright", "band", "outlined") and rng.random() < 0.4
     image = scenes.background(rng, shape, "form" if rng.random() < 0.1 else "ct")
+    image = np.minimum(image, 1700)  # no organ as bright as the text
     image = 3600 - 0.8 * image if look == "dark" else image
     font = str(rng.choice(_FONTS_BACK if held_back else _FONTS))
     size = int(rng.integers(13, 33) * max(1, min(shape) / 640))
     smooth = rng.random() < 0.75
     texts: list[scenes.Text] = []
     for slot in _slots(rng, shape):
-        lines = _lines(rng, _WORDING_BACK if held_back else _WORDING, look)
+        lines = _lines(rng, _WORDING_BACK if held_back else _WORDING, look, down=slot[-1])
         _write(rng, image, texts, slot, lines, written, (font, size, smooth), look)
     encoding, dataset = _encoded(rng, np.clip(image, 0, 4095), colored, look)
     for keyword, value in header.items():
@@ -111,7 +111,7 @@ def _slots(rng, shape):
                 yield int(x0 * columns), y0, int(x1 * columns), y1, across, down
 
 
-def _lines(rng, wording, look):
+def _lines(rng, wording, look, down):
     """Return (kind, template) from top to bottom; mostly of one kind, as on a console."""
     kinds = ["known", "keep", "scale", "unknown"]
     shares = [0.45, 0.2, 0.2, 0.15]
@@ -119,8 +119,8 @@ def _lines(rng, wording, look):
     count = 1 if kind in ("keep", "unknown") else int(rng.integers(1, 5))
     mixed = rng.random() < 0.25
     chosen = [str(rng.choice(kinds, p=shares)) if mixed else kind for _ in range(count)]
-    if look == "faint" and "known" in chosen:
-        chosen = ["known"] * min(count, 2)
+    if look == "faint" and "known" in chosen:  # over air only
+        chosen = ["known"] * min(count, 2) if down != 1 else ["scale"]
     return [(one, str(rng.choice(wording[one].split("|")))) for one in chosen]
 
 
@@ -175,7 +175,7 @@ def _cover(text, font, size, smooth):
         cv2.putText(canvas, text, (2, high + 2), face, scale, 255, thick, kind)
         return canvas / 255.0
     face = ImageFont.truetype(str(made.FONTS / font), size)
-    left, top, right, bottom = face.getbbox(text)
+    left, _, right, bottom = face.getbbox(text)
     canvas = Image.new("L", (int(right - left) + 2, int(bottom) + 2), 0)
     drawing = ImageDraw.Draw(canvas)
     drawing.fontmode = "L" if smooth else "1"
@@ -197,7 +197,7 @@ def _ink(rng, region, sheet, lines, look):
         paper[...] = ink = rng.choice([3200, 700, 0])
         ink = 100 if ink > 1000 else 3500
     else:
-        ink = {"dark": 100, "gray": rng.uniform(1900, 2500)}.get(look, 3800)
+        ink = {"dark": 100, "gray": rng.uniform(2100, 2600)}.get(look, 3800)
     if look == "outlined":
         region[cv2.dilate((cover > 0.3).astype(np.uint8), np.ones((3, 3))) > 0] = 0
     region += cover * (ink - region)

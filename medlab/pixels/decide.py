@@ -48,8 +48,9 @@ _PATTERNS = {
     "number": re.compile(r"\d(?:[\-./ ]?\d){5,}|(?:\d ){5,}\d"),
     "age": re.compile(r"(?<!\d)\d{1,3} ?Y(?:RS?|EARS?|O)?(?![A-Z])"),
 }
+_ZERO = re.compile(r"(?<=[A-Z])0(?=[A-Z])")
 _SPELLED = re.compile(r"(?<!\w)(?:[A-Z][\s.\-]+){3}[A-Z](?!\w)")
-_DAY = re.compile(r"(?<!\d)\d{1,2}[/\-]\d{1,2}(?!\d)")
+_DAY = re.compile(r"\W*(?:[0-3]?\d[/\-](?:0?\d|1[0-2])|(?:0?\d|1[0-2])[/\-][0-3]?\d)\W*")
 _DIGITS = str.maketrans("OoQDIlZSB|", "0000112581")  # as recognizers confuse them
 _LETTERS = str.maketrans("015", "OIS")
 
@@ -180,8 +181,9 @@ def allowed(text: str) -> bool:
     Numbers beside such a word have at most six signs; others at most four, together fewer
     than six, and they are no day and month. Four single letters in a row spell a name.
     """
-    tokens = re.findall(r"[A-Z]+|\d+(?:[.,]\d+)?|[^\sA-Z0-9]", plain(text))
-    if not tokens or len(tokens) > 24 or _SPELLED.search(plain(text)):
+    text = _ZERO.sub("O", plain(text))
+    tokens = re.findall(r"[A-Z]+|\d+(?:[.,]\d+)?|[^\sA-Z0-9]", text)
+    if not tokens or len(tokens) > 24 or _SPELLED.search(text) or _DAY.fullmatch(text):
         return False
     bare = 0
     for index, token in enumerate(tokens):
@@ -193,7 +195,7 @@ def allowed(text: str) -> bool:
                 return False
         elif not _harmless(token):
             return False
-    return bare < 6 and not (bare and _DAY.search(text))
+    return bare < 6
 
 
 def _harmless(token: str) -> bool:

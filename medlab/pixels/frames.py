@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from medlab.errors import InputError
@@ -27,6 +31,18 @@ _LARGEST = 2**28  # samples of one frame: 16,384 by 16,384
 # JPEG Lossless .57 and .70, JPEG-LS .80, JPEG 2000 .90, HTJ2K .201 and .202, RLE
 _LOSSLESS = {
     f"1.2.840.10008.1.2.{end}" for end in ("4.57", "4.70", "4.80", "4.90", "4.201", "4.202", "5")
+}
+#: the plugin of pydicom that decodes, and where it can encodes, a transfer syntax
+DECODERS = {
+    f"1.2.840.10008.1.2.{end}": plugin
+    for plugin, ends in {
+        "pillow": ("4.50", "4.51"),
+        "gdcm": ("4.57", "4.70"),
+        "pyjpegls": ("4.80", "4.81"),
+        "pylibjpeg": ("4.90", "4.91", "4.201", "4.202", "4.203"),
+        "pydicom": ("5",),
+    }.items()
+    for end in ends
 }
 
 
@@ -158,13 +174,13 @@ def native(form: Layout, data: bytes | bytearray) -> Array:
     A view of `data` (and writable when `data` is) unless it is big endian, packed in single
     bits or subsampled; chroma that two pixels share is given to both.
     """
-    pixels = memoryview(data)[: form.length]
     shape = (form.frames, form.rows, form.columns, form.samples)
+    if form.swapped:  # before the padding is cut off: the last value may stand behind it
+        data = _swapped(bytes(data), max(2, form.allocated // 8))
+    pixels = memoryview(data)[: form.length]
     if form.allocated == 1:
         bits = np.unpackbits(np.frombuffer(pixels, np.uint8), bitorder="little")
         return bits[: math.prod(shape)].reshape(shape)
-    if form.swapped:
-        pixels = memoryview(_swapped(bytes(pixels), max(2, form.allocated // 8)))
     flat = np.frombuffer(pixels, form.dtype, form.length // form.dtype.itemsize)
     if form.subsampled:
         return _upsampled(flat.reshape(form.frames, form.rows, form.columns // 2, 4))
@@ -219,13 +235,32 @@ def stored_frames(
 
 
 def _decoded(dataset: Dataset, form: Layout, wanted: list[int]) -> Iterator[Array]:
+    count = 0
+    for frame in decoded(dataset, form, raw=form.lossless, indices=wanted):
+        yield frame.reshape(form.rows, form.columns, form.samples)
+        count += 1
+    if count != len(wanted):
+        raise InputError("fewer frames in the pixel data than the header says")
+
+
+def decoded(
+    dataset: Dataset, form: Layout, *, raw: bool, indices: list[int] | None = None
+) -> Iterator[Array]:
+    """Give frames as pydicom's decoders read them; see ``pydicom.pixels.iter_pixels``.
+
+    Raises
+    ------
+    InputError
+        If a frame cannot be decoded.
+    """
     from pydicom.pixels.utils import iter_pixels
 
-    count = 0
+    plugin = DECODERS.get(form.syntax, "")
     try:
-        for frame in iter_pixels(dataset, raw=form.lossless, indices=wanted):
-            yield frame.reshape(form.rows, form.columns, form.samples)
-            count += 1
+        if plugin == "gdcm":
+            yield from _in_child(dataset, form, indices)
+        else:
+            yield from iter_pixels(dataset, raw=raw, indices=indices, decoding_plugin=plugin)
     except GeneratorExit:
         raise
     except Exception:  # noqa: BLE001 - decoders fail in any way; their words may repeat values
@@ -233,8 +268,36 @@ def _decoded(dataset: Dataset, form: Layout, wanted: list[int]) -> Iterator[Arra
             "the compressed pixel data cannot be decoded; they are damaged, or the decoder is "
             "missing: pip install 'medlab[pixels]'"
         ) from None
-    if count != len(wanted):
-        raise InputError("fewer frames in the pixel data than the header says")
+
+
+def _in_child(dataset: Dataset, form: Layout, indices: list[int] | None) -> Iterator[Array]:
+    """Give frames that GDCM decodes in a process of its own, which damaged data may end."""
+    plain = dataset.group_dataset(0x0028)  # no name or number of a patient leaves this process
+    plain.add_new("PixelData", "OB", dataset.PixelData)
+    plain["PixelData"].is_undefined_length = True
+    plain.file_meta = FileMetaDataset()
+    plain.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    buffer = BytesIO()
+    plain.save_as(buffer, enforce_file_format=False)
+    numbers = [] if indices is None else [str(index) for index in indices]
+    script = Path(__file__).with_name("gdcm_child.py")
+    shape = (form.rows, form.columns, form.samples)[: 2 + (form.samples > 1)]
+    with subprocess.Popen(
+        [sys.executable, "-I", str(script), *numbers],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as child:
+        if child.stdin is None or child.stdout is None:
+            raise InputError("no way to the decoder")
+        try:
+            child.stdin.write(buffer.getvalue())
+            child.stdin.close()
+            for _ in range(form.frames if indices is None else len(indices)):
+                data = child.stdout.read(math.prod(shape) * form.dtype.itemsize)
+                yield np.frombuffer(data, form.dtype).reshape(shape)
+        finally:
+            child.kill()
 
 
 def cleared(form: Layout, frame: Array) -> Array:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from medlab.errors import InputError
 from medlab.pixels import frames
 from medlab.pixels.frames import Array, Layout
 
@@ -106,7 +105,7 @@ def rewrite(
     result = deepcopy(dataset)  # bytes are not copied
     _relabel(result, form)
     if form.compressed:
-        _store_compressed(result, form, _changed(dataset, form, change))
+        _store_compressed(result, form, lambda: _changed(dataset, form, change))
     else:
         _store_native(result, form, change)
     return result
@@ -146,21 +145,24 @@ def _relabel(result: Dataset, form: Layout) -> None:
         result.pop(keyword, None)
 
 
-def _store_compressed(result: Dataset, form: Layout, changed: Iterator[Array]) -> None:
+def _store_compressed(
+    result: Dataset, form: Layout, changed: Callable[[], Iterator[Array]]
+) -> None:
     from pydicom.encaps import encapsulate, encapsulate_extended
-    from pydicom.pixels.encoders.base import get_encoder
 
     syntax = _target(form)
     for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
         result.pop(keyword, None)
+    try:
+        coded = _coded(result, form, syntax, changed())
+    except RuntimeError:  # JPEG 2000 below 32 pixels; JPEG-LS of tiny noise
+        syntax = ExplicitVRLittleEndian
     result.file_meta.TransferSyntaxUID = syntax
     if syntax == ExplicitVRLittleEndian:
-        data = b"".join(frame.tobytes() for frame in changed)
+        data = b"".join(frame.tobytes() for frame in changed())
         _set(result, "PixelData", data + b"\0" * (len(data) % 2))
         result["PixelData"].is_undefined_length = False
         return
-    encoder, options = get_encoder(syntax), _options(result, form)
-    coded = [encoder.encode(_squeezed(frame), **options) for frame in changed]
     if sum(map(len, coded)) + 8 * len(coded) < 2**32:
         _set(result, "PixelData", encapsulate(coded), "OB")
     else:
@@ -168,6 +170,17 @@ def _store_compressed(result: Dataset, form: Layout, changed: Iterator[Array]) -
         _set(result, "PixelData", extended[0], "OB")
         result.ExtendedOffsetTable, result.ExtendedOffsetTableLengths = extended[1:]
     result["PixelData"].is_undefined_length = True
+
+
+def _coded(result: Dataset, form: Layout, syntax: UID, changed: Iterator[Array]) -> list[bytes]:
+    """Return the frames in a compressed transfer syntax; none for one that is not."""
+    from pydicom.pixels.encoders.base import get_encoder
+
+    if not syntax.is_compressed:
+        return []
+    encoder, options = get_encoder(syntax), _options(result, form)
+    plugin = frames.DECODERS[syntax]
+    return [encoder.encode(_squeezed(f), encoding_plugin=plugin, **options) for f in changed]
 
 
 def _target(form: Layout) -> UID:
@@ -214,16 +227,12 @@ def same_outside(before: Dataset, after: Dataset, boxes: Sequence[Box]) -> bool:
     Reads both through pydicom's decoders, which had no part in the writing. YBR_FULL and
     RGB are compared as stored; where lossy color was stored anew as RGB, as RGB.
     """
-    from pydicom.pixels.utils import iter_pixels
-
     form, new = frames.layout(before), frames.layout(after)
     shape = (form.frames, form.rows, form.columns, form.samples)
     if shape != (new.frames, new.rows, new.columns, new.samples):
         return False
     outside = ~covered(form, boxes)
-    raw = form.lossless
-    try:
-        pairs = zip(iter_pixels(before, raw=raw), iter_pixels(after, raw=raw), strict=True)
-        return all(np.array_equal(old[outside], now[outside]) for old, now in pairs)
-    except Exception:  # noqa: BLE001 - decoders fail in any way; their words may repeat values
-        raise InputError("the pixel data cannot be decoded for comparison") from None
+    old_frames = frames.decoded(before, form, raw=form.lossless)
+    new_frames = frames.decoded(after, new, raw=form.lossless)
+    pairs = zip(old_frames, new_frames, strict=True)
+    return all(np.array_equal(old[outside], now[outside]) for old, now in pairs)

@@ -221,6 +221,7 @@ def cases(shape=(48, 64), seed=1):
         "big-u8-ow": lambda: big_endian(gray(u8)),
         "big-u8-ob": lambda: big_endian(gray(u8), "OB"),
         "big-rgb": lambda: big_endian(color(rgb), "OB"),
+        "big-rgb-odd-ow": lambda: big_endian(color(rgb[:47, :63])),
         "deflated": lambda: _deflated(gray(u12, stored=12)),
         "rle-u12": lambda: compressed(gray(u12, stored=12), RLELossless),
         "rle-s16": lambda: compressed(gray(s16), RLELossless),

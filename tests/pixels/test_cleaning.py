@@ -307,8 +307,8 @@ def test_a_qr_code_is_found_read_and_removed_by_what_it_says():
 
 
 def test_a_very_large_image_is_read_in_tiles_that_overlap():
-    values = np.zeros((5000, 5000), np.uint16)
-    values[2500:2520, 1700:1900] = 4000
+    values = np.zeros((1000, 3000), np.uint16)
+    values[500:520, 1700:1900] = 4000
     ds = made.gray(values, stored=12)
     sizes = []
 

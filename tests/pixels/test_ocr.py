@@ -21,9 +21,8 @@ def read_texts(ds):
     return {decide.squeezed(word.text) for word in words}
 
 
-@pytest.mark.parametrize(("layout", "held_back"), [("us", False), ("hidden", False)])
-def test_a_scene_is_cleaned_of_all_but_markers_and_scale(layout, held_back):
-    scene = scenes.scene(layout, 5, held_back=held_back, shape=(320, 400))
+def test_a_scene_is_cleaned_of_all_but_markers_and_scale():
+    scene = scenes.scene("us", 5, shape=(320, 400))
     ds = scene.dataset
     done = pixels.clean(ds, pixels.identity_words(ds))
     filled = np.zeros((ds.Rows, ds.Columns), bool)
@@ -70,7 +69,7 @@ def test_the_second_engine_reads_plain_text_and_places_it():
 
 def test_both_readings_of_an_image_cost_little_more_than_one_call_each():
     """The rendering and the choice of frames add less than the call itself costs."""
-    scene = scenes.scene("ct", 2)
+    scene = scenes.scene("ct", 2, shape=(320, 400))
     form = frames.layout(scene.dataset)
     list(detect.pictures(scene.dataset, form))
     started = time.process_time()

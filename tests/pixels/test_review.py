@@ -1,5 +1,4 @@
 import csv
-import os
 import stat
 from dataclasses import replace
 from types import SimpleNamespace
@@ -117,7 +116,7 @@ def test_a_table_that_anyone_may_read_becomes_private_and_is_never_half_written(
     assert path.read_text() == "old"
     review.write_table(path, [])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert os.listdir(tmp_path) == ["boxes.csv"]
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_contact_sheet_shows_the_frame_that_was_read(tmp_path):
