@@ -241,7 +241,6 @@ def cases(shape=(48, 64), seed=1):
         "jpeg-gray": lambda: jpeg(smooth[None, ..., 0], mode="L"),
         "jpeg-ybr": lambda: jpeg(smooth[None], mode="RGB"),
         "jpeg-422": lambda: jpeg(np.stack([smooth, smooth[::-1]]), mode="RGB", subsampling=1),
-        "jpeg-lossless-u12": lambda: jpeg_lossless(gray(u12, stored=12)),
         "jpeg-lossless-s16": lambda: jpeg_lossless(gray(s16)),
         "jpeg-lossless-rgb": lambda: jpeg_lossless(color(rgb)),
     }

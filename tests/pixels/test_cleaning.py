@@ -352,8 +352,9 @@ def test_text_that_starts_late_makes_its_first_frame_worth_reading():
 def test_of_a_thousand_frames_few_are_read_and_the_brightest_of_all_pixels():
     cine = np.zeros((1000, 40, 80), np.uint8)
     cine[np.arange(1000), 20, np.arange(1000) % 80] = 255
-    assert len(numbers(made.gray(cine))) <= 14
-    pictures = dict(detect.pictures(made.gray(cine), frames.layout(made.gray(cine))))
+    ds = made.gray(cine)
+    pictures = dict(detect.pictures(ds, frames.layout(ds)))
+    assert len(pictures) <= 14
     assert pictures[-1][20].all()
 
 
