@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import private
 from medlab.dicom.deidentify import TECHNICAL
-from medlab.dicom.elements import TEXT_VRS, values_of
+from medlab.dicom.elements import TEXT_VRS, items_of, label, texts_of, values_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of
@@ -40,6 +40,7 @@ COLUMNS = (
     "finding",
 )
 _LONGEST_SHOWN = 80
+_FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 #: The 18 identifiers of 45 CFR 164.514(b)(2), in a word or two.
 HIPAA = {
     1: "name",
@@ -340,27 +341,31 @@ def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
     return found
 
 
-def kept_text(dataset: Dataset) -> pd.DataFrame:
+def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
     """Return the free text that stands in a data set, for a person to review.
 
     Parameters
     ----------
     dataset : Dataset
         An output of `deidentify`.
+    path : str
+        Where it stands, if it is the item of a sequence.
 
     Returns
     -------
-    DataFrame
-        Columns ``path``, ``keyword``, ``text``. It shows values: it belongs into the private
-        folder of a job, nowhere else.
+    list of (path, keyword, text)
+        It shows values: it belongs into the private folder of a job, nowhere else.
     """
-    rows = [
-        (place.path, keyword_for_tag(place.element.tag), "\\".join(values_of(place.element)))
-        for place in walk(dataset)
-        if place.element.VR in ("LO", "LT", "SH", "ST", "UC", "UT", "PN") and place.element.value
-        and int(place.element.tag) >> 16 != 2
-    ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["path", "keyword", "text"])
+    found = []
+    for tag, element in items_of(dataset):
+        written, keyword = label(tag)
+        vr = vr_of(element)
+        texts = texts_of(dataset, element) if vr in _FREE_TEXT else []
+        if texts:
+            found.append((path + written, keyword, "\\".join(texts)))
+        for number, item in enumerate((dataset[element.tag].value or ()) if vr == "SQ" else ()):
+            found += kept_text(item, f"{path}{written}[{number}].")
+    return found
 
 
 def directory_records(dataset: Dataset) -> pd.DataFrame:

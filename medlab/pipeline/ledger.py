@@ -11,6 +11,7 @@ import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -295,14 +296,15 @@ class Phrases:
     def __init__(self, path: Path, key: bytes) -> None:
         self._key = key
         self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)
+        self._known = lru_cache(maxsize=65536)(self._look_up)  # the files of a series say the same
 
     def __contains__(self, phrase: object) -> bool:
-        if not isinstance(phrase, str):
-            return False
+        return isinstance(phrase, str) and self._known(phrase)
+
+    def _look_up(self, phrase: str) -> bool:
         digest = phrase_digest(self._key, phrase)
-        return bool(
-            self._db.execute("SELECT 1 FROM phrase WHERE digest = ?", (digest,)).fetchone()
-        )
+        query = "SELECT 1 FROM phrase WHERE digest = ?"
+        return self._db.execute(query, (digest,)).fetchone() is not None
 
     def close(self) -> None:
         """Close the file."""

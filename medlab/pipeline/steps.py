@@ -227,8 +227,7 @@ def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> N
 
 def _remember(before: Dataset, after: Dataset, settings: Settings, done: Outcome) -> None:
     if settings.review:
-        table = dicom.kept_text(after)
-        done.kept = sorted(set(zip(table["keyword"], table["text"], strict=True)))
+        done.kept = sorted({(keyword, text) for _, keyword, text in dicom.kept_text(after)})
     if settings.vault:
         done.ways_back = list(wayback.entries(before, after))
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.multival import MultiValue
 
 from medlab import dicom
 from medlab.crypto import Vault, load_key
+from medlab.dicom.elements import is_plain
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError
 from medlab.pipeline.files import appearing, check_places, walk
@@ -179,15 +182,25 @@ def _many(value: Any) -> list[Any]:
 
 
 def _values(dataset: Dataset, keywords: list[str]) -> str:
-    values = Dataset()
-    for keyword in keywords:
-        if keyword in dataset:
-            values[keyword] = dataset[keyword]
+    """Return elements as DICOM JSON."""
+    elements = tuple(dataset.get_item(keyword) for keyword in keywords if keyword in dataset)
+    if all(isinstance(e, RawDataElement) and is_plain(e.value) for e in elements):
+        return _json_of(elements)
+    return _as_json([dataset[element.tag] for element in elements])
+
+
+@lru_cache(maxsize=512)
+def _json_of(elements: tuple[RawDataElement, ...]) -> str:
+    """Return undecoded ASCII elements as DICOM JSON; the files of a series say the same."""
+    return _as_json([convert_raw_data_element(element) for element in elements])
+
+
+def _as_json(elements: list[DataElement]) -> str:
     try:
-        plain = values.to_json_dict()
-        for element in values:
-            if element.VR == "DS" and element.value is not None:  # as written: 53 is not 53.0
-                plain[f"{element.tag:08X}"]["Value"] = [str(one) for one in _many(element.value)]
+        plain = {f"{e.tag:08X}": e.to_json_dict(None, 0) for e in elements}
+        for e in elements:
+            if e.VR == "DS" and e.value is not None:  # as written: 53 is not 53.0
+                plain[f"{e.tag:08X}"]["Value"] = [str(one) for one in _many(e.value)]
         return json.dumps(plain)
     except (ValueError, TypeError):
         raise InputError("an identifying element holds no value of its VR") from None
