@@ -22,6 +22,7 @@ _AREAS = (
     "pixels",
     "runs",
     "samples",
+    "scale",
     "tabular",
     "viz",
     "widgets",

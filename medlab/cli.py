@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,7 @@ def write_samples(
 @click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep.")
 @click.option("--no-vault", is_flag=True, help="Keep no way back.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option("--scheduler", metavar="ADDR", help="A Dask cluster that sees the same folders.")
 @click.option("--overwrite", is_flag=True, help="Do it anew, though there are outputs.")
 def deidentify(
     source: Path,
@@ -272,6 +274,7 @@ def deidentify(
     recipe: Path | None,
     no_vault: bool,
     jobs: int,
+    scheduler: str | None,
     overwrite: bool,
     qi: tuple[str, ...],
     **choices: Any,
@@ -285,23 +288,26 @@ def deidentify(
     medlab deidentify study clean --policy research
     medlab deidentify study clean --option retain-device-identity --jobs 4
     """
-    from medlab import pipeline
+    from medlab import pipeline, scale
 
     quasi = tuple(name.strip() for names in qi for name in names.split(",") if name.strip())
     if recipe is not None:
         from medlab.pixels.recipe import load
 
         choices["pixel_rules"] = tuple(load(recipe))
-    summary = pipeline.deidentify(
-        source,
-        target,
-        pipeline.Settings(quasi=quasi, vault=not no_vault, **choices),
-        key_file=key_file,
-        map_file=map_file,
-        jobs=jobs,
-        overwrite=overwrite,
-        progress=sys.stderr.isatty(),
-    )
+    settings = pipeline.Settings(quasi=quasi, vault=not no_vault, **choices)
+    with scale.cluster(scheduler) if scheduler else nullcontext() as each:
+        summary = pipeline.deidentify(
+            source,
+            target,
+            settings,
+            key_file=key_file,
+            map_file=map_file,
+            jobs=jobs,
+            overwrite=overwrite,
+            progress=sys.stderr.isatty(),
+            each=each,
+        )
     for line in summary.lines():
         click.echo(line)
     if not summary.ok:

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from medlab import __version__, dicom
-from medlab.errors import InputError, RefusedError
+from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import faces, joined, report, steps
 from medlab.pipeline.cohort import CohortCheck, check, released
 from medlab.pipeline.files import appearing, walk
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
 from medlab.pipeline.planning import plan, worked
+from medlab.pipeline.pool import EachDone, each_done
 from medlab.pipeline.settings import Outcome, Progress, Settings
 
 # No failures: done, seen twice, or nothing that medlab was asked to clean.
@@ -84,6 +85,7 @@ def deidentify(
     jobs: int = 1,
     overwrite: bool = False,
     progress: Progress = False,
+    each: EachDone | None = None,
 ) -> Summary:
     """De-identify a file, or all DICOM files of a folder, and report what was done.
 
@@ -105,6 +107,9 @@ def deidentify(
     progress : bool or callable
         Show a bar on standard error; or what is called with a step in words, how many files
         are done with it, and how many there are.
+    each : callable, optional
+        Who works on the files, such as a cluster (`medlab.scale.cluster`); by default `jobs`
+        processes of this machine.
 
     Returns
     -------
@@ -121,10 +126,12 @@ def deidentify(
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
     joined.check_available(settings)
     _check_map(map_file, source, target)
+    if each is not None and settings.codes == "random":
+        raise UsageError("random codes are drawn from one vault on one machine; use jobs")
     with ExitStack() as stack:
         job = begin(stack, source, target, settings, key_file, overwrite)
         stack.callback(steps.stop)
-        job.jobs, job.progress = jobs, progress
+        job.jobs, job.progress, job.each = jobs, progress, each or each_done
         job.audit.append(
             "job started",
             policy=settings.policy,

@@ -264,6 +264,15 @@ class Ledger:
             "SELECT place, text, files, row FROM kept ORDER BY files, place"
         )
 
+    def write_phrases(self, path: Path) -> None:
+        """Write the phrases into a file of their own, which stays as it is while workers read."""
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        self._db.execute("ATTACH ? AS words", (str(path),))
+        self._db.execute("CREATE TABLE words.phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID")
+        self._db.execute("INSERT INTO words.phrase SELECT digest FROM phrase")
+        self._db.execute("DETACH words")
+
     @contextmanager
     def together(self) -> Iterator[None]:
         """Write what is done within it at once, or, on an error, not at all."""
@@ -295,7 +304,9 @@ class Phrases:
 
     def __init__(self, path: Path, key: bytes) -> None:
         self._key = key
-        self._db = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=60)
+        # immutable: no locks and no journal, so that a shared folder will do
+        where = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
+        self._db = sqlite3.connect(where, uri=True)
         self._known = lru_cache(maxsize=65536)(self._look_up)  # the files of a series say the same
 
     def __contains__(self, phrase: object) -> bool:

@@ -14,12 +14,13 @@ from medlab.crypto import AuditLog, Vault, load_key, subkey
 from medlab.errors import RefusedError
 from medlab.pipeline.files import check_places, private_folder
 from medlab.pipeline.ledger import Ledger
+from medlab.pipeline.pool import EachDone, each_done
 from medlab.pipeline.settings import Progress, Settings, Work
 
 
 @dataclass
 class Job:
-    """One job with its ledger, vault and audit log open."""
+    """One job with its ledger, vault and audit log open; `each` has the files worked on."""
 
     work: Work
     ledger: Ledger
@@ -27,6 +28,7 @@ class Job:
     audit: AuditLog
     jobs: int = 1
     progress: Progress = False
+    each: EachDone = each_done
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
 
@@ -46,6 +48,7 @@ def begin(
         If there are outputs that are not this job's, or it is being done already.
     """
     check_places(source, target)
+    source, target = source.absolute(), target.absolute()  # a worker may stand elsewhere
     folder = target.with_name(target.name + ".job")
     _check_unclaimed(target, folder, overwrite)
     private_folder(target)

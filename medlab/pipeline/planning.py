@@ -13,7 +13,6 @@ from medlab.pipeline import joined, steps
 from medlab.pipeline.files import digest_of, kind_of, walk
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.opening import Job
-from medlab.pipeline.pool import each_done
 from medlab.pipeline.settings import FACES, Work
 
 R = TypeVar("R")
@@ -28,6 +27,7 @@ def plan(job: Job) -> None:
         for found in _found(job.work):
             job.ledger.add(*found)
         job.ledger.reopen()
+    job.ledger.write_phrases(job.work.phrases)
     _reopen_missing(job)
     joined.reopen_approved(job)
     for target in job.ledger.withdraw():
@@ -40,10 +40,10 @@ def plan(job: Job) -> None:
         job.ledger.settle_kinds(CLEANED)
         for group in job.ledger.same_instances():
             _settle_copies(job, group)
+    job.ledger.write_phrases(job.work.phrases)
     if FACES in job.work.settings.options:
-        for _ in each_done(
-            steps.cut_faces, job.ledger.open_spaces(), job.jobs, steps.start, job.work
-        ):
+        spaces = job.ledger.open_spaces()
+        for _ in job.each(steps.cut_faces, spaces, job.jobs, steps.start, job.work):
             pass
 
 
@@ -52,7 +52,7 @@ def worked(
 ) -> Iterator[list[tuple[Entry, R | None]]]:
     """Give the results of `work` on all open files of a kind, some at a time, with a bar."""
     entries = job.ledger.open_entries(kind)
-    done = each_done(work, entries, job.jobs, steps.start, job.work)
+    done = job.each(work, entries, job.jobs, steps.start, job.work)
     total = job.ledger.count_open(kind)
     if callable(job.progress):
         bar = _told(done, words, total, job.progress)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -11,6 +13,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+#: Called like `each_done`.
+EachDone = Callable[..., Iterator[tuple[Any, Any]]]
 _AHEAD = 8  # tasks under way for each process
 
 
@@ -87,4 +91,17 @@ def _died(future: Future[R]) -> bool:
 def _pool(jobs: int, start: Callable[..., None], args: Any) -> ProcessPoolExecutor:
     # "spawn": no open database of this process is shared with a child
     context = multiprocessing.get_context("spawn")
-    return ProcessPoolExecutor(jobs, context, initializer=start, initargs=args)
+    return ProcessPoolExecutor(jobs, context, initializer=_begin, initargs=(start, args))
+
+
+def _begin(start: Callable[..., None], args: Any) -> None:
+    """Start in a new process, which ends when the one that made it does, however that ended."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    start(*args)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

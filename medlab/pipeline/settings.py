@@ -113,6 +113,11 @@ class Work:
         return self.folder / "ledger.db"
 
     @property
+    def phrases(self) -> Path:
+        """Digests of the IDs and full names of all patients of the job."""
+        return self.folder / "phrases.db"
+
+    @property
     def cohort(self) -> Path:
         """The generalized values of the cohort, by patient."""
         return self.folder / "cohort.json"

@@ -58,7 +58,7 @@ class Hands:
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.phrases = Phrases(work.ledger, work.key)
+        self.phrases = Phrases(work.phrases, work.key)
         self.cohort = joined.Cohort(work.cohort, work.key) if work.cohort.exists() else None
         self.approved = joined.approved_boxes(work)
         drawn = work.settings.codes == "random"

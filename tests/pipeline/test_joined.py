@@ -269,3 +269,9 @@ def test_a_nifti_file_with_a_free_name_gets_a_code(tmp_path):
     assert "OKAFOR" not in path.name
     assert pipeline.deidentify(tmp_path / "in" / "OKAFOR_19620417.nii", tmp_path / "one.nii").ok
     assert (tmp_path / "one.nii").is_file()
+    source = tmp_path / "in" / "OKAFOR_19620417.nii"
+    assert pipeline.verify(source, tmp_path / "one.nii") == []
+    assert pipeline.verify(tmp_path / "in", tmp_path / "clean") == []
+    left = pipeline.verify(tmp_path / "in", tmp_path / "in")
+    assert {finding.severity for finding in left} == {"fail"}
+    assert "OKAFOR" not in str(left)

@@ -56,7 +56,8 @@ def test_a_name_that_is_no_text_is_kept_byte_for_byte(ledger):
 
 def test_phrases_are_known_by_digest_only(ledger, tmp_path):
     ledger.examined(1, "dicom", b"i", [phrase_digest(KEY, "doe jane")])
-    phrases = Phrases(tmp_path / "ledger.db", KEY)
+    ledger.write_phrases(tmp_path / "a#b?c.db")
+    phrases = Phrases(tmp_path / "a#b?c.db", KEY)
     assert "doe jane" in phrases
     assert "doe john" not in phrases
     assert 5 not in phrases

@@ -1,0 +1,60 @@
+"""A job on a cluster makes the files that it makes alone."""
+
+import hashlib
+
+import pytest
+
+pytest.importorskip("distributed", reason="the extra 'scale' is not installed")
+from distributed import LocalCluster
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
+
+from medlab import crypto, pipeline, scale
+from medlab.errors import RefusedError, UsageError
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as made:
+        yield made
+
+
+def content(folder):
+    return {
+        path.relative_to(folder): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*.dcm")
+    }
+
+
+def test_a_cluster_makes_the_same_files_as_one_process(cluster, tmp_path):
+    (tmp_path / "in").mkdir()
+    for number in range(3):
+        dataset = dcmread(get_testdata_file("MR_small.dcm"))
+        dataset.SOPInstanceUID = f"1.2.826.0.1.{number}"
+        dataset.save_as(tmp_path / "in" / f"{number}.dcm")
+    crypto.write_key(tmp_path / "key")
+    alone = pipeline.deidentify(tmp_path / "in", tmp_path / "a", key_file=tmp_path / "key")
+    with scale.cluster(cluster.scheduler_address) as each:
+        spread = pipeline.deidentify(
+            tmp_path / "in", tmp_path / "b", key_file=tmp_path / "key", each=each
+        )
+        with pytest.raises(UsageError, match="one vault"):
+            pipeline.deidentify(
+                tmp_path / "in", tmp_path / "c", pipeline.Settings(codes="random"), each=each
+            )
+    assert spread.statuses == alone.statuses == {"done": 3}
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+
+
+@pytest.mark.parametrize("address", ["tcp://node1:8786", "node1:8786", "tcp://127.0.0.1.x:1"])
+def test_keys_do_not_travel_in_the_clear(address):
+    with pytest.raises(RefusedError, match="tls://"), scale.cluster(address):
+        pass
+
+
+def test_where_nobody_answers_it_is_said(monkeypatch):
+    monkeypatch.setattr(scale, "_SECONDS", 0.3)
+    with pytest.raises(UsageError, match="no Dask scheduler"), scale.cluster("127.0.0.1:9"):
+        pass
