@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -14,6 +15,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from medlab.pixels.decide import Decision
+from medlab.viz.figure import Shown, Stage
 
 _REMOVE, _KEEP = "#d55e00", "#56b4e9"  # vermilion, sky blue (Okabe and Ito)
 _LOOKS = {"pixelate": ("#0072b2", "o", "-"), "blur": ("#d55e00", "s", "--")}
@@ -47,23 +49,22 @@ def boxes(
         _picture(axis, picture if show else np.zeros_like(picture), title)
         for one in decisions[title]:
             _draw(axis, one)
-    lines = [
-        Line2D([], [], color=_REMOVE, linewidth=2.5, label="removed"),
-        Line2D([], [], color=_KEEP, linewidth=1.5, linestyle="--", label="stays"),
-    ]
-    fig.legend(handles=lines, loc="outside lower center", ncols=2, frameon=False)
+    fig.legend(handles=_legend(), loc="outside lower center", ncols=2, frameon=False)
     return fig
 
 
-def _draw(axis: Axes, one: Decision) -> None:
+def _draw(axis: Axes, one: Decision) -> list[Artist]:
+    drawn: list[Artist] = []
     for x0, y0, x1, y1 in one.boxes:
         size = (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0
         if one.remove:
-            axis.add_patch(Rectangle(*size, fill=False, edgecolor=_REMOVE, linewidth=2.0))
-            axis.plot([x0, x1], [y1, y0], color=_REMOVE, linewidth=0.8)
+            frame = Rectangle(*size, fill=False, edgecolor=_REMOVE, linewidth=2.0)
+            drawn += [axis.add_patch(frame)]
+            drawn += axis.plot([x0, x1], [y1, y0], color=_REMOVE, linewidth=0.8)
         else:
             look: dict[str, Any] = {"edgecolor": _KEEP, "linewidth": 1.5, "linestyle": "--"}
-            axis.add_patch(Rectangle(*size, fill=False, **look))
+            drawn.append(axis.add_patch(Rectangle(*size, fill=False, **look)))
+    return drawn
 
 
 def beside(pictures: Mapping[str, NDArray[Any]], *, show: bool = True) -> Figure:
@@ -118,3 +119,56 @@ def _picture(axis: Axes, picture: NDArray[Any], title: str) -> None:
     axis.set(xticks=[], yticks=[])
     if title:
         axis.set_title(title, fontsize=10)
+
+
+class Editor:
+    """An image with numbered boxes beside its result, drawn again in hundredths of a second.
+
+    Parameters
+    ----------
+    picture : ndarray
+        Gray (rows, columns) or RGB, 0 to 255: the size of all that is shown later.
+    """
+
+    def __init__(self, picture: NDArray[Any]) -> None:
+        fig = Figure(figsize=(9.6, 4.4), layout="constrained")
+        self._axes = list(np.atleast_1d(fig.subplots(1, 2)))
+        for axis, title in zip(self._axes, ("boxes", "result"), strict=True):
+            _picture(axis, picture, title)
+            axis.images[0].set_animated(True)
+        fig.legend(handles=_legend(), loc="outside lower center", ncols=2, frameon=False)
+        self._stage = Stage(fig)
+
+    def show(
+        self,
+        picture: NDArray[Any],
+        decisions: Sequence[Decision],
+        result: NDArray[Any],
+        alt: str,
+        caption: str,
+    ) -> Shown:
+        """Return the image with the boxes of each decision, numbered from 1, and the result."""
+        drawn: list[Artist] = []
+        for axis, shown in zip(self._axes, (picture, result), strict=True):
+            axis.images[0].set_data(shown)
+            drawn.append(axis.images[0])
+        marks: list[Artist] = []
+        for number, one in enumerate(decisions, 1):
+            marks += [*_draw(self._axes[0], one), _number(self._axes[0], number, one)]
+        done = self._stage.show([*drawn, *marks], alt, caption)
+        for mark in marks:
+            mark.remove()
+        return done
+
+
+def _number(axis: Axes, number: int, one: Decision) -> Artist:
+    x0, y0, _, _ = one.boxes[0]
+    look: dict[str, Any] = {"fc": "black", "ec": _REMOVE if one.remove else _KEEP, "pad": 1}
+    return axis.text(x0, y0, str(number), fontsize=8, color="white", va="bottom", bbox=look)
+
+
+def _legend() -> list[Line2D]:
+    return [
+        Line2D([], [], color=_REMOVE, linewidth=2.5, label="removed"),
+        Line2D([], [], color=_KEEP, linewidth=1.5, linestyle="--", label="stays"),
+    ]

@@ -12,6 +12,7 @@ from typing import Any
 # What each module offers. No module is named like what it offers: once imported, it would
 # stand in its place.
 _OFFERS = {
+    "boxes": ("TextBoxes", "text_boxes"),
     "comparer": ("method_comparer",),
     "instrument": ("Instrument",),
     "partition": ("partition_explorer",),

@@ -1,0 +1,187 @@
+"""An editor for text in pixels: which boxes go, what takes their place, and a table of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as ipw
+import numpy as np
+import pandas as pd
+from pydicom import Dataset
+
+from medlab.errors import InputError
+from medlab.pixels import effects, frames, mask, review
+from medlab.pixels.decide import Decision
+from medlab.pixels.mask import Box
+from medlab.viz.figure import Shown
+from medlab.viz.pixels import Editor
+from medlab.widgets.instrument import Instrument
+
+_MASK, _ADDED = "***", "added"
+
+
+class TextBoxes(Instrument):
+    """The instrument that `text_boxes` returns, and what was decided with it."""
+
+    def __init__(
+        self, image: Dataset, found: Sequence[Decision], file: str, reveal: bool, hidden: bool
+    ) -> None:
+        self._image, self._found, self._file, self._hidden = image, list(found), file, hidden
+        self._board = Editor(review.picture(image))
+        self._result = lru_cache(maxsize=16)(self._with_effect)
+        super().__init__("Text boxes", self._handles(reveal), self._show)
+
+    def _handles(self, reveal: bool) -> dict[str, Any]:
+        handles: dict[str, Any] = {
+            f"box{number}": ipw.Checkbox(
+                one.remove, description=f"{number}: {_told(one, reveal)}", indent=False
+            )
+            for number, one in enumerate(self._found, 1)
+        }
+        handles["added"] = ipw.Text(
+            description="boxes to add", placeholder="x0,y0,x1,y1; x0,y0,x1,y1",
+            continuous_update=False,
+        )  # fmt: skip
+        handles["effect"] = ipw.Dropdown(options=effects.EFFECTS, description="effect")
+        handles["pseudonym"] = ipw.Text(
+            "SUBJECT 1", description="pseudonym", continuous_update=False
+        )
+        handles["strength"] = ipw.IntSlider(
+            8, 2, 24, description="blur, pixelate: pixels", continuous_update=False
+        )
+        total = frames.layout(self._image).frames
+        if total > 1:
+            handles["frame"] = ipw.IntSlider(
+                1, 1, total, description="frame", continuous_update=False
+            )
+        return handles
+
+    def decisions(self) -> list[Decision]:
+        """Return what was found, as ticked, and what was added.
+
+        Raises
+        ------
+        InputError
+            If a box to add is not four numbers.
+        """
+        ticked = [
+            one._replace(remove=self.handles[f"box{number}"].value)
+            for number, one in enumerate(self._found, 1)
+        ]
+        texts = [part for part in self.handles["added"].value.split(";") if part.strip()]
+        return ticked + [Decision((_box(text),), True, _ADDED) for text in texts]
+
+    def table(self, *, reveal: bool = False) -> pd.DataFrame:
+        """Return one row a box, as `medlab pixels review` reads it; text masked or revealed."""
+        table = pd.DataFrame(
+            review.rows(self._file, self.decisions()), columns=list(review.COLUMNS)
+        )
+        hidden = table["text"].where(table["text"] == "", _MASK)
+        return table if reveal else table.assign(text=hidden)
+
+    def save(self, path: str | Path) -> None:
+        """Write the table for ``medlab pixels review DST --boxes PATH --accept all``.
+
+        It holds what was read and is readable by its owner only.
+        """
+        review.write_table(path, review.rows(self._file, self.decisions()))
+
+    def _with_effect(
+        self, boxes: tuple[Box, ...], rules: tuple[Box, ...], effect: str, *more: Any
+    ) -> Dataset:
+        """Return the image with an effect in the boxes; those of rules hold no text to replace."""
+        pseudonym, strength = more
+        image = self._image
+        if effect == "pseudonymize":
+            image = mask.fill(image, rules)
+        else:
+            boxes += rules
+        settings = {"pseudonym": pseudonym, "sigma": strength / 2, "block": strength}
+        return effects.apply(image, boxes, effect, **settings)
+
+    def settings(self) -> tuple[tuple[Box, ...], tuple[Box, ...], str, str, int]:
+        """Return boxes of text and of rules that go, the effect, pseudonym and strength."""
+        gone = [one for one in self.decisions() if one.remove]
+        text = tuple(box for one in gone if _is_text(one) for box in one.boxes)
+        rules = tuple(box for one in gone if not _is_text(one) for box in one.boxes)
+        effect, pseudonym, strength = (
+            self.handles[name].value for name in ("effect", "pseudonym", "strength")
+        )
+        return text, rules, effect, pseudonym, strength
+
+    def _show(self, effect: str, frame: int = 1, **_: Any) -> Shown:
+        self.handles["pseudonym"].disabled = effect != "pseudonymize"
+        self.handles["strength"].disabled = effect in effects.LASTING
+        decisions, settings = self.decisions(), self.settings()
+        images = (self._image, self._result(*settings))
+        pictures = [review.picture(image, frame - 1) for image in images]
+        if self._hidden:
+            pictures = [np.zeros_like(picture) for picture in pictures]
+        gone = len(settings[0] + settings[1])
+        said = f"{gone} boxes {_DONE[effect]}, {len(decisions)} in all"
+        lasting = "" if effect in effects.LASTING else f" Mind: {effects.WARNING}."
+        return self._board.show(
+            pictures[0], decisions, pictures[1],
+            f"The image with numbered boxes, and the result: {said}.",
+            f"{said.capitalize()}. Crossed boxes change, dashed ones stay.{lasting}",
+        )  # fmt: skip
+
+
+_DONE = {
+    "blank": "blackened",
+    "pseudonymize": "with a pseudonym in their place",
+    "blur": "blurred",
+    "pixelate": "pixelated",
+}
+
+
+def text_boxes(
+    image: Dataset,
+    found: Sequence[Decision],
+    *,
+    file: str = "1",
+    reveal: bool = False,
+    hide_original: bool = False,
+) -> TextBoxes:
+    """Return an editor for the boxes found in an image.
+
+    Parameters
+    ----------
+    image : Dataset
+        With its file meta; not modified.
+    found : sequence of Decision
+        Of `pixels.find_text`; what it would remove is ticked.
+    file : str
+        The number of the file in the map of its job, for the table.
+    reveal : bool
+        Show what was read beside each tick. Otherwise the reason alone.
+    hide_original : bool
+        Leave the image black and show the boxes alone.
+
+    Returns
+    -------
+    TextBoxes
+        An `Instrument` with ``decisions()``, ``table()`` and ``save(path)``.
+    """
+    return TextBoxes(image, found, file, reveal, hide_original)
+
+
+def _is_text(one: Decision) -> bool:
+    return one.word is not None or one.reason == _ADDED
+
+
+def _told(one: Decision, reveal: bool) -> str:
+    return one.word.text if reveal and one.word else one.reason or "nothing known"
+
+
+def _box(text: str) -> Box:
+    try:
+        x0, y0, x1, y1 = (int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError("a box to add is four numbers: x0,y0,x1,y1, in pixels") from None
+    if x1 <= x0 or y1 <= y0:
+        raise InputError("a box to add is empty; x1 is to the right of x0, y1 below y0")
+    return Box(x0, y0, x1, y1)
