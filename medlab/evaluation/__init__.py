@@ -7,7 +7,7 @@ from medlab.evaluation.groups import Tables, hold_back, one_each
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.protections import METHODS, Point, usual_points
 from medlab.evaluation.review import review
-from medlab.evaluation.tradeoff import acceptable, pareto, risk_and_loss, summarize
+from medlab.evaluation.tradeoff import acceptable, in_words, pareto, risk_and_loss, summarize
 
 __all__ = [
     "METHODS",
@@ -17,6 +17,7 @@ __all__ = [
     "evaluate",
     "grid",
     "hold_back",
+    "in_words",
     "measure",
     "one_each",
     "pareto",

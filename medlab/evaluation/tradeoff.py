@@ -12,6 +12,47 @@ from medlab.errors import MissingError
 from medlab.evaluation.scores import mean_interval
 
 
+# What a measure says of a release, with its value and interval in hundredths.
+_WORDS = {
+    "linkage": "Of 100 people, {} are linked to the right row.",
+    "inference leak": "Of 100 secrets that could not be guessed without the release, {} are told.",
+    "membership AUC": "Asked who of two people is in the table, an attacker is right {} times in "
+    "100; a coin is right 50 times.",
+    "singling out": "Of 100 descriptions read off the release, {} fit exactly one person.",
+    "linkability": "Of 100 people, the two halves of {} are brought together.",
+    "prosecutor mean": "By the sizes of the classes, {} of 100 people are picked out.",
+    "uniqueness": "Of 100 rows, {} stand alone.",
+    "query error": "Half of the counts an analyst asks for are wrong by {} % or more.",
+    "GCP": "Of the detail in the cells, {} % is lost.",
+    "distribution distance": "A column's distribution is moved by {} % of what is possible.",
+    "prediction AUC": "A model trained on it ranks two people rightly {} times in 100.",
+}
+
+
+def in_words(measured: pd.DataFrame) -> list[str]:
+    """Return what is known of one release as sentences, risks first.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        Rows of `summarize` of one method and strength. Measures without a value, or without
+        a sentence, are passed over.
+
+    Examples
+    --------
+    >>> in_words(pd.DataFrame({"measure": ["GCP"], "value": [0.25], "low": [0.2], "high": [0.3]}))
+    ['Of the detail in the cells, 25 (20 to 30) % is lost.']
+    """
+    known = measured.dropna(subset=["value"]).set_index("measure")
+    said = []
+    for name, sentence in _WORDS.items():
+        if name in known.index:
+            value, low, high = 100 * known.loc[name, ["value", "low", "high"]].astype(float)
+            spread = "" if np.isnan(low) else f" ({low:.0f} to {high:.0f})"
+            said.append(sentence.format(f"{value:.3g}{spread}"))
+    return said
+
+
 def numbers(values: pd.Series[Any]) -> pd.Series[float]:
     """Return a column of values as floats, "n/a" as NaN."""
     return pd.to_numeric(values, errors="coerce").astype(np.float64)

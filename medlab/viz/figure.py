@@ -30,18 +30,26 @@ class Shown:
         What the picture shows, for those who cannot see it.
     caption : str
         One or two sentences below the picture.
+    over : str
+        HTML laid over the picture; its places are percentages of it.
     """
 
     png: bytes = field(repr=False)
     alt: str
     caption: str
+    over: str = field(default="", repr=False)
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.png).decode("ascii")
-        return (
-            '<figure style="margin: 0.5em 0">'
+        picture = (
             f'<img src="data:image/png;base64,{data}" alt="{html.escape(self.alt)}" '
             'style="max-width: 100%; height: auto">'
+        )
+        if self.over:
+            place = "position: relative; display: inline-block; line-height: 0"
+            picture = f'<div style="{place}">{picture}{self.over}</div>'
+        return (
+            f'<figure style="margin: 0.5em 0">{picture}'
             f"<figcaption>{html.escape(self.caption)}</figcaption></figure>"
         )
 

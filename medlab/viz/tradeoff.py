@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Rectangle
 
 from medlab.evaluation.protections import METHODS
 from medlab.evaluation.tradeoff import point_name
+from medlab.viz.figure import Shown, Stage
 
 # Okabe-Ito colors, dark to light enough to differ in gray; a marker tells the method as well.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d")
 RISK_TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1)
 NEAR = 0.04  # of an axis: labels nearer than this are put below instead of above
+
+_SPOT_STYLE = """<style>
+.medlab-spot { position: absolute; width: 18px; height: 18px; margin: 0 0 -9px -9px; }
+.medlab-spot > span { display: none; position: absolute; z-index: 9; width: 260px; padding: 6px;
+  background: white; color: black; border: 1px solid #444; font-size: 12px; line-height: 1.35; }
+.medlab-spot:hover > span { display: block; }
+</style>"""
 
 
 def tradeoff_map(
@@ -45,74 +60,119 @@ def tradeoff_map(
     fig = Figure(figsize=(9.2, 6.0), layout="constrained")
     ax = fig.subplots()
     draw_map(ax, points, threshold)
-    # A square root shows small risks, where the decision is, and still has a zero.
+    _scale(ax)
+    _label(ax, points)
+    ax.set(xlabel=_across(loss), ylabel=_upward(risk))
+    legend = fig.legend(loc="outside right upper", fontsize=9, frameon=False)
+    for handle in legend.legend_handles:
+        if isinstance(handle, Line2D):
+            handle.set_markersize(7)
+    return fig
+
+
+def _scale(ax: Axes) -> None:
+    """Give the risk a square-root scale: small risks are seen, and there still is a zero."""
     ax.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
     ax.set_yticks(RISK_TICKS, [f"{tick:g}" for tick in RISK_TICKS])
     ax.set_ylim(0, 1.1)
-    _label(ax, points)
-    ax.set_xlabel(f"{loss} (0: untouched)")
-    ax.set_ylabel(f"{risk} (share of people, square-root scale)")
-    fig.legend(loc="outside right upper", fontsize=9, frameon=False)
-    return fig
+
+
+def _across(loss: str) -> str:
+    return f"{loss} (0: untouched)"
+
+
+def _upward(risk: str) -> str:
+    return f"{risk} (share of people, square-root scale)"
 
 
 def draw_map(ax: Axes, points: pd.DataFrame, threshold: float | None) -> None:
     """Draw the points, the front and the line on axes of their own."""
-    front = points[points["front"]].sort_values("loss")
-    ax.step(
-        front["loss"], front["risk"], where="post", color="0.55", lw=1.2, ls="--", zorder=1,
-        label="Pareto front",
-    )  # fmt: skip
-    spots: dict[tuple[float, float], int] = {}
-    for method, some in points.groupby("method", sort=False):
-        spot = round(float(some["loss"].iloc[0]), 3), round(float(some["risk"].iloc[0]), 3)
-        spots[spot] = spots.get(spot, -1) + 1
-        _draw_method(ax, str(method), some, spots[spot])
+    _Marks(ax, points["method"].unique()).put(points)
     if threshold is not None:
-        ax.axhline(threshold, color="0.2", lw=1.0, ls=":", label=f"acceptable risk {threshold:g}")
-        ax.axhspan(0.0, threshold, color="0.93", zorder=0)
+        _acceptable(ax, threshold, f"acceptable risk {threshold:g}")
     reach = min(1.0, max(0.2, float(points["loss_high"].max())))
     ax.set_xlim(-0.03 * reach, 1.06 * reach)
     ax.set_ylim(-0.03, 1.06)
     ax.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_method(ax: Axes, method: str, some: pd.DataFrame, beneath: int) -> None:
-    """Draw one method; a point on top of others is a larger, hollow mark around them."""
+def _acceptable(ax: Axes, threshold: float, label: str) -> tuple[Line2D, Rectangle]:
+    """Draw the line of acceptable risk and what lies below it."""
+    line = ax.axhline(threshold, color="0.2", lw=1.0, ls=":", label=label)
+    return line, ax.axhspan(0.0, threshold, color="0.93", zorder=0)
+
+
+class _Marks:
+    """One line of marks a method, the bars of all, the front: made once, moved at will."""
+
+    def __init__(self, ax: Axes, methods: Iterable[str]) -> None:
+        self._bars = LineCollection([], linewidths=0.7, zorder=1.8)
+        ax.add_collection(self._bars)
+        (self._front,) = ax.plot(
+            [], [], color="0.55", lw=1.2, ls="--", zorder=1, drawstyle="steps-post",
+            label="Pareto front",
+        )  # fmt: skip
+        self._lines = {name: ax.plot([], [], label=name, **_look(name))[0] for name in methods}
+        self.artists: list[Artist] = [self._front, self._bars, *self._lines.values()]
+
+    def put(self, points: pd.DataFrame) -> None:
+        """Move the marks to where the points are."""
+        front = points[points["front"]].sort_values("loss")
+        self._front.set_data(front["loss"], front["risk"])
+        colors = {name: line.get_color() for name, line in self._lines.items()}
+        self._bars.set_segments(list(_bars(points)))
+        self._bars.set_color([colors[name] for name in points["method"]] * 2)
+        spots: dict[tuple[float, float], int] = {}
+        for name, line in self._lines.items():
+            some = points[points["method"] == name]
+            line.set_data(some["loss"], some["risk"])
+            if not len(some):
+                continue
+            spot = round(float(some["loss"].iloc[0]), 3), round(float(some["risk"].iloc[0]), 3)
+            spots[spot] = beneath = spots.get(spot, -1) + 1
+            # A point on top of others is a larger, hollow mark around them.
+            face = "none" if beneath else _look(name)["mfc"]
+            line.set(markersize=7 + 5 * beneath, markerfacecolor=face)
+            line.set_linestyle("none" if len(some) == 1 else _look(name)["ls"])
+
+
+def _look(method: str) -> dict[str, Any]:
+    """Return how the marks and the line of a method look."""
     names = [*METHODS, method]
     again, number = divmod(names.index(method), len(COLORS))
     color = COLORS[number]
-    bars = [
-        np.abs(some[[f"{axis}_low", f"{axis}_high"]].to_numpy().T - some[axis].to_numpy())
-        for axis in ("loss", "risk")
+    return {
+        "marker": MARKERS[names.index(method) % len(MARKERS)],
+        "color": color,
+        "mfc": "white" if again else color,
+        "mew": 1.4,
+        "ms": 7,
+        "lw": 1.1,
+        "ls": (0, (4, 1.5)) if again else "-",
+    }
+
+
+def _bars(points: pd.DataFrame) -> npt.NDArray[np.float64]:
+    """Return the bars over the seeds, first those across, then those upward: (2n, 2, 2)."""
+    x, y = points["loss"], points["risk"]
+    ends = [
+        np.stack([points[["loss_low", "loss_high"]], np.stack([y, y], axis=1)], axis=2),
+        np.stack([np.stack([x, x], axis=1), points[["risk_low", "risk_high"]]], axis=2),
     ]
-    ax.errorbar(
-        some["loss"],
-        some["risk"],
-        xerr=bars[0],
-        yerr=bars[1],
-        fmt=MARKERS[names.index(method) % len(MARKERS)],
-        color=color,
-        mfc="none" if beneath else "white" if again else color,
-        mew=1.4,
-        ms=7 + 5 * beneath,
-        lw=1.1,
-        elinewidth=0.7,
-        ls="none" if len(some) == 1 else (0, (4, 1.5)) if again else "-",
-        label=method,
-    )
+    return np.concatenate(ends)
 
 
-def _label(ax: Axes, points: pd.DataFrame) -> None:
+def _label(ax: Axes, points: pd.DataFrame) -> list[Artist]:
     """Write the strength beside the points of methods that have several."""
     several = points.groupby("method")["strength"].transform("size") > 1
     width = float(np.ptp(ax.get_xlim()))
     placed: list[tuple[float, float]] = []
+    written: list[Artist] = []
     for _, point in points[several].iterrows():
         spot = point["loss"] / width, float(np.sqrt(point["risk"]))
         crowd = sum(abs(spot[0] - x) < NEAR and abs(spot[1] - y) < NEAR for x, y in placed)
         placed.append(spot)
-        ax.annotate(
+        text = ax.annotate(
             f"{point['strength']:g}",
             (point["loss"], point["risk"]),
             xytext=[(5, 5), (5, -12), (-10, 5), (-10, -12)][crowd % 4],
@@ -120,6 +180,85 @@ def _label(ax: Axes, points: pd.DataFrame) -> None:
             fontsize=8,
             color="0.25",
         )
+        written.append(text)
+    return written
+
+
+class Board:
+    """The map with other measures, another threshold, another release chosen, at will.
+
+    Parameters
+    ----------
+    methods : sequence of str
+        All methods that may come.
+    """
+
+    def __init__(self, methods: Sequence[str]) -> None:
+        self._fig = Figure(figsize=(9.2, 5.6), layout="constrained")
+        self._ax = ax = self._fig.subplots()
+        ax.set(xlim=(-0.03, 1.06), xlabel=_across("loss"), ylabel=_upward("risk"))
+        _scale(ax)
+        ax.spines[["top", "right"]].set_visible(False)
+        self._line, self._below = _acceptable(ax, 0.0, "acceptable risk")
+        self._marks = _Marks(ax, methods)
+        (self._ring,) = ax.plot(
+            [], [], "o", ms=22, mfc="none", mec="black", mew=2.2, ls="none", label="chosen"
+        )
+        self._fig.legend(loc="outside right upper", fontsize=9, frameon=False, markerscale=0.8)
+        self._moving = [
+            self._below, self._line, *self._marks.artists, self._ring,
+            ax.xaxis.label, ax.yaxis.label,
+        ]  # fmt: skip
+        for artist in self._moving:
+            artist.set_animated(True)
+        self._stage = Stage(self._fig)
+
+    def show(
+        self,
+        points: pd.DataFrame,
+        threshold: float,
+        chosen: pd.DataFrame,
+        axes: tuple[str, str],
+        words: Sequence[str],
+    ) -> Shown:
+        """Return the map.
+
+        Parameters
+        ----------
+        points : DataFrame
+            From `medlab.evaluation.risk_and_loss`.
+        threshold : float
+            The acceptable risk.
+        chosen : DataFrame
+            Rows of `points` that get a ring.
+        axes : (str, str)
+            What risk and loss are called.
+        words : sequence of str
+            What is said of each point to who points at it.
+        """
+        self._line.set_ydata([threshold, threshold])
+        self._below.set_height(threshold)
+        self._marks.put(points)
+        self._ring.set_data(chosen["loss"], chosen["risk"])
+        self._ax.set(ylabel=_upward(axes[0]), xlabel=_across(axes[1]))
+        written = _label(self._ax, points)
+        alt, caption = describe(points, threshold, axes), "Point at a mark to read its numbers."
+        shown = self._stage.show([*self._moving, *written], alt, caption)
+        for text in written:
+            text.remove()
+        spots = self._ax.transData.transform(points[["loss", "risk"]].to_numpy())
+        return replace(shown, over=_spots(spots / self._fig.bbox.size, words))
+
+
+def _spots(places: npt.NDArray[np.float64], words: Sequence[str]) -> str:
+    """Return what appears over a picture where one points at: HTML."""
+    spots = [
+        f"<span class='medlab-spot' style='left: {100 * x:.2f}%; bottom: {100 * y:.2f}%'>"
+        f"<span style='{'right' if x > 0.45 else 'left'}: 18px; "
+        f"{'top' if y > 0.5 else 'bottom'}: 0'>{html.escape(said)}</span></span>"
+        for (x, y), said in zip(places, words, strict=True)
+    ]
+    return _SPOT_STYLE + "".join(spots)
 
 
 def attack_maps(

@@ -16,6 +16,7 @@ _OFFERS = {
     "comparer": ("method_comparer",),
     "instrument": ("Instrument",),
     "partition": ("partition_explorer",),
+    "tradeoff": ("tradeoff_explorer",),
     "tags": ("tag_explorer",),
     "viewer": ("image_viewer",),
 }
