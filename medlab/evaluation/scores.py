@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,19 +144,18 @@ def tpr_at(positive: Any, negative: Any, fpr: float) -> float:
     return float(np.interp(fpr, np.r_[0.0, above[1], 1.0], np.r_[0.0, above[0], 1.0]))
 
 
-def mean_interval(values: Sequence[float] | Floats) -> tuple[float, float, float]:
-    """Return mean and 95 % interval of repeated runs: mean -+ t * sd / sqrt(runs).
+def half_interval(sd: Floats, runs: NDArray[np.int64]) -> Floats:
+    """Return half of the 95 % interval of the mean of repeated runs: t * sd / sqrt(runs).
 
-    With one run the interval is the value itself.
+    Parameters
+    ----------
+    sd : float array
+        Standard deviations of the runs (divided by runs - 1).
+    runs : int array
+        How many there are; one run has no width.
     """
     from scipy.stats import t as student
 
-    found = np.asarray(values, dtype=np.float64)
-    found = found[~np.isnan(found)]
-    if not found.size:
-        return math.nan, math.nan, math.nan
-    mean = float(found.mean())
-    if found.size == 1:
-        return mean, mean, mean
-    half = student.ppf(0.975, found.size - 1) * found.std(ddof=1) / math.sqrt(found.size)
-    return mean, mean - float(half), mean + float(half)
+    several = np.maximum(runs, 2)
+    half = student.ppf(0.975, several - 1) * sd / np.sqrt(several)
+    return np.asarray(np.where(runs > 1, half, 0.0), dtype=np.float64)

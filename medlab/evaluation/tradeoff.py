@@ -9,8 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medlab.errors import MissingError
-from medlab.evaluation.scores import mean_interval
-
+from medlab.evaluation.scores import half_interval
 
 # What a measure says of a release, with its value and interval in hundredths.
 _WORDS = {
@@ -18,13 +17,14 @@ _WORDS = {
     "inference leak": "Of 100 secrets that could not be guessed without the release, {} are told.",
     "membership AUC": "Asked who of two people is in the table, an attacker is right {} times in "
     "100; a coin is right 50 times.",
-    "singling out": "Of 100 descriptions read off the release, {} fit exactly one person.",
-    "linkability": "Of 100 people, the two halves of {} are brought together.",
+    "singling out": "Of 100 descriptions read off the release, {} fit one person only, "
+    "beyond chance.",
+    "linkability": "Of 100 people, the two halves of {} are brought together beyond chance.",
     "prosecutor mean": "By the sizes of the classes, {} of 100 people are picked out.",
     "uniqueness": "Of 100 rows, {} stand alone.",
     "query error": "Half of the counts an analyst asks for are wrong by {} % or more.",
     "GCP": "Of the detail in the cells, {} % is lost.",
-    "distribution distance": "A column's distribution is moved by {} % of what is possible.",
+    "distribution distance": "The columns' distributions differ by {} % of the largest possible distance.",
     "prediction AUC": "A model trained on it ranks two people rightly {} times in 100.",
 }
 
@@ -43,14 +43,18 @@ def in_words(measured: pd.DataFrame) -> list[str]:
     >>> in_words(pd.DataFrame({"measure": ["GCP"], "value": [0.25], "low": [0.2], "high": [0.3]}))
     ['Of the detail in the cells, 25 (20 to 30) % is lost.']
     """
-    known = measured.dropna(subset=["value"]).set_index("measure")
-    said = []
-    for name, sentence in _WORDS.items():
-        if name in known.index:
-            value, low, high = 100 * known.loc[name, ["value", "low", "high"]].astype(float)
-            spread = "" if np.isnan(low) else f" ({low:.0f} to {high:.0f})"
-            said.append(sentence.format(f"{value:.3g}{spread}"))
-    return said
+    known = measured.dropna(subset=["value"]).set_index("measure")[["value", "low", "high"]]
+    hundredths = {name: 100 * known.loc[name].to_numpy() for name in _WORDS if name in known.index}
+    return [_WORDS[name].format(_spread(*ends)) for name, ends in hundredths.items()]
+
+
+def _spread(value: float, low: float, high: float) -> str:
+    between = "" if np.isnan(low) else f" ({_short(low)} to {_short(high)})"
+    return _short(value) + between
+
+
+def _short(hundredths: float) -> str:
+    return f"{hundredths:.1f}".removesuffix(".0")
 
 
 def numbers(values: pd.Series[Any]) -> pd.Series[float]:
@@ -77,18 +81,25 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
     """
     chosen = rows if measures is None else rows[rows["measure"].isin(measures)]
     chosen = chosen.assign(value=numbers(chosen["value"]))
-    keys = ["method", "strength", "measure"]
-    found = []
-    for key, some in chosen.groupby(keys, sort=False):
-        value, low, high = mean_interval(some["value"].to_numpy())
-        if len(some) == 1 and not np.isnan(some["low"].iloc[0]):
-            low, high = some[["low", "high"]].iloc[0]
-        low = max(low, 0.0)  # no measure is below 0; shares and AUC are not above 1 either
-        high = min(high, 1.0) if some["value"].max() <= 1 else high
-        others = some["baseline"].mean(), some["control"].mean()
-        found.append((*key, value, low, high, int(some["value"].notna().sum()), *others))
-    names = [*keys, "value", "low", "high", "seeds", "baseline", "control"]
-    return pd.DataFrame(found, columns=names)
+    found = chosen.groupby(["method", "strength", "measure"], sort=False).agg(
+        value=("value", "mean"),
+        low=("low", "first"),
+        high=("high", "first"),
+        seeds=("value", "count"),
+        baseline=("baseline", "mean"),
+        control=("control", "mean"),
+        sd=("value", "std"),
+        most=("value", "max"),
+        runs=("value", "size"),
+    )
+    half = half_interval(found["sd"].to_numpy(), found["seeds"].to_numpy())
+    alone = (found["runs"] == 1) & found["low"].notna()  # one run has an interval of its own
+    low = found["low"].where(alone, found["value"] - half).astype(np.float64)
+    high = found["high"].where(alone, found["value"] + half).astype(np.float64)
+    # No measure is below 0; shares and AUC are not above 1 either.
+    found["low"] = low.clip(lower=0.0)
+    found["high"] = high.clip(upper=1.0).where(found["most"] <= 1, high)
+    return found.drop(columns=["sd", "most", "runs"]).reset_index()
 
 
 def risk_and_loss(rows: pd.DataFrame, risk: str = "linkage", loss: str = "GCP") -> pd.DataFrame:
@@ -112,10 +123,22 @@ def risk_and_loss(rows: pd.DataFrame, risk: str = "linkage", loss: str = "GCP") 
     MissingError
         A measure that the rows do not have.
     """
+    return map_points(summarize(rows, [risk, loss]), risk, loss)
+
+
+def map_points(measured: pd.DataFrame, risk: str, loss: str) -> pd.DataFrame:
+    """Return the points of `risk_and_loss` from what `summarize` returned.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        From `summarize`, with both measures.
+    risk, loss : str
+    """
     for name in (risk, loss):
-        if not (rows["measure"] == name).any():
+        if not (measured["measure"] == name).any():
             raise MissingError(f"no measure {name!r}; see the column measure of the rows")
-    found = summarize(rows, [risk, loss]).set_index(["method", "strength"])
+    found = measured.set_index(["method", "strength"])
     ends = ["value", "low", "high"]
     sides = []
     for name, measure in (("risk", risk), ("loss", loss)):

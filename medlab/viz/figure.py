@@ -101,7 +101,24 @@ class Stage:
         fig.set_dpi(DPI)
         self._canvas = FigureCanvasAgg(fig)
         self._canvas.draw()
-        self._empty = self._canvas.copy_from_bbox(fig.bbox)
+        self._under = self._empty = self._canvas.copy_from_bbox(fig.bbox)
+
+    def settle(self, artists: Iterable[Artist]) -> None:
+        """Draw onto the empty frame what shall stay below all that is shown until the next call.
+
+        Parameters
+        ----------
+        artists : iterable of Artist
+            See `show`.
+        """
+        self._canvas.restore_region(self._empty)
+        self._draw(artists)
+        self._under = self._canvas.copy_from_bbox(self._canvas.figure.bbox)
+
+    def _draw(self, artists: Iterable[Artist]) -> None:
+        renderer = self._canvas.get_renderer()
+        for artist in artists:
+            artist.draw(renderer)
 
     def show(self, artists: Iterable[Artist], alt: str, caption: str = "") -> Shown:
         """Return the figure with more on it.
@@ -115,10 +132,8 @@ class Stage:
             See `show`.
         """
         check_alternative(alt)
-        self._canvas.restore_region(self._empty)
-        renderer = self._canvas.get_renderer()
-        for artist in artists:
-            artist.draw(renderer)
+        self._canvas.restore_region(self._under)
+        self._draw(artists)
         buffer = io.BytesIO()
         pixels = self._canvas.buffer_rgba()
         mpimg.imsave(buffer, pixels, format="png", pil_kwargs={"compress_level": 1})

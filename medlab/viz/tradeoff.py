@@ -196,22 +196,28 @@ class Board:
     def __init__(self, methods: Sequence[str]) -> None:
         self._fig = Figure(figsize=(9.2, 5.6), layout="constrained")
         self._ax = ax = self._fig.subplots()
-        ax.set(xlim=(-0.03, 1.06), xlabel=_across("loss"), ylabel=_upward("risk"))
+        ax.set_xlim(-0.03, 1.06)
         _scale(ax)
         ax.spines[["top", "right"]].set_visible(False)
-        self._line, self._below = _acceptable(ax, 0.0, "acceptable risk")
         self._marks = _Marks(ax, methods)
+        self._line, self._below = _acceptable(ax, 0.0, "acceptable risk")
+        self._below.set(facecolor="black", alpha=0.07)  # above the marks: they may stay
         (self._ring,) = ax.plot(
             [], [], "o", ms=22, mfc="none", mec="black", mew=2.2, ls="none", label="chosen"
         )
-        self._fig.legend(loc="outside right upper", fontsize=9, frameon=False, markerscale=0.8)
-        self._moving = [
-            self._below, self._line, *self._marks.artists, self._ring,
-            ax.xaxis.label, ax.yaxis.label,
+        self._says = [
+            ax.text(0.5, -0.07, _across("loss"), transform=ax.transAxes, ha="center", va="top"),
+            ax.text(
+                -0.075, 0.5, _upward("risk"), transform=ax.transAxes, ha="right", va="center",
+                rotation="vertical",
+            ),
         ]  # fmt: skip
-        for artist in self._moving:
+        self._fig.legend(loc="outside right upper", fontsize=9, frameon=False, markerscale=0.8)
+        self._over = [self._below, self._line, self._ring]
+        for artist in (*self._marks.artists, *self._says, *self._over):
             artist.set_animated(True)
         self._stage = Stage(self._fig)
+        self._settled = ("", "")
 
     def show(
         self,
@@ -226,7 +232,7 @@ class Board:
         Parameters
         ----------
         points : DataFrame
-            From `medlab.evaluation.risk_and_loss`.
+            From `medlab.evaluation.risk_and_loss`; the same for the same `axes`.
         threshold : float
             The acceptable risk.
         chosen : DataFrame
@@ -236,18 +242,26 @@ class Board:
         words : sequence of str
             What is said of each point to who points at it.
         """
+        if axes != self._settled:
+            self._settle(points, axes)
         self._line.set_ydata([threshold, threshold])
         self._below.set_height(threshold)
-        self._marks.put(points)
         self._ring.set_data(chosen["loss"], chosen["risk"])
-        self._ax.set(ylabel=_upward(axes[0]), xlabel=_across(axes[1]))
-        written = _label(self._ax, points)
         alt, caption = describe(points, threshold, axes), "Point at a mark to read its numbers."
-        shown = self._stage.show([*self._moving, *written], alt, caption)
-        for text in written:
-            text.remove()
+        shown = self._stage.show(self._over, alt, caption)
         spots = self._ax.transData.transform(points[["loss", "risk"]].to_numpy())
         return replace(shown, over=_spots(spots / self._fig.bbox.size, words))
+
+    def _settle(self, points: pd.DataFrame, axes: tuple[str, str]) -> None:
+        """Draw what stays while only the threshold and the release chosen change."""
+        self._marks.put(points)
+        for artist, said in zip(self._says, (_across(axes[1]), _upward(axes[0])), strict=True):
+            artist.set_text(said)
+        written = _label(self._ax, points)
+        self._stage.settle([*self._marks.artists, *self._says, *written])
+        for text in written:
+            text.remove()
+        self._settled = axes
 
 
 def _spots(places: npt.NDArray[np.float64], words: Sequence[str]) -> str:

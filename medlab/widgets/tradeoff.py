@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import html
 from functools import lru_cache
+from typing import Any
 
 import ipywidgets as ipw
 import pandas as pd
 
 from medlab import evaluation
 from medlab.errors import MissingError
-from medlab.evaluation.tradeoff import point_name
+from medlab.evaluation.tradeoff import map_points, point_name
 from medlab.viz.tradeoff import Board
 from medlab.widgets.instrument import Instrument, beside
 
@@ -51,20 +52,18 @@ def tradeoff_explorer(
     if risk not in risks or loss not in losses:
         raise MissingError(f"no {risk!r} or no {loss!r} among the measures; run the grid for both")
     names = measured["method"].combine(measured["strength"], point_name)
-    releases = {name: some for name, some in measured.groupby(names, sort=False)}
-    board = Board(measured["method"].unique())
+    releases = dict(iter(measured.groupby(names, sort=False)))
+    board = Board(list(measured["method"].unique()))
 
     @lru_cache(maxsize=64)
     def points(risk: str, loss: str) -> pd.DataFrame:
-        found = evaluation.risk_and_loss(measured_rows, risk, loss)
+        found = map_points(measured, risk, loss)
         return found.assign(name=found["method"].combine(found["strength"], point_name))
-
-    measured_rows = rows[rows["group"] != "refused"]
 
     def draw(risk: str, loss: str, threshold: float, release: str) -> str:
         found = points(risk, loss)
         chosen = found[found["name"] == release]
-        said = [_hint(point) for point in found.to_dict("records")]
+        said = [_hint(point) for point in found.itertuples()]
         picture = board.show(found, threshold, chosen, (risk, loss), said)
         return beside(picture, _told(release, releases[release], chosen, found, threshold))
 
@@ -83,11 +82,11 @@ def tradeoff_explorer(
     return Instrument("Risk-utility map", handles, draw)
 
 
-def _hint(point: dict[str, object]) -> str:
+def _hint(point: Any) -> str:
     """Return what is said of a point to who points at it."""
-    ends = "{risk:.2f} ({risk_low:.2f} to {risk_high:.2f}), loss {loss:.2f} ({loss_low:.2f} to "
-    front = "; on the front" if point["front"] else ""
-    return f"{point['name']}: risk {(ends + '{loss_high:.2f})').format(**point)}{front}"
+    risk = f"{point.risk:.2f} ({point.risk_low:.2f} to {point.risk_high:.2f})"
+    loss = f"{point.loss:.2f} ({point.loss_low:.2f} to {point.loss_high:.2f})"
+    return f"{point.name}: risk {risk}, loss {loss}{'; on the front' if point.front else ''}"
 
 
 def _told(

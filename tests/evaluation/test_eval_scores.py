@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from medlab.errors import InputError
 from medlab.evaluation import pareto
 from medlab.evaluation.population import population_uniqueness
-from medlab.evaluation.scores import auc, auc_score, excess, mean_interval, rate, tpr_at, wilson
+from medlab.evaluation.scores import auc, auc_score, excess, half_interval, rate, tpr_at, wilson
 
 
 def test_wilson_gives_the_textbook_interval_of_five_in_ten():
@@ -87,15 +87,9 @@ def test_separated_scores_have_no_false_positives():
     assert tpr_at(np.ones(50), np.zeros(50), 0.01) == 1.0
 
 
-def test_mean_interval_uses_student_t():
-    mean, low, high = mean_interval([1.0, 2.0, 3.0])
-    assert mean == 2.0
-    assert high - mean == pytest.approx(4.302653 / math.sqrt(3), rel=1e-6)
-    assert mean - low == pytest.approx(high - mean)
-
-
-def test_one_run_has_no_width():
-    assert mean_interval([0.3]) == (0.3, 0.3, 0.3)
+def test_the_interval_of_repeated_runs_uses_student_t_and_one_run_has_no_width():
+    found = half_interval(np.array([1.0, np.nan]), np.array([3, 1]))
+    assert found == pytest.approx([4.302653 / math.sqrt(3), 0.0], rel=1e-6)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=15))
