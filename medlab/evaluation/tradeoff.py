@@ -24,7 +24,8 @@ _WORDS = {
     "uniqueness": "Of 100 rows, {} stand alone.",
     "query error": "Half of the counts an analyst asks for are wrong by {} % or more.",
     "GCP": "Of the detail in the cells, {} % is lost.",
-    "distribution distance": "The columns' distributions differ by {} % of the largest possible distance.",
+    "distribution distance": "The columns' distributions differ by {} % of the largest "
+    "possible distance.",
     "prediction AUC": "A model trained on it ranks two people rightly {} times in 100.",
 }
 
