@@ -6,11 +6,14 @@ from itertools import cycle, islice
 import pytest
 
 SLIDE = ("ArrowRight", "ArrowLeft")
+FEW = {"patients": 100, "seeds": 1, "heads": 2, "methods": "identity,Mondrian k,suppression"}
 # Notebook, parameters that make it quick, title of its instrument, label of a handle, and
 # two keys there and back.
 MAIN = [
     ("01", {"files": 40}, "Tag explorer", "find", ("b", "Backspace")),
     ("02", {"digits": 3}, "Method comparer", "class width, years and kg", SLIDE),
+    ("03", {}, "Partition explorer", "t: distance", SLIDE),
+    ("05", FEW, "Risk-utility map", "acceptable risk", SLIDE),
 ]
 MOST = 300  # ms from the release of a handle to the new picture
 TRIES = 12  # a busy machine may be late now and then
