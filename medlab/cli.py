@@ -762,6 +762,25 @@ def serve_page(port: int, idle_minutes: int, no_browser: bool) -> None:
     serve(click.echo, port=port, idle_seconds=60 * idle_minutes, browser=not no_browser)
 
 
+@commands.command("course")
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("sets", nargs=-1)
+@click.option("--nbgrader", is_flag=True, help="Make DIR a teacher's course folder of nbgrader.")
+@click.option("--overwrite", is_flag=True, help="Make sets again that are there.")
+def course_copies(folder: Path, sets: tuple[str, ...], **options: bool) -> None:
+    r"""Write the student copies of the course into DIR, without solutions and hidden tests.
+
+    \b
+    medlab course my-course                     all sets, to learn by oneself
+    medlab course my-course 03 04               two of them
+    medlab course teaching --nbgrader           to be handed out and graded
+    """
+    from medlab import course
+
+    for copy in course.build(folder, sets, **options):
+        click.echo(copy)
+
+
 def main() -> None:
     """Run the command line and end the process with its exit code."""
     sys.exit(commands(prog_name="medlab"))

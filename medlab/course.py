@@ -42,8 +42,12 @@ def find_sets(names: Sequence[str] = ()) -> list[Path]:
     ------
     UsageError
         If there is no set of a name.
+    UnavailableError
+        If the course is not part of this installation.
     """
     sets = sorted((notebook_folder() / "course").glob("[0-9][0-9]_*.ipynb"))
+    if not sets:
+        raise UnavailableError("this installation has no course; use a clone of the repository")
     known = {key: path for path in sets for key in (path.stem, path.stem[:2])}
     if not set(names) <= set(known):
         there = ", ".join(path.stem for path in sets)
@@ -66,7 +70,9 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     InputError
         If a region is not closed: nothing half-emptied is handed out.
     """
-    copy = nbformat.from_dict({**notebook, "cells": [dict(cell) for cell in notebook.cells]})
+    copy: NotebookNode = nbformat.from_dict(
+        {**notebook, "cells": [dict(cell) for cell in notebook.cells]}
+    )
     for cell in copy.cells:
         source = _SOLUTION.sub(lambda found: _indented(found[1]), cell.source)
         cell.source = _HIDDEN.sub("", source).rstrip("\n")
