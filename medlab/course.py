@@ -8,8 +8,10 @@ their source, so that the two cannot drift apart.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -157,6 +159,12 @@ def _generate(folder: Path, sets: Sequence[Path]) -> None:
     config = Config()
     config.CourseDirectory.root, config.CourseDirectory.course_id = str(folder), "medlab"
     api = NbGraderAPI(config=config)
-    for path in sets:
-        if not api.generate_assignment(path.stem)["success"]:
-            raise RefusedError(f"nbgrader does not make a student copy of {path.stem}")
+    # A new gradebook is made by the program alembic, which stands beside this Python.
+    path = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
+    try:
+        refused = [one.stem for one in sets if not api.generate_assignment(one.stem)["success"]]
+    finally:
+        os.environ["PATH"] = path
+    if refused:
+        raise RefusedError(f"nbgrader does not make a student copy of {', '.join(refused)}")
