@@ -78,7 +78,7 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     for cell in copy.cells:
         source = _SOLUTION.sub(lambda found: _indented(found[1]), cell.source)
         cell.source = _HIDDEN.sub("", source).rstrip("\n")
-        cell.metadata = {}
+        cell.metadata.pop("nbgrader", None)
         if _LEFT.search(cell.source):
             raise InputError(f"cell {cell.id}: a solution or hidden test is opened or closed only")
         if cell.cell_type == "code":
