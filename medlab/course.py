@@ -160,11 +160,11 @@ def _generate(folder: Path, sets: Sequence[Path]) -> None:
     config.CourseDirectory.root, config.CourseDirectory.course_id = str(folder), "medlab"
     api = NbGraderAPI(config=config)
     # A new gradebook is made by the program alembic, which stands beside this Python.
-    path = os.environ.get("PATH", "")
-    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), path])
+    programs = os.environ.get("PATH", "")
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), programs])
     try:
         refused = [one.stem for one in sets if not api.generate_assignment(one.stem)["success"]]
     finally:
-        os.environ["PATH"] = path
+        os.environ["PATH"] = programs
     if refused:
         raise RefusedError(f"nbgrader does not make a student copy of {', '.join(refused)}")
