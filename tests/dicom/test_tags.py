@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
 
 from medlab import dicom
@@ -60,6 +60,13 @@ def test_private_elements_are_told_by_creator_and_name(dataset):
     found = row(dicom.tag_table(dataset), "(0019,100C)")
     assert found["creator"] == "SIEMENS MR HEADER"
     assert "value" in found["name"].lower()
+
+
+def test_the_senders_title_in_the_file_meta_is_a_network_address(dataset):
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.SourceApplicationEntityTitle = "OKAFOR"
+    concern = row(dicom.tag_table(dataset), "(0002,0016)")["concern"]
+    assert concern == "HIPAA 15 network address"
 
 
 def test_an_element_put_to_a_wrong_use_is_called_so(dataset):
