@@ -91,7 +91,8 @@ def _explicit(
     found: dict[BaseTag, Any] = {}
     unpack, make = _EXPLICIT.unpack_from, tuple.__new__
     while at < end:
-        _check_whole(data, at)
+        if end - at < _HEAD_BYTES:
+            _check_whole(data, at)
         group, element, code, length = unpack(data, at)
         if only_meta and group != 2:
             break
@@ -121,7 +122,8 @@ def _implicit(data: bytes, at: int, end: int) -> tuple[dict[BaseTag, Any], int]:
     found: dict[BaseTag, Any] = {}
     unpack, make = _IMPLICIT.unpack_from, tuple.__new__
     while at < end:
-        _check_whole(data, at)
+        if end - at < _HEAD_BYTES:
+            _check_whole(data, at)
         group, element, length = unpack(data, at)
         start = at + 8
         at = start + length
@@ -137,7 +139,7 @@ def _implicit(data: bytes, at: int, end: int) -> tuple[dict[BaseTag, Any], int]:
 
 def _check_whole(data: bytes, at: int) -> None:
     """Refuse a file that ends within the head of an element; pydicom would not say."""
-    if len(data) - at < _HEAD_BYTES and data[at:].strip(b"\0"):
+    if data[at:].strip(b"\0"):
         raise InputError("the file ends within an element; it is cut off")
 
 

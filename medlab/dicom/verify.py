@@ -92,19 +92,13 @@ class _Part(NamedTuple):
     path: str
     dataset: Dataset
     element: Any
+    tag: int
+    vr: str
 
     @property
     def texts(self) -> list[str]:
         """The values as texts."""
         return texts_of(self.dataset, self.element)
-
-    @property
-    def tag(self) -> int:
-        return int(self.element.tag)
-
-    @property
-    def vr(self) -> str:
-        return vr_of(self.element)
 
 
 def _parts(dataset: Dataset, path: str = "", depth: int = 0) -> Iterator[_Part]:
@@ -113,8 +107,9 @@ def _parts(dataset: Dataset, path: str = "", depth: int = 0) -> Iterator[_Part]:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
     for tag, element in items_of(dataset):
         here = path + label(tag)[0]
-        yield _Part(here, dataset, element)
-        if vr_of(element) == "SQ":
+        vr = vr_of(element)
+        yield _Part(here, dataset, element, tag, vr)
+        if vr == "SQ":
             for number, item in enumerate(dataset[element.tag].value or ()):
                 yield from _parts(item, f"{here}[{number}].", depth + 1)
 
