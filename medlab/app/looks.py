@@ -23,7 +23,7 @@ from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError
 
 HIDDEN = (
-    "<p>Hidden: pictures show who a person is. Choose <b>Show identifiers</b> above to see "
+    "<p>Hidden: pictures show who a person is. Choose <b>Show pictures</b> above to see "
     "them on this screen.</p>"
 )
 PLANES = viz.slices.PLANES
@@ -62,22 +62,8 @@ def table_html(table: pd.DataFrame, caption: str) -> str:
 
 
 @one_sentence
-def tags(item: Item, *, reveal: bool, search: str = "", every: bool = False) -> str:
-    """Return what the middle file of an item says, one row an element."""
-    if item.kind == "nifti":
-        return _nifti_header(item, reveal)
-    table = dicom.tag_table(item.middle, reveal=reveal)
-    concern = int((table["concern"] != "").sum())
-    rows = dicom.matching(table, search)
-    rows = rows if every else rows[rows["concern"] != ""]
-    caption = (
-        f"{concern} of {len(table)} elements of this file may identify a person; "
-        f"{len(rows)} rows shown."
-    )
-    return table_html(rows[["path", "vr", "name", "value", "concern"]], caption)
-
-
-def _nifti_header(item: Item, reveal: bool) -> str:
+def nifti_header(item: Item, *, reveal: bool) -> str:
+    """Return what a NIfTI file says beside its voxels, one row a place."""
     from medlab.neuro import header
 
     found = pd.DataFrame(header.inspect_file(item.middle), columns=["place", "kind", "value"])
@@ -219,7 +205,7 @@ def headers(item: Item, after: Item, *, reveal: bool) -> str:
     from medlab import methods
 
     if item.kind == "nifti":
-        before, cleaned = (_nifti_header(one, reveal) for one in (item, after))
+        before, cleaned = (nifti_header(one, reveal=reveal) for one in (item, after))
         return f"<h4>before</h4>{before}<h4>after</h4>{cleaned}"
     versions = {"before": dicom.read(item.middle), "after": dicom.read(after.middle)}
     table = methods.side_by_side(versions, SHOWN, reveal=reveal)

@@ -20,6 +20,7 @@ from medlab.app import folders, intake, looks, orders
 from medlab.app.intake import Item
 from medlab.app.orders import Order, Result, Run
 from medlab.errors import InputError, MedlabError, RefusedError
+from medlab.widgets import tag_explorer
 from medlab.widgets.instrument import Instrument
 
 TASKS = {
@@ -249,7 +250,7 @@ class Look:
     def __init__(self) -> None:
         self._source = Path()
         self.item = ipw.Dropdown(description="Look at")
-        self.reveal = _checkbox("Show identifiers, pictures and faces on this screen")
+        self.reveal = _checkbox("Show pictures, faces and patients on this screen")
         self.tabs = Tabs(
             {
                 "Tags": self._tags,
@@ -279,12 +280,10 @@ class Look:
         return Instrument(title, {}, partial(draw, self.item.value, reveal=self.reveal.value))
 
     def _tags(self) -> Instrument:
-        handles = {
-            "search": _text("Search", "part of a tag, name, VR or concern"),
-            "every": _checkbox("All elements, not only those of concern"),
-        }
-        draw = partial(looks.tags, self.item.value, reveal=self.reveal.value)
-        return Instrument("Elements of the header", handles, draw)
+        item = self.item.value
+        if item.kind == "nifti":
+            return self._drawn("What the header says", looks.nifti_header)
+        return tag_explorer(item.paths, start=len(item.paths) // 2 + 1)
 
     def _slices(self) -> Instrument:
         sides = looks.sides(self.item.value)
@@ -424,7 +423,7 @@ class Outcome:
         self._session = session
         self.told = ipw.HTML()
         self.pair = ipw.Dropdown(description="Compare")
-        self.reveal = _checkbox("Show identifiers, pictures and faces on this screen")
+        self.reveal = _checkbox("Show pictures, faces and patients on this screen")
         self.tabs = Tabs(
             {
                 "Headers": lambda: self._drawn("Before and after", looks.headers),
@@ -517,7 +516,11 @@ class Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
         if box.children or self._rests:
             return
         box.children = (ipw.HTML("<p role='status'>Working …</p>"),)
-        box.children = (self._makers[self.selected_index or 0](),)
+        try:
+            made = looks.one_sentence(self._makers[self.selected_index or 0])()
+        except MedlabError as error:
+            made = ipw.HTML(alert(error))
+        box.children = (made,)
 
 
 def alert(said: object) -> str:

@@ -12,8 +12,10 @@ import logging
 import os
 import secrets
 import signal
+import tempfile
 import webbrowser
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _SWEEP_MS = 2000
+_LONGEST_TMP = 18  # characters: a socket's path holds 104, and 85 stand for folders and kernel ID
 
 
 class _Foreign(Matcher):
@@ -153,7 +156,8 @@ class Server(Voila):  # type: ignore[misc]
 
     def stop(self) -> None:
         """End the kernels at once, and then the rest."""
-        run_sync(self.kernel_manager.shutdown_all)(now=True)
+        with suppress(web.HTTPError):  # a kernel that never came up is not there to be ended
+            run_sync(self.kernel_manager.shutdown_all)(now=True)
         super().stop()
 
     def _wipe(self) -> None:
@@ -196,9 +200,9 @@ def configuration(port: int, idle_seconds: int) -> Config:
     voila.extension_denylist = ["@jupyter/nbgrader", "@jupyter-notebook/lab-extension"]
     voila.prelaunch_hook = _before_a_visit
     config.MappingKernelManager.cull_idle_timeout = idle_seconds
-    config.MappingKernelManager.cull_interval = min(30, idle_seconds)
+    config.MappingKernelManager.cull_interval = max(1, idle_seconds // 10)
     config.MappingKernelManager.cull_connected = False
-    if os.name == "posix":
+    if os.name == "posix" and len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TMP:
         config.KernelManager.transport = "ipc"  # no port, nothing in plain text to overhear
     return config
 

@@ -2,7 +2,7 @@
 
 import ipywidgets as ipw
 import pytest
-from app_study import NAME, study
+from app_study import NUMBER, study
 
 from medlab.app.panels import Page
 
@@ -21,29 +21,24 @@ def page(session, tmp_path):
     return page
 
 
-def test_values_and_pictures_are_hidden_until_they_are_asked_for(page):
-    assert NAME not in text_of(page.widget)
-    page.look.tabs.selected_index = 1
-    assert "<img" not in text_of(page.look.widget)
+def test_pictures_and_patients_are_hidden_until_they_are_asked_for(page):
+    for tab in (1, 4):
+        page.look.tabs.selected_index = tab
+        assert "<img" not in text_of(page.look.widget)
+        assert NUMBER not in text_of(page.look.widget)
     page.look.reveal.value = True
+    assert NUMBER in text_of(page.look.widget)
+    page.look.tabs.selected_index = 1
     assert "<img" in text_of(page.look.widget)
-    page.look.tabs.selected_index = 0
-    assert NAME in text_of(page.look.widget)
 
 
-def test_other_files_mask_again(page, tmp_path):
+def test_other_files_are_hidden_again(page, tmp_path):
+    page.look.tabs.selected_index = 4
     page.look.reveal.value = True
     page.files.folder.value = str(study(tmp_path / "other ward"))
     page.files.name()
     assert not page.look.reveal.value
-    assert NAME not in text_of(page.widget)
-
-
-def test_the_tag_table_is_searched(page):
-    table = page.look.tabs.children[0].children[0]
-    table.handles["search"].value = "birth"
-    assert "Birth Date" in table.view.value
-    assert "Modality" not in table.view.value
+    assert NUMBER not in text_of(page.widget)
 
 
 def test_every_control_has_a_label(page):
