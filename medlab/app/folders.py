@@ -118,7 +118,7 @@ def check_free(path: Path) -> None:
 def emptied(folder: Path) -> Path:
     """Return the folder, new and empty, for its owner only."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 

@@ -295,7 +295,12 @@ def inventory(folder: Path) -> list[Item]:
 
 def _named(number: int, modality: str, count: int) -> str:
     known = modality if modality in MODALITIES else "other kind"
-    return f"Series {number}: {known}, {count} file{'s' * (count > 1)}"
+    return f"Series {number}: {known}, {counted(count, 'file')}"
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number and a noun, such as ``"1 file"`` and ``"3 files"``."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _scans(folder: Path) -> list[Path]:

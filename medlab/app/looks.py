@@ -17,7 +17,7 @@ from nibabel.spatialimages import SpatialImage
 from pydicom import Dataset
 
 from medlab import dicom, viz
-from medlab.app.intake import Item
+from medlab.app.intake import Item, counted
 from medlab.app.single import SHOWN
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError
@@ -45,7 +45,7 @@ def one_sentence(draw: Callable[_P, Any]) -> Callable[_P, Any]:
                 "this needs more memory than there is; look at a smaller file"
             ) from None
         except Exception as error:  # noqa: BLE001
-            raise InputError(f"this file can't be shown ({type(error).__name__})") from None
+            raise InputError(f"this did not work ({type(error).__name__})") from None
 
     return drawn
 
@@ -196,7 +196,7 @@ def cohort(source: Path, *, reveal: bool) -> str:
         hide = ["PatientID", "Age", "Sex", "Weight", "Diagnosis"]
         shown = shown.astype(dict.fromkeys(hide, object))
         shown[hide] = shown[hide].where(shown[hide].isna(), dicom.tags.MASK)
-    return table_html(shown.astype(object).fillna(""), f"{len(table)} patients.")
+    return table_html(shown.astype(object).fillna(""), f"{counted(len(table), 'patient')}.")
 
 
 @one_sentence

@@ -17,7 +17,7 @@ import ipywidgets as ipw
 
 from medlab import crypto
 from medlab.app import folders, intake, looks, orders
-from medlab.app.intake import Item
+from medlab.app.intake import Item, counted
 from medlab.app.orders import Order, Result, Run
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.widgets import tag_explorer
@@ -176,7 +176,7 @@ class Files:
         self.items: list[Item] = []
         cap = folders.CAP
         upload = _UPLOAD.format(session=session.name, cap=cap, mb=cap // 1_000_000)
-        self._arrived = _button("arrived", self.take)
+        self._arrived = _button("arrived", self._guarded(self.take))
         self._arrived.add_class("medlab-arrived")
         self._arrived.tabbable = False
         self.folder = _text(
@@ -184,9 +184,9 @@ class Files:
         )
         self._status = ipw.HTML()
         buttons = [
-            _button("Use this folder", self.name),
-            _button("Try invented patients", self.sample),
-            _button("Wipe everything now", self.wipe),
+            _button("Use this folder", self._guarded(self.name)),
+            _button("Try invented patients", self._guarded(self.sample)),
+            _button("Wipe everything now", self._guarded(self.wipe)),
         ]
         self.widget = _card(
             1, "Files", ipw.HTML(upload), self._arrived, self.folder, _row(buttons), self._status
@@ -198,7 +198,9 @@ class Files:
         taken = intake.take_in(self._session / "inbox", self._session / "files")
         told = "".join(alert(refusal) for refusal in taken.refusals)
         if taken.left_out:
-            told += f"<p>{taken.left_out} files of other kinds in the zip were left out.</p>"
+            told += (
+                f"<p>Left out: {counted(taken.left_out, 'file')} of other kinds in the zip.</p>"
+            )
         if taken.files:
             self._use(self._session / "files", told=told)
         else:
@@ -207,12 +209,7 @@ class Files:
     def name(self) -> None:
         """Use the folder that was named; it is read in place."""
         self._working("Reading the folder …")
-        try:
-            source = intake.named_folder(self.folder.value)
-        except MedlabError as error:
-            self._status.value = alert(error)
-            return
-        self._use(source, named=True)
+        self._use(intake.named_folder(self.folder.value), named=True)
 
     def sample(self) -> None:
         """Use the sample data, whose people are invented."""
@@ -223,22 +220,31 @@ class Files:
 
     def wipe(self) -> None:
         """Take away all that this session holds."""
+        self.source, self.items, self.named = self._session / "files", [], False
+        self._renewed()
         for name in ("inbox", "files", "out", "work", "tmp"):
             folders.emptied(self._session / name)
         for name in folders.RESULTS:
             (self._session / name).unlink(missing_ok=True)
-        self.source, self.items, self.named = self._session / "files", [], False
-        self._renewed()
         self._status.value = done("All files of this session are wiped.")
+
+    def _guarded(self, verb: Callable[[], None]) -> Callable[[], None]:
+        """Return a verb that says in a sentence why it could not be done."""
+
+        def attempt() -> None:
+            try:
+                looks.one_sentence(verb)()
+            except MedlabError as error:
+                self._status.value = alert(error)
+
+        return attempt
 
     def _use(self, source: Path, *, named: bool = False, told: str = "") -> None:
         self.source, self.named = source, named
         self.items = intake.inventory(source)
         files = sum(len(item.paths) for item in self.items)
         self._renewed()
-        self._status.value = (
-            done(f"{files} files to work on, in {len(self.items)} series or scans.") + told
-        )
+        self._status.value = done(f"{counted(files, 'file')} to work on.") + told
 
     def _working(self, what: str) -> None:
         self._status.value = f"<p role='status'>{what}</p>"
@@ -254,7 +260,7 @@ class Look:
         self.tabs = Tabs(
             {
                 "Tags": self._tags,
-                "Slices": self._slices,
+                "Images": self._slices,
                 "Text in pixels": lambda: self._drawn("Text in the pixels", looks.burned_in),
                 "Face": lambda: self._drawn("The face in the scan", looks.face),
                 "Patients": self._patients,
@@ -312,8 +318,9 @@ class Choices:
         self.text = _radio("Text in pixels", TEXTS)
         self.head = _radio("Heads", HEADS)
         self.f = ipw.FloatSlider(
-            0.5, min=0.1, max=0.9, step=0.05, description="BET's f (smaller keeps more)"
+            0.5, min=0.1, max=0.9, step=0.05, description="Threshold f (small: more is kept)"
         )
+        self.f.style.description_width = "initial"
         self.key = ipw.Password(
             description="Key", placeholder="empty: a new one is made", continuous_update=False
         )
@@ -388,7 +395,8 @@ class Choices:
     def tell(self, step: str, number: int, total: int) -> None:
         """Show how far a run is."""
         self.bar.max, self.bar.value = max(total, 1), number
-        self.say(f"<p role='status'>{html.escape(step)}: {number} of {total}</p>")
+        far = f": {number} of {total}" if total > 1 else " …"
+        self.say(f"<p role='status'>{html.escape(step)}{far}</p>")
 
     def running(self, on: bool) -> None:
         """Let a run be started, or be cancelled."""
@@ -427,7 +435,7 @@ class Outcome:
         self.tabs = Tabs(
             {
                 "Headers": lambda: self._drawn("Before and after", looks.headers),
-                "Slices": self._slices,
+                "Images": self._slices,
                 "Face": lambda: self._drawn("The face, before and after", looks.face),
             }
         )
@@ -535,7 +543,7 @@ def done(said: str) -> str:
 
 def _summary(order: Order, result: Result) -> str:
     held = f", {result.withheld} withheld" if result.withheld else ""
-    head = f"{result.outputs} files written{held}."
+    head = f"{counted(result.outputs, 'file')} written{held}."
     where = "" if order.zipped else "<p>They stand in the result folder that you named.</p>"
     return (
         (alert(head.rstrip(".")) if result.withheld else done(head))

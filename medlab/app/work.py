@@ -21,7 +21,7 @@ from pydicom import Dataset
 from medlab import __version__, crypto, dicom
 from medlab.app import orders, single
 from medlab.app.folders import RESULTS
-from medlab.app.intake import NIFTI, Item, inventory
+from medlab.app.intake import NIFTI, Item, counted, inventory
 from medlab.app.orders import Order, Result, Tell
 from medlab.errors import MedlabError, RefusedError
 from medlab.methods import encryption, pseudonymization
@@ -51,7 +51,7 @@ class _Log:
     def result(self, target: Path) -> Result:
         """Return what a person is told; refuse where nothing came out."""
         outputs = sum(1 for path in target.rglob("*") if path.is_file())
-        why = [f"{n} files withheld: {reason}" for reason, n in self.reasons.items()]
+        why = [f"{counted(n, 'file')} withheld: {reason}" for reason, n in self.reasons.items()]
         if not outputs:
             raise RefusedError("; ".join(why) or "nothing was left to write")
         return Result(
@@ -111,7 +111,9 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
         order.source, order.target, settings, key_file=key_file, progress=tell
     )
     log.lines.append(f"policy {order.policy} of PS3.15, edition {dicom.EDITION}")
-    log.lines += [f"{n} files: {STATUS_WORDS[s]}" for s, n in job.statuses.items() if s in FINE]
+    log.lines += [
+        f"{counted(n, 'file')}: {STATUS_WORDS[s]}" for s, n in job.statuses.items() if s in FINE
+    ]
     log.cautions += [f"not checked: {what} in {n} images" for what, n in job.unchecked.items()]
     for status, n in job.statuses.items():
         if status not in FINE:
@@ -145,7 +147,10 @@ def _by_method(order: Order, tell: Tell, log: _Log) -> None:
         tell("changing", number, len(images))
         name = f"{item.paths.index(path) + 1:05d}.dcm"
         _attempt(partial(_write, path, places[item] / name, treat, order, log), log)
-    for number, item in enumerate(i for i in items if i.kind == "nifti"):
+    scans = [item for item in items if item.kind == "nifti"]
+    if scans:
+        log.lines.append("text in NIfTI headers emptied, whatever was chosen for headers")
+    for number, item in enumerate(scans):
         _attempt(partial(_write_nifti, item, order.target, number, log), log)
     _count_left(order, items, log)
     if order.text != "leave":
@@ -238,8 +243,8 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
         for source, out in looked
     )
     log.cautions.append(
-        f"this is no de-identification: {left} of {len(looked)} files looked at, one of each "
-        "series, still hold identifiers; a policy treats the whole header"
+        f"this is no de-identification: {left} of {counted(len(looked), 'file')} looked at, one of "
+        "each series, still hold identifiers; a policy treats the whole header"
     )
 
 

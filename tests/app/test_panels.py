@@ -24,12 +24,12 @@ def page(session, tmp_path):
 def test_pictures_and_patients_are_hidden_until_they_are_asked_for(page):
     for tab in (1, 4):
         page.look.tabs.selected_index = tab
-        assert "<img" not in text_of(page.look.widget)
+        assert "<figure" not in text_of(page.look.widget)
         assert NUMBER not in text_of(page.look.widget)
     page.look.reveal.value = True
     assert NUMBER in text_of(page.look.widget)
     page.look.tabs.selected_index = 1
-    assert "<img" in text_of(page.look.widget)
+    assert "<figure" in text_of(page.look.widget)
 
 
 def test_other_files_are_hidden_again(page, tmp_path):

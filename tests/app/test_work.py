@@ -64,7 +64,7 @@ def test_buckets_are_coarse_and_a_method_says_that_it_is_no_deidentification(ord
     assert age == "060Y"
     assert {one.StudyDate for one in images(session)} == {"20240301"}
     assert {str(one.PatientWeight) for one in images(session)} == {"70"}
-    assert any("1 of 1 files looked at" in line for line in result.cautions)
+    assert any("1 of 1 file looked at" in line for line in result.cautions)
     assert "no de-identification" in outputs(session)["report.html"].decode()
 
 

@@ -162,7 +162,7 @@ def test_from_upload_to_download_in_the_browser(page, served, study):
     assert "2 files to work on" in page.locator(".medlab-ok").first.inner_text()
     (session,) = served.sessions()
     assert session.stat().st_mode & 0o777 == 0o700
-    page.get_by_role("tab", name="Slices").first.click()
+    page.get_by_role("tab", name="Images").first.click()
     page.get_by_text("Hidden: pictures show").first.wait_for()
     page.get_by_label("Show pictures").first.check()
     page.wait_for_selector("figure img[alt]")
