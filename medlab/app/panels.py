@@ -289,7 +289,8 @@ class Look:
         item = self.item.value
         if item.kind == "nifti":
             return self._drawn("What the header says", looks.nifti_header)
-        return tag_explorer(item.paths, start=len(item.paths) // 2 + 1)
+        explorer: Instrument = tag_explorer(item.paths, start=len(item.paths) // 2 + 1)
+        return explorer
 
     def _slices(self) -> Instrument:
         sides = looks.sides(self.item.value)

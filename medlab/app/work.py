@@ -242,9 +242,10 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
         any(one.severity == "fail" for one in dicom.verify_file(source, out, basic, name=""))
         for source, out in looked
     )
+    of_all = f"{left} of {counted(len(looked), 'file')} looked at, one of each series,"
     log.cautions.append(
-        f"this is no de-identification: {left} of {counted(len(looked), 'file')} looked at, one of "
-        "each series, still hold identifiers; a policy treats the whole header"
+        f"this is no de-identification: {of_all} still hold identifiers; a policy treats the "
+        "whole header"
     )
 
 
