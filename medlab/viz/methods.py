@@ -96,9 +96,10 @@ def attack_bars(rates: Mapping[str, pd.Series]) -> str:
     for name, (share, text) in shares.items():
         look = f"width: {100 * share:.1f}%; height: 0.9em; background: {_BLUE}"
         cells = (html.escape(name), bar.format(_GREY, look), text)
-        rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
+        rows.append("".join(f"<td>{cell}</td>" for cell in cells))
     caption = "people an attacker finds, with the 95 % interval"
-    return f"<table><caption>{caption}</caption>{''.join(rows)}</table>"
+    body = "".join(f"<tr style='white-space: nowrap'>{row}</tr>" for row in rows)
+    return f"<table><caption>{caption}</caption>{body}</table>"
 
 
 def _percent(rate: pd.Series) -> str:

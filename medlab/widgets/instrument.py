@@ -16,22 +16,31 @@ SETTLE = 0.05  # seconds without a new value before drawing: of a queue only the
 # Lists show columns; what has the keyboard is seen, whatever the theme.
 _STYLE = """<style>
 .medlab-list select { font-family: var(--jp-code-font-family, monospace); }
-.medlab-instrument .widget-slider { width: auto; }
-.medlab-instrument .slider-container { min-width: 160px; }
+.medlab-instrument .widget-inline-hbox:not(.widget-html) { width: auto; max-width: 420px; }
+.medlab-instrument .medlab-list.medlab-list { max-width: none; grid-column: 1 / -1; }
+.medlab-instrument .slider-container { min-width: 70px; }
+.medlab-instrument .widget-readout { min-width: 45px; }
 .medlab-view .widget-html-content { line-height: 1.4; }
 .medlab-view :is(th, td) { text-align: left; vertical-align: top; padding: 1px 12px 1px 0; }
 .medlab-view h5 { margin: 0.4em 0; font-size: 1.1em; }
 .medlab-instrument .noUi-handle:focus { outline: 2px solid var(--jp-brand-color1, #1976d2); }
 </style>"""
 # In command mode JupyterLab takes plain keys for itself: arrows leave a list of choices, a b
-# in it makes a new cell. Inside an instrument they belong to what has the focus.
+# in it makes a new cell. Inside an instrument they belong to what has the focus. And a slider
+# gets the name that its label has for the eye: ipywidgets leaves it without one.
 _KEYS = """<img src="data:," alt="" hidden onerror="
 const own = key => key.ctrlKey || key.metaKey || key.altKey || key.shiftKey
     || key.stopPropagation();
+const name = event => {
+    const label = event.target.closest('.widget-slider')?.querySelector('label');
+    if (label) event.target.setAttribute('aria-label', label.textContent);
+};
 const listen = left => {
     const box = this.closest('.medlab-instrument');
-    if (box) box.addEventListener('keydown', own);
-    else if (left) setTimeout(listen, 100, left - 1);
+    if (box) {
+        box.addEventListener('keydown', own);
+        box.addEventListener('focusin', name);
+    } else if (left) setTimeout(listen, 100, left - 1);
 };
 listen(50)">"""
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -147,8 +156,9 @@ def beside(*parts: Any) -> str:
     return f"<div style='display: flex; flex-wrap: wrap; gap: 1em'>{''.join(columns)}</div>"
 
 
-def _row(handles: list[Any]) -> ipw.Box:
-    return ipw.Box(handles, layout=ipw.Layout(flex_flow="row wrap", grid_gap="4px 16px"))
+def _row(handles: list[Any]) -> ipw.GridBox:
+    columns = "repeat(auto-fill, minmax(min(100%, 290px), 1fr))"
+    return ipw.GridBox(handles, layout={"grid_template_columns": columns, "grid_gap": "2px 24px"})
 
 
 def _label_above(handle: Any) -> None:

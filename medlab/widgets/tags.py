@@ -68,7 +68,7 @@ class _Explorer:
         self.reveal = ipw.Checkbox(
             False, description=f"show values for {REVEALED} seconds", indent=False
         )
-        self.row = ipw.Select(description="element", rows=10, layout={"width": "100%"})
+        self.row = ipw.Select(description="element", rows=10)
         self.row.add_class("medlab-list")
         self._masking: asyncio.TimerHandle | None = None
         self.offer()

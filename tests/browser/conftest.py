@@ -232,10 +232,11 @@ class Moved:
 
     def handle(self, label: str):
         """Return what the keyboard reaches of the handle with that label."""
-        row = self.box.locator(".jupyter-widgets").filter(
+        named = self.box.get_by_label(label, exact=True)
+        row = self.box.locator(".widget-slider").filter(
             has=self.page.locator(f"label:text-is('{label}')")
         )
-        return row.last.locator(".noUi-handle, input, select, button").first
+        return named.or_(row.locator(".noUi-handle")).first
 
     def picture(self) -> str:
         """Return what is shown, as HTML."""

@@ -14,6 +14,7 @@ MAIN = [
     ("02", {"digits": 3}, "Method comparer", "class width, years and kg", SLIDE),
     ("03", {}, "Partition explorer", "t: distance", SLIDE),
     ("05", FEW, "Risk-utility map", "acceptable risk", SLIDE),
+    ("06", {"numbers": 1}, "Text boxes", "1: header word", ("Space", "Space")),
 ]
 MOST = 300  # ms from the release of a handle to the new picture
 TRIES = 12  # a busy machine may be late now and then
