@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from nibabel.spatialimages import SpatialImage
 
 from medlab.neuro import surface
+from medlab.viz.figure import Shown, Stage
 
 ANGLES = (surface.FRONT, surface.THREE_QUARTER)
 ANGLE_NAMES = {0.0: "front", 30.0: "three-quarter"}
@@ -47,14 +48,53 @@ def faces(
             if hide_original and seen is original:
                 blank(ax)
                 continue
-            height, width = (n * seen.sight.spacing for n in seen.shade.shape)
-            ax.imshow(seen.shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height))
-            ax.set_title(
-                f"{name}, {ANGLE_NAMES.get(float(angle), f'{angle:g} degrees')}", fontsize=9
-            )
-            ax.tick_params(labelsize=7)
-            ax.set_xlabel("mm", fontsize=8)
+            _shaded(ax, seen, f"{name}, {ANGLE_NAMES.get(float(angle), f'{angle:g} degrees')}")
     return fig
+
+
+def _shaded(ax: Axes, seen: surface.View, title: str) -> None:
+    height, width = (n * seen.sight.spacing for n in seen.shade.shape)
+    ax.imshow(seen.shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height))
+    ax.set_title(title, fontsize=9)
+    ax.tick_params(labelsize=7)
+    ax.set_xlabel("mm", fontsize=8)
+
+
+class Pair:
+    """A face before and after, of which the second changes again and again.
+
+    Parameters
+    ----------
+    before : View
+        The original.
+    hide_original : bool
+        Leave it blank: a face of the reader's own data.
+    """
+
+    def __init__(self, before: surface.View, *, hide_original: bool = False) -> None:
+        fig = Figure(figsize=(4.8, 3.4), layout="constrained")
+        first, second = fig.subplots(1, 2)
+        if hide_original:
+            blank(first)
+        else:
+            _shaded(first, before, "before")
+        _shaded(second, before, "after")
+        self._image = second.images[0]
+        self._image.set_data(np.zeros_like(before.shade))
+        self._stage = Stage(fig)
+
+    def show(self, after: surface.View, alt: str, caption: str = "") -> Shown:
+        """Return the pair with another face after.
+
+        Parameters
+        ----------
+        after : View
+            Seen from where `before` was (made with ``like=``).
+        alt, caption : str
+            See `medlab.viz.show`.
+        """
+        self._image.set_data(after.shade)
+        return self._stage.show([self._image], alt, caption)
 
 
 def blank(ax: Axes) -> None:

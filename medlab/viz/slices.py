@@ -233,6 +233,7 @@ class Planes:
         share: float = 1.0,
         volume: int = 0,
         outlines: bool = True,
+        masks: Sequence[SpatialImage] | None = None,
     ) -> Shown:
         """Return the planes through one voxel.
 
@@ -248,7 +249,11 @@ class Planes:
             Which volume of a series.
         outlines : bool
             Draw the outlines of the masks.
+        masks : sequence of nibabel images, optional
+            These masks instead, under the same names.
         """
+        if masks is not None:
+            self._masks = [_ras(mask)[0] for mask in masks]
         point = _middle(self._before[..., 0], at)
         share = 1.0 if self._after is None else share
         drawn: list[Artist] = []

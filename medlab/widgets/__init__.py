@@ -13,11 +13,12 @@ from typing import Any
 # stand in its place.
 _OFFERS = {
     "boxes": ("TextBoxes", "text_boxes"),
+    "brain": ("bet_explorer",),
     "comparer": ("method_comparer",),
     "instrument": ("Instrument",),
     "partition": ("partition_explorer",),
-    "tradeoff": ("tradeoff_explorer",),
     "tags": ("tag_explorer",),
+    "tradeoff": ("tradeoff_explorer",),
     "viewer": ("image_viewer",),
 }
 

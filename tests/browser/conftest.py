@@ -191,7 +191,7 @@ class Notebook:
         self.page.get_by_role("menuitem", name=menu, exact=True).click()
         self.page.get_by_role("menuitem", name=entry, exact=True).click()
 
-    def run_all(self, seconds: float = 120) -> None:
+    def run_all(self, seconds: float = 600) -> None:
         """Run all cells; return when the last one is done or one has failed."""
         self.choose("Run", "Run All Cells")
         self.page.wait_for_function(
@@ -242,7 +242,7 @@ class Moved:
         """Return what is shown, as HTML."""
         return self.view.inner_html()
 
-    def press(self, label: str, *keys: str, seconds: float = 30) -> float:
+    def press(self, label: str, *keys: str, seconds: float = 120) -> float:
         """Press keys on a handle; return the ms from the release to the new picture.
 
         Fails if nothing new is shown.

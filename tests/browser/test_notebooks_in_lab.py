@@ -13,6 +13,7 @@ MAIN = [
     ("01", {"files": 40}, "Tag explorer", "find", ("b", "Backspace")),
     ("02", {"digits": 3}, "Method comparer", "class width, years and kg", SLIDE),
     ("03", {}, "Partition explorer", "t: distance", SLIDE),
+    ("04", {}, "BET explorer", "f: smaller keeps more", SLIDE),
     ("05", FEW, "Risk-utility map", "acceptable risk", SLIDE),
     ("06", {"numbers": 1}, "Text boxes", "1: header word", ("Space", "Space")),
 ]

@@ -1,0 +1,134 @@
+"""BET with handles: f and g, the outline in three planes, the face before and after."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import ipywidgets as ipw
+import numpy as np
+from nibabel.spatialimages import SpatialImage
+
+from medlab.neuro import Extraction, extract_brain, surface
+from medlab.viz.faces import Pair
+from medlab.viz.slices import Planes
+from medlab.widgets.instrument import as_html, beside
+from medlab.widgets.long import Key, LongInstrument
+
+SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
+MOST_STANDING = 0.05  # of the front of a head that is not revealed
+
+
+class _Stripped(NamedTuple):
+    """What is kept of one run of BET."""
+
+    mask: SpatialImage
+    report: dict[str, Any]
+    seconds: float | None  # None: it was at hand
+    face: surface.View
+    standing: float  # share of the front of the head that still stands where it stood
+
+
+def bet_explorer(
+    img: SpatialImage,
+    known: Sequence[Extraction] = (),
+    *,
+    f: float = 0.5,
+    g: float = 0.0,
+    backend: str = "auto",
+    hide_original: bool = False,
+) -> LongInstrument:
+    """Return BET on one head, to be explored.
+
+    Parameters
+    ----------
+    img : nibabel image
+        A head, one volume.
+    known : sequence of Extraction
+        Results at hand, of the same head and backend; they are shown at once when their f
+        and g are chosen.
+    f, g : float
+        Where the handles stand at the start.
+    backend : {"auto", "fsl", "builtin"}
+        See `medlab.neuro.extract_brain`. FSL's run cannot be ended: newer values wait for it.
+    hide_original : bool
+        Show neither face nor slices of the head, only the brain: the reader's own data. A
+        head whose front still stands after BET is not shown either.
+
+    Returns
+    -------
+    LongInstrument
+    """
+    before = surface.view(img, spacing_mm=SPACING_MM)
+
+    def kept(found: Extraction, seconds: float | None) -> _Stripped:
+        face = surface.view(found.brain, like=before)
+        stands = np.abs(face.depth_mm - before.depth_mm) < surface.CHANGED_MM
+        standing = float(stands[np.isfinite(before.depth_mm)].mean())
+        if hide_original and standing > MOST_STANDING:
+            face = face._replace(shade=np.zeros_like(face.shade))
+        return _Stripped(found.mask, found.report, seconds, face, standing)
+
+    def work(f: float, g: float, watch: Callable[[float], None]) -> _Stripped:
+        start = time.perf_counter()
+        found = extract_brain(img, f=f, g=g, backend=backend, watch=watch)
+        return kept(found, time.perf_counter() - start)
+
+    done: dict[Key, _Stripped] = {
+        (one.report["f"], one.report["g"]): kept(one, None) for one in known
+    }
+    if (f, g) not in done:
+        done[f, g] = work(f, g, lambda share: None)
+    start = done[f, g]
+    shown = _only(img, start.mask) if hide_original else img
+    planes = Planes(shown, labels=["this f and g", "as at the start"])
+    pair = Pair(before, hide_original=hide_original)
+
+    def draw(now: _Stripped, f: float, g: float, x: int, y: int, z: int) -> str:
+        said = _sentences(now, start)
+        slices = planes.show((x - 1, y - 1, z - 1), masks=[now.mask, start.mask])
+        alt = f"{slices.alt} Drawn on it is the outline of the brain. {said[0]}"
+        faces = pair.show(now.face, f"The head before and after from the front. {said[2]}")
+        words = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in said)
+        slices = replace(slices, alt=alt, caption="Dotted: where the other planes lie.")
+        return as_html(slices) + beside(faces, words)
+
+    return LongInstrument("BET explorer", _handles(f, g, planes.shape), draw, work, "fg", done)
+
+
+def _handles(f: float, g: float, shape: tuple[int, ...]) -> dict[str, Any]:
+    look = {"continuous_update": False}
+    step = {"step": 0.05, **look}
+    names = ("sagittal, left to right", "coronal, back to front", "axial, upwards")
+    return {
+        "f": ipw.FloatSlider(f, min=0, max=1, description="f: smaller keeps more", **step),
+        "g": ipw.FloatSlider(g, min=-1, max=1, description="g: larger keeps more below", **step),
+        **{
+            axis: ipw.IntSlider(size // 2 + 1, 1, size, description=name, **look)
+            for axis, name, size in zip("xyz", names, shape, strict=False)
+        },
+    }
+
+
+def _only(img: SpatialImage, mask: SpatialImage) -> SpatialImage:
+    """Return the head without what is outside of a mask."""
+    data = np.asanyarray(img.dataobj)
+    return type(img)(np.where(np.asanyarray(mask.dataobj) > 0, data, data.min()), img.affine)
+
+
+def _sentences(now: _Stripped, start: _Stripped) -> list[str]:
+    """Return what came out: volume, time, face, warnings."""
+    volume = now.report["volume_ml"]
+    more = volume - start.report["volume_ml"]
+    change = f", {abs(more):.0f} ml {'more' if more > 0 else 'less'} than at the start"
+    took = "its result was at hand" if now.seconds is None else f"{now.seconds:.1f} s"
+    return [
+        f"The brain found holds {volume:.0f} ml{change if round(more) else ''}.",
+        f"BET ({now.report['backend']}): {took}.",
+        f"Of the front of the head, {100 * now.standing:.0f} % still stands where it stood"
+        f"{'' if now.face.shade.any() else '; it is not shown unless reveal is True'}.",
+        *(f"Warning: {warning}." for warning in now.report["warnings"]),
+    ]
