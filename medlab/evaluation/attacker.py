@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from medlab.errors import InputError
 from medlab.tabular import cells, models
 from medlab.tabular.release import SUPPRESSED
 
@@ -155,8 +156,14 @@ def see(
         Holds a column for each scale; cells as `medlab.tabular` writes them, or their text.
     scales : sequence of Scale
     aligned : DataFrame, optional
-        The original of the same rows. A label that it does not know, such as a node of a
-        hierarchy or ``010**``, then stands for the labels of the rows that show it.
+        The original of the same rows. A cell that can't be read as what the column holds,
+        such as a node of a hierarchy, ``010**`` or ``thirties``, then stands for the values
+        of the rows that show it.
+
+    Raises
+    ------
+    InputError
+        Such a cell among numbers, where there is no original of the same rows.
     """
     names = [one.name for one in scales]
     group = models.class_numbers(released, names)
@@ -165,6 +172,12 @@ def see(
     parts = []
     for one in scales:
         if one.numeric:
+            odd = _is_odd(classes[one.name])
+            if odd.any():
+                behind = _ranges(
+                    released[one.name], None if aligned is None else aligned[one.name]
+                )
+                classes[one.name] = classes[one.name].mask(odd, classes[one.name].map(behind))
             parts.append(_interval(classes[one.name], one))
             continue
         known = None if aligned is None else _known(released[one.name], aligned[one.name], one)
@@ -188,6 +201,26 @@ def _interval(column: pd.Series[Any], one: Scale) -> tuple[Array, Array]:
     low, high = (np.where(missing, MISSING_PLACE, end) for end in (low, high))
     low, high = np.where(hidden, -np.inf, low), np.where(hidden, np.inf, high)
     return (low, low) if np.array_equal(low, high) else (low, high)
+
+
+def _is_odd(column: pd.Series[Any]) -> Array:
+    """Tell which cells of a column of numbers are neither number, interval, star nor missing."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return np.zeros(len(column), dtype=bool)
+    unread = np.isnan(_ends(column)[0]) & column.notna().to_numpy()
+    return unread & (column.astype(object) != SUPPRESSED).to_numpy(dtype=bool)
+
+
+def _ranges(released: pd.Series[Any], original: pd.Series[Any] | None) -> dict[Any, Any]:
+    """Return the interval of original values behind each cell that can't be read."""
+    if original is None:
+        raise InputError(
+            f"{released.name} holds cells that are no number; write 30, [20, 30] or *"
+        )
+    odd = _is_odd(released)
+    values = pd.Series(_ends(original)[0], index=released.index)[odd]
+    ends = values.groupby(released[odd]).agg(["min", "max"]).dropna()
+    return {cell: pd.Interval(a, b, closed="both") for cell, a, b in ends.itertuples()}
 
 
 def _known(released: pd.Series[Any], original: pd.Series[Any], one: Scale) -> dict[str, Any]:

@@ -106,21 +106,18 @@ def _policy(name: str) -> Protection:
     return protect
 
 
+# Those that are no policy change name and numbers, bucketization changes dates.
 HEADER_METHODS: Mapping[str, Protection] = {
     "identity": lambda files, key: list(files),
-    "suppression of name and ID": _elements(lambda *_: methods.suppression.blank, _DIRECT),
-    "randomization of name and ID": _elements(_random, _DIRECT),
-    "bucketization of dates": _elements(
-        lambda *_: partial(methods.bucketization.day, to="year"), _DATES
-    ),
-    "plain hash of name and ID": _elements(
-        lambda *_: methods.pseudonymization.plain_hash, _DIRECT
-    ),
-    "pseudonymization of name and ID": _elements(
+    "suppression": _elements(lambda *_: methods.suppression.blank, _DIRECT),
+    "randomization": _elements(_random, _DIRECT),
+    "bucketization": _elements(lambda *_: partial(methods.bucketization.day, to="year"), _DATES),
+    "plain hash": _elements(lambda *_: methods.pseudonymization.plain_hash, _DIRECT),
+    "pseudonymization": _elements(
         lambda keyword, key: partial(methods.pseudonymization.code, key=key, field=keyword),
         _DIRECT,
     ),
-    "encryption of name and ID": _encrypted,
+    "encryption": _encrypted,
     "policy research": _policy("research"),
     "policy basic": _policy("basic"),
 }

@@ -198,8 +198,11 @@ def usual_points(quasi: Sequence[str], chosen: str = "all") -> list[Point]:
     names = list(METHODS) if chosen == "all" else [name.strip() for name in chosen.split(",")]
     if not set(names) <= set(METHODS):
         raise InputError(f"no method of that name; choose of {', '.join(METHODS)}")
-    points = [Point(name, s) for name in names for s in STRENGTHS[name]]
-    if "suppression" in names:
-        points = [p for p in points if p.method != "suppression" or p.strength < len(quasi)]
-        points.append(Point("suppression", len(quasi)))
-    return points
+    full = len(quasi)
+    found = []
+    for name in names:
+        strengths = STRENGTHS[name]
+        if name == "suppression":
+            strengths = (*(s for s in strengths if s < full), full)
+        found += [Point(name, strength) for strength in strengths]
+    return found

@@ -22,7 +22,15 @@ GDPR_TESTS = {
     "linkability": ("linkage", "linkability"),
     "inference": ("inference leak", "membership AUC"),
 }
-COSTS = ("GCP", "query error", "coefficient bias", "prediction AUC", "distribution distance")
+# What a loss means, in words.
+COSTS = {
+    "GCP": "{value:.0%} of the detail of the cells is gone",
+    "query error": "counts are off by {value:.0%} (median)",
+    "coefficient bias": "the coefficients of a regression by {value:.0%}",
+    "prediction AUC": "a model trained on it predicts with an AUC of {value:.2f} "
+    "(trained on the original {baseline:.2f})",
+    "distribution distance": "distributions of columns moved by {value:.1%} of their range",
+}
 
 
 def review(
@@ -90,7 +98,8 @@ def _release(measured: pd.DataFrame, method: str, strength: float) -> dict[str, 
     return {
         "name": point_name(method, strength),
         "figures": figures,
-        "costs": [(name, figures[name]) for name in COSTS if _known(figures, name)],
+        "costs": [words.format_map(figures[name]) for name, words in COSTS.items()
+                  if _known(figures, name)],
         "tests": [
             (test, [(name, figures[name], _verdict(name, figures[name])) for name in names
                     if _known(figures, name)])
@@ -139,4 +148,6 @@ def _figure(shown: Any) -> str:
 def _number(value: Any) -> str:
     if not isinstance(value, float):
         return str(value)
-    return "n/a" if math.isnan(value) else f"{value:.3g}"
+    if math.isnan(value):
+        return "n/a"
+    return "below 0.001" if 0 < value < 0.001 else f"{value:.3g}"

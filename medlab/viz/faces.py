@@ -54,7 +54,10 @@ def faces(
 
 def _shaded(ax: Axes, seen: surface.View, title: str) -> None:
     height, width = (n * seen.sight.spacing for n in seen.shade.shape)
-    ax.imshow(seen.shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height))
+    ax.imshow(
+        seen.shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height),
+        interpolation="bilinear",
+    )  # fmt: skip
     ax.set_title(title, fontsize=9)
     ax.tick_params(labelsize=7)
     ax.set_xlabel("mm", fontsize=8)

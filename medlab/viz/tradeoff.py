@@ -14,6 +14,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
@@ -25,7 +26,9 @@ from medlab.viz.figure import Shown, Stage
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d")
 RISK_TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1)
-NEAR = 0.04  # of an axis: labels nearer than this are put below instead of above
+# Where the middle of a label may stand, in points from its mark, the best place first.
+LABEL_SPOTS = np.array([[9, 7], [9, -7], [-9, 7], [-9, -7], [0, 11], [0, -11], [14, 0], [-14, 0]])
+ENOUGH = 11.0  # points between a label and everything else
 
 _SPOT_STYLE = """<style>
 .medlab-spot { position: absolute; width: 18px; height: 18px; margin: 0 0 -9px -9px; }
@@ -61,13 +64,17 @@ def tradeoff_map(
     ax = fig.subplots()
     draw_map(ax, points, threshold)
     _scale(ax)
-    _label(ax, points)
     ax.set(xlabel=_across(loss), ylabel=_upward(risk))
-    legend = fig.legend(loc="outside right upper", fontsize=9, frameon=False)
+    _same_size(fig.legend(loc="outside right upper", fontsize=9, frameon=False))
+    fig.draw_without_rendering()  # only then is it known where the points are
+    _label(ax, points)
+    return fig
+
+
+def _same_size(legend: Legend) -> None:
     for handle in legend.legend_handles:
         if isinstance(handle, Line2D):
             handle.set_markersize(7)
-    return fig
 
 
 def _scale(ax: Axes) -> None:
@@ -163,23 +170,22 @@ def _bars(points: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 
 def _label(ax: Axes, points: pd.DataFrame) -> list[Artist]:
-    """Write the strength beside the points of methods that have several."""
+    """Write the strength beside the points of methods that have several, where there is room."""
     several = points.groupby("method")["strength"].transform("size") > 1
-    width = float(np.ptp(ax.get_xlim()))
-    placed: list[tuple[float, float]] = []
+    place = points[["loss", "risk"]].to_numpy()
+    everything = ax.transData.transform(place) * 72 / ax.figure.dpi
+    taken = [*everything]
     written: list[Artist] = []
-    for _, point in points[several].iterrows():
-        spot = point["loss"] / width, float(np.sqrt(point["risk"]))
-        crowd = sum(abs(spot[0] - x) < NEAR and abs(spot[1] - y) < NEAR for x, y in placed)
-        placed.append(spot)
+    for i in np.flatnonzero(several):
+        room = [
+            np.hypot(*(np.array(taken) - everything[i] - middle).T).min() for middle in LABEL_SPOTS
+        ]
+        middle = LABEL_SPOTS[int(np.argmax(np.minimum(room, ENOUGH)))]
+        taken.append(everything[i] + middle)
         text = ax.annotate(
-            f"{point['strength']:g}",
-            (point["loss"], point["risk"]),
-            xytext=[(5, 5), (5, -12), (-10, 5), (-10, -12)][crowd % 4],
-            textcoords="offset points",
-            fontsize=8,
-            color="0.25",
-        )
+            f"{points['strength'].iloc[i]:g}", place[i], xytext=middle,
+            textcoords="offset points", ha="center", va="center", fontsize=8, color="0.25",
+        )  # fmt: skip
         written.append(text)
     return written
 
@@ -309,10 +315,11 @@ def attack_maps(
         ax.set_axis_off()
     for ax in axes[-1]:
         ax.set_xlabel(loss)
-    fig.legend(
+    legend = fig.legend(
         handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize=8,
         frameon=False,
     )  # fmt: skip
+    _same_size(legend)
     return fig
 
 

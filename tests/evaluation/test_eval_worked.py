@@ -108,6 +108,18 @@ def test_a_node_stands_for_the_labels_of_its_rows():
     assert near.mask[:, seen.class_of].sum(axis=1).tolist() == [2, 2, 1]
 
 
+def test_words_for_numbers_stand_for_the_numbers_of_their_rows():
+    words = ["twenties", "twenties", "twenties", "*", "27", "28"]
+    released = WARD.assign(Age=words)
+    found = values(evaluation.evaluate(WARD, released, ["Age"], control=WARD))
+    exact = [pd.Interval(25, 26, closed="both")] * 3 + ["*", 27, 28]
+    same = values(evaluation.evaluate(WARD, WARD.assign(Age=exact), ["Age"], control=WARD))
+    assert found == same
+    assert found["linkage"] == pytest.approx((3 * 1 / 4 + 1 / 2 + 1 / 2 + 1 / 2) / 6)
+    with pytest.raises(InputError, match="Age holds cells that are no number"):
+        evaluation.evaluate(WARD, released, ["Age"], kind="synthetic")
+
+
 def test_people_who_fit_are_counted_as_by_hand():
     seen = see(BOXES, [scale(WARD[name]) for name in QUASI])
     people = pd.DataFrame({"Age": [25, 26, 27, 27, 40], "Sex": ["M", "F", "M", "X", "M"]})
