@@ -12,6 +12,9 @@ from medlab.pixels.detect import Image
 from medlab.pixels.mask import Box
 
 
+_MATRIX = ("QR", "Matrix", "Aztec", "Maxi")
+
+
 class Code(NamedTuple):
     """A code; `text` is empty where it was seen but could not be read."""
 
@@ -36,7 +39,28 @@ def find(image: Image) -> list[Code]:
         found = _zxing(gray)
     except ImportError:
         found = []
-    return found + [code for code in _opencv(gray) if not any(_meet(code, o) for o in found)]
+    found += [code for code in _opencv(gray) if not any(_meet(code, o) for o in found)]
+    return [code for code in found if code.text or _like_code(gray, code)]
+
+
+def _like_code(gray: Image, code: Code) -> bool:
+    """Tell whether an unread code looks like one: two gray levels that change often.
+
+    Both readers report codes that they cannot read in noise, which changes at every other
+    pixel, and at the edge of bodies, where little changes.
+    """
+    x0, y0, x1, y1 = code.box
+    part = gray[y0:y1, x0:x1].astype(np.float32)
+    if min(part.shape) < 8:
+        return False
+    low, high = np.percentile(part, (5, 95))
+    level = (part - low) / max(high - low, 1)
+    clear = float(((level < 0.25) | (level > 0.75)).mean())
+    changes = [np.diff(level > 0.5, axis=axis).sum(axis=axis).mean() for axis in (0, 1)]
+    matrix = any(name in code.kind for name in _MATRIX)
+    lively = min(changes) > 4 if matrix else max(changes) > 16
+    coarse = all(count < 0.35 * size for count, size in zip(changes, part.shape, strict=True))
+    return bool(high - low > 40 and clear > 0.8 and lively and coarse)
 
 
 def _zxing(gray: Image) -> list[Code]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
@@ -154,8 +155,8 @@ def rendering(shown: Array) -> Image:
     """Return a picture in which bright text is seen as well as text a few counts above air.
 
     The whole range of values is shown, and the surroundings of the (at most two) commonest
-    flat backgrounds get 70 of the 256 gray levels each: the least of the stored values that
-    the window of a viewer hides. One picture, so that one reading does.
+    flat backgrounds, as wide as their noise asks for, get 70 of the 256 gray levels each: the
+    least of the stored values that the window of a viewer hides. One picture, so that one reading does.
 
     Parameters
     ----------
@@ -167,16 +168,24 @@ def rendering(shown: Array) -> Image:
     if high <= low:
         return np.zeros(shown.shape, np.uint8)
     span = 60.0 if high - low > 1000 else (high - low) * 0.06
-    flat = _flat_backgrounds(gray, low, high, span)
     knots = np.linspace(low, high, 2048)
     near = np.zeros(len(knots))
-    for value in flat:
+    for value in _flat_backgrounds(gray, low, high, span):
+        wide = min(max(span, 12 * _noise(gray, value, 8 * span)), (high - low) / 4)
         dark = value < (low + high) / 2
-        ends = (value - span / 6, value + span) if dark else (value - span, value + span / 6)
+        ends = (value - wide / 6, value + wide) if dark else (value - wide, value + wide / 6)
         inside = np.clip((knots - ends[0]) / (ends[1] - ends[0]), 0, 1)
         near += _BOOST * (inside - inside[0])
     curve = near + (255 - near[-1]) * (knots - low) / (high - low)
     return frames.mapped(shown, knots, curve)
+
+
+def _noise(gray: Array, value: float, reach: float) -> float:
+    """Return the standard deviation of what lies within `reach` of a value, by its quartiles."""
+    step = 1 + int(math.sqrt(gray.size / 1e6))
+    some = gray[::step, ::step].astype(np.float32)
+    quarter, rest = np.percentile(some[np.abs(some - value) <= reach], (25, 75))
+    return float(rest - quarter) / 1.35
 
 
 def _flat_backgrounds(gray: Array, low: float, high: float, span: float) -> list[float]:
