@@ -9,8 +9,7 @@ import numpy as np
 
 from medlab.errors import UnavailableError
 from medlab.pixels.detect import Image
-from medlab.pixels.mask import Box
-
+from medlab.pixels.mask import Box, meet
 
 _MATRIX = ("QR", "Matrix", "Aztec", "Maxi")
 
@@ -39,7 +38,7 @@ def find(image: Image) -> list[Code]:
         found = _zxing(gray)
     except ImportError:
         found = []
-    found += [code for code in _opencv(gray) if not any(_meet(code, o) for o in found)]
+    found += [code for code in _opencv(gray) if not any(meet(code.box, other.box) for other in found)]
     return [code for code in found if code.text or _like_code(gray, code)]
 
 
@@ -107,8 +106,3 @@ def _around(corners: np.ndarray) -> Box:
     x0, y0 = (int(v) for v in np.floor(low) - pad)
     x1, y1 = (int(v) for v in np.ceil(high) + pad)
     return Box(max(x0, 0), max(y0, 0), x1, y1)
-
-
-def _meet(one: Code, other: Code) -> bool:
-    a, b = one.box, other.box
-    return a.x0 < b.x1 and b.x0 < a.x1 and a.y0 < b.y1 and b.y0 < a.y1

@@ -156,7 +156,8 @@ def rendering(shown: Array) -> Image:
 
     The whole range of values is shown, and the surroundings of the (at most two) commonest
     flat backgrounds, as wide as their noise asks for, get 70 of the 256 gray levels each: the
-    least of the stored values that the window of a viewer hides. One picture, so that one reading does.
+    least of the stored values that the window of a viewer hides. One picture, so that one
+    reading does.
 
     Parameters
     ----------

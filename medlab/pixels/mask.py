@@ -74,6 +74,11 @@ def covered(form: Layout, boxes: Sequence[Box]) -> NDArray[np.bool_]:
     return inside
 
 
+def meet(one: Box, other: Box) -> bool:
+    """Tell whether two boxes have a pixel in common."""
+    return one.x0 < other.x1 and other.x0 < one.x1 and one.y0 < other.y1 and other.y0 < one.y1
+
+
 def cut(form: Layout, boxes: Sequence[Box]) -> list[Box]:
     """Return the boxes cut to the image; once each, without empty ones."""
     ends = (form.columns, form.rows) * 2
