@@ -38,7 +38,9 @@ def find(image: Image) -> list[Code]:
         found = _zxing(gray)
     except ImportError:
         found = []
-    found += [code for code in _opencv(gray) if not any(meet(code.box, other.box) for other in found)]
+    found += [
+        code for code in _opencv(gray) if not any(meet(code.box, other.box) for other in found)
+    ]
     return [code for code in found if code.text or _like_code(gray, code)]
 
 
