@@ -128,16 +128,15 @@ def _binned(column: pd.Series[Any], bins: int) -> pd.Series[Any]:
     return number.map(cells).astype(object)
 
 
-def _by(method: str, strength: str, drawn: bool = False, **fixed: float) -> Protection:
+def _by(method: str, strength: str, **fixed: float) -> Protection:
     """Return a method of `medlab.tabular` whose argument `strength` is what varies."""
 
     def protect(task: Task) -> Made:
         asked: dict[str, Any] = {**fixed, strength: task.strength}
         if strength in ("k", "l"):
             asked[strength] = int(task.strength)
-        if drawn:
-            asked["rng"] = task.rng
-        return tabular.anonymize(task.table, task.quasi, task.sensitive, method=method, **asked)
+        roles = (task.table, task.quasi, task.sensitive)
+        return tabular.anonymize(*roles, method=method, rng=task.rng, **asked)
 
     return protect
 
@@ -149,8 +148,8 @@ METHODS: Mapping[str, Protection] = {
     "encryption": _encrypt,
     "randomization": _noise,
     "bucketization": _bin,
-    "Anatomy l": _by("anatomy", "l", drawn=True),
-    "slicing k": _by("slicing", "k", drawn=True),
+    "Anatomy l": _by("anatomy", "l"),
+    "slicing k": _by("slicing", "k"),
     "Mondrian k": _by("mondrian", "k"),
     "Mondrian l": _by("mondrian", "l", k=5),
     "Mondrian t": _by("mondrian", "t", k=5),

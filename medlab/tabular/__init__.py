@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medlab.tabular.anatomy import anatomize, anatomy, group_shares
+from medlab.tabular.anatomy import anatomize, anatomy
 from medlab.tabular.cells import bounds, label_sets, range_text
 from medlab.tabular.classes import beliefs, class_report, count_table
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
@@ -36,7 +36,7 @@ from medlab.tabular.mondrian import mondrian
 from medlab.tabular.rects import Rectangles, frames, parts_after, rectangles
 from medlab.tabular.release import LabelSet, Release
 from medlab.tabular.roles import DIRECT_IDENTIFIERS
-from medlab.tabular.slicing import column_groups, contingency, sliced_posterior, slicing
+from medlab.tabular.slicing import column_groups, contingency, slicing
 from medlab.tabular.twostep import two_step
 
 __all__ = [
@@ -69,7 +69,6 @@ __all__ = [
     "full_domain",
     "fuzzy_cmeans",
     "gcp",
-    "group_shares",
     "k_anonymity",
     "k_member",
     "k_same",
@@ -84,7 +83,6 @@ __all__ = [
     "rectangles",
     "representative",
     "risks",
-    "sliced_posterior",
     "slicing",
     "t_closeness",
     "two_step",

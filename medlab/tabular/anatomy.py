@@ -8,10 +8,10 @@ value is cut.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medlab.errors import InputError, RefusedError
 from medlab.tabular import counts as tally
@@ -47,7 +47,8 @@ def anatomy(
     l : int
         No value has more than a share of 1/l in a group.
     rng : Generator, optional
-        Decides which row goes to which group; default: seed 0.
+        Decides which row goes to which group; default: seeded by the system. A seed
+        that others know helps them to guess.
 
     Returns
     -------
@@ -71,7 +72,7 @@ def anatomy(
             f"l={l} cannot be reached: one value of {column.name} is in {most} of {len(table)} "
             f"rows; the largest feasible l is {len(table) // most}"
         )
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = np.random.default_rng(rng)
     order = np.lexsort((rng.random(len(table)), column.codes))
     group = np.empty(len(table), dtype=np.int64)
     group[order] = np.arange(len(table)) % (len(table) // l)
@@ -114,18 +115,11 @@ def anatomize(table: pd.DataFrame, release: Release, sensitive: str) -> Release:
     )
     others = release.table.drop(columns=[*release.quasi, sensitive], errors="ignore")
     exact = table[list(release.quasi)].assign(**{GROUP: release.class_of})
-    details = {
-        "kind": "anatomized",
-        "table": pd.concat([exact, others], axis=1),
-        "sensitive": (sensitive,),
-        "extra": {"sensitive": counts},
-        "facts": {"l": float(tally.distinct(found).min()), "alpha": top, "t": None},
-    }
-    return Release(**{**release.__dict__, **details})
-
-
-def group_shares(release: Release) -> NDArray[np.float64]:
-    """Return for each group the share of its most frequent sensitive value."""
-    counts = release.extra["sensitive"]
-    sums = counts.groupby(GROUP)[COUNT]
-    return (sums.max() / sums.sum()).to_numpy(dtype=np.float64)
+    return replace(
+        release,
+        kind="anatomized",
+        table=pd.concat([exact, others], axis=1),
+        sensitive=(sensitive,),
+        extra={"sensitive": counts},
+        facts={"l": float(tally.distinct(found).min()), "alpha": top, "t": None},
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -106,15 +106,13 @@ def split(batch: Batch, cut: Cut, node: int) -> Batch:
         old.take(np.flatnonzero(side == 1), out=new[:total], mode="clip")
         old.take(np.flatnonzero(side == 2), out=new[total:], mode="clip")
     sizes = np.concatenate([left, right])
-    return Batch(
-        batch.rows,
-        batch.codes,
-        batch.marks,
-        orders,
-        np.cumsum(sizes) - sizes,
-        sizes,
-        node + np.arange(2 * len(parts)),
-        batch.depth + 1,
+    return replace(
+        batch,
+        orders=orders,
+        starts=np.cumsum(sizes) - sizes,
+        sizes=sizes,
+        node=node + np.arange(2 * len(parts)),
+        depth=batch.depth + 1,
     )
 
 

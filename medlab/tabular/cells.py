@@ -54,7 +54,13 @@ def label_sets(column: pd.Series[Any]) -> list[frozenset[str]]:
 
 
 def distinct(column: pd.Series[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return a number for each cell and the objects numbered, each looked at once."""
+    """Return a number for each cell and the objects numbered, each looked at once.
+
+    Equal values share a number; equal objects, such as intervals, only if they are one.
+    """
+    if column.dtype != object:
+        numbers, values = pd.factorize(column, use_na_sentinel=False)
+        return numbers.astype(np.int64), pd.Index(values).astype(object).to_numpy()
     objects = column.astype(object).to_numpy()
     ids = np.fromiter(map(id, objects), np.int64, len(objects))
     _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
@@ -73,12 +79,16 @@ def _ends(cell: Any) -> tuple[float, float]:
 
 def _number(value: Any) -> float:
     """Return a number or date as a float; NaN for what is neither."""
-    if isinstance(value, pd.Timestamp | np.datetime64):
-        return float(pd.Timestamp(value).as_unit("ns").value) if not pd.isna(value) else np.nan
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        moment = pd.to_datetime(value, errors="coerce") if isinstance(value, str) else pd.NaT
+    for read in (float, _nanoseconds):
+        try:
+            return read(value)
+        except (TypeError, ValueError):
+            continue
+    return np.nan
+
+
+def _nanoseconds(value: Any) -> float:
+    moment = pd.Timestamp(value)
     return np.nan if pd.isna(moment) else float(moment.as_unit("ns").value)
 
 

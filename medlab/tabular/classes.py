@@ -39,7 +39,7 @@ def count_table(release: Release, sensitive: str | None = None) -> pd.DataFrame:
         table says, in fewer rows.
     """
     name = _sensitive(release, sensitive)
-    ready, found = _counted(release, name, "auto")
+    found, ready = tally.count_column(release.table, name, release.class_of)
     cells = release.classes[[*release.quasi, "size"]].iloc[found.group].reset_index(drop=True)
     cells.insert(0, "class", found.group)
     return cells.assign(**{name: ready.column.values[found.value], "count": found.count})
@@ -59,7 +59,7 @@ def class_report(
         here than in the table: what a skewness attack gains) and ``gain_of`` (that value).
     """
     name = _sensitive(release, sensitive)
-    ready, found = _counted(release, name, distance)
+    found, ready = tally.count_column(release.table, name, release.class_of, distance=distance)
     gain = found.share / ready.share[found.value]
     values = ready.column.values.astype(object)
     report = release.classes[[*release.quasi, "size"]].copy()
@@ -71,16 +71,6 @@ def class_report(
     report["gain_of"] = _best(found, gain, values)
     report["gain"] = found.largest(gain)
     return report
-
-
-def _counted(
-    release: Release, name: str, distance: Distance
-) -> tuple[tally.Sensitive, tally.Counts]:
-    shown = np.flatnonzero(release.class_of >= 0)
-    ready = tally.prepare(release.table.iloc[shown], name, distance)
-    classes, values = len(release.classes), len(ready.column.values)
-    codes = ready.column.codes
-    return ready, tally.count_values(release.class_of[shown], codes, classes, values)
 
 
 def _best(
@@ -104,11 +94,11 @@ def beliefs(release: Release, sensitive: str | None = None) -> NDArray[np.float6
         suppressed rows and missing values.
     """
     name = _sensitive(release, sensitive)
-    ready, found = _counted(release, name, "auto")
+    found, ready = tally.count_column(release.table, name, release.class_of)
     shown = np.flatnonzero(release.class_of >= 0)
     width = len(ready.column.values) + 1
     keys = found.group * width + found.value
-    mine = release.class_of[shown].astype(np.int64) * width + ready.column.codes
+    mine = release.class_of[shown].astype(np.int64) * width + ready.column.codes[shown]
     spot = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
     belief = np.full(len(release.class_of), np.nan)
     belief[shown] = np.where(keys[spot] == mine, found.share[spot], np.nan)

@@ -8,6 +8,7 @@ promises hold on for merged classes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 
 from medlab.tabular.release import Release, release_classes
 from medlab.tabular.roles import Column
-from medlab.tabular.rules import Rules, Task, check_weights, make_task
+from medlab.tabular.rules import Task, check_weights, task_of
 
 Array = NDArray[Any]
 Floats = NDArray[np.float64]
@@ -107,7 +108,7 @@ def k_member(
     -------
     Release
     """
-    task = _task(table, quasi, sensitive, (k, l, t), more)
+    task = task_of(table, quasi, sensitive, (k, l, t), more)
     scale = check_weights(weights, task.quasi)
     loss = _Loss(task, scale)
     points = features(task.columns, scale)
@@ -134,19 +135,6 @@ def _place_rest(class_of: Array, rest: Array, loss: _Loss) -> None:
     for row in rest:
         wider = [loss.growth(np.array([row]), members)[0] for members in clusters]
         class_of[row] = int(np.argmin(wider))
-
-
-def _task(
-    table: pd.DataFrame,
-    quasi: Sequence[str] | str,
-    sensitive: Sequence[str] | str | None,
-    asked: tuple[int, float, float | None],
-    more: Mapping[str, Any],
-) -> Task:
-    """Split further arguments into those of the rules and those of the roles."""
-    rules = {name: more[name] for name in ("l_kind", "c", "alpha", "distance") if name in more}
-    roles = {name: value for name, value in more.items() if name not in rules}
-    return make_task(table, quasi, sensitive, Rules(*asked, **rules), **roles)
 
 
 def _repaired(task: Task, class_of: Array, points: Floats, **details: Any) -> Release:
@@ -200,7 +188,7 @@ def fuzzy_cmeans(
     -------
     Release
     """
-    task = _task(table, quasi, sensitive, (k, l, t), more)
+    task = task_of(table, quasi, sensitive, (k, l, t), more)
     points = features(task.columns, check_weights(weights, task.quasi))
     rng = np.random.default_rng(0) if rng is None else rng
     count = len(points) // task.rules.k
@@ -272,7 +260,7 @@ def mdav(
         days, or the most frequent label of the group. `lower` and `upper` still tell
         the extent of each group.
     """
-    task = _task(table, quasi, sensitive, (k, l, t), more)
+    task = task_of(table, quasi, sensitive, (k, l, t), more)
     points = features(task.columns, check_weights(weights, task.quasi))
     class_of = _mdav_groups(points, task.rules.k)
     release = _repaired(task, class_of, points, kind="aggregate")
@@ -302,7 +290,7 @@ def _with_centers(release: Release, original: pd.DataFrame) -> Release:
         center = _center(groups, original[name])
         classes[name] = center.to_numpy()
         table[name] = center.to_numpy()[release.class_of]
-    return Release(**{**release.__dict__, "table": table, "classes": classes})
+    return replace(release, table=table, classes=classes)
 
 
 def _center(groups: Any, column: pd.Series[Any]) -> pd.Series[Any]:

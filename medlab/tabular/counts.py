@@ -6,7 +6,7 @@ a million groups and a thousand values need no table of a thousand million cells
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -208,6 +208,31 @@ def prepare(
     return Sensitive(column, share, (np.arange(len(column.values)),))
 
 
+def count_column(
+    table: pd.DataFrame,
+    name: str,
+    group: NDArray[Any],
+    *,
+    distance: Distance = "auto",
+    hierarchy: pd.DataFrame | None = None,
+    persons: NDArray[Any] | None = None,
+) -> tuple[Counts, Sensitive]:
+    """Count a sensitive column by group, and make the whole table's distribution ready.
+
+    Parameters
+    ----------
+    table, name, distance, hierarchy, persons
+        See `prepare` and `count_values`.
+    group : int array, shape (rows,)
+        -1 for rows that are in no group (suppressed); the whole table still holds them.
+    """
+    ready, shown = prepare(table, name, distance, hierarchy, persons), group >= 0
+    codes, values = ready.column.codes[shown], len(ready.column.values)
+    people = None if persons is None else persons[shown]
+    groups = int(group.max(initial=-1)) + 1
+    return count_values(group[shown], codes, groups, values, people), ready
+
+
 def _one_root(column: Column) -> bool:
     return column.nodes is not None and len(set(column.nodes[-1])) == 1
 
@@ -218,15 +243,12 @@ def _compact(column: Column) -> Column:
     if occurs.all():
         return column
     rank = np.r_[np.cumsum(occurs) - 1, occurs.sum()]
-    place = column.place[np.r_[occurs, True]]
-    return Column(
-        column.name,
-        column.kind,
-        rank[column.codes],
-        column.values[occurs],
-        place,
-        int(occurs.sum()),
-        column.missing,
+    return replace(
+        column,
+        codes=rank[column.codes],
+        values=column.values[occurs],
+        place=column.place[np.r_[occurs, True]],
+        labels=int(occurs.sum()),
     )
 
 

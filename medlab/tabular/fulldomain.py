@@ -7,6 +7,7 @@ Rows that still stand out are suppressed, up to a limit.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medlab.errors import InputError
-from medlab.tabular.release import SUPPRESSED, Release, check_release, group_rows, make_release
-from medlab.tabular.roles import Column, Hierarchies
-from medlab.tabular.rules import Rules, Task, make_task
+from medlab.tabular.release import SUPPRESSED, Release, check_release, release_classes, span
+from medlab.tabular.roles import Column
+from medlab.tabular.rules import Task, task_of
 
 Array = NDArray[Any]
 _MOST_CHECKS = 400
@@ -39,26 +40,20 @@ def full_domain(
     t: float | None = None,
     *,
     suppress: float = 0.05,
-    hierarchies: Hierarchies | None = None,
-    l_kind: Any = "distinct",
-    c: float = 3.0,
-    alpha: float | None = None,
-    distance: Any = "auto",
-    subject: str | None = None,
-    keep: Sequence[str] = (),
-    identifiers: Sequence[str] = (),
+    **more: Any,
 ) -> Release:
     """Generalize each column to one level, the same for all rows, and suppress outliers.
 
     Parameters
     ----------
-    table, quasi, sensitive, k, l, t, l_kind, c, alpha, distance, subject, keep, identifiers
+    table, quasi, sensitive, k, l, t
         See `medlab.tabular.mondrian`.
     suppress : float
         Largest share of rows suppressed.
-    hierarchies : mapping of str to DataFrame, optional
-        Levels of label columns; without one, a label is shown or suppressed. Numbers
-        and dates are cut into 32, 16, 8, 4, 2 and 1 intervals of equal width.
+    **more
+        See `medlab.tabular.k_member`. `hierarchies` are the levels of label columns;
+        without one, a label is shown or suppressed. Numbers and dates are cut into 32,
+        16, 8, 4, 2 and 1 intervals of equal width.
 
     Returns
     -------
@@ -74,17 +69,7 @@ def full_domain(
     """
     if not 0 <= suppress <= 1:
         raise InputError(f"suppress={suppress} is out of range; it is a share from 0 to 1")
-    rules = Rules(k, l, t, l_kind, c, alpha, distance)
-    task = make_task(
-        table,
-        quasi,
-        sensitive,
-        rules,
-        hierarchies=hierarchies,
-        subject=subject,
-        keep=keep,
-        identifiers=identifiers,
-    )
+    task = task_of(table, quasi, sensitive, (k, l, t), more)
     ladders = [_ladder(column) for column in task.columns]
     best = _search(task, ladders, int(suppress * len(table)))
     return _release(task, ladders, *best)
@@ -120,14 +105,10 @@ def _interval_ladder(column: Column) -> _Ladder:
         low = np.searchsorted(nodes, np.arange(len(kinds)))
         high = np.searchsorted(nodes, np.arange(len(kinds)), side="right") - 1
         shown = np.empty(len(kinds) + 1, dtype=object)
-        shown[:-1] = [_interval(values, a, b) for a, b in zip(low, high, strict=True)]
+        shown[:-1] = [span(values[a], values[b]) for a, b in zip(low, high, strict=True)]
         shown[-1] = np.nan
         _add(found, np.append(nodes, len(kinds))[column.codes], shown, place[high] - place[low])
     return found
-
-
-def _interval(values: list[Any], a: int, b: int) -> Any:
-    return values[a] if a == b else pd.Interval(values[a], values[b], closed="both")
 
 
 def _add(ladder: _Ladder, nodes: Array, cells: Array, loss: Array) -> None:
@@ -219,15 +200,8 @@ def _release(
 ) -> Release:
     class_of = np.unique(np.append(class_of, -1), return_inverse=True)[1][:-1] - 1
     facts = {"levels": dict(zip(task.quasi, levels, strict=True))}
-    release = make_release(
-        task.table,
-        task.columns,
-        group_rows(class_of, task.columns),
-        task.sensitive,
-        task.keep,
-        asked=task.rules.asked(),
-        facts=facts,
-    )
+    release = release_classes(task, class_of, facts=facts)
+    class_of = release.class_of
     table, classes = release.table.copy(), release.classes.copy()
     shown = np.flatnonzero(class_of >= 0)
     first = shown[np.unique(class_of[shown], return_index=True)[1]]
@@ -235,5 +209,5 @@ def _release(
         cells = ladder.cells[level][ladder.nodes[level]]
         classes[name] = cells[first]
         table[name] = np.where(class_of < 0, SUPPRESSED, cells)
-    release = Release(**{**release.__dict__, "table": table, "classes": classes})
+    release = replace(release, table=table, classes=classes)
     return check_release(release, task.table, task.rules.k, task.rules.l, task.persons)

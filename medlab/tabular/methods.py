@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from medlab.errors import InputError
@@ -46,6 +47,7 @@ _CANNOT: Mapping[str, Sequence[str]] = {
     "two-step": ("t", "alpha", "l_kind", "c"),
     "slicing": ("keep",),
 }
+_DRAWN = ("fuzzy-cmeans", "anatomy", "slicing", "two-step")
 
 
 def anonymize(
@@ -57,6 +59,7 @@ def anonymize(
     t: float | None = None,
     *,
     method: str = "mondrian",
+    rng: np.random.Generator | None = None,
     **more: Any,
 ) -> Release:
     """Release a table by a method named in `METHODS`.
@@ -67,6 +70,8 @@ def anonymize(
         See `medlab.tabular.mondrian`. Anatomy and the two-step method take l as a
         whole number, at least 2; Anatomy generalizes nothing and has no k.
     method : str
+    rng : Generator, optional
+        For methods that draw; the others do without.
     **more
         Further arguments of the method; None counts as not given.
 
@@ -78,6 +83,8 @@ def anonymize(
     if method not in METHODS:
         raise InputError(f"no method {method!r}; choose of {', '.join(METHODS)}")
     asked = {name: value for name, value in ({"t": t} | more).items() if value is not None}
+    if rng is not None and method in _DRAWN:
+        asked["rng"] = rng
     impossible = set(asked) & set(_CANNOT.get(method, ()))
     if impossible:
         raise InputError(f"{method} does not go with {', '.join(sorted(impossible))}")

@@ -55,8 +55,8 @@ class Risks(NamedTuple):
     Attributes
     ----------
     prosecutor_max, prosecutor_mean : float
-        The attacker knows that the target is in the table: 1/(smallest class), and
-        classes/rows.
+        The attacker knows that the target is in the table: 1/(smallest class), and the
+        mean over the rows of 1/(size of the class), which is classes/rows.
     journalist_max, marketer : float or None
         With a register of people: 1/(fewest people who fit a class); expected share
         of rows re-identified when each is linked to the people who fit its class.
@@ -184,6 +184,7 @@ def risks(
     quasi: Sequence[str] | str,
     register: pd.DataFrame | None = None,
     *,
+    subject: str | None = None,
     hierarchies: Hierarchies | None = None,
 ) -> Risks:
     """Return prosecutor, journalist and marketer risk.
@@ -197,21 +198,22 @@ def risks(
         People an attacker knows, with their exact quasi-identifiers; it should hold
         everyone in the table. A class that fits fewer people than its rows is counted
         as fitting as many as it has rows.
+    subject : str, optional
+        Column that tells whose row it is; the size of a class then is its persons, and
+        five rows of one person hide nobody.
     hierarchies : mapping of str to DataFrame, optional
         Needed to find the people below a node.
     """
-    quasi, _ = check_columns(table, quasi)
+    quasi, _ = check_columns(table, quasi, subject=subject)
     group = models.class_numbers(table, quasi)
-    sizes = np.bincount(group)
-    mean = len(sizes) / len(group)
+    inside = models.group_sizes(group, models.person_numbers(table, subject))
+    prosecutor = float(1 / inside.min()), float((1 / inside[group]).mean())
     if register is None:
-        return Risks(float(1 / sizes.min()), mean, None, None)
+        return Risks(*prosecutor, None, None)
     check_columns(register, quasi)
     first = np.unique(group, return_index=True)[1]
-    people = fitting(table.iloc[first], register, quasi, hierarchies)
-    people = np.maximum(people, sizes)
-    marketer = float((sizes / people).sum() / len(group))
-    return Risks(float(1 / sizes.min()), mean, float(1 / people.min()), marketer)
+    people = np.maximum(fitting(table.iloc[first], register, quasi, hierarchies), inside)
+    return Risks(*prosecutor, float(1 / people.min()), float((1 / people[group]).mean()))
 
 
 def fitting(
@@ -329,10 +331,13 @@ def measures(
     hidden = suppressed_rows(table, quasi)
     found: dict[str, Any] = {"kind": kind, "rows": len(table), "suppressed": int(hidden.sum())}
     found |= dict.fromkeys((*_CLASSES, *_VALUES, "gcp"))
-    shown = table[~hidden]
-    if len(shown):
-        found |= _class_measures(shown, quasi, register, k, subject, hierarchies)
-        found |= _value_measures(shown, quasi, sensitive, (l_kind, c), subject, hierarchies)
+    if not hidden.all():
+        risk = risks(table[~hidden], quasi, register, subject=subject, hierarchies=hierarchies)
+        group = np.full(len(table), -1)
+        group[~hidden] = models.class_numbers(table[~hidden], quasi)
+        persons = models.person_numbers(table, subject)
+        found |= risk._asdict() | _class_measures(group, persons, k)
+        found |= _value_measures(table, group, persons, sensitive, (l_kind, c), hierarchies)
         found["discernibility"] = discernibility(table, quasi)
     if original is not None:
         found["gcp"] = gcp(table, quasi, original, hierarchies)
@@ -351,47 +356,31 @@ def _with_subject(
     return table.assign(**{subject: original[subject].to_numpy()}), subject
 
 
-def _class_measures(
-    table: pd.DataFrame,
-    quasi: Sequence[str],
-    register: pd.DataFrame | None,
-    k: int | None,
-    subject: str | None,
-    hierarchies: Hierarchies | None,
-) -> dict[str, Any]:
-    group = models.class_numbers(table, quasi)
-    sizes = np.bincount(group)
-    people = models.group_sizes(group, models.person_numbers(table, subject))
-    smallest = int(people.min())
-    risk = risks(table, quasi, register, hierarchies=hierarchies)
+def _class_measures(group: Ints, persons: Ints | None, k: int | None) -> dict[str, Any]:
+    shown = group >= 0
+    people = models.group_sizes(group[shown], None if persons is None else persons[shown])
+    smallest, rows = int(people.min()), int(shown.sum())
     return {
         "k": smallest,
-        "classes": len(sizes),
-        "c_avg": len(group) / len(sizes) / (k or smallest),
-        "uniqueness": float((people[group] == 1).mean()),
-        **risk._asdict(),
-        "prosecutor_max": 1 / smallest,
+        "classes": len(people),
+        "c_avg": rows / len(people) / (k or smallest),
+        "uniqueness": float((people[group[shown]] == 1).mean()),
     }
 
 
 def _value_measures(
     table: pd.DataFrame,
-    quasi: Sequence[str],
+    group: Ints,
+    persons: Ints | None,
     sensitive: Sequence[str],
     diversity: tuple[Diversity, float],
-    subject: str | None,
     hierarchies: Hierarchies | None,
 ) -> dict[str, Any]:
-    """Return the worst l, t and alpha of the sensitive columns; None without one."""
-    group = models.class_numbers(table, quasi)
-    persons = models.person_numbers(table, subject)
+    """Return the worst l, t and alpha of the sensitive columns; nothing without one."""
     found = []
     for name in sensitive:
-        ready = tally.prepare(table, name, "auto", (hierarchies or {}).get(name), persons)
-        values = len(ready.column.values)
-        counts = tally.count_values(
-            group, ready.column.codes, int(group.max()) + 1, values, persons
-        )
+        tree = (hierarchies or {}).get(name)
+        counts, ready = tally.count_column(table, name, group, hierarchy=tree, persons=persons)
         l = tally.diversity(counts, *diversity).min()
         found.append((l, tally.emd(counts, ready).max(), tally.top_share(counts).max()))
     if not found:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medlab.errors import InputError
+from medlab.tabular import cells
 from medlab.tabular import counts as tally
 from medlab.tabular.counts import Counts, Distance, Diversity, Ints, Sensitive
 from medlab.tabular.roles import check_columns
@@ -32,18 +32,9 @@ def class_numbers(table: pd.DataFrame, quasi: Sequence[str] | str) -> Ints:
 
 
 def _cell_codes(column: pd.Series[Any]) -> Ints:
-    """Return a number for each cell; an object met again is not compared again."""
-    if column.dtype != object:
-        return pd.factorize(column, use_na_sentinel=False)[0].astype(np.int64)
-    objects = column.to_numpy()
-    ids = _ids(objects)
-    spots, index = np.unique(ids, return_index=True)
-    known = pd.factorize(objects[index], use_na_sentinel=False)[0].astype(np.int64)
-    return known[np.searchsorted(spots, ids)]
-
-
-def _ids(objects: NDArray[np.object_]) -> Ints:
-    return np.fromiter(map(id, objects), np.int64, len(objects))
+    """Return a number for each cell, the same for equal cells."""
+    codes, objects = cells.distinct(column)
+    return pd.factorize(objects, use_na_sentinel=False)[0].astype(np.int64)[codes]
 
 
 def person_numbers(table: pd.DataFrame, subject: str | None) -> Ints | None:
@@ -124,11 +115,10 @@ def class_counts(
     """Return the sensitive values of each class counted, and the whole table's."""
     check_columns(table, quasi, sensitive, subject=subject)
     persons = person_numbers(table, subject)
-    ready = tally.prepare(table, sensitive, distance, hierarchy, persons)
     group = class_numbers(table, quasi)
-    values = len(ready.column.values)
-    groups = int(group.max()) + 1
-    return tally.count_values(group, ready.column.codes, groups, values, persons), ready
+    return tally.count_column(
+        table, sensitive, group, distance=distance, hierarchy=hierarchy, persons=persons
+    )
 
 
 def l_diversity(

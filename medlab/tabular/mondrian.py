@@ -11,6 +11,7 @@ into batches of parts that fit the processor's cache.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -82,16 +83,8 @@ def _advance(plan: Plan, batch: Batch, harvest: _Harvest) -> tuple[list[Batch], 
     cut = Cut(np.full(len(able), -1), np.zeros(len(able), dtype=np.int64))
     tried = np.flatnonzero(able)
     if len(tried):
-        some = Batch(
-            batch.rows,
-            batch.codes,
-            batch.marks,
-            batch.orders,
-            batch.starts[tried],
-            batch.sizes[tried],
-            batch.node[tried],
-            batch.depth,
-        )
+        starts, sizes, node = batch.starts[tried], batch.sizes[tried], batch.node[tried]
+        some = replace(batch, starts=starts, sizes=sizes, node=node)
         candidates = cheapest_cuts if plan.best else median_cuts
         left, score = candidates(plan, some, low[:, tried], high[:, tried])
         cut.column[tried], cut.left[tried] = choose(plan, some, left, score)

@@ -134,9 +134,7 @@ def _promises(
     if not release.sensitive:
         return None
     name = release.sensitive[0]
-    ready, shown = tally.prepare(original, name), group >= 0
-    values = len(ready.column.values)
-    found = tally.count_values(group[shown], ready.column.codes[shown], len(boxes), values)
+    found, ready = tally.count_column(original, name, group)
     boxes["l"], boxes["top_share"] = tally.distinct(found), tally.top_share(found)
     boxes["t"] = tally.emd(found, ready)
     boxes["ok"] &= boxes["l"] >= l

@@ -231,11 +231,13 @@ def _intervals(column: Column, low: Ints, high: Ints) -> NDArray[np.object_]:
     ends = zip((pairs // max(count, 1)).tolist(), (pairs % max(count, 1)).tolist(), strict=True)
     objects = np.empty(len(pairs), dtype=object)
     if count:
-        objects[:] = [
-            values[a] if a == b else pd.Interval(values[a], values[b], closed="both")
-            for a, b in ends
-        ]
+        objects[:] = [span(values[a], values[b]) for a, b in ends]
     return objects[which]
+
+
+def span(low: Any, high: Any) -> Any:
+    """Return a closed interval, or the value itself if both ends are the same."""
+    return low if low == high else pd.Interval(low, high, closed="both")
 
 
 def _nodes(column: Column, low: Ints, high: Ints) -> NDArray[np.object_]:

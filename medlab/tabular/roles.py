@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -264,7 +264,7 @@ def _encode_range(name: str, values: NDArray[Any], low: int, high: int) -> Colum
     numbers = np.arange(low, high + 1)
     labels = int(np.count_nonzero(np.bincount(codes, minlength=1)))
     column = _column(name, "number", codes, numbers, numbers.astype(np.float64))
-    return Column(**{**column.__dict__, "labels": labels, "missing": False})
+    return replace(column, labels=labels)
 
 
 def _sorted_codes(column: pd.Series[Any]) -> tuple[NDArray[Any], Any]:
@@ -311,7 +311,7 @@ def _encode_tree(column: pd.Series[Any], hierarchy: pd.DataFrame) -> Column:
     place = np.arange(len(labels), dtype=np.float64)
     plain = _column(name, "category", rank[codes], labels[order], place)
     first, last = _blocks(nodes)
-    return Column(**{**plain.__dict__, "first": first, "last": last, "nodes": nodes})
+    return replace(plain, first=first, last=last, nodes=nodes)
 
 
 def _check_tree(name: str, levels: NDArray[Any]) -> None:

@@ -36,8 +36,8 @@ class Rules(NamedTuple):
             asked |= {"l": self.l, "l_kind": self.l_kind}
             if self.l_kind == "recursive":
                 asked["c"] = self.c
-        asked |= {name: getattr(self, name) for name in ("t", "alpha") if getattr(self, name)}
-        return asked | ({"t": self.t} if self.t is not None else {})
+        limits = {"t": self.t, "alpha": self.alpha}
+        return asked | {name: limit for name, limit in limits.items() if limit is not None}
 
 
 class Task(NamedTuple):
@@ -124,6 +124,27 @@ def make_task(
     columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)
     persons = None if subject is None else marks[-1]
     return Task(table, quasi, sensitive, as_names(keep), columns, rules, tests, marks, persons)
+
+
+def task_of(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: Sequence[str] | str | None,
+    asked: tuple[int, float, float | None],
+    more: Mapping[str, Any],
+) -> Task:
+    """Return the task of k, l, t and further arguments, of the rules or of the roles.
+
+    Raises
+    ------
+    InputError, MissingError, KindError
+        See `medlab.tabular.mondrian`.
+    TypeError
+        For a name that is neither.
+    """
+    rules = {name: more[name] for name in ("l_kind", "c", "alpha", "distance") if name in more}
+    roles = {name: value for name, value in more.items() if name not in rules}
+    return make_task(table, quasi, sensitive, Rules(*asked, **rules), **roles)
 
 
 def check_k(k: int, rows: int, what: str = "rows") -> int:

@@ -8,6 +8,7 @@ no longer told.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,8 @@ def slicing(
     width : int
         Most columns in a group found by `column_groups`.
     rng : Generator, optional
-        Default: seed 0.
+        Default: seeded by the system. Who knows the seed can undo the permutation: a
+        seed of your own is for teaching, or must be kept secret.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def slicing(
     InputError
         If `groups` do not hold every released column once.
     """
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = np.random.default_rng(rng)
     buckets = mondrian(table, quasi, sensitive, k, l, t, **more)
     names = [*buckets.quasi, *buckets.sensitive]
     if groups is None:
@@ -77,8 +79,7 @@ def slicing(
             sliced[name] = cells.take(np.argsort(order, kind="stable"))
     sliced[BUCKET] = buckets.class_of
     facts = {"groups": [list(group) for group in groups]}
-    changed = {"table": sliced, "kind": "sliced", "facts": facts}
-    return Release(**{**buckets.__dict__, **changed})
+    return replace(buckets, table=sliced, kind="sliced", facts=facts)
 
 
 def contingency(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
@@ -131,47 +132,3 @@ def column_groups(
         if a != b and (home == a).sum() + (home == b).sum() <= width:
             home[home == a] = b
     return [[names[i] for i in np.flatnonzero(home == number)] for number in np.unique(home)]
-
-
-def sliced_posterior(
-    sliced: pd.DataFrame,
-    groups: Sequence[Sequence[str]],
-    sensitive: str,
-    target: pd.Series[Any],
-    bucket: str = BUCKET,
-) -> pd.Series[float]:
-    """Return what an attacker believes of a target's sensitive value.
-
-    p(t,B) of a bucket is proportional to the product over the column groups of the share
-    of its parts that agree with the target; the sensitive value then is distributed as
-    among the agreeing parts that hold it.
-
-    Parameters
-    ----------
-    sliced : DataFrame
-    groups : the groups of columns
-    sensitive : str
-    target : Series
-        The exact quasi-identifiers of a person, by column name.
-    bucket : str
-        The column that tells the bucket.
-
-    Returns
-    -------
-    Series
-        Probability by sensitive value; empty if no bucket agrees.
-    """
-    weight = pd.Series(1.0, index=sliced[bucket].unique())
-    holds = pd.Series(True, index=sliced.index)
-    for group in groups:
-        known = [name for name in group if name in target.index and name != sensitive]
-        agrees = (sliced[known] == target[known]).all(axis=1)
-        weight *= agrees.groupby(sliced[bucket]).mean()
-        if sensitive in group:
-            holds = agrees
-    parts = sliced[holds].groupby([bucket, sensitive]).size()
-    shares = parts / parts.groupby(level=0).transform("sum")
-    total = shares * weight.reindex(shares.index.get_level_values(0)).to_numpy()
-    believed = total.groupby(level=1).sum()
-    believed = believed[believed > 0]
-    return believed / believed.sum()

@@ -17,6 +17,13 @@ from medlab.tabular.release import Release
 from medlab.tabular.roles import DIRECT_IDENTIFIERS, as_names, check_columns
 
 _NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][+-]?\d+)?")
+_UNKNOWN = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")
+_AS_TEXT: Mapping[str, Any] = {
+    "dtype": str,
+    "encoding": "utf-8-sig",
+    "keep_default_na": False,
+    "na_values": [""],
+}
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
 
 
@@ -24,7 +31,9 @@ def read_table(path: Path) -> pd.DataFrame:
     """Read a CSV or Parquet file.
 
     A CSV column is numbers if every cell is one and none has leading zeros (postcodes
-    stay text), dates if every cell is YYYY-MM-DD, else text. Empty cells are missing.
+    stay text), dates if every cell is YYYY-MM-DD, else text. Empty cells are missing;
+    among numbers and dates so are words such as NA and NaN, which in a column of text
+    are labels like any other.
 
     Raises
     ------
@@ -38,8 +47,8 @@ def read_table(path: Path) -> pd.DataFrame:
     if path.suffix.lower() in (".parquet", ".pq"):
         return _read_parquet(path)
     try:
-        names = pd.read_csv(path, header=None, nrows=1, dtype=str, encoding="utf-8-sig").iloc[0]
-        table = pd.read_csv(path, dtype=str, encoding="utf-8-sig", skip_blank_lines=False)
+        names = pd.read_csv(path, header=None, nrows=1, **_AS_TEXT).iloc[0]
+        table: pd.DataFrame = pd.read_csv(path, skip_blank_lines=False, **_AS_TEXT)
     except (ValueError, pd.errors.ParserError) as error:
         raise InputError(
             "the table file cannot be read; give UTF-8 text with commas and one header line"
@@ -63,14 +72,15 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 def _typed(column: pd.Series[Any]) -> pd.Series[Any]:
     """Return a column of texts as numbers or dates if all its cells are such."""
-    known = pd.Index(column.dropna().unique())
+    plain = column.mask(column.isin(_UNKNOWN))
+    known = pd.Index(plain.dropna().unique())
     if not len(known):
         return column
     if all(_NUMBER.fullmatch(cell) and any(map(str.isdigit, cell)) for cell in known):
-        return pd.to_numeric(column)
+        return pd.to_numeric(plain)
     if all(_DAY.fullmatch(cell) for cell in known):
-        days = pd.to_datetime(column, errors="coerce", format="ISO8601")
-        return column if days.isna().sum() > column.isna().sum() else days
+        days = pd.to_datetime(plain, errors="coerce", format="ISO8601")
+        return column if days.isna().sum() > plain.isna().sum() else days
     return column
 
 

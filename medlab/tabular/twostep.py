@@ -9,6 +9,7 @@ column are never to be mixed with true ones.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def two_step(
     l : int
         Distinct sensitive values in every class; at most k.
     rng : Generator, optional
-        Default: seed 0.
+        Default: seeded by the system. Who knows the seed can tell which values were
+        candidates for a replacement.
 
     Returns
     -------
@@ -61,7 +63,7 @@ def two_step(
     """
     if l > k:
         raise InputError(f"l={l} values do not fit into a class of k={k}; take l up to k")
-    rng = np.random.default_rng(0) if rng is None else rng
+    rng = np.random.default_rng(rng)
     release = mondrian(table, quasi, sensitive, k, **more)
     randomized = release.table.copy()
     facts: dict[str, Any] = {"replaced": {}, "replaced_in_class": {}}
@@ -79,7 +81,7 @@ def two_step(
         facts["replaced"][name] = len(changed) / len(table)
         facts["replaced_in_class"][name] = float((by_class / release.classes["size"]).max())
     asked = {**release.asked, "l": l}
-    done = Release(**{**release.__dict__, "table": randomized, "asked": asked, "facts": facts})
+    done = replace(release, table=randomized, asked=asked, facts=facts)
     return check_release(done, randomized, k, l)
 
 

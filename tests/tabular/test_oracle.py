@@ -8,9 +8,9 @@ from medlab import tabular
 anonymity = pytest.importorskip("pycanon.anonymity")
 
 
-@pytest.mark.parametrize("k", [2, 5, 20])
+@pytest.mark.parametrize("k", [2, 7])
 def test_k_l_t_alpha_and_beta_agree_with_pycanon(ward, quasi, k):
-    table = tabular.mondrian(ward, quasi, "Diagnosis", k=k).table
+    table = tabular.mondrian(ward.head(80), quasi, "Diagnosis", k=k).table
     text = table.astype(str)
     assert tabular.k_anonymity(table, quasi) == anonymity.k_anonymity(text, quasi)
     l = tabular.l_diversity(table, quasi, "Diagnosis")

@@ -91,6 +91,16 @@ def test_text_with_leading_zeros_stays_text(file):
     assert read_table(file)["Postcode"].iloc[0] == "01234"
 
 
+def test_na_is_missing_among_numbers_and_a_label_among_words(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("Age,Seen,Country\n30,2024-05-01,NA\nNA,NA,None\n40,,DE\n50,2024-05-02,\n")
+    table = read_table(path)
+    assert table["Age"].dtype == float
+    assert table["Seen"].isna().tolist() == [False, True, True, False]
+    assert table["Country"].tolist()[:3] == ["NA", "None", "DE"]
+    assert table.isna().sum().tolist() == [1, 2, 1]
+
+
 def test_an_existing_output_and_the_input_are_never_overwritten(file, tmp_path):
     out = tmp_path / "out.csv"
     out.write_text("mine")

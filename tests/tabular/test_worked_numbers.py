@@ -111,6 +111,13 @@ def test_risks_of_classes_of_two_three_and_five():
     assert tabular.discernibility(sizes, "box") == 38
 
 
+def test_five_rows_of_one_person_hide_nobody():
+    rows = table(id=list("aaaaabbbbc"), box=[0] * 5 + [1] * 5)
+    found = tabular.risks(rows, "box", table(box=[0, 1, 1, 1, 1]), subject="id")
+    assert found == pytest.approx((1, (5 / 1 + 5 / 2) / 10, 1, (5 / 1 + 5 / 4) / 10))
+    assert tabular.measures(rows, "box", subject="id")["prosecutor_mean"] == pytest.approx(0.75)
+
+
 def test_ncp_of_a_quarter_of_the_range():
     original = table(age=[20, 30, 60])
     cell = pd.Interval(20, 30, closed="both")
