@@ -262,7 +262,8 @@ class Board:
         seed: int = 0,
         size: tuple[float, float] = (7.2, 5.4),
     ) -> None:
-        fig = Figure(figsize=size, layout="constrained")
+        fig = Figure(figsize=size)  # at fixed places: searching them would cost as much again
+        fig.subplots_adjust(0.09, 0.26 if points else 0.17, 1.02, 0.94)
         ax = fig.add_subplot()
         # A tenth of the table is black already, so that small classes differ.
         self._shade = _shades(2, len(whole.x.position) // 10)

@@ -200,7 +200,7 @@ class Board:
     """
 
     def __init__(self, methods: Sequence[str]) -> None:
-        self._fig = Figure(figsize=(9.2, 5.6), layout="constrained")
+        self._fig = Figure(figsize=(8.4, 5.2), layout="constrained")
         self._ax = ax = self._fig.subplots()
         ax.set_xlim(-0.03, 1.06)
         _scale(ax)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import html
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as ipw
@@ -150,9 +150,20 @@ def as_html(shown: Any) -> str:
     return str(shown._repr_html_())
 
 
-def beside(*parts: Any) -> str:
-    """Return what a draw function may show as one row; below each other where it is narrow."""
-    columns = [f"<div style='flex: 1 1 360px'>{as_html(part)}</div>" for part in parts]
+def beside(*parts: Any, shares: Sequence[int] = ()) -> str:
+    """Return what a draw function may show as one row; below each other where it is narrow.
+
+    Parameters
+    ----------
+    *parts
+        See `as_html`.
+    shares : sequence of int, optional
+        How the width is shared; equally, if not given.
+    """
+    columns = [
+        f"<div style='flex: {share} 1 {120 * share + 240}px'>{as_html(part)}</div>"
+        for share, part in zip(shares or [1] * len(parts), parts, strict=True)
+    ]
     return f"<div style='display: flex; flex-wrap: wrap; gap: 1em'>{''.join(columns)}</div>"
 
 

@@ -122,7 +122,7 @@ def _page(board: rects.Board, shown: tabular.Rectangles, title: str) -> str:
         f"Classes as rectangles over {shown.x.name} and {shown.y.name}, {title}. {said}",
         "Darker: more patients look alike. Numbers: the classes of the table.",
     )  # fmt: skip
-    return beside(picture, f"<p>{said}</p>{_weakest_table(shown, weakest)}")
+    return beside(picture, f"<p>{said}</p>{_weakest_table(shown, weakest)}", shares=(2, 1))
 
 
 def _sentence(shown: tabular.Rectangles) -> str:
@@ -150,7 +150,7 @@ def _loss(shown: tabular.Rectangles) -> float:
 def _weakest_table(shown: tabular.Rectangles, weakest: pd.DataFrame) -> str:
     spans = {
         axis.name: [
-            f"{low:g} to {high:g}"
+            f"{low:g}–{high:g}"
             for low, high in zip(weakest[f"{side}_low"], weakest[f"{side}_high"], strict=True)
         ]
         for side, axis in (("x", shown.x), ("y", shown.y))
@@ -161,9 +161,13 @@ def _weakest_table(shown: tabular.Rectangles, weakest: pd.DataFrame) -> str:
             "patients": weakest["size"].to_numpy(),
             **spans,
             "l": weakest["l"].astype(int).to_numpy(),
-            "largest share": (100 * weakest["top_share"]).map("{:.0f} %".format).to_numpy(),
+            "top share": (100 * weakest["top_share"]).map("{:.0f} %".format).to_numpy(),
             "t": weakest["t"].map("{:.2f}".format).to_numpy(),
             "promise": np.where(weakest["ok"], "kept", "broken"),
         }
     )
-    return "<b>The classes that give most away</b>" + rows.to_html(index=False, border=0)
+    table = rows.to_html(index=False, border=0)
+    return (
+        "<b>The classes that give most away</b>"
+        f"<div style='white-space: nowrap; overflow-x: auto'>{table}</div>"
+    )

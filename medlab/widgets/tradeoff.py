@@ -65,7 +65,8 @@ def tradeoff_explorer(
         chosen = found[found["name"] == release]
         said = [_hint(point) for point in found.itertuples()]
         picture = board.show(found, threshold, chosen, (risk, loss), said)
-        return beside(picture, _told(release, releases[release], chosen, found, threshold))
+        told = _told(release, releases[release], chosen, found, threshold)
+        return beside(picture, told, shares=(2, 1))
 
     start = points(risk, loss)
     safe = evaluation.acceptable(start, threshold)
