@@ -173,7 +173,7 @@ def test_a_small_control_group_raises_no_alarm_of_singling_out(full, share):
     assert rows.set_index("measure").loc["singling out", "low"] < 0.02
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_any_strict_release_links_classes_over_rows(seed, k):
     rng = np.random.default_rng(seed)
