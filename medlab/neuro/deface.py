@@ -173,9 +173,7 @@ def deface(
     plane = shear_plane(found, buffer_mm)
     brain = _believed(found.mask, fit)
     for parts in _ways(fit, plane):
-        cut = Cut(
-            fit if "mask" in parts else None, plane if "shear" in parts else None, brain, ears
-        )
+        cut = Cut(fit if "mask" in parts else None, _plane_for(parts, plane), brain, ears)
         result, removed = _apply(img, cut)
         report = _measure(img, result, brain, fit)
         if not report["failed"]:

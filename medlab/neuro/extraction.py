@@ -14,7 +14,16 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import bet, fsl
-from medlab.neuro.volume import Array, Working, image_like, load, to_file, to_working, voxels
+from medlab.neuro.volume import (
+    Array,
+    Working,
+    image_like,
+    load,
+    over_time,
+    to_file,
+    to_working,
+    voxels,
+)
 
 Mask = npt.NDArray[np.bool_]
 
@@ -27,6 +36,7 @@ NEEDS_FSL = {
 }
 CT_WINDOW = (0.0, 100.0)  # Hounsfield units of soft tissue; Muschelli 2015, NeuroImage 114:379
 CT_F = 0.01
+BRIDGE_MM = 2.0
 FUNCTIONAL_F = 0.3
 ROBUST_RUNS = 10
 NECK_MM = 170.0  # a head from crown to the bottom of the cerebellum is not taller
@@ -55,7 +65,8 @@ class Extraction:
     Attributes
     ----------
     brain : Nifti1Image
-        The image with everything outside the brain set to 0 (all volumes of a 4-D image).
+        The image with everything outside the brain set to 0 (all volumes of a 4-D image);
+        to the lowest value, which is air, in CT.
     mask : Nifti1Image
         1 in the brain, 0 elsewhere.
     mesh : Mesh
@@ -146,8 +157,9 @@ def extract_brain(
     crop_neck : bool
         Leave out of the estimate what lies more than 170 mm below the crown. Not in FSL.
     window : (low, high), "auto" or None
-        Set values outside to 0 and smooth by 1 mm before BET sees them. ``auto`` does it,
-        with 0 to 100, when the image reads as Hounsfield units (CT).
+        For CT: set values outside to 0 and smooth by 1 mm before BET sees them, and take
+        what is brighter (bone) and what lies beyond it out of the mask. ``auto`` does it,
+        with 0 to 100, when the image reads as Hounsfield units.
     keep_every : int
         Keep the surface every so many iterations (0: only the last; built-in backend).
     accelerate : bool
@@ -194,6 +206,8 @@ def extract_brain(
     data = _soft_tissue(working, limits) if limits else working.data
     seen = Working(data, *working[1:])
     outcome = _search(seen, options, crop_neck=crop_neck, pad=pad)
+    if limits:
+        outcome.mask = _without_bone(outcome.mask, working, limits[1])
     if threshold:
         outcome.mask &= data > bet.robust_threshold(data)
     if functional:
@@ -275,24 +289,46 @@ def reads_as_hounsfield(data: Array) -> bool:
 
 
 def _soft_tissue(working: Working, limits: tuple[float, float]) -> npt.NDArray[np.float32]:
-    """Return the image with everything but soft tissue set to 0, smoothed by 1 mm."""
+    """Return the image with everything but soft tissue set to 0, smoothed by 1 mm.
+
+    Bone stays 0: smoothed, the thin bone of the temple would no longer stop the surface.
+    """
     from scipy import ndimage
 
     low, high = limits
     data = np.where((working.data >= low) & (working.data <= high), working.data - low, 0)
-    return np.asarray(
-        ndimage.gaussian_filter(data, 1.0 / working.zooms, truncate=2.5), dtype=np.float32
-    )
+    data = ndimage.gaussian_filter(data, 1.0 / working.zooms, truncate=2.5)
+    return np.asarray(np.where(working.data > high, 0, data), dtype=np.float32)
+
+
+def _without_bone(mask: Mask, working: Working, bone: float) -> Mask:
+    """Return the largest soft part of a mask; parts joined by less than 4 mm fall apart.
+
+    Bright spots inside it (calcium, blood, clips) belong to it.
+    """
+    from scipy import ndimage
+
+    box = ndimage.find_objects(mask.astype(np.int8))
+    if not box:
+        return mask
+    soft = np.pad(mask[box[0]] & (working.data[box[0]] <= bone), 1)
+    deep = ndimage.distance_transform_edt(soft, sampling=working.zooms) > BRIDGE_MM
+    label, count = ndimage.label(deep)
+    if not count:
+        return np.zeros_like(mask)
+    core = label == 1 + np.bincount(label.ravel())[1:].argmax()
+    near = ndimage.distance_transform_edt(~core, sampling=working.zooms) <= BRIDGE_MM
+    brain = np.zeros_like(mask)
+    brain[box[0]] = ndimage.binary_fill_holes(near & soft)[1:-1, 1:-1, 1:-1]
+    return brain
 
 
 def _search(seen: Working, options: _Options, *, crop_neck: bool, pad: bool) -> _Outcome:
     """Run BET on the image without its neck, or with repeated end slices, if asked for."""
-    from medlab.neuro.bet import robust_threshold
-
     data, whole = seen.data, seen.data.shape
     above, below, cut = 0, 0, 0
     if crop_neck:
-        rows = np.flatnonzero((data > robust_threshold(data)).mean(axis=(0, 1)) > 0.01)
+        rows = np.flatnonzero((data > bet.robust_threshold(data)).mean(axis=(0, 1)) > 0.01)
         crown = int(rows[-1]) if rows.size else whole[2] - 1
         cut = max(0, crown - int(NECK_MM / seen.zooms[2]))
         data = np.ascontiguousarray(data[:, :, cut:])
@@ -417,7 +453,7 @@ def _finish(
     if "center" in outcome.facts:
         report["center"] = _center_in_file(outcome.facts["center"], seen)
     return Extraction(
-        apply_mask(img, mask),
+        apply_mask(img, mask, empty=float(np.nanmin(voxels(img))) if limits else 0),
         image_like(img, mask),
         Mesh(_to_world(outcome.vertices, seen), outcome.faces),
         report,
@@ -441,8 +477,8 @@ def _center_in_file(center: bet.Floats, seen: Working) -> list[float]:
     return [round(float(v), 3) for v in voxel]
 
 
-def apply_mask(img: SpatialImage, mask: Mask) -> nib.Nifti1Image:
-    """Return the image with 0 outside a mask, in every volume of it.
+def apply_mask(img: SpatialImage, mask: Mask, *, empty: float = 0) -> nib.Nifti1Image:
+    """Return the image with one value outside a mask, in every volume of it.
 
     Parameters
     ----------
@@ -450,9 +486,12 @@ def apply_mask(img: SpatialImage, mask: Mask) -> nib.Nifti1Image:
         3-D or 4-D.
     mask : ndarray of bool, shape (X, Y, Z)
         In the order of the file.
+    empty : float
+        The value outside.
     """
     data = voxels(img)
-    return image_like(img, np.where(mask if data.ndim == 3 else mask[..., None], data, 0))
+    inside = mask if data.ndim == 3 else mask[..., None]
+    return image_like(img, np.where(inside, data, np.array(empty, data.dtype)))
 
 
 def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
@@ -466,8 +505,7 @@ def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
     from scipy.ndimage import binary_erosion
 
     inside = np.asanyarray(mask.dataobj) > 0
-    data = voxels(img)
-    data = data.mean(axis=3, dtype=np.float32) if data.ndim == 4 else data
+    data = over_time(voxels(img))
     edge = inside & ~binary_erosion(inside)
     return image_like(img, np.where(edge, data.max(), data))
 

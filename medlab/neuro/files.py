@@ -12,11 +12,11 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import deface as _function
-from medlab.neuro.deface import cut_out
+from medlab.neuro import surface
+from medlab.neuro.deface import MOST_RESIDUAL, cut_out
 from medlab.neuro.extraction import Extraction, Mesh, extract_brain, outline, skull_image
-from medlab.neuro.header import write_whole
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
-from medlab.neuro.volume import image_like, load, save
+from medlab.neuro.volume import image_like, load, save, write_whole
 
 STILL_NAMED = (
     "header, file names and table entries still identify the patient; "
@@ -67,10 +67,13 @@ def strip(
     """
     wanted = [_beside(target, piece) for piece in pieces]
     outputs = [*([target] if brain else []), *(f for f in (mask_file, segmentation) if f), *wanted]
-    _check_places(source, outputs, overwrite)
-    series = read_series(source) if is_series(source) else None
-    if segmentation and series is None:
+    _check_places([source], outputs, overwrite)
+    dicom = is_series(source)
+    if segmentation and not dicom:
         raise InputError("a DICOM Segmentation refers to a DICOM series; the source is none")
+    volumes = [target] if brain and not dicom else []
+    _check_endings([*volumes, *([mask_file] if mask_file else [])])
+    series = read_series(source) if dicom else None
     img = series.img if series else load(source)
     found = extract_brain(img, **options)
     mask = np.asanyarray(found.mask.dataobj) > 0
@@ -80,7 +83,8 @@ def strip(
         words = (
             f"BET ({found.report['version']}), f {found.report['f']:g}, g {found.report['g']:g}"
         )
-        _write_series(series, mask, target, "skull stripping", words, overwrite)
+        gone = _front_is_gone(img, found)
+        _write_series(series, mask, target, "skull stripping", words, overwrite, gone)
     elif brain:
         save(found.brain, target)
     if mask_file:
@@ -122,8 +126,8 @@ def deface(
         If the face cannot be removed safely, or series have different frames of reference.
     """
     pairs = [(source, target), *also]
-    for one, other in pairs:
-        _check_places(one, [other], overwrite)
+    _check_places([one for one, _ in pairs], [other for _, other in pairs], overwrite)
+    _check_endings([other for one, other in pairs if not is_series(one)])
     heads = [read_series(one) if is_series(one) else load(one) for one, _ in pairs]
     _check_frames([head for head in heads if isinstance(head, Series)])
     images = [head.img if isinstance(head, Series) else head for head in heads]
@@ -139,15 +143,36 @@ def deface(
     return found.report
 
 
-def _check_places(source: Path, outputs: Sequence[Path], overwrite: bool) -> None:
-    inside = source.resolve()
-    for path in outputs:
+def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
+    """Refuse outputs that exist, meet each other, or would change or replace a source."""
+    places = [path.resolve() for path in outputs]
+    if len(set(places)) < len(places):
+        raise InputError("two outputs have one name; give each its own")
+    for path, place in zip(outputs, places, strict=True):
         if path.exists() and not overwrite:
             raise RefusedError("an output exists already; choose another name or --overwrite")
-        if inside == path.resolve() or (source.is_dir() and inside in path.resolve().parents):
-            raise RefusedError("an output would lie in the source, which is never changed")
         if not path.parent.is_dir():
             raise InputError("the folder of an output does not exist; make it first")
+        for source in (source.resolve() for source in sources):
+            if place in (source, *source.parents) or source in place.parents:
+                raise RefusedError("an output would lie in or replace a source, never changed")
+
+
+def _check_endings(outputs: Sequence[Path]) -> None:
+    """Refuse names before the work that `save` would refuse after it."""
+    if not all(path.name.endswith((".nii", ".nii.gz")) for path in outputs):
+        raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
+
+
+def _front_is_gone(img: SpatialImage, found: Extraction) -> bool:
+    """Return whether nothing stands where the front of the head stood, and warn if it does."""
+    left = float(surface.front_change(img, found.brain).kept.mean())
+    if left > MOST_RESIDUAL:
+        found.report["warnings"].append(
+            f"{left:.0%} of the front of the head is still in the mask, so the derived series "
+            "does not claim that the face is gone"
+        )
+    return left <= MOST_RESIDUAL
 
 
 def _check_frames(series: Sequence[Series]) -> None:
@@ -163,8 +188,11 @@ def _write_series(
     kind: str,
     words: str,
     overwrite: bool,
+    gone: bool = True,
 ) -> None:
-    write_series(series, keep, target, kind=kind, description=words, overwrite=overwrite)
+    write_series(
+        series, keep, target, kind=kind, description=words, faceless=gone, overwrite=overwrite
+    )
 
 
 def _beside(target: Path, piece: str) -> Path:

@@ -18,13 +18,12 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from uuid import uuid4
 
 import nibabel as nib
 import numpy as np
 
 from medlab.errors import InputError
-from medlab.neuro.volume import load
+from medlab.neuro.volume import load, write_nifti, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,6 +45,15 @@ EXTENSIONS = {2: "DICOM", 4: "AFNI", 6: "comment", 18: "free text", 32: "CIFTI",
 PLAIN_WORD = re.compile(r"[A-Za-z0-9 _.+\-/\\]{0,64}")
 TABLE_COLUMNS = frozenset(
     ["participant_id", "session_id", "filename", "age", "sex", "handedness", "species", "group"]
+)
+NOT_TOLD = "n/a"  # what BIDS writes for a missing value
+TABLE_WORDS = {  # the words BIDS knows for these columns, in lower case
+    "sex": frozenset(["female", "f", "male", "m", "other", "o", NOT_TOLD]),
+    "handedness": frozenset(["left", "l", "right", "r", "ambidextrous", "a", NOT_TOLD]),
+}
+LABELED = ("participant_id", "session_id", "filename")
+BIDS_NAME = re.compile(
+    r"((sub|ses)-[A-Za-z0-9]+/|[a-z]+/)*(sub|ses)-[A-Za-z0-9]+(_[A-Za-z0-9+-]+)*(\.[a-z.]+)?"
 )
 OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
 ENTITY = re.compile(r"(?<![A-Za-z0-9])(sub|ses)-([A-Za-z0-9]+)")
@@ -223,34 +231,6 @@ def _rename_labels(text: str, rename: Rename) -> str:
     return ENTITY.sub(lambda found: f"{found[1]}-{rename(found[2])}", text)
 
 
-def write_nifti(path: Path, content: bytes) -> Path:
-    """Write the bytes of a NIfTI file at once or not at all.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.nii`` or ``.nii.gz``; compressed in the second case, with neither the
-        name of the file nor the time in the gzip header.
-    content : bytes
-        Header and voxels.
-    """
-    if path.name.endswith(".gz"):
-        content = gzip.compress(content, compresslevel=5, mtime=0)
-    return write_whole(path, content)
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file at once or not at all (temporary name, then rename)."""
-    part = path.with_name(f".medlab-{uuid4().hex}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return path
-
-
 def _unpacked(path: Path) -> bytes:
     """Return the bytes of a NIfTI file, decompressed."""
     try:
@@ -395,31 +375,34 @@ def _read_table(path: Path) -> pd.DataFrame:
         raise InputError("this table is no tab-separated text that can be read") from error
 
 
-def _ages(table: pd.DataFrame) -> pd.Series[Any]:
-    import pandas as pd
-
-    return pd.to_numeric(table["age"], errors="coerce")
-
-
 def _inspect_table(table: pd.DataFrame) -> list[HeaderFinding]:
-    found = [
+    return [
         HeaderFinding(str(name), "column", " ".join(table[name].head(3)))
         for name in table.columns
-        if name not in TABLE_COLUMNS
+        if name not in TABLE_COLUMNS or [_cell(name, v) for v in table[name]] != list(table[name])
     ]
-    if "age" in table and (_ages(table) > OLDEST).any():
-        found.append(HeaderFinding("age", "column", f"over {OLDEST}"))
-    return found
+
+
+def _cell(column: str, value: str) -> str:
+    """Return what may stand in a known column: no age over 89, no words but plain ones."""
+    if column == "age":
+        try:
+            return str(OLDEST) if float(value) > OLDEST else value
+        except ValueError:
+            return NOT_TOLD  # a date of birth, say
+    if column in TABLE_WORDS:
+        return value if value.lower() in TABLE_WORDS[column] else NOT_TOLD
+    if column in LABELED:
+        return value if BIDS_NAME.fullmatch(value) else NOT_TOLD
+    return value if PLAIN_WORD.fullmatch(value) else NOT_TOLD
 
 
 def _clean_table(table: pd.DataFrame, rename: Rename | None) -> pd.DataFrame:
-    """Return the table with known columns only, no age over 89, and coded labels."""
+    """Return the table with known columns only, checked values, and coded labels."""
     clean = table[[name for name in table.columns if name in TABLE_COLUMNS]].copy()
-    if "age" in clean:
-        old = _ages(clean) > OLDEST
-        clean.loc[old.to_numpy(), "age"] = str(OLDEST)
-    if rename is not None:
-        for name in {"participant_id", "session_id", "filename"} & set(clean.columns):
+    for name in clean.columns:
+        clean[name] = [_cell(name, value) for value in clean[name]]
+        if rename is not None and name in LABELED:
             clean[name] = [_rename_labels(value, rename) for value in clean[name]]
     return clean
 

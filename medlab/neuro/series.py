@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from medlab.errors import InputError, RefusedError
-from medlab.neuro.header import write_whole
+from medlab.neuro.volume import write_whole
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -29,6 +30,7 @@ LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GAP_MM = 0.02  # slices may lie this far off their place (rounded positions)
 TURNED = 1e-3
 AIR_HU = -1000.0
+OWN_NAME = re.compile(r"\d{5,}\.dcm")
 
 
 class Series(NamedTuple):
@@ -233,6 +235,7 @@ def write_series(
     *,
     kind: str,
     description: str,
+    faceless: bool = True,
     overwrite: bool = False,
 ) -> Path:
     """Write a derived series in which only a part of the voxels is left.
@@ -256,8 +259,10 @@ def write_series(
         What was done, in the words of the series description.
     description : str
         What was done, exactly; no patient's value.
+    faceless : bool
+        Say that recognizable visual features were removed; only for what was checked.
     overwrite : bool
-        Replace an existing folder.
+        Replace an existing folder, if nothing but a derived series is in it.
 
     Returns
     -------
@@ -270,19 +275,30 @@ def write_series(
         If the folder exists and may not be replaced.
     """
     folder = Path(folder)
-    if folder.exists() and not overwrite:
-        raise RefusedError("the output exists already; choose another name or overwrite it")
+    _check_replaceable(folder, overwrite)
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".medlab-"))
     try:
         for number, dataset in enumerate(series.datasets):
             derived = _derived(dataset, _blanked(series, keep, number), kind, description)
+            if faceless:
+                _claim_faceless(derived)
             derived.save_as(part / f"{number + 1:05d}.dcm", enforce_file_format=True)
         _put(part, folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
     return folder
+
+
+def _check_replaceable(folder: Path, overwrite: bool) -> None:
+    """Refuse to replace what no derived series is: a mistyped name must not empty a folder."""
+    if folder.exists() and not overwrite:
+        raise RefusedError("the output exists already; choose another name or overwrite it")
+    if folder.is_symlink() or (folder.is_file() and folder.suffix.lower() != ".dcm"):
+        raise RefusedError("the output is a file or a link and not a folder of a derived series")
+    if folder.is_dir() and not all(OWN_NAME.fullmatch(p.name) for p in folder.iterdir()):
+        raise RefusedError("the folder holds more than a derived series, so it is not replaced")
 
 
 def _put(part: Path, folder: Path) -> None:
@@ -304,7 +320,8 @@ def _blanked(series: Series, keep: Mask, file: int) -> npt.NDArray[Any]:
     pixels = _pixels(dataset).copy()
     for at, (owner, number) in enumerate(series.frames):
         if owner == file:
-            pixels[number][~keep[:, :, at].T] = _background(dataset)
+            nothing = np.array(_background(dataset)).astype(pixels.dtype)  # a sign told wrong
+            pixels[number][~keep[:, :, at].T] = nothing
     return pixels
 
 
@@ -346,8 +363,6 @@ def _derived(dataset: Dataset, pixels: npt.NDArray[Any], kind: str, description:
     derived.DerivationDescription = description
     derived.SeriesDescription = f"{dataset.get('SeriesDescription', '')} {kind}".strip()[:64]
     derived.SeriesNumber = int(dataset.get("SeriesNumber") or 0) + 1000
-    derived.RecognizableVisualFeatures = "NO"
-    derived.DeidentificationMethodCodeSequence = [*_codes(dataset), _features_cleaned()]
     derived.add_new("PixelData", "OW", pixels.tobytes())
     for frame in derived.get("PerFrameFunctionalGroupsSequence", []):
         if "DerivationImageSequence" in frame:
@@ -366,17 +381,15 @@ def _new_uid(uid: str, kind: str, description: str) -> str:
     return generate_uid(entropy_srcs=[str(uid), kind, description])
 
 
-def _codes(dataset: Dataset) -> list[Dataset]:
-    return list(dataset.get("DeidentificationMethodCodeSequence") or [])
-
-
-def _features_cleaned() -> Dataset:
-    """Return the code of PS3.16 CID 7050 for what was done."""
+def _claim_faceless(derived: Dataset) -> None:
+    """Say that the face is gone, with the code of PS3.16 CID 7050 for what was done."""
     code = Dataset()
     code.CodeValue = "113102"
     code.CodingSchemeDesignator = "DCM"
     code.CodeMeaning = "Clean Recognizable Visual Features Option"
-    return code
+    derived.RecognizableVisualFeatures = "NO"
+    before = derived.get("DeidentificationMethodCodeSequence") or []
+    derived.DeidentificationMethodCodeSequence = [*before, code]
 
 
 def write_segmentation(

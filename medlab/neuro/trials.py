@@ -15,7 +15,7 @@ from medlab.errors import InputError, RefusedError
 from medlab.neuro import scores, surface
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.series import is_series, read_series
-from medlab.neuro.volume import image_like, load, to_working, voxels
+from medlab.neuro.volume import image_like, load, over_time, to_working, voxels
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,7 +88,7 @@ def find_series(folder: str | Path, most: int = 1) -> list[Path]:
 
 
 def read_head(path: str | Path) -> SpatialImage:
-    """Return a head from a NIfTI file or a DICOM series, as one volume.
+    """Return a head from a NIfTI file (4-D: its mean) or a DICOM series, as one volume.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def read_head(path: str | Path) -> SpatialImage:
         As `find_heads` returns it.
     """
     img = read_series(path).img if is_series(path) else load(path)
-    return image_like(img, voxels(img))  # in memory, and without text of the header
+    return image_like(img, over_time(voxels(img)))  # in memory, and without text of the header
 
 
 def run_trials(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import zlib
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import uuid4
 
 import nibabel as nib
 import numpy as np
@@ -108,10 +110,14 @@ def voxels(img: SpatialImage) -> Array:
     return data.astype(np.float32)  # scaled integers come as float64
 
 
+def over_time(data: Array) -> Array:
+    """Return one volume: of four axes the mean over the last, else the values as they are."""
+    return np.asarray(data.mean(axis=3, dtype=np.float32)) if data.ndim == 4 else data
+
+
 def to_working(img: SpatialImage) -> Working:
     """Return the image (4-D: its mean over time) as an array in radiological order."""
-    data = voxels(img)
-    data = data.mean(axis=3, dtype=np.float32) if data.ndim == 4 else data.astype(np.float32)
+    data = over_time(voxels(img)).astype(np.float32)
     if not np.isfinite(data).all():
         data = np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0)
     here = nib.orientations.io_orientation(img.affine)
@@ -189,9 +195,35 @@ def save(img: nib.Nifti1Image, path: str | PathLike[str]) -> Path:
     InputError
         If the name has another ending.
     """
-    from medlab.neuro.header import write_nifti
-
     path = Path(path)
     if not path.name.endswith((".nii", ".nii.gz")):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
     return write_nifti(path, img.to_bytes())
+
+
+def write_nifti(path: Path, content: bytes) -> Path:
+    """Write the bytes of a NIfTI file at once or not at all.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in ``.nii`` or ``.nii.gz``; compressed in the second case, with neither the
+        name of the file nor the time in the gzip header.
+    content : bytes
+        Header and voxels.
+    """
+    if path.name.endswith(".gz"):
+        content = gzip.compress(content, compresslevel=5, mtime=0)
+    return write_whole(path, content)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file at once or not at all (temporary name, then rename)."""
+    part = path.with_name(f".medlab-{uuid4().hex}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return path

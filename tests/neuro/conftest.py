@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from neuro_phantoms import phantom
 
+from medlab.neuro import bet
+
 CH2 = Path("/usr/share/mricron/templates/ch2.nii.gz")
 
 
@@ -18,3 +20,9 @@ def ch2() -> Path:
 @pytest.fixture(scope="session")
 def head():
     return phantom()
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    """BET that stops early, for claims that do not ask how good the mask is."""
+    monkeypatch.setattr(bet, "ITERATIONS", 150)

@@ -1,3 +1,7 @@
+import importlib
+import subprocess
+import sys
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -6,7 +10,7 @@ from neuro_phantoms import phantom
 from medlab import neuro, samples
 from medlab.errors import RefusedError
 from medlab.neuro import scores, surface
-from medlab.neuro.deface import BUFFER_MM, apply, face_region, register, shear_plane
+from medlab.neuro.deface import BUFFER_MM, Fit, apply, face_region, register, shear_plane
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +115,22 @@ def test_the_face_lies_in_front_and_below_and_never_at_the_back(defaced):
     assert face_region(points, fit).tolist() == [True, True, False, False, False]
 
 
-def test_without_a_brain_nothing_is_handed_out():
+def test_where_the_brain_fits_nothing_the_plane_alone_takes_the_face(head3, monkeypatch):
+    module = importlib.import_module("medlab.neuro.deface")
+    monkeypatch.setattr(module, "_attempts", lambda: iter([{"crop_neck": True}]))
+    monkeypatch.setattr(module, "register", lambda vertices: Fit(np.eye(4), 99.0))
+    done = neuro.deface(head3.img, backend="builtin")
+    assert done.report["parts"] == ("shear",)
+    assert done.report["brain_changed"] == 0
+    assert surface.residual_face(head3.img, done.img, head3.face_mask) <= 0.05
+
+
+def test_the_verb_is_found_even_if_its_module_was_imported_first():
+    code = "import medlab.neuro.deface; from medlab import neuro; assert callable(neuro.deface)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_a_brain_nothing_is_handed_out(few_steps):
     pea, _ = phantom((40, 40, 40), (1.0, 1.0, 1.0), (10.0, 10.0, 5.0))
     with pytest.raises(RefusedError):
         neuro.deface(pea, backend="builtin")

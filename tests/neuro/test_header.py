@@ -122,14 +122,19 @@ def test_a_sidecar_keeps_settings_and_loses_times_names_and_free_text(tmp_path):
     assert json.loads(target.read_text()) == kept
 
 
-def test_participants_lose_unknown_columns_and_ages_over_89_and_get_codes(tmp_path):
+def test_participants_lose_what_is_no_word_of_bids_and_ages_over_89_and_get_codes(tmp_path):
     source, target = tmp_path / "participants.tsv", tmp_path / "out" / "participants.tsv"
     target.parent.mkdir()
     source.write_text(
         "participant_id\tage\tsex\tcity\nsub-doe\t93\tF\tLyon\nsub-roe\t40\tM\tBonn\n"
+        "Doe, Jane\t1931-05-02\tas her mother\tBonn\n"
     )
+    told = {finding.place for finding in header.inspect_file(source)}
+    assert told == {"participant_id", "age", "sex", "city"}
     header.clean_file(source, target, rename={"doe": "A1", "roe": "B2"}.__getitem__)
-    assert target.read_text() == "participant_id\tage\tsex\nsub-A1\t89\tF\nsub-B2\t40\tM\n"
+    assert target.read_text() == (
+        "participant_id\tage\tsex\nsub-A1\t89\tF\nsub-B2\t40\tM\nn/a\tn/a\tn/a\n"
+    )
     assert header.inspect_file(target) == []
 
 

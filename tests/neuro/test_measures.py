@@ -90,6 +90,12 @@ def test_heads_are_found_by_name_and_by_geometry():
         neuro.find_heads(folder / "cohort")
 
 
+def test_a_head_with_a_time_axis_is_read_as_its_mean(tmp_path):
+    data = np.random.default_rng(0).integers(0, 99, (5, 6, 7, 2)).astype(np.int16)
+    path = neuro.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "bold.nii.gz")
+    assert np.allclose(np.asanyarray(neuro.read_head(path).dataobj), data.mean(axis=3))
+
+
 def test_sample_heads_are_stripped_to_their_true_brain():
     head = samples.head(2, 1, spacing_mm=2.0)
     told = neuro.run_trials(

@@ -23,7 +23,7 @@ def nifti(tmp_path_factory):
     return path
 
 
-def test_a_nifti_is_stripped_with_the_letters_of_bet(nifti, tmp_path):
+def test_a_nifti_is_stripped_with_the_letters_of_bet(nifti, few_steps, tmp_path):
     out = tmp_path / "brain.nii.gz"
     told = medlab("skullstrip", nifti, out, "-f", "0.4", "-g", "0.1", "-m", "-o", "-s", "-e")
     assert told.exit_code == 0, told.output
@@ -43,7 +43,7 @@ def test_a_nifti_is_stripped_with_the_letters_of_bet(nifti, tmp_path):
     assert np.asanyarray(nib.load(tmp_path / "brain_skull.nii.gz").dataobj).any()
 
 
-def test_only_the_mask_is_written_when_asked(nifti, tmp_path):
+def test_only_the_mask_is_written_when_asked(nifti, few_steps, tmp_path):
     told = medlab("skullstrip", nifti, tmp_path / "b.nii", "-n", "-m")
     assert told.exit_code == 0
     assert [p.name for p in tmp_path.iterdir()] == ["b_mask.nii.gz"]
@@ -56,6 +56,38 @@ def test_outputs_are_not_replaced_and_the_source_is_not_touched(nifti, tmp_path)
     assert out.read_text() == "here"
     assert medlab("skullstrip", nifti, nifti, "--overwrite").exit_code == 1
     assert medlab("deface", nifti, out).exit_code == 1
+
+
+def test_places_that_would_cost_something_are_refused_before_the_work(nifti, tmp_path):
+    folder = tmp_path / "series"
+    write_series(folder, np.ones((4, 5, 6), np.int16), np.eye(4))
+    other = tmp_path / "t2.nii.gz"
+    other.write_bytes(nifti.read_bytes())
+    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+    out = tmp_path / "out.nii.gz"
+    for words, *arguments in (
+        ("replace a source", "skullstrip", folder, tmp_path),
+        (
+            "replace a source",
+            "deface",
+            nifti,
+            out,
+            "--also",
+            folder,
+            other,
+            "--also",
+            other,
+            other,
+        ),
+        ("two outputs", "skullstrip", nifti, out, "--mask", out),
+        ("two outputs", "deface", nifti, out, "--also", other, out),
+        (".nii or .nii.gz", "skullstrip", nifti, out, "--mask", tmp_path / "mask.png"),
+        (".nii or .nii.gz", "deface", nifti, tmp_path / "out.mgz"),
+    ):
+        told = medlab(*arguments, "--overwrite")
+        assert told.exit_code == 1
+        assert words in told.output
+    assert {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()} == before
 
 
 @pytest.mark.parametrize("letter", ["-B", "-S", "-A", "-A2"])

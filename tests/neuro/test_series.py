@@ -196,6 +196,45 @@ def test_an_existing_output_is_refused(stripped):
         series.write_series(found, mask, out, kind="defacing", description="x")
 
 
+def test_a_folder_that_holds_more_than_a_series_is_never_replaced(stripped, tmp_path):
+    found, mask, _ = stripped
+    (tmp_path / "thesis.txt").write_text("years of work")
+    for target in (tmp_path, tmp_path / "thesis.txt"):
+        with pytest.raises(RefusedError, match="derived series"):
+            series.write_series(found, mask, target, kind="x", description="x", overwrite=True)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_mask_that_kept_the_face_does_not_claim_that_it_is_gone(stripped, tmp_path, monkeypatch):
+    from medlab.neuro import files as commands
+
+    found = stripped[0]
+    whole = neuro.Extraction(
+        found.img,
+        nib.Nifti1Image(np.ones(found.img.shape, np.uint8), found.img.affine),
+        neuro.Mesh(np.empty((0, 3)), np.empty((0, 3), int)),
+        {"version": "x", "f": 0.5, "g": 0.0, "warnings": []},
+    )
+    monkeypatch.setattr(commands, "extract_brain", lambda img: whole)
+    monkeypatch.setattr(commands, "read_series", lambda source: found)
+    report = commands.strip(tmp_path, tmp_path.parent / "kept")
+    assert "does not claim" in report["warnings"][0]
+    derived = files(tmp_path.parent / "kept")[0]
+    assert "RecognizableVisualFeatures" not in derived
+    assert "DeidentificationMethodCodeSequence" not in derived
+
+
+def test_a_padding_value_with_the_wrong_sign_is_taken_as_stored(tmp_path, oblique):
+    data, affine = oblique
+    slices = files(write_series(tmp_path / "s", data, affine))
+    for number, ds in enumerate(slices):
+        ds.add_new("PixelPaddingValue", "US", 63536)
+        ds.save_as(tmp_path / "s" / f"{number:04d}.dcm")
+    found = series.read_series(tmp_path / "s")
+    out = series.write_series(found, data > 5, tmp_path / "o", kind="x", description="x")
+    assert (series.read_series(out).stored[data <= 5] == -2000).all()
+
+
 def test_ct_background_is_air(tmp_path, oblique):
     data, affine = oblique
     found = series.read_series(write_series(tmp_path / "s", data + 1024, affine, "CT"))
