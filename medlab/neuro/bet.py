@@ -166,7 +166,8 @@ def _ball(shape: tuple[int, ...], zooms: Floats, center: Floats, radius: float) 
 def sphere(divisions: int = 4) -> tuple[Floats, Ints]:
     """Return vertices (unit sphere) and faces of an icosahedron cut in four `divisions` times.
 
-    Every vertex has six neighbors, except the twelve of the icosahedron, which have five.
+    Every vertex has six neighbors, except the first twelve, those of the icosahedron, which
+    have five.
     """
     from scipy.spatial import ConvexHull
 
@@ -298,8 +299,9 @@ def _extremes(points: Floats, normals: Floats, field: _Field) -> tuple[Floats, F
     ends = rays[:, [0, -1]]
     inside = ((ends >= 0) & (ends < np.array((nx, ny, nz))[:, None, None])).all(axis=(0, 1))
     flat = (rays[0] * ny + rays[1]) * nz + rays[2]
-    values = field.data.ravel().take(flat, mode="clip").astype(np.float64)
-    return values.min(axis=0), values[: field.bright_mm.size].max(axis=0), np.asarray(inside)
+    values = field.data.ravel().take(flat, mode="clip")
+    brightest = values[: field.bright_mm.size].max(axis=0)
+    return values.min(axis=0).astype(float), brightest.astype(float), np.asarray(inside)
 
 
 def grow(
@@ -419,13 +421,14 @@ def _shape(points: Floats, rings: Ints, counts: Ints) -> tuple[Floats, Floats]:
     consecutive neighbors: the vertex itself cancels out.
     """
     x, y, z = around = points.take(rings, axis=1)
-    x1, y1, z1 = (np.concatenate([c[1:], c[:1]]) for c in around)
-    normals = np.stack(
-        [(y * z1 - z * y1).sum(0), (z * x1 - x * z1).sum(0), (x * y1 - y * x1).sum(0)]
-    )
+    normals = np.zeros_like(points)
+    for a, b in zip(range(6), (1, 2, 3, 4, 5, 0), strict=True):  # rows this short stay in cache
+        normals[0] += y[a] * z[b] - z[a] * y[b]
+        normals[1] += z[a] * x[b] - x[a] * z[b]
+        normals[2] += x[a] * y[b] - y[a] * x[b]
     normals /= np.sqrt(normals[0] ** 2 + normals[1] ** 2 + normals[2] ** 2)
     mean = around[:, :5].sum(axis=1)
-    mean[:, counts == 6] += around[:, 5, counts == 6]
+    mean[:, 12:] += around[:, 5, 12:]  # the twelve vertices of the icosahedron have five
     return normals, mean / counts - points
 
 

@@ -173,7 +173,9 @@ def deface(
     plane = shear_plane(found, buffer_mm)
     brain = _believed(found.mask, fit)
     for parts in _ways(fit, plane):
-        cut = Cut(fit if "mask" in parts else None, _plane_for(parts, plane), brain, ears)
+        cut = Cut(
+            fit if "mask" in parts else None, _plane_for(parts, plane, buffer_mm), brain, ears
+        )
         result, removed = _apply(img, cut)
         report = _measure(img, result, brain, fit)
         if not report["failed"]:
@@ -197,11 +199,14 @@ def _ways(fit: Fit | None, plane: Plane | None) -> list[tuple[str, ...]]:
     return possible
 
 
-def _plane_for(parts: tuple[str, ...], plane: Plane | None) -> Plane | None:
-    """Return the plane if it takes part; alone it has to reach further back."""
+def _plane_for(parts: tuple[str, ...], plane: Plane | None, buffer_mm: float) -> Plane | None:
+    """Return the plane if it takes part; alone it reaches further back and up to the brain."""
     if plane is None or "shear" not in parts:
         return None
-    return plane if "mask" in parts else plane._replace(behind=plane.behind - ALONE_MM)
+    if "mask" in parts:
+        return plane
+    closer = max(0.0, buffer_mm - PROTECTED_MM)
+    return plane._replace(offset=plane.offset - closer, behind=plane.behind - ALONE_MM)
 
 
 def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, Fit | None]:

@@ -23,7 +23,7 @@ def nifti(tmp_path_factory):
     return path
 
 
-def test_a_nifti_is_stripped_with_the_letters_of_bet(nifti, few_steps, tmp_path):
+def test_a_nifti_is_stripped_with_the_letters_of_bet(nifti, tmp_path):
     out = tmp_path / "brain.nii.gz"
     told = medlab("skullstrip", nifti, out, "-f", "0.4", "-g", "0.1", "-m", "-o", "-s", "-e")
     assert told.exit_code == 0, told.output
@@ -67,18 +67,7 @@ def test_places_that_would_cost_something_are_refused_before_the_work(nifti, tmp
     out = tmp_path / "out.nii.gz"
     for words, *arguments in (
         ("replace a source", "skullstrip", folder, tmp_path),
-        (
-            "replace a source",
-            "deface",
-            nifti,
-            out,
-            "--also",
-            folder,
-            other,
-            "--also",
-            other,
-            other,
-        ),
+        ("replace a source", "deface", nifti, out, "--also", other, nifti),
         ("two outputs", "skullstrip", nifti, out, "--mask", out),
         ("two outputs", "deface", nifti, out, "--also", other, out),
         (".nii or .nii.gz", "skullstrip", nifti, out, "--mask", tmp_path / "mask.png"),
