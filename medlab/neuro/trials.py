@@ -101,7 +101,7 @@ def read_head(path: str | Path) -> SpatialImage:
 
 def run_trials(
     img: SpatialImage,
-    settings: Mapping[str, Mapping[str, Any]],
+    settings: Mapping[str, Mapping[str, Any] | Extraction],
     truth: SpatialImage | None = None,
 ) -> Trials:
     """Strip one head with several settings.
@@ -112,16 +112,20 @@ def run_trials(
         The head.
     settings : mapping of str to mapping
         Name of a trial and the options of `extract_brain`; ``img`` among them replaces
-        the head for this trial.
+        the head for this trial. A brain found before takes part as it is.
     truth : nibabel image, optional
         The true brain mask.
     """
     import pandas as pd
 
-    found, rows = {}, {}
+    found: dict[str, Extraction] = {}
+    rows: dict[str, dict[str, Any]] = {}
     for name, options in settings.items():
         try:
-            found[name] = extract_brain(**{"img": img, **options})
+            if isinstance(options, Extraction):
+                found[name] = options
+            else:
+                found[name] = extract_brain(**{"img": img, **options})
         except (InputError, RefusedError) as error:
             rows[name] = {"refused": str(error)}
             continue
