@@ -72,7 +72,7 @@ def nifti_header(item: Item, *, reveal: bool) -> str:
     return table_html(found, f"{len(found)} places say something beside the voxels.")
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=2)
 @one_sentence
 def volume(item: Item) -> SpatialImage:
     """Return a series or a scan as one volume, in memory and without its header's text.

@@ -179,9 +179,7 @@ class Files:
         self._arrived = _button("arrived", self._guarded(self.take))
         self._arrived.add_class("medlab-arrived")
         self._arrived.tabbable = False
-        self.folder = _text(
-            "Or name a folder", "its whole path on this computer; for more than that"
-        )
+        self.folder = _text("Or name a folder", "its whole path on this computer; read in place")
         self._status = ipw.HTML()
         buttons = [
             _button("Use this folder", self._guarded(self.name)),
@@ -451,6 +449,7 @@ class Outcome:
             self.reveal.value = False
             self.pair.options = []
         self.told.value = ""
+        looks.volume.cache_clear()
         _hide(self.widget, True)
 
     def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:

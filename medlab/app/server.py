@@ -202,6 +202,7 @@ def configuration(port: int, idle_seconds: int) -> Config:
     config.MappingKernelManager.cull_idle_timeout = idle_seconds
     config.MappingKernelManager.cull_interval = max(1, idle_seconds // 10)
     config.MappingKernelManager.cull_connected = False
+    config.KernelRestarter.restart_limit = 0  # a new kernel would know nothing of the page
     if os.name == "posix" and len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TMP:
         config.KernelManager.transport = "ipc"  # no port, nothing in plain text to overhear
     return config

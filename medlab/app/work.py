@@ -96,6 +96,7 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     from medlab.pipeline.job import FINE
     from medlab.pipeline.report import STATUS_WORDS
     from medlab.pipeline.settings import FACES
+    from medlab.pipeline.steps import plan_of
 
     settings = pipeline.Settings(
         policy=order.policy,
@@ -114,7 +115,11 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     log.lines += [
         f"{counted(n, 'file')}: {STATUS_WORDS[s]}" for s, n in job.statuses.items() if s in FINE
     ]
-    log.cautions += [f"not checked: {what} in {n} images" for what, n in job.unchecked.items()]
+    log.cautions += [
+        f"not checked: {what} in {counted(n, 'image')}"
+        for what, n in job.unchecked.items()
+        if (what, order.head) != ("face", "strip")  # each is stripped, or withheld
+    ]
     for status, n in job.statuses.items():
         if status not in FINE:
             log.reasons[STATUS_WORDS[status]] += n
@@ -130,6 +135,22 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
         shutil.rmtree(job.folder)
     if order.head == "strip":
         _each_head(order, tell, log)
+        _verify_again(order, plan_of(settings), tell, log)
+
+
+def _verify_again(order: Order, plan: dicom.Plan, tell: Tell, log: _Log) -> None:
+    """Look at derived files as the job looked at those before them; what fails goes."""
+    for number, (source, out) in enumerate(list(log.pairs)):
+        tell("verifying", number, len(log.pairs))
+        name = out.relative_to(order.target).as_posix()
+        if out.suffix == ".dcm" and _holds_identity(source, out, plan, name):
+            out.unlink()
+            log.pairs.remove((source, out))
+            log.reasons["something of the source is still in the output"] += 1
+
+
+def _holds_identity(source: Path, out: Path, plan: dicom.Plan, name: str) -> bool:
+    return any(one.severity == "fail" for one in dicom.verify_file(source, out, plan, name=name))
 
 
 def _mapped(path: Path, order: Order) -> list[tuple[Path, Path]]:
@@ -238,10 +259,7 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
     if order.task == orders.DECRYPTION or not looked:
         return
     basic = dicom.plan("basic")
-    left = sum(
-        any(one.severity == "fail" for one in dicom.verify_file(source, out, basic, name=""))
-        for source, out in looked
-    )
+    left = sum(_holds_identity(source, out, basic, "") for source, out in looked)
     of_all = f"{left} of {counted(len(looked), 'file')} looked at, one of each series,"
     log.cautions.append(
         f"this is no de-identification: {of_all} still hold identifiers; a policy treats the "

@@ -20,7 +20,7 @@ def order(session):
     source = study(session / "files" / "upload-1")
 
     def make(**choices):
-        words = {"key": bytes(range(32)), "source": source} | choices
-        return orders.Order(target=session / "out" / "result", folder=session, **words)
+        usual = {"source": source, "target": session / "out" / "result", "key": bytes(range(32))}
+        return orders.Order(folder=session, **(usual | choices))
 
     return make

@@ -4,11 +4,12 @@ import csv
 import io
 import zipfile
 
+import numpy as np
 import pytest
 from app_study import NAME, NUMBER, study
 from pydicom import dcmread
 
-from medlab import crypto
+from medlab import crypto, samples
 from medlab.app import orders, work
 from medlab.errors import RefusedError
 from medlab.methods import encryption
@@ -39,6 +40,13 @@ def test_a_policy_leaves_nothing_planted_in_any_name_or_byte_of_the_zip(order, s
         assert not any(word.lower().encode() in data.lower() for word in PLANTED)
     assert not (session / "out" / "result.job").exists()
     assert not (session / "private.zip").exists()
+
+
+def test_a_result_folder_gets_the_files_and_the_zip_the_report_alone(order, session, tmp_path):
+    result = work.do(order(task="policy", target=tmp_path / "clean", zipped=False), told)
+    assert len(list((tmp_path / "clean").rglob("*.dcm"))) == result.outputs == 3
+    assert set(outputs(session)) == {"report.html", "deidentification.html"}
+    assert not (tmp_path / "clean.job").exists()
 
 
 def test_the_way_back_comes_in_a_zip_of_its_own(order, session):
@@ -101,6 +109,19 @@ def test_slicing_gives_a_table_and_refuses_too_few_patients(order, session):
     rows = list(csv.DictReader(io.StringIO(outputs(session)["files/cohort-sliced.csv"].decode())))
     assert sorted(row["Weight"] for row in rows) == ["60.0", "61.0", "62.0", "63.0"]
     assert not {"PatientID", "PatientName"} & set(rows[0])
+
+
+def test_a_dicom_head_is_stripped_and_comes_back_as_dicom_without_the_name(order, session):
+    (head,) = samples.default_folder().glob("studies/MUELLER*/S01*")
+    result = work.do(order(task="policy", head="strip", source=head), told)
+    after = images(session)
+    assert result.withheld == 0
+    assert len(after) == len(list(head.iterdir()))
+    assert {one.RecognizableVisualFeatures for one in after} == {"NO"}
+    assert {one.PatientIdentityRemoved for one in after} == {"YES"}
+    stored = np.stack([one.pixel_array for one in after])
+    assert 0.1 < (stored > 0).mean() < 0.4  # the brain, and neither nothing nor the head
+    assert not any(b"MUELLER" in data.upper() for data in outputs(session).values())
 
 
 @pytest.mark.parametrize("task", ["policy", "nothing"])
