@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydicom import Dataset
 
@@ -26,6 +26,9 @@ from medlab.app.orders import Order, Result, Tell
 from medlab.errors import MedlabError, RefusedError
 from medlab.methods import encryption, pseudonymization
 from medlab.pixels.effects import WARNING
+
+if TYPE_CHECKING:
+    from medlab.pipeline import Settings, Summary
 
 _MOST_PAIRS = 500
 _EFFECTS = {"remove": "blank", "pseudonymize": "pseudonymize", "blur": "blur"}
@@ -93,12 +96,28 @@ def do(order: Order, tell: Tell) -> Result:
 def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     from medlab import pipeline
     from medlab.pipeline.files import private_folder
-    from medlab.pipeline.job import FINE
-    from medlab.pipeline.report import STATUS_WORDS
-    from medlab.pipeline.settings import FACES
     from medlab.pipeline.steps import plan_of
 
-    settings = pipeline.Settings(
+    settings = _settings(order)
+    key_file = private_folder(order.target) / "key"
+    crypto.write_key(key_file, order.key)
+    job = pipeline.deidentify(
+        order.source, order.target, settings, key_file=key_file, progress=tell
+    )
+    log.lines.append(f"policy {order.policy} of PS3.15, edition {dicom.EDITION}")
+    _tell_job(job, order, log)
+    log.pairs = _mapped(job.folder / "map.csv", order)
+    shutil.copyfile(job.report, order.folder / "work" / "deidentification.html")
+    _keep_way_back(job.folder, order, tell, log)
+    if order.head == "strip":
+        _each_head(order, tell, log)
+        _verify_again(order, plan_of(settings), tell, log)
+
+
+def _settings(order: Order) -> Settings:
+    from medlab.pipeline.settings import FACES, Settings
+
+    return Settings(
         policy=order.policy,
         options=(FACES,) if order.head == "deface" else (),
         clean_pixels=order.text != "leave",
@@ -106,36 +125,35 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
         vault=order.way_back,
         review=order.way_back,
     )
-    key_file = private_folder(order.target) / "key"
-    crypto.write_key(key_file, order.key)
-    job = pipeline.deidentify(
-        order.source, order.target, settings, key_file=key_file, progress=tell
-    )
-    log.lines.append(f"policy {order.policy} of PS3.15, edition {dicom.EDITION}")
-    log.lines += [
-        f"{counted(n, 'file')}: {STATUS_WORDS[s]}" for s, n in job.statuses.items() if s in FINE
-    ]
+
+
+def _tell_job(job: Summary, order: Order, log: _Log) -> None:
+    """Take over what a job says of itself."""
+    from medlab.pipeline.job import FINE
+    from medlab.pipeline.report import STATUS_WORDS
+
+    for status, n in job.statuses.items():
+        if status in FINE:
+            log.lines.append(f"{counted(n, 'file')}: {STATUS_WORDS[status]}")
+        else:
+            log.reasons[STATUS_WORDS[status]] += n
     log.cautions += [
         f"not checked: {what} in {counted(n, 'image')}"
         for what, n in job.unchecked.items()
         if (what, order.head) != ("face", "strip")  # each is stripped, or withheld
     ]
-    for status, n in job.statuses.items():
-        if status not in FINE:
-            log.reasons[STATUS_WORDS[status]] += n
-    log.pairs = _mapped(job.folder / "map.csv", order)
-    shutil.copyfile(job.report, order.folder / "work" / "deidentification.html")
-    if order.way_back:
-        kept = {n: path for n, path in _below(job.folder).items() if n not in _WORKINGS}
-        _zip(order.folder / RESULTS[1], kept, tell)
-        log.cautions.append(
-            "the second zip restores the identifiers: keep it apart, and never pass it on"
-        )
-    else:
-        shutil.rmtree(job.folder)
-    if order.head == "strip":
-        _each_head(order, tell, log)
-        _verify_again(order, plan_of(settings), tell, log)
+
+
+def _keep_way_back(folder: Path, order: Order, tell: Tell, log: _Log) -> None:
+    """Pack the private folder of the job if that was asked for; else take it away."""
+    if not order.way_back:
+        shutil.rmtree(folder)
+        return
+    kept = {name: path for name, path in _below(folder).items() if name not in _WORKINGS}
+    _zip(order.folder / RESULTS[1], kept, tell)
+    log.cautions.append(
+        "the second zip restores the identifiers: keep it apart, and never pass it on"
+    )
 
 
 def _verify_again(order: Order, plan: dicom.Plan, tell: Tell, log: _Log) -> None:
