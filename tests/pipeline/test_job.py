@@ -358,6 +358,17 @@ def test_the_review_table_shows_rare_texts_first(hospital, tmp_path):
     assert any("stroke" in row["text"] for row in table)
 
 
+def test_no_job_takes_an_effect_that_can_be_undone():
+    with pytest.raises(UsageError, match="pixel_effect is blank or pseudonymize"):
+        Settings(pixel_effect="blur")
+
+
+def test_progress_is_told_step_by_step_and_without_a_value(hospital, tmp_path):
+    told = []
+    pipeline.deidentify(hospital, tmp_path / "clean", progress=lambda *what: told.append(what))
+    assert told == [(step, n, 4) for step in ("looking", "cleaning") for n in range(1, 5)]
+
+
 def test_an_option_that_does_not_exist_is_bad_usage_and_leaves_nothing(hospital, tmp_path):
     with pytest.raises(UsageError):
         pipeline.deidentify(hospital, tmp_path / "clean", Settings(options=("keep-all",)))
