@@ -172,10 +172,9 @@ class Notebook:
         return urlsplit(url).netloc == urlsplit(self.server.address).netloc
 
     def open(self, seconds: float = 60) -> None:
-        """Open the notebook and wait for its kernel."""
-        self.page.goto(
-            f"{self.server.address}/lab/tree/{self.name}?token={self.server.token}&reset"
-        )
+        """Open the notebook in a workspace of its own and wait for its kernel."""
+        space = f"lab/workspaces/{secrets.token_hex(4)}"
+        self.page.goto(f"{self.server.address}/{space}/tree/{self.name}?token={self.server.token}")
         self.page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=1000 * seconds)
         self.wait_until_idle(seconds)
 
@@ -190,6 +189,26 @@ class Notebook:
         """Choose an entry of JupyterLab's menu bar."""
         self.page.get_by_role("menuitem", name=menu, exact=True).click()
         self.page.get_by_role("menuitem", name=entry, exact=True).click()
+
+    def in_another_tab(self) -> "Notebook":
+        """Open the notebook, as it was saved, a second time."""
+        page = self.page.context.new_page()
+        return Notebook(page, self.server, self.name, self.artifacts)
+
+    def save(self) -> None:
+        """Save, and wait until that is done."""
+        with self.page.expect_response(
+            lambda answer: answer.request.method == "PUT" and answer.url.endswith(self.name)
+        ):
+            self.page.keyboard.press("Control+s")
+
+    def restart_kernel(self) -> None:
+        """Restart the kernel from the menu, as a reader would."""
+        self.page.get_by_role("menuitem", name="Kernel", exact=True).click()
+        self.page.get_by_role("menuitem", name="Restart Kernel…").first.click()
+        self.page.locator(".jp-Dialog .jp-mod-accept").click()
+        self.page.wait_for_selector(".jupyter-widgets-disconnected")
+        self.wait_until_idle()
 
     def run_all(self, seconds: float = 600) -> None:
         """Run all cells; return when the last one is done or one has failed."""
@@ -279,8 +298,7 @@ def artifacts(tmp_path_factory):
     return folder
 
 
-@pytest.fixture
-def opened(server, browser, artifacts):
+def _opened(server, browser, artifacts):
     """A function that opens a notebook of the project, or one of the cells given.
 
     Values given by name replace those in the cell of parameters.
@@ -302,6 +320,10 @@ def opened(server, browser, artifacts):
     context.close()
     for session in server.ask("sessions"):
         server.ask(f"sessions/{session['id']}", "DELETE")
+
+
+opened = pytest.fixture(name="opened")(_opened)
+opened_once = pytest.fixture(name="opened_once", scope="module")(_opened)
 
 
 def set_parameters(nb, parameters: dict) -> None:

@@ -15,9 +15,9 @@ Instrument("Columns", {"name": choice}, lambda name: f"<p>column {name}</p>")"""
 ]
 
 
-@pytest.fixture
-def notebook(opened):
-    notebook = opened("small", CELLS)
+@pytest.fixture(scope="module")
+def notebook(opened_once):
+    notebook = opened_once("small", CELLS)
     notebook.run_all()
     return notebook
 
@@ -32,10 +32,20 @@ def test_a_refusal_is_said_and_the_next_value_is_drawn(notebook):
     assert notebook.complaints == notebook.foreign == []
 
 
-def test_plain_keys_on_a_list_of_choices_choose_and_are_no_commands_of_the_notebook(notebook):
-    instrument = notebook.instrument("Columns")
-    instrument.press("column", "b")
-    assert "column birth" in instrument.picture()
-    instrument.press("column", "ArrowUp")
-    assert "column age" in instrument.picture()
-    assert notebook.page.locator(".jp-Cell").count() == len(CELLS)
+def test_a_screen_reader_gets_the_name_of_a_slider(notebook):
+    handle = notebook.instrument("Classes").handle("k")
+    handle.focus()
+    assert handle.get_attribute("aria-label") == "k"
+    assert handle.get_attribute("role") == "slider"
+
+
+def test_a_restarted_kernel_is_said_and_running_again_mends_it(notebook):
+    notebook.restart_kernel()
+    left = notebook.page.locator(".jupyter-widgets-disconnected")
+    said = left.first.evaluate("box => getComputedStyle(box, '::after').content")
+    assert "run this cell again" in said
+    notebook.run_all()
+    notebook.page.wait_for_selector(".jupyter-widgets-disconnected", state="detached")
+    instrument = notebook.instrument("Classes")
+    instrument.press("k", "ArrowLeft")
+    assert "k is 11" in instrument.picture()
