@@ -2,7 +2,8 @@
 """medlab from a checkout: make the environment, then run, test or open it.
 
     python lab.py run  [ARGUMENTS OF medlab run]    run the notebooks, leave a report
-    python lab.py test [ARGUMENTS OF pytest]        run the tests
+    python lab.py test [ARGUMENTS OF pytest]        run the tests; --browser: fail, rather than
+                                                    skip, if there is no Chromium for JupyterLab
     python lab.py lab  [ARGUMENTS OF jupyter lab]   open JupyterLab
     python lab.py app  [ARGUMENTS OF medlab app]    serve the page without code
     python lab.py docs [RUN]                        build the pages of docs/ from the notebooks in
@@ -69,7 +70,7 @@ def run(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Run the tests on two processes."""
+    """Run the tests on two processes; with ``--browser``, those in JupyterLab must run."""
     make_environment()
     if "--browser" in arguments:
         arguments = [word for word in arguments if word != "--browser"]

@@ -57,6 +57,21 @@ def test_the_fingerprint_follows_the_lock(lab, monkeypatch, tmp_path):
     assert lab.fingerprint() != before
 
 
+@pytest.mark.parametrize(("words", "asked"), [(["--browser", "-x"], "required"), (["-x"], "")])
+def test_a_missing_browser_fails_the_tests_only_where_it_is_asked_for(
+    lab, monkeypatch, words, asked
+):
+    called = []
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("MEDLAB_BROWSER", "")
+    monkeypatch.setattr(lab, "make_environment", lambda: None)
+    monkeypatch.setattr(lab, "call", called.append)
+    lab.main(["test", *words])
+    assert lab.os.environ["MEDLAB_BROWSER"] == asked
+    assert called[0][-1] == "-x"
+    assert "--browser" not in called[0]
+
+
 def test_importing_medlab_loads_no_heavy_package():
     heavy = "numpy pandas pydicom nibabel nilearn matplotlib sklearn scipy papermill IPython"
     code = (
