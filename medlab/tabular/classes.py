@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -65,23 +63,12 @@ def class_report(
     report = release.classes[[*release.quasi, "size"]].copy()
     report["l"] = tally.distinct(found).astype(int)
     report["entropy_l"] = tally.entropy(found)
-    report["top"] = _best(found, found.share, values)
+    report["top"] = tally.top_values(found, found.share, values)
     report["top_share"] = tally.top_share(found)
     report["t"] = tally.emd(found, ready)
-    report["gain_of"] = _best(found, gain, values)
+    report["gain_of"] = tally.top_values(found, gain, values)
     report["gain"] = found.largest(gain)
     return report
-
-
-def _best(
-    found: tally.Counts, numbers: NDArray[np.float64], values: NDArray[Any]
-) -> NDArray[np.object_]:
-    """Return the value of the largest number in each class; None in a class without any."""
-    order = np.lexsort((-numbers, found.group))
-    first = order[tally.run_starts(found.group[order])]
-    best = np.full(len(found.size), None, dtype=object)
-    best[found.group[first]] = values[found.value[first]]
-    return best
 
 
 def beliefs(release: Release, sensitive: str | None = None) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab.tabular import counts as tally
 from medlab.tabular.release import Release, release_classes
 from medlab.tabular.roles import Column
 from medlab.tabular.rules import Task, check_weights, task_of
@@ -264,7 +265,7 @@ def mdav(
     points = features(task.columns, check_weights(weights, task.quasi))
     class_of = _mdav_groups(points, task.rules.k)
     release = _repaired(task, class_of, points, kind="aggregate")
-    return _with_centers(release, table)
+    return _with_centers(release, task.columns)
 
 
 def _mdav_groups(points: Floats, k: int) -> Array:
@@ -282,26 +283,28 @@ def _mdav_groups(points: Floats, k: int) -> Array:
     return class_of
 
 
-def _with_centers(release: Release, original: pd.DataFrame) -> Release:
+def _with_centers(release: Release, columns: Sequence[Column]) -> Release:
     """Put the center of each class in place of its cells."""
     table, classes = release.table.copy(), release.classes.copy()
-    for name in release.quasi:
-        groups = original[name].reset_index(drop=True).groupby(release.class_of)
-        center = _center(groups, original[name])
-        classes[name] = center.to_numpy()
-        table[name] = center.to_numpy()[release.class_of]
+    for column in columns:
+        center = _centers(column, release.class_of, len(classes))
+        classes[column.name] = center.array
+        table[column.name] = center.take(release.class_of).array
     return replace(release, table=table, classes=classes)
 
 
-def _center(groups: Any, column: pd.Series[Any]) -> pd.Series[Any]:
-    types = pd.api.types
-    dates = types.is_datetime64_any_dtype(column.dtype)
-    if types.is_bool_dtype(column.dtype) or not (types.is_numeric_dtype(column.dtype) or dates):
-        center = groups.agg(lambda cells: cells.mode(dropna=False).iloc[0]).astype(object)
-    elif dates:
-        center = groups.mean().dt.normalize()
-    else:
-        center = groups.mean()
-        if types.is_integer_dtype(column.dtype):
-            center = center.round().astype(column.dtype)
-    return pd.Series(center)
+def _centers(column: Column, class_of: Array, classes: int) -> pd.Series[Any]:
+    """Return the mean of each class, whole for whole numbers, or its most frequent label."""
+    if column.kind not in ("number", "date"):
+        labels = np.append(column.values.astype(object), np.nan)
+        found = tally.count_values(class_of, column.codes, classes, len(labels))
+        return pd.Series(tally.top_values(found, found.count, labels))
+    known = column.codes < len(column.values)
+    values = pd.Series(column.values if known.any() else [np.nan])
+    cells = values.take(np.where(known, column.codes, 0)).reset_index(drop=True).where(known)
+    center: pd.Series[Any] = cells.groupby(class_of).mean()
+    if column.kind == "date":
+        center = center.dt.normalize()
+    elif column.values.dtype.kind in "iu":
+        center = center.round().astype("Int64" if column.missing else "int64")
+    return center

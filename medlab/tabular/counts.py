@@ -148,6 +148,17 @@ def top_share(counts: Counts) -> Floats:
     return counts.largest(counts.share)
 
 
+def top_values(
+    counts: Counts, numbers: Floats | Ints, values: NDArray[Any]
+) -> NDArray[np.object_]:
+    """Return the value of the largest number in each group; None in a group without any."""
+    order = np.lexsort((-numbers, counts.group))
+    first = order[run_starts(counts.group[order])]
+    best = np.full(len(counts.size), None, dtype=object)
+    best[counts.group[first]] = values[counts.value[first]]
+    return best
+
+
 def diversity(counts: Counts, kind: Diversity, c: float) -> Floats:
     """Return l of each group, of the given kind."""
     if kind == "distinct":

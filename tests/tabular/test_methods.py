@@ -68,6 +68,24 @@ def test_mdav_publishes_the_mean_of_each_group():
     assert tabular.measures(release, original=table)["gcp"] == "n/a"
 
 
+def test_mdav_takes_the_center_of_every_type_of_column():
+    days = pd.to_datetime(["2024-01-01", "2024-01-03", "2024-05-01", "2024-05-01", "2024-05-01"])
+    table = pd.DataFrame(
+        {
+            "far": [0, 2, 900, 900, 900],
+            "day": days.date,
+            "count": pd.Series([1, 4, None, None, None], dtype="Int64"),
+            "dose": np.array([1.5, 2.5, 9, 9, 9], dtype=object),
+            "smokes": pd.Series([True, True, None, None, None], dtype="boolean"),
+        }
+    )
+    release = tabular.mdav(table, list(table), k=2)
+    near, far = release.table.iloc[0], release.table.iloc[4]
+    assert near.tolist() == [1, pd.Timestamp("2024-01-02"), 2, 2.0, "True"]
+    assert far[["far", "dose"]].tolist() == [900, 9.0]
+    assert far[["count", "smokes"]].isna().all()
+
+
 def test_full_domain_shows_one_level_a_column(ward):
     tree = pd.DataFrame(
         {"kind": ["rays", "none", "none", "rays", "rays"], "all": ["*"] * 5},
