@@ -13,7 +13,7 @@ import pandas as pd
 
 from medlab import __version__
 from medlab.evaluation.scores import NOT_APPLICABLE
-from medlab.evaluation.tradeoff import acceptable, point_name, risk_and_loss, summarize
+from medlab.evaluation.tradeoff import acceptable, in_words, point_name, risk_and_loss, summarize
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The three tests of the Article 29 Working Party, Opinion 05/2014 (WP216), and what bears on them.
@@ -22,15 +22,7 @@ GDPR_TESTS = {
     "linkability": ("linkage", "linkability"),
     "inference": ("inference leak", "membership AUC"),
 }
-# What a loss means, in words.
-COSTS = {
-    "GCP": "{value:.0%} of the detail of the cells is gone",
-    "query error": "counts are off by {value:.0%} (median)",
-    "coefficient bias": "the coefficients of a regression by {value:.0%}",
-    "prediction AUC": "a model trained on it predicts with an AUC of {value:.2f} "
-    "(trained on the original {baseline:.2f})",
-    "distribution distance": "distributions of columns moved by {value:.1%} of their range",
-}
+COSTS = ("GCP", "query error", "coefficient bias", "prediction AUC", "distribution distance")
 
 
 def review(
@@ -98,8 +90,7 @@ def _release(measured: pd.DataFrame, method: str, strength: float) -> dict[str, 
     return {
         "name": point_name(method, strength),
         "figures": figures,
-        "costs": [words.format_map(figures[name]) for name, words in COSTS.items()
-                  if _known(figures, name)],
+        "costs": in_words(here[here["measure"].isin(COSTS)]),
         "tests": [
             (test, [(name, figures[name], _verdict(name, figures[name])) for name in names
                     if _known(figures, name)])

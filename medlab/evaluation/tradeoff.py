@@ -23,11 +23,14 @@ _WORDS = {
     "prosecutor mean": "By the sizes of the classes, {} of 100 people are picked out.",
     "uniqueness": "Of 100 rows, {} stand alone.",
     "query error": "Half of the counts an analyst asks for are wrong by {} % or more.",
+    "coefficient bias": "The coefficients of a regression are off by {} % of their size.",
     "GCP": "Of the detail in the cells, {} % is lost.",
     "distribution distance": "The columns' distributions differ by {} % of the largest "
     "possible distance.",
     "prediction AUC": "A model trained on it ranks two people rightly {} times in 100.",
 }
+
+_ERRORS = ("query error", "coefficient bias")  # may be above 1
 
 
 def in_words(measured: pd.DataFrame) -> list[str]:
@@ -98,8 +101,9 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
     low = found["low"].where(alone, found["value"] - half).astype(np.float64)
     high = found["high"].where(alone, found["value"] + half).astype(np.float64)
     # No measure is below 0; shares and AUC are not above 1 either.
+    share = (found["most"] <= 1) & ~found.index.isin(_ERRORS, level="measure")
     found["low"] = low.clip(lower=0.0)
-    found["high"] = high.clip(upper=1.0).where(found["most"] <= 1, high)
+    found["high"] = high.clip(upper=1.0).where(share, high)
     return found.drop(columns=["sd", "most", "runs"]).reset_index()
 
 

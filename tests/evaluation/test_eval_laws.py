@@ -278,7 +278,8 @@ def test_identity_and_full_suppression_are_the_corners_of_the_map(small):
 def test_bars_are_those_of_student(small):
     rows = pd.DataFrame(
         {"method": "m", "strength": 1.0, "seed": [1, 2, 3], "measure": "linkage"}
-        | {"value": [0.1, 0.2, 0.3], "baseline": 0.0, "control": np.nan}
+        | {"value": [0.1, 0.2, 0.3], "low": np.nan, "high": np.nan}
+        | {"baseline": 0.0, "control": np.nan}
     )
     (found,) = evaluation.summarize(rows).itertuples()
     assert found.value == pytest.approx(0.2)
