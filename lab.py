@@ -81,9 +81,17 @@ def test(arguments: list[str]) -> int:
 
 
 def lab(arguments: list[str]) -> int:
-    """Open JupyterLab in the folder of the notebooks."""
+    """Open JupyterLab in the folder of the notebooks; nothing remembers what cells held."""
     make_environment()
-    return call(["-m", "jupyterlab", "--notebook-dir", str(ROOT), *arguments])
+    kernels = VENV / "ipython"
+    (kernels / "profile_default").mkdir(parents=True, exist_ok=True)
+    no_history = "c = get_config()\nc.HistoryManager.enabled = False\n"
+    (kernels / "profile_default" / "ipython_config.py").write_text(no_history)
+    os.environ["IPYTHONDIR"] = str(kernels)
+    config = ROOT / "medlab" / "runs" / "lab_config.py"
+    return call(
+        ["-m", "jupyterlab", f"--config={config}", "--notebook-dir", str(ROOT), *arguments]
+    )
 
 
 def app(arguments: list[str]) -> int:

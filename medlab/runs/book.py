@@ -9,6 +9,7 @@ import subprocess
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,11 @@ from medlab.errors import InputError, UsageError
 
 _T = TypeVar("_T")
 RESULTS = "results.json"
+REVEALED = "medlab-revealed"  # in the metadata of outputs that follow reveal=True
+_SHOWN = (
+    "Identifiers are shown from here on. JupyterLab as lab.py opens it leaves these outputs "
+    "out when it saves; anywhere else, clear them before you save."
+)
 KINDS = (".nii", ".nii.gz", ".csv", ".parquet")
 PACKAGES = (
     "cryptography",
@@ -175,8 +181,9 @@ def begin(
     seed : int
         Seed of the run, 0 or larger.
     reveal : bool
-        Show identifiers. Otherwise a data set left at the end of a cell is masked, and
-        warnings of pydicom, which repeat values, stay silent.
+        Show identifiers, and say so; outputs then carry a mark that `runs.saving` heeds.
+        Otherwise a data set left at the end of a cell is masked, and warnings of pydicom,
+        which repeat values, stay silent.
 
     Returns
     -------
@@ -196,6 +203,7 @@ def begin(
         raise UsageError("reveal is not a bool; give True or False")
     data = _sample_folder() if not data_dir else checked_data_folder(data_dir)
     run = Run(data, _output_folder(output_dir, data), seed, reveal, is_sample=not data_dir)
+    _show_marked(reveal)
     if not reveal:
         _be_discreet()
     run._save()
@@ -297,17 +305,42 @@ def _output_folder(output_dir: str, data: Path) -> Path | None:
     return folder
 
 
+def _display_formatter() -> Any:
+    """Return what turns results into outputs; None outside of Jupyter."""
+    try:
+        from IPython.core.getipython import get_ipython
+    except ImportError:
+        return None
+    return getattr(get_ipython(), "display_formatter", None)
+
+
+def _show_marked(reveal: bool) -> None:
+    """Mark all outputs from here on as revealed and say so, or mark them no longer."""
+    shown = _display_formatter()
+    if shown is None:
+        return
+    vars(shown).pop("format", None)
+    if reveal:
+        from IPython.display import display
+
+        shown.format = partial(_marked, shown.format)
+        display({"text/plain": _SHOWN}, raw=True)
+
+
+def _marked(
+    format_: Callable[..., tuple[dict[str, Any], dict[str, Any]]], *args: Any, **options: Any
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    data, about = format_(*args, **options)
+    return data, {**about, REVEALED: True}
+
+
 def _be_discreet() -> None:
     """Silence what repeats header values by itself, and mask a data set shown by Jupyter."""
     warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    try:
-        from IPython.core.getipython import get_ipython
-    except ImportError:
-        return
-    shell = get_ipython()
-    if shell is not None and shell.display_formatter is not None:
-        formatter = shell.display_formatter.formatters["text/plain"]
+    shown = _display_formatter()
+    if shown is not None:
+        formatter = shown.formatters["text/plain"]
         formatter.for_type_by_name("pydicom.dataset", "Dataset", _masked)
         formatter.for_type_by_name("pydicom.dataset", "FileDataset", _masked)
 

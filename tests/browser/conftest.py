@@ -16,6 +16,7 @@ import nbformat
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+LAB_CONFIG = NOTEBOOKS.parent / "medlab" / "runs" / "lab_config.py"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage"]
 FLAGS += ["--enable-unsafe-swiftshader", "--use-gl=angle", "--use-angle=swiftshader"]
 QUIET = {
@@ -94,7 +95,7 @@ class Server:
                 *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
                 *("--ip=127.0.0.1", f"--port={urlsplit(self.address).port}"),
                 *("--ServerApp.port_retries=0", f"--IdentityProvider.token={self.token}"),
-                *("--LabApp.extension_manager=readonly", "--LabApp.news_url=None"),
+                f"--config={LAB_CONFIG}",
                 f"--ServerApp.root_dir={self.root}",
             ],
             env=os.environ | _folders(folder),

@@ -1,11 +1,13 @@
 """lab.py: what it says when it cannot go on. Making the environment is what CI itself does."""
 
 import importlib.util
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from jupyter_client.manager import run_kernel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -70,6 +72,25 @@ def test_a_missing_browser_fails_the_tests_only_where_it_is_asked_for(
     assert lab.os.environ["MEDLAB_BROWSER"] == asked
     assert called[0][-1] == "-x"
     assert "--browser" not in called[0]
+
+
+def test_jupyterlab_is_set_up_to_mask_and_its_kernels_keep_no_history(lab, monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr(lab, "VENV", tmp_path)
+    monkeypatch.setattr(lab, "make_environment", lambda: None)
+    monkeypatch.setattr(lab, "call", called.append)
+    monkeypatch.setenv("IPYTHONDIR", "restored after the test")
+    lab.main(["lab", "--no-browser"])
+    (words,) = called
+    config = next(word for word in words if word.startswith("--config="))
+    assert Path(config.removeprefix("--config=")).is_file()
+    assert words[-1] == "--no-browser"
+    with run_kernel(kernel_name="python3", env=dict(os.environ)) as client:
+        client.execute_interactive("secret = 'Okafor^Jane'", timeout=120, store_history=True)
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left
+    assert not any(b"Okafor" in path.read_bytes() for path in left)
+    assert not list(tmp_path.rglob("history.sqlite"))
 
 
 def test_importing_medlab_loads_no_heavy_package():
