@@ -116,13 +116,15 @@ def build(
     Raises
     ------
     UsageError
-        If there is no set of a name.
+        If there is no set of a name, or `folder` is a file.
     RefusedError
         If a set is there already, or nbgrader will not make a copy.
     UnavailableError
         If nbgrader is asked for and not installed.
     """
     folder, sets = Path(folder).absolute(), find_sets(names)
+    if folder.is_file():
+        raise UsageError("the target is a file; name a folder")
     place = "release/{0}/{0}.ipynb" if nbgrader else "{0}.ipynb"
     copies = [folder / place.format(path.stem) for path in sets]
     if not overwrite and any(copy.exists() for copy in copies):
