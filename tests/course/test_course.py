@@ -1,5 +1,6 @@
 """The course: its form, its student copies, and nbgrader's verdict on right and empty answers."""
 
+import ast
 import re
 from importlib.util import find_spec
 
@@ -33,6 +34,13 @@ def secrets(path):
     lines = {line.strip() for text in found for line in text.splitlines()}
     rest = re.sub(REGION.format("(?:SOLUTION|HIDDEN TESTS)"), "", source, flags=re.S)
     return {line for line in lines if len(line) > 12 and line not in rest}
+
+
+def answers_in(cell):
+    """The names that a solution binds at the top level of its cell."""
+    nodes = ast.parse(cell.source).body
+    targets = [one for node in nodes if isinstance(node, ast.Assign) for one in node.targets]
+    return {one.id for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)}
 
 
 def small(*sources):
@@ -80,6 +88,20 @@ def test_every_exercise_is_led_by_prose_and_checked_right_after(path):
         assert before, f"nothing leads to {cells[i].id}"
         after = [grading(cell).get("grade", False) for cell in cells[i + 1 : i + 4]]
         assert any(after), f"nothing checks {cells[i].id}"
+
+
+@each_set
+def test_students_are_told_the_names_that_checks_ask_for(path):
+    cells = read(path).cells
+    for i, cell in enumerate(cells):
+        if not grading(cell).get("solution"):
+            continue
+        handed_out = course.student_copy(small(cell.source)).cells[0].source
+        told = " ".join([handed_out, *(one.source for one in cells[max(0, i - 3) : i])])
+        asked = " ".join(one.source for one in cells[i + 1 :] if one.cell_type == "code")
+        for name in answers_in(cell):
+            if re.search(rf"\b{name}\b", asked):
+                assert re.search(rf"\b{name}\b", told), f"{name} is not named in {cell.id}"
 
 
 @each_set
