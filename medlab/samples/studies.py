@@ -57,8 +57,11 @@ class Visit(NamedTuple):
     facts: Context
 
 
-def visit(number: int, seed: int, session: int = 1) -> Visit:
-    """Open the study of patient `number`; its UID tells hospital, date, time and patient."""
+def visit(number: int, seed: int, session: int = 1, series: int = 0) -> Visit:
+    """Open the study of patient `number`; its UID tells hospital, date, time and patient.
+
+    `series` keeps the UIDs of series apart that are made one by one.
+    """
     who, rng = people.person(number, seed), np.random.default_rng([seed, 5, number, session])
     later = np.datetime64(f"{who.date[:4]}-{who.date[4:6]}-{who.date[6:]}") + 182 * (session - 1)
     who = who._replace(date=str(later).replace("-", ""))
@@ -75,7 +78,8 @@ def visit(number: int, seed: int, session: int = 1) -> Visit:
         "implementation": IMPLEMENTATION_UID,
         "frame_time": Tag(0x0018, 0x1063),
     }
-    return Visit(who, f"studies/{who.plain}_{who.mrn}", iter(people.uids(2000, rng)), rng, facts)
+    uids = people.uids(2000, rng)[series * 200 :]
+    return Visit(who, f"studies/{who.plain}_{who.mrn}", iter(uids), rng, facts)
 
 
 def shown(who: Person) -> str:
@@ -232,7 +236,7 @@ def _slices(
 
 def ct_and_report(number: int, seed: int) -> Iterator[Made]:
     """Yield a CT (implicit VR) with burned-in name, a report on it, and contours drawn on it."""
-    at = visit(number, seed)
+    at = visit(number, seed, series=2)
     who = at.who
     shared = {"series": next(at.uids), "frame": next(at.uids)}
     slices = pictures.spine_ct(2, at.rng)
@@ -264,7 +268,7 @@ def ct_and_report(number: int, seed: int) -> Iterator[Made]:
 
 def xrays(number: int, seed: int) -> Iterator[Made]:
     """Yield a DX with overlay and EOS block, and a MONOCHROME1 CR; both with burned-in text."""
-    at = visit(number, seed)
+    at = visit(number, seed, series=5)
     who, name = at.who, f"{at.who.plain}_{at.who.birth}.dcm"
     image, texts = _radiograph(who, 360, 280, at.rng)
     dx = _new(
@@ -308,7 +312,7 @@ def _overlay(dataset: Dataset, text: str) -> None:
 
 def ultrasounds(number: int, seed: int) -> Iterator[Made]:
     """Yield a color loop (RLE, text that changes with time) and a still in YBR_FULL_422."""
-    at = visit(number, seed)
+    at = visit(number, seed, series=7)
     who, series = at.who, next(at.uids)
     loop = pictures.ultrasound(6, 216, 288, at.rng)
     day = people.day_in_words(who.date)
@@ -334,7 +338,7 @@ def ultrasounds(number: int, seed: int) -> Iterator[Made]:
 
 def captures(number: int, seed: int) -> Iterator[Made]:
     """Yield a worklist (palette color), which names other patients too, and a card (planar)."""
-    at = visit(number, seed)
+    at = visit(number, seed, series=8)
     who, series, storage = at.who, next(at.uids), uid.SecondaryCaptureImageStorage
     page, card = pictures.slate(216, 300, 1), pictures.slate(120, 240, 3)
     others = people.names(np.array(["F", "M", "F"]), at.rng)
@@ -372,7 +376,7 @@ SYNTAXES = (
 
 def odd_syntaxes(number: int, seed: int) -> Iterator[Made]:
     """Yield one small real slice in several transfer syntaxes."""
-    at = visit(number, seed)
+    at = visit(number, seed, series=9)
     shared = {"series": next(at.uids), "frame": next(at.uids)}
     for n, (name, syntax, label) in enumerate(SYNTAXES, start=1):
         source = dcmread(str(get_testdata_file(name, download=False)))

@@ -37,6 +37,13 @@ def datasets(folder):
     return {file.relative_to(folder).as_posix(): pydicom.dcmread(file) for file in files}
 
 
+def test_every_instance_has_a_uid_of_its_own_and_a_series_one_modality(datasets):
+    instances = [ds.SOPInstanceUID for ds in datasets.values()]
+    assert len(set(instances)) == len(instances)
+    series = {(ds.SeriesInstanceUID, ds.Modality) for ds in datasets.values()}
+    assert len(series) == len({uid for uid, _ in series})
+
+
 def content(path: Path) -> bytes:
     """The bytes of a file; of a compressed one what is inside, as zlibs pack differently."""
     data = path.read_bytes()
