@@ -270,14 +270,15 @@ def _cleaned(
     before, boxes = result, boxes_of(decisions, form)
     result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
     lasting = asked.effect in effects.LASTING
+    stay = [box for one in decisions if not one.remove for box in one.boxes]
     for _ in range(_ROUNDS if read and lasting else 0):
-        left = _left(result, form, asked, boxes)
+        left = _left(result, asked, boxes, stay)
         if not left:
             break
         boxes += left
         result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
     else:
-        if read and lasting and _left(result, form, asked, boxes):
+        if read and lasting and _left(result, asked, boxes, stay):
             raise RefusedError("text is still read after it was filled; the image is withheld")
     _compare(before, result, boxes)
     if not read:
@@ -298,7 +299,7 @@ def _approved(
     result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
     _compare(before, result, boxes)
     lasting = asked.effect in effects.LASTING
-    if lasting and _still_read(result, form, asked, boxes):
+    if lasting and _still_read(result, asked, boxes):
         findings.append(
             Finding("still read", "text is read outside of the approved boxes", "review")
         )
@@ -306,9 +307,9 @@ def _approved(
     return Cleaned(result, boxes, decisions, _unique(findings), lasting, lasting)
 
 
-def _still_read(result: Dataset, form: Layout, asked: _Asked, boxes: Sequence[Box]) -> bool:
+def _still_read(result: Dataset, asked: _Asked, boxes: Sequence[Box]) -> bool:
     try:
-        return asked.engine is not None and bool(_left(result, form, asked, boxes))
+        return asked.engine is not None and bool(_left(result, asked, boxes))
     except UnavailableError:
         return False
 
@@ -346,29 +347,46 @@ def _unique(findings: Sequence[Finding]) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
-def _left(result: Dataset, form: Layout, asked: _Asked, boxes: Sequence[Box]) -> list[Box]:
+def _left(
+    result: Dataset, asked: _Asked, boxes: Sequence[Box], stay: Sequence[Box] = ()
+) -> list[Box]:
     """Return boxes of what is still read and should be gone, outside of what was filled.
 
-    Where nothing was filled, the first engine would read what it read before; only the second
-    one looks.
+    The first engine reads the image turned by a quarter, which is a look of its own. Where
+    nothing was filled, only the second one looks.
     """
     assert asked.engine is not None
     form = frames.layout(result)
     drawn = decide.squeezed(asked.pseudonym)
     area = form.rows * form.columns
-    filled = mask.covered(form, boxes)
+    filled, kept = mask.covered(form, boxes), mask.covered(form, stay)
     left: list[Decision] = []
     for _, picture in detect.pictures(result, form):
-        words = detect.read(picture, asked.engine) if boxes else []
-        left += decide.decide(words, asked.known, asked.policy, area=area)
+        words = detect.read_turned(picture, asked.engine) if boxes else []
+        turned = decide.decide(words, asked.known, asked.policy, area=area)
+        left += [one for one in turned if _credible(one) and _share(kept, one.boxes) < 0.3]
         left += _second_look(picture, asked)
     return [
         box
         for one in left
-        if one.remove and not (drawn and one.word and drawn in decide.squeezed(one.word.text))
+        if not (drawn and one.word and drawn in decide.squeezed(one.word.text))
         for box in boxes_of([one], form)
         if _share(filled, one.boxes) < 0.8
     ]
+
+
+def _credible(one: Decision) -> bool:
+    """Tell whether a reading of the turned image counts: lines that lie flat, and identifiers.
+
+    What stands on its side or its head there is often misread.
+    """
+    x0, y0, x1, y1 = one.boxes[0]
+    upright = y1 - y0 > x1 - x0
+    return one.remove and one.reason != "not legible" and (upright or _identifies(one))
+
+
+def _identifies(one: Decision) -> bool:
+    return one.reason.startswith("header")
 
 
 def _second_look(picture: detect.Image, asked: _Asked) -> list[Decision]:
@@ -380,7 +398,7 @@ def _second_look(picture: detect.Image, asked: _Asked) -> list[Decision]:
     except UnavailableError:
         return []
     decisions = decide.decide(words, asked.known, "match")
-    return [one for one in decisions if one.reason.startswith("header")]
+    return [one for one in decisions if _identifies(one)]
 
 
 def _share(filled: NDArray[np.bool_], boxes: Sequence[Box]) -> float:

@@ -31,6 +31,11 @@ VIEW, TECHNIQUE, UNITS = _words("view"), _words("technique"), _words("unit")
 _VOCABULARY = VIEW | TECHNIQUE | UNITS
 _LONG = sorted((word for word in _VOCABULARY if len(word) > 2 and word.isalpha()), key=len)
 _GLUED = re.compile(f"(?:{'|'.join(reversed(_LONG))})+")
+# views as recognizers write them, the spaces lost: LAP, APSUPINE
+_VIEWS = re.compile(
+    "(?:[RL]T?)?(?:AP|PA|LAT|OBL|CC|MLO)?"
+    "(?:ERECT|SUPINE|PRONE|UPRIGHT|PORTABLE|STANDING|SITTING|LAT|OBL)?"
+)
 
 _KEYWORDS = re.compile(
     r"NAME|PATIENT|\bMRN|\bDOB|BIRTH|\bACC\b|ACCESSION|\bACC[ :#.]*[A-Z]?\d|\bREF\b|REFERR"
@@ -201,6 +206,7 @@ def allowed(text: str) -> bool:
 def _harmless(token: str) -> bool:
     return (
         token in _VOCABULARY
+        or bool(_VIEWS.fullmatch(token))
         or token in "%°/:.,-+=()[]<>*|_"
         or bool(len(token) > 4 and _GLUED.fullmatch(token))
     )

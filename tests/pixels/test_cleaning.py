@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pixel_images as made
 import pytest
@@ -22,11 +24,18 @@ def engine(texts):
     """Return a recognizer that reads the texts where their place is not yet black."""
 
     def read(image):
-        return [
-            Word(text, 0.99, ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
+        turned = image.shape[0] > image.shape[1]
+        image = np.rot90(image, -1) if turned else image
+        quads = {
+            text: ((x0, y0), (x1, y0), (x1, y1), (x0, y1))
             for text, (x0, y0, x1, y1) in texts.items()
             if image[y0:y1, x0:x1].max() > 60
-        ]
+        }
+        if turned:
+            quads = {
+                text: [(y, SHAPE[1] - 1 - x) for x, y in quad] for text, quad in quads.items()
+            }
+        return [Word(text, 0.99, tuple(quad)) for text, quad in quads.items()]
 
     return read
 
@@ -105,6 +114,27 @@ def test_what_a_second_look_still_reads_is_filled_too():
     assert not pixel_array(done.dataset)[10:24, 120:160].any()
 
 
+def test_an_upright_line_overlooked_at_first_is_found_in_the_turned_image():
+    sidewise = {"Lena": (140, 20, 152, 60), "Smith": (100, 70, 130, 80), "IMAGE": (20, 60, 30, 95)}
+    ds = image()
+    values = pixel_array(ds).copy()
+    for x0, y0, x1, y1 in sidewise.values():
+        values[y0:y1, x0:x1] = 250
+    ds.PixelData = values.tobytes()
+
+    def upright_or_turned(picture):
+        turned = picture.shape[0] > picture.shape[1]
+        known = {**TEXTS, "IMAGE": sidewise["IMAGE"]}
+        words = engine(sidewise if turned else known)(picture)
+        return [replace(w, text="x9x" if turned and w.text == "IMAGE" else w.text) for w in words]
+
+    done = clean(ds, engine=upright_or_turned)
+    shown = pixel_array(done.dataset)
+    assert not shown[20:60, 140:152].any()
+    assert (shown[70:80, 100:130] == 250).all()  # flat words that only the turned image gives
+    assert (shown[60:95, 20:30] == 250).all()  # read as harmless before
+
+
 def test_the_second_engine_can_find_what_the_first_does_not_see():
     done = clean(image(), engine=engine({"R": MARK}), second=engine({"OKAFOR": NAME}))
     assert not pixel_array(done.dataset)[10:24, 10:90].any()
@@ -115,7 +145,7 @@ def test_text_that_does_not_go_away_withholds_the_image():
 
     def haunted(picture):
         y = next(places)
-        return [Word("OKAFOR", 0.99, ((100, y), (160, y), (160, y + 9), (100, y + 9)))]
+        return [Word("OKAFOR", 0.99, ((20, y), (80, y), (80, y + 9), (20, y + 9)))]
 
     with pytest.raises(RefusedError, match="still read"):
         clean(image(), engine=haunted)

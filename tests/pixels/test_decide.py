@@ -45,7 +45,8 @@ def test_what_the_header_knows_is_found_though_misread(text):
 
 @pytest.mark.parametrize("text", ["R", "L", "RT", "AP", "TR 4500 TE 98",
                                   "W 400 L 40", "kV120", "5mm", "MI1.2", "LAO30", "80kV15fps",
-                                  "FOV24cm", "F0V24cm", "Im 12/31", "18/40"])  # fmt: skip
+                                  "FOV24cm", "F0V24cm", "Im 12/31", "18/40", "LAP",
+                                  "APSUPINE", "RTLATERECT"])  # fmt: skip
 def test_markers_and_technique_match_no_name_and_are_allowed(text):
     assert decide.matches(text, OKAFOR) == ""
     assert decide.allowed(text)
