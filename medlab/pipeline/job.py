@@ -125,7 +125,7 @@ def deidentify(
     settings = Settings() if settings is None else settings
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
     joined.check_available(settings)
-    _check_map(map_file, source, target)
+    _check_map(map_file, source, target, overwrite)
     if each is not None and settings.codes == "random":
         raise UsageError("random codes are drawn from one vault on one machine; use jobs")
     with ExitStack() as stack:
@@ -199,12 +199,15 @@ def rerun(
     )
 
 
-def _check_map(map_file: Path | str | None, source: Path, target: Path) -> None:
+def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrite: bool) -> None:
     if map_file is None:
         return
     parents = Path(map_file).resolve().parents
     if any(root.is_dir() and root.resolve() in parents for root in (source, target)):
         raise RefusedError("the map holds the old names; put it neither into SRC nor into DST")
+    goes_on = target.with_name(target.name + ".job").exists()  # and writes its own map again
+    if Path(map_file).exists() and not overwrite and not goes_on:
+        raise RefusedError("the map file exists; choose another name or add --overwrite")
 
 
 def _clean(job: Job) -> int:

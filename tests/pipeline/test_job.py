@@ -135,6 +135,14 @@ def test_the_map_is_never_put_among_the_data(hospital, tmp_path):
         pipeline.deidentify(hospital, tmp_path / "clean", map_file=hospital / "map.csv")
 
 
+def test_a_map_of_something_else_is_not_written_over(hospital, tmp_path):
+    (tmp_path / "map.csv").write_text("mine")
+    with pytest.raises(RefusedError, match="add --overwrite"):
+        pipeline.deidentify(hospital, tmp_path / "clean", map_file=tmp_path / "map.csv")
+    assert (tmp_path / "map.csv").read_text() == "mine"
+    assert not (tmp_path / "clean").exists()
+
+
 def test_the_audit_log_holds_one_sealed_line_a_file(hospital, tmp_path):
     summary = pipeline.deidentify(hospital, tmp_path / "clean")
     log = summary.folder / "audit.jsonl"
