@@ -60,7 +60,7 @@ def chromium():
     except ImportError:
         missing.append("playwright (python lab.py setup)")
     if missing:
-        say = f"the notebooks were not tried in a browser: no {' and no '.join(missing)}"
+        say = f"not tried in a browser: no {' and no '.join(missing)}"
         (pytest.fail if os.environ.get("MEDLAB_BROWSER") == "required" else pytest.skip)(say)
     return found
 
