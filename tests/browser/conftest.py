@@ -15,6 +15,11 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
+try:
+    from playwright.sync_api import TimeoutError as PlaywrightTimeout
+except ImportError:  # the tests are skipped then
+    PlaywrightTimeout = TimeoutError
+
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LAB_CONFIG = NOTEBOOKS.parent / "medlab" / "runs" / "lab_config.py"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage"]
@@ -211,9 +216,9 @@ class Notebook:
         self.page.wait_for_selector(".jupyter-widgets-disconnected")
         self.wait_until_idle()
 
-    def run_all(self, seconds: float = 600) -> None:
+    def run_all(self, seconds: float = 300) -> None:
         """Run all cells; return when the last one is done or one has failed."""
-        self.choose("Run", "Run All Cells")
+        self._start_all()
         self.page.wait_for_function(
             """() => document.querySelector("[data-mime-type='application/vnd.jupyter.error']")
             || [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')].every(
@@ -221,6 +226,20 @@ class Notebook:
             timeout=1000 * seconds,
         )
         self.wait_until_idle()
+
+    def _start_all(self) -> None:
+        """Choose Run All Cells until cells run: early on, JupyterLab lets the command fall."""
+        for _ in range(6):
+            self.choose("Run", "Run All Cells")
+            try:
+                return self.page.wait_for_function(
+                    """() => [...document.querySelectorAll('.jp-InputArea-prompt')].some(
+                        prompt => /^\\[(\\*|\\d+)\\]:$/.test(prompt.textContent))""",
+                    timeout=15_000,
+                )
+            except PlaywrightTimeout:
+                continue
+        return pytest.fail("JupyterLab does not run the cells")
 
     def errors(self) -> list[str]:
         """Return the texts of all error outputs."""
