@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import re
+from itertools import chain
 from typing import Any
 
 from tornado.web import HTTPError
 
 from medlab.runs.book import REVEALED
+from medlab.runs.scrub import WIDGET
 
 NOTE = (
     "(Left out when this notebook was saved: it ran with reveal = True. "
@@ -27,7 +29,8 @@ def mask_revealed(model: dict[str, Any], **_: Any) -> None:
     A notebook counts as revealed when a cell sets ``reveal`` to anything but False or hands
     True to a parameter of that name, or when an output says so itself: `runs.begin` marks
     those that follow ``reveal=True``. Each output then gives way to a note. What widgets hold
-    is never written.
+    is never written; of an instrument its first picture is, which then stands wherever the
+    notebook is opened.
 
     Parameters
     ----------
@@ -54,6 +57,9 @@ def _mask(nb: dict[str, Any]) -> int:
     """Mask a notebook in place and return how many outputs gave way."""
     nb["metadata"].pop("widgets", None)
     cells = [cell for cell in nb["cells"] if cell["cell_type"] == "code"]
+    for output in chain.from_iterable(cell["outputs"] for cell in cells):
+        if "text/html" in output.get("data", {}):
+            output["data"].pop(WIDGET, None)
     if not any(map(_is_revealed, cells)):
         return 0
     filled = [cell for cell in cells if cell["outputs"]]

@@ -12,7 +12,7 @@ from medlab.runs.plan import FOLDERS
 SAFE_ERRORS = {name for name, kind in vars(medlab.errors).items() if isinstance(kind, type)}
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _ARROW = re.compile(r"^-+>\s*(\d+)", re.MULTILINE)
-_WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _without_paths(source: str) -> str:
 
 
 def _discreet(output: Any, show_errors: bool) -> Any:
-    if _WIDGET in output.get("data", {}):
+    if WIDGET in output.get("data", {}):
         # Its text form repeats the widget's value; an instrument's page holds its first picture.
         said = "(a widget; open the notebook in JupyterLab to use it)"
         kept = {kind: output.data[kind] for kind in ("text/html",) if kind in output.data}

@@ -204,7 +204,7 @@ class Notebook:
     def save(self) -> None:
         """Save, and wait until that is done."""
         with self.page.expect_response(
-            lambda answer: answer.request.method == "PUT" and answer.url.endswith(self.name)
+            lambda answer: answer.request.method == "PUT" and self.name in answer.url
         ):
             self.page.keyboard.press("Control+s")
 

@@ -32,6 +32,15 @@ def test_a_refusal_is_said_and_the_next_value_is_drawn(notebook):
     assert notebook.complaints == notebook.foreign == []
 
 
+def test_plain_keys_on_a_list_of_choices_choose_and_are_no_commands_of_the_notebook(notebook):
+    instrument = notebook.instrument("Columns")
+    instrument.press("column", "b")
+    assert "column birth" in instrument.picture()
+    instrument.press("column", "ArrowUp")
+    assert "column age" in instrument.picture()
+    assert notebook.page.locator(".jp-Cell").count() == len(CELLS)
+
+
 def test_a_screen_reader_gets_the_name_of_a_slider(notebook):
     handle = notebook.instrument("Classes").handle("k")
     handle.focus()
@@ -49,3 +58,18 @@ def test_a_restarted_kernel_is_said_and_running_again_mends_it(notebook):
     instrument = notebook.instrument("Classes")
     instrument.press("k", "ArrowLeft")
     assert "k is 11" in instrument.picture()
+
+
+def test_what_is_opened_again_or_in_another_tab_holds_the_first_picture_and_says_how_to_go_on(
+    notebook,
+):
+    notebook.save()
+    other = notebook.in_another_tab()
+    shown = other.page.locator(".jp-OutputArea-output").all_inner_texts()
+    assert "k is 12" in shown[0]
+    assert all("run its cell in JupyterLab" in text for text in shown)
+    other.run_all()
+    instrument = other.instrument("Classes")
+    instrument.press("k", "ArrowLeft")
+    assert "k is 11" in instrument.picture()
+    assert other.complaints == []
