@@ -32,6 +32,16 @@ VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 EXTRAS = ("neuro", "scale", "teach", "app", "docs")
 OLDEST = (3, 11)
+# Set in the environment before JupyterLab opens: no history of cells, no news from elsewhere.
+QUIET = {
+    "ipython/profile_default/ipython_config.py": """c = get_config()
+c.HistoryManager.enabled = False
+""",
+    "etc/jupyter/labconfig/page_config.json": """{
+"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}
+}
+""",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -83,11 +93,11 @@ def test(arguments: list[str]) -> int:
 def lab(arguments: list[str]) -> int:
     """Open JupyterLab in the folder of the notebooks; nothing remembers what cells held."""
     make_environment()
-    kernels = VENV / "ipython"
-    (kernels / "profile_default").mkdir(parents=True, exist_ok=True)
-    no_history = "c = get_config()\nc.HistoryManager.enabled = False\n"
-    (kernels / "profile_default" / "ipython_config.py").write_text(no_history)
-    os.environ["IPYTHONDIR"] = str(kernels)
+    for name, text in QUIET.items():
+        if not (VENV / name).exists():
+            (VENV / name).parent.mkdir(parents=True, exist_ok=True)
+            (VENV / name).write_text(text)
+    os.environ["IPYTHONDIR"] = str(VENV / "ipython")
     config = ROOT / "medlab" / "runs" / "lab_config.py"
     return call(
         ["-m", "jupyterlab", f"--config={config}", "--notebook-dir", str(ROOT), *arguments]

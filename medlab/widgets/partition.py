@@ -169,5 +169,5 @@ def _weakest_table(shown: tabular.Rectangles, weakest: pd.DataFrame) -> str:
     table = rows.to_html(index=False, border=0)
     return (
         "<b>The classes that give most away</b>"
-        f"<div style='white-space: nowrap; overflow-x: auto'>{table}</div>"
+        f"<div style='white-space: nowrap; overflow-x: auto; font-size: 0.9em'>{table}</div>"
     )

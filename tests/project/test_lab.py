@@ -1,6 +1,7 @@
 """lab.py: what it says when it cannot go on. Making the environment is what CI itself does."""
 
 import importlib.util
+import json
 import os
 import subprocess
 import sys
@@ -85,6 +86,7 @@ def test_jupyterlab_is_set_up_to_mask_and_its_kernels_keep_no_history(lab, monke
     config = next(word for word in words if word.startswith("--config="))
     assert Path(config.removeprefix("--config=")).is_file()
     assert words[-1] == "--no-browser"
+    assert json.loads((tmp_path / "etc/jupyter/labconfig/page_config.json").read_text())
     with run_kernel(kernel_name="python3", env=dict(os.environ)) as client:
         client.execute_interactive("secret = 'Okafor^Jane'", timeout=120, store_history=True)
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
