@@ -352,8 +352,8 @@ def _left(
 ) -> list[Box]:
     """Return boxes of what is still read and should be gone, outside of what was filled.
 
-    The first engine reads the image turned by a quarter, which is a look of its own. Where
-    nothing was filled, only the second one looks.
+    The first engine reads the image turned by a quarter and with more levels for what is
+    faint, which is a look of its own. Where nothing was filled, only the second one looks.
     """
     assert asked.engine is not None
     form = frames.layout(result)
@@ -361,7 +361,7 @@ def _left(
     area = form.rows * form.columns
     filled, kept = mask.covered(form, boxes), mask.covered(form, stay)
     left: list[Decision] = []
-    for _, picture in detect.pictures(result, form):
+    for _, picture in detect.pictures(result, form, closer=True):
         words = detect.read_turned(picture, asked.engine) if boxes else []
         turned = decide.decide(words, asked.known, asked.policy, area=area)
         left += [one for one in turned if _credible(one) and _share(kept, one.boxes) < 0.3]

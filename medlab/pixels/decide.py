@@ -49,13 +49,17 @@ _PATTERNS = {
         rf"|\d{{1,2}}[\s./\-]*{_MONTH}[\s.,/\-]*\d{{2,4}}|{_MONTH}[\s.]*\d{{1,2}}[\s,]*\d{{4}}"
         r"|(?:19|20)\d\d年)"
     ),
-    "time": re.compile(r"(?<!\d)\d{1,2}[:.]\d{2}[:.]\d{2}(?!\d)|(?<![\d:])\d{1,2}:\d{2}(?!\d)"),
+    "time": re.compile(
+        r"(?<!\d)\d{1,2} ?[:.] ?\d{2} ?[:.] ?\d{2}(?!\d)|(?<![\d:])\d{1,2}:\d{2}(?!\d)"
+    ),
     "number": re.compile(r"\d(?:[\-./ ]?\d){5,}|(?:\d ){5,}\d"),
     "age": re.compile(r"(?<!\d)\d{1,3} ?Y(?:RS?|EARS?|O)?(?![A-Z])"),
 }
 _ZERO = re.compile(r"(?<=[A-Z])0(?=[A-Z])")
 _SPELLED = re.compile(r"(?<!\w)(?:[A-Z][\s.\-]+){3}[A-Z](?!\w)")
 _DAY = re.compile(r"\W*(?:[0-3]?\d[/\-](?:0?\d|1[0-2])|(?:0?\d|1[0-2])[/\-][0-3]?\d)\W*")
+# a month however misread, between a day and a year
+_MISREAD = re.compile(r"(?<!\d)\d{1,2}[\s./\-]+([A-Z]{3,9})[\s.,/\-]+(?:19|20)\d\d(?!\d)")
 _DIGITS = str.maketrans("OoQDIlZSB|", "0000112581")  # as recognizers confuse them
 _LETTERS = str.maketrans("015", "OIS")
 
@@ -172,6 +176,9 @@ def _pattern(text: str, upper: str) -> str:
     for name, pattern in _PATTERNS.items():
         if pattern.search(upper):
             return name
+    month = _MISREAD.search(upper)
+    if month and month[1] not in _VOCABULARY:
+        return "date"
     tokens = (token for token in re.split(r"[\s:]+", text) if len(token) >= 6)
     for token in tokens:
         mostly = sum(map(str.isdigit, token)) > len(token) / 2

@@ -26,7 +26,8 @@ Image = NDArray[np.uint8]
 _TILE, _OVERLAP = 1920, 160  # RapidOCR shrinks what is longer than 2,000 pixels
 _TOLD_APART = 12  # frames read of a cine besides its brightest and darkest projection
 _BLOCK, _CHANGE = 8, 0.12  # a letter's stroke covers so much of a block
-_BOOST = 70  # gray levels of 256 given to the surroundings of a flat background
+_BOOST = (105, 45)  # gray levels of 256 given to the surroundings of flat backgrounds
+_CLOSER = (150,)
 
 
 @dataclass(frozen=True)
@@ -162,18 +163,20 @@ def _moved(word: Word, dx: int, dy: int) -> Word:
     return Word(word.text, word.score, quad, word.frame)
 
 
-def rendering(shown: Array) -> Image:
+def rendering(shown: Array, *, closer: bool = False) -> Image:
     """Return a picture in which bright text is seen as well as text a few counts above air.
 
     The whole range of values is shown, and the surroundings of the (at most two) commonest
-    flat backgrounds, as wide as their noise asks for, get 70 of the 256 gray levels each: the
-    least of the stored values that the window of a viewer hides. One picture, so that one
+    flat backgrounds, as wide as their noise asks for, get 105 and 45 of the 256 gray levels:
+    the least of the stored values that the window of a viewer hides. One picture, so that one
     reading does.
 
     Parameters
     ----------
     shown : ndarray, (rows, columns) or (rows, columns, 3)
         As `frames.displayed` returns it.
+    closer : bool
+        Give more levels, to the commonest background alone: another look, for what is fainter.
     """
     gray = shown if shown.ndim == 2 else shown.max(axis=2)
     low, high = frames.bright_range(gray)
@@ -182,12 +185,13 @@ def rendering(shown: Array) -> Image:
     span = 60.0 if high - low > 1000 else (high - low) * 0.06
     knots = np.linspace(low, high, 2048)
     near = np.zeros(len(knots))
-    for value in _flat_backgrounds(gray, low, high, span):
+    flat = _flat_backgrounds(gray, low, high, span)
+    for value, boost in zip(flat, _CLOSER if closer else _BOOST, strict=False):
         wide = min(max(span, 12 * _noise(gray, value, 8 * span)), (high - low) / 4)
         dark = value < (low + high) / 2
         ends = (value - wide / 6, value + wide) if dark else (value - wide, value + wide / 6)
         inside = np.clip((knots - ends[0]) / (ends[1] - ends[0]), 0, 1)
-        near += _BOOST * (inside - inside[0])
+        near += boost * (inside - inside[0])
     curve = near + (255 - near[-1]) * (knots - low) / (high - low)
     return frames.mapped(shown, knots, curve)
 
@@ -215,28 +219,31 @@ def _flat_backgrounds(gray: Array, low: float, high: float, span: float) -> list
     return found
 
 
-def pictures(dataset: Dataset, form: Layout) -> Iterator[tuple[int, Image]]:
+def pictures(
+    dataset: Dataset, form: Layout, *, closer: bool = False
+) -> Iterator[tuple[int, Image]]:
     """Give the frames worth reading, rendered, with their numbers.
 
     Of a cine a frame is worth reading when strokes stand in it (sharp, thin structure, what
     writing is made of) where no frame chosen before has them. Places where strokes change
     from frame to frame all the time are the moving image and do not count; text over it, and
     text of any frame beyond the first twelve chosen, stands in the brightest or darkest value
-    of each pixel over *all* frames, which are read too (number -1).
+    of each pixel over *all* frames, which are read too (number -1). For `closer` see
+    `rendering`.
     """
     if form.frames == 1:
         frame = next(frames.stored_frames(dataset, form))
-        yield 0, rendering(frames.displayed(dataset, form, frame))
+        yield 0, rendering(frames.displayed(dataset, form, frame), closer=closer)
         return
     strokes, extremes = _scanned(dataset, form)
     chosen = _worth_reading(strokes)
     for index, frame in zip(chosen, frames.stored_frames(dataset, form, chosen), strict=True):
-        yield index, rendering(frames.displayed(dataset, form, frame))
+        yield index, rendering(frames.displayed(dataset, form, frame), closer=closer)
     if len(chosen) < form.frames:
         seen = [strokes[index] for index in chosen]
         for extreme in extremes:
             if all(_differ(_strokes(extreme), other) for other in seen):
-                yield -1, rendering(extreme)
+                yield -1, rendering(extreme, closer=closer)
 
 
 def _scanned(dataset: Dataset, form: Layout) -> tuple[Array, list[Array]]:

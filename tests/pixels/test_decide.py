@@ -46,6 +46,7 @@ def test_what_the_header_knows_is_found_though_misread(text):
 @pytest.mark.parametrize("text", ["R", "L", "RT", "AP", "TR 4500 TE 98",
                                   "W 400 L 40", "kV120", "5mm", "MI1.2", "LAO30", "80kV15fps",
                                   "FOV24cm", "F0V24cm", "Im 12/31", "18/40", "LAP",
+                                  "80 KVP 2000 MS",
                                   "APSUPINE", "RTLATERECT"])  # fmt: skip
 def test_markers_and_technique_match_no_name_and_are_allowed(text):
     assert decide.matches(text, OKAFOR) == ""
@@ -55,8 +56,10 @@ def test_markers_and_technique_match_no_name_and_are_allowed(text):
 @pytest.mark.parametrize(
     ("text", "reason"),
     [("2021-03-12", "date"), ("12/03/2021", "date"), ("12.03.21", "date"), ("17 Mar 1961", "date"),
-     ("17Mar1961", "date"), ("170ct2024", "date"), ("March 17, 1961", "date"),
-     ("20210312", "number"), ("12:30", "time"), ("12:30:59", "time"), ("123-456-78", "number"),
+     ("17Mar1961", "date"), ("170ct2024", "date"),
+     ("17 Fob 2020", "date"), ("March 17, 1961", "date"),
+     ("20210312", "number"), ("12:30", "time"), ("12:30:59", "time"),
+     ("19 :59:04", "time"), ("123-456-78", "number"),
      ("1 2 3 4 5 6", "number"), ("78O12I4", "number"), ("061Y", "age"), ("61 years", "age"),
      ("Name: Smith", "keyword"), ("PatientID:7", "keyword"), ("Dr. Who", "keyword"),
      ("DOB", "keyword"), ("Ref Smith", "keyword")],
