@@ -14,6 +14,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import bet, fsl
+from medlab.neuro.scores import crown_row, extraction_warnings
 from medlab.neuro.volume import (
     Array,
     Working,
@@ -325,12 +326,10 @@ def _without_bone(mask: Mask, working: Working, bone: float) -> Mask:
 
 def _search(seen: Working, options: _Options, *, crop_neck: bool, pad: bool) -> _Outcome:
     """Run BET on the image without its neck, or with repeated end slices, if asked for."""
-    data, whole = seen.data, seen.data.shape
+    data = seen.data
     above, below, cut = 0, 0, 0
     if crop_neck:
-        rows = np.flatnonzero((data > bet.robust_threshold(data)).mean(axis=(0, 1)) > 0.01)
-        crown = int(rows[-1]) if rows.size else whole[2] - 1
-        cut = max(0, crown - int(NECK_MM / seen.zooms[2]))
+        cut = max(0, crown_row(data) - int(NECK_MM / seen.zooms[2]))
         data = np.ascontiguousarray(data[:, :, cut:])
     if pad:
         missing = max(0, int(np.ceil(PADDED_MM / seen.zooms[2])) - data.shape[2])
@@ -432,8 +431,6 @@ def _finish(
     limits: tuple[float, float] | None,
 ) -> Extraction:
     """Bring mask and surface back to the file, apply the mask, and report."""
-    from medlab.neuro.scores import extraction_warnings
-
     if not outcome.mask.any():
         raise RefusedError("no brain was found; give another center, radius or f")
     mask = to_file(outcome.mask, seen)

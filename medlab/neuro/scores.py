@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from medlab.errors import InputError
+from medlab.neuro.bet import robust_threshold
 
 Mask = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 BRAIN_ML = (700.0, 2200.0)
 TALLEST_BRAIN_MM = 175.0
+THICKEST_CROWN_MM = 45.0  # scalp, skull and fluid above the brain are 15 to 25
 OPEN_BOTTOM = 0.4
 LEAST_CONTRAST = 0.05
 
@@ -114,6 +116,9 @@ def extraction_warnings(
     height = (rows[-1] - rows[0] + 1) * zooms[2]
     if height > TALLEST_BRAIN_MM:
         warnings.append(f"the mask is {height:.0f} mm tall: it has run down the neck")
+    gap = (crown_row(data) - rows[-1]) * zooms[2]
+    if gap > THICKEST_CROWN_MM:
+        warnings.append(f"the mask ends {gap:.0f} mm below the crown: it lies in face or neck")
     areas = mask.sum(axis=(0, 1))
     if areas[0] > OPEN_BOTTOM * areas.max():
         warnings.append("the mask is cut by the bottom of the image")
@@ -126,6 +131,12 @@ def extraction_warnings(
             "lies outside it"
         )
     return warnings
+
+
+def crown_row(data: npt.NDArray[np.float32]) -> int:
+    """Return the topmost row (third axis) of which more than a hundredth is head."""
+    rows = np.flatnonzero((data > robust_threshold(data)).mean(axis=(0, 1)) > 0.01)
+    return int(rows[-1]) if rows.size else data.shape[2] - 1
 
 
 def edge_contrast(data: npt.NDArray[np.float32], mask: Mask, zooms: Floats) -> float:

@@ -56,6 +56,19 @@ def test_warnings_name_a_mask_that_ran_down_the_neck():
     assert "bottom" in told
 
 
+@pytest.mark.parametrize(
+    ("crown_mm", "told"), [(20, []), (80, ["the mask ends 80 mm below the crown"])]
+)
+def test_warnings_name_a_mask_in_the_face(crown_mm, told):
+    data = np.zeros((60, 60, 60), np.float32)
+    data[5:55, 5:55] = 50
+    top = 60 - crown_mm // 4
+    mask = box((15, 45), (15, 45), (top - 30, top), shape=data.shape)
+    data[mask] = 100
+    seen = scores.extraction_warnings(data, mask, np.array([4.0, 4, 4]), {})
+    assert [line.split(":")[0] for line in seen] == told
+
+
 def test_a_wedge_is_seen_at_its_true_depth_and_from_its_own_side():
     data = np.zeros((40, 40, 40), np.float32)
     data[10:30, 5:25, 10:30] = 100
