@@ -245,12 +245,18 @@ def _options(
             raise InputError(f"{name} is {size}; it is a number above 0")
     if center is not None and (len(center) != 3 or not np.isfinite(center).all()):
         raise InputError("the center is three voxel coordinates")
+    backend = settled_backend(backend)
+    start = None if center is None else tuple(float(c) for c in center)
+    return _Options(f, g, radius_mm, start, smoothness, robust, backend)
+
+
+def settled_backend(backend: str) -> str:
+    """Return which of "fsl" and "builtin" does the work when `backend` is asked for."""
     if backend not in BACKENDS:
         raise InputError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
     if backend == "auto":
-        backend = "fsl" if fsl.find() else "builtin"
-    start = None if center is None else tuple(float(c) for c in center)
-    return _Options(f, g, radius_mm, start, smoothness, robust, backend)
+        return "fsl" if fsl.find() else "builtin"
+    return backend
 
 
 def _to_working_voxel(

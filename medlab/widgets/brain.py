@@ -13,12 +13,14 @@ import numpy as np
 from nibabel.spatialimages import SpatialImage
 
 from medlab.neuro import Extraction, extract_brain, surface
+from medlab.neuro.extraction import settled_backend
 from medlab.viz.faces import Pair
 from medlab.viz.slices import Planes
 from medlab.widgets.instrument import as_html, beside
 from medlab.widgets.long import Key, LongInstrument
 
 SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
+STEP = 0.05  # of f and g
 MOST_STANDING = 0.05  # of the front of a head that is not revealed
 
 
@@ -96,12 +98,20 @@ def bet_explorer(
         slices = replace(slices, alt=alt, caption="Dotted: where the other planes lie.")
         return as_html(slices) + beside(faces, words)
 
-    return LongInstrument("BET explorer", _handles(f, g, planes.shape), draw, work, "fg", done)
+    handles = _handles(f, g, planes.shape)
+    likely = None if settled_backend(backend) == "fsl" else _one_step
+    return LongInstrument("BET explorer", handles, draw, work, "fg", done, likely)
+
+
+def _one_step(f: float, g: float) -> list[Key]:
+    """Return the settings one step of a handle away."""
+    beside = [(f + STEP, g), (f - STEP, g), (f, g + STEP), (f, g - STEP)]
+    return [(x, y) for x, y in beside if 0 <= x <= 1 and -1 <= y <= 1]
 
 
 def _handles(f: float, g: float, shape: tuple[int, ...]) -> dict[str, Any]:
     look = {"continuous_update": False}
-    step = {"step": 0.05, **look}
+    step = {"step": STEP, **look}
     names = ("sagittal, left to right", "coronal, back to front", "axial, upwards")
     return {
         "f": ipw.FloatSlider(f, min=0, max=1, description="f: smaller keeps more", **step),

@@ -11,7 +11,8 @@ import ipywidgets as ipw
 from medlab.errors import MedlabError
 from medlab.widgets.instrument import Instrument
 
-MOST_KEPT = 32  # results kept, so that going back is instant
+MOST_KEPT = 64  # results kept, so that going back is instant
+REST = 1.0  # seconds without a touch before work that nobody asked for yet begins
 Key = tuple[Hashable, ...]
 
 
@@ -23,8 +24,9 @@ class LongInstrument(Instrument):
     """An instrument whose picture rests on work that takes seconds.
 
     The work is done in a thread while the handles stay alive. New values end it and begin
-    their own; there is never a second piece and never a queue. Results are kept. The first
-    picture, and everything outside of a live kernel, is worked out on the spot.
+    their own; there is never a second piece and never a queue. Results are kept. In a pause
+    the values `likely` to be asked for next are worked on. The first picture, and everything
+    outside of a live kernel, is worked out on the spot.
 
     Parameters
     ----------
@@ -39,6 +41,8 @@ class LongInstrument(Instrument):
         The handles whose values the work depends on.
     done : mapping of tuple to result, optional
         Results at hand, by the values of those handles.
+    likely : callable, optional
+        Takes the values of those handles and returns the values to work on in a pause.
     """
 
     def __init__(
@@ -49,19 +53,23 @@ class LongInstrument(Instrument):
         work: Callable[..., Any],
         needs: Sequence[str],
         done: Mapping[Key, Any] | None = None,
+        likely: Callable[..., Sequence[Key]] | None = None,
     ) -> None:
-        self._show, self._work, self._needs = draw, work, tuple(needs)
+        self._show, self._work, self._needs, self._likely = draw, work, tuple(needs), likely
         self._done: dict[Key, Any] = {_rounded(key): known for key, known in (done or {}).items()}
         self._running: Key | None = None
         self._wanted: Key | None = None
         self._last: dict[str, Any] | None = None  # the values of the picture
         self._live = False
+        self._resting: asyncio.TimerHandle | None = None
         self._stop = ipw.Button(description="stop the work", disabled=True)
         self._stop.on_click(self._give_up)
         super().__init__(title, handles, self._shown)
         row = self.children[1]
         row.children = [*row.children, self._stop]
         self._live = True
+        self._wanted = self._key()
+        self._rest()
 
     def redraw(self) -> None:
         """Draw if the result is at hand; otherwise begin the work for it, or let it begin."""
@@ -69,8 +77,11 @@ class LongInstrument(Instrument):
         loop = _loop()
         if key in self._done or not self._live or loop is None:
             super().redraw()
+            self._rest()
         elif self._running is None:
             self._begin(loop, key)
+        else:
+            self._stop.disabled = self._running != key
 
     def _key(self) -> Key:
         return _rounded([self.handles[name].value for name in self._needs])
@@ -87,11 +98,11 @@ class LongInstrument(Instrument):
 
     def _begin(self, loop: asyncio.AbstractEventLoop, key: Key) -> None:
         def watch(share: float) -> None:  # called in the thread
-            if self._wanted != key:
+            if self._wanted != key and self._wanted not in self._done:
                 raise SupersededError
             loop.call_soon_threadsafe(self._say, key, share)
 
-        self._running, self._stop.disabled = key, False
+        self._running, self._stop.disabled = key, self._wanted != key
         self._say(key, 0.0)
         future = loop.run_in_executor(None, self._attempt, key, watch)
         future.add_done_callback(self._ended)
@@ -111,8 +122,26 @@ class LongInstrument(Instrument):
             raise error
         if error is None and key is not None:
             self._keep(key, future.result())
-        if self._wanted is not None:
+        if self._wanted in self._done and self._wanted != key:
+            self._rest()
+        elif self._wanted is not None:
             self.redraw()
+
+    def _rest(self) -> None:
+        """Work ahead after a while in which nothing is asked for."""
+        loop = _loop()
+        if self._live and self._likely and loop:
+            if self._resting:
+                self._resting.cancel()
+            self._resting = loop.call_later(REST, self._ahead, loop)
+
+    def _ahead(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin work on the first likely values that have no result yet."""
+        if self._running is None and self._wanted in self._done and self._likely:
+            likely = (_rounded(key) for key in self._likely(*self._wanted))
+            missing = next((key for key in likely if key not in self._done), None)
+            if missing is not None:
+                self._begin(loop, missing)
 
     def _keep(self, key: Key, result: Any) -> None:
         self._done[key] = result
@@ -121,7 +150,7 @@ class LongInstrument(Instrument):
 
     def _say(self, key: Key, share: float) -> None:
         """Say what is being done, ten times in all."""
-        if key == self._running and not round(100 * share) % 10:
+        if key == self._running == self._wanted and not round(100 * share) % 10:
             what = ", ".join(f"{n} {v}" for n, v in zip(self._needs, key, strict=True))
             self.status.value = (
                 f"<small role='status'>working on {what}: {100 * share:.0f} %; below is still the "

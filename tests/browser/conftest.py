@@ -15,11 +15,6 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 
-try:
-    from playwright.sync_api import TimeoutError as PlaywrightTimeout
-except ImportError:  # the tests are skipped then
-    PlaywrightTimeout = TimeoutError
-
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LAB_CONFIG = NOTEBOOKS.parent / "medlab" / "runs" / "lab_config.py"
 FLAGS = ["--no-sandbox", "--disable-dev-shm-usage"]
@@ -38,6 +33,9 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension/plugin.jupyterlab-settings": {"autosave": False},
 }
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+RUN_THROUGH = """() => document.querySelector("[data-mime-type='application/vnd.jupyter.error']")
+    || [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')].every(
+        prompt => /^\\[\\d+\\]:$/.test(prompt.textContent))"""
 CLOCK = """view => {
     const clock = window.medlabClock = {released: 0, drawn: 0};
     document.addEventListener('keyup', () => { clock.released = performance.now(); }, true);
@@ -217,29 +215,36 @@ class Notebook:
         self.wait_until_idle()
 
     def run_all(self, seconds: float = 300) -> None:
-        """Run all cells; return when the last one is done or one has failed."""
-        self._start_all()
-        self.page.wait_for_function(
-            """() => document.querySelector("[data-mime-type='application/vnd.jupyter.error']")
-            || [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')].every(
-                prompt => /^\\[\\d+\\]:$/.test(prompt.textContent))""",
-            timeout=1000 * seconds,
-        )
-        self.wait_until_idle()
+        """Run all cells; return when the last one is done or one has failed.
 
-    def _start_all(self) -> None:
-        """Choose Run All Cells until cells run: early on, JupyterLab lets the command fall."""
-        for _ in range(6):
+        Early on JupyterLab can let the command fall, or lose the cells it has sent: it is
+        given again then.
+        """
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
             self.choose("Run", "Run All Cells")
-            try:
-                return self.page.wait_for_function(
-                    """() => [...document.querySelectorAll('.jp-InputArea-prompt')].some(
-                        prompt => /^\\[(\\*|\\d+)\\]:$/.test(prompt.textContent))""",
-                    timeout=15_000,
-                )
-            except PlaywrightTimeout:
-                continue
-        return pytest.fail("JupyterLab does not run the cells")
+            if self._run_through(until):
+                return
+        pytest.fail(f"JupyterLab has not run all cells in {seconds} s")
+
+    def _run_through(self, until: float) -> bool:
+        """Wait for the last cell or an error; False if some are left and the kernel rests."""
+        worked = time.monotonic()
+        while time.monotonic() < min(until, worked + 15):
+            if self.page.evaluate(RUN_THROUGH):
+                self.wait_until_idle()
+                return True
+            if self._kernel_state() == "busy":
+                worked = time.monotonic()
+            self.page.wait_for_timeout(100)
+        return False
+
+    def _kernel_state(self) -> str:
+        """Return what the server, which the page may have lost, says of the kernel."""
+        sessions = self.server.ask("sessions")
+        return next(
+            (one["kernel"]["execution_state"] for one in sessions if one["path"] == self.name), ""
+        )
 
     def errors(self) -> list[str]:
         """Return the texts of all error outputs."""

@@ -8,6 +8,7 @@ import ipywidgets as ipw
 import pytest
 
 from medlab.errors import RefusedError
+from medlab.widgets import long
 from medlab.widgets.long import LongInstrument
 
 
@@ -16,6 +17,7 @@ class Slow:
 
     def __init__(self):
         self.begun, self.finished, self.at_once, self.most = [], [], 0, 0
+        self.step = 0.01
         self.lock = threading.Lock()
 
     def __call__(self, f, watch):
@@ -26,7 +28,7 @@ class Slow:
         try:
             for step in range(10):
                 watch(step / 10)
-                time.sleep(0.01)
+                time.sleep(self.step)
             if f == 0.9:
                 raise RefusedError("nothing is left at this f")
             self.finished.append(f)
@@ -111,3 +113,37 @@ def test_a_refusal_of_the_work_is_said_and_not_worked_out_again(instrument, work
     play([move(instrument, 0.9), 0.5, move(instrument, 0.3), 0.2, move(instrument, 0.9), 0.2])
     assert "Not drawn:</b> nothing is left" in instrument.status.value
     assert work.begun == [0.5, 0.9]
+
+
+@pytest.fixture
+def foresighted(work, monkeypatch):
+    monkeypatch.setattr(long, "REST", 0.1)
+    likely = lambda f: [(f + 0.1,), (f - 0.1,)]  # noqa: E731
+    handles = {"f": ipw.FloatSlider(0.5, min=0, max=1, step=0.1, continuous_update=False)}
+    return LongInstrument(
+        "Long", handles, lambda result, f: f"{result}", work, ["f"], {(0.5,): "known"}, likely
+    )
+
+
+def test_in_a_pause_the_next_steps_are_worked_out_and_then_shown_without_work(foresighted, work):
+    seen = []
+    look = lambda: seen.append((foresighted.status.value, foresighted.view.value))  # noqa: E731
+    play([foresighted.redraw, 0.15, look, 0.5, move(foresighted, 0.6), 0.08, look])
+    assert "drawn in" in seen[0][0]
+    assert work.begun == work.finished == [0.6, 0.4]
+    assert seen[1][1] == "result 0.6"
+
+
+def test_what_is_asked_for_ends_work_ahead(foresighted, work):
+    work.step = 0.05
+    play([foresighted.redraw, 0.15, move(foresighted, 0.8), 0.8])
+    assert work.begun[:2] == [0.6, 0.8]
+    assert work.finished[0] == 0.8
+    assert work.most == 1
+
+
+def test_work_ahead_that_is_asked_for_is_not_begun_again(foresighted, work):
+    play([foresighted.redraw, 0.12, move(foresighted, 0.6), 0.3])
+    assert work.begun[0] == work.finished[0] == 0.6
+    assert work.begun.count(0.6) == 1
+    assert foresighted.view.value == "result 0.6"
