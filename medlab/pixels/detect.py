@@ -28,6 +28,7 @@ _TOLD_APART = 12  # frames read of a cine besides its brightest and darkest proj
 _BLOCK, _CHANGE = 8, 0.12  # a letter's stroke covers so much of a block
 _BOOST = (105, 45)  # gray levels of 256 given to the surroundings of flat backgrounds
 _CLOSER = (150,)
+_SURE = 0.9  # an upright line read with less is read the other way up too
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,35 @@ def rapidocr(image: Image) -> list[Word]:
         If it is not installed.
     """
     found, _ = _rapid()(image if image.ndim == 2 else image[..., ::-1])
-    return [
+    words = [
         Word(text, float(score), tuple((float(x), float(y)) for x, y in quad))
         for quad, text, score in found or []
     ]
+    return [_either_way_up(image, word) if word.score < _SURE else word for word in words]
+
+
+def _either_way_up(image: Image, word: Word) -> Word:
+    """Return an upright word as read across, downwards or upwards, whichever is most certain.
+
+    RapidOCR guesses which of the last two it is, and reads SITTING upside down as DNILLIS.
+    """
+    x0, y0, x1, y1 = _around(word, image.shape)
+    if y1 - y0 < 1.5 * (x1 - x0):
+        return word
+    for turn in (0, 1, 3):
+        line = np.ascontiguousarray(np.rot90(image[y0:y1, x0:x1], turn))
+        found, _ = _rapid()(line, use_det=False, use_cls=False)
+        for text, score in found or []:
+            if score > word.score:
+                word = replace(word, text=text, score=float(score))
+    return word
+
+
+def _around(word: Word, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
+    corners = np.asarray(word.quad)
+    x0, y0 = np.floor(corners.min(axis=0)).astype(int).clip(0)
+    x1, y1 = np.ceil(corners.max(axis=0)).astype(int) + 1
+    return x0, y0, min(x1, shape[1]), min(y1, shape[0])
 
 
 def tesseract(image: Image) -> list[Word]:

@@ -1,11 +1,14 @@
 """With the real recognizer: few and small images, since each takes seconds."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pixel_images as made
 import pixel_scenes as scenes
 import pytest
+from matplotlib import get_data_path
+from PIL import Image, ImageDraw, ImageFont
 from pydicom.pixels import pixel_array
 
 from medlab import pixels
@@ -78,3 +81,16 @@ def test_both_readings_of_an_image_cost_little_more_than_one_call_each():
     started = time.process_time()
     detect.read(picture)
     assert prepared < 0.3 * (time.process_time() - started)
+
+
+def test_an_upright_name_is_read_from_below_though_the_recognizer_takes_it_upside_down():
+    font = ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "STIXGeneralItalic.ttf"), 16)
+    drawn = Image.new("L", (200, 60))
+    ImageDraw.Draw(drawn).text((5, 5), "Okafor", font=font, fill=255)
+    name = np.rot90(np.asarray(drawn.crop(drawn.getbbox())))
+    image = np.random.default_rng(0).normal(20, 4, (400, 500)).clip(0, 255).astype(np.uint8)
+    place = image[100 : 100 + name.shape[0], 200 : 200 + name.shape[1]]
+    np.maximum(place, name, out=place)
+    bare, _ = detect._rapid()(image)
+    assert [text for _, text, _ in bare] == [""]
+    assert [word.text for word in detect.rapidocr(image)] == ["Okafor"]
