@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import nbformat
 import pytest
+from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LAB_CONFIG = NOTEBOOKS.parent / "medlab" / "runs" / "lab_config.py"
@@ -33,9 +34,15 @@ SETTINGS = {
     "@jupyterlab/docmanager-extension/plugin.jupyterlab-settings": {"autosave": False},
 }
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-RUN_THROUGH = """() => document.querySelector("[data-mime-type='application/vnd.jupyter.error']")
-    || [...document.querySelectorAll('.jp-CodeCell .jp-InputArea-prompt')].every(
+# JupyterLab shows a cell's error as it shows what the kernel writes to stderr.
+ERRORS = """[...document.querySelectorAll(
+        "[data-mime-type='application/vnd.jupyter.stderr']"
+    )].map(output => output.textContent).filter(text => text.includes('Traceback (most recent'))"""
+RUN_THROUGH = f"""() => {ERRORS}.length > 0
+    || [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')].every(
         prompt => /^\\[\\d+\\]:$/.test(prompt.textContent))"""
+UNNUMBERED = """() => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')
+    .forEach(prompt => { prompt.textContent = '[ ]:'; })"""
 CLOCK = """view => {
     const clock = window.medlabClock = {released: 0, drawn: 0};
     document.addEventListener('keyup', () => { clock.released = performance.now(); }, true);
@@ -183,11 +190,32 @@ class Notebook:
         self.wait_until_idle(seconds)
 
     def wait_until_idle(self, seconds: float = 60) -> None:
-        self.page.wait_for_selector(
-            ".jp-Notebook-ExecutionIndicator[data-status=idle]",
-            state="attached",
-            timeout=1000 * seconds,
+        """Wait until the page is connected to a kernel, and the kernel rests."""
+        # The sign in the toolbar says "idle" even before there is a kernel.
+        status = self.page.locator("#jp-main-statusbar").get_by_text(" | Idle")
+        status.wait_for(timeout=1000 * seconds)
+
+    def write(self, number: int, source: str) -> str:
+        """Write a cell anew and run it, by keyboard; return what it answers."""
+        cell = self.page.locator(".jp-Cell").nth(number)
+        cell.locator(".cm-content").click()
+        self.page.keyboard.press("Control+a")
+        self.page.keyboard.insert_text(source)
+        return self.run(number)
+
+    def run(self, number: int) -> str:
+        """Run a cell by keyboard and return what it answers."""
+        cell = self.page.locator(".jp-Cell").nth(number)
+        cell.locator(".cm-content").click()
+        before = cell.locator(".jp-InputPrompt").inner_text()
+        self.page.keyboard.press("Control+Enter")
+        self.page.wait_for_function(
+            "([prompt, before]) => prompt.textContent !== before"
+            " && /^\\[\\d+\\]:$/.test(prompt.textContent)",
+            arg=[cell.locator(".jp-InputPrompt").element_handle(), before],
+            timeout=60_000,
         )
+        return cell.locator(".jp-OutputArea").inner_text()
 
     def choose(self, menu: str, entry: str) -> None:
         """Choose an entry of JupyterLab's menu bar."""
@@ -215,42 +243,20 @@ class Notebook:
         self.wait_until_idle()
 
     def run_all(self, seconds: float = 300) -> None:
-        """Run all cells; return when the last one is done or one has failed.
-
-        Early on JupyterLab can let the command fall, or lose the cells it has sent: it is
-        given again then.
-        """
+        """Run all cells; return when the last one is done or one has failed."""
+        self.page.evaluate(UNNUMBERED)
+        self.choose("Run", "Run All Cells")
         until = time.monotonic() + seconds
-        while time.monotonic() < until:
-            self.choose("Run", "Run All Cells")
-            if self._run_through(until):
-                return
-        pytest.fail(f"JupyterLab has not run all cells in {seconds} s")
-
-    def _run_through(self, until: float) -> bool:
-        """Wait for the last cell or an error; False if some are left and the kernel rests."""
-        worked = time.monotonic()
-        while time.monotonic() < min(until, worked + 15):
-            if self.page.evaluate(RUN_THROUGH):
-                self.wait_until_idle()
-                return True
-            if self._kernel_state() == "busy":
-                worked = time.monotonic()
+        while not self.page.evaluate(RUN_THROUGH):
+            if time.monotonic() > until:
+                self.screenshot("not-run")
+                prompts = self.page.locator(".jp-CodeCell .jp-InputPrompt").all_inner_texts()
+                pytest.fail(f"JupyterLab has not run all cells in {seconds} s: {prompts}")
             self.page.wait_for_timeout(100)
-        return False
-
-    def _kernel_state(self) -> str:
-        """Return what the server, which the page may have lost, says of the kernel."""
-        sessions = self.server.ask("sessions")
-        return next(
-            (one["kernel"]["execution_state"] for one in sessions if one["path"] == self.name), ""
-        )
 
     def errors(self) -> list[str]:
         """Return the texts of all error outputs."""
-        return self.page.locator(
-            "[data-mime-type='application/vnd.jupyter.error']"
-        ).all_inner_texts()
+        return self.page.evaluate(ERRORS)
 
     def instrument(self, title: str) -> "Moved":
         """Return the instrument of that title."""
@@ -324,14 +330,18 @@ def artifacts(tmp_path_factory):
 
 
 def _opened(server, browser, artifacts):
-    """A function that opens a notebook of the project, or one of the cells given.
+    """A function that opens a notebook of the project, or one of the cells given, or `nb`.
 
     Values given by name replace those in the cell of parameters.
     """
     context = browser.new_context(viewport={"width": 1400, "height": 1800})
 
-    def open_notebook(name: str, cells: list[str] | None = None, **parameters) -> Notebook:
-        if cells is None:
+    def open_notebook(
+        name: str, cells: list[str] | None = None, nb: NotebookNode | None = None, **parameters
+    ) -> Notebook:
+        if nb is not None:
+            file = f"{name}.ipynb"
+        elif cells is None:
             (source,) = NOTEBOOKS.glob(f"{name}*.ipynb")
             nb, file = nbformat.read(source, as_version=4), source.name
             set_parameters(nb, parameters)
