@@ -69,6 +69,18 @@ def test_the_same_seed_gives_the_same_numbers(finished, tmp_path):
     assert one.numbers
 
 
+def test_a_notebook_holds_its_checks_at_the_ends_of_its_parameters(tmp_path):
+    ends = [(0, {"files": "1"}), (3, {"f": "0"}), (3, {"g": "-1"})]
+    jobs = [job for at, values in ends for job in runs.plan_jobs([NOTEBOOKS[at]], values)]
+    outcomes = runs.run(jobs, tmp_path / "out")
+    assert [outcome.failure for outcome in outcomes] == [None] * len(ends)
+
+
+def test_a_head_that_is_not_there_is_refused_with_how_many_there_are(tmp_path):
+    (outcome,) = runs.run(runs.plan_jobs([NOTEBOOKS[3]], {"head": "99"}), tmp_path / "out")
+    assert "head = 99 is out of range; give 1 to 3" in str(outcome.failure)
+
+
 def test_the_notebooks_read_a_folder_of_ones_own(tmp_path):
     folder = tmp_path / "my studies ü"
     folder.mkdir()
