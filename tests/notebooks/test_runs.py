@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_numbers(finished, tmp_path):
 
 
 def test_a_notebook_holds_its_checks_at_the_ends_of_its_parameters(tmp_path):
-    ends = [(0, {"files": "1"}), (3, {"f": "0"}), (3, {"g": "-1"})]
+    ends = [(0, {"files": "1"}), (3, {"f": "0"}), (3, {"g": "-1"}), (5, {"counts": "5"})]
     jobs = [job for at, values in ends for job in runs.plan_jobs([NOTEBOOKS[at]], values)]
     outcomes = runs.run(jobs, tmp_path / "out")
     assert [outcome.failure for outcome in outcomes] == [None] * len(ends)
