@@ -29,6 +29,13 @@ _LEFT = re.compile(r"(?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)")
 _CONFIG = f"""c = get_config()  # noqa: F821 - nbgrader defines it
 c.CourseDirectory.course_id = "medlab"
 c.Execute.timeout = {SECONDS_A_CELL}  # seconds that one cell may take
+# Feedback holds no hidden test and calls no other address.
+c.GenerateFeedback.preprocessors = [
+    "nbgrader.preprocessors.GetGrades",
+    "medlab.feedback.NoHiddenTests",
+    "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
+]
+c.HTMLExporter.mathjax_url = ""
 """
 
 
@@ -77,13 +84,18 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     )
     for cell in copy.cells:
         source = _SOLUTION.sub(lambda found: _indented(found[1]), cell.source)
-        cell.source = _HIDDEN.sub("", source).rstrip("\n")
+        cell.source = without_hidden_tests(source).rstrip("\n")
         cell.metadata.pop("nbgrader", None)
         if _LEFT.search(cell.source):
             raise InputError(f"cell {cell.id}: a solution or hidden test is opened or closed only")
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return copy
+
+
+def without_hidden_tests(source: str) -> str:
+    """Return the source of a cell without its hidden tests."""
+    return _HIDDEN.sub("", source)
 
 
 def _indented(space: str) -> str:

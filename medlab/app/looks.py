@@ -200,15 +200,20 @@ def cohort(source: Path, *, reveal: bool) -> str:
 
 
 @one_sentence
-def headers(item: Item, after: Item, *, reveal: bool) -> str:
-    """Return the elements that name a person, before and after."""
+def headers(item: Item, after: Item, *, reveal: bool, restored: bool = False) -> str:
+    """Return the elements that name a person, before and after.
+
+    Masked are the values of the original: those of `after` where it was `restored`.
+    """
     from medlab import methods
 
     if item.kind == "nifti":
         before, cleaned = (nifti_header(one, reveal=reveal) for one in (item, after))
         return f"<h4>before</h4>{before}<h4>after</h4>{cleaned}"
     versions = {"before": dicom.read(item.middle), "after": dicom.read(after.middle)}
-    table = methods.side_by_side(versions, SHOWN, reveal=reveal)
+    original = "after" if restored else "before"
+    versions = {original: versions.pop(original)} | versions
+    table = methods.side_by_side(versions, SHOWN, reveal=reveal)[["before", "after"]]
     return table_html(
         table.reset_index(), "Elements that name or describe the person, before and after."
     )

@@ -341,14 +341,19 @@ class Choices:
         for handle in (self.task, self.head):
             handle.observe(lambda _: self._fit(), "value")
         self._named = False
+        private = (self.key, self.way_back, self.target)
+        methods = (self.task, self.policy, self.k, self.text, self.head, self.f)
+        self._private = [(handle, handle.value) for handle in private]
+        self._methods = [(handle, handle.value) for handle in methods]
         self._fit()
         self.running(False)
         _hide(self.widget, True)
 
     def show(self, there: bool, *, named: bool) -> None:
-        """Offer the choices once there are files."""
+        """Offer the choices once there are files; no key is taken over from earlier ones."""
         self._named = named
-        self.target.value = ""
+        for handle, value in self._private + ([] if there else self._methods):
+            handle.value = value
         self._fit()
         self.say("")
         _hide(self.widget, not there)
@@ -427,13 +432,13 @@ class Outcome:
     """
 
     def __init__(self, session: str) -> None:
-        self._session = session
+        self._session, self._restored = session, False
         self.told = ipw.HTML()
         self.pair = ipw.Dropdown(description="Compare")
         self.reveal = _checkbox("Show pictures, faces and patients on this screen")
         self.tabs = Tabs(
             {
-                "Headers": lambda: self._drawn("Before and after", looks.headers),
+                "Headers": self._headers,
                 "Images": self._slices,
                 "Face": lambda: self._drawn("The face, before and after", looks.face),
             }
@@ -455,6 +460,7 @@ class Outcome:
     def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:
         """Show what a run left."""
         self.told.value = _summary(order, result) + self._links(order)
+        self._restored = order.task == orders.DECRYPTION
         outputs = dict(result.pairs)
         pairs = [(item, _after(item, outputs)) for item in items]
         with self.tabs.resting():
@@ -468,6 +474,9 @@ class Outcome:
 
     def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
         return Instrument(title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value))
+
+    def _headers(self) -> Instrument:
+        return self._drawn("Before and after", partial(looks.headers, restored=self._restored))
 
     def _slices(self) -> Instrument:
         volume = looks.sides(self.pair.value[0]) is not None
@@ -531,9 +540,9 @@ class Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
         box.children = (made,)
 
 
-def alert(said: object) -> str:
+def alert(said: object, title: str = "Not done") -> str:
     """Return a refusal as HTML that a screen reader reads at once."""
-    return f"<p role='alert'><b>Not done:</b> {html.escape(str(said))}.</p>"
+    return f"<p role='alert'><b>{title}:</b> {html.escape(str(said))}.</p>"
 
 
 def done(said: str) -> str:
@@ -546,7 +555,7 @@ def _summary(order: Order, result: Result) -> str:
     head = f"{counted(result.outputs, 'file')} written{held}."
     where = "" if order.zipped else "<p>They stand in the result folder that you named.</p>"
     return (
-        (alert(head.rstrip(".")) if result.withheld else done(head))
+        (alert(head.rstrip("."), "Not all is done") if result.withheld else done(head))
         + where
         + _listed("What was done", result.lines)
         + _listed("Not done, not checked, or not to be claimed", result.cautions)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from medlab.pipeline import Settings, Summary
 
 _MOST_PAIRS = 500
+_REPORT = "deidentification.html"
 _EFFECTS = {"remove": "blank", "pseudonymize": "pseudonymize", "blur": "blur"}
 _TEXT = {
     "remove": "text in the pixels filled with black",
@@ -107,7 +108,7 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     log.lines.append(f"policy {order.policy} of PS3.15, edition {dicom.EDITION}")
     _tell_job(job, order, log)
     log.pairs = _mapped(job.folder / "map.csv", order)
-    shutil.copyfile(job.report, order.folder / "work" / "deidentification.html")
+    shutil.copyfile(job.report, order.folder / "work" / _REPORT)
     _keep_way_back(job.folder, order, tell, log)
     if order.head == "strip":
         _each_head(order, tell, log)
@@ -132,11 +133,12 @@ def _tell_job(job: Summary, order: Order, log: _Log) -> None:
     from medlab.pipeline.job import FINE
     from medlab.pipeline.report import STATUS_WORDS
 
+    words = STATUS_WORDS | {"refused": f"refused; {_REPORT} in the download says why"}
     for status, n in job.statuses.items():
         if status in FINE:
-            log.lines.append(f"{counted(n, 'file')}: {STATUS_WORDS[status]}")
+            log.lines.append(f"{counted(n, 'file')}: {words[status]}")
         else:
-            log.reasons[STATUS_WORDS[status]] += n
+            log.reasons[words[status]] += n
     log.cautions += [
         f"not checked: {what} in {counted(n, 'image')}"
         for what, n in job.unchecked.items()

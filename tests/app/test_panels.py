@@ -4,6 +4,7 @@ import ipywidgets as ipw
 import pytest
 from app_study import NUMBER, study
 
+from medlab.app import intake, looks
 from medlab.app.panels import Page
 
 
@@ -79,3 +80,22 @@ def test_wiping_takes_everything(page, session):
     page.files.wipe()
     assert not [path for path in session.rglob("*") if path.is_file()]
     assert page.files.items == []
+
+
+def test_no_key_and_no_way_back_are_taken_over_to_other_files_and_wiping_takes_all_choices(page):
+    choices = page.choices
+    choices.key.value, choices.way_back.value, choices.text.value = "a key", True, "blur"
+    page._renew()
+    assert (choices.key.value, choices.way_back.value, choices.text.value) == ("", False, "blur")
+    choices.key.value = "a key"
+    page.files.wipe()
+    assert (choices.key.value, choices.text.value) == ("", "leave")
+
+
+def test_what_decryption_brought_back_is_masked_until_it_is_shown(tmp_path):
+    folders = study(tmp_path / "a", number="code"), study(tmp_path / "b", number=NUMBER)
+    coded, restored = (intake.inventory(folder)[0] for folder in folders)
+    masked = looks.headers(coded, restored, reveal=False, restored=True)
+    assert NUMBER not in masked
+    assert masked.index("before") < masked.index("after")
+    assert NUMBER in looks.headers(coded, restored, reveal=True, restored=True)

@@ -1,6 +1,7 @@
 """The course: its form, its student copies, and nbgrader's verdict on right and empty answers."""
 
 import ast
+import html
 import re
 from importlib.util import find_spec
 
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from medlab import course
 from medlab.cli import commands
 from medlab.errors import InputError, RefusedError, UsageError
+from medlab.feedback import WITHHELD, NoHiddenTests
 
 SETS = course.find_sets()
 NAMES = [path.stem for path in SETS]
@@ -26,13 +28,12 @@ def grading(cell):
     return cell.metadata.get("nbgrader", {})
 
 
-def secrets(path):
+def secrets(path, kinds=("SOLUTION", "HIDDEN TESTS")):
     """All lines of solutions and hidden tests that stand nowhere else in the set."""
     source = "\n".join(cell.source for cell in read(path).cells)
-    found = re.findall(REGION.format("SOLUTION"), source, re.S)
-    found += re.findall(REGION.format("HIDDEN TESTS"), source, re.S)
+    found = [text for kind in kinds for text in re.findall(REGION.format(kind), source, re.S)]
     lines = {line.strip() for text in found for line in text.splitlines()}
-    rest = re.sub(REGION.format("(?:SOLUTION|HIDDEN TESTS)"), "", source, flags=re.S)
+    rest = re.sub(REGION.format(f"(?:{'|'.join(kinds)})"), "", source, flags=re.S)
     return {line for line in lines if len(line) > 12 and line not in rest}
 
 
@@ -169,14 +170,12 @@ def graded(tmp_path_factory):
     if find_spec("nbgrader") is None:
         pytest.skip("nbgrader is not installed: python lab.py setup teach")
     from nbgrader.apps import NbGraderAPI
-    from traitlets.config import Config
+    from traitlets.config import PyFileConfigLoader
 
     folder = tmp_path_factory.mktemp("teaching")
     course.build(folder, nbgrader=True)
-    config = Config()
+    config = PyFileConfigLoader("nbgrader_config.py", str(folder)).load_config()
     config.CourseDirectory.root = str(folder)
-    config.CourseDirectory.course_id = "medlab"
-    config.Execute.timeout = course.SECONDS_A_CELL
     api = NbGraderAPI(config=config)
     for name in NAMES:
         for student, origin in (("right", "source"), ("empty", "release")):
@@ -225,10 +224,53 @@ def test_what_nbgrader_hands_out_holds_no_answer(path, graded):
     assert not re.search("BEGIN SOLUTION|BEGIN HIDDEN", text)
 
 
+def feedback(graded, name, student):
+    """The page of feedback, and its text."""
+    folder, api = graded
+    assert api.generate_feedback(name, student)["success"]
+    page = (folder / "feedback" / student / name / f"{name}.html").read_text()
+    return page, html.unescape(re.sub("<[^>]+>", "", page))
+
+
 @pytest.mark.slow
 def test_students_get_feedback_that_tells_the_score(graded):
-    folder, api = graded
-    assert api.generate_feedback(NAMES[3], "empty")["success"]
-    page = (folder / "feedback" / "empty" / NAMES[3] / f"{NAMES[3]}.html").read_text()
-    assert "(Score: 0.0 / " in page
-    assert "NotImplementedError" in page
+    _, text = feedback(graded, NAMES[3], "empty")
+    assert "(Score: 0.0 / " in text
+    assert "NotImplementedError" in text
+
+
+@pytest.mark.slow
+@each_set
+@pytest.mark.parametrize("student", ["right", "empty"])
+def test_feedback_holds_no_hidden_test_and_calls_no_other_address(path, student, graded):
+    page, text = feedback(graded, path.stem, student)
+    hidden = secrets(path, ["HIDDEN TESTS"])
+    assert hidden
+    assert not [line for line in hidden if line in text]
+    assert "BEGIN HIDDEN" not in text
+    assert not re.search(r"<(?:script|link|img)[^>]+(?:src|href)=[\"']?(?:https?:)?//", page)
+
+
+CELL = """assert area(2) == 4, "a square of side 2"
+### BEGIN HIDDEN TESTS
+assert area(31) == 961, f"31 gives {31 * 31}"
+### END HIDDEN TESTS"""
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("a square of side 2", "AssertionError: a square of side 2"),
+        ("", "AssertionError: "),
+        ("31 gives 961", f"AssertionError: {WITHHELD}"),
+    ],
+)
+def test_an_error_in_feedback_says_only_what_stands_in_the_cell(said, left):
+    nb = small(CELL)
+    quoted = [f"----> 3 assert area(31) == 961, {said}"]
+    nb.cells[0].outputs = [nbformat.v4.new_output("error", ename="AssertionError", evalue=said)]
+    nb.cells[0].outputs[0].traceback = quoted
+    shown, _ = NoHiddenTests().preprocess_cell(nb.cells[0], {}, 0)
+    assert shown.source == CELL.splitlines()[0] + "\n"
+    assert shown.outputs[0].traceback == [left]
+    assert "961" not in str(shown)

@@ -1,0 +1,40 @@
+"""What nbgrader's feedback to a student may show: no hidden test, nor an error that quotes one.
+
+nbgrader's own pages hold each test cell whole. ``nbgrader_config.py`` of a course folder
+puts `NoHiddenTests` before they are written.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbconvert.preprocessors import Preprocessor
+from nbformat import NotebookNode
+
+from medlab.course import without_hidden_tests
+
+WITHHELD = "a test that is not shown does not hold, or your code fails in it"
+
+
+class NoHiddenTests(Preprocessor):
+    """Take hidden tests out of a graded notebook, and what its outputs tell of them."""
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict[str, Any], index: int
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Return the cell without its hidden tests; its errors keep what the student may read."""
+        shown = without_hidden_tests(cell.source)
+        if shown == cell.source:
+            return cell, resources
+        cell.source = shown
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                _shorten(output, shown)
+        return cell, resources
+
+
+def _shorten(error: NotebookNode, shown: str) -> None:
+    """Cut an error to its last line, with its words only if the student sees them in the cell."""
+    if error.evalue and error.evalue not in shown:
+        error.evalue = WITHHELD
+    error.traceback = [f"{error.ename}: {error.evalue}"]
