@@ -259,7 +259,9 @@ class Look:
             {
                 "Tags": self._tags,
                 "Images": self._slices,
-                "Text in pixels": lambda: self._drawn("Text in the pixels", looks.burned_in),
+                "Text in pixels": lambda: _by_image(
+                    "Text in the pixels", looks.burned_in, [self.item.value], self.reveal.value
+                ),
                 "Face": lambda: self._drawn("The face in the scan", looks.face),
                 "Patients": self._patients,
             }
@@ -291,16 +293,7 @@ class Look:
         return explorer
 
     def _slices(self) -> Instrument:
-        sides = looks.sides(self.item.value)
-        if sides is None:
-            return self._drawn("The image", looks.picture)
-        handles = dict(zip("xyz", map(_slider, looks.PLANES, sides), strict=True))
-        item, reveal = self.item.value, self.reveal.value
-
-        def draw(x: int, y: int, z: int) -> Any:
-            return looks.slices(item, reveal=reveal, at=(x, y, z))
-
-        return Instrument("Slices in three planes", handles, draw)
+        return _images("The image", [self.item.value], self.reveal.value)
 
     def _patients(self) -> Instrument:
         draw = partial(looks.cohort, self._source, reveal=self.reveal.value)
@@ -462,9 +455,9 @@ class Outcome:
         self.told.value = _summary(order, result) + self._links(order)
         self._restored = order.task == orders.DECRYPTION
         outputs = dict(result.pairs)
-        pairs = [(item, _after(item, outputs)) for item in items]
+        pairs = filter(None, (_before_and_after(item, outputs) for item in items))
         with self.tabs.resting():
-            self.pair.options = [(one.name, (one, other)) for one, other in pairs if other]
+            self.pair.options = [(pair[0].name, pair) for pair in pairs]
             self.pair.index = 0 if self.pair.options else None
         for part in (self.pair, self.reveal, self.tabs):
             _hide(part, not self.pair.options)
@@ -476,11 +469,11 @@ class Outcome:
         return Instrument(title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value))
 
     def _headers(self) -> Instrument:
-        return self._drawn("Before and after", partial(looks.headers, restored=self._restored))
+        draw = partial(looks.headers, restored=self._restored)
+        return _by_image("Before and after", draw, self.pair.value, self.reveal.value)
 
     def _slices(self) -> Instrument:
-        volume = looks.sides(self.pair.value[0]) is not None
-        return self._drawn("Before and after", looks.slices if volume else looks.picture)
+        return _images("Before and after", self.pair.value, self.reveal.value)
 
     def _links(self, order: Order) -> str:
         words = {
@@ -567,10 +560,39 @@ def _listed(title: str, lines: Sequence[str]) -> str:
     return f"<h3>{title}</h3><ul>{items}</ul>" if lines else ""
 
 
-def _after(item: Item, outputs: Mapping[Path, Path]) -> Item | None:
-    """Return the outputs of an item as an item, or None where all of it was withheld."""
-    paths = tuple(outputs[path] for path in item.paths if path in outputs)
-    return item._replace(paths=paths) if paths else None
+def _before_and_after(item: Item, outputs: Mapping[Path, Path]) -> tuple[Item, Item] | None:
+    """Return the files of an item that came out, and what came out; None if all was withheld."""
+    paths = tuple(path for path in item.paths if path in outputs)
+    after = tuple(outputs[path] for path in paths)
+    return (item._replace(paths=paths), item._replace(paths=after)) if paths else None
+
+
+def _images(title: str, items: Sequence[Item], reveal: bool) -> Instrument:
+    """Return what shows a volume, or its processed one too, in three planes; or its images."""
+    sides = looks.sides(items[0])
+    if sides is None:
+        return _by_image(title, looks.picture, items, reveal)
+    handles = dict(zip("xyz", map(_slider, looks.PLANES, sides), strict=True))
+
+    def draw(x: int, y: int, z: int) -> Any:
+        return looks.slices(*items, reveal=reveal, at=(x, y, z))
+
+    return Instrument(title, handles, draw)
+
+
+def _by_image(
+    title: str, draw: Callable[..., Any], items: Sequence[Item], reveal: bool
+) -> Instrument:
+    """Return what draws one image of a series, with a handle to choose it."""
+    most = len(items[0].paths)
+    first = most // 2 + 1
+    handle = ipw.IntSlider(first, min=1, max=most, description="image", continuous_update=False)
+
+    def drawn(image: int = first) -> Any:
+        ones = (item._replace(paths=(item.paths[image - 1],)) for item in items)
+        return draw(*ones, reveal=reveal)
+
+    return Instrument(title, {"image": handle} if most > 1 else {}, drawn)
 
 
 def _new_folder(text: str) -> Path:

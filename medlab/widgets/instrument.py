@@ -29,13 +29,16 @@ _STYLE = """<style>
 </style>"""
 # In command mode JupyterLab takes plain keys for itself: arrows leave a list of choices, a b
 # in it makes a new cell. Inside an instrument they belong to what has the focus. And a slider
-# gets the name that its label has for the eye: ipywidgets leaves it without one.
+# gets the name that its label has for the eye, a button of Play one for its picture: ipywidgets
+# leaves them without.
 _KEYS = """<img src="data:," alt="" hidden onerror="
 const own = key => key.ctrlKey || key.metaKey || key.altKey || key.shiftKey
     || key.stopPropagation();
 const name = event => {
     const label = event.target.closest('.widget-slider')?.querySelector('label');
     if (label) event.target.setAttribute('aria-label', label.textContent);
+    const icon = event.target.closest('.widget-play button')?.querySelector('i')?.className;
+    if (icon) event.target.title = /fa-(play|pause|stop)/.exec(icon)?.[1] ?? 'repeat';
 };
 const listen = left => {
     const box = this.closest('.medlab-instrument');

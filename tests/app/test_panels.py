@@ -5,7 +5,7 @@ import pytest
 from app_study import NUMBER, study
 
 from medlab.app import intake, looks
-from medlab.app.panels import Page
+from medlab.app.panels import Page, _before_and_after
 
 
 def text_of(widget):
@@ -99,3 +99,32 @@ def test_what_decryption_brought_back_is_masked_until_it_is_shown(tmp_path):
     assert NUMBER not in masked
     assert masked.index("before") < masked.index("after")
     assert NUMBER in looks.headers(coded, restored, reveal=True, restored=True)
+
+
+def handle(widget, label):
+    """The slider of that label in a widget or its parts."""
+    found = [widget]
+    for one in found:
+        found.extend(getattr(one, "children", ()))
+    (slider,) = [w for w in found if isinstance(w, ipw.IntSlider) and w.description == label]
+    return slider
+
+
+def test_each_image_of_a_series_can_be_looked_at_and_its_text_with_it(page):
+    page.look.reveal.value = True
+    tab = page.look.tabs
+    for tab.selected_index in (1, 2):
+        front = tab.children[tab.selected_index]
+        slider = handle(front, "image")
+        assert (slider.min, slider.value, slider.max) == (1, 2, 3)
+        assert "<figure" in text_of(front)
+        slider.value = 3
+        assert "role='alert'" not in text_of(front)
+
+
+def test_before_and_after_are_the_same_file_though_one_was_withheld(page, tmp_path):
+    (item,) = page.files.items
+    outputs = {path: tmp_path / path.name for path in item.paths[1:]}
+    before, after = _before_and_after(item, outputs)
+    assert [path.name for path in before.paths] == [path.name for path in after.paths]
+    assert _before_and_after(item, {}) is None
