@@ -29,13 +29,12 @@ _LEFT = re.compile(r"(?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)")
 _CONFIG = f"""c = get_config()  # noqa: F821 - nbgrader defines it
 c.CourseDirectory.course_id = "medlab"
 c.Execute.timeout = {SECONDS_A_CELL}  # seconds that one cell may take
-# Feedback holds no hidden test and calls no other address.
+# Feedback holds no hidden test.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
     "medlab.feedback.NoHiddenTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
-c.HTMLExporter.mathjax_url = ""
 """
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
+from traitlets import Bool
 
 from medlab.course import without_hidden_tests
 
@@ -18,6 +19,8 @@ WITHHELD = "a test that is not shown does not hold, or your code fails in it"
 
 class NoHiddenTests(Preprocessor):
     """Take hidden tests out of a graded notebook, and what its outputs tell of them."""
+
+    enabled = Bool(True).tag(config=True)
 
     def preprocess_cell(
         self, cell: NotebookNode, resources: dict[str, Any], index: int
