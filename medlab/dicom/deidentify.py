@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
-from medlab.dicom import again, dates, marks, private
+from medlab.dicom import again, codestream, dates, marks, private
 from medlab.dicom.codes import is_own_code, keyed_code
 from medlab.dicom.dummies import dummy, dummy_text
 from medlab.dicom.elements import (
@@ -120,7 +120,8 @@ class Action(NamedTuple):
         The option that decided; empty where it was the profile itself.
     note : str
         ``"text"``: identity was found in text. ``"date"``: a date was moved or removed.
-        ``"study"``: keyed on the study, for want of a patient ID.
+        ``"study"``: keyed on the study, for want of a patient ID. ``"beside"``, ``"frames"``,
+        ``"opaque"``: of pixel data, see `codestream.trim`.
     """
 
     path: str
@@ -402,6 +403,8 @@ def _treat(level: _Level) -> dict[Any, Any]:
             level.kept[element.tag] = element
         else:
             _settle(level, element, rule)
+    for tag, met in codestream.trim(level.dataset, level.kept).items():
+        _note(level, level.kept[tag], Rule("K" if met == "opaque" else "C", ""), met)
     return level.kept
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from medlab.dicom import codestream
 from medlab.errors import RefusedError, UnavailableError, UsageError
 from medlab.pixels import carriers, codes, decide, detect, effects, frames, mask, recipe
 from medlab.pixels.carriers import Finding
@@ -148,6 +149,10 @@ def clean(
     _check_choices(policy, quarantine, effect)
     result = deepcopy(dataset)
     findings = carriers.strip(result)
+    for what in set(codestream.trim(result, result._dict).values()):
+        if what == "opaque":
+            raise RefusedError("the pixel data cannot be looked through for text beside the image")
+        findings.append(Finding("beside the image", "bytes or frames that no viewer shows went"))
     carriers.refuse_other_text(result, set(header_options))
     if not any(name in dataset for name in frames.KEYWORDS):
         findings.append(Finding("no pixels", "the object holds no pixel data"))
@@ -331,16 +336,13 @@ def _changed(
     spare = form.spare and any(
         frames.hides(form, frame) for frame in frames.stored_frames(before, form)
     )
-    longer = not form.compressed and len(before[form.keyword].value) > form.length + 1
     if spare:
         findings.append(Finding("hidden bits", "bits that no viewer shows were emptied"))
-    if longer:
-        findings.append(Finding("trailing bytes", "bytes behind the last pixel were removed"))
     if effect not in effects.LASTING and boxes:
         findings.append(Finding("weak effect", effects.WARNING, "review"))
     if boxes and effect != "blank":
         return effects.apply(before, boxes, effect, pseudonym=pseudonym)
-    return mask.fill(before, boxes) if boxes or spare or longer else before
+    return mask.fill(before, boxes) if boxes or spare else before
 
 
 def _unique(findings: Sequence[Finding]) -> list[Finding]:
