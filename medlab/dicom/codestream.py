@@ -31,6 +31,9 @@ from medlab.errors import InputError
 
 _ROWS, _COLUMNS, _FRAMES, _SAMPLES = 0x00280010, 0x00280011, 0x00280008, 0x00280002
 _BITS, _PHOTOMETRIC, _SYNTAX = 0x00280100, 0x00280004, 0x00020010
+_SOP_CLASS = 0x00080016
+# PS3.4 B.5: Segmentation, Label Map, Height Map, Parametric Map, RT Dose
+_NO_PICTURE = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(66\.[478]|30|481\.2)")
 _DESCRIBED = (_ROWS, _COLUMNS, _SAMPLES, _BITS)
 _OFFSETS, _LENGTHS, _TOTAL, _PIXELS = (BaseTag(0x7FE00000 + number) for number in (1, 2, 3, 16))
 #: Tags of pixel data, and the bits of a sample where the tag tells them.
@@ -94,6 +97,17 @@ def trim(dataset: Dataset, kept: MutableMapping[Any, Any]) -> dict[BaseTag, str]
         kept[tag].is_undefined_length = undefined
         kept.pop(_TOTAL, None)
     return {tag: what for tag, what in met.items() if what}
+
+
+def holds_picture(dataset: Dataset) -> bool:
+    """Tell whether text can be burned into the pixel data of a data set.
+
+    It cannot where they are labels, parameters or doses (segmentations, label and height maps,
+    parametric maps, RT Dose), nor where there are none.
+    """
+    numbers = _NO_PICTURE.fullmatch(text_at(dataset, _SOP_CLASS)) is not None
+    held = any(tag in dataset._dict for tag in PIXELS)
+    return held and not (numbers and _number(dataset, _SAMPLES) == 1)
 
 
 @lru_cache(maxsize=64)

@@ -158,6 +158,9 @@ def clean(
     carriers.refuse_other_text(result, set(header_options))
     if not any(name in dataset for name in frames.KEYWORDS):
         findings.append(Finding("no pixels", "the object holds no pixel data"))
+    elif not codestream.holds_picture(dataset):
+        findings.append(Finding("no picture", "labels, parameters or doses were left as they are"))
+    if not codestream.holds_picture(dataset):
         return Cleaned(result, [], [], findings)
     known = decide.identity(words)
     asked = _Asked(known, policy, effect, engine, second, rules, pseudonym)
@@ -190,6 +193,8 @@ def find_text(
         If there is no text recognizer.
     """
     asked = _Asked(decide.identity(words), policy, "blank", engine, None, rules)
+    if any(name in dataset for name in frames.KEYWORDS) and not codestream.holds_picture(dataset):
+        return []
     return _all(_proposal(dataset, frames.layout(dataset), asked, dataset, require=True)[0])
 
 
