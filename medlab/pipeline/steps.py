@@ -57,6 +57,8 @@ _STATUSES: tuple[tuple[type[MedlabError], str], ...] = (
 _NOTES = {
     "beside": ("info", "bytes beside the image were removed from the pixel data"),
     "frames": ("review", "frames beyond Number of Frames were removed"),
+    "mended": ("review", "a value that is none of its VR was written as its VR asks"),
+    "unreadable": ("review", "a value that is none of its VR was emptied, or is a dummy date"),
     "opaque": ("review", "the pixel data could not be looked through for text beside the image"),
 }
 
