@@ -33,6 +33,7 @@ from medlab.dicom.elements import (
     plain_text,
     proper_vr,
     raw_element,
+    sequence_at,
     text_at,
     texts_of,
     values_of,
@@ -593,7 +594,7 @@ def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
 
 def _concept(item: Dataset) -> str:
     """Return the code of a content item's name, where it is one of DICOM's own."""
-    for code in item.get("ConceptNameCodeSequence") or ():
+    for code in sequence_at(item, "ConceptNameCodeSequence"):
         if code.get("CodingSchemeDesignator") == "DCM":
             return str(code.get("CodeValue", ""))
     return ""

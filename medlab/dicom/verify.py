@@ -23,7 +23,7 @@ from pydicom.tag import BaseTag
 
 from medlab.dicom import surroundings
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
-from medlab.dicom.elements import items_of, label, text_at, texts_of, vr_of
+from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, roles
 from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
@@ -119,7 +119,7 @@ def plan_of(dataset: Dataset) -> Plan:
     """Return the plan that a data set says it was treated by (CID 7050 codes)."""
     codes = {
         str(item.get("CodeValue"))
-        for item in dataset.get("DeidentificationMethodCodeSequence") or ()
+        for item in sequence_at(dataset, "DeidentificationMethodCodeSequence")
     }
     options = tuple(name for name, (code, _) in OPTIONS.items() if code in codes)
     return Plan("stated", options)
@@ -464,7 +464,8 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
 
     if output.get("PatientIdentityRemoved") != "YES":
         yield fail("PatientIdentityRemoved", "does not say that identity was removed")
-    codes = {i.get("CodeValue") for i in output.get("DeidentificationMethodCodeSequence") or ()}
+    items = sequence_at(output, "DeidentificationMethodCodeSequence")
+    codes = {item.get("CodeValue") for item in items}
     if not codes and not output.get("DeidentificationMethod"):
         yield fail("DeidentificationMethod", "does not say how identity was removed")
     if not {code for code, _ in plan.codes} <= codes:

@@ -447,3 +447,27 @@ def test_text_in_an_element_that_should_hold_numbers_is_searched(study, tag, wri
     """CTDIvol (FD) and Rows (US), written as text."""
     data = dicom.to_bytes(run(stored_with(study, tag, written, b"Okafor, Jane"), "research")[0])
     assert b"Okafor" not in data
+
+
+SEQUENCES = ("DeidentificationMethodCodeSequence", "PrivateDataElementCharacteristicsSequence",
+             "OtherPatientIDsSequence", "RequestAttributesSequence", "ReferencedStudySequence",
+             "ConceptNameCodeSequence", "SourceImageSequence", "ContentSequence")  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["basic", "research"])
+@pytest.mark.parametrize("vr", ["LO", "UT"])
+@pytest.mark.parametrize("said", [b"Header Anonymizer 2", b"Header Anonymizer 2, Jane Okafor"])
+@pytest.mark.parametrize("keyword", SEQUENCES)
+def test_a_sequence_written_as_text_is_treated_by_its_tag(study, keyword, said, vr, policy):
+    source = stored_with(study, tag_of(keyword), vr, said)
+    out, _ = dicom.deidentify(source, policy, key=KEY)
+    data = dicom.to_bytes(out)
+    assert b"Okafor" not in data
+    out = dicom.parse(data)
+    codes = [item.CodeValue for item in out.DeidentificationMethodCodeSequence]
+    assert codes[0] == "113100"
+    assert out.PatientIdentityRemoved == "YES"
+    if dicom.plan(policy).action(tag_of(keyword), MR) == ("X", ""):
+        assert keyword not in out
+    found = dicom.verify_dataset(source, out, dicom.plan(policy), output_bytes=data)
+    assert [one for one in found if one.severity == "fail"] == []
