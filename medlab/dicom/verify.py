@@ -143,7 +143,7 @@ def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
 
 
 def _tells(uid: str) -> bool:
-    return len(uid) > 5 and uid not in UID_dictionary and not uid.startswith("1.2.840.10008.")
+    return len(uid) > 5 and uid not in UID_dictionary
 
 
 def _is_of_instance(tag: int, plan: Plan) -> bool:
@@ -439,7 +439,7 @@ def _uids(pairs: _Pairs, file: str) -> Iterator[Finding]:
     mapped = uid_map(pairs)
     yield from check_uid_map(mapped, file)
     for old, new in mapped:
-        if old.startswith("1.2.840.10008.") and old != new:
+        if old in UID_dictionary and old != new:
             yield Finding(file, "", "uid", "fail", "a registered UID was changed")
         if len(new) > 64 or not _UID_FORM.fullmatch(new):
             yield Finding(file, "", "uid", "review", "a UID is not one by the rules of PS3.5")
