@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from medlab.dicom.dates import parse_date
 from medlab.dicom.elements import items_of, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
+from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.profile import read_table, tag_of, word_list
 
 _LEAST_ID = 4
@@ -183,7 +184,7 @@ def _said(dataset: Dataset, depth: int = 0) -> Iterator[tuple[str, str]]:
         if name in _FIELD_OF_ROLE or name == _MAKER:
             yield from ((name, text) for text in texts_of(dataset, raw))
         if vr == "SQ" and depth < MAX_DEPTH:
-            for item in dataset[raw.tag].value or ():
+            for item in sequence_items(dataset, raw):
                 yield from _said(item, depth + 1)
 
 
