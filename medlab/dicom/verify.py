@@ -322,7 +322,7 @@ def _left_in_bytes(
     charset = source.get("SpecificCharacterSet")
     encodings = set(convert_encodings(charset)) if charset else set()
     searched = _REGISTERED.sub(_unless_registered, _without_pixels(data, output).lower())
-    for one in _sought(found, {*encodings, "latin-1"}):
+    for one in _present(_sought(found, {*encodings, "latin-1"}), searched):
         hits = one.count(searched)
         if not hits:
             continue
@@ -334,6 +334,16 @@ def _left_in_bytes(
             what = {"date": "a date", "uid": "a UID"}.get(one.kind, "an identifier")
             message = f"{what} of the source stands in the output"
             yield Finding(file, ", ".join(left[:5]) or "bytes", one.kind, "fail", message)
+
+
+def _present(sought: Iterable[_Sought], searched: bytes) -> Iterator[_Sought]:
+    """Yield what may stand in bytes, by its beginning: hundreds of UIDs share one."""
+    heads: dict[bytes, bool] = {}
+    for one in sought:
+        beginnings = {code.rpartition(b".")[0] or code for code in one.codes}
+        heads.update({head: head in searched for head in beginnings - heads.keys()})
+        if any(heads[head] for head in beginnings):
+            yield one
 
 
 def _unless_registered(uid: re.Match[bytes]) -> bytes:
