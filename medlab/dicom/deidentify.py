@@ -436,12 +436,16 @@ def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -
         kept = level.kept.get(element.tag)
         if kept is None or not (creator or vr_of(element) in BINARY_VRS):
             text = work.texts[texts][2:] if len(work.texts) > texts else None
-            actions = tuple((one.path[len(level.path) :], *one[1:]) for one in work.log[logged:])
-            again.remember(known, place, again.Done(kept, actions, text))
+            start = len(level.path)
+            relative = tuple(Action(one[0][start:], *one[1:]) for one in work.log[logged:])
+            again.remember(known, place, again.Done(kept, relative, text))
         return
     if done.kept is not None:
         level.kept[element.tag] = done.kept
-    work.log += [Action(level.path + path, *rest) for path, *rest in done.actions]
+    actions: Iterable[Action] = done.actions
+    if level.path:
+        actions = [Action(level.path + one[0], *one[1:]) for one in actions]
+    work.log += actions
     if done.text is not None:
         work.texts.append(_Text(level, element, *done.text))
 

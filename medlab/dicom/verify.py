@@ -337,13 +337,16 @@ def _left_in_bytes(
 
 
 def _present(sought: Iterable[_Sought], searched: bytes) -> Iterator[_Sought]:
-    """Yield what may stand in bytes, by its beginning: hundreds of UIDs share one."""
-    heads: dict[bytes, bool] = {}
+    """Leave out UIDs whose root does not stand in the bytes: hundreds share one."""
+    roots: dict[bytes, bool] = {}
     for one in sought:
-        beginnings = {code.rpartition(b".")[0] or code for code in one.codes}
-        heads.update({head: head in searched for head in beginnings - heads.keys()})
-        if any(heads[head] for head in beginnings):
-            yield one
+        if one.kind == "uid":
+            root = min(one.codes).rpartition(b".")[0]  # one code: digits have no case
+            if root not in roots:
+                roots[root] = root in searched
+            if not roots[root]:
+                continue
+        yield one
 
 
 def _unless_registered(uid: re.Match[bytes]) -> bytes:
