@@ -33,3 +33,20 @@ class UnavailableError(MedlabError, RuntimeError):
 
 class RefusedError(MedlabError):
     """A result that medlab does not hand out because it would not be safe."""
+
+
+def not_installed(what: str, extra: str) -> UnavailableError:
+    """Return the error for a package that is missing, with the command that adds it.
+
+    Parameters
+    ----------
+    what : str
+        The package, or what it does.
+    extra : str
+        The extra of pyproject.toml that holds it.
+    """
+    words = "setup" if extra == "pixels" else f"setup {extra}"  # the first setup brings pixels
+    return UnavailableError(
+        f"{what} is not installed; in a clone of medlab `python lab.py {words}` adds it, "
+        f"in an environment of your own `pip install -e '.[{extra}]'`"
+    )

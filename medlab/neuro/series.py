@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from medlab.errors import InputError, RefusedError
+from medlab.errors import InputError, RefusedError, not_installed
 from medlab.neuro.volume import write_whole
 
 Floats = npt.NDArray[np.float64]
@@ -438,15 +438,12 @@ def _in_unicode(dataset: Dataset) -> Dataset:
 
 def _segmentation(series: Series, mask: Mask) -> Any:
     from medlab import __version__
-    from medlab.errors import UnavailableError
 
     try:
         import highdicom as hd
         from pydicom.sr.codedict import codes
     except ImportError as error:
-        raise UnavailableError(
-            "highdicom is not installed; install the extra medlab[neuro]"
-        ) from error
+        raise not_installed("highdicom", "neuro") from error
     segment = hd.seg.SegmentDescription(
         segment_number=1,
         segment_label="Brain",

@@ -265,8 +265,8 @@ def decoded(
         raise
     except Exception:  # noqa: BLE001 - decoders fail in any way; their words may repeat values
         raise InputError(
-            "the compressed pixel data cannot be decoded; they are damaged, or the decoder is "
-            "missing: pip install 'medlab[pixels]'"
+            "the compressed pixel data cannot be decoded: they are damaged, or of a kind that no "
+            "installed decoder reads"
         ) from None
 
 

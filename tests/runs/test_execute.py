@@ -60,7 +60,7 @@ def check_files(out):
     assert results["packages"]["pydicom"]
     own = json.loads((out / "tiny" / "results.json").read_text())
     assert own["seed"] == 20240301
-    assert own["parameters"] == {"k": 5}
+    assert own["parameters"] == {"k": 5, "share": 0.1, "seed": 20240301, "reveal": False}
 
 
 def check_that_no_path_of_the_data_is_in(text):
@@ -161,7 +161,7 @@ def test_an_output_path_that_is_a_file_is_refused(notebook, study, tmp_path):
 
 
 def test_a_missing_data_folder_is_bad_usage_and_an_empty_one_is_refused(notebook, tmp_path):
-    with pytest.raises(UsageError, match="data folder is nothing"):
+    with pytest.raises(UsageError, match="data folder does not exist"):
         execute([notebook("1")], tmp_path / "out", data=tmp_path / "none")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="data folder is empty"):
@@ -176,11 +176,11 @@ def test_a_missing_data_folder_is_bad_usage_and_an_empty_one_is_refused(notebook
     ("arguments", "code", "said"),
     [
         (["-p", "kk", "3"], 2, "no parameter kk"),
-        (["-p", "k", "x"], 2, "is no int"),
+        (["-p", "k", "x"], 2, "k takes a whole number, 2 to 100; this is none"),
         (["--grid", "k"], 2, "a grid is written"),
         (["-f", "none.yaml"], 2, "parameter file cannot be read"),
-        (["--data", "none"], 2, "data folder is nothing"),
-        (["-p", "k", "1", "--data", "study"], 1, "k = 1 is out of range"),
+        (["--data", "none"], 2, "data folder does not exist"),
+        (["-p", "k", "1", "--data", "study"], 2, "k takes a whole number, 2 to 100; 1 is out"),
     ],
 )
 def test_the_command_line_says_what_was_wrong(
