@@ -214,8 +214,6 @@ def make_environment() -> None:
     install(["--require-hashes", "--no-deps", "-r", str(LOCK)])
     say("2 of 2: medlab itself")
     install(["--no-deps", "--no-build-isolation", "-e", str(ROOT)])
-    if sys.version_info >= (3, 13):
-        print("lab.py: no text recognizer fits this Python; 3.11 or 3.12 has one", file=sys.stderr)
     stamp.write_text(wanted)
 
 

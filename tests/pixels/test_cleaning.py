@@ -176,7 +176,7 @@ def test_text_outside_of_the_approved_boxes_is_told_and_left():
 
 
 def test_without_a_recognizer_rules_still_run_and_nothing_is_claimed(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "rapidocr_onnxruntime", None)
+    monkeypatch.setitem(__import__("sys").modules, "rapidocr", None)
     detect._rapid.cache_clear()
     rules = [{"when": {"Modality": "ct", "Rows": 100}, "blank": [[0, 0, 200, 30]]}]
     with pytest.raises(UnavailableError, match=r"medlab\[pixels\]"):

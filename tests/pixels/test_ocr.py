@@ -1,5 +1,7 @@
 """With the real recognizer: few and small images, since each takes seconds."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from medlab import pixels
 from medlab.pixels import decide, detect, effects, frames
 from medlab.pixels.mask import Box
 
-pytest.importorskip("rapidocr_onnxruntime")
+pytest.importorskip("rapidocr")
 
 
 def read_texts(ds):
@@ -91,6 +93,42 @@ def test_an_upright_name_is_read_from_below_though_the_recognizer_takes_it_upsid
     image = np.random.default_rng(0).normal(20, 4, (400, 500)).clip(0, 255).astype(np.uint8)
     place = image[100 : 100 + name.shape[0], 200 : 200 + name.shape[1]]
     np.maximum(place, name, out=place)
-    bare, _ = detect._rapid()(image)
-    assert [text for _, text, _ in bare] == [""]
+    assert detect._rapid()(image).txts == ("okaor",)
     assert [word.text for word in detect.rapidocr(image)] == ["Okafor"]
+
+
+READS = """
+import socket, sys, numpy
+from medlab.pixels import detect
+
+def fetched(*_, **__):
+    print("asked for the network")
+    raise OSError
+
+socket.getaddrinfo = socket.create_connection = socket.socket.connect = fetched
+if "gone" in sys.argv:
+    detect._MODELS["Rec"] = "gone.onnx"
+image = numpy.load(sys.argv[1])
+print([word.text for word in detect.rapidocr(image)], detect.rapidocr(0 * image))
+"""
+
+
+@pytest.fixture
+def saved_text(tmp_path):
+    text, _ = made.text_mask((120, 300), [(20, 40, "OKAFOR", 28)])
+    np.save(tmp_path / "image.npy", (text * 255).astype(np.uint8))
+    return str(tmp_path / "image.npy")
+
+
+def test_the_recognizer_reads_without_network_and_without_a_word_on_standard_error(saved_text):
+    command = [sys.executable, "-c", READS, saved_text]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("['OKAFOR'] []\n", "")
+
+
+def test_a_model_that_is_missing_is_not_fetched(saved_text):
+    command = [sys.executable, "-c", READS, saved_text, "gone"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert not done.stdout
+    assert "gone.onnx" in done.stderr
