@@ -11,7 +11,9 @@ import pytest
 from needs import MAY_BE_SKIPPED, NEEDS, missing
 
 TESTS = Path(__file__).resolve().parents[1]
-OTHER_WAYS = {"importorskip", "skip"}  # skipif stays, for what only POSIX has
+OTHER_WAYS = {"importorskip", "skip"}
+# These may use skipif, for what only POSIX has.
+POSIX = {"test_ci.py", "test_files_of_a_job.py", "test_job.py", "test_keys.py", "test_pool.py"}
 
 
 def calls(path):
@@ -33,7 +35,7 @@ def test_every_need_that_a_test_names_is_known_and_every_known_one_is_named():
 def test_no_test_looks_by_itself_for_what_it_needs():
     assert [(file, called) for file, called, _ in CALLS if called in OTHER_WAYS] == []
     posix = {file for file, called, _ in CALLS if called == "skipif"}
-    assert posix <= {"test_files_of_a_job.py", "test_pool.py", "test_job.py", "test_keys.py"}
+    assert posix <= POSIX
 
 
 def test_what_is_missing_is_named_with_the_command_that_brings_it(monkeypatch):
