@@ -127,7 +127,7 @@ def run_notebooks(
     given = read_parameter_file(parameter_file) if parameter_file else {}
     planned = runs.plan_jobs(paths, given | dict(parameters), dict(map(_grid_axis, grid)))
     folder = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    click.echo(f"running {len(planned)} notebooks, {jobs} side by side, into {folder}")
+    click.echo(f"notebooks to run: {len(planned)}, {jobs} side by side, into {folder}")
     with tqdm(total=1, unit="cell", desc="cells", disable=None) as bar:
         outcomes = runs.run(
             planned,

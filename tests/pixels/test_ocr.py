@@ -17,8 +17,6 @@ from medlab import pixels
 from medlab.pixels import decide, detect, effects, frames
 from medlab.pixels.mask import Box
 
-pytest.importorskip("rapidocr")
-
 
 def read_texts(ds):
     form = frames.layout(ds)
@@ -63,7 +61,7 @@ def test_a_pseudonym_is_drawn_in_place_and_read_back_and_nothing_else_changes():
     assert "SUBJ4711" in read_texts(result)
 
 
-@pytest.mark.skipif(not detect.has_tesseract(), reason="no program tesseract")
+@pytest.mark.needs("tesseract")
 def test_the_second_engine_reads_plain_text_and_places_it():
     text, ((x0, y0, x1, y1),) = made.text_mask((120, 300), [(20, 40, "OKAFOR", 28)])
     words = detect.tesseract((text * 255).astype(np.uint8))

@@ -258,7 +258,7 @@ def test_missing_sensitive_values_do_not_count_for_l():
         lambda s: s > 30,
         lambda s: s.astype("uint8"),
         lambda s: s.astype(np.int64) * 10**15,
-        lambda s: s.astype("int64[pyarrow]"),
+        pytest.param(lambda s: s.astype("int64[pyarrow]"), marks=pytest.mark.needs("scale")),
     ],
 )
 def test_every_type_of_column_is_understood(make):
