@@ -8,6 +8,7 @@ import platform
 import re
 import subprocess
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,10 +19,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 import medlab
-from medlab.errors import InputError, UsageError
+from medlab.errors import InputError, UsageError, usable
 from medlab.runs.parameters import Parameter, check, declared
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 RESULTS = "results.json"
 REVEALED = "medlab-revealed"  # in the metadata of outputs that follow reveal=True
 _SHOWN = (
@@ -64,6 +66,8 @@ class Run:
         Whether `data` is the sample data, whose people are invented.
     numbers : dict
         The figures kept so far, by name.
+    passed : dict of str to dict of int to str
+        What could not be read: kind of listing, place in it, and why.
     """
 
     data: Path
@@ -73,6 +77,7 @@ class Run:
     is_sample: bool
     parameters: dict[str, Any] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
+    passed: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
     def rng(self) -> np.random.Generator:
@@ -97,6 +102,30 @@ class Run:
         if not items:
             raise InputError(f"no {what} in the data folder; give a folder that holds one")
         return items
+
+    def read(self, items: Iterable[_T], reader: Callable[[_T], _R], what: str) -> dict[_T, _R]:
+        """Return what a reader makes of each item; what it cannot read is passed over.
+
+        Parameters
+        ----------
+        items : iterable
+            Paths, say; their order is the listing.
+        reader : callable
+            See `medlab.errors.usable`.
+        what : str
+            What the items are, in the singular: ``"DICOM file"``.
+        """
+        return {item: content for _, item, content in usable(items, reader, self.passed[what])}
+
+    def passed_over(self) -> list[str]:
+        """Return, and keep, what was passed over so far: one sentence a reason, by numbers."""
+        self.keep(passed_over={what: sorted(some) for what, some in self.passed.items() if some})
+        sentences = []
+        for what, reasons in self.passed.items():
+            for why in dict.fromkeys(reasons.values()):
+                numbers = [str(number) for number, reason in reasons.items() if reason == why]
+                sentences.append(f"{len(numbers)} passed over: {what} {', '.join(numbers)}: {why}")
+        return sentences or ["nothing was passed over"]
 
     def check_range(self, **limits: tuple[float, float, float]) -> None:
         """Check numeric parameters and record them.
