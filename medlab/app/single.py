@@ -60,9 +60,11 @@ def verbs(
     if method == "randomization":
         drawn = partial(randomization.replace, rng=rng)
         noise = partial(randomization.noise, rng=rng)
+        # One draw for all dates, and never none: a series stays behind its study.
+        moved = partial(pseudonymization.offset, by=round(rng.normal(0.0, _DAYS)) or 1)
         return {
             **_all(("PatientName", "PatientID", "AccessionNumber"), drawn),
-            **_all(("PatientBirthDate", *DATES), partial(noise, sd=_DAYS)),
+            **_all(("PatientBirthDate", *DATES), moved),
             "PatientAge": partial(noise, sd=_YEARS),
             "PatientWeight": partial(noise, sd=_KG, limits=(0, np.inf)),
             "PatientSize": partial(noise, sd=_M, limits=(0, np.inf)),
