@@ -397,7 +397,7 @@ def review_pixels(
     "--vault", "vault_file", type=click.Path(path_type=Path), help="By default that of SRC.job."
 )
 @click.option("--key-file", type=click.Path(path_type=Path), help="By default that of SRC.job.")
-@click.option("--reason", default="", help="Why; goes into the log of the vault.")
+@click.option("--reason", default="", help="Why; goes into the log. Needed to restore.")
 @click.option(
     "--rotate-to",
     type=click.Path(path_type=Path),
@@ -436,19 +436,32 @@ def reidentify(
 
 @commands.command("audit")
 @click.argument("log", metavar="LOG", type=click.Path(path_type=Path))
-@click.option("--key-file", type=click.Path(path_type=Path), help="Checks the seals too.")
+@click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    help="Checks the seals, and the end of a vault's log. By default that of the job.",
+)
 @click.option("--head", help="The last hash, as it was noted elsewhere.")
 def audit(log: Path, key_file: Path | None, head: str | None) -> None:
     """Check the chain of an audit log (audit.jsonl, vault.db.log)."""
     from medlab import crypto
 
-    key = crypto.subkey(crypto.load_key(key_file), "audit") if key_file else None
-    problems = crypto.audit.check(log, key, head)
+    vault_file, own = log.with_name(log.name.removesuffix(".log")), log.with_name("key")
+    is_vaults = vault_file != log and vault_file.is_file()
+    key_file = key_file or (own if is_vaults and own.is_file() else None)
+    key = crypto.load_key(key_file) if key_file else None
+    if key is not None and is_vaults:
+        with crypto.Vault(vault_file, key, log=log) as vault:
+            problems, head = vault.check_log(), vault.log_head
+    else:
+        problems = crypto.audit.check(log, key and crypto.subkey(key, "audit"), head)
     for problem in problems:
         click.echo(problem)
     if problems:
         raise SystemExit(FAILED)
-    click.echo("the log is whole")
+    lines = sum(1 for _ in log.open("rb"))
+    end = "; its end was not checked, for that takes the key or --head" * (head is None)
+    click.echo(f"the log is whole up to line {lines}{end}")
 
 
 @commands.command("inspect")

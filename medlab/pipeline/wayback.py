@@ -17,7 +17,7 @@ from medlab import dicom
 from medlab.crypto import Vault, load_key
 from medlab.dicom.elements import is_plain
 from medlab.dicom.files import quiet_pydicom
-from medlab.errors import InputError, MedlabError, MissingError, RefusedError
+from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
 from medlab.pipeline.files import appearing, check_places, walk
 
 _PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
@@ -124,7 +124,14 @@ def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") ->
 
     The copies keep their places below `target`, which is made with mode 0700. Nothing that
     is there is written over.
+
+    Raises
+    ------
+    UsageError
+        Without a reason.
     """
+    if not reason.strip():
+        raise UsageError("give a reason (--reason); it goes into the log of the vault")
     check_places(source, target)
     if source.is_file():
         _restore_file(source, target, vault, reason)

@@ -399,16 +399,29 @@ def test_the_command_ends_with_0_1_or_2(hospital, tmp_path, key_file):
     assert run("deidentify", hospital, tmp_path / "c", "--policy", "all").exit_code == 2
     assert run("deidentify", hospital, tmp_path / "c", "--option", "all").exit_code == 2
     assert run("audit", tmp_path / "a.job" / "audit.jsonl", "--key-file", key_file).exit_code == 0
-    back = run("reidentify", tmp_path / "a", tmp_path / "r", "--key-file", key_file)
+    restoring = ("reidentify", tmp_path / "a", tmp_path / "r", "--key-file", key_file)
+    assert run(*restoring).exit_code == run(*restoring, "--reason", " ").exit_code == 2
+    assert not (tmp_path / "r").exists()
+    back = run(*restoring, "--reason", "finding")
     assert back.exit_code == 0, back.output
+    log = tmp_path / "a.job" / "vault.db.log"
+    lines = len(log.read_text().splitlines())
+    assert f"whole up to line {lines}; its end was not checked" in run("audit", log).output
+    assert run("audit", log, "--key-file", key_file).output == (
+        f"the log is whole up to line {lines}\n"
+    )
     new = tmp_path / "new-key"
     assert (
         run("reidentify", tmp_path / "a", "--key-file", key_file, "--rotate-to", new).exit_code
         == 0
     )
-    assert (
-        run("reidentify", tmp_path / "a", tmp_path / "r2", "--key-file", key_file).exit_code == 1
-    )
+    again = ("reidentify", tmp_path / "a", tmp_path / "r2", "--reason", "finding", "--key-file")
+    assert run(*again, key_file).exit_code == 1
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    assert run("audit", log, "--key-file", new).exit_code == 1
+    assert run(*again, new).exit_code == 1
+    log.unlink()
+    assert run("audit", log, "--key-file", new).exit_code == 1
 
 
 def test_some_headers_passes_over_what_cannot_be_read(hospital, tmp_path):
