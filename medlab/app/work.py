@@ -130,8 +130,7 @@ def _settings(order: Order) -> Settings:
 
 def _tell_job(job: Summary, order: Order, log: _Log) -> None:
     """Take over what a job says of itself."""
-    from medlab.pipeline.job import FINE
-    from medlab.pipeline.report import STATUS_WORDS
+    from medlab.pipeline.report import FINE, STATUS_WORDS
 
     words = STATUS_WORDS | {"refused": f"refused; {_REPORT} in the download says why"}
     for status, n in job.statuses.items():

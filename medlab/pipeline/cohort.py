@@ -11,7 +11,7 @@ from pydicom import Dataset
 from pydicom.multival import MultiValue
 
 from medlab import dicom
-from medlab.errors import InputError
+from medlab.errors import InputError, usable
 
 #: Elements that no cohort table holds and that still tell patients apart.
 TECHNICAL = (
@@ -90,6 +90,7 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, int]:
     Parameters
     ----------
     folder : path
+        Files that cannot be read are passed over: they are none of the job's.
 
     Returns
     -------
@@ -101,8 +102,7 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, int]:
     """
     found: dict[str, dict[str, set[str]]] = {}
     asked = 0
-    for path in dicom.find_files(folder):
-        dataset = dicom.read(path)
+    for _, _, dataset in usable(dicom.find_files(folder), dicom.read):
         values = dataset.get("DeidentificationMethod") or []
         lines = values if isinstance(values, MultiValue) else [values]
         stated = [match.groups() for line in lines if (match := _STATED.fullmatch(str(line)))]

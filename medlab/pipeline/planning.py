@@ -27,6 +27,7 @@ def plan(job: Job) -> None:
         for found in _found(job.work):
             job.ledger.add(*found)
         job.ledger.reopen()
+        job.ledger.settle_gone()
     job.ledger.write_phrases(job.work.phrases)
     _reopen_missing(job)
     joined.reopen_approved(job)

@@ -196,6 +196,79 @@ def test_the_output_of_a_file_that_changed_does_not_outlive_it(hospital, tmp_pat
     assert len(before - set(digest(tmp_path / "clean"))) == 1
 
 
+def test_the_output_of_a_file_that_is_gone_is_withdrawn_and_told(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    before = digest(tmp_path / "clean")
+    (hospital / "LINDQVIST" / "a.dcm").unlink()
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    assert summary.statuses == {"done": 3, "gone": 1}
+    assert "no longer in SRC, outputs withdrawn: 1" in summary.lines()
+    assert digest(tmp_path / "clean").items() < before.items()
+    assert [row["target"] for row in rows(summary.folder) if row["status"] == "gone"] == [""]
+    assert "its output, if there was one, was withdrawn" in summary.report.read_text()
+    assert summary.ok
+    plant(hospital / "LINDQVIST" / "a.dcm", "MR_small.dcm", "Back^Again", "MRN-5")
+    assert pipeline.deidentify(
+        hospital, tmp_path / "clean", Settings(policy="research")
+    ).statuses == {"done": 4}
+
+
+def test_a_copy_takes_the_place_of_the_file_that_is_gone(hospital, tmp_path):
+    first = hospital / "LINDQVIST" / "a.dcm"
+    shutil.copy(first, hospital / "z.dcm")
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    before = digest(tmp_path / "clean")
+    first.unlink()
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses == {"done": 4, "gone": 1}
+    assert digest(tmp_path / "clean") == before
+
+
+def test_an_empty_source_withdraws_nothing(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    before = digest(tmp_path / "clean")
+    hospital.rename(tmp_path / "elsewhere")
+    hospital.mkdir()
+    with pytest.raises(InputError, match="is it mounted"):
+        pipeline.deidentify(hospital, tmp_path / "clean")
+    assert digest(tmp_path / "clean") == before
+
+
+def test_the_review_table_counts_each_file_once_and_drops_stale_text(hospital, tmp_path):
+    def review():
+        with (tmp_path / "clean.job" / "review-text.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def run():
+        pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+
+    run()
+    first = review()
+    for path in outputs(tmp_path / "clean"):
+        path.unlink()
+    run()
+    assert review() == first
+    path = hospital / "LINDQVIST" / "a.dcm"
+    dataset = dcmread(path)
+    dataset.StudyDescription = "knee left"
+    dataset.save_as(path)
+    run()
+    assert ("knee left", "1") in {(line["text"], line["files"]) for line in review()}
+    path.unlink()
+    run()
+    assert "knee left" not in {line["text"] for line in review()}
+
+
+def test_the_report_names_each_finding_of_each_row(hospital, tmp_path):
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    facts = json.loads((summary.folder / "report.json").read_text())
+    named = [finding for findings in facts["rows"].values() for finding in findings]
+    assert {int(row) for row in facts["rows"]} <= {1, 2, 3, 4}
+    grouped = sum(group["files"] for group in facts["findings"])
+    assert sum(finding["severity"] != "info" for finding in named) == grouped
+    assert leak(json.dumps(facts).encode()) == []
+
+
 def test_files_in_dst_that_the_job_did_not_make_are_told(hospital, tmp_path):
     pipeline.deidentify(hospital, tmp_path / "clean")
     (tmp_path / "clean" / "copied by hand.dcm").write_bytes(b"Okafor")
