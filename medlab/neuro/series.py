@@ -95,7 +95,9 @@ def read_series(source: str | os.PathLike[str]) -> Series:
     except MedlabError:
         raise
     except Exception:  # noqa: BLE001 - elements are decoded late, and fail in any way
-        raise InputError("a file of this series is damaged; leave it out or copy it again") from None
+        raise InputError(
+            "a file of this series is damaged; leave it out or copy it again"
+        ) from None
 
 
 def _volume(datasets: Sequence[Dataset]) -> Series:
