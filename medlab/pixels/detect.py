@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from medlab.errors import UnavailableError
+from medlab.errors import UnavailableError, not_installed
 from medlab.pixels import frames
 from medlab.pixels.frames import Array, Layout
 from medlab.pixels.mask import Box
@@ -80,10 +80,7 @@ def _rapid() -> Any:
         import onnxruntime
         from rapidocr import RapidOCR
     except ImportError:
-        raise UnavailableError(
-            "no text recognizer is installed; pip install 'medlab[pixels]' brings one that works "
-            "without network"
-        ) from None
+        raise not_installed("a text recognizer", "pixels") from None
     # both write to standard error; RapidOCR's constructor sets its level back
     logging.getLogger("RapidOCR").disabled = True
     onnxruntime.set_default_logger_severity(4)
