@@ -1,10 +1,29 @@
 """What holds for all tests: their order, what they need, and which of them are to run."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from needs import MAY_BE_SKIPPED, missing
+
+# A grammar of IRIs that jsonschema, and with it nbformat, builds for a second if it can.
+sys.modules.setdefault("rfc3987_syntax", None)
+
+# The same examples each time; many and new ones with --hypothesis-profile=thorough. No clock:
+# a busy machine is no fault of what is tested.
+settings.register_profile(
+    "quick",
+    max_examples=20,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "thorough", settings.get_profile("quick"), max_examples=500, derandomize=False
+)
+settings.load_profile("quick")
 
 
 def pytest_addoption(parser):
@@ -38,12 +57,12 @@ class SkippedTests:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config, items):
-    """Files marked `slow` and the browser come first, so that two processes end together."""
+    """Files marked `slow` come first, then the browser, so that two processes end together."""
 
-    def is_short(item):
-        return not any(item.get_closest_marker(name) for name in ("slow", "browser"))
+    def place(item):
+        return [not item.get_closest_marker(name) for name in ("slow", "browser")]
 
-    items.sort(key=is_short)
+    items.sort(key=place)
     if path := config.getoption("--only-from"):
         ids = set(Path(path).read_text("utf-8").splitlines())
         config.hook.pytest_deselected(items=[item for item in items if item.nodeid not in ids])

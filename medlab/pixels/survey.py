@@ -118,7 +118,9 @@ def examples(folder: Path, count: int = 3, passed: dict[int, str] | None = None)
     found: dict[str, Dataset] = {}
     list(usable(find_files(folder), partial(_keep_example, found=found), passed))
     if not found:
-        raise InputError("the folder holds no image with a single frame")
+        raise InputError(
+            "no image with a single frame in this folder can be decoded; give one that holds some"
+        )
     return [found[name] for name in _TEXTY if name in found][:count]
 
 

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit
 import nbformat
 import pytest
 from nbformat import NotebookNode
-from playwright.sync_api import sync_playwright
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
 LAB_CONFIG = NOTEBOOKS.parent / "medlab" / "runs" / "lab_config.py"
@@ -72,6 +71,8 @@ def chromium():
 @pytest.fixture(scope="module")
 def browser(chromium):
     """One Chromium for a module: while it runs, its event loop holds the thread."""
+    from playwright.sync_api import sync_playwright
+
     with sync_playwright() as play:
         running = play.chromium.launch(executable_path=chromium, args=FLAGS)
         yield running

@@ -52,8 +52,8 @@ def test_jpeg_ls_is_read_by_gdcm_alone_and_stored_uncompressed(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["jls-rgb", "jls-near"])
+@pytest.mark.needs("pyjpegls")
 def test_gdcm_reads_color_and_near_lossless_as_pyjpegls_does(name, tmp_path):
-    pytest.importorskip("jpeg_ls")
     dataset = made.cases()[name]()
     assert run_without_pyjpegls(dataset, tmp_path).returncode == 0
     truth = pixel_array(made.reread(dataset), decoding_plugin="pyjpegls")

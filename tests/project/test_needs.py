@@ -91,4 +91,3 @@ def test_what_is_skipped_is_run_afterwards_and_fails_if_it_is_skipped_again(tmp_
     assert run(True, {}, "--only-from", "ids") == (1, ["2 passed", "1 deselected", "1 error"])
     told = {skipped[0]: "as the test above has it"}
     assert run(True, told, "--only-from", "ids") == (0, ["2 passed", "1 skipped", "1 deselected"])
-    assert run(False, {}, "--only-from", "ids", "-n", "2")[0] == 1

@@ -16,6 +16,7 @@ from medlab import samples
 from medlab.cli import commands
 from medlab.errors import InputError, RefusedError
 
+pytestmark = pytest.mark.slow
 COMMITTED = Path(__file__).parents[2] / "data_samples"
 
 
