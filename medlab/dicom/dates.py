@@ -15,7 +15,12 @@ DUMMY_DATE = "19000101"  # year 0001 is an error to dciodvfy
 
 _DA = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})")
 _DT = re.compile(r"(\d{4})(?:(\d{2})(\d{2})?)?(.*)", re.DOTALL)
-_AGE = re.compile(r"(\d{3})([DWMY])")
+#: The form of an age (PS3.5 6.2).
+AGE = re.compile(r"\d{3}[DWMY]")
+# the same, and what means the same and nothing else (42M may be months, or a man)
+_AGE = re.compile(
+    r"(\d{3})([DWMY])|(\d{1,3}) ?(YEARS?|YRS?|Y|MONTHS?|MOS?|WEEKS?|W|DAYS?|D|)", re.I
+)
 
 
 @lru_cache(maxsize=4096)
@@ -138,7 +143,7 @@ def coarsen_age(value: str, *, infants: bool = False) -> str:
     Parameters
     ----------
     value : str
-        Such as ``"067Y"`` or ``"018M"``.
+        Such as ``"067Y"`` or ``"018M"``; ``"67"``, ``"67Y"`` and ``"18 months"`` are mended.
     infants : bool
         Turn days, weeks and months into years: beside a date that is kept they would give
         the birth date.
@@ -150,14 +155,14 @@ def coarsen_age(value: str, *, infants: bool = False) -> str:
 
     Examples
     --------
-    >>> coarsen_age("093Y"), coarsen_age("018M", infants=True), coarsen_age("018M")
+    >>> coarsen_age("093Y"), coarsen_age("018M", infants=True), coarsen_age("18 months")
     ('090Y', '001Y', '018M')
     """
     match = _AGE.fullmatch(value.strip(" \0"))
     if match is None:
         return ""
-    number, unit = int(match[1]), match[2]
+    number, unit = int(match[1] or match[3]), (match[2] or match[4] or "Y")[0].upper()
     years = int(number / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[unit])
     if years > OLDEST_AGE:
         return f"{OLDEST_AGE + 1:03d}Y"
-    return f"{years:03d}Y" if infants else match[0]
+    return f"{years:03d}Y" if infants else f"{number:03d}{unit}"

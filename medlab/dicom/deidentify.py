@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
-from medlab.dicom import again, dates, marks, private
+from medlab.dicom import again, codestream, dates, marks, private
 from medlab.dicom.codes import is_own_code, keyed_code
 from medlab.dicom.dummies import dummy, dummy_text
 from medlab.dicom.elements import (
@@ -50,6 +50,7 @@ from medlab.dicom.profile import (
     rules_for,
     settle,
     tag_of,
+    type_in_iod,
     word_list,
 )
 from medlab.dicom.text import REMOVED, Search, clean_bytes, find_spans, in_coded_value
@@ -83,7 +84,7 @@ _SILENT_VRS = frozenset(
         "OB or OW",
     }
 )
-_NUMERIC = ("DS", "IS")
+_NUMERIC = frozenset({"DS", "IS"})
 _LOOKED_AT = TEXT_VRS | {"SQ", "UI", "AS", "TM", "UN", "DS", "IS"}
 _TEXT_OF_ANY_KIND = TEXT_VRS | TIME_VRS | {"UI"}
 _KEEP, _REMOVE = Rule("K", ""), Rule("X", "")
@@ -101,6 +102,8 @@ _LONGEST = {"SH": 16, "LO": 64, "PN": 64}
 _BREAK = "\n\0\n"
 _TIME = re.compile(r"\d{0,2}:?\d{0,2}:?\d{0,2}(?:\.\d{0,9})?")
 _NUMBER = re.compile(rb"[\d+\-.eE \\\0]*")
+# a comma that may stand between thousands (1,234) is none
+_COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
 _UID_KEEPERS = ("retain-uids", "retain-device-identity")
 
@@ -120,7 +123,10 @@ class Action(NamedTuple):
         The option that decided; empty where it was the profile itself.
     note : str
         ``"text"``: identity was found in text. ``"date"``: a date was moved or removed.
-        ``"study"``: keyed on the study, for want of a patient ID.
+        ``"study"``: keyed on the study, for want of a patient ID. ``"beside"``, ``"frames"``,
+        ``"opaque"``: of pixel data, see `codestream.trim`. ``"mended"``: a value that is none of
+        its VR was clear all the same. ``"unreadable"``: it was not, and was emptied (a date
+        became 19000101).
     """
 
     path: str
@@ -402,6 +408,8 @@ def _treat(level: _Level) -> dict[Any, Any]:
             level.kept[element.tag] = element
         else:
             _settle(level, element, rule)
+    for tag, met in codestream.trim(level.dataset, level.kept).items():
+        _note(level, level.kept[tag], Rule("K" if met == "opaque" else "C", ""), met)
     return level.kept
 
 
@@ -409,7 +417,8 @@ def _treat(level: _Level) -> dict[Any, Any]:
 def _silence(tag: int, written_vr: str) -> str:
     """Tell what an element holds that needs no search: ``"bytes"``, ``"numbers"`` or nothing."""
     vr = proper_vr(raw_element(tag, written_vr, b"", implicit=not written_vr, little=True))
-    return "" if vr not in _SILENT_VRS else "numbers" if vr in _NUMERIC else "bytes"
+    both = {vr, vr if written_vr in ("", "UN") else written_vr}
+    return "" if both - _SILENT_VRS else "numbers" if both & _NUMERIC else "bytes"
 
 
 def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -> None:
@@ -534,7 +543,7 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
     else:
         level.kept[element.tag] = element
         if vr in _NUMERIC and not _is_number(element, level.work):
-            _replace(level, element, Rule("D", rule.option))
+            _mend_numbers(level, element, rule)
 
 
 def _is_number(element: Any, work: _Work) -> bool:
@@ -546,6 +555,18 @@ def _is_number(element: Any, work: _Work) -> bool:
         return False
     own = [number for number in work.own_numbers if number in value]
     return not own or set(own).isdisjoint(map(bytes.strip, value.split(b"\\")))
+
+
+def _mend_numbers(level: _Level, element: Any, rule: Rule) -> None:
+    """Write a decimal comma as a point; empty what is no number: a dummy would be used."""
+    parts = plain_text(element, level.encodings).split("\\")
+    decimal = vr_of(element) == proper_vr(element) == "DS"
+    points = [p.replace(",", ".") if decimal and _COMMA.fullmatch(p.strip()) else p for p in parts]
+    new = with_value(element, "\\".join(points))
+    mended = _is_number(new, level.work)
+    level.kept[element.tag] = new if mended else with_value(element, None)
+    done = ("C", "mended") if mended else ("Z", "unreadable")
+    _note(level, element, Rule(done[0], rule.option), done[1])
 
 
 def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
@@ -593,14 +614,24 @@ def _clean_time(level: _Level, element: Any, rule: Rule) -> None:
     before = "\\".join(texts_of(level.dataset, element))
     try:
         after = _moved(before, vr_of(element), rule, level.work, is_private(element))
+        unreadable = not after and vr_of(element) in ("AS", "TM")
     except InputError:
-        after = "" if before else before
+        after, unreadable = "", bool(before)
     is_other = not before and not is_empty(element)  # bytes that are no text
     if after == before and not is_other:
         level.kept[element.tag] = element
     elif after or not is_private(element):
-        level.kept[element.tag] = with_value(element, after or dummy_text(proper_vr(element)))
-        _note(level, element, Rule("C" if after else "D", rule.option), "date")
+        vr, tag = proper_vr(element), int(element.tag)
+        # 000Y would be a newborn, 000000 midnight
+        needed = (
+            vr not in ("AS", "TM") or type_in_iod(tag, level.work.sop_class, level.inside) == 1
+        )
+        level.kept[element.tag] = with_value(
+            element, after or (dummy_text(vr) if needed else None)
+        )
+        mended = after and vr == "AS" and not dates.AGE.fullmatch(before)
+        note = "unreadable" if unreadable else "mended" if mended else "date"
+        _note(level, element, Rule("C" if after else "D" if needed else "Z", rule.option), note)
     else:
         _note(level, element, Rule("X", rule.option), "date")
 

@@ -161,9 +161,13 @@ def plain_text(element: Any, encodings: tuple[str, ...]) -> str:
 def with_value(element: Any, value: Any) -> Any:
     """Return an element of the same tag with another value, and the VR the tag should have.
 
-    Several texts are given as one, with backslashes between them; None empties.
+    Several texts are given as one, with backslashes between them; None empties, and so does
+    text for a tag that should hold none.
     """
     vr = proper_vr(element)
+    first = value[0] if isinstance(value, list) and value else value
+    if isinstance(first, str) and vr not in _PLAIN_VRS:
+        value = None
     if _is_raw(element) and vr in _PLAIN_VRS and isinstance(value, str | None):
         text = value or ""
         if text.isascii():

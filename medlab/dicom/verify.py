@@ -21,6 +21,7 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from medlab.dicom import surroundings
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.elements import items_of, label, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
@@ -223,7 +224,7 @@ def _as_bytes(kind: str, word: str, codecs: tuple[str, ...], edge: bytes) -> _So
 
 
 def _without_pixels(data: bytes, output: Dataset) -> bytes:
-    """Return the bytes of a file without its pixel data."""
+    """Return the bytes of a file without the samples in its pixel data."""
     for tag in _PIXELS:
         element = output._dict.get(BaseTag(tag))
         value = getattr(element, "value", None)
@@ -231,7 +232,8 @@ def _without_pixels(data: bytes, output: Dataset) -> bytes:
             start = getattr(element, "value_tell", 0)  # searching half a megabyte is slow
             start = start if data.startswith(value, start) else data.find(value)
             if start >= 0:
-                data = data[:start] + data[start + len(value) :]
+                beside = surroundings.split(output, value)[1]
+                data = data[:start] + beside + data[start + len(value) :]
     return data
 
 
@@ -292,6 +294,7 @@ def _compare(
             *_markers(source, output, plan, file),
             *_private_left(output, plan, file),
             *_meta(output, data, file),
+            *_hidden_frames(output, file),
         ]
     return _Compared(findings, pairs, found)
 
@@ -525,6 +528,14 @@ def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
         )
 
 
+def _hidden_frames(output: Dataset, file: str) -> Iterator[Finding]:
+    for tag in _PIXELS:
+        value = getattr(output._dict.get(BaseTag(tag)), "value", None)
+        if value and surroundings.has_hidden_frames(output, value):
+            message = "more frames are stored than Number of Frames says"
+            yield Finding(file, label(tag)[0], "element", "fail", message)
+
+
 def verify_file(
     source: Path | str,
     output: Path | str,
@@ -653,5 +664,7 @@ def _mark(path: Path) -> bytes:
     for tag in (*_PIXELS, 0x00080016, 0x00200013, 0x00200032, 0x00280010):
         element = dataset.get_item(tag) if tag in dataset else None
         value = getattr(element, "value", b"")
+        if tag in _PIXELS and value:
+            value = surroundings.split(dataset, value)[0]
         digest.update(value if isinstance(value, bytes) else str(value).encode())
     return digest.digest()

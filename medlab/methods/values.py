@@ -15,6 +15,7 @@ from pydicom.valuerep import validate_value
 from medlab.errors import InputError
 
 AGE = re.compile(r"(\d{3})([DWMY])")
+_LONGEST_DS = 16  # PS3.5 6.2
 _DATE = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})(.*)", re.DOTALL)
 
 
@@ -93,6 +94,7 @@ def like(number: float, value: Any) -> Any:
     if isinstance(value, float):
         return type(value)(number)
     text = str(value)
-    if re.fullmatch(r"\s*[+-]?\d+\s*", text):
+    if re.fullmatch(r"\s*[+-]?\d+\s*", text) and abs(number) < 10 ** (_LONGEST_DS - 1):
         return str(round(number))
-    return f"{number:.10g}"[:16]
+    texts = (f"{number:.{digits}g}" for digits in range(10, 0, -1))
+    return next(text for text in texts if len(text) <= _LONGEST_DS)

@@ -33,7 +33,8 @@ class Summary:
     """What became of a job.
 
     `statuses` counts source files, `new` those done in this run, `strangers` the files in
-    the target folder that the job did not make.
+    the target folder that the job did not make, `no_picture` objects whose pixel data are
+    labels, parameters or doses.
     """
 
     folder: Path
@@ -42,6 +43,7 @@ class Summary:
     unchecked: dict[str, int]
     cohort: CohortCheck | None = None
     strangers: int = 0
+    no_picture: int = 0
 
     @property
     def withheld(self) -> int:
@@ -70,6 +72,8 @@ class Summary:
         if self.strangers:
             lines.append(f"not of this job, so not verified: {self.strangers} files in DST")
         lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
+        if self.no_picture:
+            lines.append(f"no picture (labels, maps, doses), left as it is: {self.no_picture}")
         lines += [] if self.cohort is None else [self.cohort.sentence()]
         return [*lines, f"report: {self.report}"]
 
@@ -253,7 +257,9 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
     strangers = _strangers(job)
     head = job.audit.append("job ended", new=new, statuses=statuses, strangers=strangers)
     facts = report.write(job, head, cohort, strangers)
-    return Summary(folder, statuses, new, facts["not_checked"], cohort, strangers)
+    return Summary(
+        folder, statuses, new, facts["not_checked"], cohort, strangers, facts["no_picture"]
+    )
 
 
 def _strangers(job: Job) -> int:

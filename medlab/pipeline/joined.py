@@ -11,12 +11,14 @@ from pydicom import Dataset
 
 from medlab import dicom
 from medlab.crypto import keyed_digest
+from medlab.dicom.codestream import PIXELS as PIXEL_TAGS
+from medlab.dicom.codestream import holds_picture
 from medlab.dicom.marks import add_codes
 from medlab.errors import RefusedError, UsageError, not_installed
 from medlab.pipeline.cohort import state
 from medlab.pipeline.files import digest_of
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import PIXELS, Outcome, Settings, Work
+from medlab.pipeline.settings import NO_PICTURE, PIXELS, Outcome, Settings, Work
 
 # Columns of dicom.cohort_table that a header can hold one value of, and where.
 _COLUMNS = {
@@ -65,9 +67,11 @@ def without_text(
     not looked at, is noted in the outcome. `boxes` are those that a person approved.
     """
     settings = work.settings
-    image = "PixelData" in before or "FloatPixelData" in before
+    if not holds_picture(before):
+        done.unchecked += [NO_PICTURE] if any(tag in before for tag in PIXEL_TAGS) else []
+    elif not cleans_pixels(settings):
+        done.unchecked.append("text in pixels")
     if not cleans_pixels(settings):
-        done.unchecked += ["text in pixels"] if image else []
         return after
     pixels = _pixels()
     try:

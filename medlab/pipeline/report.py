@@ -17,7 +17,7 @@ from medlab.pipeline.cohort import CohortCheck
 from medlab.pipeline.files import appearing
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import Settings
+from medlab.pipeline.settings import NO_PICTURE, Settings
 
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
@@ -74,6 +74,7 @@ def gather(job: Job, head: str) -> dict[str, Any]:
     """Return all that a report tells, as plain values without anything of a patient."""
     ledger, settings = job.ledger, job.work.settings
     counts = statuses(ledger)
+    unchecked = dict(ledger.table("SELECT what, count(*) FROM unchecked GROUP BY what"))
     return {
         "medlab": __version__,
         "edition": dicom.EDITION,
@@ -88,8 +89,11 @@ def gather(job: Job, head: str) -> dict[str, Any]:
         "actions": _actions(ledger),
         "options_used": _options(ledger),
         "findings": _findings(ledger),
-        "not_checked": dict(ledger.table("SELECT what, count(*) FROM unchecked GROUP BY what")),
-        "images_not_checked": ledger.table("SELECT count(DISTINCT row) FROM unchecked")[0][0],
+        "no_picture": unchecked.pop(NO_PICTURE, 0),
+        "not_checked": unchecked,
+        "images_not_checked": ledger.table(
+            f"SELECT count(DISTINCT row) FROM unchecked WHERE what <> '{NO_PICTURE}'"
+        )[0][0],
         "other_forms": ledger.table(
             "SELECT count(*) FROM file WHERE copies > 0 AND status = 'done'"
         )[0][0],

@@ -18,6 +18,8 @@ Progress = bool | Callable[[str, int, int], None]
 POLICIES = ("basic", "research")
 FACES = "clean-recognizable-visual-features"
 PIXELS = "clean-pixel-data"
+#: How the count of pixel data that are labels, parameters or doses is kept.
+NO_PICTURE = "no picture"
 _CHOICES = {
     "codes": ("keyed", "random"),
     "pixel_policy": ("allow", "match"),

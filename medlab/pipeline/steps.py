@@ -54,6 +54,16 @@ _STATUSES: tuple[tuple[type[MedlabError], str], ...] = (
 )
 
 
+#: What a report says of the notes of `medlab.dicom.Action`.
+_NOTES = {
+    "beside": ("info", "bytes beside the image were removed from the pixel data"),
+    "frames": ("review", "frames beyond Number of Frames were removed"),
+    "mended": ("review", "a value that is none of its VR was written as its VR asks"),
+    "unreadable": ("review", "a value that is none of its VR was emptied, or is a dummy date"),
+    "opaque": ("review", "the pixel data could not be looked through for text beside the image"),
+}
+
+
 class Hands:
     """What a worker process holds open: the phrases of all patients and, if need be, the vault."""
 
@@ -194,6 +204,11 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
         others=hands.phrases,
         code_of=hands.code_of(),
     )
+    met = [action for action in actions if action.note in _NOTES]
+    done.findings += {(*_NOTES[action.note], action.path): None for action in met}
+    done.unchecked += (
+        ["text beside the coded image"] if any(action.note == "opaque" for action in met) else []
+    )
     if faces.may_show_face(before) and FACES not in settings.options:
         done.unchecked.append("face")
     boxes = hands.approved.get(str(entry.row))
@@ -219,7 +234,7 @@ def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> N
     For a job on one file the person chose the name, so it is not looked at.
     """
     findings = dicom.verify_file(source, part, plan_of(work.settings), name=name)
-    done.findings = [(f.severity, f.message, f.path) for f in findings]
+    done.findings += [(f.severity, f.message, f.path) for f in findings]
     if any(finding.severity == "fail" for finding in findings):
         raise _UnverifiedError("something of the source is still in the output")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from medlab.dicom import codestream
 from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
 from medlab.pixels import carriers, codes, decide, detect, effects, frames, mask, recipe
 from medlab.pixels.carriers import Finding
@@ -19,7 +21,7 @@ from medlab.pixels.codes import Code
 from medlab.pixels.decide import Decision, Identity
 from medlab.pixels.detect import Engine
 from medlab.pixels.frames import Layout
-from medlab.pixels.mask import Box
+from medlab.pixels.mask import Box, Boxes
 
 _ROUNDS = 3  # of filling and reading again
 _STEP = 4  # a box is as wide as a multiple of so many times its height
@@ -34,7 +36,8 @@ class Cleaned:
     dataset : Dataset
         The result; with the very same pixel data when nothing had to change.
     boxes : list of Box
-        What was filled, in all frames. Everything outside is as it was.
+        What was filled: in all frames of a cine, or where a person or a rule said so; else in
+        the frames in which it was read. Everything outside is as it was.
     decisions : list of Decision
         All text and codes found, with reasons. Holds patients' values.
     findings : list of Finding
@@ -148,9 +151,16 @@ def clean(
     _check_choices(policy, quarantine, effect)
     result = deepcopy(dataset)
     findings = carriers.strip(result)
+    for what in set(codestream.trim(result, result._dict).values()):
+        if what == "opaque":
+            raise RefusedError("the pixel data cannot be looked through for text beside the image")
+        findings.append(Finding("beside the image", "bytes or frames that no viewer shows went"))
     carriers.refuse_other_text(result, set(header_options))
     if not any(name in dataset for name in frames.KEYWORDS):
         findings.append(Finding("no pixels", "the object holds no pixel data"))
+    elif not codestream.holds_picture(dataset):
+        findings.append(Finding("no picture", "labels, parameters or doses were left as they are"))
+    if not codestream.holds_picture(dataset):
         return Cleaned(result, [], [], findings)
     known = decide.identity(words)
     asked = _Asked(known, policy, effect, engine, second, rules, pseudonym)
@@ -158,10 +168,10 @@ def clean(
     if boxes is not None:
         return _approved(result, form, asked, list(boxes), findings)
     source = dataset if source is None else source
-    decisions, found, read = _proposal(result, form, asked, source, require)
+    proposed, found, read = _proposal(result, form, asked, source, require)
     if quarantine == "ask" and recipe.is_report(source):
-        raise ReviewError(decisions)
-    done = _cleaned(result, form, asked, decisions, findings, read)
+        raise ReviewError(_all(proposed))
+    done = _cleaned(result, form, asked, proposed, findings, read)
     return replace(done, codes=found)
 
 
@@ -183,7 +193,9 @@ def find_text(
         If there is no text recognizer.
     """
     asked = _Asked(decide.identity(words), policy, "blank", engine, None, rules)
-    return _proposal(dataset, frames.layout(dataset), asked, dataset, require=True)[0]
+    if any(name in dataset for name in frames.KEYWORDS) and not codestream.holds_picture(dataset):
+        return []
+    return _all(_proposal(dataset, frames.layout(dataset), asked, dataset, require=True)[0])
 
 
 def _check_choices(policy: str, quarantine: str, effect: str) -> None:
@@ -197,36 +209,61 @@ def _check_choices(policy: str, quarantine: str, effect: str) -> None:
             raise UsageError(f"there is no such {name}; choose {', '.join(known)}")
 
 
+#: Decisions by number of the frame they hold for, -1 for all.
+_Proposed = dict[int, list[Decision]]
+
+
+def _all(proposed: _Proposed) -> list[Decision]:
+    return [one for decisions in proposed.values() for one in decisions]
+
+
 def _proposal(
     dataset: Dataset, form: Layout, asked: _Asked, source: Dataset, require: bool
-) -> tuple[list[Decision], list[Code], bool]:
+) -> tuple[_Proposed, list[Code], bool]:
     """Return decisions, codes, and whether the image was read."""
     ruled = [Decision((box,), True, "recipe") for box in recipe.recipe_boxes(source, asked.rules)]
     try:
         if asked.engine is None:
             raise UnavailableError("no text recognizer was given")
-        decisions, found = _read(dataset, form, asked, asked.engine)
+        proposed, found = _read(dataset, form, asked, asked.engine)
         read = True
     except UnavailableError:
         if require:
             raise
-        decisions, found, read = [], [], False
+        proposed, found, read = {}, [], False
     if asked.policy == "allow":
-        ruled += _outside_regions(source, form, decisions)
-    return ruled + decisions, found, read
+        ruled += _outside_regions(source, form, _all(proposed))
+    return {**proposed, -1: ruled + proposed.get(-1, [])}, found, read
 
 
 def _read(
     dataset: Dataset, form: Layout, asked: _Asked, engine: Engine
-) -> tuple[list[Decision], list[Code]]:
-    words, found = [], []
-    for index, picture in detect.pictures(dataset, form):
-        words += detect.read_frames([(index, picture)], engine)
-        found += codes.find(picture)
-    decisions = decide.decide(
-        _once(words), asked.known, asked.policy, area=form.rows * form.columns
-    )
-    return decisions + [_on_code(code, asked) for code in dict.fromkeys(found)], found
+) -> tuple[_Proposed, list[Code]]:
+    words: dict[int, list[detect.Word]] = defaultdict(list)
+    found: dict[int, list[Code]] = defaultdict(list)
+    for index, picture in _pictures(dataset, form):
+        place = -1 if form.cine else index  # a reader misses text in some frames of a cine
+        words[place] += detect.read_frames([(index, picture)], engine)
+        found[place] += codes.find(picture)
+    proposed = {
+        place: decide.decide(
+            _once(words[place]), asked.known, asked.policy, area=form.rows * form.columns
+        )
+        + [_on_code(code, asked) for code in dict.fromkeys(found[place])]
+        for place in words
+    }
+    return proposed, [code for many in found.values() for code in many]
+
+
+def _pictures(
+    dataset: Dataset, form: Layout, *, closer: bool = False
+) -> Iterator[tuple[int, detect.Image]]:
+    """Give the frames to read: of a cine those worth it, else (tiles, pages, slices) each."""
+    if form.cine:
+        yield from detect.pictures(dataset, form, closer=closer)
+        return
+    for index, frame in enumerate(frames.stored_frames(dataset, form)):
+        yield index, detect.rendering(frames.displayed(dataset, form, frame), closer=closer)
 
 
 def _once(words: Sequence[detect.Word]) -> list[detect.Word]:
@@ -263,19 +300,24 @@ def _cleaned(
     result: Dataset,
     form: Layout,
     asked: _Asked,
-    decisions: list[Decision],
+    proposed: _Proposed,
     findings: list[Finding],
     read: bool,
 ) -> Cleaned:
-    before, boxes = result, boxes_of(decisions, form)
+    before = result
+    boxes = {number: boxes_of(decisions, form) for number, decisions in proposed.items()}
     result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
     lasting = asked.effect in effects.LASTING
-    stay = [box for one in decisions if not one.remove for box in one.boxes]
+    stay = {
+        number: [box for one in decisions if not one.remove for box in one.boxes]
+        for number, decisions in proposed.items()
+    }
     for _ in range(_ROUNDS if read and lasting else 0):
         left = _left(result, asked, boxes, stay)
         if not left:
             break
-        boxes += left
+        for number, more in left.items():
+            boxes[number] = boxes.get(number, []) + more
         result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
     else:
         if read and lasting and _left(result, asked, boxes, stay):
@@ -285,9 +327,9 @@ def _cleaned(
         reason = str(not_installed("a text recognizer", "pixels"))
         findings.append(Finding("not read", reason, "review"))
     checked = read and lasting
-    return Cleaned(
-        result, boxes, decisions, _unique(findings), checked, checked and asked.policy == "allow"
-    )
+    complete = checked and asked.policy == "allow"
+    filled = list(dict.fromkeys(box for many in boxes.values() for box in many))
+    return Cleaned(result, filled, _all(proposed), _unique(findings), checked, complete)
 
 
 def _approved(
@@ -313,7 +355,7 @@ def _still_read(result: Dataset, asked: _Asked, boxes: Sequence[Box]) -> bool:
         return False
 
 
-def _compare(before: Dataset, result: Dataset, boxes: Sequence[Box]) -> None:
+def _compare(before: Dataset, result: Dataset, boxes: Boxes) -> None:
     if result is not before and not mask.same_outside(before, result, boxes):
         raise RefusedError("pixels outside the boxes changed; the image is withheld")
 
@@ -321,34 +363,30 @@ def _compare(before: Dataset, result: Dataset, boxes: Sequence[Box]) -> None:
 def _changed(
     before: Dataset,
     form: Layout,
-    boxes: Sequence[Box],
+    boxes: Boxes,
     effect: str,
     pseudonym: str,
     findings: list[Finding],
 ) -> Dataset:
     """Fill the boxes and empty what is hidden behind the values; or hand back what came in."""
+    filled = any(mask.of_frame(boxes, number) for number in range(form.frames))
     spare = form.spare and any(
         frames.hides(form, frame) for frame in frames.stored_frames(before, form)
     )
-    longer = not form.compressed and len(before[form.keyword].value) > form.length + 1
     if spare:
         findings.append(Finding("hidden bits", "bits that no viewer shows were emptied"))
-    if longer:
-        findings.append(Finding("trailing bytes", "bytes behind the last pixel were removed"))
-    if effect not in effects.LASTING and boxes:
+    if effect not in effects.LASTING and filled:
         findings.append(Finding("weak effect", effects.WARNING, "review"))
-    if boxes and effect != "blank":
+    if filled and effect != "blank":
         return effects.apply(before, boxes, effect, pseudonym=pseudonym)
-    return mask.fill(before, boxes) if boxes or spare or longer else before
+    return mask.fill(before, boxes) if filled or spare else before
 
 
 def _unique(findings: Sequence[Finding]) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
-def _left(
-    result: Dataset, asked: _Asked, boxes: Sequence[Box], stay: Sequence[Box] = ()
-) -> list[Box]:
+def _left(result: Dataset, asked: _Asked, boxes: Boxes, stay: Boxes = ()) -> dict[int, list[Box]]:
     """Return boxes of what is still read and should be gone, outside of what was filled.
 
     The first engine reads the image turned by a quarter and with more levels for what is
@@ -358,20 +396,21 @@ def _left(
     form = frames.layout(result)
     drawn = decide.squeezed(asked.pseudonym)
     area = form.rows * form.columns
-    filled, kept = mask.covered(form, boxes), mask.covered(form, stay)
-    left: list[Decision] = []
-    for _, picture in detect.pictures(result, form, closer=True):
-        words = detect.read_turned(picture, asked.engine) if boxes else []
+    found: dict[int, list[Box]] = {}
+    for index, picture in _pictures(result, form, closer=True):
+        filled, kept = (mask.covered(form, some, index) for some in (boxes, stay))
+        words = detect.read_turned(picture, asked.engine) if filled.any() else []
         turned = decide.decide(words, asked.known, asked.policy, area=area)
-        left += [one for one in turned if _credible(one) and _share(kept, one.boxes) < 0.3]
+        left = [one for one in turned if _credible(one) and _share(kept, one.boxes) < 0.3]
         left += _second_look(picture, asked)
-    return [
-        box
-        for one in left
-        if not (drawn and one.word and drawn in decide.squeezed(one.word.text))
-        for box in boxes_of([one], form)
-        if _share(filled, one.boxes) < 0.8
-    ]
+        found.setdefault(-1 if form.cine else index, []).extend(
+            box
+            for one in left
+            if not (drawn and one.word and drawn in decide.squeezed(one.word.text))
+            for box in boxes_of([one], form)
+            if _share(filled, one.boxes) < 0.8
+        )
+    return {number: many for number, many in found.items() if many}
 
 
 def _credible(one: Decision) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from pydicom.dataset import Dataset
 from medlab.errors import UsageError
 from medlab.pixels import frames, mask
 from medlab.pixels.frames import Array, Layout
-from medlab.pixels.mask import Box
+from medlab.pixels.mask import Box, Boxes
 
 EFFECTS = ("blank", "pseudonymize", "blur", "pixelate")
 LASTING = ("blank", "pseudonymize")
@@ -21,20 +22,21 @@ WARNING = "blurred or pixelated text can be read back; it is shown, never claime
 
 def apply(
     dataset: Dataset,
-    boxes: Sequence[Box],
+    boxes: Boxes,
     effect: str = "blank",
     *,
     pseudonym: str = "",
     sigma: float = 4.0,
     block: int = 8,
 ) -> Dataset:
-    """Return a data set with an effect in the boxes of all frames, unchanged outside.
+    """Return a data set with an effect in the boxes, unchanged outside.
 
     Parameters
     ----------
     dataset : Dataset
         Not modified.
-    boxes : sequence of Box
+    boxes : sequence of Box, or mapping
+        Of all frames, or by number of the frame (-1: all).
     effect : {"blank", "pseudonymize", "blur", "pixelate"}
         *blur* (Gaussian, `sigma` in pixels) and *pixelate* (means of `block` by `block`
         pixels) are lessons, not protections: see `attack`.
@@ -53,17 +55,16 @@ def apply(
     if effect == "pseudonymize" and not pseudonym:
         raise UsageError("pseudonymize needs a pseudonym to draw")
     form = frames.layout(dataset)
-    cut = mask.cut(form, boxes)
-    inside = mask.covered(form, cut)
-    covers = [lettering(pseudonym, box) for box in cut] if effect == "pseudonymize" else []
+    drawn = lru_cache(maxsize=256)(partial(lettering, pseudonym))
 
-    def paint(frame: Array) -> None:
+    def paint(frame: Array, number: int) -> None:
+        cut = mask.cut(form, mask.of_frame(boxes, number))
         dark = frames.black(dataset, form, frame)
         light = frames.white(dataset, form, frame)
         if effect in LASTING:
-            frame[inside] = dark
-        for box, cover in zip(cut, covers, strict=False):
-            _draw(form, frame, box, cover, dark, light)
+            frame[mask.covered(form, cut)] = dark
+        for box in cut if effect == "pseudonymize" else ():
+            _draw(form, frame, box, drawn(box), dark, light)
         if effect not in LASTING:
             _soften(frame, cut, sigma if effect == "blur" else 0, block)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +34,9 @@ _LARGEST = 2**28  # samples of one frame: 16,384 by 16,384
 _LOSSLESS = {
     f"1.2.840.10008.1.2.{end}" for end in ("4.57", "4.70", "4.80", "4.90", "4.201", "4.202", "5")
 }
+# PS3.4 B.5: ultrasound, angiography and fluoroscopy, video; PS3.3 C.7.6.5: Frame Time (Vector)
+_CINE = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(3|3\.1|12\.[123](\.1)?|77\.1\.[124]\.1)")
+_TIMES = (0x00181063, 0x00181065)
 #: the plugin of pydicom that decodes, and where it can encodes, a transfer syntax
 DECODERS = {
     f"1.2.840.10008.1.2.{end}": plugin
@@ -53,7 +57,8 @@ class Layout:
     """How the pixel values of a data set are stored.
 
     `allocated`, `stored` and `high` are PS3.5's bits allocated, bits stored and high bit;
-    `swapped` means big-endian words; `syntax` is the transfer syntax UID.
+    `swapped` means big-endian words; `syntax` is the transfer syntax UID; the frames of a `cine`
+    show one view again and again.
     """
 
     keyword: str
@@ -70,6 +75,7 @@ class Layout:
     signed: bool
     swapped: bool
     compressed: bool
+    cine: bool
 
     @property
     def lossless(self) -> bool:
@@ -146,7 +152,15 @@ def _layout(dataset: Dataset, keyword: str) -> Layout:
         signed=bool(dataset.get("PixelRepresentation", 0)),
         swapped=syntax == ExplicitVRBigEndian and words,
         compressed=bool(syntax.is_encapsulated),
+        cine=_is_cine(dataset),
     )
+
+
+def _is_cine(dataset: Dataset) -> bool:
+    """Tell whether frames follow each other in time; else they are tiles, pages, slices."""
+    pointer = dataset.get("FrameIncrementPointer")
+    timed = _CINE.fullmatch(str(dataset.get("SOPClassUID"))) or pointer in _TIMES
+    return bool(timed) and not dataset.get("DimensionOrganizationType")
 
 
 def _check(found: Layout, length: int) -> None:

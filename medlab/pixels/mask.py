@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -31,8 +31,12 @@ class Box(NamedTuple):
     y1: int
 
 
-def fill(dataset: Dataset, boxes: Sequence[Box]) -> Dataset:
-    """Return a data set whose boxes are black in the stored values of all frames.
+#: Boxes of all frames; or by number of the frame, -1 for all.
+Boxes = Sequence[Box] | Mapping[int, Sequence[Box]]
+
+
+def fill(dataset: Dataset, boxes: Boxes) -> Dataset:
+    """Return a data set whose boxes are black in the stored values.
 
     Black is the pixel padding value when there is one, else the darkest value shown: the
     least of MONOCHROME2, the largest of MONOCHROME1, the darkest entry of a palette.
@@ -41,8 +45,8 @@ def fill(dataset: Dataset, boxes: Sequence[Box]) -> Dataset:
     ----------
     dataset : Dataset
         With its file meta; not modified.
-    boxes : sequence of Box
-        Cut to the image.
+    boxes : sequence of Box, or mapping
+        Of all frames, or by number of the frame (-1: all). Cut to the image.
 
     Returns
     -------
@@ -58,18 +62,24 @@ def fill(dataset: Dataset, boxes: Sequence[Box]) -> Dataset:
         If the pixels are missing, damaged or of no kind that can be decoded.
     """
     form = frames.layout(dataset)
-    inside = covered(form, boxes)
 
-    def paint(frame: Array) -> None:
-        frame[inside] = frames.black(dataset, form, frame)
+    def paint(frame: Array, number: int) -> None:
+        frame[covered(form, boxes, number)] = frames.black(dataset, form, frame)
 
     return rewrite(dataset, paint, form)
 
 
-def covered(form: Layout, boxes: Sequence[Box]) -> NDArray[np.bool_]:
-    """Return the mask (rows, columns) of the pixels in any box."""
+def of_frame(boxes: Boxes, number: int) -> list[Box]:
+    """Return the boxes of one frame."""
+    if not isinstance(boxes, Mapping):
+        return list(boxes)
+    return [box for key in dict.fromkeys((-1, number)) for box in boxes.get(key, ())]
+
+
+def covered(form: Layout, boxes: Boxes, number: int = -1) -> NDArray[np.bool_]:
+    """Return the mask (rows, columns) of the pixels in any box of a frame."""
     inside = np.zeros((form.rows, form.columns), bool)
-    for x0, y0, x1, y1 in boxes:
+    for x0, y0, x1, y1 in of_frame(boxes, number):
         inside[max(y0, 0) : max(y1, 0), max(x0, 0) : max(x1, 0)] = True
     return inside
 
@@ -87,7 +97,7 @@ def cut(form: Layout, boxes: Sequence[Box]) -> list[Box]:
 
 
 def rewrite(
-    dataset: Dataset, change: Callable[[Array], None], form: Layout | None = None
+    dataset: Dataset, change: Callable[[Array, int], None], form: Layout | None = None
 ) -> Dataset:
     """Return a data set with `change` done to the stored values of every frame.
 
@@ -96,8 +106,8 @@ def rewrite(
     dataset : Dataset
         Not modified.
     change : callable
-        Gets one frame of stored values (rows, columns, samples), spare bits emptied, and
-        changes it in place.
+        Gets one frame of stored values (rows, columns, samples), spare bits emptied, and its
+        number, and changes it in place.
     form : Layout, optional
         Layout of the data set, when it is known already.
 
@@ -116,19 +126,21 @@ def rewrite(
     return result
 
 
-def _changed(dataset: Dataset, form: Layout, change: Callable[[Array], None]) -> Iterator[Array]:
-    for frame in frames.stored_frames(dataset, form):
+def _changed(
+    dataset: Dataset, form: Layout, change: Callable[[Array, int], None]
+) -> Iterator[Array]:
+    for number, frame in enumerate(frames.stored_frames(dataset, form)):
         frame = np.array(frames.cleared(form, frame))
-        change(frame)
+        change(frame, number)
         yield frame
 
 
-def _store_native(result: Dataset, form: Layout, change: Callable[[Array], None]) -> None:
+def _store_native(result: Dataset, form: Layout, change: Callable[[Array, int], None]) -> None:
     whole = frames.native(form, bytearray(result[form.keyword].value))
-    for frame in whole:
+    for number, frame in enumerate(whole):
         if form.spare:
             frame[...] = frames.cleared(form, frame)
-        change(frame)
+        change(frame, number)
     plain = replace(form, photometric="YBR_FULL") if form.subsampled else form
     _set(result, form.keyword, frames.native_bytes(plain, whole))
 
@@ -226,8 +238,8 @@ def _set(result: Dataset, keyword: str, data: bytes, vr: str | None = None) -> N
     result[keyword] = DataElement(old.tag, vr or known, data)
 
 
-def same_outside(before: Dataset, after: Dataset, boxes: Sequence[Box]) -> bool:
-    """Tell whether both data sets show the same values outside the boxes, in all frames.
+def same_outside(before: Dataset, after: Dataset, boxes: Boxes) -> bool:
+    """Tell whether both data sets show the same values outside the boxes of each frame.
 
     Reads both through pydicom's decoders, which had no part in the writing. YBR_FULL and
     RGB are compared as stored; where lossy color was stored anew as RGB, as RGB.
@@ -236,8 +248,11 @@ def same_outside(before: Dataset, after: Dataset, boxes: Sequence[Box]) -> bool:
     shape = (form.frames, form.rows, form.columns, form.samples)
     if shape != (new.frames, new.rows, new.columns, new.samples):
         return False
-    outside = ~covered(form, boxes)
     old_frames = frames.decoded(before, form, raw=form.lossless)
     new_frames = frames.decoded(after, new, raw=form.lossless)
     pairs = zip(old_frames, new_frames, strict=True)
-    return all(np.array_equal(old[outside], now[outside]) for old, now in pairs)
+    return all(
+        np.array_equal(old[outside], now[outside])
+        for number, (old, now) in enumerate(pairs)
+        for outside in (~covered(form, boxes, number),)
+    )

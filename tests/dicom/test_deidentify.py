@@ -4,9 +4,10 @@ import sqlite3
 import struct
 
 import pytest
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian
 
 from medlab import dicom
@@ -46,6 +47,13 @@ def study():
 
 def read_back(dataset):
     return dicom.parse(dicom.to_bytes(dataset))
+
+
+def stored_with(dataset, tag, vr, value):
+    """Return a data set as read from a file in which a value stands that its VR forbids."""
+    value += b" " * (len(value) % 2)
+    dataset[tag] = RawDataElement(BaseTag(tag), vr, len(value), value, 0, False, True)
+    return read_back(dataset)
 
 
 def run(dataset, policy="basic", **more):
@@ -368,14 +376,14 @@ def test_what_is_no_number_or_the_patients_own_does_not_pass_as_one(study, wrong
         data = data.replace(place + b"LO", place + vr)
     source = dicom.parse(data)
     out, _ = dicom.deidentify(source, "research", key=KEY)
-    assert (out.RepetitionTime, out.EchoTrainLength, out.PatientWeight) == (0, 0, 0)
+    assert (out.RepetitionTime, out.EchoTrainLength, out.PatientWeight) == (None, None, None)
 
 
 def test_a_birth_date_does_not_pass_as_a_time_of_day_and_a_name_not_as_a_class(study):
     study.SeriesTime, study.AcquisitionTime = "19600102", "101112.25\\091011"
     study.CodingSchemeUID = "1.2.Okafor"
     out, _ = run(study, "research")
-    assert out.SeriesTime == "000000"
+    assert not out.SeriesTime
     assert out.AcquisitionTime == ["101112.25", "091011"]
     assert out.CodingSchemeUID.startswith("2.25.")
 
@@ -391,3 +399,51 @@ def test_mistakes_of_the_caller_are_not_blamed_on_the_file(study):
 
     with pytest.raises(sqlite3.OperationalError, match="locked"):
         run(study, code_of=locked)
+
+
+@pytest.mark.parametrize(("written", "kept"), [
+    (b"42", "042Y"), (b"042", "042Y"), (b"42Y ", "042Y"), (b"8y", "008Y"), (b"94Y ", "090Y"),
+    (b"94 Years", "090Y"), (b"8 mo", "008M"), (b"3 weeks ", "003W"), (b"030Y", "030Y"),
+    (b"42M ", ""), (b"42F ", ""), (b"adult ", ""), (b"8Y3M", ""),
+])  # fmt: skip
+def test_an_age_is_read_as_people_write_it_and_never_becomes_a_newborn(study, written, kept):
+    read = stored_with(study, 0x00101010, "AS", written)
+    out, log = run(read, "basic", options=["retain-patient-characteristics"])
+    assert str(out.PatientAge or "") == kept
+    notes = {action.note for action in log if action.keyword == "PatientAge"}
+    assert notes == ({"unreadable"} if not kept else {"mended"} if written != b"030Y" else set())
+
+
+@pytest.mark.parametrize(("tag", "vr", "written", "kept"), [
+    (0x00280030, "DS", b"0,703125\\0,703125 ", "0.703125\\0.703125"),
+    (0x00180050, "DS", b"2,5 ", "2.5"),
+    (0x00180050, "DS", b"12,125", ""),  # twelve thousand?
+    (0x00180060, "DS", b"120 kV", ""),
+    (0x00180060, "DS", b"1.2.3,4 ", ""),
+    (0x00200013, "IS", b"N/A ", ""),
+    (0x00200013, "IS", b"1,5 ", ""),
+    (0x00180060, "DS", b"471188,25 ", "471188.25"),
+])  # fmt: skip
+def test_what_is_no_number_is_mended_or_empty_and_never_another_number(
+    study, tag, vr, written, kept
+):
+    out, log = run(stored_with(study, tag, vr, written), "research")
+    element = out.get_item(tag)
+    assert (element.value or b"").decode().strip() == kept
+    path = f"({tag >> 16:04X},{tag & 0xFFFF:04X})"
+    notes = [action.note for action in log if action.path == path]
+    assert notes == ["mended" if kept else "unreadable"]
+
+
+def test_a_time_that_is_none_is_empty_and_not_midnight(study):
+    out, _ = run(stored_with(study, 0x00080031, "TM", b"noon"), "research")
+    assert not out.SeriesTime
+
+
+@pytest.mark.parametrize(
+    ("tag", "written"), [(0x00189345, "LO"), (0x00280010, "UT"), (0x00189345, "DS")]
+)
+def test_text_in_an_element_that_should_hold_numbers_is_searched(study, tag, written):
+    """CTDIvol (FD) and Rows (US), written as text."""
+    data = dicom.to_bytes(run(stored_with(study, tag, written, b"Okafor, Jane"), "research")[0])
+    assert b"Okafor" not in data

@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medlab.errors import InputError, KindError
-from medlab.methods import bucketization, is_valid, pseudonymization, randomization, suppression
+from medlab.methods import (
+    bucketization,
+    is_valid,
+    pseudonymization,
+    randomization,
+    suppression,
+    values,
+)
 
 KEY, OTHER = bytes(range(32)), bytes(32)
 DAYS = st.dates(min_value=pd.Timestamp(1900, 1, 1).date()).map(lambda day: f"{day:%Y%m%d}")
@@ -207,3 +214,16 @@ def test_a_bucket_holds_the_age_and_bucketing_twice_changes_nothing(number, unit
     once = bucketization.age(f"{number:03d}{unit}", width)
     assert is_valid(once, "AS")
     assert bucketization.age(once, width) == once
+
+
+@pytest.mark.parametrize("number", [
+    -1.234567891e-100, -1.2345678912e-5, 123456789.123456789, 0.1 + 0.2, -9.99999999999e300, 7e19,
+])  # fmt: skip
+@pytest.mark.parametrize("value", ["1.5", "12"])
+def test_a_moved_number_is_rounded_and_never_cut(number, value):
+    text = values.like(number, value)
+    assert len(text) <= 16
+    if value == "1.5":
+        assert float(text) == pytest.approx(number, rel=1e-7)
+    else:
+        assert float(text) == pytest.approx(number, rel=1e-7, abs=0.5)

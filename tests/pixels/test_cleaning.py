@@ -432,3 +432,58 @@ def test_text_over_the_moving_image_is_seen_in_the_projection():
     ds.PixelData = cine.tobytes()
     brightest = [picture for index, picture in detect.pictures(ds, frames.layout(ds)) if index < 0]
     assert any((picture[text > 0.5] > 200).all() for picture in brightest)
+
+
+def read_bright(picture):
+    """Stand in for a recognizer: one word where the block of `six_frames` is bright."""
+    if picture[10:20, 20:60].mean() < 240:
+        return []
+    return [Word("OKAFOR", 0.99, ((20, 10), (60, 10), (60, 20), (20, 20)))]
+
+
+def six_frames(named=(3,), **more):
+    """Return frames of low contrast, a bright block of text in some of them."""
+    values = np.random.default_rng(2).integers(100, 130, (6, 64, 160), dtype=np.uint8)
+    values[list(named), 10:20, 20:60] = 255
+    return made.gray(values, **more), values
+
+
+FRAMES_APART = {
+    "tiles": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.77.1.6"},
+    "pages": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7.2"},
+    "an enhanced volume": {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.4.1"},
+    "a volume of angiography": {
+        "SOPClassUID": "1.2.840.10008.5.1.4.1.1.12.1.1", "DimensionOrganizationType": "3D",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", FRAMES_APART.values(), ids=FRAMES_APART)
+@pytest.mark.parametrize("effect", ["blank", "pseudonymize"])
+def test_frames_of_different_places_are_filled_where_text_was_read(kind, effect):
+    ds, values = six_frames((1, 3), **kind)
+    done = pixels.clean(
+        ds, ["OKAFOR"], engine=read_bright, second=None, effect=effect, pseudonym="A1"
+    )
+    got = pixel_array(done.dataset)
+    assert [bool((got[k] != values[k]).any()) for k in range(6)] == [k in (1, 3) for k in range(6)]
+    assert (got[[1, 3], 10:20, 20:60] < 255).mean() > (0.99 if effect == "blank" else 0.5)
+
+
+@pytest.mark.parametrize("kind", [
+    {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.3.1"},
+    {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7.2", "FrameIncrementPointer": 0x00181063},
+], ids=["ultrasound", "captured with a frame time"])  # fmt: skip
+def test_a_box_is_filled_in_all_frames_of_a_cine(kind):
+    ds, values = six_frames((3,), **kind)
+    got = pixel_array(pixels.clean(ds, ["OKAFOR"], engine=read_bright, second=None).dataset)
+    assert all((got[k] != values[k])[10:20, 20:60].mean() > 0.9 for k in range(6))
+
+
+def test_text_that_only_the_second_look_reads_is_filled_in_its_tile_alone():
+    ds, values = six_frames((4,), **FRAMES_APART["tiles"])
+
+    got = pixel_array(
+        pixels.clean(ds, ["OKAFOR"], engine=lambda _: [], second=read_bright).dataset
+    )
+    assert [bool((got[k] != values[k]).any()) for k in range(6)] == [k == 4 for k in range(6)]
