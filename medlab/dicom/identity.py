@@ -20,6 +20,8 @@ from medlab.dicom.profile import read_table, tag_of, word_list
 _LEAST_ID = 4
 ALNUM, LETTER = r"[^\W_]", r"[^\W\d_]"
 _LEAST_DIGITS = 7  # of another patient's number, to be looked for in groups
+_LONGEST_NAME = 64  # signs: PS3.5 6.2.1 for each part of a PN
+_FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _MANUFACTURER, _MAKER = 0x00080070, "maker"
 
 #: Name parts that are also words of the trade. In coded values (VR CS) they are left alone.
@@ -246,22 +248,44 @@ def utf8_reading(value: Any) -> str:
         return ""
 
 
-def _said(dataset: Dataset, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield role and text of everything that identifies, sequences included."""
-    known = roles()
+def _walk(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Dataset, int, Any, str]]:
+    """Yield level, tag, element and VR of everything, sequences included."""
     for tag, raw in items_of(dataset):
-        role, vr = known.get(tag), raw.VR
+        vr = raw.VR
         if vr is None or vr == "UN":
             vr = vr_of(raw)
+        yield dataset, tag, raw, vr
+        if vr == "SQ" and depth < MAX_DEPTH:
+            for item in dataset[raw.tag].value or ():
+                yield from _walk(item, depth + 1)
+
+
+def words_said(dataset: Dataset) -> frozenset[str]:
+    """Return the words of five letters and more in free text, each as `said_word`.
+
+    What identifies by its tag is left out: what is wanted is what people say of anyone.
+    """
+    texts = {
+        text
+        for level, tag, raw, vr in _walk(dataset)
+        if vr in _FREE_TEXT and tag not in roles()
+        for text in texts_of(level, raw)
+    }
+    found = {word for text in texts for word in words(text)}
+    return frozenset(said_word(word) for word in found if 4 < len(word) <= _LONGEST_NAME)
+
+
+def _said(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Yield role and text of everything that identifies, sequences included."""
+    known = roles()
+    for level, tag, raw, vr in _walk(dataset):
+        role = known.get(tag)
         name = role.name if role else "staff-name" if vr == "PN" and not tag >> 16 & 1 else ""
         if tag == _MANUFACTURER:
             name = _MAKER
         if name in _FIELD_OF_ROLE or name == _MAKER:
             second = utf8_reading(raw.value).split("\\")
-            yield from ((name, text) for text in [*texts_of(dataset, raw), *second] if text)
-        if vr == "SQ" and depth < MAX_DEPTH:
-            for item in dataset[raw.tag].value or ():
-                yield from _said(item, depth + 1)
+            yield from ((name, text) for text in [*texts_of(level, raw), *second] if text)
 
 
 def _add(found: dict[str, set[Any]], role: str, value: str) -> None:
