@@ -355,7 +355,8 @@ def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
     -------
     list of (path, keyword, text)
         Where there is no keyword, the tag. Of bytes of unknown meaning (UN) their number and
-        what is printable of them. It shows values: it belongs into the private folder of a job, nowhere else.
+        what is printable of them. It shows values: it belongs into the private folder of a
+        job, nowhere else.
     """
     found = []
     for tag, element in items_of(dataset):

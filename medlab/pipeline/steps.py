@@ -22,7 +22,6 @@ from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
-from medlab.dicom.identity import words_said
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError
 from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import appearing, digest_of
@@ -120,7 +119,7 @@ def _examine(row: int, path: Path, root: Path, key: bytes) -> Examined:
     instance = keyed_digest(key, "instance", uid)[:16]
     whose = (str(dataset.get(keyword) or "") for keyword in ("IssuerOfPatientID", "PatientID"))
     who = keyed_digest(key, "words of", *whose)[:16]
-    said = [phrase_digest(key, word) for word in words_said(dataset)]
+    said = [phrase_digest(key, word) for word in dicom.identity.words_said(dataset)]
     return Examined(row, "dicom", instance, phrases, _places(dataset, key), who, said)
 
 
