@@ -6,6 +6,7 @@ Elements that nothing happens to are handed on as the bytes they were read as.
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from medlab.dicom.elements import (
     TEXT_VRS,
     TIME_VRS,
     is_empty,
+    is_known,
     is_private,
     items_of,
     label,
@@ -40,7 +42,7 @@ from medlab.dicom.elements import (
     with_value,
 )
 from medlab.dicom.files import MAX_DEPTH, is_dicomdir, quiet_pydicom
-from medlab.dicom.identity import identity_of
+from medlab.dicom.identity import identity_of, utf8_reading
 from medlab.dicom.profile import (
     Plan,
     Rule,
@@ -53,7 +55,7 @@ from medlab.dicom.profile import (
     type_in_iod,
     word_list,
 )
-from medlab.dicom.text import REMOVED, Search, clean_bytes, find_spans, in_coded_value
+from medlab.dicom.text import REMOVED, Search, Span, clean_bytes, find_spans, in_coded_value
 from medlab.dicom.text import clean as clean_text
 from medlab.dicom.uids import is_registered, made_by, replace_uid
 from medlab.errors import InputError, KindError, RefusedError
@@ -96,7 +98,11 @@ _CLASS_UIDS = frozenset(map(tag_of, word_list("class-uids")))
 #: Content items of a report that are identity whatever they say (DCM codes of TID 1000 ff.):
 #: observers, their organization and place, accession number, the subject and her mother.
 _IDENTITY_CONCEPTS = word_list("identity-concepts")
+_AGE_CONCEPTS = word_list("age-concepts")
 _VALUES_OF_ITEMS = (0x0040A120, 0x0040A121, 0x0040A123, 0x0040A160, 0x0040A168)
+_TEXT_VALUE, _NUMERIC_VALUE = 0x0040A160, 0x0040A30A
+_EXACT_VALUES = frozenset({0x0040A161, 0x0040A162, 0x0040A163})  # the same number once more
+_IN_A_YEAR = {"mo": 12, "wk": 52.18, "d": 365.25}  # UCUM
 _CODED = frozenset({"CS", "AE", "UR"})
 _LONGEST = {"SH": 16, "LO": 64, "PN": 64}
 _BREAK = "\n\0\n"
@@ -122,7 +128,8 @@ class Action(NamedTuple):
     option : str
         The option that decided; empty where it was the profile itself.
     note : str
-        ``"text"``: identity was found in text. ``"date"``: a date was moved or removed.
+        ``"text"``: identity was found in text. ``"probable"``: so was a word one letter from a
+        name of the patient. ``"date"``: a date was moved or removed.
         ``"study"``: keyed on the study, for want of a patient ID. ``"beside"``, ``"frames"``,
         ``"opaque"``: of pixel data, see `codestream.trim`. ``"mended"``: a value that is none of
         its VR was clear all the same. ``"unreadable"``: it was not, and was emptied (a date
@@ -416,6 +423,8 @@ def _treat(level: _Level) -> dict[Any, Any]:
 @lru_cache(maxsize=65536)
 def _silence(tag: int, written_vr: str) -> str:
     """Tell what an element holds that needs no search: ``"bytes"``, ``"numbers"`` or nothing."""
+    if not is_known(tag):
+        return ""
     vr = proper_vr(raw_element(tag, written_vr, b"", implicit=not written_vr, little=True))
     both = {vr, vr if written_vr in ("", "UN") else written_vr}
     return "" if both - _SILENT_VRS else "numbers" if both & _NUMERIC else "bytes"
@@ -478,7 +487,14 @@ def _note(level: _Level, element: Any, rule: Rule, note: str = "") -> None:
 def _unlisted(level: _Level, element: Any) -> None:
     """Treat an element that the profile does not name: keep it, unless identity stands in it."""
     vr = vr_of(element)
-    if vr in ("DA", "DT", "PN"):
+    if not is_known(int(element.tag)):
+        # what a later edition may mean by it, nobody can promise; numbers are of use to research
+        is_text = vr not in NUMBER_VRS or (vr in _NUMERIC and not _is_number(element, level.work))
+        if is_text or level.work.plan.policy != "research":
+            _note(level, element, _REMOVE)
+        else:
+            level.kept[element.tag] = element
+    elif vr in ("DA", "DT", "PN"):
         shift = vr != "PN" and level.work.plan.dates != "remove"
         _apply(level, element, Rule("C", "") if shift else _REMOVE)
     elif vr in _LOOKED_AT or _is_disguised(element, vr):
@@ -535,7 +551,8 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
         _clean_uid(level, element, rule)
     elif vr in TEXT_VRS:
         level.kept[element.tag] = element
-        text = plain_text(element, level.encodings)
+        readings = plain_text(element, level.encodings), utf8_reading(element.value)
+        text = _BREAK.join(filter(None, readings))
         general = vr not in _CODED and int(element.tag) not in TECHNICAL
         level.work.texts.append(_Text(level, element, rule, text, general))
     elif vr in BINARY_VRS:
@@ -583,6 +600,8 @@ def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
         out._dict = _treat(inner)
         if tag == _CONTENT and _concept(item) in _IDENTITY_CONCEPTS:
             _blank_item(out, inner)
+        elif tag == _CONTENT and _concept(item) in _AGE_CONCEPTS:
+            _coarsen_item(out, inner)
         items.append(out)
     new = with_value(element, items)
     new.is_undefined_length = element.is_undefined_length
@@ -592,11 +611,37 @@ def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
 
 
 def _concept(item: Dataset) -> str:
-    """Return the code of a content item's name, where it is one of DICOM's own."""
+    """Return scheme and code of a content item's name."""
     for code in item.get("ConceptNameCodeSequence") or ():
-        if code.get("CodingSchemeDesignator") == "DCM":
-            return str(code.get("CodeValue", ""))
+        return f"{code.get('CodingSchemeDesignator')}:{code.get('CodeValue')}"
     return ""
+
+
+def _coarsen_item(item: Dataset, level: _Level) -> None:
+    """Put the class 90 in place of an age over 89 years in a content item (PS3.16 TID 1007)."""
+    if _amount(text_at(item, _TEXT_VALUE)) > dates.OLDEST_AGE:
+        _blank_item(item, level)
+    for measured in item.get("MeasuredValueSequence") or ():
+        codes = [
+            code.get("CodeValue") for code in measured.get("MeasurementUnitsCodeSequence", ())
+        ]
+        oldest = (dates.OLDEST_AGE + 1) * max(
+            (_IN_A_YEAR.get(code, 1) for code in codes), default=1
+        )
+        if _amount(text_at(measured, _NUMERIC_VALUE)) > oldest:
+            for tag in _EXACT_VALUES & set(measured.keys()):
+                del measured[tag]
+            element = measured[_NUMERIC_VALUE]
+            measured[_NUMERIC_VALUE] = with_value(element, str(oldest))
+            _note(level, element, Rule("C", "clean-structured-content"))
+
+
+def _amount(text: str) -> float:
+    """Return the number that a text is; 0 where it has no digit, infinity where it has more."""
+    try:
+        return float(text) if re.search(r"\d", text) else 0.0
+    except ValueError:
+        return math.inf
 
 
 def _blank_item(item: Dataset, level: _Level) -> None:
@@ -717,7 +762,7 @@ def _settle_texts(work: _Work) -> None:
     for general in (True, False):
         chosen = [t for t in work.texts if t.is_general == general]
         joined = _BREAK.join(t.text for t in chosen)
-        spans = find_spans(joined, work.search, work.others, general=general)
+        spans = _spans(joined, general, work)
         start = 0
         for one in chosen if spans else ():
             end = start + len(one.text)
@@ -730,15 +775,32 @@ def _clean_one_text(one: _Text, work: _Work) -> None:
     """Clean the values of one text element."""
     element = one.level.dataset[one.element.tag]
     vr, old = vr_of(element), values_of(element)
+    second = utf8_reading(one.element.value).split("\\")
+    if one.level.kept[element.tag].value != one.element.value:
+        return  # a content item that was blanked as a whole
+    new: Any = None
     if vr in _CODED:
-        hit = not all(map(work.is_harmless, old))
-        new: Any = dummy_text(vr)
+        if not all(map(work.is_harmless, [*old, *second])):
+            new = with_value(element, dummy_text(vr))
     else:
-        values = [_clean_value(value, vr, one.is_general, work) for value in old]
-        hit, new = values != old, values if len(values) > 1 else "".join(values)
-    if hit:
-        one.level.kept[element.tag] = with_value(element, new)
-        _note(one.level, element, Rule("C", one.rule.option), "text")
+        first, again_ = (
+            [_clean_value(v, vr, one.is_general, work) for v in r] for r in (old, second)
+        )
+        if again_ != second:  # bytes that are UTF-8, whatever is declared, and go on to be
+            data = "\\".join(again_).encode()
+            data += b" " * (len(data) % 2)
+            new = one.element._replace(value=data, length=len(data))
+        elif first != old:
+            new = with_value(element, first if len(first) > 1 else "".join(first))
+    if new is not None:
+        one.level.kept[element.tag] = new
+        spans = [s for v in (*old, *second) for s in _spans(v, one.is_general, work)]
+        probable = any(span.kind == "probable" for span in spans)
+        _note(one.level, element, Rule("C", one.rule.option), "probable" if probable else "text")
+
+
+def _spans(text: str, general: bool, work: _Work) -> list[Span]:
+    return find_spans(text, work.search, work.others, general=general)
 
 
 def _clean_value(value: str, vr: str, general: bool, work: _Work) -> str:

@@ -16,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import private
 from medlab.dicom.deidentify import TECHNICAL
-from medlab.dicom.elements import TEXT_VRS, items_of, label, texts_of, values_of, vr_of
+from medlab.dicom.elements import TEXT_VRS, is_known, items_of, label, texts_of, values_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of
@@ -342,7 +342,7 @@ def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
 
 
 def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
-    """Return the free text that stands in a data set, for a person to review.
+    """Return the free text and the unknown elements of a data set, for a person to review.
 
     Parameters
     ----------
@@ -354,15 +354,22 @@ def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
     Returns
     -------
     list of (path, keyword, text)
-        It shows values: it belongs into the private folder of a job, nowhere else.
+        Where there is no keyword, the tag. Of bytes of unknown meaning (UN) their number and
+        what is printable of them. It shows values: it belongs into the private folder of a
+        job, nowhere else.
     """
     found = []
     for tag, element in items_of(dataset):
         written, keyword = label(tag)
         vr = vr_of(element)
         texts = texts_of(dataset, element) if vr in _FREE_TEXT else []
+        if isinstance(element.value, bytes) and vr == "UN":
+            runs = re.findall("[ -~]{4,}", element.value.decode("latin-1"))
+            texts = [f"{len(element.value)} bytes: {' '.join(runs)[:_LONGEST_SHOWN]}"]
+        elif not is_known(tag):
+            texts = values_of(dataset[element.tag])
         if texts:
-            found.append((path + written, keyword, "\\".join(texts)))
+            found.append((path + written, keyword or written, "\\".join(texts)))
         for number, item in enumerate((dataset[element.tag].value or ()) if vr == "SQ" else ()):
             found += kept_text(item, f"{path}{written}[{number}].")
     return found

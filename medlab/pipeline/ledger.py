@@ -33,6 +33,7 @@ CREATE INDEX IF NOT EXISTS file_instance ON file (instance);
 CREATE INDEX IF NOT EXISTS file_status ON file (status);
 CREATE INDEX IF NOT EXISTS file_target ON file (target);
 CREATE TABLE IF NOT EXISTS phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS word (digest BLOB PRIMARY KEY, who BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS action (row INTEGER, code TEXT, option TEXT, n INTEGER);
 CREATE TABLE IF NOT EXISTS finding (row INTEGER, severity TEXT, message TEXT, place TEXT);
 CREATE TABLE IF NOT EXISTS unchecked (row INTEGER, what TEXT);
@@ -137,17 +138,25 @@ class Ledger:
         instance: bytes | None = None,
         phrases: Iterable[bytes] = (),
         places: tuple[bytes | None, bytes | None] = (None, None),
+        who: bytes = b"",
+        words: Iterable[bytes] = (),
     ) -> None:
         """Note what one file is; all else are digests.
 
-        Its instance, the phrases of its identity, and, for images that may show a face,
-        its series and the space (frame of reference) that the series lies in.
+        Its instance, the phrases of its identity, for images that may show a face its series
+        and the space (frame of reference) that the series lies in, and who its patient is with
+        the words of its text. A word that a second patient's text says belongs to nobody.
         """
         self._db.execute(
             "UPDATE file SET kind = ?, instance = ?, series = ?, space = ? WHERE row = ?",
             (kind, instance, *places, row),
         )
         self._db.executemany("INSERT OR IGNORE INTO phrase VALUES (?)", ((p,) for p in phrases))
+        self._db.executemany(
+            """INSERT INTO word VALUES (?, ?) ON CONFLICT DO UPDATE SET who = NULL
+            WHERE who <> excluded.who""",
+            ((word, who) for word in words),
+        )
 
     def settle(self, row: int, status: str) -> None:
         """Note a file as one that gets no output of its own."""
@@ -311,7 +320,10 @@ class Ledger:
         path.touch(mode=0o600)
         self._db.execute("ATTACH ? AS words", (str(path),))
         self._db.execute("CREATE TABLE words.phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._db.execute("INSERT INTO words.phrase SELECT digest FROM phrase")
+        self._db.execute(
+            "INSERT INTO words.phrase SELECT digest FROM phrase"
+            " UNION SELECT digest FROM word WHERE who IS NULL"
+        )
         self._db.execute("DETACH words")
 
     @contextmanager
@@ -327,7 +339,7 @@ class Ledger:
 
     def forget(self) -> None:
         """Forget everything: the job begins anew."""
-        for table in ("about", "file", "phrase", "text", *_OF_A_ROW):
+        for table in ("about", "file", "phrase", "word", "text", *_OF_A_ROW):
             self._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:

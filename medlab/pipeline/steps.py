@@ -29,6 +29,7 @@ from medlab.pipeline.files import appearing, digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work
 
+_PROBABLE = "a word one letter from the patient's name was taken for it and removed"
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +41,8 @@ class Examined(NamedTuple):
     instance: bytes | None = None
     phrases: Sequence[bytes] = ()
     places: tuple[bytes | None, bytes | None] = (None, None)
+    who: bytes = b""
+    words: Sequence[bytes] = ()
 
 
 class _UnverifiedError(RefusedError):
@@ -124,9 +127,11 @@ def _examine(row: int, path: Path, root: Path, key: bytes) -> Examined:
         return Examined(row, "dicomdir")
     uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
-    return Examined(
-        row, "dicom", keyed_digest(key, "instance", uid)[:16], phrases, _places(dataset, key)
-    )
+    instance = keyed_digest(key, "instance", uid)[:16]
+    whose = (str(dataset.get(keyword) or "") for keyword in ("IssuerOfPatientID", "PatientID"))
+    who = keyed_digest(key, "words of", *whose)[:16]
+    said = [phrase_digest(key, word) for word in dicom.identity.words_said(dataset)]
+    return Examined(row, "dicom", instance, phrases, _places(dataset, key), who, said)
 
 
 def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
@@ -224,6 +229,8 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     done.status, done.target, done.size = "done", name.as_posix(), len(data)
     done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
     done.target_digest = hashlib.sha256(data).hexdigest()
+    probable = [action.path for action in actions if action.note == "probable"]
+    done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
     _remember(before, after, settings, done)
 
