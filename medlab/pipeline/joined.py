@@ -13,7 +13,7 @@ from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.codestream import PIXELS as PIXEL_TAGS
 from medlab.dicom.codestream import holds_picture
-from medlab.dicom.marks import add_codes
+from medlab.dicom.marks import add_codes, method_lines
 from medlab.errors import RefusedError, UsageError, not_installed
 from medlab.pipeline.cohort import state
 from medlab.pipeline.files import digest_of
@@ -27,6 +27,8 @@ _COLUMNS = {
     "Weight": "PatientWeight",
     "Height": "PatientSize",
 }
+#: Written into De-identification Method (0012,0063).
+APPROVED = "text boxes approved by a person"
 _SENSITIVE = {"AdmittingDiagnosesDescription": "Diagnosis"}
 
 
@@ -93,8 +95,11 @@ def without_text(
         _keep_boxes(before, before, error.decisions, work, done)
         raise QuarantineError(str(error)) from None
     done.findings += [(f.severity, f.message, "pixels") for f in found.findings]
-    if found.checked and boxes is None:
+    if found.checked or boxes is not None:
         _keep_boxes(before, found.dataset, found.decisions, work, done)
+    if boxes is not None:
+        found.dataset.DeidentificationMethod = [*method_lines(found.dataset), APPROVED]
+        done.unchecked += [] if found.checked else ["text in pixels"]
     if found.complete:
         dicom.claim(found.dataset, PIXELS)
     elif found.checked:

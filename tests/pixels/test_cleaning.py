@@ -173,14 +173,29 @@ def test_approved_boxes_are_filled_exactly_and_count_as_complete():
 
 def test_text_outside_of_the_approved_boxes_is_told_and_left():
     kinds = [{one.kind for one in clean(image(), boxes=[b]).findings} for b in (NAME, MARK)]
-    assert kinds == [set(), {"still read"}]
+    assert kinds == [{"approved"}, {"approved", "still read"}]
+    left = clean(image(), boxes=[MARK])
+    assert not left.checked
+    assert not left.complete
+
+
+def test_an_approval_without_a_second_look_claims_nothing(monkeypatch):
+    def absent(picture):
+        raise UnavailableError("no recognizer here")
+
+    for engine in (None, absent):
+        done = pixels.clean(image(), boxes=[Box(0, 0, 200, 100)], engine=engine)
+        assert not done.checked
+        assert not done.complete
+        assert {"approved", "not read"} == {one.kind for one in done.findings}
+        assert not pixel_array(done.dataset).any()
 
 
 def test_without_a_recognizer_rules_still_run_and_nothing_is_claimed(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "rapidocr", None)
     detect._rapid.cache_clear()
     rules = [{"when": {"Modality": "ct", "Rows": 100}, "blank": [[0, 0, 200, 30]]}]
-    with pytest.raises(UnavailableError, match=r"medlab\[pixels\]"):
+    with pytest.raises(UnavailableError, match=r"\.\[pixels\]"):
         pixels.clean(image(), rules=rules)
     done = pixels.clean(image(), rules=rules, require=False)
     assert not pixel_array(done.dataset)[:30].any()
