@@ -219,7 +219,7 @@ def _clean(job: Job) -> int:
     for batch in worked(job, steps.clean, "%", "cleaning"):
         outcomes = [done or Outcome(entry.row, "crashed") for entry, done in batch]
         if job.vault is not None:
-            job.vault.remember(way for done in outcomes for way in done.ways_back)
+            job.vault.remember(dict.fromkeys(way for done in outcomes for way in done.ways_back))
         with job.ledger.together():
             for done in outcomes:
                 job.ledger.record(done)
