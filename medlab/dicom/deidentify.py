@@ -35,6 +35,7 @@ from medlab.dicom.elements import (
     plain_text,
     proper_vr,
     raw_element,
+    sequence_at,
     text_at,
     texts_of,
     values_of,
@@ -612,7 +613,7 @@ def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
 
 def _concept(item: Dataset) -> str:
     """Return scheme and code of a content item's name."""
-    for code in item.get("ConceptNameCodeSequence") or ():
+    for code in sequence_at(item, "ConceptNameCodeSequence"):
         return f"{code.get('CodingSchemeDesignator')}:{code.get('CodeValue')}"
     return ""
 

@@ -154,6 +154,12 @@ def text_at(dataset: Dataset, tag: int) -> str:
     return "" if element is None else "\\".join(texts_of(dataset, element))
 
 
+def sequence_at(dataset: Dataset, keyword: str) -> list[Dataset]:
+    """Return the items of a sequence; none where its tag holds something else, such as text."""
+    value = dataset.get(keyword)
+    return list(value) if isinstance(value, Sequence) else []
+
+
 def plain_text(element: Any, encodings: tuple[str, ...]) -> str:
     """Return what a text element says, for searching."""
     value = element.value

@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from medlab import __version__
-from medlab.dicom.elements import raw_element, text_at
+from medlab.dicom.elements import raw_element, sequence_at, text_at
 from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, Plan
 from medlab.errors import InputError
 
@@ -111,7 +111,7 @@ def new_meta(syntax: str) -> FileMetaDataset:
 
 def add_codes(dataset: Dataset, codes: Iterable[tuple[str, str]]) -> None:
     """Append codes of CID 7050 to (0012,0064), once each."""
-    items = list(dataset.get("DeidentificationMethodCodeSequence") or [])
+    items = sequence_at(dataset, "DeidentificationMethodCodeSequence")
     present = {item.get("CodeValue") for item in items}
     for value, meaning in codes:
         if value not in present:
@@ -119,7 +119,7 @@ def add_codes(dataset: Dataset, codes: Iterable[tuple[str, str]]) -> None:
             item.CodeValue, item.CodingSchemeDesignator = value, _SCHEME
             item.CodeMeaning = meaning
             items.append(item)
-    dataset.DeidentificationMethodCodeSequence = Sequence(items)
+    dataset.add_new(_CODES, "SQ", Sequence(items))  # by name, a VR that was wrong would stay
 
 
 def claim(dataset: Dataset, option: str) -> None:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from pydicom.dataset import Dataset
 
+from medlab.dicom.elements import sequence_at
 from medlab.dicom.profile import Plan, read_table
 
 _SAFE_STATUS = "SAFE"
@@ -65,7 +66,7 @@ def declared_safe(dataset: Dataset) -> frozenset[tuple[str, int]]:
     A whole block that is declared safe stands as (creator, group and -1 as low byte).
     """
     found: set[tuple[str, int]] = set()
-    for item in dataset.get("PrivateDataElementCharacteristicsSequence") or ():
+    for item in sequence_at(dataset, "PrivateDataElementCharacteristicsSequence"):
         group = int(item.get("PrivateGroupReference") or 0) << 16
         creator = str(item.get("PrivateCreatorReference") or "").strip().casefold()
         if item.get("BlockIdentifyingInformationStatus") == _SAFE_STATUS:

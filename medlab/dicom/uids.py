@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from pydicom._uid_dict import UID_dictionary
+
 from medlab import crypto
 
-#: Everything registered by DICOM itself: SOP classes, transfer syntaxes, coding schemes.
-STANDARD_ROOT = "1.2.840.10008."
 _CHECK_BITS = 32
 
 
 def is_registered(uid: str) -> bool:
-    """Tell whether a UID is one that the DICOM standard registers.
+    """Tell whether a UID is one that the DICOM standard registers (PS3.6 A).
+
+    SOP classes, transfer syntaxes, coding schemes. The root alone proves nothing: instances
+    are found below it that a program made of a date and a record number.
 
     Examples
     --------
-    >>> is_registered("1.2.840.10008.1.2.1"), is_registered("1.2.840.113619.2.1")
+    >>> is_registered("1.2.840.10008.1.2.1"), is_registered("1.2.840.10008.20210314.48213")
     (True, False)
     """
-    return uid.startswith(STANDARD_ROOT) and not uid.strip("0123456789.")
+    return uid in UID_dictionary
 
 
 def _check(key: bytes, number: int) -> int:

@@ -24,7 +24,7 @@ from pydicom.tag import BaseTag
 
 from medlab.dicom import surroundings
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, OLDEST_AGE, parse_date
-from medlab.dicom.elements import items_of, label, text_at, texts_of, vr_of
+from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, roles
 from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
@@ -126,7 +126,7 @@ def plan_of(dataset: Dataset) -> Plan:
     """Return the plan that a data set says it was treated by (CID 7050 codes)."""
     codes = {
         str(item.get("CodeValue"))
-        for item in dataset.get("DeidentificationMethodCodeSequence") or ()
+        for item in sequence_at(dataset, "DeidentificationMethodCodeSequence")
     }
     options = tuple(name for name, (code, _) in OPTIONS.items() if code in codes)
     return Plan("stated", options)
@@ -153,7 +153,7 @@ def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
 
 
 def _tells(uid: str) -> bool:
-    return len(uid) > 5 and uid not in UID_dictionary and not uid.startswith("1.2.840.10008.")
+    return len(uid) > 5 and uid not in UID_dictionary
 
 
 def _is_of_instance(tag: int, plan: Plan) -> bool:
@@ -517,7 +517,7 @@ def _uids(pairs: _Pairs, file: str) -> Iterator[Finding]:
     mapped = uid_map(pairs)
     yield from check_uid_map(mapped, file)
     for old, new in mapped:
-        if old.startswith("1.2.840.10008.") and old != new:
+        if old in UID_dictionary and old != new:
             yield Finding(file, "", "uid", "fail", "a registered UID was changed")
         if len(new) > 64 or not _UID_FORM.fullmatch(new):
             yield Finding(file, "", "uid", "review", "a UID is not one by the rules of PS3.5")
@@ -542,7 +542,8 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
 
     if output.get("PatientIdentityRemoved") != "YES":
         yield fail("PatientIdentityRemoved", "does not say that identity was removed")
-    codes = {i.get("CodeValue") for i in output.get("DeidentificationMethodCodeSequence") or ()}
+    items = sequence_at(output, "DeidentificationMethodCodeSequence")
+    codes = {item.get("CodeValue") for item in items}
     if not codes and not output.get("DeidentificationMethod"):
         yield fail("DeidentificationMethod", "does not say how identity was removed")
     if not {code for code, _ in plan.codes} <= codes:

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
+from medlab.dicom.elements import sequence_at
 from medlab.errors import InputError
 from medlab.pixels.mask import Box
 
@@ -20,7 +21,7 @@ _DESCRIPTIONS = ("DOSE REPORT", "DOSE INFO", "PATIENT PROTOCOL", "SCREEN SAVE", 
 def image_regions(dataset: Dataset) -> list[Box]:
     """Return the areas in which an ultrasound device says it shows images (0018,6011)."""
     found = []
-    for item in dataset.get("SequenceOfUltrasoundRegions") or []:
+    for item in sequence_at(dataset, "SequenceOfUltrasoundRegions"):
         names = ("RegionLocationMinX0", "RegionLocationMinY0")
         ends = ("RegionLocationMaxX1", "RegionLocationMaxY1")
         try:

@@ -447,3 +447,52 @@ def test_text_in_an_element_that_should_hold_numbers_is_searched(study, tag, wri
     """CTDIvol (FD) and Rows (US), written as text."""
     data = dicom.to_bytes(run(stored_with(study, tag, written, b"Okafor, Jane"), "research")[0])
     assert b"Okafor" not in data
+
+
+SEQUENCES = ("DeidentificationMethodCodeSequence", "PrivateDataElementCharacteristicsSequence",
+             "OtherPatientIDsSequence", "RequestAttributesSequence", "ReferencedStudySequence",
+             "ConceptNameCodeSequence", "SourceImageSequence", "ContentSequence")  # fmt: skip
+
+
+@pytest.mark.parametrize("policy", ["basic", "research"])
+@pytest.mark.parametrize("vr", ["LO", "UT"])
+@pytest.mark.parametrize("said", [b"Header Anonymizer 2", b"Header Anonymizer 2, Jane Okafor"])
+@pytest.mark.parametrize("keyword", SEQUENCES)
+def test_a_sequence_written_as_text_is_treated_by_its_tag(study, keyword, said, vr, policy):
+    source = stored_with(study, tag_of(keyword), vr, said)
+    out, _ = dicom.deidentify(source, policy, key=KEY)
+    data = dicom.to_bytes(out)
+    assert b"Okafor" not in data
+    out = dicom.parse(data)
+    codes = [item.CodeValue for item in out.DeidentificationMethodCodeSequence]
+    assert codes[0] == "113100"
+    assert out.PatientIdentityRemoved == "YES"
+    if dicom.plan(policy).action(tag_of(keyword), MR) == ("X", ""):
+        assert keyword not in out
+    found = dicom.verify_dataset(source, out, dicom.plan(policy), output_bytes=data)
+    assert [one for one in found if one.severity == "fail"] == []
+
+
+def test_an_instance_below_the_root_of_the_standard_is_replaced_and_found(study):
+    study.SOPInstanceUID = "1.2.840.10008.20200312.471188"
+    study.FrameOfReferenceUID = "1.2.840.10008.1.4.1.1"  # Talairach, which PS3.6 registers
+    study.StudyDescription = "see 1.2.840.10008.20200312.471188"
+    source = read_back(study)
+    out, _ = dicom.deidentify(source, "research", key=KEY)
+    assert out.SOPInstanceUID.startswith("2.25.")
+    assert out.FrameOfReferenceUID == "1.2.840.10008.1.4.1.1"
+    assert out.SOPClassUID == MR
+    assert "20200312" not in out.StudyDescription
+    assert dicom.verify_dataset(source, dicom.parse(dicom.to_bytes(out))) == []
+    out.SOPInstanceUID = out.file_meta.MediaStorageSOPInstanceUID = source.SOPInstanceUID
+    found = dicom.verify_dataset(source, dicom.parse(dicom.to_bytes(out)))
+    assert "uid" in {one.kind for one in found}
+
+
+def test_a_class_newer_than_the_dictionary_stays_unless_it_holds_a_number_of_the_patient(study):
+    study.PatientID = "471188"
+    study.SOPClassUID = "1.2.840.10008.5.1.4.1.1.9999.7"
+    study.CodingSchemeUID = "1.2.840.10008.2.16.471188"
+    out, _ = run(study, "research")
+    assert out.SOPClassUID == "1.2.840.10008.5.1.4.1.1.9999.7"
+    assert out.CodingSchemeUID.startswith("2.25.")
