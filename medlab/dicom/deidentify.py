@@ -54,7 +54,7 @@ from medlab.dicom.profile import (
     tag_of,
     word_list,
 )
-from medlab.dicom.text import REMOVED, Search, Span, clean_bytes, find_spans, in_coded_value
+from medlab.dicom.text import REMOVED, Search, clean_bytes, find_spans, in_coded_value
 from medlab.dicom.text import clean as clean_text
 from medlab.dicom.uids import is_registered, made_by, replace_uid
 from medlab.errors import InputError, KindError, RefusedError
@@ -731,7 +731,7 @@ def _settle_texts(work: _Work) -> None:
     for general in (True, False):
         chosen = [t for t in work.texts if t.is_general == general]
         joined = _BREAK.join(t.text for t in chosen)
-        spans = _spans(joined, general, work)
+        spans = find_spans(joined, work.search, work.others, general=general)
         start = 0
         for one in chosen if spans else ():
             end = start + len(one.text)
@@ -752,24 +752,21 @@ def _clean_one_text(one: _Text, work: _Work) -> None:
         if not all(map(work.is_harmless, [*old, *second])):
             new = with_value(element, dummy_text(vr))
     else:
-        first, again_ = (
-            [_clean_value(v, vr, one.is_general, work) for v in r] for r in (old, second)
+        cleaned, bytewise = (
+            [_clean_value(value, vr, one.is_general, work) for value in values]
+            for values in (old, second)
         )
-        if again_ != second:  # bytes that are UTF-8, whatever is declared, and go on to be
-            data = "\\".join(again_).encode()
+        if bytewise != second:  # UTF-8 under another character set stays what it is
+            data = "\\".join(bytewise).encode()
             data += b" " * (len(data) % 2)
             new = one.element._replace(value=data, length=len(data))
-        elif first != old:
-            new = with_value(element, first if len(first) > 1 else "".join(first))
+        elif cleaned != old:
+            new = with_value(element, cleaned if len(cleaned) > 1 else "".join(cleaned))
     if new is not None:
         one.level.kept[element.tag] = new
-        spans = [s for v in (*old, *second) for s in _spans(v, one.is_general, work)]
-        probable = any(span.kind == "probable" for span in spans)
-        _note(one.level, element, Rule("C", one.rule.option), "probable" if probable else "text")
-
-
-def _spans(text: str, general: bool, work: _Work) -> list[Span]:
-    return find_spans(text, work.search, work.others, general=general)
+        spans = find_spans(one.text, work.search, work.others, general=one.is_general)
+        note = "probable" if any(span.kind == "probable" for span in spans) else "text"
+        _note(one.level, element, Rule("C", one.rule.option), note)
 
 
 def _clean_value(value: str, vr: str, general: bool, work: _Work) -> str:
