@@ -256,7 +256,7 @@ def _without_text(before: Dataset, after: Dataset, order: Order) -> Dataset:
         source=before,
         quarantine="none",
         effect=_EFFECTS[order.text],
-        pseudonym=str(pseudonymization.code(single.who(before) or "nobody", order.key))[:8],
+        pseudonym=str(pseudonymization.code(dicom.owner(before), order.key))[:8],
     )
     return done.dataset
 

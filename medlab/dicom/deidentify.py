@@ -20,7 +20,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from medlab.dicom import again, codestream, dates, marks, private
-from medlab.dicom.codes import is_own_code, keyed_code
+from medlab.dicom.codes import NO_PERSON, is_own_code, keyed_code, owner, patient_code
 from medlab.dicom.dummies import dummy, dummy_text
 from medlab.dicom.elements import (
     BINARY_VRS,
@@ -56,14 +56,14 @@ from medlab.dicom.profile import (
     type_in_iod,
     word_list,
 )
-from medlab.dicom.text import REMOVED, Search, Span, clean_bytes, find_spans, in_coded_value
+from medlab.dicom.text import REMOVED, Search, clean_bytes, find_spans, in_coded_value
 from medlab.dicom.text import clean as clean_text
 from medlab.dicom.uids import is_registered, made_by, replace_uid
 from medlab.errors import InputError, KindError, RefusedError
 
 _LARGEST_SCANNED = 1 << 24
 
-_PATIENT_ID, _PATIENT_NAME, _ISSUER = 0x00100020, 0x00100010, 0x00100021
+_PATIENT_ID, _PATIENT_NAME = 0x00100020, 0x00100010
 _ACCESSION, _SUBJECT, _STUDY = 0x00080050, 0x00120040, 0x0020000D
 _BIRTH, _STUDY_DATE, _SOP_CLASS = 0x00100030, 0x00080020, 0x00080016
 _CHARSET, _CONTENT = 0x00080005, 0x0040A730
@@ -131,10 +131,10 @@ class Action(NamedTuple):
     note : str
         ``"text"``: identity was found in text. ``"probable"``: so was a word one letter from a
         name of the patient. ``"date"``: a date was moved or removed.
-        ``"study"``: keyed on the study, for want of a patient ID. ``"beside"``, ``"frames"``,
-        ``"opaque"``: of pixel data, see `codestream.trim`. ``"mended"``: a value that is none of
-        its VR was clear all the same. ``"unreadable"``: it was not, and was emptied (a date
-        became 19000101).
+        ``"study"``: keyed on the study, for want of patient ID and name. ``"beside"``,
+        ``"frames"``, ``"opaque"``: of pixel data, see `codestream.trim`. ``"mended"``: a value
+        that is none of its VR was clear all the same. ``"unreadable"``: it was not, and was
+        emptied (a date became 19000101).
     """
 
     path: str
@@ -222,6 +222,7 @@ def deidentify(
     keep_private: Iterable[str] = (),
     others: Container[str] | None = None,
     code_of: Callable[[str, str], str | None] | None = None,
+    whose: str | None = None,
 ) -> tuple[FileDataset, list[Action]]:
     """De-identify a data set; the input is not modified.
 
@@ -243,6 +244,8 @@ def deidentify(
     code_of : callable, optional
         ``code_of(kind, original)`` gives the code of a patient or accession number (at most
         16 of ``A-Z0-9``), or None for the keyed one.
+    whose : str, optional
+        Who the data set belongs to, where one knows better than its header (`dicom.owner`).
 
     Returns
     -------
@@ -269,7 +272,7 @@ def deidentify(
     chosen = policy if isinstance(policy, Plan) else plan(policy, options, keep_private)
     with quiet_pydicom():
         dataset = _consistent(dataset)
-        work = _begin(dataset, chosen, key, others, code_of)
+        work = _begin(dataset, chosen, key, others, code_of, whose)
         out = _empty_like(dataset)
         top = _Level(dataset, work, encodings=_encodings(dataset))
         top.known = again.memory(*work.circumstances, top.encodings)
@@ -285,17 +288,18 @@ def _begin(
     key: bytes,
     others: Container[str] | None,
     code_of: Callable[[str, str], str | None] | None,
+    whose: str | None,
 ) -> _Work:
     """Gather whose data set it is, how far its dates move, and its codes."""
-    patient, issuer = text_at(dataset, _PATIENT_ID), text_at(dataset, _ISSUER)
-    study = text_at(dataset, _STUDY)
+    patient, study = text_at(dataset, _PATIENT_ID), text_at(dataset, _STUDY)
+    whose = whose or owner(dataset)
     named = is_own_code(key, patient or text_at(dataset, _PATIENT_NAME))
     ours = named or (not patient and (not study or made_by(key, study)))
     moved = ours and marks.was_shifted(dataset)
     search = Search(
         identity_of(dataset),
         "keep" if moved and chosen.dates == "shift" else chosen.dates,
-        0 if moved else dates.offset_days(key, issuer, patient, study),
+        0 if moved else dates.offset_days(key, whose),
         key,
         chosen.has("retain-uids"),
         chosen.has("retain-institution-identity"),
@@ -309,11 +313,11 @@ def _begin(
         others,
         text_at(dataset, _BIRTH),
         text_at(dataset, _STUDY_DATE),
-        _codes(dataset, key, (issuer, patient, study), code_of),
+        _codes(dataset, key, whose, code_of),
     )
     if chosen.has("retain-safe-private"):
         work.declared = private.declared_safe(dataset)
-    if not patient and not issuer:
+    if whose.startswith(NO_PERSON):
         work.log.append(Action("(0010,0020)", "PatientID", "LO", "K", "", "study"))
     return work
 
@@ -321,16 +325,14 @@ def _begin(
 def _codes(
     dataset: Dataset,
     key: bytes,
-    who: tuple[str, str, str],
+    whose: str,
     code_of: Callable[[str, str], str | None] | None,
 ) -> dict[int, str]:
     """Return what stands in place of patient ID, name and accession number."""
-    issuer, patient, study = who
-    original = f"{issuer}\x1f{patient}" if issuer else patient
-    asked = code_of("patient", original) if code_of and patient else None
-    name = text_at(dataset, _PATIENT_NAME)
-    kind, seed = ("patient", original) if patient else ("study", study)
-    named = asked or (name if is_own_code(key, name) else keyed_code(key, kind, seed))
+    earlier = (text_at(dataset, tag) for tag in (_PATIENT_ID, _PATIENT_NAME))
+    asked = code_of("patient", whose) if code_of and not whose.startswith(NO_PERSON) else None
+    ours = next((code for code in earlier if is_own_code(key, code)), None)
+    named = asked or ours or patient_code(key, whose)
     accession = text_at(dataset, _ACCESSION)
     asked = code_of("accession", accession) if code_of and accession else None
     number = asked or keyed_code(key, "accession", accession)
@@ -763,7 +765,7 @@ def _settle_texts(work: _Work) -> None:
     for general in (True, False):
         chosen = [t for t in work.texts if t.is_general == general]
         joined = _BREAK.join(t.text for t in chosen)
-        spans = _spans(joined, general, work)
+        spans = find_spans(joined, work.search, work.others, general=general)
         start = 0
         for one in chosen if spans else ():
             end = start + len(one.text)
@@ -784,24 +786,21 @@ def _clean_one_text(one: _Text, work: _Work) -> None:
         if not all(map(work.is_harmless, [*old, *second])):
             new = with_value(element, dummy_text(vr))
     else:
-        first, again_ = (
-            [_clean_value(v, vr, one.is_general, work) for v in r] for r in (old, second)
+        cleaned, bytewise = (
+            [_clean_value(value, vr, one.is_general, work) for value in values]
+            for values in (old, second)
         )
-        if again_ != second:  # bytes that are UTF-8, whatever is declared, and go on to be
-            data = "\\".join(again_).encode()
+        if bytewise != second:  # UTF-8 under another character set stays what it is
+            data = "\\".join(bytewise).encode()
             data += b" " * (len(data) % 2)
             new = one.element._replace(value=data, length=len(data))
-        elif first != old:
-            new = with_value(element, first if len(first) > 1 else "".join(first))
+        elif cleaned != old:
+            new = with_value(element, cleaned if len(cleaned) > 1 else "".join(cleaned))
     if new is not None:
         one.level.kept[element.tag] = new
-        spans = [s for v in (*old, *second) for s in _spans(v, one.is_general, work)]
-        probable = any(span.kind == "probable" for span in spans)
-        _note(one.level, element, Rule("C", one.rule.option), "probable" if probable else "text")
-
-
-def _spans(text: str, general: bool, work: _Work) -> list[Span]:
-    return find_spans(text, work.search, work.others, general=general)
+        spans = find_spans(one.text, work.search, work.others, general=one.is_general)
+        note = "probable" if any(span.kind == "probable" for span in spans) else "text"
+        _note(one.level, element, Rule("C", one.rule.option), note)
 
 
 def _clean_value(value: str, vr: str, general: bool, work: _Work) -> str:

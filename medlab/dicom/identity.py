@@ -192,23 +192,7 @@ class Identity:
 
 
 _FIELD_OF_ROLE = {
-    "patient-name": "patients",
-    "staff-name": "staff",
-    "patient-id": "ids",
-    "other-id": "ids",
-    "account": "ids",
-    "plan": "ids",
-    "trial-id": "ids",
-    "institution": "institutions",
-    "issuer": "institutions",
-    "device": "devices",
-    "address-net": "devices",
-    "address": "contacts",
-    "phone": "contacts",
-    "telecom": "contacts",
-    "birth-date": "births",
-    "date": "days",
-    "age": "ages",
+    row["role"]: row["field"] for row in read_table("identifiers.csv") if row["field"]
 }
 _EMPTY_NAMES = frozenset({"anonymous", "anonymized", "unknown", "none", "removed"})
 

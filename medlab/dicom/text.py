@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
 from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from itertools import pairwise, permutations
+from itertools import combinations, permutations
 from typing import NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary
@@ -29,8 +28,9 @@ from medlab.dicom.identity import (
     normalize,
     runs,
     said_word,
+    words,
 )
-from medlab.dicom.profile import word_list
+from medlab.dicom.profile import read_table, word_list
 from medlab.dicom.uids import is_registered, replace_uid
 
 REMOVED = "[removed]"
@@ -78,75 +78,16 @@ class Search:
     keep_devices: bool = False
 
 
-_GENERAL = {
-    "e-mail": r"(?<![\w.+%-])[\w.+%-]++@[\w-]+(?:\.[\w-]+)+",
-    "url": r"(?:https?|ftp|sftp|file)://[^\s<>\"';,]+|\bwww\.[\w-]+\.[^\s<>\"';,]+",
-    "ip": r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.])",
-    "ssn": r"(?<!\d)\d{3}[- ]\d{2}[- ]\d{4}(?!\d)",
-    "phone": (
-        r"(?<![\w.])\+\d{1,3}[ ./-]?\(?\d[\d ()./-]{5,16}\d(?!\w)"
-        r"|(?<![\w.])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\w)"
-        r"|(?<![\w.])0\d{1,4}[ /-]\d{3,9}(?:[ -]\d{2,5}){0,3}(?!\w)"
-        r"|(?i:\b(?:tel|phone|fax|ext|pager|call|mobile|cell)\b\.?:? ?)[+(]?\d[\d ()./-]{2,16}\d"
-    ),
-    "labelled": (
-        r"(?i:\b(?:mrn|ssn|dob|d\.o\.b|(?:pat(?:ient)?|pt)\.? ?(?:id|no|nr|number)"
-        r"|acc(?:ession)?\.? ?(?:no|nr|number|#)|case ?(?:no|number|#)|insurance ?(?:no|number)?"
-        r"|policy ?(?:no|number)))\b\.? ?[:=#]? ?(?=[A-Za-z0-9/-]{0,32}\d)"
-        r"(?:\d{1,4}(?:[ .-]\d{2,4}){1,4}(?!\w)|[A-Za-z0-9][A-Za-z0-9/-]*)"
-        # END PLATE L4 is no licence: a plate, a member and the like need a sign before the number
-        r"|(?i:\b(?:licen[cs]e|certificate|passport|account|acct|vin|(?:licen[cs]e|number) plate"
-        r"|plate(?= [A-Z]{1,3}-[A-Z]{1,2} ?\d{2})"
-        r"|(?:licen[cs]e|lic|certificate|cert|passport|account|acct|a/c|vin|plate|member(?:ship)?"
-        r"|subscriber|beneficiary|registration|reg|kennzeichen|konto|führerschein)"
-        r"(?:\.? ?(?:no|nr|number|id|code)\b|(?=\.? ?[:=#])))\b\.? ?[:=#]{0,2} ?)"
-        r"(?:[A-Z]{1,3}[ -]?\d{1,4}[ -][A-Z]{1,3}(?:[ -]?\d{1,4})?(?!\w)"
-        r"|[A-Z]{1,3}[ -][A-Z]{1,2} ?\d{1,4}(?!\w)"
-        r"|(?=[A-Za-z/-]{0,16}\d[A-Za-z\d/-]{2})[A-Za-z\d][A-Za-z\d/-]*(?:[ .]\d{2,4}(?!\w)){0,4})"
-        r"|(?i:\b(?:patient(?:'s)? name|name|patient|pt|surname|mother|father|spouse|technologist"
-        r"|tech|operator|radiologist|physician|referr(?:er|ing|ed by)|reported by|signed(?: by)?))"
-        r"\b ?[:=] ?(?:(?i:dr|prof|mr|mrs|ms)\.? )?"
-        r"[^\W\d_][\w'^.-]*(?:[ ,^]{1,2}[A-Z][\w'^.-]*){0,3}"
-    ),
-    "title": (
-        r"\b(?:Dr|Prof|Mr|Mrs|Ms|Miss|Mme|Mlle|Herr|Frau|Sr|Sra|Dott|DR\.|PROF|MRS)\b\.? ?"
-        r"(?:(?:Dr|Prof|med|von|van|de|der|Med)\b\.? ?){0,3}"
-        r"(?:[A-Z]\. ?){0,2}[A-Z][\w'\u2019-]+(?: (?:[A-Z]\. )?[A-Z][\w'\u2019-]+){0,2}"
-        r"|(?<![\w'-])[A-Z][\w'-]++ (?:[A-Z]\. ?)?[A-Z][\w'-]++,? "
-        r"(?:M\.?D\b|Ph\.?D\b|R\.?N\b|DO\b|RT\(R\))"
-    ),
-    "address": (
-        r"(?<![\w.])\d{1,5}[a-z]? (?:[A-Z][\w'.-]+ ){1,3}"
-        r"(?:[Ss]treet|STREET|[Aa]venue|AVENUE|[Rr]oad|ROAD|[Bb]oulevard|[Ll]ane|LANE"
-        r"|[Dd]rive|DRIVE|[Ss]quare|St\.|Ave\b|Rd\b|Blvd\b)(?:,? (?:Apt|Suite|Unit)\.? ?\w+)?"
-        r"|(?<![^\W\d_])[^\W\d_]{3,}(?:stra(?:ß|ss)e|gasse|platz|str\.) ?\d{1,4} ?[a-z]?(?!\w)"
-        r"|(?i:\bp\.? ?o\.? ?box \d+)"
-        r"|\b(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]"
-        r"|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\d)"
-    ),
-    "digits": (
-        r"(?<![\d.])(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{4}(?:\d\d)?)?(?!\d))"
-        r"\d{7,}+(?![\d.]*\d)"
-    ),
-}
-_GENERAL_PATTERN = re.compile("|".join(f"(?P<k{i}>{p})" for i, p in enumerate(_GENERAL.values())))
-_GENERAL_KINDS = tuple(_GENERAL)
-_UID = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){5,}+(?![\w.]*\w)")
-_YEARS = (
-    r"(?i:[ -]?(?:years?|yrs?|y[/.]?o|y|jahren?|j(?:ä|ae?)hrig\w*|ans|a[nñ]os|anni|ya[sş]\w*|лет"
-    r"|год[ау]?|ετών)(?!\w)|[fm](?!\w)| ?/ ?[fmw](?!\w))|W(?!\w)| [FM](?!\w)| ?[岁歲歳才세]"
-)
-_AGED = (
-    r"(?i:(?<!\w)(?:aged?(?: at [a-z]{1,20})?|alter|[aâ]g[eé]e?s?|edad|ya[sş][ıi]?|et[aà]|idade"
-    r"|возраст|[fmw]/)[ .:=]{0,3}(?:(?:of|von|de) )?)"
-)
-_BEFORE, _BEHIND = r"(?<![\w.])(?<!\d,)(\d{2,3})", r"(\d{2,3})(?!\w|[.,]\d)"
-_AGE = re.compile(f"{_BEFORE}(?={_YEARS})|{_AGED}{_BEHIND}")
-_SEX = "[fmwkdehouvyjaмж]"  # letters for a sex, or for years, in some languages
-_OWN_AGE = re.compile(
-    rf"(?i){_BEFORE}(?=[ /,.-]{{0,2}}{_SEX}(?!\w))|(?:(?<!\w){_SEX}[ /,.-]{{0,2}}"
-    rf"|(?<={LETTER}{{3}}[:=])|(?<={LETTER}{{3}}[:=] )){_BEHIND}"
-)
+_PATTERNS = read_table("text-patterns.csv")
+
+
+def _pattern(kind: str) -> re.Pattern[str]:
+    return re.compile("|".join(row["pattern"] for row in _PATTERNS if row["kind"] == kind))
+
+
+_UID, _AGE, _OWN_AGE = map(_pattern, ("uid", "age", "own-age"))
+_GENERAL = [row for row in _PATTERNS if row["kind"] not in ("uid", "age", "own-age")]
+_GENERAL_PATTERN = re.compile("|".join(f"({row['pattern']})" for row in _GENERAL))
 
 
 class _Known(NamedTuple):
@@ -154,30 +95,26 @@ class _Known(NamedTuple):
 
     Attributes
     ----------
-    words : re.Pattern
-        Matches one whole word. Group n is the n-th person, the last group the places.
-    beside : tuple of frozenset of str
-        For each group the initials and short parts, which count only beside another part.
-    rows : dict of str to list of tuple of str
-        Words that count only in a row, by the first of them.
+    words, near : re.Pattern
+        Match one whole word, `near` one with a letter wrong. Group n of `words` is the n-th
+        person.
+    beside : list of set of str
+        For each person the initials and short parts, which count only beside another part.
     inside : re.Pattern
-        What is found within runs: numbers, and scripts without spaces.
-    long : tuple of str
-        The patient's name parts of six letters and more.
+        What is found in running text: numbers, words in a row, scripts without spaces.
     """
 
     words: re.Pattern[str]
-    beside: tuple[frozenset[str], ...]
-    rows: dict[str, list[tuple[str, ...]]]
+    near: re.Pattern[str]
+    beside: list[set[str]]
     inside: re.Pattern[str]
-    long: tuple[str, ...]
 
     def group_of(self, word: str) -> int:
-        """Return the number of the group that a word belongs to, from 1; -1 if misspelt."""
+        """Return the number of the person whose name a word is, from 1; -1 if misspelt."""
         match = self.words.fullmatch(word)
-        if match is not None:
-            return match.lastindex or 0
-        return -any(_is_one_apart(word, name) for name in self.long)
+        if match is None:
+            return -bool(self.near.fullmatch(word))
+        return match.lastindex or 0
 
 
 @lru_cache(maxsize=256)
@@ -186,38 +123,31 @@ def compile_identity(
 ) -> _Known:
     """Arrange the words of an identity for the search in folded text."""
     persons = [_pieces(" ".join(parts)) for parts in sorted(identity.patients | identity.staff)]
-    places = identity.contacts | (frozenset() if keep_institutions else identity.institutions)
+    contacts = identity.contacts | (frozenset() if keep_institutions else identity.institutions)
+    places = [row for row in map(words, sorted(contacts)) if sum(map(len, row)) >= 4]
+    telling = {run for row in places for run in row if len(run) >= 5 and not run.isdigit()}
     numbers = set(identity.ids | (frozenset() if keep_devices else identity.devices))
-    place_rows = [row for row in map(_pieces, sorted(places)) if sum(map(len, row)) >= 4]
-    numbers |= {"".join(filter(str.isdigit, row)) for row in place_rows}
-    telling = [
-        run
-        for row in place_rows
-        for run in row
-        if len(row) == 1 or (len(run) >= 5 and run not in _COMMON and not run.isdigit())
-    ]
-    groups = [*map(_person_words, persons), [f"{re.escape(run)}(?:e?s)?" for run in telling]]
-    rows = defaultdict(list)
-    for row in [*place_rows, *(pair for parts in persons for pair in _short_pairs(parts))]:
-        rows[row[0]].append(row)
-    inside = {literal for parts in persons for literal in _unspaced(parts)}
-    inside |= {run for run in telling if _is_script(run)}
-    inside |= set(map(_number_pattern, numbers)) - {""}
+    numbers |= {re.sub(r"\D", "", place) for place in contacts}
+    inside = {*map(_number_pattern, numbers), *map(_row_pattern, places)}
+    inside |= {
+        run if _is_script(run) else _row_pattern([run + "(?:e?s)?"]) for run in telling - _COMMON
+    }
+    inside |= {pattern for parts in persons for pattern in _unspaced(parts)}
+    patients = {part for parts in identity.patients for part in _pieces(" ".join(parts))}
+    near = (pattern for part in patients if len(part) >= 6 for pattern in _one_apart(part))
     return _Known(
-        re.compile("|".join(f"({'|'.join(group) or '(?!)'})" for group in groups)),
-        (
-            *(frozenset(p if len(p) < _LEAST_PART else p[0] for p in n) for n in persons),
-            frozenset(),
+        re.compile(
+            "|".join(f"({'|'.join(_person_words(p)) or '(?!)'})" for p in persons) or "(?!)"
         ),
-        dict(rows),
+        re.compile("|".join(near) or "(?!)"),
+        [{"s", *(p if len(p) < _LEAST_PART else p[0] for p in parts)} for parts in persons],
         # the longest first: an alternation takes the first branch that fits
-        re.compile("|".join(sorted(inside, key=lambda p: (-len(p), p))) or "(?!)"),
-        tuple({p for n in identity.patients for p in _pieces(" ".join(n)) if len(p) >= 6}),
+        re.compile("|".join(sorted(inside - {""}, key=lambda p: (-len(p), p))) or "(?!)"),
     )
 
 
 def _pieces(text: str) -> tuple[str, ...]:
-    """Return the words and numbers of a text, folded."""
+    """Return the words and numbers of a text, folded: nothing in them means a thing to `re`."""
     folded = fold(text)
     return tuple(runs(LETTER, folded.isascii()).findall(folded))
 
@@ -227,29 +157,17 @@ def _is_script(part: str) -> bool:
 
     Thai, Lao, Tibetan, Burmese, Khmer, Chinese, kana, and Hangul, whose particles adhere.
     """
-    return any("\u0e00" <= c < "\u10a0" or "\u1780" <= c < "\u1800" or c >= "\u2e80" for c in part)
-
-
-#: From a first letter on: what is written before a name, what it loses, what follows it.
-_INFLECTIONS = (
-    ("\0", "", "", "(?:e?s)?"),
-    ("\u0370", "", "(?:ου|[αηο])?σ?", "[αεηιουωσν]{0,3}"),  # Greek
-    ("\u0400", "", "[аяо]я|[ыио]и|[аоеиыья]|", "[агеимоухыьэюяв]{0,3}"),  # Cyrillic
-    ("\u0590", "[ובהלמשכ]{0,2}", "", ""),  # Hebrew
-    ("\u0600", "[وفبلك]{0,2}(?:ال)?", "", ""),  # Arabic
-    ("\u0700", "", "", ""),
-    ("\u0900", "", "", ".{0,4}"),  # from Devanagari to Sinhala
-    ("\u0e00", "", "", ""),
-)
+    return re.search("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]", part) is not None
 
 
 def _inflected(part: str) -> str:
     """Return the pattern of a name part with the endings that its script puts to it."""
-    before, drop, after = next(row[1:] for row in reversed(_INFLECTIONS) if row[0] <= part[0])
-    stem = re.sub(f"(?:{drop})$", "", part) if drop else part
-    if len(part) <= _LEAST_PART or len(stem) < _LEAST_PART:
-        return before + re.escape(part)
-    return before + re.escape(stem) + after
+    rows = read_table("inflections.csv")
+    row = next(row for row in reversed(rows) if int(row["from"], 16) <= ord(part[0]))
+    stem = re.sub(f"(?:{row['loses']})$", "", part)
+    if min(len(part) - 1, len(stem)) < _LEAST_PART:
+        return row["before"] + part
+    return row["before"] + stem + row["behind"]
 
 
 def _person_words(parts: tuple[str, ...]) -> list[str]:
@@ -259,38 +177,36 @@ def _person_words(parts: tuple[str, ...]) -> list[str]:
     DELACRUZ) and two long ones in any; initials glued to five letters and more (CHART is not
     Hart with a C before it).
     """
-    found, glued = list[str](), set[str]()
-    for i, part in enumerate(parts):
-        others = parts[:i] + parts[i + 1 :]
-        if len(part) >= _LEAST_PART and not _is_script(part):
-            found.append(_inflected(part))
-            glued.update(part + other for other in others if len(other) >= _LEAST_PART)
-            if len(part) >= 5 and others:
-                initials = "".join(re.escape(other[0]) for other in others)
-                found.append(f"[{initials}]{{0,2}}{re.escape(part)}[{initials}]{{0,2}}")
-        for end in range(i + 2, len(parts) + 1):
-            longest = max(map(len, parts[i:end]))
-            if longest >= _LEAST_PART or end - i == len(parts):
-                glued.add("".join(parts[i:end]))
-    if min(map(len, parts), default=0) > 1:
-        glued.update("".join(parts[i:] + parts[:i]) for i in range(1, len(parts)))
-    usual = {word for word in glued if len(word) < 4} | CLINICAL_WORDS | _COMMON
-    return found + [f"{re.escape(word)}(?:e?s)?" for word in sorted(glued - usual)]
+    long = [part for part in parts if len(part) >= _LEAST_PART and not _is_script(part)]
+    found = [_inflected(part) for part in long]
+    for part in long if len(parts) > 1 else ():
+        if len(part) >= 5:
+            initials = "".join(other[0] for other in parts if other != part)
+            found.append(f"[{initials}]{{0,2}}{part}[{initials}]{{0,2}}" if initials else part)
+    glued = {"".join(pair) for pair in permutations(long, 2)}
+    for first, last in combinations(range(len(parts) + 1), 2):
+        if last - first > 1 and max(map(len, parts[first:last])) >= _LEAST_PART:
+            glued.add("".join(parts[first:last]))
+    if len("".join(parts)) > len(parts) > 1 and min(map(len, parts)) > 1:
+        glued |= {"".join(parts[i:] + parts[:i]) for i in range(len(parts))}
+    return found + [f"{word}(?:e?s)?" for word in sorted(glued - CLINICAL_WORDS - _COMMON)]
 
 
-def _short_pairs(parts: tuple[str, ...]) -> Iterator[tuple[str, str]]:
-    """Yield the parts of one and two letters in pairs; two single letters are none."""
-    for pair in permutations([part for part in parts if len(part) < _LEAST_PART], 2):
-        if len("".join(pair)) > 2 or _is_script("".join(pair)):
-            yield pair
+def _row_pattern(row: Iterable[str]) -> str:
+    """Return the pattern of words in a row, which do not reach into another element."""
+    body = r"(?:[^\w\0]|_){1,3}".join(row)
+    # behind the first sign, not before it: the search then jumps to the signs it begins with
+    return rf"{body[0]}(?<!{LETTER}.){body[1:]}(?!{LETTER})"
 
 
 def _unspaced(parts: tuple[str, ...]) -> Iterator[str]:
-    """Yield patterns of name parts that are found within a run of letters."""
-    scripts = [part for part in parts if _is_script(part)]
-    yield from (re.escape(part) for part in scripts if len(part) > 1)
-    for first, second in permutations(scripts, 2):
-        yield rf"{re.escape(first)}[\s,.^_=-]{{0,3}}{re.escape(second)}"
+    """Yield patterns of what is found in running text: short parts in pairs, unspaced scripts."""
+    yield from (part for part in parts if _is_script(part) and len(part) > 1)
+    for pair in permutations(parts, 2):
+        if all(map(_is_script, pair)):
+            yield r"[\s,.^_=-]{0,3}".join(pair)
+        elif max(map(len, pair)) == 2:  # two single letters are no name
+            yield _row_pattern(pair)
 
 
 def _number_pattern(number: str) -> str:
@@ -304,25 +220,21 @@ def _number_pattern(number: str) -> str:
         return ""
     if pieces[0].isdigit():
         pieces[0] = pieces[0].lstrip("0") or pieces[0]
-    many = sum(len(piece) for piece in pieces if piece.isdigit()) >= 6
-    body = r"[\W_]{0,2}".join(
-        r"[\W_]{0,2}".join(piece) if many and piece.isdigit() else piece for piece in pieces
-    )
-    # behind the first sign, not before it: the search then jumps to the signs it begins with
+    if sum(len(piece) for piece in pieces if piece.isdigit()) >= 6:
+        pieces = [sign for piece in pieces for sign in (piece if piece.isdigit() else [piece])]
+    body = r"[\W_]{0,2}".join(pieces)
     start = "(?<![1-9].)" if body[0].isdigit() else f"(?<!{LETTER}.)"
-    end = r"(?!\d)" if body[-1].isdigit() else f"(?!{LETTER})"
-    return body[0] + start + body[1:] + end
+    return body[0] + start + body[1:] + (r"(?!\d)" if body[-1].isdigit() else f"(?!{LETTER})")
 
 
-def _is_one_apart(word: str, name: str) -> bool:
-    """Tell whether one letter is wrong, missing, too many, or has changed places with the next."""
-    if abs(len(word) - len(name)) > 1:
-        return False
-    pairs = enumerate(zip(word, name, strict=False))
-    at = next((i for i, (said, right) in pairs if said != right), min(len(word), len(name)))
-    rest, right = word[at:], name[at:]
-    wrong, swapped = rest[1:] == right[1:], rest[1::-1] + rest[2:] == right
-    return wrong or rest == right[1:] or rest[1:] == right or swapped
+def _one_apart(name: str) -> Iterator[str]:
+    """Yield patterns of a name with one letter wrong, missing, too many, or swapped."""
+    yield name + "."
+    for i, letter in enumerate(name):
+        before, behind = name[:i], name[i + 1 :]
+        yield f"{before}.?{behind}"
+        yield f"{before}.{letter}{behind}"
+        yield f"{before}{behind[:1]}{letter}{behind[1:]}"
 
 
 def _fold_with_places(text: str) -> tuple[str, Sequence[int]]:
@@ -360,45 +272,26 @@ def _hits(folded: str, known: _Known) -> Iterator[tuple[int, int, str]]:
         yield start, end, "identity"
     tokens = list(runs(LETTER, folded.isascii()).finditer(folded))
     said = [token[0] for token in tokens]
-    gaps = [folded[a.end() : b.start()] for a, b in pairwise(tokens)]
     groups = {word: known.group_of(word) for word in set(said)}
-    taken = -1
     for i, word in enumerate(said):
-        rows = known.rows.get(word, ()) if i > taken else ()
-        first, last = i, _end_of_row(rows, said, gaps, i)
+        if not groups[word]:
+            continue
+        first = last = i
         if groups[word] > 0:
             beside = known.beside[groups[word] - 1]
-            first, last = _widened(said, gaps, beside, (first, last))
-        if groups[word] or last > first:
-            kind = "probable" if groups[word] < 0 and last == first else "identity"
-            yield tokens[first].start(), tokens[last].end(), kind
-            taken = max(taken, last)
+            while first and said[first - 1] in beside and _joins(folded, tokens, first - 1):
+                first -= 1
+            while (
+                last + 1 < len(said) and said[last + 1] in beside and _joins(folded, tokens, last)
+            ):
+                last += 1
+        kind = "identity" if groups[word] > 0 else "probable"
+        yield tokens[first].start(), tokens[last].end(), kind
 
 
-def _end_of_row(rows: Sequence[tuple[str, ...]], said: list[str], gaps: list[str], at: int) -> int:
-    """Return the last word of the longest of the rows that begins with word number `at`."""
-    last = at
-    for row in rows:
-        end = at + len(row) - 1
-        near = all(len(gap) <= 3 and "\0" not in gap for gap in gaps[at:end])
-        if near and tuple(said[at : end + 1]) == row:
-            last = max(last, end)
-    return last
-
-
-def _widened(
-    said: list[str], gaps: list[str], beside: frozenset[str], place: tuple[int, int]
-) -> tuple[int, int]:
-    """Return the first and last word of a name with the initials and short parts around it."""
-    first, last = place
-    while first and said[first - 1] in beside and _GAP.fullmatch(gaps[first - 1]):
-        first -= 1
-    while last < len(gaps) and (
-        (said[last + 1] in beside and _GAP.fullmatch(gaps[last]))
-        or (said[last + 1] == "s" and gaps[last] in ("'", "\u2019"))
-    ):
-        last += 1
-    return first, last
+def _joins(folded: str, tokens: Sequence[re.Match[str]], at: int) -> bool:
+    """Tell whether so little stands behind a word that it and the next are of one name."""
+    return _GAP.fullmatch(folded, tokens[at].end(), tokens[at + 1].start()) is not None
 
 
 def other_spans(text: str, others: Container[str]) -> Iterator[Span]:
@@ -417,8 +310,9 @@ def other_spans(text: str, others: Container[str]) -> Iterator[Span]:
 def general_spans(text: str) -> Iterator[Span]:
     """Yield telephone numbers, addresses, e-mail and the like, whoever's they are."""
     for match in _GENERAL_PATTERN.finditer(text):
-        kind = _GENERAL_KINDS[int((match.lastgroup or "k0")[1:])]
-        yield Span(match.start(), match.end(), REMOVED, kind)
+        yield Span(
+            match.start(), match.end(), REMOVED, _GENERAL[(match.lastindex or 1) - 1]["kind"]
+        )
 
 
 def date_spans(text: str, search: Search, *, births_only: bool = False) -> Iterator[Span]:
@@ -456,10 +350,9 @@ def age_spans(text: str, search: Search) -> Iterator[Span]:
     own = search.identity.old_ages
     matches = [*_AGE.finditer(text), *(_OWN_AGE.finditer(text) if own else ())]
     for match in matches:
-        years = int(match[match.lastindex or 0])
+        years, place = next((int(n), match.span(i)) for i, n in enumerate(match.groups(), 1) if n)
         if OLDEST_AGE + 1 < years < 130 and (match.re is _AGE or years in own):
-            start, end = match.span(match.lastindex or 0)
-            yield Span(start, end, str(OLDEST_AGE + 1), "age")
+            yield Span(place[0], place[1], str(OLDEST_AGE + 1), "age")
 
 
 def uid_spans(text: str, search: Search) -> Iterator[Span]:

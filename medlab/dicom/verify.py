@@ -23,7 +23,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from medlab.dicom import surroundings
-from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, OLDEST_AGE, parse_date
+from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, roles
@@ -49,7 +49,6 @@ _NAME_ROLES = ("patient-name", "staff-name")
 _ID_ROLES = ("patient-id", "other-id", "account", "plan", "trial-id", "phone", "telecom")
 _PLACE_ROLES = ("institution", "address")
 _META_OF_SENDER = word_list("meta-of-sender")
-_NUMERIC_VALUE = 0x0040A30A
 # scripts without spaces between words: Thai to Burmese, Khmer, Chinese, kana, Hangul
 _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
 _INFLECTED = re.compile("[\u0370-\u052f]")  # Greek and Cyrillic names change their endings
@@ -86,7 +85,6 @@ class Secrets:
     """What the source says that the output must not say."""
 
     names: dict[str, str] = field(default_factory=dict)  # with the initials that stand beside
-    ages: set[str] = field(default_factory=set)
     numbers: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
     births: set[str] = field(default_factory=set)
@@ -166,8 +164,6 @@ def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
     if role in _NAME_ROLES:
         for group in value.split("="):
             _sort_name(found, group)
-    elif role == "age":
-        found.ages |= {age for age in re.findall(r"0*(\d+) *Y?$", value) if int(age) > OLDEST_AGE}
     elif role in _ID_ROLES or (role == "device" and not plan.has("retain-device-identity")):
         found.numbers.add(value)
     elif role in _PLACE_ROLES and not (
@@ -239,11 +235,9 @@ def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
     for name, initials in found.names.items():
         unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= _LEAST:
-            beside = (
-                "".join(sorted({*re.findall("[a-z]", initials)})) if len(name) > _LEAST else ""
-            )
             edge = rb"(?!)" if unspaced else rb"[a-z]"
-            yield _as_bytes("identity", name, codecs, edge, beside)
+            latin = "".join(re.findall("[a-z]", initials)) if len(name) > _LEAST else ""
+            yield _as_bytes("identity", name, codecs, edge, latin)
     bare = {number.lstrip("0") for number in found.numbers if number.isdigit()}
     for number in found.numbers | {number for number in bare if len(number) >= _LONG_NUMBER}:
         edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[a-z0-9]"
@@ -344,7 +338,7 @@ def _compare(
         texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
         findings = [
             *_left_in_bytes(found, source, output, data, (after, pairs, texts), file),
-            *_left_in_elements(found, source, plan, (after, pairs, texts), file),
+            *_left_in_elements(found, source, plan, (pairs, texts), file),
             *_dates(pairs, plan, file),
             *_uids(pairs, file),
             *_markers(source, output, plan, file),
@@ -413,11 +407,11 @@ def _left_in_elements(
     found: Secrets,
     source: Dataset,
     plan: Plan,
-    compared: tuple[list[_Part], _Pairs, _Texts],
+    compared: tuple[_Pairs, _Texts],
     file: str,
 ) -> Iterator[Finding]:
     """Compare element by element: what had to change, and identifiers too short for bytes."""
-    after, pairs, texts = compared
+    pairs, texts = compared
     rules = rules_for(plan, str(source.get("SOPClassUID", "")))
     for path, (old, new) in pairs.items():
         rule = rules.get(new.tag) or group_rule(plan, new.tag)
@@ -430,12 +424,6 @@ def _left_in_elements(
         if any(name in text for name in short):
             yield from _short_names(part, text, short, file)
     yield from _grouped(found.numbers, texts, file)
-    for age in found.ages:
-        numbers = [(part, "\\".join(part.texts)) for part in after if part.tag == _NUMERIC_VALUE]
-        for part, text in texts + numbers:
-            if re.search(rf"(?<![\d.,]){age}(?![.,]?\d)", text):
-                message = "a number that is the patient's age, over 89, stands here"
-                yield Finding(file, part.path, "identity", "review", message)
 
 
 def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:

@@ -33,6 +33,8 @@ CREATE INDEX IF NOT EXISTS file_instance ON file (instance);
 CREATE INDEX IF NOT EXISTS file_status ON file (status);
 CREATE INDEX IF NOT EXISTS file_target ON file (target);
 CREATE TABLE IF NOT EXISTS phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS owner (row INTEGER PRIMARY KEY, study BLOB, owner BLOB);
+CREATE INDEX IF NOT EXISTS owner_study ON owner (study, owner);
 CREATE TABLE IF NOT EXISTS word (digest BLOB PRIMARY KEY, who BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS action (row INTEGER, code TEXT, option TEXT, n INTEGER);
 CREATE TABLE IF NOT EXISTS finding (row INTEGER, severity TEXT, message TEXT, place TEXT);
@@ -47,6 +49,7 @@ CREATE INDEX IF NOT EXISTS finding_row ON finding (row);
 CREATE INDEX IF NOT EXISTS unchecked_row ON unchecked (row);
 """
 _OF_A_ROW = ("action", "finding", "unchecked", "box", "text_kept")
+_OF_A_SOURCE = ("owner", *_OF_A_ROW)
 
 
 class Entry(NamedTuple):
@@ -124,7 +127,7 @@ class Ledger:
                 (len(below), below),
             )
         gone = "FROM file WHERE source NOT IN (SELECT source FROM met)"
-        for table in _OF_A_ROW:
+        for table in _OF_A_SOURCE:
             self._db.execute(f"DELETE FROM {table} WHERE row IN (SELECT row {gone})")
         self._db.execute(
             f"UPDATE file SET status = 'gone', instance = NULL, space = NULL "
@@ -138,13 +141,13 @@ class Ledger:
         instance: bytes | None = None,
         phrases: Iterable[bytes] = (),
         places: tuple[bytes | None, bytes | None] = (None, None),
-        who: bytes = b"",
+        owner: tuple[bytes, bytes] = (b"", b""),
         words: Iterable[bytes] = (),
     ) -> None:
         """Note what one file is; all else are digests.
 
         Its instance, the phrases of its identity, for images that may show a face its series
-        and the space (frame of reference) that the series lies in, and who its patient is with
+        and the space (frame of reference) that the series lies in, its study and owner, and
         the words of its text. A word that a second patient's text says belongs to nobody.
         """
         self._db.execute(
@@ -155,8 +158,9 @@ class Ledger:
         self._db.executemany(
             """INSERT INTO word VALUES (?, ?) ON CONFLICT DO UPDATE SET who = NULL
             WHERE who <> excluded.who""",
-            ((word, who) for word in words),
+            ((word, owner[1]) for word in words),
         )
+        self._db.execute("INSERT OR REPLACE INTO owner VALUES (?, ?, ?)", (row, *owner))
 
     def settle(self, row: int, status: str) -> None:
         """Note a file as one that gets no output of its own."""
@@ -288,6 +292,25 @@ class Ledger:
         )
         return [Entry(row, Path(os.fsdecode(s)), kind, n) for row, s, kind, n in rows.fetchall()]
 
+    def divided_studies(self) -> Iterator[list[Entry]]:
+        """Give, for each study whose files name several owners, the first file of each."""
+        studies = self._db.execute(
+            "SELECT study FROM owner GROUP BY study HAVING count(DISTINCT owner) > 1"
+        ).fetchall()
+        for study in studies:
+            rows = self._db.execute(
+                """SELECT min(row), source, kind, copies FROM owner JOIN file USING (row)
+                WHERE study = ? AND kind = 'dicom' GROUP BY owner ORDER BY 1""",
+                study,
+            )
+            yield [Entry(n, Path(os.fsdecode(s)), kind, c) for n, s, kind, c in rows.fetchall()]
+
+    def rows_of(self, place: str) -> list[int]:
+        """Return the rows of one owner's files in one study, both in hexadecimal digits."""
+        query = "SELECT row FROM owner WHERE study = ? AND owner = ?"
+        digests = tuple(map(bytes.fromhex, place.split()))
+        return [row for (row,) in self._db.execute(query, digests)]
+
     def boxes(self) -> Iterator[str]:
         """Give the boxes found in pixels, each as JSON, by row."""
         for (cells,) in self._db.execute("SELECT cells FROM box ORDER BY row"):
@@ -339,7 +362,7 @@ class Ledger:
 
     def forget(self) -> None:
         """Forget everything: the job begins anew."""
-        for table in ("about", "file", "phrase", "word", "text", *_OF_A_ROW):
+        for table in ("about", "file", "phrase", "word", "text", *_OF_A_SOURCE):
             self._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:

@@ -97,6 +97,7 @@ def gather(job: Job, head: str) -> dict[str, Any]:
         "other_forms": ledger.table(
             "SELECT count(*) FROM file WHERE copies > 0 AND status = 'done'"
         )[0][0],
+        "owners": dict(zip(("files_joined", "studies_of_several"), job.owners, strict=True)),
         "kept_texts": ledger.table("SELECT count(DISTINCT number) FROM text_kept")[0][0],
         "vault": {} if job.vault is None else job.vault.count(),
         "audit": {"lines": job.audit.count, "head": head},

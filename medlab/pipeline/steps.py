@@ -27,6 +27,7 @@ from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usa
 from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import appearing, digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
+from medlab.pipeline.owners import Owners, place_of
 from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work
 
 _PROBABLE = "a word one letter from the patient's name was taken for it and removed"
@@ -41,7 +42,7 @@ class Examined(NamedTuple):
     instance: bytes | None = None
     phrases: Sequence[bytes] = ()
     places: tuple[bytes | None, bytes | None] = (None, None)
-    who: bytes = b""
+    owner: tuple[bytes, bytes] = (b"", b"")
     words: Sequence[bytes] = ()
 
 
@@ -75,6 +76,7 @@ class Hands:
         self.phrases = Phrases(work.phrases, work.key)
         self.cohort = joined.Cohort(work.cohort, work.key) if work.cohort.exists() else None
         self.approved = joined.approved_boxes(work)
+        self.owner_of = Owners(work)
         drawn = work.settings.codes == "random"
         self.vault = Vault(work.vault, work.vault_key) if drawn else None
 
@@ -128,10 +130,10 @@ def _examine(row: int, path: Path, root: Path, key: bytes) -> Examined:
     uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
     instance = keyed_digest(key, "instance", uid)[:16]
-    whose = (str(dataset.get(keyword) or "") for keyword in ("IssuerOfPatientID", "PatientID"))
-    who = keyed_digest(key, "words of", *whose)[:16]
     said = [phrase_digest(key, word) for word in dicom.identity.words_said(dataset)]
-    return Examined(row, "dicom", instance, phrases, _places(dataset, key), who, said)
+    return Examined(
+        row, "dicom", instance, phrases, _places(dataset, key), place_of(key, dataset), said
+    )
 
 
 def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
@@ -202,12 +204,14 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     work, settings = hands.work, hands.work.settings
     source = work.source / entry.source
     before = dicom.read(source)
+    whose = hands.owner_of(before)
     headers, actions = dicom.deidentify(
         faces.without_face(before, work, entry.row),
         plan_of(settings),
         key=work.key,
         others=hands.phrases,
         code_of=hands.code_of(),
+        whose=whose,
     )
     met = [action for action in actions if action.note in _NOTES]
     done.findings += {(*_NOTES[action.note], action.path): None for action in met}
@@ -220,7 +224,7 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     after = joined.without_text(before, headers, work, done, boxes)
     faces.claim(after, work)
     if hands.cohort is not None:
-        hands.cohort.apply(before, after)
+        hands.cohort.apply(whose, after)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
