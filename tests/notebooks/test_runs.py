@@ -82,12 +82,11 @@ def test_the_same_seed_gives_the_same_numbers(finished, tmp_path):
 
 
 def texts_in(path):
-    """What each cell has answered in words."""
+    """What cells have answered in words; no address of an object, no control."""
     cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
-    outputs = [output for cell in cells for output in cell.outputs]
-    return [
-        output.data["text/plain"] for output in outputs if "text/plain" in output.get("data", {})
-    ]
+    answers = [output.get("data", {}) for cell in cells for output in cell.outputs]
+    texts = [answer.get("text/plain", "") for answer in answers]
+    return [text for text in texts if not re.search("at 0x|instrument|widget", text)]
 
 
 def test_plain_papermill_from_any_folder_writes_nothing_else_and_tells_the_same(
@@ -99,5 +98,5 @@ def test_plain_papermill_from_any_folder_writes_nothing_else_and_tells_the_same(
     assert done.returncode == 0, done.stderr[-2000:]
     assert [path.name for path in tmp_path.iterdir()] == ["out.ipynb"]
     told = texts_in(tmp_path / "out.ipynb")
-    assert len(told) > 5
+    assert sum(map(len, told)) > 2000
     assert told == texts_in(finished[0] / "out" / notebook.name)
