@@ -30,6 +30,7 @@ _MODELS = {  # RapidOCR's own choice, as its wheel holds them
     "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
     "Rec": "PP-OCRv6_rec_small.onnx",
 }
+_SHORT_SIDE = 960  # pixels; with RapidOCR's 736 type of 6 pixels and faint letters are overlooked
 # As PaddleOCR's PP-OCRv6_small_det.yml scales colors. With RapidOCR's 0.5 for all the model
 # overlooked a bold name, 12 pixels high, over anatomy, and boxed three times as much of what is
 # no text, over the 31 images tried.
@@ -94,7 +95,12 @@ def _rapid() -> Any:
     }
     threads = {"intra_op_num_threads": min(2, os.cpu_count() or 1), "inter_op_num_threads": 1}
     params |= {f"EngineConfig.onnxruntime.{name}": count for name, count in threads.items()}
-    params |= {"Det.mean": _MEAN, "Det.std": _DEVIATION, "Global.text_score": 0.0}
+    params |= {
+        "Det.limit_side_len": _SHORT_SIDE,
+        "Det.mean": _MEAN,
+        "Det.std": _DEVIATION,
+        "Global.text_score": 0.0,
+    }
     return RapidOCR(params=params)
 
 

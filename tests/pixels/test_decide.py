@@ -113,6 +113,12 @@ def test_a_letter_as_large_as_the_field_of_view_is_none():
     assert decide.decide([big], OKAFOR, area=100 * 100) == []
 
 
+def test_a_blank_reading_is_a_line_unless_it_is_as_high_as_anatomy():
+    line = Word(" ", 0.0, ((0, 0), (20, 20), (15, 25), (-5, 5)))  # slanted
+    disk = Word(" ", 0.0, ((0, 0), (40, 0), (40, 30), (0, 30)))
+    assert [one.word for one in decide.decide([line, disk], OKAFOR, area=100 * 100)] == [line]
+
+
 def test_a_name_spelled_in_harmless_letters_is_removed_and_a_scale_stays():
     spelled = [word(letter, x=30 * place) for place, letter in enumerate("PHIL")]
     scale = [word(str(5 * place), x=80 * place, y=200) for place in range(6)]
