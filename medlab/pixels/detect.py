@@ -30,6 +30,7 @@ _MODELS = {  # RapidOCR's own choice, as its wheel holds them
     "Cls": "ch_ppocr_mobile_v2.0_cls_mobile.onnx",
     "Rec": "PP-OCRv6_rec_small.onnx",
 }
+_SHORT_SIDE = 960  # pixels; with RapidOCR's 736 type of 6 pixels and faint letters are overlooked
 # As PaddleOCR's PP-OCRv6_small_det.yml scales colors. With RapidOCR's 0.5 for all the model
 # overlooked a bold name, 12 pixels high, over anatomy, and boxed three times as much of what is
 # no text, over the 31 images tried.
@@ -91,7 +92,12 @@ def _rapid() -> Any:
     }
     threads = {"intra_op_num_threads": min(2, os.cpu_count() or 1), "inter_op_num_threads": 1}
     params |= {f"EngineConfig.onnxruntime.{name}": count for name, count in threads.items()}
-    params |= {"Det.mean": _MEAN, "Det.std": _DEVIATION, "Global.text_score": 0.0}
+    params |= {
+        "Det.limit_side_len": _SHORT_SIDE,
+        "Det.mean": _MEAN,
+        "Det.std": _DEVIATION,
+        "Global.text_score": 0.0,
+    }
     return RapidOCR(params=params)
 
 
@@ -103,16 +109,26 @@ def available() -> bool:
 def rapidocr(image: Image) -> list[Word]:
     """Read an image, gray or RGB, with RapidOCR (PP-OCRv6 small, models inside the wheel).
 
+    A line in a script that it cannot read has a blank text and the score 0.
+
     Raises
     ------
     UnavailableError
         If it is not installed.
     """
-    found = _rapid()(image if image.ndim == 2 else image[..., ::-1])
-    lines = zip(found.boxes, found.txts, found.scores, strict=True) if found.txts else ()
+    engine = _rapid()
+    from rapidocr.utils.process_img import map_boxes_to_original
+
+    # step by step: the engine as a whole drops a line in a script it cannot read
+    picture = engine.load_img(image if image.ndim == 2 else image[..., ::-1])
+    scaled, record = engine.preprocess_img(picture)
+    lines, _, readings, _ = engine.run_ocr_steps(scaled, record)
+    if lines.boxes is None:
+        return []
+    quads = map_boxes_to_original(lines.boxes, record, *image.shape[:2])
     words = [
-        Word(text, float(score), tuple((float(x), float(y)) for x, y in quad))
-        for quad, text, score in lines
+        Word(text, float(score) * bool(text.strip()), tuple((float(x), float(y)) for x, y in quad))
+        for quad, text, score in zip(quads, readings.txts, readings.scores, strict=True)
     ]
     return [_either_way_up(image, word) if word.score < _SURE else word for word in words]
 
@@ -129,8 +145,10 @@ def _either_way_up(image: Image, word: Word) -> Word:
     line = np.broadcast_to(crop, (*crop.shape[:2], 3))
     # not the engine itself: what it is told for one call holds for all that follow
     found = _rapid().recognize_txt([np.rot90(line, turn) for turn in (0, 1, 3)])
-    score, text = max(zip(found.scores, found.txts, strict=True))
-    return replace(word, text=text, score=float(score)) if score > word.score else word
+    for text, score in zip(found.txts, found.scores, strict=True):
+        if text.strip() and score > word.score:
+            word = replace(word, text=text, score=float(score))
+    return word
 
 
 def _around(word: Word, shape: tuple[int, ...]) -> tuple[int, int, int, int]:

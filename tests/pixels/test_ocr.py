@@ -91,8 +91,23 @@ def test_an_upright_name_is_read_from_below_though_the_recognizer_takes_it_upsid
     image = np.random.default_rng(0).normal(20, 4, (400, 500)).clip(0, 255).astype(np.uint8)
     place = image[100 : 100 + name.shape[0], 200 : 200 + name.shape[1]]
     np.maximum(place, name, out=place)
-    assert detect._rapid()(image).txts == ("okaor",)
+    assert "Okafor" not in detect._rapid()(image).txts
     assert [word.text for word in detect.rapidocr(image)] == ["Okafor"]
+
+
+def test_a_line_in_a_script_that_cannot_be_read_is_found_and_removed():
+    text, ((x0, y0, x1, y1),) = made.text_mask((160, 320), [(40, 60, "Окафор Иван", 20)])
+    image = np.random.default_rng(0).normal(20, 4, text.shape) + 200 * text
+    words = detect.rapidocr(image.clip(0, 255).astype(np.uint8))
+    assert [word.text.strip() for word in words] == [""]
+    for policy in decide.POLICIES:
+        (decision,) = decide.decide(words, decide.identity([]), policy)
+        (box,) = decision.boxes
+        assert decision.remove
+        assert box.x0 <= x0
+        assert box.y0 <= y0
+        assert box.x1 >= x1
+        assert box.y1 >= y1
 
 
 READS = """
