@@ -12,7 +12,7 @@ import click
 from tqdm import tqdm
 
 from medlab import __version__
-from medlab.errors import MedlabError, UsageError
+from medlab.errors import InputError, MedlabError, UsageError
 
 FAILED = 1
 BAD_USAGE = 2
@@ -471,15 +471,34 @@ def audit(log: Path, key_file: Path | None, head: str | None) -> None:
 @click.option("--search", default="", help="Only rows with this in tag, VR, name or concern.")
 @click.option("--all", "every", is_flag=True, help="Also elements of no concern.")
 def inspect(path: Path, reveal: bool, csv_file: Path | None, search: str, every: bool) -> None:
-    """Show what a DICOM file, folder or DICOMDIR gives away.
+    """Show what a DICOM or NIfTI file, a folder or a DICOMDIR gives away.
 
     A file: one line an element of concern. A folder: how often each concern was met.
     """
-    from medlab import dicom
+    from medlab import pipeline
 
-    dicom.inspect_to(
+    pipeline.inspect_to(
         click.echo, path, reveal=reveal, csv_file=csv_file, search=search, every=every
     )
+
+
+@commands.command("dictionary")
+@click.argument("text")
+def dictionary(text: str) -> None:
+    """Search the DICOM dictionary: by tag, part of a name or keyword, or VR.
+
+    \b
+    medlab dictionary birth
+    medlab dictionary 0010,        the group
+    medlab dictionary ,0010        the element of any group
+    medlab dictionary 00100010     one tag
+    """  # noqa: D301  # click wants the character itself
+    from medlab import dicom
+
+    found = dicom.search_dictionary(text)
+    if found.empty:
+        raise InputError("nothing in the dictionary fits; try a part of the name")
+    click.echo(found.to_string(index=False))
 
 
 @commands.command("verify")

@@ -277,8 +277,8 @@ def search_dictionary(
     Parameters
     ----------
     text : str
-        A fragment of the tag (``"0010,00"``, ``"00100010"``), the name or the keyword, or a
-        VR; whichever fits.
+        A fragment of the name or the keyword, a VR, or of a tag (see `tag_fits`); whichever
+        fits.
     group, element, vr, name : str
         Fragments of one column each; all that are given must fit.
 
@@ -302,13 +302,34 @@ def search_dictionary(
 
 
 def _anywhere(table: pd.DataFrame, text: str) -> pd.Series:
-    plain = re.sub(r"[(), ]", "", text)
-    tag = (table["group"] + table["element"]).str.contains(plain, case=False, regex=False)
-    hexadecimal = bool(re.fullmatch(r"[0-9A-Fa-fx]+", plain)) and bool(re.search(r"\d|,", text))
     inside = table["name"].str.contains(text, case=False, regex=False)
     inside |= table["keyword"].str.contains(text, case=False, regex=False)
     found = inside | (table["vr"].str.upper() == text.upper())
-    return found | tag if hexadecimal else found
+    return found | tag_fits(table["group"], table["element"], text)
+
+
+def tag_fits(group: pd.Series, element: pd.Series, text: str) -> pd.Series:
+    """Tell which tags a fragment is of; it never reaches from the group into the element.
+
+    Parameters
+    ----------
+    group, element : Series of str
+        Four hexadecimal digits, ``x`` where they repeat.
+    text : str
+        ``"0010,"`` is a group, ``",0010"`` an element, ``"0010"`` either, ``"0010,00"`` and
+        ``"001000"`` a group and the beginning of an element, ``"00100010"`` one tag; brackets
+        and spaces may stand. What holds no digit is no tag: ``"face"`` is a word.
+    """
+    plain = re.sub(r"[() ]", "", text).upper().replace("X", "x")
+    nothing = pd.Series(False, index=group.index)
+    if not re.fullmatch(r"[0-9A-Fx]*,?[0-9A-Fx]*", plain) or not re.search(r"\d", plain):
+        return nothing
+    if "," not in plain and len(plain) <= 4:
+        return group.str.contains(plain, regex=False) | element.str.contains(plain, regex=False)
+    first, comma, second = plain.partition(",")
+    if not comma:
+        first, second = plain[:4], plain[4:]
+    return group.str.endswith(first) & element.str.startswith(second)
 
 
 def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
