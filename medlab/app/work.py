@@ -39,6 +39,7 @@ _TEXT = {
     "blur": "text in the pixels blurred",
 }
 _HEAD = {"deface": "face cut out of", "strip": "skull stripped off"}
+UNCHECKED = "not checked: "  # how a caution begins that the page tells first
 _WORKINGS = ("lock", "ledger.db")  # of a job: of no use to anyone else
 _QUASI, _SENSITIVE = ["Age", "Sex", "Weight"], ("Diagnosis", "BodyPart")
 
@@ -139,7 +140,7 @@ def _tell_job(job: Summary, order: Order, log: _Log) -> None:
         else:
             log.reasons[words[status]] += n
     log.cautions += [
-        f"not checked: {what} in {counted(n, 'image')}"
+        f"{UNCHECKED}{what} in {counted(n, 'image')}"
         for what, n in job.unchecked.items()
         if (what, order.head) != ("face", "strip")  # each is stripped, or withheld
     ]
