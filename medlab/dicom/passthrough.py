@@ -140,7 +140,9 @@ def _implicit(data: bytes, at: int, end: int) -> tuple[dict[BaseTag, Any], int]:
 def _check_whole(data: bytes, at: int) -> None:
     """Refuse a file that ends within the head of an element; pydicom would not say."""
     if data[at:].strip(b"\0"):
-        raise InputError("the file ends within an element; it is cut off")
+        raise InputError(
+            "the file ends within an element: it is cut off, or odd bytes stand behind the last one"
+        )
 
 
 def _fragments(data: bytes, tag: int, at: int) -> tuple[bytes, int]:

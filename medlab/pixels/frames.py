@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from medlab.errors import InputError
 
@@ -122,6 +122,9 @@ def layout(dataset: Dataset) -> Layout:
     keyword = next((name for name in KEYWORDS if name in dataset), "")
     if not keyword:
         raise InputError("the object has no pixel data")
+    syntax = UID(str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", "")))
+    if syntax and not syntax.is_private and not syntax.is_transfer_syntax:
+        raise InputError("the pixel data are coded in a way that is not known here; convert them")
     try:
         found = _layout(dataset, keyword)
     except (TypeError, ValueError, AttributeError, KeyError):
