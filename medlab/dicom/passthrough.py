@@ -141,7 +141,7 @@ def _check_whole(data: bytes, at: int) -> None:
     """Refuse a file that ends within the head of an element; pydicom would not say."""
     if data[at:].strip(b"\0"):
         raise InputError(
-            "the file ends within an element: it is cut off, or odd bytes stand behind the last one"
+            "the file ends within an element: it is cut off, or odd bytes stand behind the last"
         )
 
 

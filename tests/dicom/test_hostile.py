@@ -202,7 +202,7 @@ def test_nothing_but_dicom_looks_like_dicom():
     [
         (lambda data: data[:-1000], "cut off or damaged"),
         (lambda data: data + b"garbage behind", "bytes that are no element stand behind"),
-        (lambda data: data + b"x", "it is cut off, or odd bytes stand behind the last one"),
+        (lambda data: data + b"x", "it is cut off, or odd bytes stand behind the last"),
         (lambda data: data.replace(MODALITY + b"CS", MODALITY + b"Z9"), "representation"),
     ],
 )
