@@ -113,6 +113,13 @@ def test_a_letter_as_large_as_the_field_of_view_is_none():
     assert decide.decide([big], OKAFOR, area=100 * 100) == []
 
 
+def test_two_uncertain_signs_in_a_long_box_are_a_line_that_was_not_read():
+    short, long = word("α ν", 0.68, width=30), word("α ν", 0.68, width=176)
+    for policy in decide.POLICIES:
+        (decision,) = decide.decide([short, long], OKAFOR, policy)
+        assert (decision.word, decision.remove) == (long, True)
+
+
 def test_a_blank_reading_is_a_line_unless_it_is_as_high_as_anatomy():
     line = Word(" ", 0.0, ((0, 0), (20, 20), (15, 25), (-5, 5)))  # slanted
     disk = Word(" ", 0.0, ((0, 0), (40, 0), (40, 30), (0, 30)))
