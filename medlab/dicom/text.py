@@ -78,7 +78,7 @@ class Search:
     keep_devices: bool = False
 
 
-_PATTERNS = read_table("text-patterns.csv")
+_PATTERNS, _INFLECTIONS = read_table("text-patterns.csv"), read_table("inflections.csv")[::-1]
 
 
 def _pattern(kind: str) -> re.Pattern[str]:
@@ -127,18 +127,15 @@ def compile_identity(
     places = [row for row in map(words, sorted(contacts)) if sum(map(len, row)) >= 4]
     telling = {run for row in places for run in row if len(run) >= 5 and not run.isdigit()}
     numbers = set(identity.ids | (frozenset() if keep_devices else identity.devices))
-    numbers |= {re.sub(r"\D", "", place) for place in contacts}
+    digits = {re.sub(r"\D", "", number) for number in contacts | identity.ids}
+    numbers |= {run for run in digits if len(run) >= 6 and not parse_date(run)}
     inside = {*map(_number_pattern, numbers), *map(_row_pattern, places)}
-    inside |= {
-        run if _is_script(run) else _row_pattern([run + "(?:e?s)?"]) for run in telling - _COMMON
-    }
+    inside |= {_row_pattern([run + "(?:e?s)?"]) for run in telling - _COMMON}
     inside |= {pattern for parts in persons for pattern in _unspaced(parts)}
     patients = {part for parts in identity.patients for part in _pieces(" ".join(parts))}
     near = (pattern for part in patients if len(part) >= 6 for pattern in _one_apart(part))
     return _Known(
-        re.compile(
-            "|".join(f"({'|'.join(_person_words(p)) or '(?!)'})" for p in persons) or "(?!)"
-        ),
+        re.compile("|".join(f"({'|'.join(_person_words(p))})" for p in persons) or "(?!)"),
         re.compile("|".join(near) or "(?!)"),
         [{"s", *(p if len(p) < _LEAST_PART else p[0] for p in parts)} for parts in persons],
         # the longest first: an alternation takes the first branch that fits
@@ -162,8 +159,7 @@ def _is_script(part: str) -> bool:
 
 def _inflected(part: str) -> str:
     """Return the pattern of a name part with the endings that its script puts to it."""
-    rows = read_table("inflections.csv")
-    row = next(row for row in reversed(rows) if int(row["from"], 16) <= ord(part[0]))
+    row = next(row for row in _INFLECTIONS if int(row["from"], 16) <= ord(part[0]))
     stem = re.sub(f"(?:{row['loses']})$", "", part)
     if min(len(part) - 1, len(stem)) < _LEAST_PART:
         return row["before"] + part
@@ -189,12 +185,15 @@ def _person_words(parts: tuple[str, ...]) -> list[str]:
             glued.add("".join(parts[first:last]))
     if len("".join(parts)) > len(parts) > 1 and min(map(len, parts)) > 1:
         glued |= {"".join(parts[i:] + parts[:i]) for i in range(len(parts))}
-    return found + [f"{word}(?:e?s)?" for word in sorted(glued - CLINICAL_WORDS - _COMMON)]
+    glued -= CLINICAL_WORDS | _COMMON
+    return found + [f"{word}(?:e?s)?" for word in sorted(glued)] or ["(?!)"]
 
 
 def _row_pattern(row: Iterable[str]) -> str:
     """Return the pattern of words in a row, which do not reach into another element."""
     body = r"(?:[^\w\0]|_){1,3}".join(row)
+    if _is_script(body):
+        return body
     # behind the first sign, not before it: the search then jumps to the signs it begins with
     return rf"{body[0]}(?<!{LETTER}.){body[1:]}(?!{LETTER})"
 
@@ -301,8 +300,8 @@ def other_spans(text: str, others: Container[str]) -> Iterator[Span]:
         for last in range(first, min(first + _MOST_WORDS, len(found))):
             start, end = found[first].start(), found[last].end()
             if end - start > 3:
-                digits = fold("".join(run[0] for run in found[first : last + 1]))
-                grouped = last > first and digits.isdigit() and digits in others
+                digits = "".join(run[0] for run in found[first : last + 1])
+                grouped = last > first and digits.isdigit() and fold(digits) in others
                 if grouped or normalize(text[start:end]) in others:
                     yield Span(start, end, REMOVED, "other patient")
 
@@ -310,9 +309,8 @@ def other_spans(text: str, others: Container[str]) -> Iterator[Span]:
 def general_spans(text: str) -> Iterator[Span]:
     """Yield telephone numbers, addresses, e-mail and the like, whoever's they are."""
     for match in _GENERAL_PATTERN.finditer(text):
-        yield Span(
-            match.start(), match.end(), REMOVED, _GENERAL[(match.lastindex or 1) - 1]["kind"]
-        )
+        row = _GENERAL[(match.lastindex or 1) - 1]
+        yield Span(match.start(), match.end(), REMOVED, row["kind"])
 
 
 def date_spans(text: str, search: Search, *, births_only: bool = False) -> Iterator[Span]:

@@ -180,7 +180,8 @@ def _sort_name(found: Secrets, group: str) -> None:
     """Note the parts of a name, and its components written as one word (O'Hara: OHARA)."""
     parts = _words(group)
     glued = ["".join(_words(component)) for component in group.split("^")]
-    for name in {*parts, *glued, "".join(glued), "".join(reversed(glued))} - {""}:
+    glued += ["".join(glued), "".join(reversed(glued))]
+    for name in {*parts, *(name for name in glued if len(name) >= _LEAST)}:
         initials = "".join(part[0].lower() for part in parts if part != name)
         found.names[name] = found.names.get(name, "") + initials
 
@@ -430,8 +431,8 @@ def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Findi
     """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
     squeezed = re.sub(r"[\W_]+", "", "\0".join(text for _, text in texts))
     for number in numbers:
-        signs = re.sub(r"[\W_]+", "", _plain(number)).lstrip("0")
-        if signs not in squeezed or sum(map(str.isdigit, signs)) < _LONG_NUMBER:
+        signs = re.sub(r"\D", "", _plain(number)).lstrip("0")
+        if signs not in squeezed or len(signs) < _LONG_NUMBER or parse_date(signs):
             continue
         pattern = re.compile(r"(?<!\d)0*" + r"[\W_]{0,2}".join(signs) + r"(?!\d)")
         for part, text in texts:

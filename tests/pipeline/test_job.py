@@ -504,3 +504,22 @@ def test_some_headers_passes_over_what_cannot_be_read(hospital, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no DICOM"):
         pipeline.some_headers(tmp_path / "empty")
+
+
+def test_a_misspelt_name_is_removed_and_counted_unless_other_patients_texts_say_the_word(tmp_path):
+    root = tmp_path / "in"
+    said = {"a": ("Gartner^Una", "4711801", "Gartnar: Gartne seen"),
+            "b": ("Winter^Bo", "4711802", "gartnar sign positive"),
+            "c": ("Summer^Di", "4711803", "no comment")}  # fmt: skip
+    for name, (person, number, text) in said.items():
+        plant(
+            root / f"{name}.dcm", "MR_small.dcm", person, number, SOPInstanceUID=generate_uid(),
+            StudyInstanceUID=generate_uid(), StudyDescription=text,
+        )  # fmt: skip
+    summary = pipeline.deidentify(root, tmp_path / "out", Settings(policy="research"))
+    texts = {dcmread(path).StudyDescription for path in outputs(tmp_path / "out")}
+    assert texts == {"Gartnar: [removed] seen", "gartnar sign positive", "no comment"}
+    assert summary.ok
+    told = (tmp_path / "out.job" / "report.json").read_text()
+    assert told.count("one letter from") == 1
+    assert "artn" not in told
