@@ -21,6 +21,7 @@ from medlab.dicom.files import looks_like_dicom, quiet_pydicom
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro import header
 from medlab.neuro.trials import NO_HEAD
+from medlab.pipeline.faces import may_show_face
 
 UNPACKED = 10 * CAP  # bytes of what is in them
 MOST_FILES = 20_000
@@ -30,6 +31,7 @@ NIFTI = (".nii", ".nii.gz")
 MODALITIES = frozenset(
     "CT MR PT NM US CR DX MG XA RF OT SC SR PR KO SEG ES OP RTSTRUCT RTPLAN RTDOSE".split()  # noqa: SIM905
 )
+_LEAST_SLICES = 16  # a localizer or a single image holds no surface of a face
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _FULL = "the session is full; start anew, or give the path of a folder on this computer"
 _BOMB = (
@@ -65,6 +67,23 @@ class Item(NamedTuple):
     def middle(self) -> Path:
         """The file in the middle."""
         return self.paths[len(self.paths) // 2]
+
+
+def may_hold_head(item: Item) -> bool:
+    """Tell whether a head may be in an item, so that cutting its face out is proposed.
+
+    BodyPartExamined is often wrong: it proposes, the face step measures.
+    """
+    if item.kind == "nifti":
+        return True
+    try:
+        header = dicom.read(item.middle)
+    except InputError:
+        return False
+    part = str(header.get("BodyPartExamined") or "HEAD").upper()
+    slices = len(item.paths) * int(header.get("NumberOfFrames") or 1)
+    named = any(word in part for word in ("HEAD", "BRAIN", "SKULL", "FACE", "NECK"))
+    return may_show_face(header) and named and slices >= _LEAST_SLICES
 
 
 def take_in(inbox: Path, folder: Path) -> Taken:

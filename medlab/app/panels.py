@@ -17,8 +17,9 @@ import ipywidgets as ipw
 
 from medlab import crypto
 from medlab.app import folders, intake, looks, orders
-from medlab.app.intake import Item, counted
+from medlab.app.intake import Item, counted, may_hold_head
 from medlab.app.orders import Order, Result, Run
+from medlab.app.work import UNCHECKED
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.widgets import tag_explorer
 from medlab.widgets.instrument import Instrument
@@ -38,17 +39,19 @@ POLICIES = {
     "basic: dates, descriptions and private elements go": "basic",
     "research: dates moved, descriptions cleaned, age and weight stay": "research",
 }
+# The first is the default: leaving something in is a choice that a person makes.
 TEXTS = {
-    "Leave it": "leave",
     "Remove it (black)": "remove",
     "Write a pseudonym in its place": "pseudonymize",
     "Blur it (can be read back; a lesson only)": "blur",
+    "Leave it": "leave",
 }
 HEADS = {
-    "Leave it": "leave",
     "Deface: cut the face out": "deface",
     "Skull stripping: keep the brain only": "strip",
+    "Leave it": "leave",
 }
+_HEADERS_ONLY = (orders.SLICING, orders.DECRYPTION)
 _LOCAL = (
     '<h1>medlab</h1><p class="medlab-soft">Take identity out of medical images, and see what '
     'is left.</p><p class="medlab-local"><b>On this computer only.</b> Nothing leaves it. '
@@ -105,7 +108,7 @@ class Page:
         self._cancel()
         self.outcome.clear()
         self.look.show(self.files.source, self.files.items)
-        self.choices.show(bool(self.files.items), named=self.files.named)
+        self.choices.show(self.files.items, named=self.files.named)
 
     def _start(self) -> None:
         """Begin a run, or say why not."""
@@ -342,14 +345,15 @@ class Choices:
         self.running(False)
         _hide(self.widget, True)
 
-    def show(self, there: bool, *, named: bool) -> None:
+    def show(self, items: Sequence[Item], *, named: bool) -> None:
         """Offer the choices once there are files; no key is taken over from earlier ones."""
         self._named = named
-        for handle, value in self._private + ([] if there else self._methods):
+        for handle, value in self._private + ([] if items else self._methods):
             handle.value = value
+        self.head.value = "deface" if any(map(may_hold_head, items)) else "leave"
         self._fit()
         self.say("")
-        _hide(self.widget, not there)
+        _hide(self.widget, not items)
 
     def order(self, source: Path, session: Path) -> Order:
         """Return what was chosen.
@@ -369,8 +373,8 @@ class Choices:
             session,
             task=self.task.value,
             policy=self.policy.value,
-            text="leave" if self.task.value == orders.SLICING else self.text.value,
-            head="leave" if self.task.value == orders.SLICING else self.head.value,
+            text="leave" if self.task.value in _HEADERS_ONLY else self.text.value,
+            head="leave" if self.task.value in _HEADERS_ONLY else self.head.value,
             f=self.f.value,
             key=self._key(),
             way_back=self.way_back.value,
@@ -409,9 +413,9 @@ class Choices:
         _hide(self.way_back, task != orders.POLICY)
         _hide(self.k, task != orders.SLICING)
         _hide(self.key, task not in _KEYED)
-        _hide(self.text, task == orders.SLICING)
-        _hide(self.head, task == orders.SLICING)
-        _hide(self.f, task == orders.SLICING or self.head.value != "strip")
+        _hide(self.text, task in _HEADERS_ONLY)
+        _hide(self.head, task in _HEADERS_ONLY)
+        _hide(self.f, task in _HEADERS_ONLY or self.head.value != "strip")
         _hide(self.target, not self._named)
 
 
@@ -546,9 +550,12 @@ def done(said: str) -> str:
 def _summary(order: Order, result: Result) -> str:
     held = f", {result.withheld} withheld" if result.withheld else ""
     head = f"{counted(result.outputs, 'file')} written{held}."
+    unchecked = [line for line in result.cautions if line.startswith(UNCHECKED)]
+    if unchecked:
+        head = f"{'; '.join(unchecked).capitalize()}. {head}"
     where = "" if order.zipped else "<p>They stand in the result folder that you named.</p>"
     return (
-        (alert(head.rstrip("."), "Not all is done") if result.withheld else done(head))
+        (alert(head.rstrip("."), "Look at this") if result.withheld or unchecked else done(head))
         + where
         + _listed("What was done", result.lines)
         + _listed("Not done, not checked, or not to be claimed", result.cautions)

@@ -51,7 +51,7 @@ def verbs(
     key : bytes
     rng : Generator
     patient : str
-        Patient ID; it decides by how much dates move.
+        Whose headers they are (`dicom.owner`); it decides by how much dates move.
     """
     if method == "suppression":
         fixed = dict.fromkeys(("PatientName", "PatientID"), suppression.fixed)
@@ -60,15 +60,17 @@ def verbs(
     if method == "randomization":
         drawn = partial(randomization.replace, rng=rng)
         noise = partial(randomization.noise, rng=rng)
+        # One draw for all dates, and never none: a series stays behind its study.
+        moved = partial(pseudonymization.offset, by=round(rng.normal(0.0, _DAYS)) or 1)
         return {
             **_all(("PatientName", "PatientID", "AccessionNumber"), drawn),
-            **_all(("PatientBirthDate", *DATES), partial(noise, sd=_DAYS)),
+            **_all(("PatientBirthDate", *DATES), moved),
             "PatientAge": partial(noise, sd=_YEARS),
             "PatientWeight": partial(noise, sd=_KG, limits=(0, np.inf)),
             "PatientSize": partial(noise, sd=_M, limits=(0, np.inf)),
         }
     if method == "pseudonymization":
-        days = dicom.offset_days(key, "", patient)
+        days = dicom.offset_days(key, patient)
         return {
             "PatientName": partial(pseudonymization.alias, key=key),
             **_all(("PatientID", "AccessionNumber", *UIDS), partial(_code, key=key)),
@@ -137,7 +139,7 @@ def _header(path: Path) -> Dataset:
 def _note(
     header: Dataset, method: str, key: bytes, met: dict[str, dict[str, dict[str, Dataset]]]
 ) -> None:
-    patient = who(header)
+    patient = dicom.owner(header)
     elements = met.setdefault(patient, {})
     for keyword in verbs(method, key, np.random.default_rng(0), patient):
         if keyword in header:
@@ -147,11 +149,6 @@ def _note(
             elements.setdefault(keyword, {})[text_of(header, keyword)] = small
 
 
-def who(dataset: Dataset) -> str:
-    """Return what tells the patients of a study apart."""
-    return str(dataset.get("PatientID") or dataset.get("PatientName") or "").strip()
-
-
 def text_of(dataset: Dataset, keyword: str) -> str:
     """Return a value as `changes` names it."""
     return str(dataset[keyword].value)
@@ -159,7 +156,7 @@ def text_of(dataset: Dataset, keyword: str) -> str:
 
 def changed(dataset: Dataset, found: Changes) -> Dataset:
     """Return the dataset itself with the changes made in it."""
-    patient = who(dataset)
+    patient = dicom.owner(dataset)
     with quiet_pydicom():
         for keyword, values in found.items():
             if keyword not in dataset:

@@ -39,6 +39,7 @@ _TEXT = {
     "blur": "text in the pixels blurred",
 }
 _HEAD = {"deface": "face cut out of", "strip": "skull stripped off"}
+UNCHECKED = "not checked: "  # how a caution begins that the page tells first
 _WORKINGS = ("lock", "ledger.db")  # of a job: of no use to anyone else
 _QUASI, _SENSITIVE = ["Age", "Sex", "Weight"], ("Diagnosis", "BodyPart")
 
@@ -130,8 +131,7 @@ def _settings(order: Order) -> Settings:
 
 def _tell_job(job: Summary, order: Order, log: _Log) -> None:
     """Take over what a job says of itself."""
-    from medlab.pipeline.job import FINE
-    from medlab.pipeline.report import STATUS_WORDS
+    from medlab.pipeline.report import FINE, STATUS_WORDS
 
     words = STATUS_WORDS | {"refused": f"refused; {_REPORT} in the download says why"}
     for status, n in job.statuses.items():
@@ -140,7 +140,7 @@ def _tell_job(job: Summary, order: Order, log: _Log) -> None:
         else:
             log.reasons[words[status]] += n
     log.cautions += [
-        f"not checked: {what} in {counted(n, 'image')}"
+        f"{UNCHECKED}{what} in {counted(n, 'image')}"
         for what, n in job.unchecked.items()
         if (what, order.head) != ("face", "strip")  # each is stripped, or withheld
     ]
@@ -257,7 +257,7 @@ def _without_text(before: Dataset, after: Dataset, order: Order) -> Dataset:
         source=before,
         quarantine="none",
         effect=_EFFECTS[order.text],
-        pseudonym=str(pseudonymization.code(single.who(before) or "nobody", order.key))[:8],
+        pseudonym=str(pseudonymization.code(dicom.owner(before), order.key))[:8],
     )
     return done.dataset
 

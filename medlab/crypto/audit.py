@@ -1,8 +1,9 @@
 """The audit log: JSON lines, only ever added to, each holding the hash of the one before.
 
 A line that was changed, removed or put in between breaks the chain. Lines cut off at the
-end do not: keep the last hash (`AuditLog.head`, also in every report) somewhere else and
-give it to `check`. With a key, each line also carries a seal that only its holder can make.
+end do not: a vault keeps the last hash of its log sealed; of other logs keep it
+(`AuditLog.head`, also in every report) somewhere else and give it to `check`. With a key,
+each line also carries a seal that only its holder can make.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class AuditLog:
         self._file = os.fdopen(handle, "ab+", buffering=0)
         self._size = -1
         self.count, self.head = 0, START
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read `count` and `head` anew: another process may have added lines."""
         with _alone(self._file):
             self._catch_up()
 
@@ -117,19 +122,22 @@ def check(path: Path | str, key: bytes | None = None, head: str | None = None) -
     key : bytes, optional
         Checks the seals too.
     head : str, optional
-        The last hash as it was noted elsewhere; shows lines missing at the end.
+        The last hash as it was noted elsewhere. Lines may have been added since; if it is not
+        in the log, lines are missing at the end.
     """
     if not Path(path).is_file():
         raise MissingError("there is no audit log at that path")
     problems, previous, number = [], START, 0
+    is_there = head in (None, START)
     for place, entry in _entries(Path(path)):
         if entry is None:
             problems.append(f"line {place} is not a whole line of the log")
             continue
         problems += _line_problems(place, entry, previous, number, key)
         previous, number = entry["hash"], entry["n"]
-    if head is not None and head != previous:
-        problems.append("the last line is not the one that was noted: lines are missing or added")
+        is_there |= head == previous
+    if not is_there:
+        problems.append("the line that was noted as the last is not there: lines are missing")
     return problems
 
 

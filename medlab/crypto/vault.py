@@ -12,9 +12,10 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from medlab.crypto import cipher
-from medlab.crypto.audit import AuditLog
+from medlab.crypto.audit import START, AuditLog, check
 from medlab.crypto.keys import keyed_digest, subkey
 from medlab.errors import InputError, MissingError, RefusedError
 
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS entry (
     PRIMARY KEY (kind, code)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entry_digest ON entry (kind, digest);
 """
+_KEEP = "INSERT OR REPLACE INTO about VALUES (?, ?)"
 _ADD = "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)"
 _PAGE = """SELECT kind, code, sealed FROM entry WHERE (kind, code) > (?, ?)
     ORDER BY kind, code LIMIT 1000"""
@@ -41,7 +43,8 @@ class Vault:
         32 bytes. The first key also becomes the *code key*, from which keyed codes are
         drawn; that one stays the same when the vault's key is rotated.
     log : path, optional
-        The audit log for reads; by default ``<path>.log`` beside the vault.
+        The audit log for reads; by default ``<path>.log`` beside the vault, which keeps the
+        hash of its last line sealed.
 
     Raises
     ------
@@ -94,9 +97,7 @@ class Vault:
         The read is logged: who, when, why, how many codes, and the first twenty of them.
         """
         wanted = list(codes)
-        self._audit().append(
-            "vault read", kind=kind, count=len(wanted), codes=wanted[:20], reason=reason
-        )
+        self._note("vault read", kind=kind, count=len(wanted), codes=wanted[:20], reason=reason)
         found = ((code, self._sealed(kind, code)) for code in wanted)
         return {code: _open(self._secret, kind, code, sealed) for code, sealed in found if sealed}
 
@@ -120,9 +121,10 @@ class Vault:
         with self._transaction():
             rotated = self._reseal(new_secret)
             code_key = cipher.seal(self.code_key, new_secret, b"code key")
-            self._db.execute("UPDATE about SET sealed = ?", [code_key])
-        self._audit().append("vault key rotated", entries=rotated)
-        self._key, self._secret = new_key, new_secret
+            head = cipher.seal(self.log_head.encode(), new_secret, b"log")
+            self._db.executemany(_KEEP, [("code key", code_key), ("log", head)])
+            self._key, self._secret = new_key, new_secret
+        self._note("vault key rotated", entries=rotated)
         self._db.execute("VACUUM")  # leaves no old ciphertext in free pages
         return rotated
 
@@ -139,10 +141,32 @@ class Vault:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _audit(self) -> AuditLog:
-        if self._log is None:
-            self._log = AuditLog(self.log, subkey(self.code_key, "audit"))
-        return self._log
+    @property
+    def log_head(self) -> str:
+        """The hash of the last line of the log, as the vault keeps it sealed."""
+        found = self._db.execute("SELECT sealed FROM about WHERE name = 'log'").fetchone()
+        if found is None:
+            raise RefusedError("the vault does not say where its log ends; it was altered")
+        return cipher.unseal(found[0], self._secret, b"log").decode()
+
+    def check_log(self) -> list[str]:
+        """Return what is wrong with the log of reads; lines missing at its end, too."""
+        return check(self.log, subkey(self.code_key, "audit"), self.log_head)
+
+    def _note(self, event: str, **fields: Any) -> None:
+        """Add a line to the log and keep its hash sealed; refused if lines are missing."""
+        with self._transaction():
+            head = self.log_head
+            if head != START and not self.log.is_file():
+                raise RefusedError("the log of this vault is missing; put it back beside it")
+            if self._log is None:
+                self._log = AuditLog(self.log, subkey(self.code_key, "audit"))
+            self._log.refresh()
+            # A crash may have left one line more in the log than the vault knows of.
+            if self._log.head != head and self.check_log():
+                raise RefusedError("lines of this vault's log are missing; see medlab audit")
+            head = self._log.append(event, **fields)
+            self._db.execute(_KEEP, ("log", cipher.seal(head.encode(), self._secret, b"log")))
 
     def _reseal(self, new_secret: bytes) -> int:
         count, last = 0, ("", "")
@@ -161,13 +185,14 @@ class Vault:
     def _first_code_key(self) -> bytes:
         """Return the code key; the first key a vault is opened with becomes it."""
         with self._transaction():
-            self._db.execute(
-                "INSERT OR IGNORE INTO about VALUES ('code key', ?)",
-                [cipher.seal(self._key, self._secret, b"code key")],
-            )
-            sealed = self._db.execute("SELECT sealed FROM about").fetchone()[0]
+            found = self._db.execute("SELECT sealed FROM about WHERE name = 'code key'").fetchone()
+            if found is None:
+                code_key = cipher.seal(self._key, self._secret, b"code key")
+                head = cipher.seal(START.encode(), self._secret, b"log")
+                self._db.executemany(_KEEP, [("code key", code_key), ("log", head)])
+                return self._key
         try:
-            return cipher.unseal(sealed, self._secret, b"code key")
+            return cipher.unseal(found[0], self._secret, b"code key")
         except RefusedError:
             raise RefusedError(
                 "this vault was made with another key; use that one, or the one it was rotated to"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medlab.dicom.codes import keyed_code, patient_code
+from medlab.dicom.codes import keyed_code, owner, patient_code
 from medlab.dicom.cohort import cohort_table
 from medlab.dicom.dates import coarsen_age, offset_days, shift_date, shift_datetime
 from medlab.dicom.deidentify import Action, deidentify
@@ -56,6 +56,7 @@ __all__ = [
     "matching",
     "normalize",
     "offset_days",
+    "owner",
     "parse",
     "patient_code",
     "plan",

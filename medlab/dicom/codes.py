@@ -1,22 +1,46 @@
-"""Keyed codes: what stands in place of a patient's name and number."""
+"""Whose a data set is, and the keyed codes that stand in place of names and numbers."""
 
 from __future__ import annotations
 
 import re
 from functools import lru_cache
 
-from medlab import crypto
+from pydicom.dataset import Dataset
 
+from medlab import crypto
+from medlab.dicom.elements import text_at
+from medlab.dicom.identity import normalize, words
+
+#: How an owner begins of whom only the study is known, and of whom no number is known.
+NO_PERSON = "study\x1f"
+NO_NUMBER = ("name\x1f", NO_PERSON)
+_PATIENT_NAME, _PATIENT_ID, _ISSUER, _STUDY = 0x00100010, 0x00100020, 0x00100021, 0x0020000D
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 _FORM = re.compile("[A-Z2-7]{16}")
 
 
-def patient_code(key: bytes, issuer: str, patient_id: str) -> str:
-    """Return the keyed code of a patient: 16 characters, the same in every run.
+def owner(dataset: Dataset) -> str:
+    """Return who a data set belongs to, in one spelling: codes, dates and counts follow it.
 
-    A code made with this key is returned as it is.
+    Issuer and Patient ID, without case and separators (``MRN-4711`` is ``mrn 4711``); without
+    an ID the name, without that the study. Two issuers may give one number to two people.
     """
-    return keyed_code(key, "patient", f"{issuer}\x1f{patient_id}" if issuer else patient_id)
+    number, issuer = (_plain(text_at(dataset, tag)) for tag in (_PATIENT_ID, _ISSUER))
+    if number:
+        return f"{issuer}\x1f{number}" if issuer else number
+    if name := normalize(text_at(dataset, _PATIENT_NAME)):
+        return f"name\x1f{name}"
+    return f"{NO_PERSON}{text_at(dataset, _STUDY)}"
+
+
+@lru_cache(maxsize=4096)
+def _plain(text: str) -> str:
+    return "".join(words(text)) or text.strip()
+
+
+def patient_code(key: bytes, owner: str) -> str:
+    """Return the keyed code of a patient (see `owner`): 16 characters, the same in every run."""
+    return keyed_code(key, "patient", owner)
 
 
 @lru_cache(maxsize=4096)
@@ -28,8 +52,8 @@ def keyed_code(key: bytes, kind: str, original: str) -> str:
     key : bytes
         The secret of the project.
     kind : str
-        ``"patient"``, ``"accession"`` or ``"study"``; codes of different kinds tell nothing
-        about each other.
+        ``"patient"`` or ``"accession"``; codes of different kinds tell nothing about each
+        other.
     original : str
         What the code stands for; a code made with this key is returned as it is.
     """

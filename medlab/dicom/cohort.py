@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pydicom.dataset import Dataset
 
+from medlab.dicom.codes import owner
 from medlab.dicom.dates import parse_date
 from medlab.dicom.files import find_files, quiet_pydicom, read
-from medlab.errors import InputError
+from medlab.errors import InputError, usable
 
 #: Column of the table and keyword of the header it comes from.
 _COLUMNS = {
@@ -31,7 +34,9 @@ _COLUMNS = {
 _TEXT = [name for name in _COLUMNS if name not in ("Age", "Weight", "Height", "StudyDate")]
 
 
-def cohort_table(folder: Path | str, *, by: str = "study") -> pd.DataFrame:
+def cohort_table(
+    folder: Path | str, *, by: str = "study", passed: dict[int, str] | None = None
+) -> pd.DataFrame:
     """Return one row a study (or patient) from the headers of a folder.
 
     Parameters
@@ -40,6 +45,8 @@ def cohort_table(folder: Path | str, *, by: str = "study") -> pd.DataFrame:
         Searched with all its subfolders; files that cannot be read are left out.
     by : {"study", "patient"}
         What a row is. The first value met counts; modalities are joined.
+    passed : dict of int to str, optional
+        Is filled with the files left out: number in the listing, and why.
 
     Returns
     -------
@@ -56,23 +63,34 @@ def cohort_table(folder: Path | str, *, by: str = "study") -> pd.DataFrame:
     """
     if by not in ("study", "patient"):
         raise InputError(f"a row is a study or a patient, not {by!r}")
+    return owners_and_table(folder, by=by, passed=passed)[1]
+
+
+def owners_and_table(
+    folder: Path | str,
+    whose: Callable[[Dataset], str] = owner,
+    *,
+    by: str = "patient",
+    passed: dict[int, str] | None = None,
+) -> tuple[list[str], pd.DataFrame]:
+    """Return the table of `cohort_table` and, row by row, who `whose` says it belongs to."""
     rows: dict[Any, dict[str, Any]] = {}
-    for path in find_files(folder):
-        try:
-            dataset = read(path)
-        except InputError:
-            continue
-        with quiet_pydicom():
-            _add(rows, dataset, by)
+    for _, _, (person, values) in usable(find_files(folder), partial(_values, whose), passed):
+        _add(rows, person, values, by)
     if not rows:
         raise InputError("the folder holds no DICOM file that can be read; check the path")
-    return _typed(pd.DataFrame(rows.values()))
+    return [person for person, _ in rows], _typed(pd.DataFrame(rows.values()))
 
 
-def _add(rows: dict[Any, dict[str, Any]], dataset: Dataset, by: str) -> None:
-    values = {name: _value(dataset, keyword) for name, keyword in _COLUMNS.items()}
-    name = values["PatientID"] or values["PatientName"]
-    key = name if by == "patient" else (name, values["StudyInstanceUID"])
+def _values(whose: Callable[[Dataset], str], path: Path) -> tuple[str, dict[str, str]]:
+    dataset = read(path)
+    with quiet_pydicom():
+        values = {name: _value(dataset, keyword) for name, keyword in _COLUMNS.items()}
+        return whose(dataset), values
+
+
+def _add(rows: dict[Any, dict[str, Any]], person: str, values: dict[str, str], by: str) -> None:
+    key = (person, values["StudyInstanceUID"] if by == "study" else "")
     row = rows.setdefault(key, {**values, "Files": 0})
     row["Files"] += 1
     for column, value in values.items():

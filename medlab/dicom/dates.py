@@ -24,19 +24,15 @@ _AGE = re.compile(
 
 
 @lru_cache(maxsize=4096)
-def offset_days(
-    key: bytes, issuer: str, patient_id: str, study_uid: str = "", *, weeks: bool = False
-) -> int:
+def offset_days(key: bytes, owner: str, *, weeks: bool = False) -> int:
     """Return how many days all dates of a patient move: 30 to 3,650 days back.
 
     Parameters
     ----------
     key : bytes
         The secret of the project.
-    issuer, patient_id : str
-        Whose dates they are. Where both are empty the study takes their place.
-    study_uid : str
-        Study Instance UID.
+    owner : str
+        Whose dates they are; see `medlab.dicom.owner`.
     weeks : bool
         Move by whole weeks, which keeps the day of the week (and tells it).
 
@@ -45,8 +41,7 @@ def offset_days(
     int
         A negative number, the same in every run with the same key.
     """
-    who = ("patient", issuer, patient_id) if issuer or patient_id else ("study", study_uid)
-    draw = int.from_bytes(crypto.keyed_digest(key, "date", *who)[:8], "big")
+    draw = int.from_bytes(crypto.keyed_digest(key, "date", owner)[:8], "big")
     if weeks:
         return -7 * (5 + draw % (FARTHEST_DAYS // 7 - 4))
     return -(NEAREST_DAYS + draw % (FARTHEST_DAYS - NEAREST_DAYS + 1))

@@ -6,6 +6,7 @@ Elements that nothing happens to are handed on as the bytes they were read as.
 from __future__ import annotations
 
 import copy
+import math
 import re
 from collections.abc import Callable, Container, Hashable, Iterable
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
 from medlab.dicom import again, codestream, dates, marks, passthrough, private
-from medlab.dicom.codes import is_own_code, keyed_code
+from medlab.dicom.codes import NO_PERSON, is_own_code, keyed_code, owner, patient_code
 from medlab.dicom.dummies import dummy, dummy_text
 from medlab.dicom.elements import (
     BINARY_VRS,
@@ -27,6 +28,7 @@ from medlab.dicom.elements import (
     TEXT_VRS,
     TIME_VRS,
     is_empty,
+    is_known,
     is_private,
     items_of,
     label,
@@ -41,7 +43,7 @@ from medlab.dicom.elements import (
     with_value,
 )
 from medlab.dicom.files import MAX_DEPTH, is_dicomdir, quiet_pydicom
-from medlab.dicom.identity import identity_of
+from medlab.dicom.identity import identity_of, utf8_reading
 from medlab.dicom.profile import (
     Plan,
     Rule,
@@ -61,7 +63,7 @@ from medlab.errors import InputError, KindError, RefusedError
 
 _LARGEST_SCANNED = 1 << 24
 
-_PATIENT_ID, _PATIENT_NAME, _ISSUER = 0x00100020, 0x00100010, 0x00100021
+_PATIENT_ID, _PATIENT_NAME = 0x00100020, 0x00100010
 _ACCESSION, _SUBJECT, _STUDY = 0x00080050, 0x00120040, 0x0020000D
 _BIRTH, _STUDY_DATE, _SOP_CLASS = 0x00100030, 0x00080020, 0x00080016
 _CHARSET, _CONTENT = 0x00080005, 0x0040A730
@@ -97,7 +99,11 @@ _CLASS_UIDS = frozenset(map(tag_of, word_list("class-uids")))
 #: Content items of a report that are identity whatever they say (DCM codes of TID 1000 ff.):
 #: observers, their organization and place, accession number, the subject and her mother.
 _IDENTITY_CONCEPTS = word_list("identity-concepts")
+_AGE_CONCEPTS = word_list("age-concepts")
 _VALUES_OF_ITEMS = (0x0040A120, 0x0040A121, 0x0040A123, 0x0040A160, 0x0040A168)
+_TEXT_VALUE, _NUMERIC_VALUE = 0x0040A160, 0x0040A30A
+_EXACT_VALUES = frozenset({0x0040A161, 0x0040A162, 0x0040A163})  # the same number once more
+_IN_A_YEAR = {"mo": 12, "wk": 52.18, "d": 365.25}  # UCUM
 _CODED = frozenset({"CS", "AE", "UR"})
 _LONGEST = {"SH": 16, "LO": 64, "PN": 64}
 _BREAK = "\n\0\n"
@@ -123,11 +129,12 @@ class Action(NamedTuple):
     option : str
         The option that decided; empty where it was the profile itself.
     note : str
-        ``"text"``: identity was found in text. ``"date"``: a date was moved or removed.
-        ``"study"``: keyed on the study, for want of a patient ID. ``"beside"``, ``"frames"``,
-        ``"opaque"``: of pixel data, see `codestream.trim`. ``"mended"``: a value that is none of
-        its VR was clear all the same. ``"unreadable"``: it was not, and was emptied (a date
-        became 19000101).
+        ``"text"``: identity was found in text. ``"probable"``: so was a word one letter from a
+        name of the patient. ``"date"``: a date was moved or removed.
+        ``"study"``: keyed on the study, for want of patient ID and name. ``"beside"``,
+        ``"frames"``, ``"opaque"``: of pixel data, see `codestream.trim`. ``"mended"``: a value
+        that is none of its VR was clear all the same. ``"unreadable"``: it was not, and was
+        emptied (a date became 19000101).
     """
 
     path: str
@@ -215,6 +222,7 @@ def deidentify(
     keep_private: Iterable[str] = (),
     others: Container[str] | None = None,
     code_of: Callable[[str, str], str | None] | None = None,
+    whose: str | None = None,
 ) -> tuple[FileDataset, list[Action]]:
     """De-identify a data set; the input is not modified.
 
@@ -236,6 +244,8 @@ def deidentify(
     code_of : callable, optional
         ``code_of(kind, original)`` gives the code of a patient or accession number (at most
         16 of ``A-Z0-9``), or None for the keyed one.
+    whose : str, optional
+        Who the data set belongs to, where one knows better than its header (`dicom.owner`).
 
     Returns
     -------
@@ -262,7 +272,7 @@ def deidentify(
     chosen = policy if isinstance(policy, Plan) else plan(policy, options, keep_private)
     with quiet_pydicom():
         dataset = _consistent(dataset)
-        work = _begin(dataset, chosen, key, others, code_of)
+        work = _begin(dataset, chosen, key, others, code_of, whose)
         out = _empty_like(dataset)
         top = _Level(dataset, work, encodings=_encodings(dataset))
         top.known = again.memory(*work.circumstances, top.encodings)
@@ -278,17 +288,18 @@ def _begin(
     key: bytes,
     others: Container[str] | None,
     code_of: Callable[[str, str], str | None] | None,
+    whose: str | None,
 ) -> _Work:
     """Gather whose data set it is, how far its dates move, and its codes."""
-    patient, issuer = text_at(dataset, _PATIENT_ID), text_at(dataset, _ISSUER)
-    study = text_at(dataset, _STUDY)
+    patient, study = text_at(dataset, _PATIENT_ID), text_at(dataset, _STUDY)
+    whose = whose or owner(dataset)
     named = is_own_code(key, patient or text_at(dataset, _PATIENT_NAME))
     ours = named or (not patient and (not study or made_by(key, study)))
     moved = ours and marks.was_shifted(dataset)
     search = Search(
         identity_of(dataset),
         "keep" if moved and chosen.dates == "shift" else chosen.dates,
-        0 if moved else dates.offset_days(key, issuer, patient, study),
+        0 if moved else dates.offset_days(key, whose),
         key,
         chosen.has("retain-uids"),
         chosen.has("retain-institution-identity"),
@@ -302,11 +313,11 @@ def _begin(
         others,
         text_at(dataset, _BIRTH),
         text_at(dataset, _STUDY_DATE),
-        _codes(dataset, key, (issuer, patient, study), code_of),
+        _codes(dataset, key, whose, code_of),
     )
     if chosen.has("retain-safe-private"):
         work.declared = private.declared_safe(dataset)
-    if not patient and not issuer:
+    if whose.startswith(NO_PERSON):
         work.log.append(Action("(0010,0020)", "PatientID", "LO", "K", "", "study"))
     return work
 
@@ -314,16 +325,14 @@ def _begin(
 def _codes(
     dataset: Dataset,
     key: bytes,
-    who: tuple[str, str, str],
+    whose: str,
     code_of: Callable[[str, str], str | None] | None,
 ) -> dict[int, str]:
     """Return what stands in place of patient ID, name and accession number."""
-    issuer, patient, study = who
-    original = f"{issuer}\x1f{patient}" if issuer else patient
-    asked = code_of("patient", original) if code_of and patient else None
-    name = text_at(dataset, _PATIENT_NAME)
-    kind, seed = ("patient", original) if patient else ("study", study)
-    named = asked or (name if is_own_code(key, name) else keyed_code(key, kind, seed))
+    earlier = (text_at(dataset, tag) for tag in (_PATIENT_ID, _PATIENT_NAME))
+    asked = code_of("patient", whose) if code_of and not whose.startswith(NO_PERSON) else None
+    ours = next((code for code in earlier if is_own_code(key, code)), None)
+    named = asked or ours or patient_code(key, whose)
     accession = text_at(dataset, _ACCESSION)
     asked = code_of("accession", accession) if code_of and accession else None
     number = asked or keyed_code(key, "accession", accession)
@@ -417,6 +426,8 @@ def _treat(level: _Level) -> dict[Any, Any]:
 @lru_cache(maxsize=65536)
 def _silence(tag: int, written_vr: str) -> str:
     """Tell what an element holds that needs no search: ``"bytes"``, ``"numbers"`` or nothing."""
+    if not is_known(tag):
+        return ""
     vr = proper_vr(raw_element(tag, written_vr, b"", implicit=not written_vr, little=True))
     both = {vr, vr if written_vr in ("", "UN") else written_vr}
     return "" if both - _SILENT_VRS else "numbers" if both & _NUMERIC else "bytes"
@@ -484,7 +495,14 @@ def _note(level: _Level, element: Any, rule: Rule, note: str = "") -> None:
 def _unlisted(level: _Level, element: Any) -> None:
     """Treat an element that the profile does not name: keep it, unless identity stands in it."""
     vr = vr_of(element)
-    if vr in ("DA", "DT", "PN"):
+    if not is_known(int(element.tag)):
+        # what a later edition may mean by it, nobody can promise; numbers are of use to research
+        is_text = vr not in NUMBER_VRS or (vr in _NUMERIC and not _is_number(element, level.work))
+        if is_text or level.work.plan.policy != "research":
+            _note(level, element, _REMOVE)
+        else:
+            level.kept[element.tag] = element
+    elif vr in ("DA", "DT", "PN"):
         shift = vr != "PN" and level.work.plan.dates != "remove"
         _apply(level, element, Rule("C", "") if shift else _REMOVE)
     elif vr in _LOOKED_AT or _is_disguised(element, vr):
@@ -541,7 +559,8 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
         _clean_uid(level, element, rule)
     elif vr in TEXT_VRS:
         level.kept[element.tag] = element
-        text = plain_text(element, level.encodings)
+        readings = plain_text(element, level.encodings), utf8_reading(element.value)
+        text = _BREAK.join(filter(None, readings))
         general = vr not in _CODED and int(element.tag) not in TECHNICAL
         level.work.texts.append(_Text(level, element, rule, text, general))
     elif vr in BINARY_VRS:
@@ -589,6 +608,8 @@ def _clean_items(level: _Level, element: Any, rule: Rule) -> None:
         out.is_undefined_length_sequence_item = item.is_undefined_length_sequence_item
         if tag == _CONTENT and _concept(item) in _IDENTITY_CONCEPTS:
             _blank_item(out, inner)
+        elif tag == _CONTENT and _concept(item) in _AGE_CONCEPTS:
+            _coarsen_item(out, inner)
         items.append(out)
     new = with_value(element, items)
     new.is_undefined_length = getattr(element, "is_undefined_length", False)
@@ -600,11 +621,37 @@ def _clean_items(level: _Level, element: Any, rule: Rule) -> None:
 
 
 def _concept(item: Dataset) -> str:
-    """Return the code of a content item's name, where it is one of DICOM's own."""
+    """Return scheme and code of a content item's name."""
     for code in sequence_at(item, "ConceptNameCodeSequence"):
-        if code.get("CodingSchemeDesignator") == "DCM":
-            return str(code.get("CodeValue", ""))
+        return f"{code.get('CodingSchemeDesignator')}:{code.get('CodeValue')}"
     return ""
+
+
+def _coarsen_item(item: Dataset, level: _Level) -> None:
+    """Put the class 90 in place of an age over 89 years in a content item (PS3.16 TID 1007)."""
+    if _amount(text_at(item, _TEXT_VALUE)) > dates.OLDEST_AGE:
+        _blank_item(item, level)
+    for measured in item.get("MeasuredValueSequence") or ():
+        codes = [
+            code.get("CodeValue") for code in measured.get("MeasurementUnitsCodeSequence", ())
+        ]
+        oldest = (dates.OLDEST_AGE + 1) * max(
+            (_IN_A_YEAR.get(code, 1) for code in codes), default=1
+        )
+        if _amount(text_at(measured, _NUMERIC_VALUE)) > oldest:
+            for tag in _EXACT_VALUES & set(measured.keys()):
+                del measured[tag]
+            element = measured[_NUMERIC_VALUE]
+            measured[_NUMERIC_VALUE] = with_value(element, str(oldest))
+            _note(level, element, Rule("C", "clean-structured-content"))
+
+
+def _amount(text: str) -> float:
+    """Return the number that a text is; 0 where it has no digit, infinity where it has more."""
+    try:
+        return float(text) if re.search(r"\d", text) else 0.0
+    except ValueError:
+        return math.inf
 
 
 def _blank_item(item: Dataset, level: _Level) -> None:
@@ -741,15 +788,29 @@ def _clean_one_text(one: _Text, work: _Work) -> None:
     """Clean the values of one text element."""
     element = one.level.dataset[one.element.tag]
     vr, old = vr_of(element), values_of(element)
+    second = utf8_reading(one.element.value).split("\\")
+    if one.level.kept[element.tag].value != one.element.value:
+        return  # a content item that was blanked as a whole
+    new: Any = None
     if vr in _CODED:
-        hit = not all(map(work.is_harmless, old))
-        new: Any = dummy_text(vr)
+        if not all(map(work.is_harmless, [*old, *second])):
+            new = with_value(element, dummy_text(vr))
     else:
-        values = [_clean_value(value, vr, one.is_general, work) for value in old]
-        hit, new = values != old, values if len(values) > 1 else "".join(values)
-    if hit:
-        one.level.kept[element.tag] = with_value(element, new)
-        _note(one.level, element, Rule("C", one.rule.option), "text")
+        cleaned, bytewise = (
+            [_clean_value(value, vr, one.is_general, work) for value in values]
+            for values in (old, second)
+        )
+        if bytewise != second:  # UTF-8 under another character set stays what it is
+            data = "\\".join(bytewise).encode()
+            data += b" " * (len(data) % 2)
+            new = one.element._replace(value=data, length=len(data))
+        elif cleaned != old:
+            new = with_value(element, cleaned if len(cleaned) > 1 else "".join(cleaned))
+    if new is not None:
+        one.level.kept[element.tag] = new
+        spans = find_spans(one.text, work.search, work.others, general=one.is_general)
+        note = "probable" if any(span.kind == "probable" for span in spans) else "text"
+        _note(one.level, element, Rule("C", one.rule.option), note)
 
 
 def _clean_value(value: str, vr: str, general: bool, work: _Work) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydicom._dicom_dict import DicomDictionary
 from pydicom.charset import decode_bytes
-from pydicom.datadict import keyword_for_tag
+from pydicom.datadict import keyword_for_tag, repeater_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
@@ -67,6 +67,12 @@ def _vr_in_dictionary(tag: int) -> str:
         return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else ""
     entry = DicomDictionary.get(tag)
     return entry[0] if entry else ""
+
+
+@lru_cache(maxsize=65536)
+def is_known(tag: int) -> bool:
+    """Tell whether PS3.6 lists a standard element; private ones it cannot know."""
+    return bool(tag >> 16 & 1 or _vr_in_dictionary(tag) or repeater_has_tag(tag))
 
 
 def proper_vr(element: Any) -> str:

@@ -29,6 +29,8 @@ DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 MAX_DEPTH = 100
 _HEAD = 132
 _UNDEFINED = 0xFFFFFFFF
+_BEHIND = "bytes that are no element stand behind the last one; cut them off first"
+_LONGER = "an element is longer than the file; the file is cut off or damaged"
 _LONG_VRS = frozenset(
     {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
 )
@@ -69,6 +71,10 @@ def quiet_pydicom() -> Iterator[None]:
             yield
     except MedlabError:
         raise
+    except NotImplementedError:  # pydicom's for a VR that it does not know
+        raise InputError(
+            "an element has a value representation that DICOM does not define; mend the file first"
+        ) from None
     except RecursionError:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused") from None
     except _OF_BROKEN_FILES as error:  # whose messages repeat values
@@ -182,12 +188,11 @@ def check_level(dataset: Dataset, depth: int) -> None:
     """Refuse values shorter than they claim and nesting too deep, as far as it is decoded."""
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
-    for _, element in items_of(dataset):
+    for number, element in items_of(dataset):
         if getattr(element, "is_raw", False):
             if element.length not in (len(element.value or b""), _UNDEFINED):
-                raise InputError(
-                    "an element is longer than the file; the file is cut off or damaged"
-                )
+                # PS3.5 7.1: tags ascend, so what ends the file has the highest, or is no element
+                raise InputError(_LONGER if number == max(dataset._dict) else _BEHIND)
         elif getattr(element, "VR", None) == "SQ":
             for item in element.value or ():
                 check_level(item, depth + 1)

@@ -12,13 +12,17 @@ from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
-from medlab.dicom.dates import parse_date
+from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.elements import items_of, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.profile import read_table, tag_of, word_list
 
 _LEAST_ID = 4
+ALNUM, LETTER = r"[^\W_]", r"[^\W\d_]"
+_LEAST_DIGITS = 7  # of another patient's number, to be looked for in groups
+_LONGEST_NAME = 64  # signs: PS3.5 6.2.1 for each part of a PN
+_FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _MANUFACTURER, _MAKER = 0x00080070, "maker"
 
 #: Name parts that are also words of the trade. In coded values (VR CS) they are left alone.
@@ -60,18 +64,56 @@ def fold(text: str) -> str:
 
 @cache
 def fold_letter(letter: str) -> str:
-    """Return one letter without case and diacritics."""
+    """Return one letter without case and diacritics; a digit of any script as 0 to 9.
+
+    Signs without a shape of their own (soft hyphen, joiners, marks of direction) vanish.
+    """
     if "\uac00" <= letter <= "\ud7a3":
         return letter
+    if letter.isdecimal():
+        return str(unicodedata.decimal(letter))
+    if unicodedata.category(letter) == "Cf":
+        return ""
     plain = "".join(
         c for c in unicodedata.normalize("NFKD", letter) if not unicodedata.combining(c)
     )
     return plain.casefold()
 
 
+@cache
+def mark_ranges() -> str:
+    r"""Return the combining signs of all scripts, to stand in a class of a pattern.
+
+    Vowel signs of Devanagari, Bengali, Tamil, Thai and their like are no ``\w``, so that
+    ``\w+`` cuts words into single letters. They lie below U+20000 (Unicode 15), variation
+    selectors aside.
+    """
+    marks = [code for code in range(0x300, 0x20000) if unicodedata.category(chr(code))[0] == "M"]
+    starts = [code for code in marks if unicodedata.category(chr(code - 1))[0] != "M"]
+    ends = [code for code in marks if unicodedata.category(chr(code + 1))[0] != "M"]
+    return "".join(f"{chr(a)}-{chr(b)}" for a, b in zip(starts, ends, strict=True))
+
+
+@cache
+def runs(kind: str, ascii_only: bool) -> re.Pattern[str]:
+    """Return the pattern of the runs of a kind, with the signs on and between their letters.
+
+    Parameters
+    ----------
+    kind : str
+        ``ALNUM``: letters and digits together. ``LETTER``: each for themselves.
+    ascii_only : bool
+        For text without such signs, which is searched faster.
+    """
+    # possessive: a run is taken whole or not at all, so that the search is linear
+    signs = "" if ascii_only else f"(?:[{mark_ranges()}]++(?:{kind})*+)*+"
+    return re.compile(f"{kind}++{signs}" + (r"|\d++" if kind == LETTER else ""))
+
+
 def words(text: str) -> list[str]:
-    """Return the runs of letters and digits of a text, folded."""
-    return re.findall(r"[^\W_]+", fold(text))
+    """Return the runs of letters and digits of a text, folded, with their vowel signs."""
+    folded = fold(text)
+    return runs(ALNUM, folded.isascii()).findall(folded)
 
 
 def normalize(text: str) -> str:
@@ -83,6 +125,14 @@ def normalize(text: str) -> str:
     True
     """
     return " ".join(sorted(words(text)))
+
+
+def said_word(word: str) -> str:
+    """Return a word in the form in which a job notes that several patients' texts say it.
+
+    The sign before it keeps it apart from an ID or a name of one word.
+    """
+    return f"~{fold(word)}"
 
 
 @dataclass(frozen=True)
@@ -101,6 +151,10 @@ class Identity:
         Birth dates as YYYYMMDD.
     days : frozenset of str
         The other dates of the study as YYYYMMDD.
+    ages : frozenset of str
+        Ages as AS values.
+    written : frozenset of str
+        Names as they stand, where that is not ASCII: for the search in bytes.
     """
 
     patients: frozenset[tuple[str, ...]] = frozenset()
@@ -111,6 +165,17 @@ class Identity:
     contacts: frozenset[str] = frozenset()
     births: frozenset[str] = frozenset()
     days: frozenset[str] = frozenset()
+    ages: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
+
+    @property
+    def old_ages(self) -> frozenset[int]:
+        """Ages over 89 that the header tells, itself or by its dates."""
+        born = [(int(day[:4]), day[4:]) for day in self.births]
+        years = {int(d[:4]) - year - (d[4:] < day) for year, day in born for d in self.days}
+        stated = {age.strip().upper().rstrip("Y") for age in self.ages}
+        years |= {int(age) for age in stated if age.isdecimal()}
+        return frozenset(age for age in years if age > OLDEST_AGE)
 
     @property
     def phrases(self) -> frozenset[str]:
@@ -122,26 +187,13 @@ class Identity:
         names = {" ".join(sorted(parts)) for parts in self.patients if len(parts) > 1}
         found = {name for name in names if len(name.replace(" ", "")) >= _LEAST_ID}
         found |= {normalize(number) for number in self.ids if len(number) >= _LEAST_ID}
+        bare = {re.sub(r"[\W_]", "", number) for number in self.ids}
+        found |= {number for number in bare if len(number) >= _LEAST_DIGITS and number.isdigit()}
         return frozenset(found - {""})
 
 
 _FIELD_OF_ROLE = {
-    "patient-name": "patients",
-    "staff-name": "staff",
-    "patient-id": "ids",
-    "other-id": "ids",
-    "account": "ids",
-    "plan": "ids",
-    "trial-id": "ids",
-    "institution": "institutions",
-    "issuer": "institutions",
-    "device": "devices",
-    "address-net": "devices",
-    "address": "contacts",
-    "phone": "contacts",
-    "telecom": "contacts",
-    "birth-date": "births",
-    "date": "days",
+    row["role"]: row["field"] for row in read_table("identifiers.csv") if row["field"]
 }
 _EMPTY_NAMES = frozenset({"anonymous", "anonymized", "unknown", "none", "removed"})
 
@@ -171,27 +223,61 @@ def _name_parts(value: str) -> Iterator[tuple[str, ...]]:
                 yield parts
 
 
-def _said(dataset: Dataset, depth: int = 0) -> Iterator[tuple[str, str]]:
-    """Yield role and text of everything that identifies, sequences included."""
-    known = roles()
+def utf8_reading(value: Any) -> str:
+    """Return what bytes say as UTF-8, whatever their data set declares; empty for ASCII."""
+    if not isinstance(value, bytes) or value.isascii():
+        return ""
+    try:
+        return value.decode("utf-8").strip(" \0")
+    except UnicodeDecodeError:
+        return ""
+
+
+def _walk(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Dataset, int, Any, str]]:
+    """Yield level, tag, element and VR of everything, sequences included."""
     for tag, raw in items_of(dataset):
-        role, vr = known.get(tag), raw.VR
+        vr = raw.VR
         if vr is None or vr == "UN":
             vr = vr_of(raw)
+        yield dataset, tag, raw, vr
+        if vr == "SQ" and depth < MAX_DEPTH:
+            for item in sequence_items(dataset, raw):
+                yield from _walk(item, depth + 1)
+
+
+def words_said(dataset: Dataset) -> frozenset[str]:
+    """Return the words of five letters and more in free text, each as `said_word`.
+
+    What identifies by its tag is left out: what is wanted is what people say of anyone.
+    """
+    texts = {
+        text
+        for level, tag, raw, vr in _walk(dataset)
+        if vr in _FREE_TEXT and tag not in roles()
+        for text in texts_of(level, raw)
+    }
+    found = {word for text in texts for word in words(text)}
+    return frozenset(said_word(word) for word in found if 4 < len(word) <= _LONGEST_NAME)
+
+
+def _said(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Yield role and text of everything that identifies, sequences included."""
+    known = roles()
+    for level, tag, raw, vr in _walk(dataset):
+        role = known.get(tag)
         name = role.name if role else "staff-name" if vr == "PN" and not tag >> 16 & 1 else ""
         if tag == _MANUFACTURER:
             name = _MAKER
         if name in _FIELD_OF_ROLE or name == _MAKER:
-            yield from ((name, text) for text in texts_of(dataset, raw))
-        if vr == "SQ" and depth < MAX_DEPTH:
-            for item in sequence_items(dataset, raw):
-                yield from _said(item, depth + 1)
+            second = utf8_reading(raw.value).split("\\")
+            yield from ((name, text) for text in [*texts_of(level, raw), *second] if text)
 
 
 def _add(found: dict[str, set[Any]], role: str, value: str) -> None:
     field = _FIELD_OF_ROLE[role]
     if field in ("patients", "staff"):
         found[field].update(name_parts(value))
+        found["written"].update(w for w in re.split(r"[\s^=,.]+", value) if not w.isascii())
     elif field in ("births", "days"):
         day = parse_date(value) or parse_date(value[:8])
         found[field].update([f"{day:%Y%m%d}"] if day else [])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
 import pandas as pd
 
 from medlab.dicom.files import find_files, is_dicomdir, read
-from medlab.dicom.tags import concern_counts, directory_records, folder_tables, tag_table
+from medlab.dicom.tags import (
+    concern_counts,
+    directory_records,
+    folder_tables,
+    tag_fits,
+    tag_table,
+)
 from medlab.errors import InputError, UsageError
 
 _SHOWN = ["path", "vr", "name", "value", "concern"]
@@ -34,6 +41,7 @@ def inspect_to(
     csv_file: Path | None = None,
     search: str = "",
     every: bool = False,
+    further: Sequence[pd.DataFrame] = (),
 ) -> None:
     """Tell, line by line, what a file, a folder or a DICOMDIR gives away.
 
@@ -51,6 +59,8 @@ def inspect_to(
         Only rows that hold this in tag, VR, name, creator or concern.
     every : bool
         Also rows of no concern.
+    further : sequence of DataFrame
+        Tables of the files there that are no DICOM; one for a file that is none.
 
     Raises
     ------
@@ -64,18 +74,17 @@ def inspect_to(
     if csv_file is not None and path.is_dir() and path.resolve() in csv_file.resolve().parents:
         raise InputError("nothing is ever written into the input; name a CSV file elsewhere")
     if path.is_dir():
-        tables = _written(folder_tables(path, reveal=reveal), csv_file)
+        tables = _written(chain(folder_tables(path, reveal=reveal), further), csv_file)
         counts = concern_counts(matching(table, search) for table in tables)
         number = sum(1 for _ in find_files(path))
-        if not number:
-            raise InputError("the folder holds no DICOM file; check the path")
-        tell(f"{number} DICOM files")
+        if not number and not further:
+            raise InputError("the folder holds no DICOM and no NIfTI file; check the path")
+        tell(f"{number} DICOM files" + f", {len(further)} of NIfTI and BIDS" * bool(further))
         tell(counts.to_string(index=False))
         return
-    table = tag_table(path, reveal=reveal)
+    table = further[0] if further else tag_table(path, reveal=reveal)
     list(_written(iter([table]), csv_file))
-    dataset = read(path)
-    if is_dicomdir(dataset):
+    if not further and is_dicomdir(dataset := read(path)):
         records = directory_records(dataset)
         tell(f"DICOMDIR: {len(records)} records, {records['identifiers'].sum()} identifiers")
         tell(records.groupby("type")["identifiers"].agg(["size", "sum"]).to_string())
@@ -109,7 +118,10 @@ def matching(table: pd.DataFrame, search: str, where: str = "anywhere") -> pd.Da
     tag = table["tag"].str
     parts = table.assign(group=tag[1:5], element=tag[6:10])[list(SEARCHED[where])]
     held = parts.astype(str).apply(lambda part: part.str.contains(search, case=False, regex=False))
-    found: pd.DataFrame = table[held.any(axis=1)]
+    fits = held.any(axis=1)
+    if where == "anywhere":
+        fits |= tag_fits(tag[1:5], tag[6:10], search)
+    found: pd.DataFrame = table[fits]
     return found
 
 

@@ -55,11 +55,16 @@ def stamp(dataset: FileDataset, plan: Plan) -> None:
             dataset.file_meta._dict[BaseTag(tag)] = _meta_element(tag, "UI", uid)
 
 
+def method_lines(dataset: Dataset) -> list[str]:
+    """Return the values of De-identification Method (0012,0063), none where it is empty."""
+    value = dataset.get("DeidentificationMethod") or []
+    return [str(line) for line in (value if isinstance(value, MultiValue) else [value])]
+
+
 def _stamp_again(dataset: FileDataset, plan: Plan) -> None:
     """Add the markers of this pass to those of an earlier one."""
     dataset.PatientIdentityRemoved = "YES"
-    earlier = dataset.get("DeidentificationMethod") or []
-    methods = list(earlier) if isinstance(earlier, MultiValue) else [str(earlier)] * bool(earlier)
+    methods = method_lines(dataset)
     if method_text(plan) not in methods:
         methods.append(method_text(plan))
     dataset.DeidentificationMethod = methods

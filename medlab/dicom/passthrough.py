@@ -198,7 +198,9 @@ def _items(sequence: Any, implicit: bool, charset: Any) -> list[bytes]:
 def _check_whole(data: bytes, at: int) -> None:
     """Refuse a file that ends within the head of an element; pydicom would not say."""
     if data[at:].strip(b"\0"):
-        raise InputError("the file ends within an element; it is cut off")
+        raise InputError(
+            "the file ends within an element: it is cut off, or odd bytes stand behind the last"
+        )
 
 
 def _fragments(data: bytes, tag: int, at: int) -> tuple[bytes, int]:

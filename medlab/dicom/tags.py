@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +16,12 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import private
 from medlab.dicom.deidentify import TECHNICAL
-from medlab.dicom.elements import TEXT_VRS, items_of, label, texts_of, values_of, vr_of
+from medlab.dicom.elements import TEXT_VRS, is_known, items_of, label, texts_of, values_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of
 from medlab.dicom.text import Search, find_spans, in_coded_value
-from medlab.errors import InputError
+from medlab.errors import InputError, usable
 
 MASK = "••••"
 COLUMNS = (
@@ -277,8 +277,8 @@ def search_dictionary(
     Parameters
     ----------
     text : str
-        A fragment of the tag (``"0010,00"``, ``"00100010"``), the name or the keyword, or a
-        VR; whichever fits.
+        A fragment of the name or the keyword, a VR, or of a tag (see `tag_fits`); whichever
+        fits.
     group, element, vr, name : str
         Fragments of one column each; all that are given must fit.
 
@@ -302,13 +302,34 @@ def search_dictionary(
 
 
 def _anywhere(table: pd.DataFrame, text: str) -> pd.Series:
-    plain = re.sub(r"[(), ]", "", text)
-    tag = (table["group"] + table["element"]).str.contains(plain, case=False, regex=False)
-    hexadecimal = bool(re.fullmatch(r"[0-9A-Fa-fx]+", plain)) and bool(re.search(r"\d|,", text))
     inside = table["name"].str.contains(text, case=False, regex=False)
     inside |= table["keyword"].str.contains(text, case=False, regex=False)
     found = inside | (table["vr"].str.upper() == text.upper())
-    return found | tag if hexadecimal else found
+    return found | tag_fits(table["group"], table["element"], text)
+
+
+def tag_fits(group: pd.Series, element: pd.Series, text: str) -> pd.Series:
+    """Tell which tags a fragment is of; it never reaches from the group into the element.
+
+    Parameters
+    ----------
+    group, element : Series of str
+        Four hexadecimal digits, ``x`` where they repeat.
+    text : str
+        ``"0010,"`` is a group, ``",0010"`` an element, ``"0010"`` either, ``"0010,00"`` and
+        ``"001000"`` a group and the beginning of an element, ``"00100010"`` one tag; brackets
+        and spaces may stand. What holds no digit is no tag: ``"face"`` is a word.
+    """
+    plain = re.sub(r"[() ]", "", text).upper().replace("X", "x")
+    nothing = pd.Series(False, index=group.index)
+    if not re.fullmatch(r"[0-9A-Fx]*,?[0-9A-Fx]*", plain) or not re.search(r"\d", plain):
+        return nothing
+    if "," not in plain and len(plain) <= 4:
+        return group.str.contains(plain, regex=False) | element.str.contains(plain, regex=False)
+    first, comma, second = plain.partition(",")
+    if not comma:
+        first, second = plain[:4], plain[4:]
+    return group.str.endswith(first) & element.str.startswith(second)
 
 
 def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
@@ -342,7 +363,7 @@ def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
 
 
 def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
-    """Return the free text that stands in a data set, for a person to review.
+    """Return the free text and the unknown elements of a data set, for a person to review.
 
     Parameters
     ----------
@@ -354,15 +375,22 @@ def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
     Returns
     -------
     list of (path, keyword, text)
-        It shows values: it belongs into the private folder of a job, nowhere else.
+        Where there is no keyword, the tag. Of bytes of unknown meaning (UN) their number and
+        what is printable of them. It shows values: it belongs into the private folder of a
+        job, nowhere else.
     """
     found = []
     for tag, element in items_of(dataset):
         written, keyword = label(tag)
         vr = vr_of(element)
         texts = texts_of(dataset, element) if vr in _FREE_TEXT else []
+        if isinstance(element.value, bytes) and vr == "UN":
+            runs = re.findall("[ -~]{4,}", element.value.decode("latin-1"))
+            texts = [f"{len(element.value)} bytes: {' '.join(runs)[:_LONGEST_SHOWN]}"]
+        elif not is_known(tag):
+            texts = values_of(dataset[element.tag])
         if texts:
-            found.append((path + written, keyword, "\\".join(texts)))
+            found.append((path + written, keyword or written, "\\".join(texts)))
         for number, item in enumerate((dataset[element.tag].value or ()) if vr == "SQ" else ()):
             found += kept_text(item, f"{path}{written}[{number}].")
     return found
@@ -391,15 +419,14 @@ def folder_tables(folder: Path | str, *, reveal: bool = False) -> Iterator[pd.Da
     """Yield the tag table of every DICOM file of a folder, one at a time.
 
     The first column, ``file``, is the number of the file in the order of the paths: the path
-    itself may name the patient. Files that cannot be read give one row that says so.
+    itself may name the patient. Files that cannot be read come last: one row each says why.
     """
-    for number, path in enumerate(find_files(folder), start=1):
-        try:
-            table = tag_table(path, reveal=reveal)
-        except InputError as error:
-            table = pd.DataFrame([dict.fromkeys(COLUMNS, "") | {"concern": str(error)}])
+    passed: dict[int, str] = {}
+    for number, _, table in usable(find_files(folder), partial(tag_table, reveal=reveal), passed):
         table.insert(0, "file", number)
         yield table
+    for number, why in passed.items():
+        yield pd.DataFrame([{"file": number, **dict.fromkeys(COLUMNS, ""), "concern": why}])
 
 
 def concern_counts(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:

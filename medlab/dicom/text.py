@@ -7,19 +7,33 @@ found this way (a nickname, a rare profession, a story) is named in docs/deident
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Iterator
+import unicodedata
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import combinations, permutations
 from typing import NamedTuple
+
+from pydicom._dicom_dict import DicomDictionary
 
 from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.days import Written, read_days
-from medlab.dicom.identity import CLINICAL_WORDS, Identity, fold, fold_letter, normalize, words
-from medlab.dicom.profile import word_list
+from medlab.dicom.identity import (
+    ALNUM,
+    CLINICAL_WORDS,
+    LETTER,
+    Identity,
+    fold,
+    fold_letter,
+    normalize,
+    runs,
+    said_word,
+    words,
+)
+from medlab.dicom.profile import read_table, word_list
 from medlab.dicom.uids import is_registered, replace_uid
 
 REMOVED = "[removed]"
-_LETTER = r"[^\W\d_]"
 _YEARS_BEFORE_STUDY = 10
 _MOST_WORDS = 5
 _LEAST_PART = 3
@@ -64,141 +78,168 @@ class Search:
     keep_devices: bool = False
 
 
-_GENERAL = {
-    "e-mail": r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)+",
-    "url": r"(?:https?|ftp|sftp|file)://[^\s<>\"';,]+|\bwww\.[\w-]+\.[^\s<>\"';,]+",
-    "ip": r"(?<![\w.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\w.])",
-    "ssn": r"(?<!\d)\d{3}[- ]\d{2}[- ]\d{4}(?!\d)",
-    "phone": (
-        r"(?<![\w.])\+\d{1,3}[ ./-]?\(?\d[\d ()./-]{5,16}\d(?!\w)"
-        r"|(?<![\w.])\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?!\w)"
-        r"|(?<![\w.])0\d{1,4}[ /-]\d{3,9}(?:[ -]\d{2,5}){0,3}(?!\w)"
-        r"|(?i:\b(?:tel|phone|fax|ext|pager|call|mobile|cell)\b\.?:? ?)[+(]?\d[\d ()./-]{2,16}\d"
-    ),
-    "labelled": (
-        r"(?i:\b(?:mrn|ssn|dob|d\.o\.b|(?:pat(?:ient)?|pt)\.? ?(?:id|no|nr|number)"
-        r"|acc(?:ession)?\.? ?(?:no|nr|number|#)|case ?(?:no|number|#)|insurance ?(?:no|number)?"
-        r"|policy ?(?:no|number)))\b\.? ?[:=#]? ?(?=[A-Za-z0-9/-]*\d)[A-Za-z0-9][A-Za-z0-9/-]*"
-        r"|(?i:\b(?:patient(?:'s)? name|name|patient|pt|surname|mother|father|spouse|technologist"
-        r"|tech|operator|radiologist|physician|referr(?:er|ing|ed by)|reported by|signed(?: by)?))"
-        r"\b ?[:=] ?(?:(?i:dr|prof|mr|mrs|ms)\.? )?"
-        r"[^\W\d_][\w'^.-]*(?:[ ,^]{1,2}[A-Z][\w'^.-]*){0,3}"
-    ),
-    "title": (
-        r"\b(?:Dr|Prof|Mr|Mrs|Ms|Miss|Mme|Mlle|Herr|Frau|Sr|Sra|Dott|DR\.|PROF|MRS)\b\.? ?"
-        r"(?:(?:Dr|Prof|med|von|van|de|der|Med)\b\.? ?){0,3}"
-        r"(?:[A-Z]\. ?){0,2}[A-Z][\w'\u2019-]+(?: (?:[A-Z]\. )?[A-Z][\w'\u2019-]+){0,2}"
-        r"|[A-Z][\w'-]+ (?:[A-Z]\. ?)?[A-Z][\w'-]+,? "
-        r"(?:M\.?D\b|Ph\.?D\b|R\.?N\b|DO\b|RT\(R\))"
-    ),
-    "address": (
-        r"(?<![\w.])\d{1,5}[a-z]? (?:[A-Z][\w'.-]+ ){1,3}"
-        r"(?:[Ss]treet|STREET|[Aa]venue|AVENUE|[Rr]oad|ROAD|[Bb]oulevard|[Ll]ane|LANE"
-        r"|[Dd]rive|DRIVE|[Ss]quare|St\.|Ave\b|Rd\b|Blvd\b)(?:,? (?:Apt|Suite|Unit)\.? ?\w+)?"
-        r"|[^\W\d_]{3,}(?:stra(?:ß|ss)e|gasse|platz|str\.) ?\d{1,4} ?[a-z]?(?!\w)"
-        r"|(?i:\bp\.? ?o\.? ?box \d+)"
-        r"|\b(?:A[KLRZ]|C[AOT]|D[CE]|FL|GA|HI|I[ADLN]|K[SY]|LA|M[ADEINOST]|N[CDEHJMVY]|O[HKR]"
-        r"|PA|RI|S[CD]|T[NX]|UT|V[AT]|W[AIVY]) \d{5}(?:-\d{4})?(?!\d)"
-    ),
-    "digits": (
-        r"(?<![\d.])(?!(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:\d{4}(?:\d\d)?)?(?!\d))"
-        r"\d{7,}(?![\d.]*\d)"
-    ),
-}
-_GENERAL_PATTERN = re.compile("|".join(f"(?P<k{i}>{p})" for i, p in enumerate(_GENERAL.values())))
-_GENERAL_KINDS = tuple(_GENERAL)
-_UID = re.compile(r"(?<![\w.])[0-2](?:\.(?:0|[1-9]\d*)){5,}(?![\w.]*\w)")
-_AGE = re.compile(
-    r"(?i)(?<![\w.])(\d{2,3})(?=[ -]?(?:years?|yrs?)\b|[ -]?y[/.]?o\b|[ -]?Y(?![\w]))"
-)
+_PATTERNS, _INFLECTIONS = read_table("text-patterns.csv"), read_table("inflections.csv")[::-1]
+
+
+def _pattern(kind: str) -> re.Pattern[str]:
+    return re.compile("|".join(row["pattern"] for row in _PATTERNS if row["kind"] == kind))
+
+
+_UID, _AGE, _OWN_AGE = map(_pattern, ("uid", "age", "own-age"))
+_GENERAL = [row for row in _PATTERNS if row["kind"] not in ("uid", "age", "own-age")]
+_GENERAL_PATTERN = re.compile("|".join(f"({row['pattern']})" for row in _GENERAL))
+
+
+class _Known(NamedTuple):
+    """The words of an identity, arranged for one pass over the words of a text.
+
+    Attributes
+    ----------
+    words, near : re.Pattern
+        Match one whole word, `near` one with a letter wrong. Group n of `words` is the n-th
+        person.
+    beside : list of set of str
+        For each person the initials and short parts, which count only beside another part.
+    inside : re.Pattern
+        What is found in running text: numbers, words in a row, scripts without spaces.
+    """
+
+    words: re.Pattern[str]
+    near: re.Pattern[str]
+    beside: list[set[str]]
+    inside: re.Pattern[str]
+
+    def group_of(self, word: str) -> int:
+        """Return the number of the person whose name a word is, from 1; -1 if misspelt."""
+        match = self.words.fullmatch(word)
+        if match is None:
+            return -bool(self.near.fullmatch(word))
+        return match.lastindex or 0
 
 
 @lru_cache(maxsize=256)
 def compile_identity(
     identity: Identity, keep_institutions: bool = False, keep_devices: bool = False
-) -> re.Pattern[str] | None:
-    """Return the pattern that finds the words of an identity in folded text."""
-    found: set[str] = set()
-    for person in identity.patients | identity.staff:
-        found.update(_person_patterns(person))
-    found.update(p for number in identity.ids if len(number) > 3 for p in _number_patterns(number))
-    if not keep_devices:
-        found.update(p for n in identity.devices if len(n) > 3 for p in _number_patterns(n))
-    places = identity.contacts | (frozenset() if keep_institutions else identity.institutions)
-    found.update(p for place in places for p in _place_patterns(place))
-    if not found:
-        return None
-    # the longest first: an alternation takes the first branch that fits
-    return re.compile("|".join(sorted(found, key=lambda p: (-len(p), p))))
+) -> _Known:
+    """Arrange the words of an identity for the search in folded text."""
+    persons = [_pieces(" ".join(parts)) for parts in sorted(identity.patients | identity.staff)]
+    contacts = identity.contacts | (frozenset() if keep_institutions else identity.institutions)
+    places = [row for row in map(words, sorted(contacts)) if sum(map(len, row)) >= 4]
+    telling = {run for row in places for run in row if len(run) >= 5 and not run.isdigit()}
+    numbers = set(identity.ids | (frozenset() if keep_devices else identity.devices))
+    digits = {re.sub(r"\D", "", number) for number in contacts | identity.ids}
+    numbers |= {run for run in digits if len(run) >= 6 and not parse_date(run)}
+    inside = {*map(_number_pattern, numbers), *map(_row_pattern, places)}
+    inside |= {_row_pattern([run + "(?:e?s)?"]) for run in telling - _COMMON}
+    inside |= {pattern for parts in persons for pattern in _unspaced(parts)}
+    patients = {part for parts in identity.patients for part in _pieces(" ".join(parts))}
+    near = (pattern for part in patients if len(part) >= 6 for pattern in _one_apart(part))
+    return _Known(
+        re.compile("|".join(f"({'|'.join(_person_words(p))})" for p in persons) or "(?!)"),
+        re.compile("|".join(near) or "(?!)"),
+        [{"s", *(p if len(p) < _LEAST_PART else p[0] for p in parts)} for parts in persons],
+        # the longest first: an alternation takes the first branch that fits
+        re.compile("|".join(sorted(inside - {""}, key=lambda p: (-len(p), p))) or "(?!)"),
+    )
+
+
+def _pieces(text: str) -> tuple[str, ...]:
+    """Return the words and numbers of a text, folded: nothing in them means a thing to `re`."""
+    folded = fold(text)
+    return tuple(runs(LETTER, folded.isascii()).findall(folded))
 
 
 def _is_script(part: str) -> bool:
-    """Tell whether a part is written without spaces between words (Chinese, kana, Hangul)."""
-    return any(ord(letter) >= 0x2E80 for letter in part)
+    """Tell whether a part is written without spaces between words.
 
-
-def _person_patterns(parts: tuple[str, ...]) -> Iterator[str]:
-    """Yield patterns for a name: each part of three letters and more, with initials beside.
-
-    A part of one or two letters counts only beside another part of the same name.
+    Thai, Lao, Tibetan, Burmese, Khmer, Chinese, kana, and Hangul, whose particles adhere.
     """
-    initials = "".join(sorted({re.escape(part[0]) for part in parts}))
-    before, after = (
-        rf"(?:(?<!{_LETTER})[{initials}][.,]? ?)?",
-        rf"(?:,? [{initials}](?!{_LETTER})\.?)?",
-    )
-    for part in parts:
-        word = re.escape(part)
-        if _is_script(part) and len(part) > 1:
-            yield word
-        elif len(part) >= _LEAST_PART:
-            yield rf"{before}(?<!{_LETTER}){word}(?:'s)?(?!{_LETTER}){after}"
-        others = [other for other in parts if other is not part]
-        if len(part) < _LEAST_PART:
-            yield from _beside(word, others)
-        elif len(parts) > 1:
-            yield from (rf"{word}{re.escape(o)}" for o in others if len(o) >= _LEAST_PART)
+    return re.search("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]", part) is not None
 
 
-def _beside(word: str, others: Iterable[str]) -> Iterator[str]:
-    """Yield patterns for a short name part next to each of the other parts."""
-    for other in others:
-        if len(other) == 1 and len(word) == 1:
-            continue
-        next_ = re.escape(other)
-        for first, second in ((word, next_), (next_, word)):
-            yield rf"(?<!{_LETTER}){first}[\s,.^_=-]{{1,3}}{second}(?!{_LETTER})"
-            if _is_script(other):
-                yield first + second
+def _inflected(part: str) -> str:
+    """Return the pattern of a name part with the endings that its script puts to it."""
+    row = next(row for row in _INFLECTIONS if int(row["from"], 16) <= ord(part[0]))
+    stem = re.sub(f"(?:{row['loses']})$", "", part)
+    if min(len(part) - 1, len(stem)) < _LEAST_PART:
+        return row["before"] + part
+    return row["before"] + stem + row["behind"]
 
 
-def _number_patterns(number: str) -> Iterator[str]:
-    """Yield the pattern of an ID: its runs of letters and digits, with or without separators."""
-    runs = re.findall(r"[^\W\d_]+|\d+", number)
-    if sum(map(len, runs)) < 4 or set(number) <= set("0.- "):
-        return
-    if runs[0].isdigit():
-        runs[0] = runs[0].lstrip("0") or runs[0]
-    start = r"(?<!\d)0*" if runs[0].isdigit() else rf"(?<!{_LETTER})"
-    end = r"(?!\d)" if runs[-1].isdigit() else rf"(?!{_LETTER})"
-    yield start + r"[\W_]?".join(re.escape(run) for run in runs) + end
+def _person_words(parts: tuple[str, ...]) -> list[str]:
+    """Return patterns of the words that a name is written as.
+
+    Each part of three letters and more, with endings; parts glued in their order (de la Cruz:
+    DELACRUZ) and two long ones in any; initials glued to five letters and more (CHART is not
+    Hart with a C before it).
+    """
+    long = [part for part in parts if len(part) >= _LEAST_PART and not _is_script(part)]
+    found = [_inflected(part) for part in long]
+    for part in long if len(parts) > 1 else ():
+        if len(part) >= 5:
+            initials = "".join(other[0] for other in parts if other != part)
+            found.append(f"[{initials}]{{0,2}}{part}[{initials}]{{0,2}}" if initials else part)
+    glued = {"".join(pair) for pair in permutations(long, 2)}
+    for first, last in combinations(range(len(parts) + 1), 2):
+        if last - first > 1 and max(map(len, parts[first:last])) >= _LEAST_PART:
+            glued.add("".join(parts[first:last]))
+    if len("".join(parts)) > len(parts) > 1 and min(map(len, parts)) > 1:
+        glued |= {"".join(parts[i:] + parts[:i]) for i in range(len(parts))}
+    glued -= CLINICAL_WORDS | _COMMON
+    return found + [f"{word}(?:e?s)?" for word in sorted(glued)] or ["(?!)"]
 
 
-def _place_patterns(place: str) -> Iterator[str]:
-    """Yield patterns for an institution, address or telephone: whole, and its telling words."""
-    runs = words(place)
-    digits = "".join(run for run in runs if run.isdigit())
-    if sum(map(len, runs)) >= 4:
-        yield r"(?<!\w)" + r"[\W_]+".join(map(re.escape, runs)) + r"(?!\w)"
-    if len(digits) >= 6:
-        yield r"(?<!\d)" + r"[\W_]{0,2}".join(digits) + r"(?!\d)"
-    for run in runs:
-        if len(run) >= 5 and run not in _COMMON and not run.isdigit():
-            yield rf"(?<!{_LETTER}){re.escape(run)}(?:'s)?(?!{_LETTER})"
+def _row_pattern(row: Iterable[str]) -> str:
+    """Return the pattern of words in a row, which do not reach into another element."""
+    body = r"(?:[^\w\0]|_){1,3}".join(row)
+    if _is_script(body):
+        return body
+    # behind the first sign, not before it: the search then jumps to the signs it begins with
+    return rf"{body[0]}(?<!{LETTER}.){body[1:]}(?!{LETTER})"
 
 
-def _fold_with_places(text: str) -> tuple[str, list[int]]:
+def _unspaced(parts: tuple[str, ...]) -> Iterator[str]:
+    """Yield patterns of what is found in running text: short parts in pairs, unspaced scripts."""
+    yield from (part for part in parts if _is_script(part) and len(part) > 1)
+    for pair in permutations(parts, 2):
+        if all(map(_is_script, pair)):
+            yield r"[\s,.^_=-]{0,3}".join(pair)
+        elif max(map(len, pair)) == 2:  # two single letters are no name
+            yield _row_pattern(pair)
+
+
+def _number_pattern(number: str) -> str:
+    """Return the pattern of an ID, empty for one of less than four characters.
+
+    Its runs of letters and digits, with or without separators; six digits and more also in
+    groups (5347436: 534 74 36). Zeros before it are left to the caller.
+    """
+    pieces = list(_pieces(number))
+    if sum(map(len, pieces)) < 4 or set(number) <= set("0.- "):
+        return ""
+    if pieces[0].isdigit():
+        pieces[0] = pieces[0].lstrip("0") or pieces[0]
+    if sum(len(piece) for piece in pieces if piece.isdigit()) >= 6:
+        pieces = [sign for piece in pieces for sign in (piece if piece.isdigit() else [piece])]
+    body = r"[\W_]{0,2}".join(pieces)
+    start = "(?<![1-9].)" if body[0].isdigit() else f"(?<!{LETTER}.)"
+    return body[0] + start + body[1:] + (r"(?!\d)" if body[-1].isdigit() else f"(?!{LETTER})")
+
+
+def _one_apart(name: str) -> Iterator[str]:
+    """Yield patterns of a name with one letter wrong, missing, too many, or swapped."""
+    yield name + "."
+    for i, letter in enumerate(name):
+        before, behind = name[:i], name[i + 1 :]
+        yield f"{before}.?{behind}"
+        yield f"{before}.{letter}{behind}"
+        yield f"{before}{behind[:1]}{letter}{behind[1:]}"
+
+
+def _fold_with_places(text: str) -> tuple[str, Sequence[int]]:
     """Return folded text and, for each of its letters, where it stood."""
+    if text.isascii():
+        return text.lower(), range(len(text) + 1)
     letters, places = [], []
     for place, letter in enumerate(text):
         plain = fold_letter(letter)
@@ -209,33 +250,67 @@ def _fold_with_places(text: str) -> tuple[str, list[int]]:
 
 def identity_spans(text: str, search: Search) -> Iterator[Span]:
     """Yield where the words of the patient and the study stand in a text."""
-    pattern = compile_identity(search.identity, search.keep_institutions, search.keep_devices)
-    if pattern is None:
-        return
-    if text.isascii():
-        for match in pattern.finditer(text.lower()):
-            yield Span(match.start(), match.end(), REMOVED, "identity")
-        return
+    known = compile_identity(search.identity, search.keep_institutions, search.keep_devices)
     folded, places = _fold_with_places(text)
-    for match in pattern.finditer(folded):
-        yield Span(places[match.start()], places[match.end() - 1] + 1, REMOVED, "identity")
+    for start, end, kind in _hits(folded, known):
+        # up to the next letter: signs that folding drops belong to the one before them
+        yield Span(places[start], max(places[end - 1] + 1, places[end]), REMOVED, kind)
+
+
+_GAP = re.compile(r"[ ,.^_='\u2019-]{1,3}")
+
+
+def _hits(folded: str, known: _Known) -> Iterator[tuple[int, int, str]]:
+    """Yield start, end and kind (``identity`` or ``probable``) of what stands in folded text."""
+    for match in known.inside.finditer(folded):
+        start, end = match.span()
+        while start and folded[start - 1] == "0":
+            start -= 1
+        while unicodedata.category(folded[end : end + 1] or " ")[0] == "M":
+            end += 1
+        yield start, end, "identity"
+    tokens = list(runs(LETTER, folded.isascii()).finditer(folded))
+    said = [token[0] for token in tokens]
+    groups = {word: known.group_of(word) for word in set(said)}
+    for i, word in enumerate(said):
+        if not groups[word]:
+            continue
+        first = last = i
+        if groups[word] > 0:
+            beside = known.beside[groups[word] - 1]
+            while first and said[first - 1] in beside and _joins(folded, tokens, first - 1):
+                first -= 1
+            while (
+                last + 1 < len(said) and said[last + 1] in beside and _joins(folded, tokens, last)
+            ):
+                last += 1
+        kind = "identity" if groups[word] > 0 else "probable"
+        yield tokens[first].start(), tokens[last].end(), kind
+
+
+def _joins(folded: str, tokens: Sequence[re.Match[str]], at: int) -> bool:
+    """Tell whether so little stands behind a word that it and the next are of one name."""
+    return _GAP.fullmatch(folded, tokens[at].end(), tokens[at + 1].start()) is not None
 
 
 def other_spans(text: str, others: Container[str]) -> Iterator[Span]:
     """Yield where IDs and full names of other patients of the job stand in a text."""
-    found = list(re.finditer(r"[^\W_]+", text))
+    found = list(runs(ALNUM, text.isascii()).finditer(text))
     for first in range(len(found)):
         for last in range(first, min(first + _MOST_WORDS, len(found))):
             start, end = found[first].start(), found[last].end()
-            if end - start > 3 and normalize(text[start:end]) in others:
-                yield Span(start, end, REMOVED, "other patient")
+            if end - start > 3:
+                digits = "".join(run[0] for run in found[first : last + 1])
+                grouped = last > first and digits.isdigit() and fold(digits) in others
+                if grouped or normalize(text[start:end]) in others:
+                    yield Span(start, end, REMOVED, "other patient")
 
 
 def general_spans(text: str) -> Iterator[Span]:
     """Yield telephone numbers, addresses, e-mail and the like, whoever's they are."""
     for match in _GENERAL_PATTERN.finditer(text):
-        kind = _GENERAL_KINDS[int((match.lastgroup or "k0")[1:])]
-        yield Span(match.start(), match.end(), REMOVED, kind)
+        row = _GENERAL[(match.lastindex or 1) - 1]
+        yield Span(match.start(), match.end(), REMOVED, row["kind"])
 
 
 def date_spans(text: str, search: Search, *, births_only: bool = False) -> Iterator[Span]:
@@ -264,11 +339,18 @@ def _date_instead(written: Written, search: Search, births_only: bool) -> str | 
     return written.shifted(readings[0], search.days)
 
 
-def age_spans(text: str) -> Iterator[Span]:
-    """Yield ages over 89, for which the class "90" stands."""
-    for match in _AGE.finditer(text):
-        if OLDEST_AGE + 1 < int(match[1]) < 130:
-            yield Span(match.start(1), match.end(1), str(OLDEST_AGE + 1), "age")
+def age_spans(text: str, search: Search) -> Iterator[Span]:
+    """Yield ages over 89, for which the class "90" stands.
+
+    In the forms of several languages; an age that the header tells also behind any label and
+    beside a letter that may stand for a sex or for years.
+    """
+    own = search.identity.old_ages
+    matches = [*_AGE.finditer(text), *(_OWN_AGE.finditer(text) if own else ())]
+    for match in matches:
+        years, place = next((int(n), match.span(i)) for i, n in enumerate(match.groups(), 1) if n)
+        if OLDEST_AGE + 1 < years < 130 and (match.re is _AGE or years in own):
+            yield Span(place[0], place[1], str(OLDEST_AGE + 1), "age")
 
 
 def uid_spans(text: str, search: Search) -> Iterator[Span]:
@@ -292,24 +374,46 @@ def find_spans(
     search : Search
         Whose words, and what the policy says of dates and UIDs.
     others : container of str, optional
-        Normalized IDs and full names of all patients of the job (`Identity.phrases`).
+        Normalized IDs and full names of all patients of the job (`Identity.phrases`), and the
+        words that several patients' texts say (`said_word`): those are no misspelled names.
     general : bool
         Also look for telephone numbers, addresses, titles and dates; switched off for
         technical elements such as software versions.
     """
-    spans = [*_own_spans(text, search, general)]
+    spans = [
+        span
+        for span in _own_spans(text, search, general)
+        if span.kind != "probable" or not _is_usual(text[span.start : span.end], others)
+    ]
     if others is not None:
         spans += other_spans(text, others)
     return _without_overlap(spans)
+
+
+def _is_usual(word: str, others: Container[str] | None) -> bool:
+    """Tell whether a word is one of the trade, or stands in other patients' texts too."""
+    return fold(word) in _vocabulary() or (others is not None and said_word(word) in others)
+
+
+@cache
+def _vocabulary() -> frozenset[str]:
+    """Return the words of DICOM's attributes and of its coded concepts."""
+    from pydicom.sr._concepts_dict import concepts  # large: read where a word is in doubt
+
+    names = [entry[2] for entry in DicomDictionary.values()]
+    names += [keyword for scheme in concepts.values() for keyword in scheme]
+    trade = {word.lower() for name in names for word in re.findall("[A-Z]?[a-z]+", name)}
+    return CLINICAL_WORDS | _COMMON | trade
 
 
 @lru_cache(maxsize=1024)
 def _own_spans(text: str, search: Search, general: bool) -> tuple[Span, ...]:
     """Return what is found without the other patients; slices of a series say the same."""
     spans = [*identity_spans(text, search), *date_spans(text, search, births_only=not general)]
+    spans = [span for span in spans if general or span.kind != "probable"]
     if general:
         spans += general_spans(text)
-        spans += age_spans(text)
+        spans += age_spans(text, search)
     if not search.keep_uids:
         spans += uid_spans(text, search)
     return tuple(spans)
@@ -374,10 +478,8 @@ def clean_bytes(value: bytes, search: Search, others: Container[str] | None = No
     place, everything else is filled with ``X``.
     """
     value = _RUN.sub(lambda run: _clean_run(run[0], search, others), value)
-    for parts in search.identity.patients | search.identity.staff:
-        for part in parts:
-            if not part.isascii():
-                value = _without_encoded(value, part)
+    for word in sorted(search.identity.written, key=len, reverse=True):
+        value = _without_encoded(value, word)
     return value
 
 
@@ -392,10 +494,13 @@ _BYTE_ENCODINGS = ("utf-8", "utf-16-le", "latin-1", "cp1251", "iso8859-7", "gb18
                    "euc_jp", "euc_kr")  # fmt: skip
 
 
+_CASES = (str, str.lower, str.upper, str.capitalize)
+
+
 def _without_encoded(value: bytes, part: str) -> bytes:
     """Overwrite a name that is not ASCII, in the encodings it may have been written in."""
     for encoding in _BYTE_ENCODINGS:
-        for form in {part, part.capitalize(), part.upper()}:
+        for form in {f(w) for f in _CASES for w in (part, unicodedata.normalize("NFD", part))}:
             code = form.encode(encoding, "ignore")
             if len(code) >= 3 and code.decode(encoding, "ignore") == form:
                 value = value.replace(code, b"X" * len(code))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -50,6 +51,10 @@ _NAME_ROLES = ("patient-name", "staff-name")
 _ID_ROLES = ("patient-id", "other-id", "account", "plan", "trial-id", "phone", "telecom")
 _PLACE_ROLES = ("institution", "address")
 _META_OF_SENDER = word_list("meta-of-sender")
+# scripts without spaces between words: Thai to Burmese, Khmer, Chinese, kana, Hangul
+_UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
+_INFLECTED = re.compile("[\u0370-\u052f]")  # Greek and Cyrillic names change their endings
+_CASES = (str, str.lower, str.upper, str.capitalize)
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 
 
@@ -81,7 +86,7 @@ class Finding(NamedTuple):
 class Secrets:
     """What the source says that the output must not say."""
 
-    names: set[str] = field(default_factory=set)
+    names: dict[str, str] = field(default_factory=dict)  # with the initials that stand beside
     numbers: set[str] = field(default_factory=set)
     places: set[str] = field(default_factory=set)
     births: set[str] = field(default_factory=set)
@@ -138,7 +143,10 @@ def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
         if vr == "UI" and _is_of_instance(part.tag, plan):
             found.uids.update(uid for uid in part.texts if _tells(uid))
         elif name:
-            for value in part.texts:
+            raw = part.element.value
+            # a second reading: the bytes may be UTF-8 under another declared character set
+            second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
+            for value in [*part.texts, *([] if second.isascii() else second.split("\\"))]:
                 _sort_in(found, name, value, plan)
         elif part.tag == _MAKER:
             maker = maker or "".join(part.texts).casefold()
@@ -158,7 +166,8 @@ def _is_of_instance(tag: int, plan: Plan) -> bool:
 
 def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
     if role in _NAME_ROLES:
-        found.names.update(re.findall(r"[^\W\d_]+", value))
+        for group in value.split("="):
+            _sort_name(found, group)
     elif role in _ID_ROLES or (role == "device" and not plan.has("retain-device-identity")):
         found.numbers.add(value)
     elif role in _PLACE_ROLES and not (
@@ -169,6 +178,32 @@ def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
         found.births.add(f"{parse_date(value):%Y%m%d}")
     elif role == "date" and plan.dates == "remove" and parse_date(value[:8]):
         found.dates.add(f"{parse_date(value[:8]):%Y%m%d}")
+
+
+def _sort_name(found: Secrets, group: str) -> None:
+    """Note the parts of a name, and its components written as one word (O'Hara: OHARA)."""
+    parts = _words(group)
+    glued = ["".join(_words(component)) for component in group.split("^")]
+    glued += ["".join(glued), "".join(reversed(glued))]
+    for name in {*parts, *(name for name in glued if len(name) >= _LEAST)}:
+        initials = "".join(part[0].lower() for part in parts if part != name)
+        found.names[name] = found.names.get(name, "") + initials
+
+
+def _words(text: str) -> list[str]:
+    """Return the runs of letters of a text, by what Unicode says of each of its signs."""
+    if text.isascii():
+        return re.findall("[A-Za-z]+", text)
+    signs = (sign if unicodedata.category(sign)[0] in "LM" else " " for sign in text)
+    return "".join(signs).split()
+
+
+def _plain(text: str) -> str:
+    """Return a text in one form: case, width, digits; without signs that have no shape."""
+    if text.isascii():
+        return text.lower()
+    signs = (c for c in unicodedata.normalize("NFKC", text) if unicodedata.category(c) != "Cf")
+    return "".join(str(unicodedata.decimal(c, c)) for c in signs).lower()
 
 
 def _date_forms(day: str) -> list[str]:
@@ -184,23 +219,30 @@ class _Sought(NamedTuple):
     kind: str
     codes: frozenset[bytes]
     edge: bytes
+    initials: bytes = b""
 
     def count(self, folded: bytes) -> int:
         """Return how often it stands in bytes (in lower case)."""
         if not any(code in folded for code in self.codes):
             return 0
         body = b"|".join(re.escape(code) for code in sorted(self.codes))
-        pattern = rb"(?<!" + self.edge + rb")(?:" + body + rb")(?!" + self.edge + rb")"
+        before, after = b"", b""
+        if self.initials:
+            before, after = b"[%b]{0,2}" % self.initials, b"(?:e?s|[%b]{1,2})?" % self.initials
+        edges = rb"(?<!" + self.edge + rb")", rb"(?!" + self.edge + rb")"
+        pattern = edges[0] + before + rb"(?:" + body + rb")" + after + edges[1]
         return len(re.findall(pattern, folded))
 
 
 def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
     """Yield every identifier of four characters and more."""
     codecs = tuple(sorted({"utf-8", "utf-16-le", *encodings}))
-    for name in found.names:
-        unspaced = len(name) > 1 and ord(name[0]) >= 0x2E80
+    for name, initials in found.names.items():
+        unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= _LEAST:
-            yield _as_bytes("identity", name, codecs, rb"(?!)" if unspaced else rb"[a-z]")
+            edge = rb"(?!)" if unspaced else rb"[a-z]"
+            latin = "".join(re.findall("[a-z]", initials)) if len(name) > _LEAST else ""
+            yield _as_bytes("identity", name, codecs, edge, latin)
     bare = {number.lstrip("0") for number in found.numbers if number.isdigit()}
     for number in found.numbers | {number for number in bare if len(number) >= _LONG_NUMBER}:
         edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[a-z0-9]"
@@ -217,14 +259,21 @@ def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
 
 
 @lru_cache(maxsize=4096)
-def _as_bytes(kind: str, word: str, codecs: tuple[str, ...], edge: bytes) -> _Sought:
+def _as_bytes(
+    kind: str, word: str, codecs: tuple[str, ...], edge: bytes, initials: str = ""
+) -> _Sought:
     codes = set()
+    apart = unicodedata.normalize("NFD", word)
+    bare = apart.encode("ascii", "ignore").decode()
+    forms = {word, apart, bare if len(bare) == len(word) else word}
+    if len(word) > _LONG_NUMBER and _INFLECTED.match(word):
+        forms.add(word[:-2])  # of seven letters and more all but the ending
     for codec in codecs:
-        for form in {word, word.upper(), word.lower(), word.capitalize()}:
+        for form in {case(form) for form in forms for case in _CASES}:
             code = form.encode(codec, "ignore")
             if code.decode(codec, "ignore") == form:
                 codes.add(_ESCAPE.sub(b"", code).lower())
-    return _Sought(kind, frozenset(codes), edge)
+    return _Sought(kind, frozenset(codes), edge, initials.encode())
 
 
 def _without_pixels(data: bytes, output: Dataset) -> bytes:
@@ -272,6 +321,7 @@ def verify_dataset(
 
 
 _Pairs = dict[str, tuple[_Part, _Part]]
+_Texts = list[tuple[_Part, str]]
 
 
 class _Compared(NamedTuple):
@@ -290,9 +340,10 @@ def _compare(
         before, after = _parts(source), _parts(output)
         pairs = _pairs(before, after)
         found = _secrets(before, plan)
+        texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
         findings = [
-            *_left_in_bytes(found, source, output, data, (after, pairs), file),
-            *_left_in_elements(found, source, plan, (after, pairs), file),
+            *_left_in_bytes(found, source, output, data, (after, pairs, texts), file),
+            *_left_in_elements(found, source, plan, (pairs, texts), file),
             *_dates(pairs, plan, file),
             *_uids(pairs, file),
             *_markers(source, output, plan, file),
@@ -314,19 +365,20 @@ def _left_in_bytes(
     source: Dataset,
     output: Dataset,
     data: bytes,
-    after_and_pairs: tuple[list[_Part], _Pairs],
+    compared: tuple[list[_Part], _Pairs, _Texts],
     file: str,
 ) -> Iterator[Finding]:
     """Search the raw bytes, and name the elements where something stands."""
-    after, pairs = after_and_pairs
+    after, pairs, texts = compared
     charset = source.get("SpecificCharacterSet")
     encodings = set(convert_encodings(charset)) if charset else set()
     searched = _REGISTERED.sub(_unless_registered, _without_pixels(data, output).lower())
+    searched += "\0".join(text for _, text in texts).encode()
     for one in _present(_sought(found, {*encodings, "latin-1"}), searched):
         hits = one.count(searched)
         if not hits:
             continue
-        places = [(part, one.count("\\".join(part.texts).lower().encode())) for part in after]
+        places = [(part, one.count(_plain("\\".join(part.texts)).encode())) for part in after]
         stay = [(part, n) for part, n in places if n and _may_stay(part, one, pairs)]
         if hits > sum(n for _, n in stay):
             kept = {part.path for part, _ in stay}
@@ -362,7 +414,7 @@ def _may_stay(part: _Part, one: _Sought, pairs: _Pairs) -> bool:
     if one.kind == "identity" and part.vr in ("DS", "IS") and part.path in pairs:
         return min(map(len, one.codes)) < _LONG_NUMBER
     if one.kind == "identity" and part.vr == "CS":
-        words = {word.casefold() for word in re.findall(r"[^\W\d_]+", " ".join(part.texts))}
+        words = {word.casefold() for word in _words(" ".join(part.texts))}
         return bool(words & CLINICAL_WORDS)
     if one.kind == "date" and part.vr in ("DA", "DT") and part.path in pairs:
         return _days(pairs[part.path][0]) != _days(part)
@@ -373,11 +425,11 @@ def _left_in_elements(
     found: Secrets,
     source: Dataset,
     plan: Plan,
-    after_and_pairs: tuple[list[_Part], _Pairs],
+    compared: tuple[_Pairs, _Texts],
     file: str,
 ) -> Iterator[Finding]:
     """Compare element by element: what had to change, and identifiers too short for bytes."""
-    after, pairs = after_and_pairs
+    pairs, texts = compared
     rules = rules_for(plan, str(source.get("SOPClassUID", "")))
     for path, (old, new) in pairs.items():
         rule = rules.get(new.tag) or group_rule(plan, new.tag)
@@ -385,14 +437,29 @@ def _left_in_elements(
             continue
         if new.texts and old.texts == new.texts and not _harmless(new.texts):
             yield Finding(file, path, "element", "fail", "the value is the one of the source")
-    short = {name.casefold() for name in found.names if 1 < len(name) < _LEAST}
-    for part in after if short else ():
-        if part.vr in _FREE_TEXT:
-            yield from _short_names(part, short, file)
+    short = {_plain(name) for name in found.names if 1 < len(name) < _LEAST}
+    for part, text in texts if short else ():
+        if any(name in text for name in short):
+            yield from _short_names(part, text, short, file)
+    yield from _grouped(found.numbers, texts, file)
 
 
-def _short_names(part: _Part, short: set[str], file: str) -> Iterator[Finding]:
-    words = [w.casefold() for text in part.texts for w in re.findall(r"[^\W\d_]+", text)]
+def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
+    """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
+    squeezed = re.sub(r"[\W_]+", "", "\0".join(text for _, text in texts))
+    for number in numbers:
+        signs = re.sub(r"\D", "", _plain(number)).lstrip("0")
+        if signs not in squeezed or len(signs) < _LONG_NUMBER or parse_date(signs):
+            continue
+        pattern = re.compile(r"(?<!\d)0*" + r"[\W_]{0,2}".join(signs) + r"(?!\d)")
+        for part, text in texts:
+            if pattern.search(text):
+                message = "an identifier of the source stands in the output, in groups"
+                yield Finding(file, part.path, "identity", "fail", message)
+
+
+def _short_names(part: _Part, text: str, short: set[str], file: str) -> Iterator[Finding]:
+    words = _words(text)
     for name in short & set(words):
         severity = "fail" if len(name) == 3 or len(words) == 1 else "review"
         yield Finding(file, part.path, "identity", severity, "a short part of a name stands here")

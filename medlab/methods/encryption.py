@@ -16,7 +16,7 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from medlab.crypto import cipher
-from medlab.errors import MissingError
+from medlab.errors import MissingError, RefusedError
 from medlab.methods.values import each
 
 CREATOR = "MEDLAB ENCRYPTED"
@@ -48,6 +48,14 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
     keywords : sequence of str
         Elements of the top level; name and ID of the patient by default.
 
+    Raises
+    ------
+    MissingError
+        For a keyword that DICOM does not have.
+    RefusedError
+        If elements of the dataset are encrypted already: a second token would hold what the
+        first left, empty values.
+
     Notes
     -----
     Only these elements are hidden. All others, and other copies of the same name elsewhere
@@ -58,6 +66,8 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
         raise MissingError(
             f"no DICOM keyword {', '.join(unknown)}; see medlab.dicom.search_dictionary"
         )
+    if _place(dataset) is not None:
+        raise RefusedError("elements of this dataset are encrypted already; decrypt them first")
     out = copy.deepcopy(dataset)
     hidden = Dataset()
     for keyword in keywords:
@@ -65,7 +75,10 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
             hidden[keyword] = copy.deepcopy(out[keyword])
             out[keyword].value = ""
     token = cipher.encrypt(json.dumps(hidden.to_json_dict()), key)
-    out.private_block(GROUP, CREATOR, create=True).add_new(_TOKEN, "UT", token)
+    # Not by `private_block`: that of a copied dataset may be the original's.
+    block = next(number for number in range(0x10, 0x100) if (GROUP, number) not in out)
+    out.add_new((GROUP, block), "LO", CREATOR)
+    out.add_new((GROUP, block << 8 | _TOKEN), "UT", token)
     return out
 
 
@@ -79,14 +92,19 @@ def decrypt_elements(dataset: Dataset, key: bytes) -> Dataset:
     RefusedError
         If the key is another one, or the token was altered.
     """
+    block = _place(dataset)
+    if block is None:
+        raise MissingError("this dataset holds no elements encrypted by medlab")
     out = copy.deepcopy(dataset)
-    try:
-        block = out.private_block(GROUP, CREATOR)
-        place = block.get_tag(_TOKEN)
-        token = out[place].value
-    except KeyError:
-        raise MissingError("this dataset holds no elements encrypted by medlab") from None
-    out.update(Dataset.from_json(cipher.decrypt(token, key)))
-    del out[place]  # not by the block: that of a copied dataset may be the original's
-    del out[(GROUP, block.block_start >> 8)]
+    out.update(Dataset.from_json(cipher.decrypt(out[GROUP, block << 8 | _TOKEN].value, key)))
+    del out[GROUP, block << 8 | _TOKEN], out[GROUP, block]
     return out
+
+
+def _place(dataset: Dataset) -> int | None:
+    """Return the number of the private block that holds a token, or None."""
+    for number in range(0x10, 0x100):
+        creator = dataset.get((GROUP, number))
+        if creator is not None and creator.value == CREATOR:
+            return number if (GROUP, number << 8 | _TOKEN) in dataset else None
+    return None

@@ -12,13 +12,14 @@ if TYPE_CHECKING:
     from medlab.pipeline.job import Summary, deidentify, rerun
     from medlab.pipeline.settings import Settings
     from medlab.pipeline.steps import some_headers
-    from medlab.pipeline.verification import verify
+    from medlab.pipeline.verification import inspect_to, verify
     from medlab.pipeline.wayback import open_vault, reidentify, restore
 
 _MODULES = {
     "Settings": "settings",
     "Summary": "job",
     "deidentify": "job",
+    "inspect_to": "verification",
     "open_vault": "wayback",
     "reidentify": "wayback",
     "rerun": "job",
@@ -30,6 +31,7 @@ __all__ = [
     "Settings",
     "Summary",
     "deidentify",
+    "inspect_to",
     "open_vault",
     "reidentify",
     "rerun",

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import pandas as pd
 from pydicom import Dataset
-from pydicom.multival import MultiValue
 
 from medlab import dicom
-from medlab.errors import InputError
+from medlab.dicom.marks import method_lines
+from medlab.errors import InputError, usable
 
 #: Elements that no cohort table holds and that still tell patients apart.
 TECHNICAL = (
@@ -77,9 +77,7 @@ def state(dataset: Dataset, k: int, ranges: dict[str, str]) -> None:
     ranges : dict
         Released cell as text by column of the cohort table, such as ``{"Age": "[40, 52]"}``.
     """
-    earlier = dataset.get("DeidentificationMethod") or []
-    lines = list(earlier) if isinstance(earlier, MultiValue) else [earlier] if earlier else []
-    lines = [line for line in lines if not _STATED.fullmatch(str(line))]
+    lines = [line for line in method_lines(dataset) if not _STATED.fullmatch(line)]
     stated = [f"cohort k={k}: {name} {text}"[:64] for name, text in ranges.items()]
     dataset.DeidentificationMethod = lines + stated
 
@@ -90,6 +88,7 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, int]:
     Parameters
     ----------
     folder : path
+        Files that cannot be read are passed over: they are none of the job's.
 
     Returns
     -------
@@ -101,11 +100,9 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, int]:
     """
     found: dict[str, dict[str, set[str]]] = {}
     asked = 0
-    for path in dicom.find_files(folder):
-        dataset = dicom.read(path)
-        values = dataset.get("DeidentificationMethod") or []
-        lines = values if isinstance(values, MultiValue) else [values]
-        stated = [match.groups() for line in lines if (match := _STATED.fullmatch(str(line)))]
+    for _, _, dataset in usable(dicom.find_files(folder), dicom.read):
+        lines = method_lines(dataset)
+        stated = [match.groups() for line in lines if (match := _STATED.fullmatch(line))]
         if not stated:
             continue
         asked = max(asked, *(int(k) for k, _, _ in stated))

@@ -27,9 +27,6 @@ from medlab.pipeline.planning import plan, worked
 from medlab.pipeline.pool import EachDone, each_done
 from medlab.pipeline.settings import Outcome, Progress, Settings
 
-# No failures: done, seen twice, or nothing that medlab was asked to clean.
-FINE = ("done", "duplicate", "not-dicom", "dicomdir")
-
 
 @dataclass(frozen=True)
 class Summary:
@@ -51,7 +48,7 @@ class Summary:
     @property
     def withheld(self) -> int:
         """The number of files that got no output though they might have had one."""
-        return sum(n for status, n in self.statuses.items() if status not in FINE)
+        return sum(n for status, n in self.statuses.items() if status not in report.FINE)
 
     @property
     def ok(self) -> bool:
@@ -70,6 +67,8 @@ class Summary:
         lines = [f"files: {', '.join(counts) or 'none'}; {self.new} done in this run"]
         if self.withheld:
             lines.append(f"withheld: {self.withheld}; the report names their lines in the map")
+        if gone := self.statuses.get("gone"):
+            lines.append(f"no longer in SRC, outputs withdrawn: {gone}")
         if self.strangers:
             lines.append(f"not of this job, so not verified: {self.strangers} files in DST")
         lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
@@ -220,7 +219,7 @@ def _clean(job: Job) -> int:
     for batch in worked(job, steps.clean, "%", "cleaning"):
         outcomes = [done or Outcome(entry.row, "crashed") for entry, done in batch]
         if job.vault is not None:
-            job.vault.remember(way for done in outcomes for way in done.ways_back)
+            job.vault.remember(dict.fromkeys(way for done in outcomes for way in done.ways_back))
         with job.ledger.together():
             for done in outcomes:
                 job.ledger.record(done)

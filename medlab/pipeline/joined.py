@@ -13,11 +13,13 @@ from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.codestream import PIXELS as PIXEL_TAGS
 from medlab.dicom.codestream import holds_picture
-from medlab.dicom.marks import add_codes
-from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.dicom.cohort import owners_and_table
+from medlab.dicom.marks import add_codes, method_lines
+from medlab.errors import RefusedError, UsageError, not_installed
 from medlab.pipeline.cohort import state
 from medlab.pipeline.files import digest_of
 from medlab.pipeline.opening import Job
+from medlab.pipeline.owners import Owners
 from medlab.pipeline.settings import NO_PICTURE, PIXELS, Outcome, Settings, Work
 
 # Columns of dicom.cohort_table that a header can hold one value of, and where.
@@ -27,6 +29,8 @@ _COLUMNS = {
     "Weight": "PatientWeight",
     "Height": "PatientSize",
 }
+#: Written into De-identification Method (0012,0063).
+APPROVED = "text boxes approved by a person"
 _SENSITIVE = {"AdmittingDiagnosesDescription": "Diagnosis"}
 
 
@@ -47,9 +51,7 @@ def check_available(settings: Settings) -> None:
     UnavailableError, UsageError
     """
     if cleans_pixels(settings) and not _pixels().available():
-        raise UnavailableError(
-            "no text recognizer is installed; install medlab[pixels], or leave pixels unchecked"
-        )
+        raise not_installed("a text recognizer", "pixels")
     if settings.cohort_k is not None:
         _columns(settings.quasi)
 
@@ -95,8 +97,11 @@ def without_text(
         _keep_boxes(before, before, error.decisions, work, done)
         raise QuarantineError(str(error)) from None
     done.findings += [(f.severity, f.message, "pixels") for f in found.findings]
-    if found.checked and boxes is None:
+    if found.checked or boxes is not None:
         _keep_boxes(before, found.dataset, found.decisions, work, done)
+    if boxes is not None:
+        found.dataset.DeidentificationMethod = [*method_lines(found.dataset), APPROVED]
+        done.unchecked += [] if found.checked else ["text in pixels"]
     if found.complete:
         dicom.claim(found.dataset, PIXELS)
     elif found.checked:
@@ -150,15 +155,15 @@ class Cohort:
         self._patients: dict[str, dict[str, dict[str, str]]] = content["patients"]
         self._key = key
 
-    def apply(self, before: Dataset, after: Dataset) -> None:
-        """Write the generalized facts over those that the policy kept.
+    def apply(self, whose: str, after: Dataset) -> None:
+        """Write the generalized facts of an owner over those that the policy kept.
 
         Raises
         ------
         RefusedError
             If the patient is not in the cohort: then nothing protects these facts.
         """
-        patient = self._patients.get(_who(self._key, before))
+        patient = self._patients.get(_digest(self._key, whose))
         if patient is None:
             raise RefusedError("the patient of this file is not in the cohort")
         for keyword, value in patient["values"].items():
@@ -176,14 +181,13 @@ def plan_cohort(job: Job) -> None:
     from medlab import tabular
 
     columns = _columns(settings.quasi)
-    table = dicom.cohort_table(job.work.source, by="patient")
+    owners, table = owners_and_table(job.work.source, Owners(job.work))
     table["Age"] = table["Age"].clip(upper=90)  # ages over 89 are one class
     sensitive = _SENSITIVE.get(settings.sensitive, settings.sensitive) or None
     release = tabular.mondrian(table, columns, sensitive, k=settings.cohort_k)
     values = tabular.representative(release, table)
     ranges = tabular.range_text(release.table, columns)
-    names = table["PatientID"].fillna(table["PatientName"]).fillna("").astype(str)
-    rows = zip(names, values.to_dict("records"), ranges.to_dict("records"), strict=True)
+    rows = zip(owners, values.to_dict("records"), ranges.to_dict("records"), strict=True)
     patients = {
         _digest(job.work.key, name): {"values": _spelled(row), "ranges": texts}
         for name, row, texts in rows
@@ -218,10 +222,5 @@ def _spelled(row: dict[Any, Any]) -> dict[str, str]:
     }
 
 
-def _who(key: bytes, dataset: Dataset) -> str:
-    name = str(dataset.get("PatientID") or "").strip() or str(dataset.get("PatientName") or "")
-    return _digest(key, name.strip())
-
-
-def _digest(key: bytes, name: str) -> str:
-    return keyed_digest(key, "cohort", name).hex()
+def _digest(key: bytes, owner: str) -> str:
+    return keyed_digest(key, "cohort", owner).hex()

@@ -33,16 +33,23 @@ CREATE INDEX IF NOT EXISTS file_instance ON file (instance);
 CREATE INDEX IF NOT EXISTS file_status ON file (status);
 CREATE INDEX IF NOT EXISTS file_target ON file (target);
 CREATE TABLE IF NOT EXISTS phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS owner (row INTEGER PRIMARY KEY, study BLOB, owner BLOB);
+CREATE INDEX IF NOT EXISTS owner_study ON owner (study, owner);
+CREATE TABLE IF NOT EXISTS word (digest BLOB PRIMARY KEY, who BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS action (row INTEGER, code TEXT, option TEXT, n INTEGER);
 CREATE TABLE IF NOT EXISTS finding (row INTEGER, severity TEXT, message TEXT, place TEXT);
 CREATE TABLE IF NOT EXISTS unchecked (row INTEGER, what TEXT);
-CREATE TABLE IF NOT EXISTS kept (
-    place TEXT, text TEXT, files INTEGER, row INTEGER, PRIMARY KEY (place, text)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS text (
+    number INTEGER PRIMARY KEY, place TEXT, text TEXT, UNIQUE (place, text));
+CREATE TABLE IF NOT EXISTS text_kept (
+    row INTEGER, number INTEGER, PRIMARY KEY (row, number)) WITHOUT ROWID;
+CREATE TEMP TABLE met (source BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS action_row ON action (row);
 CREATE INDEX IF NOT EXISTS finding_row ON finding (row);
 CREATE INDEX IF NOT EXISTS unchecked_row ON unchecked (row);
 """
-_OF_A_ROW = ("action", "finding", "unchecked", "box")
+_OF_A_ROW = ("action", "finding", "unchecked", "box", "text_kept")
+_OF_A_SOURCE = ("owner", *_OF_A_ROW)
 
 
 class Entry(NamedTuple):
@@ -96,6 +103,36 @@ class Ledger:
             WHERE size IS NOT excluded.size OR changed IS NOT excluded.changed""",
             (os.fsencode(source), kind, size, changed),
         )
+        self._db.execute("INSERT OR IGNORE INTO met VALUES (?)", (os.fsencode(source),))
+
+    def settle_gone(self) -> None:
+        """Note files that were not added again in this run as gone, and forget what they held.
+
+        What lies below a folder that could not be listed counts as there.
+
+        Raises
+        ------
+        InputError
+            If nothing at all is there: a folder that is not mounted looks like that.
+        """
+        met, done = self.table("SELECT (SELECT count(*) FROM met), count(*) FROM file")[0]
+        if done and not met:
+            raise InputError("SRC is empty now, and no output was withdrawn; is it mounted?")
+        for (folder,) in self.table(
+            "SELECT source FROM met JOIN file USING (source) WHERE kind = 'closed'"
+        ):
+            below = b"" if folder == b"." else folder + os.fsencode(os.sep)
+            self._db.execute(
+                "INSERT OR IGNORE INTO met SELECT source FROM file WHERE substr(source, 1, ?) = ?",
+                (len(below), below),
+            )
+        gone = "FROM file WHERE source NOT IN (SELECT source FROM met)"
+        for table in _OF_A_SOURCE:
+            self._db.execute(f"DELETE FROM {table} WHERE row IN (SELECT row {gone})")
+        self._db.execute(
+            f"UPDATE file SET status = 'gone', instance = NULL, space = NULL "
+            f"WHERE row IN (SELECT row {gone})"
+        )
 
     def examined(
         self,
@@ -104,17 +141,26 @@ class Ledger:
         instance: bytes | None = None,
         phrases: Iterable[bytes] = (),
         places: tuple[bytes | None, bytes | None] = (None, None),
+        owner: tuple[bytes, bytes] = (b"", b""),
+        words: Iterable[bytes] = (),
     ) -> None:
         """Note what one file is; all else are digests.
 
-        Its instance, the phrases of its identity, and, for images that may show a face,
-        its series and the space (frame of reference) that the series lies in.
+        Its instance, the phrases of its identity, for images that may show a face its series
+        and the space (frame of reference) that the series lies in, its study and owner, and
+        the words of its text. A word that a second patient's text says belongs to nobody.
         """
         self._db.execute(
             "UPDATE file SET kind = ?, instance = ?, series = ?, space = ? WHERE row = ?",
             (kind, instance, *places, row),
         )
         self._db.executemany("INSERT OR IGNORE INTO phrase VALUES (?)", ((p,) for p in phrases))
+        self._db.executemany(
+            """INSERT INTO word VALUES (?, ?) ON CONFLICT DO UPDATE SET who = NULL
+            WHERE who <> excluded.who""",
+            ((word, owner[1]) for word in words),
+        )
+        self._db.execute("INSERT OR REPLACE INTO owner VALUES (?, ?, ?)", (row, *owner))
 
     def settle(self, row: int, status: str) -> None:
         """Note a file as one that gets no output of its own."""
@@ -136,16 +182,16 @@ class Ledger:
         self._db.execute("UPDATE file SET kind = 'file' WHERE kind = 'unreadable'")
 
     def withdraw(self) -> list[str]:
-        """Return, and forget, the outputs of files that are to be done again.
+        """Return, and forget, the outputs of files that are gone or are to be done again.
 
-        What came of a file that has since changed must not outlive it.
+        What came of a file must not outlive what it came of.
         """
         with self.together():
             gone = self._db.execute(
-                """SELECT DISTINCT target FROM file WHERE status = '' AND target <> ''
+                """SELECT DISTINCT target FROM file WHERE status IN ('', 'gone') AND target <> ''
                 AND target NOT IN (SELECT target FROM file WHERE status = 'done')"""
             ).fetchall()
-            self._db.execute("UPDATE file SET target = '' WHERE status = ''")
+            self._db.execute("UPDATE file SET target = '' WHERE status IN ('', 'gone')")
         return [str(target) for (target,) in gone]
 
     def made(self, target: str) -> bool:
@@ -182,10 +228,11 @@ class Ledger:
         many("INSERT INTO finding VALUES (?, ?, ?, ?)", [(done.row, *f) for f in done.findings])
         many("INSERT INTO unchecked VALUES (?, ?)", [(done.row, what) for what in done.unchecked])
         many("INSERT INTO box VALUES (?, ?)", [(done.row, json.dumps(box)) for box in done.boxes])
+        many("INSERT OR IGNORE INTO text (place, text) VALUES (?, ?)", done.kept)
         many(
-            """INSERT INTO kept VALUES (?, ?, 1, ?)
-            ON CONFLICT DO UPDATE SET files = files + 1""",
-            [(place, text, done.row) for place, text in done.kept],
+            """INSERT OR IGNORE INTO text_kept
+            SELECT ?, number FROM text WHERE place = ? AND text = ?""",
+            [(done.row, *kept) for kept in done.kept],
         )
 
     def open_entries(self, kind: str = "%") -> Iterator[Entry]:
@@ -245,6 +292,25 @@ class Ledger:
         )
         return [Entry(row, Path(os.fsdecode(s)), kind, n) for row, s, kind, n in rows.fetchall()]
 
+    def divided_studies(self) -> Iterator[list[Entry]]:
+        """Give, for each study whose files name several owners, the first file of each."""
+        studies = self._db.execute(
+            "SELECT study FROM owner GROUP BY study HAVING count(DISTINCT owner) > 1"
+        ).fetchall()
+        for study in studies:
+            rows = self._db.execute(
+                """SELECT min(row), source, kind, copies FROM owner JOIN file USING (row)
+                WHERE study = ? AND kind = 'dicom' GROUP BY owner ORDER BY 1""",
+                study,
+            )
+            yield [Entry(n, Path(os.fsdecode(s)), kind, c) for n, s, kind, c in rows.fetchall()]
+
+    def rows_of(self, place: str) -> list[int]:
+        """Return the rows of one owner's files in one study, both in hexadecimal digits."""
+        query = "SELECT row FROM owner WHERE study = ? AND owner = ?"
+        digests = tuple(map(bytes.fromhex, place.split()))
+        return [row for (row,) in self._db.execute(query, digests)]
+
     def boxes(self) -> Iterator[str]:
         """Give the boxes found in pixels, each as JSON, by row."""
         for (cells,) in self._db.execute("SELECT cells FROM box ORDER BY row"):
@@ -258,10 +324,17 @@ class Ledger:
         """Return the rows of one of the report's questions; see `medlab.pipeline.report`."""
         return self._db.execute(query).fetchall()
 
+    def findings(self) -> Iterator[tuple[int, str, str, str]]:
+        """Give all findings: row, severity, message, place; by row."""
+        yield from self._db.execute(
+            "SELECT row, severity, message, place FROM finding ORDER BY row, rowid"
+        )
+
     def kept_texts(self) -> Iterator[tuple[str, str, int, int]]:
         """Give all kept texts: element, text, number of files, first row; rare ones first."""
         yield from self._db.execute(
-            "SELECT place, text, files, row FROM kept ORDER BY files, place"
+            """SELECT place, text, count(*) AS files, min(row) FROM text_kept JOIN text
+            USING (number) GROUP BY number ORDER BY files, place, text"""
         )
 
     def write_phrases(self, path: Path) -> None:
@@ -270,7 +343,10 @@ class Ledger:
         path.touch(mode=0o600)
         self._db.execute("ATTACH ? AS words", (str(path),))
         self._db.execute("CREATE TABLE words.phrase (digest BLOB PRIMARY KEY) WITHOUT ROWID")
-        self._db.execute("INSERT INTO words.phrase SELECT digest FROM phrase")
+        self._db.execute(
+            "INSERT INTO words.phrase SELECT digest FROM phrase"
+            " UNION SELECT digest FROM word WHERE who IS NULL"
+        )
         self._db.execute("DETACH words")
 
     @contextmanager
@@ -286,7 +362,7 @@ class Ledger:
 
     def forget(self) -> None:
         """Forget everything: the job begins anew."""
-        for table in ("about", "file", "phrase", "kept", *_OF_A_ROW):
+        for table in ("about", "file", "phrase", "word", "text", *_OF_A_SOURCE):
             self._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:

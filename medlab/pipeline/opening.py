@@ -20,7 +20,11 @@ from medlab.pipeline.settings import Progress, Settings, Work
 
 @dataclass
 class Job:
-    """One job with its ledger, vault and audit log open; `each` has the files worked on."""
+    """One job with its ledger, vault and audit log open; `each` has the files worked on.
+
+    `owners` counts the files that follow the owner of their study, and the studies whose files
+    name several patients.
+    """
 
     work: Work
     ledger: Ledger
@@ -29,6 +33,7 @@ class Job:
     jobs: int = 1
     progress: Progress = False
     each: EachDone = each_done
+    owners: tuple[int, int] = (0, 0)
     started: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from medlab.pipeline import joined, steps
+from medlab.pipeline import joined, owners, steps
 from medlab.pipeline.files import digest_of, kind_of, walk
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.opening import Job
@@ -27,15 +27,17 @@ def plan(job: Job) -> None:
         for found in _found(job.work):
             job.ledger.add(*found)
         job.ledger.reopen()
+        job.ledger.settle_gone()
     job.ledger.write_phrases(job.work.phrases)
     _reopen_missing(job)
     joined.reopen_approved(job)
-    for target in job.ledger.withdraw():
-        (job.work.target / target).unlink(missing_ok=True)
     for batch in worked(job, steps.examine, "file", "looking"):
         with job.ledger.together():
             for entry, seen in batch:
                 job.ledger.examined(*(seen or (entry.row, "crashed")))
+    owners.join(job)
+    for target in job.ledger.withdraw():
+        (job.work.target / target).unlink(missing_ok=True)
     with job.ledger.together():
         job.ledger.settle_kinds(CLEANED)
         for group in job.ledger.same_instances():

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from medlab import __version__, dicom
@@ -27,10 +30,13 @@ STATUS_WORDS = {
     "failed": "a step failed; withheld",
     "crashed": "the process died on it; withheld",
     "quarantined": "a screen save or dose report; withheld until a person has looked at it",
+    "gone": "no longer in SRC; its output, if there was one, was withdrawn",
     "link": "a link that leads out of the folder, or to a folder; not followed",
     "special": "a pipe or a device; not opened",
     "closed": "a folder that may not be read",
 }
+# No failures: done, seen twice, taken away, or nothing that medlab was asked to clean.
+FINE = ("done", "duplicate", "not-dicom", "dicomdir", "gone")
 _FIRST_ROWS = 20
 
 
@@ -46,12 +52,22 @@ def write(
     facts = gather(job, head)
     facts["strangers"] = strangers
     facts["cohort"] = None if cohort is None else cohort._asdict() | {"says": cohort.sentence()}
-    text = json.dumps(facts, indent=1)
     page = _template().render(facts, status_words=STATUS_WORDS, action_words=ACTION_WORDS)
-    for name, content in (("report.json", text), ("report.html", page)):
-        with appearing(job.work.folder / name) as part:
-            part.write_text(content, encoding="utf-8")
+    with appearing(job.work.folder / "report.html") as part:
+        part.write_text(page, encoding="utf-8")
+    with appearing(job.work.folder / "report.json") as part, part.open("w") as file:
+        file.write(json.dumps(facts, indent=1).removesuffix("\n}") + ',\n "rows": {')
+        for number, (row, findings) in enumerate(_by_row(job.ledger)):
+            file.write(f'{"," * bool(number)}\n  "{row}": {json.dumps(findings)}')
+        file.write("\n }\n}\n")
     return facts
+
+
+def _by_row(ledger: Ledger) -> Iterator[tuple[int, list[dict[str, str]]]]:
+    """Give every finding of every file, by row of the map, in steps of bounded memory."""
+    for row, group in groupby(ledger.findings(), itemgetter(0)):
+        names = ("severity", "message", "place")
+        yield row, [dict(zip(names, finding, strict=True)) for _, *finding in group]
 
 
 def gather(job: Job, head: str) -> dict[str, Any]:
@@ -81,7 +97,8 @@ def gather(job: Job, head: str) -> dict[str, Any]:
         "other_forms": ledger.table(
             "SELECT count(*) FROM file WHERE copies > 0 AND status = 'done'"
         )[0][0],
-        "kept_texts": ledger.table("SELECT count(*) FROM kept")[0][0],
+        "owners": dict(zip(("files_joined", "studies_of_several"), job.owners, strict=True)),
+        "kept_texts": ledger.table("SELECT count(DISTINCT number) FROM text_kept")[0][0],
         "vault": {} if job.vault is None else job.vault.count(),
         "audit": {"lines": job.audit.count, "head": head},
         "words": _words(settings, job.vault is not None),
@@ -89,10 +106,7 @@ def gather(job: Job, head: str) -> dict[str, Any]:
 
 
 def _withheld(ledger: Ledger) -> list[dict[str, Any]]:
-    found = ledger.table(
-        """SELECT status, row FROM file
-        WHERE status NOT IN ('done', 'duplicate', 'not-dicom', 'dicomdir') ORDER BY 1, 2"""
-    )
+    found = ledger.table(f"SELECT status, row FROM file WHERE status NOT IN {FINE} ORDER BY 1, 2")
     return _by_first(found, ("status",))
 
 

@@ -125,6 +125,11 @@ class Work:
         return self.folder / "cohort.json"
 
     @property
+    def owners(self) -> Path:
+        """Whose the files are whose own headers spell it in another way than their study."""
+        return self.folder / "owners.json"
+
+    @property
     def approved(self) -> Path:
         """The boxes in pixels that a person approved."""
         return self.folder / "pixels-approved.csv"

@@ -13,8 +13,9 @@ import secrets
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,12 +23,14 @@ from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
-from medlab.errors import InputError, MedlabError, RefusedError, UsageError
+from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import appearing, digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
+from medlab.pipeline.owners import Owners, place_of
 from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work
 
+_PROBABLE = "a word one letter from the patient's name was taken for it and removed"
 _log = logging.getLogger(__name__)
 
 
@@ -39,6 +42,8 @@ class Examined(NamedTuple):
     instance: bytes | None = None
     phrases: Sequence[bytes] = ()
     places: tuple[bytes | None, bytes | None] = (None, None)
+    owner: tuple[bytes, bytes] = (b"", b"")
+    words: Sequence[bytes] = ()
 
 
 class _UnverifiedError(RefusedError):
@@ -71,6 +76,7 @@ class Hands:
         self.phrases = Phrases(work.phrases, work.key)
         self.cohort = joined.Cohort(work.cohort, work.key) if work.cohort.exists() else None
         self.approved = joined.approved_boxes(work)
+        self.owner_of = Owners(work)
         drawn = work.settings.codes == "random"
         self.vault = Vault(work.vault, work.vault_key) if drawn else None
 
@@ -123,8 +129,10 @@ def _examine(row: int, path: Path, root: Path, key: bytes) -> Examined:
         return Examined(row, "dicomdir")
     uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
+    instance = keyed_digest(key, "instance", uid)[:16]
+    said = [phrase_digest(key, word) for word in dicom.identity.words_said(dataset)]
     return Examined(
-        row, "dicom", keyed_digest(key, "instance", uid)[:16], phrases, _places(dataset, key)
+        row, "dicom", instance, phrases, _places(dataset, key), place_of(key, dataset), said
     )
 
 
@@ -162,14 +170,12 @@ def clean(entry: Entry) -> Outcome:
     return done
 
 
-def some_headers(folder: Path | str, most: int = 60) -> list[Dataset]:
-    """Return the first DICOM files of a folder that can be read; the others are passed over."""
-    found: list[Dataset] = []
-    for path in dicom.find_files(folder):
-        if len(found) == most:
-            break
-        with suppress(InputError):
-            found.append(dicom.read(path))
+def some_headers(
+    folder: Path | str, most: int = 60, passed: dict[int, str] | None = None
+) -> list[Dataset]:
+    """Return the first DICOM files of a folder that can be read; `usable` fills `passed`."""
+    readable = usable(dicom.find_files(folder), dicom.read, passed)
+    found: list[Dataset] = [dataset for _, _, dataset in islice(readable, most)]
     if not found:
         raise InputError("the folder holds no DICOM file that can be read; check the path")
     return found
@@ -198,12 +204,14 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     work, settings = hands.work, hands.work.settings
     source = work.source / entry.source
     before = dicom.read(source)
+    whose = hands.owner_of(before)
     headers, actions = dicom.deidentify(
         faces.without_face(before, work, entry.row),
         plan_of(settings),
         key=work.key,
         others=hands.phrases,
         code_of=hands.code_of(),
+        whose=whose,
     )
     met = [action for action in actions if action.note in _NOTES]
     done.findings += {(*_NOTES[action.note], action.path): None for action in met}
@@ -216,7 +224,7 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     after = joined.without_text(before, headers, work, done, boxes)
     faces.claim(after, work)
     if hands.cohort is not None:
-        hands.cohort.apply(before, after)
+        hands.cohort.apply(whose, after)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
@@ -225,8 +233,10 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     done.status, done.target, done.size = "done", name.as_posix(), len(data)
     done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
     done.target_digest = hashlib.sha256(data).hexdigest()
+    probable = [action.path for action in actions if action.note == "probable"]
+    done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
-    _remember(before, after, settings, done)
+    _remember(before, after, work, done)
 
 
 def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> None:
@@ -240,11 +250,11 @@ def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> N
         raise _UnverifiedError("something of the source is still in the output")
 
 
-def _remember(before: Dataset, after: Dataset, settings: Settings, done: Outcome) -> None:
-    if settings.review:
+def _remember(before: Dataset, after: Dataset, work: Work, done: Outcome) -> None:
+    if work.settings.review:
         done.kept = sorted({(keyword, text) for _, keyword, text in dicom.kept_text(after)})
-    if settings.vault:
-        done.ways_back = list(wayback.entries(before, after))
+    if work.settings.vault:
+        done.ways_back = list(wayback.entries(before, after, work.key))
 
 
 def _other_kind(path: Path, root: Path) -> str:

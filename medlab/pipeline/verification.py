@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 from medlab import dicom
+from medlab.dicom import tags
 from medlab.errors import InputError
 
 
@@ -27,6 +31,35 @@ def verify(
     if niftis and not any(map(dicom.is_dicom, dicom.find_files(target))):
         return list(_left_in(niftis))
     return [*dicom.verify(source, target, plan), *_left_in(niftis)]
+
+
+def inspect_to(tell: Callable[[str], None], path: Path | str, **choices: Any) -> None:
+    """Tell what DICOM and NIfTI files, sidecars and BIDS tables give away.
+
+    See `medlab.dicom.inspect_to`, which takes the same parameters but `further`.
+    """
+    niftis = enumerate(_nifti_files(Path(path)), start=1)
+    reveal = bool(choices.get("reveal"))
+    further = [_nifti_table(number, found, reveal) for number, found in niftis]
+    dicom.inspect_to(tell, path, **choices, further=further)
+
+
+def _nifti_table(number: int, path: Path, reveal: bool) -> pd.DataFrame:
+    """Return what stands beside the numbers of one file, as `medlab.dicom.tag_table` has it."""
+    from medlab.neuro import header
+
+    columns = ["file", *tags.COLUMNS]
+    try:
+        found = header.inspect_file(path)
+    except InputError as error:
+        return pd.DataFrame([dict.fromkeys(columns, "") | {"file": number, "concern": str(error)}])
+    rows = [
+        dict.fromkeys(columns, "")
+        | {"file": number, "path": one.place, "concern": f"{one.kind} stands in it"}
+        | {"value": one.value if reveal else tags.MASK}
+        for one in found
+    ]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def _nifti_files(target: Path) -> Iterator[Path]:

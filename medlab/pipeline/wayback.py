@@ -14,10 +14,10 @@ from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_eleme
 from pydicom.multival import MultiValue
 
 from medlab import dicom
-from medlab.crypto import Vault, load_key
+from medlab.crypto import Vault, keyed_digest, load_key
 from medlab.dicom.elements import is_plain
 from medlab.dicom.files import quiet_pydicom
-from medlab.errors import InputError, MedlabError, MissingError, RefusedError
+from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
 from medlab.pipeline.files import appearing, check_places, walk
 
 _PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
@@ -29,7 +29,9 @@ _SERIES = """SeriesInstanceUID SeriesDate SeriesTime SeriesDescription ProtocolN
 FrameOfReferenceUID StationName OperatorsName PerformingPhysicianName"""
 _INSTANCE = """SOPInstanceUID AcquisitionDate AcquisitionTime AcquisitionDateTime
 ContentDate ContentTime InstanceCreationDate InstanceCreationTime"""
+# From the patient down: what is kept at a level, and the UID that names it.
 _LEVELS = (
+    ("patient", _PATIENT.split(), ""),
     ("study", _STUDY.split(), "StudyInstanceUID"),
     ("series", _SERIES.split(), "SeriesInstanceUID"),
     ("instance", _INSTANCE.split(), "SOPInstanceUID"),
@@ -50,16 +52,22 @@ class Restored(NamedTuple):
     refused: int
 
 
-def entries(before: Dataset, after: Dataset) -> Iterator[tuple[str, str, str]]:
-    """Give the vault's rows for one file: kind, code, original values as DICOM JSON.
+def entries(before: Dataset, after: Dataset, key: bytes) -> Iterator[tuple[str, str, str]]:
+    """Give the vault's rows for one file: kind, code, original.
 
-    The code of a patient is the new Patient ID (the new study's UID where there is none),
-    that of a study, series or instance its new UID.
+    What stood in the header at each level are *facts*: DICOM JSON under a code drawn from it
+    with `key`, so that equal facts are kept once. The row of an instance, series, study or
+    patient, under its new UID or Patient ID, names the facts of its level and those above; so
+    a name that differs between two studies, or two files, stays with each.
     """
-    yield "patient", patient_code(after), _values(before, _PATIENT.split())
+    facts: list[str] = []
     for kind, keywords, uid in _LEVELS:
-        if after.get(uid):
-            yield kind, str(after.get(uid)), _values(before, keywords)
+        code = str(after.get(uid) or "") if uid else patient_code(after)
+        text = _values(before, keywords)
+        facts.append(keyed_digest(key, "facts", text)[:16].hex())
+        yield "facts", facts[-1], text
+        if code:
+            yield kind, code, " ".join(facts)
     for keyword in _JOINED:
         old, new = str(before.get(keyword) or ""), str(after.get(keyword) or "")
         if old and new and old != new:
@@ -84,11 +92,13 @@ def restore(dataset: Dataset, vault: Vault, *, reason: str = "") -> Dataset:
         If the vault knows neither the patient nor the image.
     """
     out = copy.deepcopy(dataset)
-    texts = vault.originals("patient", [patient_code(dataset)], reason=reason)
-    for kind, _, uid in _LEVELS:
-        texts |= vault.originals(kind, [str(dataset.get(uid, ""))], reason=reason)
-    if not texts:
+    for kind, _, uid in reversed(_LEVELS):  # an image made of ours is known by study or patient
+        code = str(dataset.get(uid) or "") if uid else patient_code(dataset)
+        if named := vault.originals(kind, [code], reason=reason):
+            break
+    else:
         raise MissingError("the vault knows nothing of this file; name the vault of its job")
+    texts = vault.originals("facts", named[code].split(), reason=reason)
     _rejoin(out, vault, reason)
     if any("\\u" in text for text in texts.values()):  # JSON's form of all but ASCII
         out.decode()
@@ -124,7 +134,14 @@ def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") ->
 
     The copies keep their places below `target`, which is made with mode 0700. Nothing that
     is there is written over.
+
+    Raises
+    ------
+    UsageError
+        Without a reason.
     """
+    if not reason.strip():
+        raise UsageError("give a reason (--reason); it goes into the log of the vault")
     check_places(source, target)
     if source.is_file():
         _restore_file(source, target, vault, reason)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from medlab.dicom import codestream
-from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
 from medlab.pixels import carriers, codes, decide, detect, effects, frames, mask, recipe
 from medlab.pixels.carriers import Finding
 from medlab.pixels.codes import Code
@@ -45,7 +45,7 @@ class Cleaned:
         Looked at and read again: code 113101 (Clean Pixel Data) may be added.
     complete : bool
         Besides, nothing unknown was left in: BurnedInAnnotation may say NO. True after the
-        policy *allow* or for boxes a person approved.
+        policy *allow*, or where a person approved the boxes and nothing is read outside of them.
     codes : list of Code
         The machine-readable codes found.
     """
@@ -324,9 +324,8 @@ def _cleaned(
             raise RefusedError("text is still read after it was filled; the image is withheld")
     _compare(before, result, boxes)
     if not read:
-        findings.append(
-            Finding("not read", "no text recognizer; pip install 'medlab[pixels]'", "review")
-        )
+        reason = str(not_installed("a text recognizer", "pixels"))
+        findings.append(Finding("not read", reason, "review"))
     checked = read and lasting
     complete = checked and asked.policy == "allow"
     filled = list(dict.fromkeys(box for many in boxes.values() for box in many))
@@ -340,20 +339,20 @@ def _approved(
     boxes = mask.cut(form, boxes)
     result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
     _compare(before, result, boxes)
-    lasting = asked.effect in effects.LASTING
-    if lasting and _still_read(result, asked, boxes):
-        findings.append(
-            Finding("still read", "text is read outside of the approved boxes", "review")
-        )
-    decisions = [Decision((box,), True, "approved") for box in boxes]
-    return Cleaned(result, boxes, decisions, _unique(findings), lasting, lasting)
-
-
-def _still_read(result: Dataset, asked: _Asked, boxes: Sequence[Box]) -> bool:
+    findings.append(Finding("approved", "a person approved the boxes"))
+    clean = False
     try:
-        return asked.engine is not None and bool(_left(result, asked, boxes))
-    except UnavailableError:
-        return False
+        if asked.engine is None:
+            raise not_installed("a text recognizer", "pixels")
+        clean = not _left(result, asked, boxes)
+        if not clean:
+            reason = "text is read outside of the approved boxes"
+            findings.append(Finding("still read", reason, "review"))
+    except UnavailableError as error:
+        findings.append(Finding("not read", str(error), "review"))
+    clean = clean and asked.effect in effects.LASTING
+    decisions = [Decision((box,), True, "approved") for box in boxes]
+    return Cleaned(result, boxes, decisions, _unique(findings), clean, clean)
 
 
 def _compare(before: Dataset, result: Dataset, boxes: Boxes) -> None:

@@ -4,8 +4,8 @@ import ipywidgets as ipw
 import pytest
 from app_study import NUMBER, study
 
-from medlab.app import intake, looks
-from medlab.app.panels import Page, _before_and_after
+from medlab.app import intake, looks, orders
+from medlab.app.panels import Page, _before_and_after, _summary
 
 
 def text_of(widget):
@@ -89,7 +89,36 @@ def test_no_key_and_no_way_back_are_taken_over_to_other_files_and_wiping_takes_a
     assert (choices.key.value, choices.way_back.value, choices.text.value) == ("", False, "blur")
     choices.key.value = "a key"
     page.files.wipe()
-    assert (choices.key.value, choices.text.value) == ("", "leave")
+    assert (choices.key.value, choices.text.value) == ("", "remove")
+
+
+@pytest.mark.parametrize(
+    ("files", "more", "proposed"),
+    [
+        (20, {"Modality": "MR", "BodyPartExamined": "BRAIN"}, "deface"),
+        (20, {"Modality": "MR"}, "deface"),
+        (20, {"Modality": "CT", "BodyPartExamined": "ABDOMEN"}, "leave"),
+        (3, {"Modality": "MR", "BodyPartExamined": "HEAD"}, "leave"),
+        (20, {"Modality": "US", "BodyPartExamined": "HEAD"}, "leave"),
+    ],
+)
+def test_removal_is_the_default_and_defacing_where_heads_may_be(
+    page, tmp_path, files, more, proposed
+):
+    page.files.folder.value = str(study(tmp_path / "heads", files=files, **more))
+    page.files.name()
+    assert (page.choices.text.value, page.choices.head.value) == ("remove", proposed)
+    order = page.choices.order(page.files.source, tmp_path / "session")
+    assert (order.text, order.head) == ("remove", proposed)
+
+
+def test_what_was_not_checked_is_told_before_what_was_written(page):
+    order = page.choices.order(page.files.source, page.files.source.parent / "session")
+    cautions = ("keep the second zip apart", "not checked: face in 3 images")
+    said = _summary(order, orders.Result(3, 0, (), cautions, ()))
+    assert said.startswith("<p role='alert'>")
+    assert said.index("Not checked: face in 3 images. 3 files written") < said.index("second zip")
+    assert "Not checked" not in _summary(order, orders.Result(3, 0, (), cautions[:1], ()))
 
 
 def test_what_decryption_brought_back_is_masked_until_it_is_shown(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 import zipfile
+from datetime import date
 
 import numpy as np
 import pytest
@@ -64,6 +65,24 @@ def test_the_files_of_a_patient_agree_after_a_method(order, session, method):
     assert NAME not in {str(one.PatientName) for one in after}
     assert len({one.SOPInstanceUID for one in after}) == 3
     assert all(one.file_meta.MediaStorageSOPInstanceUID == one.SOPInstanceUID for one in after)
+
+
+def test_random_dates_move_by_one_draw_and_keep_their_intervals(order, session):
+    dates = {"StudyDate": "20240301", "SeriesDate": "20240302", "ContentDate": "20240311"}
+    source = study(session / "files" / "dated", **dates)
+    work.do(order(task="randomization", source=source), told)
+    for one in images(session):
+        moved = [date.fromisoformat(str(one[keyword].value)) for keyword in dates]
+        assert [(later - moved[0]).days for later in moved] == [0, 1, 10]
+        assert moved[0] != date(2024, 3, 1)
+
+
+def test_the_page_refuses_to_encrypt_twice(order, session):
+    work.do(order(task="encryption"), told)
+    (session / "out" / "result").rename(session / "files" / "encrypted")
+    again = order(task="encryption", source=session / "files" / "encrypted")
+    with pytest.raises(RefusedError, match="encrypted already"):
+        work.do(again, told)
 
 
 def test_buckets_are_coarse_and_a_method_says_that_it_is_no_deidentification(order, session):

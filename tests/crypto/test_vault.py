@@ -43,6 +43,46 @@ def test_every_read_is_logged_without_the_value(vault):
     assert audit.check(vault.log, subkey(KEY, "audit")) == []
 
 
+def cut(vault, lines):
+    kept = vault.log.read_bytes().splitlines(keepends=True)[:lines]
+    vault.log.write_bytes(b"".join(kept))
+
+
+@pytest.mark.parametrize("lines", [0, 1, 2])
+def test_lines_cut_off_the_end_of_the_log_are_found_and_stop_further_reads(vault, lines):
+    for _ in range(3):
+        vault.original("patient", "P-1")
+    assert vault.check_log() == []
+    vault.close()
+    cut(vault, lines)
+    assert audit.check(vault.log) == []  # the chain alone does not show it
+    with Vault(vault.path, KEY) as again:
+        assert "lines are missing" in again.check_log()[-1]
+        with pytest.raises(RefusedError, match="lines of this vault's log are missing"):
+            again.original("patient", "P-1")
+    assert len(vault.log.read_bytes().splitlines()) == lines
+
+
+def test_a_log_that_is_gone_stops_further_reads_and_is_not_begun_anew(vault):
+    vault.original("patient", "P-1")
+    vault.close()
+    vault.log.unlink()
+    with Vault(vault.path, KEY) as again:
+        with pytest.raises(RefusedError, match="log of this vault is missing"):
+            again.original("patient", "P-1")
+        with pytest.raises(MissingError, match="no audit log"):
+            again.check_log()
+    assert not vault.log.exists()
+
+
+def test_a_line_that_a_crash_left_unnoted_is_no_fault(vault):
+    vault.original("patient", "P-1")
+    with audit.AuditLog(vault.log, subkey(KEY, "audit")) as log:
+        log.append("vault read", kind="patient", count=1)
+    assert vault.original("patient", "P-1") == "Doe^Jane"
+    assert vault.check_log() == []
+
+
 def test_another_key_opens_nothing(vault):
     with pytest.raises(RefusedError, match="another key"):
         Vault(vault.path, OTHER)
@@ -74,6 +114,10 @@ def test_rotation_moves_all_values_and_the_old_key_opens_nothing(vault):
     with Vault(vault.path, OTHER) as again:
         assert again.original("uid", "2.25.2499") == "1.2.2499"
         assert again.code_key == KEY  # codes drawn from it stay the same
+        assert again.check_log() == []
+    cut(vault, 1)
+    with Vault(vault.path, OTHER) as again:
+        assert again.check_log() != []
 
 
 def test_a_drawn_code_is_drawn_once_and_never_twice_the_same(vault):

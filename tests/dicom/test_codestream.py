@@ -430,16 +430,17 @@ def test_a_damaged_stream_is_refused_without_being_repeated(frame):
     assert "Ottoline" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "path", sorted(Path(DATA_ROOT).rglob("*.dcm")), ids=lambda path: path.stem
-)
-def test_each_image_of_pydicom_decodes_to_the_same_pixels(path):
-    try:
-        source = dicom.read(path)
-        before = pydicom.dcmread(path, force=True).pixel_array
-    except Exception:  # noqa: BLE001 - not an image, or one that nothing here decodes
-        pytest.skip("not an image that is decoded here")
-    out, _ = dicom.deidentify(source, key=KEY)
-    after = pydicom.dcmread(BytesIO(dicom.to_bytes(out)))
-    np.testing.assert_array_equal(after.pixel_array, before)
-    assert surroundings.split(after, after.PixelData)[0]
+def test_each_image_of_pydicom_decodes_to_the_same_pixels():
+    decoded = 0
+    for path in sorted(Path(DATA_ROOT).rglob("*.dcm")):
+        try:
+            source = dicom.read(path)
+            before = pydicom.dcmread(path, force=True).pixel_array
+        except Exception:  # noqa: BLE001 - no image, or one that nothing here decodes
+            continue
+        out, _ = dicom.deidentify(source, key=KEY)
+        after = pydicom.dcmread(BytesIO(dicom.to_bytes(out)))
+        np.testing.assert_array_equal(after.pixel_array, before, err_msg=path.name)
+        assert surroundings.split(after, after.PixelData)[0], path.name
+        decoded += 1
+    assert decoded > 50

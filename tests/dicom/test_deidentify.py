@@ -73,7 +73,7 @@ def test_basic_leaves_neither_dates_nor_descriptions_nor_people(study):
 
 def test_research_keeps_what_the_study_needs(study):
     out, _ = run(study, "research")
-    days = offset_days(KEY, "", "4711-88", "1.2.826.2")
+    days = offset_days(KEY, "471188")
     assert out.StudyDate == shift_date("20200312", days)
     assert out.StudyTime == "101112"
     assert out.AcquisitionDateTime == shift_date("20200313", days) + "101112.5+0100"
@@ -104,13 +104,13 @@ def test_a_birth_date_is_never_shifted_through(study):
 def test_a_newborns_study_date_moves_although_it_is_the_birth_date(study):
     study.PatientBirthDate, study.PatientAge = "20200312", "000D"
     out, _ = run(study, "research")
-    assert out.StudyDate == shift_date("20200312", offset_days(KEY, "", "4711-88", "1.2.826.2"))
+    assert out.StudyDate == shift_date("20200312", offset_days(KEY, "471188"))
     assert out.PatientAge == "000Y"
 
 
 def test_patient_codes_are_consistent_keyed_and_idempotent(study):
     out, _ = run(study)
-    assert out.PatientName == out.PatientID == dicom.patient_code(KEY, "", "4711-88")
+    assert out.PatientName == out.PatientID == dicom.patient_code(KEY, "471188")
     assert is_own_code(KEY, str(out.PatientID))
     assert is_own_code(KEY, out.AccessionNumber)
     other, _ = dicom.deidentify(read_back(study), key=b"z" * 32)
@@ -130,13 +130,13 @@ def test_codes_may_come_from_outside(study):
     out, _ = run(study, code_of=draw)
     assert out.PatientID == out.PatientName == "P1"
     assert is_own_code(KEY, out.AccessionNumber)
-    assert asked == [("patient", "ELM\x1f4711-88"), ("accession", "A123456")]
+    assert asked == [("patient", "elm\x1f471188"), ("accession", "A123456")]
 
 
-def test_without_a_patient_id_the_study_counts_and_the_log_says_so(study):
-    study.PatientID = ""
+def test_without_patient_id_and_name_the_study_counts_and_the_log_says_so(study):
+    study.PatientID = study.PatientName = ""
     out, log = run(study, "research")
-    assert out.StudyDate == shift_date("20200312", offset_days(KEY, "", "", "1.2.826.2"))
+    assert out.StudyDate == shift_date("20200312", offset_days(KEY, "study\x1f1.2.826.2"))
     assert any(action.note == "study" for action in log)
     assert out.PatientID == ""
 
@@ -243,7 +243,7 @@ def test_a_private_block_may_be_kept_by_name_and_is_searched_all_the_same(study)
     block.add_new(0x23, "DA", "19990101")
     block.add_new(0x24, "UI", "1.2.826.2")
     out, _ = run(study, "research", keep_private=["SIEMENS CSA HEADER"])
-    days = offset_days(KEY, "", "4711-88", "1.2.826.2")
+    days = offset_days(KEY, "471188")
     kept = out[0x00291010].value
     assert len(kept) == len(text)
     assert b"b_value=1000" in kept
@@ -496,3 +496,121 @@ def test_a_class_newer_than_the_dictionary_stays_unless_it_holds_a_number_of_the
     out, _ = run(study, "research")
     assert out.SOPClassUID == "1.2.840.10008.5.1.4.1.1.9999.7"
     assert out.CodingSchemeUID.startswith("2.25.")
+
+
+@pytest.mark.parametrize("declared", [b" " * 10, b"ISO_IR 100", b"ISO_IR 144", b"ISO_IR 127"])
+@pytest.mark.parametrize("name", ["Müller^Jürgen", "Тарковский^Андрей"])
+def test_a_name_in_utf_8_under_another_character_set_is_found(study, declared, name):
+    family = name.split("^")[0]
+    study.SpecificCharacterSet, study.PatientName = "ISO_IR 192", name
+    study.StudyDescription, study.ImageComments = f"{family}, größer", "Mueller, cough"
+    study.DerivationDescription = "x" * 20
+    data = dicom.to_bytes(study).replace(b"ISO_IR 192", declared)
+    out, _ = dicom.deidentify(dicom.parse(data), "research", key=KEY)
+    written = dicom.to_bytes(out)
+    assert "[removed], größer".encode() in written  # what was UTF-8 stays so
+    assert (b"[removed], cough" in written) == (family == "Müller")
+    assert family.encode() not in written
+    left = written.replace(b"x" * 20, family.encode().ljust(20))
+    for output, kinds in ((written, set()), (left, {"identity"})):
+        found = dicom.verify_dataset(
+            dicom.parse(data), dicom.parse(output), dicom.plan("research"), output_bytes=output
+        )
+        assert {finding.kind for finding in found if finding.severity == "fail"} == kinds
+
+
+def test_the_declared_reading_of_a_name_counts_as_well(study):
+    study.SpecificCharacterSet = "ISO_IR 100"
+    study.PatientName, study.StudyDescription = "Müller^Jürgen", "Müller, größer"
+    out, _ = run(study, "research")
+    assert out.StudyDescription == "[removed], größer"
+
+
+@pytest.mark.parametrize(
+    ("scheme", "code"), [("DCM", "121033"), ("SCT", "424144002"), ("LN", "30525-0")]
+)
+@pytest.mark.parametrize(
+    ("said", "unit", "kept"),
+    [("94", "a", "90"), ("9.4e1", "a", "90"), ("1128", "mo", "1080"), ("67", "a", "67"),
+     ("94", "mo", "94")],
+)  # fmt: skip
+def test_an_age_over_89_in_a_report_becomes_the_class_90(study, scheme, code, said, unit, kept):
+    item, measured = content_item(scheme, code, "NUM"), Dataset()
+    measured.NumericValue, measured.FloatingPointValue = said, float(said)
+    measured.MeasurementUnitsCodeSequence = [coded("UCUM", unit)]
+    item.MeasuredValueSequence = [measured]
+    text = content_item(scheme, code, "TEXT")
+    text.TextValue = "94"
+    study.ContentSequence = [item, text]
+    out, _ = run(study, "research", options=["clean-structured-content"])
+    found = out.ContentSequence[0].MeasuredValueSequence[0]
+    assert str(found.NumericValue) == kept
+    assert ("FloatingPointValue" in found) == (said == kept)
+    assert "94" not in out.ContentSequence[1].TextValue
+
+
+def test_a_number_that_is_no_age_stays_in_a_report(study):
+    item, measured = content_item("SCT", "81827009", "NUM"), Dataset()  # diameter
+    measured.NumericValue = "94"
+    item.MeasuredValueSequence = [measured]
+    study.ContentSequence = [item]
+    out, _ = run(study, "research", options=["clean-structured-content"])
+    assert str(out.ContentSequence[0].MeasuredValueSequence[0].NumericValue) == "94"
+
+
+def test_a_content_item_about_a_person_stays_blank_though_names_stand_in_it(study):
+    item = content_item("DCM", "121036", "TEXT")  # mother of fetus
+    item.TextValue = "Mary Winter, sister of Okafor"
+    study.ContentSequence = [item]
+    out, _ = run(study, "research", options=["clean-structured-content"])
+    assert "Mary" not in out.ContentSequence[0].TextValue
+
+
+def coded(scheme, code):
+    item = Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, scheme, "meaning"
+    return item
+
+
+def content_item(scheme, code, kind):
+    item = Dataset()
+    item.ValueType, item.ConceptNameCodeSequence = kind, [coded(scheme, code)]
+    return item
+
+
+def test_elements_that_no_edition_lists_go_and_research_keeps_their_numbers(study):
+    unknown = {
+        0x0010FFF1: ("LO", "next of kin Hettie Vane"), 0x0022FFF3: ("UN", b"Hettie Vane "),
+        0x0022FFF5: ("OB", b"Hettie Vane "), 0x0022FFF7: ("DS", "12.5"), 0x0022FFF9: ("US", 7),
+        0x0022FFFB: ("SQ", [coded("99", "Hettie")]),
+        0x0022FFFD: ("UC", "Hettie"),
+    }  # fmt: skip
+    inner = Dataset()
+    for where in (study, inner):
+        for tag, (vr, value) in unknown.items():
+            where.add_new(tag, vr, value)
+    study.SharedFunctionalGroupsSequence = [inner]
+    for policy, kept in (("basic", set()), ("research", {0x0022FFF7, 0x0022FFF9})):
+        out, log = run(study, policy)
+        nested = out.SharedFunctionalGroupsSequence[0]
+        assert {tag for tag in unknown if tag in out} == kept
+        assert {tag for tag in unknown if tag in nested} == kept
+        assert b"Hettie" not in dicom.to_bytes(out)
+        assert ("(0010,FFF1)", "X") in {(action.path, action.code) for action in log}
+    reviewed = {(place, text) for _, place, text in dicom.kept_text(out)}
+    assert {("(0022,FFF7)", "12.5"), ("(0022,FFF9)", "7")} <= reviewed
+
+
+def test_bytes_of_unknown_meaning_are_listed_for_review(study):
+    study.private_block(0x0009, "ACME", create=True).add_new(1, "UN", b"\1\2left lobe\xff\0")
+    out, _ = run(study, "research", keep_private=["ACME"])
+    assert ("(0009,1001)", "13 bytes: left lobe") in {
+        (place, text) for _, place, text in dicom.kept_text(out)
+    }
+
+
+def test_a_probable_name_is_removed_and_said(study):
+    study.PatientName, study.StudyDescription = "Okaforth^Jane", "Okafort: stroke"
+    out, log = run(study, "research")
+    assert out.StudyDescription == "[removed]: stroke"
+    assert ("(0008,1030)", "probable") in {(action.path, action.note) for action in log}

@@ -10,11 +10,13 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
 from medlab import dicom
-from medlab.dicom.files import looks_like_dicom
+from medlab.dicom.files import looks_like_dicom, parse, quiet_pydicom
 from medlab.errors import InputError, MedlabError, RefusedError
+from medlab.pixels import frames
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEY = b"k" * 32
+MODALITY = b"\x08\x00\x60\x00"
 
 
 def bytes_of(name="CT_small.dcm"):
@@ -193,3 +195,25 @@ def test_nothing_but_dicom_looks_like_dicom():
     assert not looks_like_dicom(b"\x89PNG\r\n\x1a\n" + b"\0" * 200)
     assert not looks_like_dicom(b"PK\x03\x04" + b"a" * 200)
     assert not looks_like_dicom(b"\x5c\x01\x00\x00" + b"\0" * 344)  # NIfTI
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda data: data[:-1000], "cut off or damaged"),
+        (lambda data: data + b"garbage behind", "bytes that are no element stand behind"),
+        (lambda data: data + b"x", "it is cut off, or odd bytes stand behind the last"),
+        (lambda data: data.replace(MODALITY + b"CS", MODALITY + b"Z9"), "representation"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_with_the_file(change, said):
+    data = Path(get_testdata_file("CT_small.dcm", download=False)).read_bytes()
+    with pytest.raises(InputError, match=said), quiet_pydicom():
+        list(parse(change(data)).iterall())
+
+
+def test_pixels_in_a_coding_that_is_not_known_are_said_to_be_so():
+    dataset = dicom.read(get_testdata_file("CT_small.dcm", download=False))
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.110"  # JPEG XL lossless
+    with pytest.raises(InputError, match="coded in a way that is not known here"):
+        frames.layout(dataset)

@@ -92,6 +92,28 @@ def test_the_whole_dictionary_is_searched_by_fragments(search, keyword):
     assert keyword in set(dicom.search_dictionary(**search)["keyword"])
 
 
+@pytest.mark.parametrize(
+    ("text", "fits"),
+    [
+        (",0010", lambda tag: tag[4:] == "0010"),
+        ("0010,", lambda tag: tag[:4] == "0010"),
+        ("0010", lambda tag: "0010" in (tag[:4], tag[4:])),
+        ("0010,001", lambda tag: tag.startswith("0010001")),
+        ("0010001", lambda tag: tag.startswith("0010001")),
+        ("(0010, 0010)", lambda tag: tag == "00100010"),
+    ],
+)
+def test_a_fragment_of_a_tag_never_reaches_from_group_to_element(text, fits):
+    found = dicom.search_dictionary(text)
+    tags = (dicom.dictionary()["group"] + dicom.dictionary()["element"]).to_list()
+    assert sorted(found["group"] + found["element"]) == sorted(filter(fits, tags))
+    assert len(found)
+
+
+def test_a_word_of_hexadecimal_letters_is_a_word():
+    assert dicom.search_dictionary("face")["name"].str.contains("face", case=False).all()
+
+
 def test_a_search_by_vr_finds_that_vr_only():
     assert set(dicom.search_dictionary(vr="PN")["vr"]) == {"PN"}
     assert len(dicom.search_dictionary("AS")) > 1
@@ -139,6 +161,16 @@ def test_inspect_shows_a_file_without_values():
     assert "CompressedSamples" in shown.output
 
 
+def test_inspect_and_dictionary_take_a_tag_without_comma():
+    path = get_testdata_file("MR_small.dcm")
+    lines = CliRunner().invoke(commands, ["inspect", path, "--search", "00100010"]).output
+    assert len(lines.strip().splitlines()) == 2
+    assert "(0010,0010)" in lines
+    found = CliRunner().invoke(commands, ["dictionary", "00100010"]).output
+    assert "PatientName" in found
+    assert CliRunner().invoke(commands, ["dictionary", "no such thing"]).exit_code == 1
+
+
 def test_inspect_counts_concerns_of_a_folder_and_writes_the_table(tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
@@ -165,4 +197,4 @@ def test_inspect_reads_a_dicomdir():
 def test_inspect_of_nothing_fails_in_one_sentence(tmp_path):
     result = CliRunner().invoke(commands, ["inspect", str(tmp_path)])
     assert result.exit_code == 1
-    assert "no DICOM file" in result.output
+    assert "no DICOM and no NIfTI file" in result.output

@@ -186,6 +186,41 @@ def test_a_name_is_found_in_the_encoding_of_the_file(source, charset):
     assert kinds(source, dicom.parse(dicom.to_bytes(out))) == {"identity"}
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("नीता^देवी", "श्रीमती नीता, बुखार"), ("राम^लाल", "श्री राम को"), ("สมชาย^ใจดี", "คุณสมชายไอ"),
+        ("O'Hara^Una", "OHARA knee"), ("de la Cruz^Ivo", "Delacruz"), ("Al-Masri^Noor", "ALMASRI"),
+        ("Quillfeather^Ottoline", "OQUILLFEATHER"), ("Quillfeather^Ottoline", "Quillfeathers"),
+        ("Тарковский^Андрей", "Тарковскому"), ("Müller^Jo", "Muller"),
+        ("Müller^Jo", "Mu\u0308ller"),
+        ("Okafor^Jane", "Ｏｋａｆｏｒ"), ("Okafor^Jane", "Oka\u00adfor"),
+        ("Doe^Jane", "471 188 99"), ("Doe^Jane", "47-11-88-99"), ("Doe^Jane", "٤٧١١٨٨٩٩"),
+    ],
+)  # fmt: skip
+def test_names_and_numbers_are_found_as_people_write_them(source, name, text):
+    source.SpecificCharacterSet, source.PatientName = "ISO_IR 192", name
+    source = dicom.parse(dicom.to_bytes(source))
+    out, _ = dicom.deidentify(source, "research", key=KEY)
+    out.SpecificCharacterSet = "ISO_IR 192"
+    assert kinds(source, dicom.parse(dicom.to_bytes(out))) == set()
+    out.ImageComments = text
+    assert kinds(source, dicom.parse(dicom.to_bytes(out))) == {"identity"}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("Welling^Ann", "swelling"), ("राम^लाल", "आराम करो"), ("Doe^Jane", "471 188 990"),
+     ("Æøåa^Bo", "a mass")],
+)  # fmt: skip
+def test_words_and_numbers_that_only_hold_them_are_no_finding(source, name, text):
+    source.SpecificCharacterSet, source.PatientName = "ISO_IR 192", name
+    source = dicom.parse(dicom.to_bytes(source))
+    out, _ = dicom.deidentify(source, "research", key=KEY)
+    out.SpecificCharacterSet, out.ImageComments = "ISO_IR 192", text
+    assert kinds(source, dicom.parse(dicom.to_bytes(out))) == set()
+
+
 def test_a_short_id_among_the_settings_of_the_scanner_is_chance_a_long_one_is_not(source):
     source.PatientID, source.RepetitionTime = "1000", "1000"
     source.AccessionNumber = "10008"  # stands in every UID of a SOP class

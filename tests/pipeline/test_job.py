@@ -196,6 +196,79 @@ def test_the_output_of_a_file_that_changed_does_not_outlive_it(hospital, tmp_pat
     assert len(before - set(digest(tmp_path / "clean"))) == 1
 
 
+def test_the_output_of_a_file_that_is_gone_is_withdrawn_and_told(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    before = digest(tmp_path / "clean")
+    (hospital / "LINDQVIST" / "a.dcm").unlink()
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    assert summary.statuses == {"done": 3, "gone": 1}
+    assert "no longer in SRC, outputs withdrawn: 1" in summary.lines()
+    assert digest(tmp_path / "clean").items() < before.items()
+    assert [row["target"] for row in rows(summary.folder) if row["status"] == "gone"] == [""]
+    assert "its output, if there was one, was withdrawn" in summary.report.read_text()
+    assert summary.ok
+    plant(hospital / "LINDQVIST" / "a.dcm", "MR_small.dcm", "Back^Again", "MRN-5")
+    assert pipeline.deidentify(
+        hospital, tmp_path / "clean", Settings(policy="research")
+    ).statuses == {"done": 4}
+
+
+def test_a_copy_takes_the_place_of_the_file_that_is_gone(hospital, tmp_path):
+    first = hospital / "LINDQVIST" / "a.dcm"
+    shutil.copy(first, hospital / "z.dcm")
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    before = digest(tmp_path / "clean")
+    first.unlink()
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses == {"done": 4, "gone": 1}
+    assert digest(tmp_path / "clean") == before
+
+
+def test_an_empty_source_withdraws_nothing(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    before = digest(tmp_path / "clean")
+    hospital.rename(tmp_path / "elsewhere")
+    hospital.mkdir()
+    with pytest.raises(InputError, match="is it mounted"):
+        pipeline.deidentify(hospital, tmp_path / "clean")
+    assert digest(tmp_path / "clean") == before
+
+
+def test_the_review_table_counts_each_file_once_and_drops_stale_text(hospital, tmp_path):
+    def review():
+        with (tmp_path / "clean.job" / "review-text.csv").open(newline="") as file:
+            return list(csv.DictReader(file))
+
+    def run():
+        pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+
+    run()
+    first = review()
+    for path in outputs(tmp_path / "clean"):
+        path.unlink()
+    run()
+    assert review() == first
+    path = hospital / "LINDQVIST" / "a.dcm"
+    dataset = dcmread(path)
+    dataset.StudyDescription = "knee left"
+    dataset.save_as(path)
+    run()
+    assert ("knee left", "1") in {(line["text"], line["files"]) for line in review()}
+    path.unlink()
+    run()
+    assert "knee left" not in {line["text"] for line in review()}
+
+
+def test_the_report_names_each_finding_of_each_row(hospital, tmp_path):
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    facts = json.loads((summary.folder / "report.json").read_text())
+    named = [finding for findings in facts["rows"].values() for finding in findings]
+    assert {int(row) for row in facts["rows"]} <= {1, 2, 3, 4}
+    grouped = sum(group["files"] for group in facts["findings"])
+    assert sum(finding["severity"] != "info" for finding in named) == grouped
+    assert leak(json.dumps(facts).encode()) == []
+
+
 def test_files_in_dst_that_the_job_did_not_make_are_told(hospital, tmp_path):
     pipeline.deidentify(hospital, tmp_path / "clean")
     (tmp_path / "clean" / "copied by hand.dcm").write_bytes(b"Okafor")
@@ -399,16 +472,29 @@ def test_the_command_ends_with_0_1_or_2(hospital, tmp_path, key_file):
     assert run("deidentify", hospital, tmp_path / "c", "--policy", "all").exit_code == 2
     assert run("deidentify", hospital, tmp_path / "c", "--option", "all").exit_code == 2
     assert run("audit", tmp_path / "a.job" / "audit.jsonl", "--key-file", key_file).exit_code == 0
-    back = run("reidentify", tmp_path / "a", tmp_path / "r", "--key-file", key_file)
+    restoring = ("reidentify", tmp_path / "a", tmp_path / "r", "--key-file", key_file)
+    assert run(*restoring).exit_code == run(*restoring, "--reason", " ").exit_code == 2
+    assert not (tmp_path / "r").exists()
+    back = run(*restoring, "--reason", "finding")
     assert back.exit_code == 0, back.output
+    log = tmp_path / "a.job" / "vault.db.log"
+    lines = len(log.read_text().splitlines())
+    assert f"whole up to line {lines}; its end was not checked" in run("audit", log).output
+    assert run("audit", log, "--key-file", key_file).output == (
+        f"the log is whole up to line {lines}\n"
+    )
     new = tmp_path / "new-key"
     assert (
         run("reidentify", tmp_path / "a", "--key-file", key_file, "--rotate-to", new).exit_code
         == 0
     )
-    assert (
-        run("reidentify", tmp_path / "a", tmp_path / "r2", "--key-file", key_file).exit_code == 1
-    )
+    again = ("reidentify", tmp_path / "a", tmp_path / "r2", "--reason", "finding", "--key-file")
+    assert run(*again, key_file).exit_code == 1
+    log.write_bytes(b"".join(log.read_bytes().splitlines(keepends=True)[:-1]))
+    assert run("audit", log, "--key-file", new).exit_code == 1
+    assert run(*again, new).exit_code == 1
+    log.unlink()
+    assert run("audit", log, "--key-file", new).exit_code == 1
 
 
 def test_some_headers_passes_over_what_cannot_be_read(hospital, tmp_path):
@@ -418,3 +504,22 @@ def test_some_headers_passes_over_what_cannot_be_read(hospital, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="no DICOM"):
         pipeline.some_headers(tmp_path / "empty")
+
+
+def test_a_misspelt_name_is_removed_and_counted_unless_other_patients_texts_say_the_word(tmp_path):
+    root = tmp_path / "in"
+    said = {"a": ("Gartner^Una", "4711801", "Gartnar: Gartne seen"),
+            "b": ("Winter^Bo", "4711802", "gartnar sign positive"),
+            "c": ("Summer^Di", "4711803", "no comment")}  # fmt: skip
+    for name, (person, number, text) in said.items():
+        plant(
+            root / f"{name}.dcm", "MR_small.dcm", person, number, SOPInstanceUID=generate_uid(),
+            StudyInstanceUID=generate_uid(), StudyDescription=text,
+        )  # fmt: skip
+    summary = pipeline.deidentify(root, tmp_path / "out", Settings(policy="research"))
+    texts = {dcmread(path).StudyDescription for path in outputs(tmp_path / "out")}
+    assert texts == {"Gartnar: [removed] seen", "gartnar sign positive", "no comment"}
+    assert summary.ok
+    told = (tmp_path / "out.job" / "report.json").read_text()
+    assert told.count("one letter from") == 1
+    assert "artn" not in told

@@ -33,6 +33,17 @@ def ward(tmp_path):
     return root
 
 
+def test_a_broken_file_of_another_in_dst_does_not_end_the_job_before_its_report(ward, tmp_path):
+    settings = Settings(policy="research", cohort_k=3, quasi=("Age",))
+    pipeline.deidentify(ward, tmp_path / "clean", settings)
+    broken = tmp_path / "clean" / "foreign.dcm"
+    broken.write_bytes(b"\0" * 128 + b"DICM" + b"\x08\x00\x05\x00CS\xff\xff")
+    summary = pipeline.deidentify(ward, tmp_path / "clean", settings)
+    assert (summary.strangers, summary.ok) == (1, False)
+    assert summary.cohort.holds
+    assert "did not come from this job" in summary.report.read_text()
+
+
 def test_the_cohort_in_the_headers_holds_k(ward, tmp_path):
     settings = Settings(policy="research", cohort_k=3, quasi=("Age", "PatientSex"))
     assert pipeline.deidentify(ward, tmp_path / "clean", settings).ok
@@ -169,7 +180,7 @@ def test_rules_for_devices_reach_the_pixels_in_every_run(ward, tmp_path, monkeyp
 
 def test_cleaning_that_is_not_there_ends_the_job_before_it_begins(ward, tmp_path, monkeypatch):
     monkeypatch.setattr(pixels, "available", lambda: False)
-    with pytest.raises(UnavailableError, match="no text recognizer"):
+    with pytest.raises(UnavailableError, match="text recognizer is not installed"):
         pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
     assert not (tmp_path / "clean.job").exists()
 
