@@ -31,8 +31,8 @@ def memory(*circumstances: Hashable) -> dict[Hashable, Done]:
     return {}
 
 
-def place_of(element: Any, creator: str) -> Hashable | None:
-    """Return by what an element is known again; None for what is decoded, or large.
+def place_of(element: Any, creator: str, inside: int) -> Hashable | None:
+    """Return by what an element in an item of `inside` is known again; None if decoded or large.
 
     Undecoded elements cannot be changed, so that data sets may share them.
     """
@@ -41,7 +41,7 @@ def place_of(element: Any, creator: str) -> Hashable | None:
     tag, vr, _, value = element[:4]
     if not isinstance(value, bytes) or len(value) > _LARGEST:
         return None
-    return int(tag), vr, creator, value
+    return int(tag), vr, creator, inside, value
 
 
 def remember(known: dict[Hashable, Done], place: Hashable, done: Done) -> None:

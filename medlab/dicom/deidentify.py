@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
-from medlab.dicom import again, codestream, dates, marks, private
+from medlab.dicom import again, codestream, dates, marks, passthrough, private
 from medlab.dicom.codes import NO_PERSON, is_own_code, keyed_code, owner, patient_code
 from medlab.dicom.dummies import dummy, dummy_text
 from medlab.dicom.elements import (
@@ -436,7 +436,7 @@ def _silence(tag: int, written_vr: str) -> str:
 def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -> None:
     """Treat one element, as before where the same one came before."""
     work, known = level.work, level.known
-    place = None if known is None else again.place_of(element, creator)
+    place = None if known is None else again.place_of(element, creator, level.inside)
     if known is None or place is None:
         _settle_anew(level, element, rule, creator)
         return
@@ -447,11 +447,16 @@ def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -
         kept = level.kept.get(element.tag)
         if kept is None or not (creator or vr_of(element) in BINARY_VRS):
             text = work.texts[texts][2:] if len(work.texts) > texts else None
-            again.remember(known, place, again.Done(kept, tuple(work.log[logged:]), text))
+            start = len(level.path)
+            relative = tuple(Action(one[0][start:], *one[1:]) for one in work.log[logged:])
+            again.remember(known, place, again.Done(kept, relative, text))
         return
     if done.kept is not None:
         level.kept[element.tag] = done.kept
-    work.log += done.actions
+    actions: Iterable[Action] = done.actions
+    if level.path:
+        actions = [Action(level.path + one[0], *one[1:]) for one in actions]
+    work.log += actions
     if done.text is not None:
         work.texts.append(_Text(level, element, *done.text))
 
@@ -547,7 +552,7 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
     """Keep an element, without what identifies in it (C, K, and what the profile leaves)."""
     vr = vr_of(element)
     if vr == "SQ":
-        _clean_items(level, level.dataset[element.tag], rule)
+        _clean_items(level, element, rule)
     elif vr in TIME_VRS:
         _clean_time(level, element, rule)
     elif vr == "UI":
@@ -589,25 +594,27 @@ def _mend_numbers(level: _Level, element: Any, rule: Rule) -> None:
     _note(level, element, Rule(done[0], rule.option), done[1])
 
 
-def _clean_items(level: _Level, element: DataElement, rule: Rule) -> None:
+def _clean_items(level: _Level, element: Any, rule: Rule) -> None:
     """Keep a sequence and treat every item like a data set of its own."""
-    tag = int(element.tag)
+    tag, texts = int(element.tag), len(level.work.texts)
     items = []
-    for number, item in enumerate(element.value or ()):
+    for number, item in enumerate(passthrough.sequence_items(level.dataset, element)):
         path = f"{level.path}{label(tag)[0]}[{number}]."
         encodings = _encodings(item, level.encodings)
         inner = _Level(item, level.work, path, tag, level.depth + 1, encodings)
-        out = Dataset()
-        _read_like(out, item)
+        implicit, little = item.original_encoding
+        inner.known = level.known if encodings == level.encodings else None
+        out = passthrough.new_item(_treat(inner), implicit, item.original_character_set, little)
         out.is_undefined_length_sequence_item = item.is_undefined_length_sequence_item
-        out._dict = _treat(inner)
         if tag == _CONTENT and _concept(item) in _IDENTITY_CONCEPTS:
             _blank_item(out, inner)
         elif tag == _CONTENT and _concept(item) in _AGE_CONCEPTS:
             _coarsen_item(out, inner)
         items.append(out)
     new = with_value(element, items)
-    new.is_undefined_length = element.is_undefined_length
+    new.is_undefined_length = getattr(element, "is_undefined_length", False)
+    if getattr(element, "is_raw", False) and len(level.work.texts) == texts:
+        new = passthrough.as_raw(new, element, level.dataset.original_character_set)
     level.kept[element.tag] = new
     if rule.code == "C" or rule.option:
         _note(level, element, rule)
@@ -763,14 +770,17 @@ def _settle_texts(work: _Work) -> None:
     One search over the joined texts is much faster than one search an element.
     """
     for general in (True, False):
-        chosen = [t for t in work.texts if t.is_general == general]
-        joined = _BREAK.join(t.text for t in chosen)
-        spans = find_spans(joined, work.search, work.others, general=general)
+        chosen: dict[str, list[_Text]] = {}
+        for one in work.texts:
+            if one.is_general == general:
+                chosen.setdefault(one.text, []).append(one)
+        spans = find_spans(_BREAK.join(chosen), work.search, work.others, general=general)
         start = 0
-        for one in chosen if spans else ():
-            end = start + len(one.text)
+        for text, same in chosen.items() if spans else ():
+            end = start + len(text)
             if any(s.start < end and s.end > start for s in spans):
-                _clean_one_text(one, work)
+                for one in same:
+                    _clean_one_text(one, work)
             start = end + len(_BREAK)
 
 

@@ -7,6 +7,7 @@ and replaced in that state, at a tenth of the cost of decoding and encoding it.
 from __future__ import annotations
 
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from pydicom._dicom_dict import DicomDictionary
@@ -31,8 +32,8 @@ _ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
 def items_of(dataset: Dataset) -> list[tuple[int, Any]]:
     """Return the tags and elements of one level in order, undecoded where they still are."""
     items = dataset._dict
-    ordered = [(int(tag), items[tag]) for tag in sorted(items, key=int)]
-    if any(element.value is None and _is_raw(element) for _, element in ordered):
+    ordered = sorted(zip(map(int, items), items.values(), strict=True), key=itemgetter(0))
+    if [1 for _, element in ordered if element.value is None and _is_raw(element)]:
         ordered = [(tag, dataset.get_item(tag)) for tag, _ in ordered]  # deferred reading
     return ordered
 

@@ -15,6 +15,7 @@ from pydicom.dataset import Dataset
 from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.elements import items_of, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
+from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.profile import read_table, tag_of, word_list
 
 _LEAST_ID = 4
@@ -240,7 +241,7 @@ def _walk(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Dataset, int, Any,
             vr = vr_of(raw)
         yield dataset, tag, raw, vr
         if vr == "SQ" and depth < MAX_DEPTH:
-            for item in dataset[raw.tag].value or ():
+            for item in sequence_items(dataset, raw):
                 yield from _walk(item, depth + 1)
 
 

@@ -27,6 +27,7 @@ from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_da
 from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, roles
+from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
 from medlab.dicom.profile import OPTIONS, Plan, group_rule, rules_for, tag_of, word_list
 from medlab.errors import InputError
@@ -43,6 +44,7 @@ _LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the 
 _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script begins
 _REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
 _MAKER, _PATIENT_ID, _ISSUER = 0x00080070, 0x00100020, 0x00100021
+_DECLARED_SAFE = 0x00080300
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _NAME_ROLES = ("patient-name", "staff-name")
@@ -107,17 +109,19 @@ class _Part(NamedTuple):
         return texts_of(self.dataset, self.element)
 
 
-def _parts(dataset: Dataset, path: str = "", depth: int = 0) -> Iterator[_Part]:
-    """Yield the elements of every level."""
+def _parts(dataset: Dataset, path: str = "", depth: int = 0) -> list[_Part]:
+    """Return the elements of every level."""
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
+    parts = []
     for tag, element in items_of(dataset):
         here = path + label(tag)[0]
         vr = vr_of(element)
-        yield _Part(here, dataset, element, tag, vr)
+        parts.append(_Part(here, dataset, element, tag, vr))
         if vr == "SQ":
-            for number, item in enumerate(dataset[element.tag].value or ()):
-                yield from _parts(item, f"{here}[{number}].", depth + 1)
+            for number, item in enumerate(sequence_items(dataset, element)):
+                parts += _parts(item, f"{here}[{number}].", depth + 1)
+    return parts
 
 
 def plan_of(dataset: Dataset) -> Plan:
@@ -333,7 +337,7 @@ def _compare(
 ) -> _Compared:
     with quiet_pydicom():
         plan = plan or plan_of(output)
-        before, after = list(_parts(source)), list(_parts(output))
+        before, after = _parts(source), _parts(output)
         pairs = _pairs(before, after)
         found = _secrets(before, plan)
         texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
@@ -343,7 +347,7 @@ def _compare(
             *_dates(pairs, plan, file),
             *_uids(pairs, file),
             *_markers(source, output, plan, file),
-            *_private_left(output, plan, file),
+            *_private_left(after, plan, file),
             *_meta(output, data, file),
             *_hidden_frames(output, file),
         ]
@@ -370,7 +374,7 @@ def _left_in_bytes(
     encodings = set(convert_encodings(charset)) if charset else set()
     searched = _REGISTERED.sub(_unless_registered, _without_pixels(data, output).lower())
     searched += "\0".join(text for _, text in texts).encode()
-    for one in _sought(found, {*encodings, "latin-1"}):
+    for one in _present(_sought(found, {*encodings, "latin-1"}), searched):
         hits = one.count(searched)
         if not hits:
             continue
@@ -382,6 +386,19 @@ def _left_in_bytes(
             what = {"date": "a date", "uid": "a UID"}.get(one.kind, "an identifier")
             message = f"{what} of the source stands in the output"
             yield Finding(file, ", ".join(left[:5]) or "bytes", one.kind, "fail", message)
+
+
+def _present(sought: Iterable[_Sought], searched: bytes) -> Iterator[_Sought]:
+    """Leave out UIDs whose root does not stand in the bytes: hundreds share one."""
+    roots: dict[bytes, bool] = {}
+    for one in sought:
+        if one.kind == "uid":
+            root = min(one.codes).rpartition(b".")[0]  # one code: digits have no case
+            if root not in roots:
+                roots[root] = root in searched
+            if not roots[root]:
+                continue
+        yield one
 
 
 def _unless_registered(uid: re.Match[bytes]) -> bytes:
@@ -549,28 +566,27 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
             yield fail(keyword, "claims what nobody checked")
 
 
-def _private_left(
-    dataset: Dataset, plan: Plan, file: str, path: str = "", declared: bool = False
-) -> Iterator[Finding]:
+def _private_left(after: list[_Part], plan: Plan, file: str) -> Iterator[Finding]:
     """Look for private elements that no option keeps, and for creators without a block."""
-    known = creators(dataset)
-    declared = declared or "PrivateDataElementCharacteristicsSequence" in dataset
-    used = set()
-    for tag, element in items_of(dataset):
-        here = path + label(tag)[0]
-        if tag >> 16 & 1 and not is_creator(tag):
-            used.add(creator_tag(tag))
-            severity = _private_severity(tag, known.get(creator_tag(tag), ""), plan, declared)
+    declared = any(part.tag == _DECLARED_SAFE for part in after)
+    levels: dict[int, list[_Part]] = defaultdict(list)
+    for part in after:
+        if part.tag >> 16 & 1:
+            levels[id(part.dataset)].append(part)
+        elif not part.tag & 0xFFFF:
+            yield Finding(file, part.path, "element", "fail", "a group length was left")
+    for parts in levels.values():
+        known = creators(parts[0].dataset)
+        private = [part for part in parts if not is_creator(part.tag)]
+        for part in private:
+            creator = known.get(creator_tag(part.tag), "")
+            severity = _private_severity(part.tag, creator, plan, declared)
             if severity:
                 message = "a private element that no list keeps"
-                yield Finding(file, here, "private", severity, message)
-        elif not tag & 0xFFFF:
-            yield Finding(file, here, "element", "fail", "a group length was left")
-        if vr_of(element) == "SQ":
-            for number, item in enumerate(dataset[element.tag].value or ()):
-                yield from _private_left(item, plan, file, f"{here}[{number}].", declared)
-    if set(known) - used:
-        yield Finding(file, path, "private", "fail", "a private creator without elements")
+                yield Finding(file, part.path, "private", severity, message)
+        if set(known) - {creator_tag(part.tag) for part in private}:
+            path = parts[0].path.rpartition(".")[0]
+            yield Finding(file, path, "private", "fail", "a private creator without elements")
 
 
 def _private_severity(tag: int, creator: str, plan: Plan, declared: bool) -> str:

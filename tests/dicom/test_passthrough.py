@@ -124,3 +124,89 @@ def test_undecoded_elements_are_handed_on_untouched():
     out, _ = dicom.deidentify(source, key=KEY)
     pixels = 0x7FE00010
     assert out.get_item(pixels) is source.get_item(pixels)
+
+
+def nested(syntax, *, undefined=False):
+    """Return a data set of twelve items, each with items, text, a private block, a UID."""
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.SOPClassUID, dataset.SOPInstanceUID = "1.2.840.10008.5.1.4.1.1.481.3", "1.2.826.1"
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    dataset.PatientName, dataset.PatientID, dataset.StudyDate = "Pärnu^Ö", "47118899", "20200312"
+    contours = []
+    for number in range(12):
+        contour, image = Dataset(), Dataset()
+        image.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+        image.ReferencedSOPInstanceUID = f"1.2.826.7.{number % 3}"
+        contour.ContourImageSequence = Sequence([image])
+        contour.ContourGeometricType = "CLOSED_PLANAR"
+        contour.ContourData = [str(number), "0.5", "-3"]
+        contour.AcquisitionDateTime = "20200312101112"
+        contour.ROIDescription = "for Pärnu" if number == 7 else "liver"
+        contour.private_block(0x0029, "ACME", create=True).add_new(1, "UN", b"Ab")
+        if number == 5:
+            contour.SpecificCharacterSet = "ISO_IR 192"
+            contour.ROIName = "Pärnu, ß"
+        if number == 8:
+            contour.ContourImageSequence = Sequence([])
+        contour.is_undefined_length_sequence_item = undefined
+        contours.append(contour)
+    dataset.ROIContourSequence = Sequence(contours)
+    dataset["ROIContourSequence"].is_undefined_length = undefined
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("policy", ["basic", "research"])
+@pytest.mark.parametrize("undefined", [False, True])
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
+def test_sequences_are_treated_the_same_decoded_by_pydicom_or_not(syntax, undefined, policy):
+    data = nested(syntax, undefined=undefined)
+    quick, actions = dicom.deidentify(dicom.parse(data), policy, key=KEY)
+    decoded = slow_parse(data)
+    for _ in decoded.iterall():
+        pass  # touching an element decodes it, so that nothing is known again or handed on
+    slow, slow_actions = dicom.deidentify(decoded, policy, key=KEY)
+    assert actions == slow_actions
+    assert slow_parse(dicom.to_bytes(quick)) == slow_parse(slow_bytes(slow))
+    assert slow_parse(dicom.to_bytes(quick)) == slow_parse(slow_bytes(quick))
+    again, _ = dicom.deidentify(dicom.parse(data), policy, key=KEY)  # all is known by now
+    assert dicom.to_bytes(again) == dicom.to_bytes(quick)
+    assert dicom.verify_dataset(dicom.parse(data), dicom.parse(dicom.to_bytes(quick))) == []
+
+
+def test_an_element_of_an_item_is_known_again_in_its_own_sequence_only():
+    """Type 1 in one sequence is Type 3 in the other: what was done there is not done here."""
+    data = nested(ExplicitVRLittleEndian)
+    out, actions = dicom.deidentify(dicom.parse(data), key=KEY)
+    paths = [one.path for one in actions if one.path.endswith("(0008,1155)")]
+    assert paths == [
+        f"(3006,0039)[{number}].(3006,0016)[0].(0008,1155)" for number in range(12) if number != 8
+    ]
+    old = [f"1.2.826.7.{number % 3}" for number in range(12) if number != 8]
+    new = [
+        item.ContourImageSequence[0].ReferencedSOPInstanceUID
+        for item in out.ROIContourSequence
+        if item.ContourImageSequence
+    ]
+    assert len(set(zip(old, new, strict=True))) == len(set(new)) == 3
+
+
+def test_no_element_of_an_item_is_decoded_on_its_way_through():
+    source = dicom.parse(nested(ExplicitVRLittleEndian))
+    out, _ = dicom.deidentify(source, key=KEY)
+    assert dicom.parse(dicom.to_bytes(out)).get_item("ROIContourSequence").is_raw
+    assert source.get_item("ROIContourSequence").is_raw
+    elements = [element for item in out.ROIContourSequence for element in item._dict.values()]
+    decoded = {element.tag for element in elements if not getattr(element, "is_raw", False)}
+    assert decoded <= {0x00080005}
+
+
+def test_the_collector_of_garbage_runs_again_afterwards():
+    import gc
+
+    with pytest.raises(MedlabError):
+        dicom.parse(nested(ExplicitVRLittleEndian)[:-7])
+    assert gc.isenabled()

@@ -243,3 +243,16 @@ def test_the_command_returns_one_where_something_is_left(folders):
     bad = CliRunner().invoke(commands, ["verify", str(folders[0]), str(folders[0])])
     assert bad.exit_code == 1
     assert "Okafor" not in bad.output
+
+
+def test_one_uid_of_many_with_the_same_root_is_found(source):
+    for number in range(30):
+        item = Dataset()
+        item.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+        item.ReferencedSOPInstanceUID = f"1.2.826.0.1.3680043.77.{number}"
+        source.add_new(0x00081140, "SQ", [*source.get("ReferencedImageSequence", []), item])
+    source = dicom.parse(dicom.to_bytes(source))
+    out, _ = dicom.deidentify(source, "research", key=KEY)
+    assert kinds(source, out) == set()
+    out.ImageComments = "see 1.2.826.0.1.3680043.77.29"
+    assert kinds(source, out) == {"uid"}
