@@ -4,7 +4,12 @@
     python lab.py run  [ARGUMENTS OF medlab run]    run the notebooks, leave a report
     python lab.py test [ARGUMENTS OF pytest]        run the tests; --browser: fail, rather than
                                                     skip, if there is no Chromium for JupyterLab
-    python lab.py lab  [ARGUMENTS OF jupyter lab]   open JupyterLab
+    python lab.py lab  [--fresh] [ARGUMENTS OF jupyter lab]
+                                                    open JupyterLab on copies of the notebooks in
+                                                    my-notebooks; --fresh: set them aside and copy
+                                                    the originals again
+    python lab.py kernel                            register this environment as the kernel medlab:
+                                                    papermill -k medlab, in any environment
     python lab.py app  [ARGUMENTS OF medlab app]    serve the page without code
     python lab.py docs [RUN]                        build the pages of docs/ from the notebooks in
                                                     the folder of a run (without one, run them)
@@ -30,6 +35,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
+COPIES = ROOT / "my-notebooks"
 EXTRAS = ("neuro", "scale", "teach", "app", "docs")
 OLDEST = (3, 11)
 # Set in the environment before JupyterLab opens: no history of cells, no news from elsewhere.
@@ -47,7 +53,7 @@ c.HistoryManager.enabled = False
 def main(arguments: list[str]) -> int:
     """Do what the first word says; without one, print the help."""
     verbs = {"run": run, "test": test, "lab": lab, "app": app, "docs": docs}
-    verbs |= {"setup": setup, "lock": lock}
+    verbs |= {"kernel": kernel, "setup": setup, "lock": lock}
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(__doc__.strip())
         return 0
@@ -91,17 +97,46 @@ def test(arguments: list[str]) -> int:
 
 
 def lab(arguments: list[str]) -> int:
-    """Open JupyterLab in the folder of the notebooks; nothing remembers what cells held."""
+    """Open JupyterLab on copies of the notebooks; nothing remembers what cells held."""
     make_environment()
     for name, text in QUIET.items():
         if not (VENV / name).exists():
             (VENV / name).parent.mkdir(parents=True, exist_ok=True)
             (VENV / name).write_text(text)
     os.environ["IPYTHONDIR"] = str(VENV / "ipython")
+    copy_notebooks(fresh="--fresh" in arguments)
+    arguments = [word for word in arguments if word != "--fresh"]
     config = ROOT / "medlab" / "runs" / "lab_config.py"
     return call(
-        ["-m", "jupyterlab", f"--config={config}", "--notebook-dir", str(ROOT), *arguments]
+        ["-m", "jupyterlab", f"--config={config}", "--notebook-dir", str(COPIES), *arguments]
     )
+
+
+def copy_notebooks(*, fresh: bool) -> None:
+    """Copy the notebooks that are not yet in the folder to work in; git ignores it."""
+    if fresh and COPIES.exists():
+        aside = COPIES.with_name(f"{COPIES.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        COPIES.rename(aside)
+        say(f"your copies are now in {aside.name}")
+    older = 0
+    for source in sorted((ROOT / "notebooks").rglob("*")):
+        copy = COPIES / source.relative_to(ROOT / "notebooks")
+        if source.suffix not in (".ipynb", ".md") or ".ipynb_checkpoints" in source.parts:
+            continue
+        if not copy.exists():
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, copy)
+        older += source.stat().st_mtime > copy.stat().st_mtime
+    say(f"the notebooks open as copies in {COPIES.name}; lab --fresh brings the originals back")
+    if older:
+        say(f"{older} originals changed after they were copied")
+
+
+def kernel(_: list[str]) -> int:
+    """Register the environment as a Jupyter kernel of this user."""
+    make_environment()
+    words = ["--user", "--name", "medlab", "--display-name", "Python (medlab)"]
+    return call(["-m", "ipykernel", "install", *words])
 
 
 def app(arguments: list[str]) -> int:
@@ -124,7 +159,11 @@ def docs(arguments: list[str]) -> int:
     os.environ["MEDLAB_EXECUTED"] = str(folder)
     site = pages / "_build" / "html"
     words = ["-q", "-W", "--keep-going", "-E", "-b", "html", str(pages), str(site)]
-    return call(["-m", "sphinx", *words]) or call([str(pages / "check_site.py"), str(site)])
+    say("building the pages")
+    failed = call(["-m", "sphinx", *words]) or call([str(pages / "check_site.py"), str(site)])
+    if not failed:
+        say(f"the site is {site / 'index.html'}")
+    return failed
 
 
 def setup(extras: list[str]) -> int:
@@ -134,8 +173,15 @@ def setup(extras: list[str]) -> int:
         raise SetupError(f"no extra of that name; there are: {', '.join(EXTRAS)}")
     make_environment()
     for name in extras:
+        say(f"adding the extra {name}")
         install(["--require-hashes", "--no-deps", "-r", str(extra_lock(name))])
+    say("the environment in .venv is ready")
     return 0
+
+
+def say(sentence: str) -> None:
+    """Tell on the error stream what is done, at once."""
+    print(f"lab.py: {sentence}", file=sys.stderr, flush=True)
 
 
 def python() -> Path:
@@ -162,12 +208,12 @@ def make_environment() -> None:
     wanted = fingerprint()
     if stamp.is_file() and stamp.read_text() == wanted and python().is_file():
         return
-    print("lab.py: making the environment in .venv (once; a minute or two)", file=sys.stderr)
+    say("making the environment in .venv (once; a minute or two)")
     make_venv()
+    say(f"1 of 2: {len(entries(LOCK.read_text()))} packages")
     install(["--require-hashes", "--no-deps", "-r", str(LOCK)])
+    say("2 of 2: medlab itself")
     install(["--no-deps", "--no-build-isolation", "-e", str(ROOT)])
-    if sys.version_info >= (3, 13):
-        print("lab.py: no text recognizer fits this Python; 3.11 or 3.12 has one", file=sys.stderr)
     stamp.write_text(wanted)
 
 
@@ -201,15 +247,16 @@ def install(arguments: list[str]) -> None:
 
 
 def installer() -> list[str]:
-    """Return the command that installs into .venv without a word when all is well."""
+    """Return the command that installs into .venv; its progress shows on a terminal only."""
     pip = [str(python()), "-m", "pip"]
+    hushed = [] if sys.stderr.isatty() else ["--quiet"]
     if found := shutil.which("uv"):
-        return [found, "pip", "install", "--quiet", "--python", str(python())]
+        return [found, "pip", "install", *hushed, "--python", str(python())]
     inside = python().with_name("uv.exe" if os.name == "nt" else "uv")
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     if inside.is_file() or not subprocess.call([*pip, "install", "--quiet", "uv"], **quiet):
-        return [str(inside), "pip", "install", "--quiet", "--python", str(python())]
-    return [*pip, "install", "--quiet", "--disable-pip-version-check"]
+        return [str(inside), "pip", "install", *hushed, "--python", str(python())]
+    return [*pip, "install", *hushed, "--disable-pip-version-check"]
 
 
 def extra_lock(name: str) -> Path:

@@ -2,16 +2,20 @@
 
     python docs/check_site.py docs/_build/html
 
-Standard library only. Links to other sites are not followed.
+Files of the project that a page names in code font must exist as well. Standard library only.
+Links to other sites are not followed.
 """
 
 from __future__ import annotations
 
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+PAGES = Path(__file__).resolve().parent
+NAMED = re.compile(r"(?:(?:docs|medlab|notebooks|benchmarks|data_samples)/[\w./-]+|[\w-]+\.md)")
 LOADS = {"script": "src", "img": "src", "iframe": "src", "link": "href"}
 
 
@@ -23,11 +27,13 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.anchors: set[str] = set()
         self.problems: list[str] = []
+        self.in_code = False
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Note one element."""
         at = {name: value or "" for name, value in attrs}
+        self.in_code |= tag == "code"
         self.anchors.update(at[name] for name in ("id", "name") if name in at)
         if tag == "a" and at.get("href"):
             self.links.append(at["href"])
@@ -38,6 +44,16 @@ class Page(HTMLParser):
             self.problems.append(f"a {tag} from another address")
         elif loaded and not loaded.startswith("data:"):
             self.links.append(loaded)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Note the end of code font."""
+        self.in_code &= tag != "code"
+
+    def handle_data(self, data: str) -> None:
+        """Note a file of the project that is named and does not exist."""
+        names = self.in_code and NAMED.fullmatch(data)
+        if names and not any((folder / data).exists() for folder in (PAGES, PAGES.parent)):
+            self.problems.append(f"{data}, which does not exist")
 
 
 def problems(site: Path) -> list[str]:

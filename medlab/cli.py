@@ -106,17 +106,17 @@ def run_notebooks(
     show_errors: bool,
     list_only: bool,
 ) -> None:
-    r"""Run notebooks without a screen and write a report.
+    """Run notebooks without a screen and write a report.
 
-    NOTEBOOKS are paths, names or numbers (03); without any, medlab's own five. Every
-    parameter is checked before anything starts.
+    NOTEBOOKS are paths, names or numbers (03); without any, all of medlab's own. Every
+    parameter is checked before anything starts; --list shows what each may be.
 
     \b
     medlab run
     medlab run 03 -p k 10 -p l 3
     medlab run 03 --grid k=2,5,10
     medlab run 01 04 --data my-studies --output results
-    """
+    """  # noqa: D301  # click wants the character itself
     from medlab import runs
     from medlab.runs.plan import read_parameter_file
 
@@ -127,7 +127,8 @@ def run_notebooks(
     given = read_parameter_file(parameter_file) if parameter_file else {}
     planned = runs.plan_jobs(paths, given | dict(parameters), dict(map(_grid_axis, grid)))
     folder = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
-    with tqdm(total=1, unit="cell", desc="running", disable=None) as bar:
+    click.echo(f"notebooks to run: {len(planned)}, {jobs} side by side, into {folder}")
+    with tqdm(total=1, unit="cell", desc="cells", disable=None) as bar:
         outcomes = runs.run(
             planned,
             folder,
@@ -136,9 +137,8 @@ def run_notebooks(
             overwrite=overwrite,
             show_errors=show_errors,
             progress=_advance(bar),
+            tell=lambda outcome: bar.write(_told(outcome)),
         )
-    for outcome in outcomes:
-        click.echo(_told(outcome))
     click.echo(f"report: {folder / 'index.html'}")
     if any(outcome.failure for outcome in outcomes):
         raise SystemExit(FAILED)
@@ -158,7 +158,7 @@ def _described(notebooks: list[Path]) -> str:
     for notebook in notebooks:
         lines.append(notebook.stem)
         for name, about in runs.notebook_parameters(notebook).items():
-            lines.append(f"  {name} = {about['default']}  {about['help']}")
+            lines.append(f"  {name} = {about.default}  {about.help}")
     return "\n".join(lines)
 
 
@@ -279,7 +279,7 @@ def deidentify(
     qi: tuple[str, ...],
     **choices: Any,
 ) -> None:
-    r"""De-identify a file or a folder to PS3.15, verify the result, report.
+    """De-identify a file or a folder to PS3.15, verify the result, report.
 
     What identifies (key, vault, map, review tables) goes into the private folder DST.job.
     A second run does only what is missing.
@@ -287,7 +287,7 @@ def deidentify(
     \b
     medlab deidentify study clean --policy research
     medlab deidentify study clean --option retain-device-identity --jobs 4
-    """
+    """  # noqa: D301  # click wants the character itself
     from medlab import pipeline, scale
 
     quasi = tuple(name.strip() for names in qi for name in names.split(",") if name.strip())
@@ -361,7 +361,7 @@ def review_pixels(
     boxes: Path | None,
     key_file: Path | None,
 ) -> None:
-    r"""Approve the boxes of a job's images, then run the job again.
+    """Approve the boxes of a job's images, then run the job again.
 
     DST.job/pixels.csv lists the boxes, DST.job/sheets shows them; ROW is the number of the
     file in the map. Approved files are filled exactly so, saved screens and dose reports
@@ -370,7 +370,7 @@ def review_pixels(
     \b
     medlab pixels review clean --accept 7 --add 7:0,0,640,40
     medlab pixels review clean --boxes edited.csv --accept all
-    """
+    """  # noqa: D301  # click wants the character itself
     from medlab import pipeline
     from medlab.pixels import review
 
@@ -411,12 +411,12 @@ def reidentify(
     reason: str,
     rotate_to: Path | None,
 ) -> None:
-    r"""Restore identifiers from the vault, for those who hold its key. Every read is logged.
+    """Restore identifiers from the vault, for those who hold its key. Every read is logged.
 
     \b
     medlab reidentify clean restored --reason "incidental finding"
     medlab reidentify clean --rotate-to new-key
-    """
+    """  # noqa: D301  # click wants the character itself
     from medlab import crypto, pipeline
 
     if target is not None and rotate_to is not None:
@@ -543,14 +543,14 @@ def anonymize_table(
     hierarchies: tuple[str, ...],
     **choices: Any,
 ) -> None:
-    r"""Release a table (CSV or Parquet) that keeps k, l and t; a JSON report goes to stdout.
+    """Release a table (CSV or Parquet) that keeps k, l and t; a JSON report goes to stdout.
 
     Methods: mondrian, mondrian-best, mondrian-relaxed, k-member, fuzzy-cmeans, mdav,
     full-domain, anatomy, slicing, two-step.
 
     \b
     medlab anonymize cohort.csv out.csv --qi Age,Sex,Weight --sensitive Diagnosis --k 5 --l 2
-    """
+    """  # noqa: D301  # click wants the character itself
     from medlab.tabular.tables import anonymize_file
 
     if l_kind != "distinct":
@@ -768,13 +768,13 @@ def serve_page(port: int, idle_minutes: int, no_browser: bool) -> None:
 @click.option("--nbgrader", is_flag=True, help="Make DIR a teacher's course folder of nbgrader.")
 @click.option("--overwrite", is_flag=True, help="Make sets again that are there.")
 def course_copies(folder: Path, sets: tuple[str, ...], **options: bool) -> None:
-    r"""Write the student copies of the course into DIR, without solutions and hidden tests.
+    """Write the student copies of the course into DIR, without solutions and hidden tests.
 
     \b
     medlab course my-course                     all sets, to learn by oneself
     medlab course my-course 03 04               two of them
     medlab course teaching --nbgrader           to be handed out and graded
-    """
+    """  # noqa: D301  # click wants the character itself
     from medlab import course
 
     for copy in course.build(folder, sets, **options):

@@ -18,7 +18,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
+from medlab.errors import InputError, RefusedError, UnavailableError, UsageError, not_installed
 from medlab.runs.plan import notebook_folder
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
@@ -159,10 +159,7 @@ def _generate(folder: Path, sets: Sequence[Path]) -> None:
         from nbgrader.apps import NbGraderAPI
         from traitlets.config import Config
     except ModuleNotFoundError as error:
-        raise UnavailableError(
-            "nbgrader is not installed; `python lab.py setup teach` adds it, "
-            "and without it the course is built by leaving --nbgrader out"
-        ) from error
+        raise not_installed("nbgrader", "teach") from error
     for path in sets:
         source = folder / "source" / path.stem / path.name
         source.parent.mkdir(parents=True, exist_ok=True)

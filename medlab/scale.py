@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 from medlab import __version__
-from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.errors import RefusedError, UsageError, not_installed
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -47,7 +47,7 @@ def cluster(address: str) -> Iterator[Callable[..., Iterator[tuple[Any, Any]]]]:
     try:
         from distributed import Client
     except ImportError:
-        raise UnavailableError("Dask is not installed; install medlab[scale]") from None
+        raise not_installed("Dask", "scale") from None
     if not (address.startswith("tls://") or _HERE.fullmatch(address)):
         raise RefusedError("the key would travel in the clear; use a tls:// address")
     try:

@@ -10,7 +10,7 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom.dates import parse_date
 from medlab.dicom.files import find_files, quiet_pydicom, read
-from medlab.errors import InputError
+from medlab.errors import InputError, usable
 
 #: Column of the table and keyword of the header it comes from.
 _COLUMNS = {
@@ -31,7 +31,9 @@ _COLUMNS = {
 _TEXT = [name for name in _COLUMNS if name not in ("Age", "Weight", "Height", "StudyDate")]
 
 
-def cohort_table(folder: Path | str, *, by: str = "study") -> pd.DataFrame:
+def cohort_table(
+    folder: Path | str, *, by: str = "study", passed: dict[int, str] | None = None
+) -> pd.DataFrame:
     """Return one row a study (or patient) from the headers of a folder.
 
     Parameters
@@ -40,6 +42,8 @@ def cohort_table(folder: Path | str, *, by: str = "study") -> pd.DataFrame:
         Searched with all its subfolders; files that cannot be read are left out.
     by : {"study", "patient"}
         What a row is. The first value met counts; modalities are joined.
+    passed : dict of int to str, optional
+        Is filled with the files left out: number in the listing, and why.
 
     Returns
     -------
@@ -57,20 +61,20 @@ def cohort_table(folder: Path | str, *, by: str = "study") -> pd.DataFrame:
     if by not in ("study", "patient"):
         raise InputError(f"a row is a study or a patient, not {by!r}")
     rows: dict[Any, dict[str, Any]] = {}
-    for path in find_files(folder):
-        try:
-            dataset = read(path)
-        except InputError:
-            continue
-        with quiet_pydicom():
-            _add(rows, dataset, by)
+    for _, _, values in usable(find_files(folder), _values, passed):
+        _add(rows, values, by)
     if not rows:
         raise InputError("the folder holds no DICOM file that can be read; check the path")
     return _typed(pd.DataFrame(rows.values()))
 
 
-def _add(rows: dict[Any, dict[str, Any]], dataset: Dataset, by: str) -> None:
-    values = {name: _value(dataset, keyword) for name, keyword in _COLUMNS.items()}
+def _values(path: Path) -> dict[str, str]:
+    dataset = read(path)
+    with quiet_pydicom():
+        return {name: _value(dataset, keyword) for name, keyword in _COLUMNS.items()}
+
+
+def _add(rows: dict[Any, dict[str, Any]], values: dict[str, str], by: str) -> None:
     name = values["PatientID"] or values["PatientName"]
     key = name if by == "patient" else (name, values["StudyInstanceUID"])
     row = rows.setdefault(key, {**values, "Files": 0})

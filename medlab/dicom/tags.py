@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom
 from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of
 from medlab.dicom.text import Search, find_spans, in_coded_value
-from medlab.errors import InputError
+from medlab.errors import InputError, usable
 
 MASK = "••••"
 COLUMNS = (
@@ -398,15 +398,14 @@ def folder_tables(folder: Path | str, *, reveal: bool = False) -> Iterator[pd.Da
     """Yield the tag table of every DICOM file of a folder, one at a time.
 
     The first column, ``file``, is the number of the file in the order of the paths: the path
-    itself may name the patient. Files that cannot be read give one row that says so.
+    itself may name the patient. Files that cannot be read come last: one row each says why.
     """
-    for number, path in enumerate(find_files(folder), start=1):
-        try:
-            table = tag_table(path, reveal=reveal)
-        except InputError as error:
-            table = pd.DataFrame([dict.fromkeys(COLUMNS, "") | {"concern": str(error)}])
+    passed: dict[int, str] = {}
+    for number, _, table in usable(find_files(folder), partial(tag_table, reveal=reveal), passed):
         table.insert(0, "file", number)
         yield table
+    for number, why in passed.items():
+        yield pd.DataFrame([{"file": number, **dict.fromkeys(COLUMNS, ""), "concern": why}])
 
 
 def concern_counts(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:

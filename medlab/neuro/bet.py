@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from medlab.errors import InputError, UnavailableError
+from medlab.errors import InputError, not_installed
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -403,7 +403,7 @@ def _numba_shape() -> Callable[[Floats, Ints, Ints], tuple[Floats, Floats]]:
     try:
         from medlab.neuro.bet_numba import shape
     except ImportError as error:
-        raise UnavailableError("the numba package is not installed: pip install numba") from error
+        raise not_installed("numba", "neuro") from error
     found: Callable[[Floats, Ints, Ints], tuple[Floats, Floats]] = shape
     return found
 

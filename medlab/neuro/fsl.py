@@ -12,7 +12,7 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
-from medlab.errors import InputError, UnavailableError
+from medlab.errors import InputError, UnavailableError, not_installed
 from medlab.neuro.bet import Floats, Ints, Mask
 
 WAY_OUT = "install FSL and set FSLDIR, or choose the backend 'builtin'"
@@ -72,7 +72,7 @@ def run(
         from fsl.utils import run as fslrun
         from fsl.wrappers import bet as wrapper
     except ImportError as error:
-        raise UnavailableError("the fslpy package is not installed: pip install fslpy") from error
+        raise not_installed("fslpy", "neuro") from error
     with tempfile.TemporaryDirectory(prefix="medlab-bet-") as folder:  # mode 0700
         source, target = Path(folder) / "head.nii", Path(folder) / "brain.nii.gz"
         affine = np.diag([-zooms[0], zooms[1], zooms[2], 1.0])  # negative: already radiological

@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from medlab.errors import InputError, RefusedError
+from medlab.errors import InputError, MedlabError, RefusedError, not_installed
 from medlab.neuro.volume import write_whole
 
 Floats = npt.NDArray[np.float64]
@@ -90,7 +90,18 @@ def read_series(source: str | os.PathLike[str]) -> Series:
         If there is not exactly one series, if slices are missing, doubled or turned
         against each other, differ in size or spacing, or cannot be decoded.
     """
-    datasets = _datasets(Path(source))
+    try:
+        return _volume(_datasets(Path(source)))
+    except MedlabError:
+        raise
+    except Exception:  # noqa: BLE001 - elements are decoded late, and fail in any way
+        raise InputError(
+            "a file of this series is damaged; leave it out or copy it again"
+        ) from None
+
+
+def _volume(datasets: Sequence[Dataset]) -> Series:
+    """Return the datasets of one series as a volume."""
     if len({d.get("SeriesInstanceUID") for d in datasets}) != 1:
         raise InputError("the folder holds more than one series; give a folder with one")
     frames = [frame for number, d in enumerate(datasets) for frame in _frames(d, number)]
@@ -111,7 +122,7 @@ def _datasets(source: Path) -> list[Dataset]:
     for path in paths:
         try:
             dataset = pydicom.dcmread(path)
-        except (pydicom.errors.InvalidDicomError, OSError, EOFError):
+        except Exception:  # noqa: BLE001 - a damaged file makes pydicom fail in any way
             if len(paths) == 1:
                 raise InputError("this file is no DICOM file that can be read") from None
             continue
@@ -438,15 +449,12 @@ def _in_unicode(dataset: Dataset) -> Dataset:
 
 def _segmentation(series: Series, mask: Mask) -> Any:
     from medlab import __version__
-    from medlab.errors import UnavailableError
 
     try:
         import highdicom as hd
         from pydicom.sr.codedict import codes
     except ImportError as error:
-        raise UnavailableError(
-            "highdicom is not installed; install the extra medlab[neuro]"
-        ) from error
+        raise not_installed("highdicom", "neuro") from error
     segment = hd.seg.SegmentDescription(
         segment_number=1,
         segment_label="Brain",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
-from medlab.errors import InputError, RefusedError
+from medlab.errors import InputError, RefusedError, usable
 from medlab.neuro import scores, surface
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.series import is_series, read_series
@@ -40,7 +41,9 @@ class Trials(NamedTuple):
     table: pd.DataFrame
 
 
-def find_heads(folder: str | Path, most: int = 3) -> list[Path]:
+def find_heads(
+    folder: str | Path, most: int = 3, passed: dict[int, str] | None = None
+) -> list[Path]:
     """Return NIfTI heads in a folder, else folders of DICOM head series.
 
     Parameters
@@ -50,6 +53,8 @@ def find_heads(folder: str | Path, most: int = 3) -> list[Path]:
         fmap are passed over.
     most : int
         Stop after so many.
+    passed : dict of int to str, optional
+        Is filled with the NIfTI files that cannot be read: number in the listing, and why.
 
     Raises
     ------
@@ -57,10 +62,14 @@ def find_heads(folder: str | Path, most: int = 3) -> list[Path]:
         If there is none.
     """
     files = sorted(p for p in Path(folder).rglob("*.nii*") if p.name.endswith((".nii", ".nii.gz")))
-    heads = [p for p in files if not any(word in p.name.lower() for word in NO_HEAD)][:most]
+    named = [p for p in files if not any(word in p.name.lower() for word in NO_HEAD)]
+    heads = [path for _, path, _ in islice(usable(named, load, passed), most)]
     heads = heads or find_series(folder, most)
     if not heads:
-        raise InputError("no NIfTI image and no DICOM series of a head is in this folder")
+        raise InputError(
+            "no NIfTI image and no DICOM series of a head in this folder can be read; "
+            "give a folder that holds one"
+        )
     return heads
 
 
@@ -74,17 +83,9 @@ def find_series(folder: str | Path, most: int = 1) -> list[Path]:
     most : int
         Stop after so many.
     """
-    found: list[Path] = []
     parents = {p.parent for p in Path(folder).rglob("*") if p.is_file()}
-    for parent in sorted(parents):
-        if sum(1 for _ in parent.iterdir()) < FEWEST_SLICES or len(found) == most:
-            continue
-        try:
-            read_series(parent)
-        except InputError:
-            continue
-        found.append(parent)
-    return found
+    full = (p for p in sorted(parents) if sum(1 for _ in p.iterdir()) >= FEWEST_SLICES)
+    return [parent for _, parent, _ in islice(usable(full, read_series), most)]
 
 
 def read_head(path: str | Path) -> SpatialImage:

@@ -12,7 +12,7 @@ from pydicom import Dataset
 from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.marks import add_codes
-from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.errors import RefusedError, UsageError, not_installed
 from medlab.pipeline.cohort import state
 from medlab.pipeline.files import digest_of
 from medlab.pipeline.opening import Job
@@ -45,9 +45,7 @@ def check_available(settings: Settings) -> None:
     UnavailableError, UsageError
     """
     if cleans_pixels(settings) and not _pixels().available():
-        raise UnavailableError(
-            "no text recognizer is installed; install medlab[pixels], or leave pixels unchecked"
-        )
+        raise not_installed("a text recognizer", "pixels")
     if settings.cohort_k is not None:
         _columns(settings.quasi)
 

@@ -13,8 +13,9 @@ import secrets
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,7 @@ from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
-from medlab.errors import InputError, MedlabError, RefusedError, UsageError
+from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import appearing, digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
@@ -157,14 +158,12 @@ def clean(entry: Entry) -> Outcome:
     return done
 
 
-def some_headers(folder: Path | str, most: int = 60) -> list[Dataset]:
-    """Return the first DICOM files of a folder that can be read; the others are passed over."""
-    found: list[Dataset] = []
-    for path in dicom.find_files(folder):
-        if len(found) == most:
-            break
-        with suppress(InputError):
-            found.append(dicom.read(path))
+def some_headers(
+    folder: Path | str, most: int = 60, passed: dict[int, str] | None = None
+) -> list[Dataset]:
+    """Return the first DICOM files of a folder that can be read; `usable` fills `passed`."""
+    readable = usable(dicom.find_files(folder), dicom.read, passed)
+    found: list[Dataset] = [dataset for _, _, dataset in islice(readable, most)]
     if not found:
         raise InputError("the folder holds no DICOM file that can be read; check the path")
     return found

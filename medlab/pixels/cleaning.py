@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
 from medlab.pixels import carriers, codes, decide, detect, effects, frames, mask, recipe
 from medlab.pixels.carriers import Finding
 from medlab.pixels.codes import Code
@@ -282,9 +282,8 @@ def _cleaned(
             raise RefusedError("text is still read after it was filled; the image is withheld")
     _compare(before, result, boxes)
     if not read:
-        findings.append(
-            Finding("not read", "no text recognizer; pip install 'medlab[pixels]'", "review")
-        )
+        reason = str(not_installed("a text recognizer", "pixels"))
+        findings.append(Finding("not read", reason, "review"))
     checked = read and lasting
     return Cleaned(
         result, boxes, decisions, _unique(findings), checked, checked and asked.policy == "allow"

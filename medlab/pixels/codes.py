@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medlab.errors import UnavailableError
+from medlab.errors import not_installed
 from medlab.pixels.detect import Image
 from medlab.pixels.mask import Box, meet
 
@@ -84,9 +84,7 @@ def _opencv(gray: Image) -> list[Code]:
     try:
         import cv2
     except ImportError:
-        raise UnavailableError(
-            "bar codes cannot be looked for; pip install 'medlab[pixels]'"
-        ) from None
+        raise not_installed("a reader of bar codes", "pixels") from None
     found = []
     _, texts, corners, _ = cv2.QRCodeDetector().detectAndDecodeMulti(gray)
     if corners is not None:

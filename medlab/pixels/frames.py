@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -35,13 +36,14 @@ _LOSSLESS = {
 #: the plugin of pydicom that decodes, and where it can encodes, a transfer syntax
 DECODERS = {
     f"1.2.840.10008.1.2.{end}": plugin
-    for plugin, ends in {
-        "pillow": ("4.50", "4.51"),
-        "gdcm": ("4.57", "4.70"),
-        "pyjpegls": ("4.80", "4.81"),
-        "pylibjpeg": ("4.90", "4.91", "4.201", "4.202", "4.203"),
-        "pydicom": ("5",),
-    }.items()
+    for plugin, ends in (
+        ("pillow", ("4.50", "4.51")),
+        ("gdcm", ("4.57", "4.70")),
+        # no wheel for Python 3.14: there GDCM reads JPEG-LS, and nothing writes it
+        ("pyjpegls" if find_spec("jpeg_ls") else "gdcm", ("4.80", "4.81")),
+        ("pylibjpeg", ("4.90", "4.91", "4.201", "4.202", "4.203")),
+        ("pydicom", ("5",)),
+    )
     for end in ends
 }
 
@@ -258,19 +260,21 @@ def decoded(
     plugin = DECODERS.get(form.syntax, "")
     try:
         if plugin == "gdcm":
-            yield from _in_child(dataset, form, indices)
+            yield from _in_child(dataset, form, raw, indices)
         else:
             yield from iter_pixels(dataset, raw=raw, indices=indices, decoding_plugin=plugin)
     except GeneratorExit:
         raise
     except Exception:  # noqa: BLE001 - decoders fail in any way; their words may repeat values
         raise InputError(
-            "the compressed pixel data cannot be decoded; they are damaged, or the decoder is "
-            "missing: pip install 'medlab[pixels]'"
+            "the compressed pixel data cannot be decoded: they are damaged, or of a kind that no "
+            "installed decoder reads"
         ) from None
 
 
-def _in_child(dataset: Dataset, form: Layout, indices: list[int] | None) -> Iterator[Array]:
+def _in_child(
+    dataset: Dataset, form: Layout, raw: bool, indices: list[int] | None
+) -> Iterator[Array]:
     """Give frames that GDCM decodes in a process of its own, which damaged data may end."""
     plain = dataset.group_dataset(0x0028)  # no name or number of a patient leaves this process
     plain.add_new("PixelData", "OB", dataset.PixelData)
@@ -283,7 +287,7 @@ def _in_child(dataset: Dataset, form: Layout, indices: list[int] | None) -> Iter
     script = Path(__file__).with_name("gdcm_child.py")
     shape = (form.rows, form.columns, form.samples)[: 2 + (form.samples > 1)]
     with subprocess.Popen(
-        [sys.executable, "-I", str(script), *numbers],
+        [sys.executable, "-I", str(script), str(int(raw)), *numbers],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pydicom
 from pydicom.dataset import Dataset
 
 from medlab.dicom.files import find_files, quiet_pydicom, read
-from medlab.errors import InputError, MedlabError, RefusedError
+from medlab.errors import InputError, MedlabError, RefusedError, usable
 from medlab.pixels import cleaning, decide, frames, mask, recipe, review
 from medlab.pixels.decide import Decision
 
@@ -98,7 +98,7 @@ def _check_place(path: Path | None, source: Path, overwrite: bool) -> None:
         raise RefusedError("the table or the folder of sheets exists; name another or --overwrite")
 
 
-def examples(folder: Path, count: int = 3) -> list[Dataset]:
+def examples(folder: Path, count: int = 3, passed: dict[int, str] | None = None) -> list[Dataset]:
     """Return single-frame images of different modalities, those with text by custom first.
 
     Parameters
@@ -107,6 +107,8 @@ def examples(folder: Path, count: int = 3) -> list[Dataset]:
         All DICOM files in it are considered, one a modality.
     count : int
         How many at most.
+    passed : dict of int to str, optional
+        Is filled with the files that cannot be read or decoded: number in the listing, why.
 
     Raises
     ------
@@ -114,16 +116,22 @@ def examples(folder: Path, count: int = 3) -> list[Dataset]:
         If there is no image with one frame.
     """
     found: dict[str, Dataset] = {}
-    for path in find_files(folder):
-        with quiet_pydicom():
-            header = pydicom.dcmread(path, stop_before_pixels=True, force=True)
-        modality = str(header.get("Modality", ""))
-        single = int(header.get("NumberOfFrames") or 1) == 1 and "Rows" in header
-        if modality in _TEXTY and modality not in found and single:
-            found[modality] = read(path)
+    list(usable(find_files(folder), partial(_keep_example, found=found), passed))
     if not found:
-        raise InputError("the folder holds no image with a single frame")
+        raise InputError(
+            "no image with a single frame in this folder can be decoded; give one that holds some"
+        )
     return [found[name] for name in _TEXTY if name in found][:count]
+
+
+def _keep_example(path: Path, found: dict[str, Dataset]) -> None:
+    dataset = read(path)
+    with quiet_pydicom():
+        modality = str(dataset.get("Modality", ""))
+        single = int(dataset.get("NumberOfFrames") or 1) == 1 and "Rows" in dataset
+        if modality in _TEXTY and modality not in found and single:
+            review.picture(dataset)  # or it cannot be decoded
+            found[modality] = dataset
 
 
 def _looked_at(path: Path, policy: str, rules: Any) -> tuple[Dataset, list[Decision]]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import platform
+import re
 import subprocess
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,9 +19,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 import medlab
-from medlab.errors import InputError, UsageError
+from medlab.errors import InputError, UsageError, usable
+from medlab.runs.parameters import Parameter, check, declared
 
 _T = TypeVar("_T")
+_R = TypeVar("_R")
 RESULTS = "results.json"
 REVEALED = "medlab-revealed"  # in the metadata of outputs that follow reveal=True
 _SHOWN = (
@@ -62,6 +66,8 @@ class Run:
         Whether `data` is the sample data, whose people are invented.
     numbers : dict
         The figures kept so far, by name.
+    passed : dict of str to dict of int to str
+        What could not be read: kind of listing, place in it, and why.
     """
 
     data: Path
@@ -71,6 +77,7 @@ class Run:
     is_sample: bool
     parameters: dict[str, Any] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
+    passed: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
 
     @property
     def rng(self) -> np.random.Generator:
@@ -96,6 +103,30 @@ class Run:
             raise InputError(f"no {what} in the data folder; give a folder that holds one")
         return items
 
+    def read(self, items: Iterable[_T], reader: Callable[[_T], _R], what: str) -> dict[_T, _R]:
+        """Return what a reader makes of each item; what it cannot read is passed over.
+
+        Parameters
+        ----------
+        items : iterable
+            Paths, say; their order is the listing.
+        reader : callable
+            See `medlab.errors.usable`.
+        what : str
+            What the items are, in the singular: ``"DICOM file"``.
+        """
+        return {item: content for _, item, content in usable(items, reader, self.passed[what])}
+
+    def passed_over(self) -> list[str]:
+        """Return, and keep, what was passed over so far: one sentence a reason, by numbers."""
+        self.keep(passed_over={what: sorted(some) for what, some in self.passed.items() if some})
+        sentences = []
+        for what, reasons in self.passed.items():
+            for why in dict.fromkeys(reasons.values()):
+                numbers = [str(number) for number, reason in reasons.items() if reason == why]
+                sentences.append(f"{len(numbers)} passed over: {what} {', '.join(numbers)}: {why}")
+        return sentences or ["nothing was passed over"]
+
     def check_range(self, **limits: tuple[float, float, float]) -> None:
         """Check numeric parameters and record them.
 
@@ -114,25 +145,6 @@ class Run:
                 raise InputError(f"{name} is a {type(value).__name__}; give a number")
             if not low <= value <= high:
                 raise InputError(f"{name} = {value} is out of range; give {low} to {high}")
-            self.parameters[name] = value
-        self._save()
-
-    def check_choice(self, **choices: tuple[str, tuple[str, ...]]) -> None:
-        """Check parameters that take one of a few words, and record them.
-
-        Parameters
-        ----------
-        **choices
-            Name of the parameter = (its value, the words allowed).
-
-        Raises
-        ------
-        InputError
-            If a value is not one of the words.
-        """
-        for name, (value, words) in choices.items():
-            if value not in words:
-                raise InputError(f"{name} is not one of: {', '.join(words)}")
             self.parameters[name] = value
         self._save()
 
@@ -192,7 +204,8 @@ def begin(
     Raises
     ------
     UsageError
-        If `data_dir` is no folder, `seed` is no such number or `reveal` is not a bool.
+        If `data_dir` is no folder, a parameter does not fit what the notebook declares, or
+        papermill was given one that the notebook does not declare.
     InputError
         If the folder holds no file, or the output folder cannot be made or lies inside
         the data folder.
@@ -201,13 +214,37 @@ def begin(
         raise UsageError("seed is not a whole number; give 0 or larger")
     if not isinstance(reveal, bool):
         raise UsageError("reveal is not a bool; give True or False")
+    parameters = _checked_parameters()
     data = _sample_folder() if not data_dir else checked_data_folder(data_dir)
     run = Run(data, _output_folder(output_dir, data), seed, reveal, is_sample=not data_dir)
+    run.parameters = parameters
     _show_marked(reveal)
     if not reveal:
         _be_discreet()
     run._save()
     return run
+
+
+def _checked_parameters() -> dict[str, Any]:
+    """Check the values of a notebook's parameters; return those that may be kept.
+
+    Jupyter remembers the source of each cell: the last that declares `data_dir` is the cell of
+    parameters, and one behind it that begins as papermill's does is what papermill injected.
+    Any text may hold a name, so only numbers and words that the notebook lists are kept.
+    """
+    shell = _shell()
+    known: dict[str, Parameter] = {}
+    given: list[str] = []
+    for source in shell.user_ns.get("In", []) if shell else []:
+        if source.startswith("# Parameters\n"):
+            given += declared(source)
+        elif re.search(r"(?m)^data_dir\b", source):
+            known, given = declared(source), []
+    values = {name: shell.user_ns[name] for name in [*known, *given]}
+    for name, fitted in check(values, known).items():
+        if fitted != values[name]:
+            raise UsageError(f"{name} is text; write it without quotation marks")
+    return {name: values[name] for name in known if known[name].is_bounded}
 
 
 def checked_data_folder(data_dir: str | Path) -> Path:
@@ -222,8 +259,8 @@ def checked_data_folder(data_dir: str | Path) -> Path:
     """
     folder = Path(data_dir).expanduser()
     if not folder.is_dir():
-        met = "a file" if folder.exists() else "nothing"
-        raise UsageError(f"the data folder is {met}; give a folder with DICOM or NIfTI files")
+        met = "is a file" if folder.exists() else "does not exist"
+        raise UsageError(f"the data folder {met}; give a folder with DICOM or NIfTI files")
     files = [path for path in folder.rglob("*") if path.is_file()]
     if not files:
         raise InputError("the data folder is empty; give a folder with DICOM or NIfTI files")
@@ -305,13 +342,18 @@ def _output_folder(output_dir: str, data: Path) -> Path | None:
     return folder
 
 
-def _display_formatter() -> Any:
-    """Return what turns results into outputs; None outside of Jupyter."""
+def _shell() -> Any:
+    """Return the shell of Jupyter; None outside of it."""
     try:
         from IPython.core.getipython import get_ipython
     except ImportError:
         return None
-    return getattr(get_ipython(), "display_formatter", None)
+    return get_ipython()
+
+
+def _display_formatter() -> Any:
+    """Return what turns results into outputs; None outside of Jupyter."""
+    return getattr(_shell(), "display_formatter", None)
 
 
 def _show_marked(reveal: bool) -> None:

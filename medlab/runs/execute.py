@@ -14,8 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+# First: nbformat would load the grammar that `engine` leaves out.
+from medlab.runs.engine import papermill  # isort: skip
+
 import nbformat
-import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
@@ -59,6 +61,7 @@ def run(
     show_errors: bool = False,
     overwrite: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    tell: Callable[[Outcome], None] = lambda outcome: None,
 ) -> list[Outcome]:
     """Execute jobs and leave notebooks, pages, `results.json` and `index.html`.
 
@@ -76,7 +79,9 @@ def run(
     overwrite : bool
         Write into a folder that holds a run already.
     progress : callable
-        Called with (cells done, cells in all) after each cell.
+        Called with (cells done, cells in all) at the start and after each cell.
+    tell : callable
+        Called with each outcome as soon as it is there.
 
     Returns
     -------
@@ -96,16 +101,17 @@ def run(
     source = None if data is None else checked_data_folder(data)
     folder = prepared_output(output, source, overwrite=overwrite)
     jobs = [_with_folders(job, folder, source) for job in jobs]
-    tell = _counter(jobs, progress)
+    count = _counter(jobs, progress)
     started = time.time()
     with ThreadPoolExecutor(max_workers=max(1, workers)) as pool:
-        futures = {pool.submit(_run_one, job, folder, show_errors, tell): job for job in jobs}
+        futures = [pool.submit(_run_one, job, folder, show_errors, count) for job in jobs]
         try:
-            done = {futures[future].name: future.result() for future in as_completed(futures)}
+            for future in as_completed(futures):
+                tell(future.result())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    outcomes = [done[job.name] for job in jobs]
+    outcomes = [future.result() for future in futures]
     write_report(outcomes, folder, started=started, is_sample=source is None)
     return outcomes
 
@@ -152,6 +158,7 @@ def _counter(jobs: Sequence[Job], progress: Callable[[int, int], None]) -> Calla
     def tell() -> None:
         progress(next(done, total), total)
 
+    progress(0, total)
     return tell
 
 

@@ -1,7 +1,11 @@
 """How ``lab.py lab`` sets JupyterLab up; elsewhere: ``jupyter lab --config THIS_FILE``."""
 
+import warnings
+
 from medlab.runs.saving import mask_revealed
 
+# Jupyter checks a configured hook twice and takes the second time for another hook.
+warnings.filterwarnings("ignore", message="Overriding existing pre_save_hook")
 c = get_config()  # type: ignore[name-defined]  # noqa: F821  # given by Jupyter
 c.ContentsManager.pre_save_hook = mask_revealed
 # Nothing is asked of other addresses.

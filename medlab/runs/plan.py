@@ -1,8 +1,9 @@
-"""Which notebooks to run with which parameters. Nothing starts before every name and type fits."""
+"""Which notebooks to run with which parameters. Nothing starts before every name and value fits."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import yaml
 
 import medlab
 from medlab.errors import UsageError
+from medlab.runs.parameters import Parameter, check, declared
 
 FOLDERS = ("data_dir", "output_dir")
 
@@ -52,8 +54,8 @@ def find_notebooks(names: Sequence[str] = ()) -> list[Path]:
     Parameters
     ----------
     names : sequence of str
-        ``"my/own.ipynb"``, ``"03_kanonymity_ldiversity"`` or ``"03"``. None at all: the
-        numbered notebooks of medlab, in order.
+        ``"my/own.ipynb"``, ``"03_kanonymity_ldiversity"``, ``"03"`` or ``"3"``. None at all:
+        the numbered notebooks of medlab, in order.
 
     Returns
     -------
@@ -74,35 +76,35 @@ def _find(name: str, own: Iterable[Path]) -> Path:
     path = Path(name)
     if path.is_file() and path.suffix == ".ipynb":
         return path.resolve()
-    fits = [nb for nb in own if name in (nb.stem, nb.name) or nb.stem.startswith(name + "_")]
+    fits = [nb for nb in own if name in (nb.stem, nb.name) or nb.stem.startswith(f"{name:0>2}_")]
     if len(fits) != 1:
         known = ", ".join(nb.stem for nb in own)
         raise UsageError(f"no notebook of that name ({Path(name).name}); there are: {known}")
     return fits[0]
 
 
-def notebook_parameters(notebook: Path) -> dict[str, dict[str, str]]:
-    """Return the parameters a notebook defines.
+def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
+    """Return the parameters that a notebook declares, by name.
 
     Parameters
     ----------
     notebook : Path
-
-    Returns
-    -------
-    dict
-        By name: ``inferred_type_name``, ``default`` (as source text) and ``help``.
 
     Raises
     ------
     UsageError
         If the file is no notebook.
     """
-    from medlab.runs.engine import papermill
-
     try:
-        return dict(papermill.inspect_notebook(notebook))
-    except Exception as error:  # noqa: BLE001 - nbformat and json raise many kinds
+        content = json.loads(notebook.read_text(encoding="utf-8"))
+        language = content["metadata"]["kernelspec"]["name"]
+        sources = [
+            "".join(cell["source"])
+            for cell in content["cells"]
+            if language and "parameters" in cell["metadata"].get("tags", [])
+        ]
+        return declared(sources[0]) if sources else {}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
         kind = type(error).__name__
         raise UsageError(
             f"{notebook.name} cannot be read as a notebook with a kernel ({kind}); "
@@ -158,19 +160,19 @@ def plan_jobs(
     Raises
     ------
     UsageError
-        If a notebook does not define a parameter, or a value does not fit its type. The
-        message names the parameters that exist.
+        If a notebook does not declare a parameter, or a value does not fit what it declares.
+        The message names what there is.
     """
     fixed, varied = dict(parameters or {}), dict(grid or {})
     jobs: list[Job] = []
     for notebook in notebooks:
         known = notebook_parameters(notebook)
-        own = {name: typed(value, name, known, notebook) for name, value in fixed.items()}
-        axes = {
-            name: [typed(value, name, known, notebook) for value in values]
-            for name, values in varied.items()
-        }
-        jobs += [_job(notebook, own, point) for point in _points(axes)]
+        for point in _points(varied):
+            try:
+                values = check(fixed | point, known)
+            except UsageError as error:
+                raise UsageError(f"{notebook.stem}: {error}") from None
+            jobs.append(_job(notebook, values, {name: values[name] for name in point}))
     return _distinct(jobs)
 
 
@@ -179,9 +181,9 @@ def _points(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in combinations]
 
 
-def _job(notebook: Path, fixed: dict[str, Any], point: dict[str, Any]) -> Job:
+def _job(notebook: Path, values: dict[str, Any], point: dict[str, Any]) -> Job:
     parts = [f"{name}-{_slug(value)}" for name, value in point.items()]
-    return Job(notebook, "_".join([notebook.stem, *parts]), fixed | point, point)
+    return Job(notebook, "_".join([notebook.stem, *parts]), values, point)
 
 
 def _slug(value: Any) -> str:
@@ -197,96 +199,3 @@ def _distinct(jobs: list[Job]) -> list[Job]:
         name = job.name if count == 1 else f"{job.name}_{count}"
         out.append(Job(job.notebook, name, job.parameters, job.point))
     return out
-
-
-def typed(value: Any, name: str, known: Mapping[str, Mapping[str, str]], notebook: Path) -> Any:
-    """Return a value as the type that the notebook declares for this parameter.
-
-    Raises
-    ------
-    UsageError
-        If the notebook has no such parameter, or the value does not fit.
-    """
-    if name not in known:
-        there = ", ".join(known) or "none"
-        raise UsageError(
-            f"{notebook.stem} has no parameter {name}; it has: {there}. "
-            "To set a parameter of one notebook, name that notebook"
-        )
-    kind = _kind(known[name])
-    try:
-        return _READERS[kind](value)
-    except (ValueError, TypeError, yaml.YAMLError):
-        raise UsageError(f"the value given for {name} of {notebook.stem} is no {kind}") from None
-
-
-def _kind(parameter: Mapping[str, str]) -> str:
-    declared = parameter["inferred_type_name"].split("[")[0].strip()
-    if declared in _READERS:
-        return declared
-    default = yaml.safe_load(parameter["default"]) if parameter["default"] else None
-    kind = {"True": "bool", "False": "bool"}.get(parameter["default"], type(default).__name__)
-    return kind if kind in _READERS else "value"
-
-
-def _parsed(value: Any) -> Any:
-    return yaml.safe_load(value) if isinstance(value, str) else value
-
-
-def _as_int(value: Any) -> int:
-    found = _parsed(value)
-    if isinstance(found, bool) or not isinstance(found, int):
-        raise TypeError(kind_of(found))
-    return found
-
-
-def _as_float(value: Any) -> float:
-    found = float(value) if isinstance(value, str) else value
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        raise TypeError(kind_of(found))
-    return float(found)
-
-
-def _as_bool(value: Any) -> bool:
-    found = _parsed(value)
-    if not isinstance(found, bool):
-        raise TypeError(kind_of(found))
-    return found
-
-
-def _as_str(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(kind_of(value))
-    return value
-
-
-def _as_list(value: Any) -> list[Any]:
-    found = _parsed(value)
-    if isinstance(found, str):
-        return [part.strip() for part in found.split(",") if part.strip()]
-    if not isinstance(found, list):
-        raise TypeError(kind_of(found))
-    return found
-
-
-def _as_dict(value: Any) -> dict[Any, Any]:
-    found = _parsed(value)
-    if not isinstance(found, dict):
-        raise TypeError(kind_of(found))
-    return found
-
-
-def kind_of(value: Any) -> str:
-    """Return the name of a value's type."""
-    return type(value).__name__
-
-
-_READERS = {
-    "int": _as_int,
-    "float": _as_float,
-    "bool": _as_bool,
-    "str": _as_str,
-    "list": _as_list,
-    "dict": _as_dict,
-    "value": _parsed,
-}

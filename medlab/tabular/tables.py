@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
+from medlab.errors import InputError, RefusedError, UnavailableError, UsageError, not_installed
 from medlab.tabular.cells import range_text
 from medlab.tabular.methods import anonymize
 from medlab.tabular.metrics import measures
@@ -63,9 +63,7 @@ def _read_parquet(path: Path) -> pd.DataFrame:
     try:
         return pd.read_parquet(path)
     except ImportError as error:
-        raise UnavailableError(
-            "Parquet files need the package pyarrow; install medlab[scale], or give a CSV file"
-        ) from error
+        raise not_installed("pyarrow, which reads Parquet,", "scale") from error
     except (OSError, ValueError) as error:
         raise InputError("the file is not a Parquet table") from error
 

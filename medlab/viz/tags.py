@@ -190,8 +190,7 @@ def decoded(dataset: Dataset, frame: int | None = None) -> npt.NDArray[Any]:
         return pixel_array(dataset, index=last // 2 if frame is None else frame)
     except (AttributeError, KeyError, NotImplementedError, RuntimeError, ValueError):
         raise InputError(
-            "the pixels are missing, damaged or of a kind that cannot be decoded here; "
-            "pip install 'medlab[pixels]' adds decoders"
+            "the pixels are missing, damaged or of a kind that no installed decoder reads"
         ) from None
 
 

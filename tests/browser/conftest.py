@@ -58,21 +58,14 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker("browser")
+            if "chromium" in item.fixturenames:
+                item.add_marker(pytest.mark.needs("chromium"))
 
 
 @pytest.fixture(scope="session")
 def chromium():
-    """Path of Chromium; without it the tests are skipped, or fail where they are required."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    missing = [] if found else ["Chromium (on Debian: apt-get install chromium)"]
-    try:
-        import playwright.sync_api  # noqa: F401
-    except ImportError:
-        missing.append("playwright (python lab.py setup)")
-    if missing:
-        say = f"not tried in a browser: no {' and no '.join(missing)}"
-        (pytest.fail if os.environ.get("MEDLAB_BROWSER") == "required" else pytest.skip)(say)
-    return found
+    """Path of Chromium."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")

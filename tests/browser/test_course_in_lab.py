@@ -2,12 +2,11 @@
 
 import nbformat
 import pytest
-from conftest import NOTEBOOKS
 
 from medlab import course
 
 # The first, the middle and the last; nbgrader runs all of them, without a browser.
-SETS = sorted((NOTEBOOKS / "course").glob("*.ipynb"))[::4]
+SETS = course.find_sets()[::4]
 WRONG = "def sha256_hex(text):\n    return text"
 RIGHT = "def sha256_hex(text):\n    return hashlib.sha256(text.encode()).hexdigest()"
 
@@ -24,7 +23,7 @@ def test_a_set_runs_up_to_the_first_answer_that_is_missing(opened, artifacts, so
 
 
 def test_a_student_writes_an_answer_and_the_check_says_what_is_wrong_with_it(opened, artifacts):
-    nb = course.student_copy(nbformat.read(NOTEBOOKS / "course" / "03_hash_enumeration.ipynb", 4))
+    nb = course.student_copy(nbformat.read(course.find_sets(["03"])[0], 4))
     first = next(i for i, cell in enumerate(nb.cells) if "def sha256_hex" in cell.source)
     notebook = opened("student", nb=nb)
     notebook.run_all()

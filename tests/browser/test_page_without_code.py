@@ -16,7 +16,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-pytest.importorskip("voila", reason="the extra app is not installed: python lab.py setup app")
+pytestmark = pytest.mark.needs("app")
 
 NAME = "Okafor^Ngozi"
 SERVE = """

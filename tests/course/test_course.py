@@ -3,7 +3,6 @@
 import ast
 import html
 import re
-from importlib.util import find_spec
 
 import nbformat
 import pytest
@@ -167,8 +166,6 @@ def test_an_unknown_set_is_refused_with_the_names_there_are():
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
     """Two students in nbgrader: one hands in the solutions, the other what was handed out."""
-    if find_spec("nbgrader") is None:
-        pytest.skip("nbgrader is not installed: python lab.py setup teach")
     from nbgrader.apps import NbGraderAPI
     from traitlets.config import PyFileConfigLoader
 
@@ -196,6 +193,7 @@ def scores(api, name, student):
 
 
 @pytest.mark.slow
+@pytest.mark.needs("teach")
 @each_set
 def test_the_solutions_get_full_marks(path, graded):
     missed = {
@@ -207,6 +205,7 @@ def test_the_solutions_get_full_marks(path, graded):
 
 
 @pytest.mark.slow
+@pytest.mark.needs("teach")
 @each_set
 def test_an_untouched_copy_gets_nothing(path, graded):
     won = {cell: got for cell, got in scores(graded[1], path.stem, "empty").items() if got[0] != 0}
@@ -214,6 +213,7 @@ def test_an_untouched_copy_gets_nothing(path, graded):
 
 
 @pytest.mark.slow
+@pytest.mark.needs("teach")
 @each_set
 def test_what_nbgrader_hands_out_holds_no_answer(path, graded):
     text = (graded[0] / "release" / path.stem / path.name).read_text()
@@ -233,6 +233,7 @@ def feedback(graded, name, student):
 
 
 @pytest.mark.slow
+@pytest.mark.needs("teach")
 def test_students_get_feedback_that_tells_the_score(graded):
     text = feedback(graded, NAMES[3], "empty")
     assert "(Score: 0.0 / " in text
@@ -240,6 +241,7 @@ def test_students_get_feedback_that_tells_the_score(graded):
 
 
 @pytest.mark.slow
+@pytest.mark.needs("teach")
 @each_set
 @pytest.mark.parametrize("student", ["right", "empty"])
 def test_feedback_holds_no_hidden_test(path, student, graded):

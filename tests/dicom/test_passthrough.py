@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -92,7 +92,6 @@ def plain_datasets(draw, depth=0):
     return dataset
 
 
-@settings(max_examples=80, deadline=None)
 @given(dataset=plain_datasets(), explicit=st.booleans())
 def test_generated_data_sets_go_in_and_out_alike(dataset, explicit):
     dataset.file_meta = FileMetaDataset()

@@ -3,7 +3,7 @@
 from datetime import date
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence
@@ -121,7 +121,6 @@ def written(dataset):
 
 
 @pytest.mark.parametrize("choice", range(len(CHOICES)))
-@settings(max_examples=30, deadline=None)
 @given(made=datasets())
 def test_nothing_of_the_identity_remains(choice, made):
     policy, options = CHOICES[choice]
@@ -141,7 +140,6 @@ def test_nothing_of_the_identity_remains(choice, made):
     assert [f for f in left if f.severity == "fail"] == []
 
 
-@settings(max_examples=30, deadline=None)
 @given(made=datasets(), choice=st.sampled_from(CHOICES))
 def test_a_second_pass_changes_nothing(made, choice):
     policy, options = choice
@@ -151,7 +149,6 @@ def test_a_second_pass_changes_nothing(made, choice):
     assert dicom.to_bytes(twice) == data
 
 
-@settings(max_examples=30, deadline=None)
 @given(made=datasets())
 def test_dates_keep_their_intervals(made):
     source = written(made[0])
@@ -167,7 +164,6 @@ def test_dates_keep_their_intervals(made):
     assert -3650 <= moved.pop() <= -30
 
 
-@settings(max_examples=30, deadline=None)
 @given(first=datasets(), second=datasets())
 def test_uids_map_one_to_one_over_the_whole_job(first, second):
     there, back = {}, {}
@@ -184,7 +180,6 @@ def test_uids_map_one_to_one_over_the_whole_job(first, second):
                 assert len(new) <= 64
 
 
-@settings(max_examples=20, deadline=None)
 @given(made=datasets())
 def test_the_input_is_not_modified(made):
     source = written(made[0])
@@ -193,7 +188,6 @@ def test_the_input_is_not_modified(made):
     assert dicom.to_bytes(source) == before
 
 
-@settings(max_examples=30, deadline=None)
 @given(made=datasets())
 def test_the_log_holds_no_value(made):
     name, number, accession, _ = made[1]

@@ -1,7 +1,6 @@
 """Independent validators: dciodvfy (dicom3tools) and dcmdump (dcmtk)."""
 
 import re
-import shutil
 import subprocess
 from collections import Counter
 from functools import cache
@@ -70,7 +69,7 @@ def test_there_are_real_files_to_try():
     assert len(FILES) > 50
 
 
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+@pytest.mark.needs("dicom3tools")
 @pytest.mark.parametrize("choice", list(OPTIONS))
 def test_dciodvfy_shows_no_error_that_the_source_did_not_have(tmp_path, choice):
     policy, options = OPTIONS[choice]
@@ -85,7 +84,7 @@ def test_dciodvfy_shows_no_error_that_the_source_did_not_have(tmp_path, choice):
     assert worse == {}
 
 
-@pytest.mark.skipif(shutil.which("dcmdump") is None, reason="dcmtk is not installed")
+@pytest.mark.needs("dcmtk")
 @pytest.mark.parametrize("policy", ["basic", "research"])
 def test_dcmdump_reads_every_output(tmp_path, policy):
     targets = []

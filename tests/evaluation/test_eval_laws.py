@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from joblib import parallel_config
 
@@ -173,7 +173,6 @@ def test_a_small_control_group_raises_no_alarm_of_singling_out(full, share):
     assert rows.set_index("measure").loc["singling out", "low"] < 0.02
 
 
-@settings(max_examples=10, deadline=None)
 @given(st.integers(0, 10_000), st.integers(2, 6))
 def test_any_strict_release_links_classes_over_rows(seed, k):
     rng = np.random.default_rng(seed)
@@ -189,7 +188,6 @@ def test_any_strict_release_links_classes_over_rows(seed, k):
     assert rows["linkage"] == pytest.approx(len(release.classes) / 40, abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(0, 10_000))
 def test_counting_who_fits_by_bits_equals_comparing_everybody(seed):
     rng = np.random.default_rng(seed)

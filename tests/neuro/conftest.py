@@ -3,17 +3,14 @@
 from pathlib import Path
 
 import pytest
+from needs import CH2
 from neuro_phantoms import phantom
 
 from medlab.neuro import bet
 
-CH2 = Path("/usr/share/mricron/templates/ch2.nii.gz")
-
 
 @pytest.fixture(scope="session")
 def ch2() -> Path:
-    if not CH2.is_file():
-        pytest.skip("the package mricron-data is not installed")
     return CH2
 
 

@@ -44,6 +44,7 @@ def test_a_surface_that_leaves_the_image_is_still_filled():
     assert mask[25, 25, 5]
 
 
+@pytest.mark.needs("mricron-data")
 @pytest.mark.parametrize("f", [0.3, 0.5, 0.7])
 def test_bet2_is_reproduced_on_a_public_head(ch2, f):
     found = neuro.extract_brain(ch2, f=f, backend="builtin")
@@ -255,8 +256,8 @@ def test_without_fsl_the_builtin_runs_and_fsl_is_refused(head, few_steps, monkey
         neuro.extract_brain(head[0], backend="fsl")
 
 
+@pytest.mark.needs("neuro")
 def test_numba_gives_the_same_surface_to_the_last_bit(head, few_steps):
-    pytest.importorskip("numba")
     plain, fast = (
         neuro.extract_brain(head[0], g=0.1, backend="builtin", accelerate=a) for a in (False, True)
     )

@@ -84,6 +84,7 @@ def test_a_turned_head_is_defaced_as_well(head3):
     assert done.report["head_kept"] >= 0.85
 
 
+@pytest.mark.needs("mricron-data")
 def test_the_public_head_is_defaced(ch2):
     found = neuro.deface(ch2, backend="builtin")
     assert found.report["residual_face"] <= 0.02

@@ -11,6 +11,7 @@ from medlab import neuro
 from medlab.errors import InputError
 from medlab.neuro import fsl
 
+pytestmark = pytest.mark.needs("neuro")
 FAKE = """#!{python}
 import sys
 from pathlib import Path
@@ -34,8 +35,6 @@ Path(stem + "_mesh.vtk").write_text(mesh)
 
 @pytest.fixture
 def fake(tmp_path, monkeypatch):
-    pytest.importorskip("fsl.wrappers")
-
     def install(fails=False):
         bet = tmp_path / "fsl" / "bin" / "bet"
         bet.parent.mkdir(parents=True, exist_ok=True)

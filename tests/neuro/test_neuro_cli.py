@@ -97,8 +97,8 @@ def test_hostile_input_gives_one_sentence_and_no_file(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["bad.nii.gz"]
 
 
+@pytest.mark.needs("neuro")
 def test_a_series_is_stripped_to_a_derived_series_with_its_segmentation(tmp_path):
-    pytest.importorskip("highdicom")
     img, _ = phantom()
     source = write_series(tmp_path / "in", np.asanyarray(img.dataobj), img.affine)
     told = medlab("skullstrip", source, tmp_path / "out", "--seg", tmp_path / "seg.dcm")

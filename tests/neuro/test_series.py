@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gdcm
 import nibabel as nib
 import numpy as np
 import pydicom
@@ -42,7 +43,6 @@ def test_a_series_in_any_file_order_is_read_with_exact_geometry(oblique, tmp_pat
 DCM2NIIX = shutil.which("dcm2niix", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 
 
-@pytest.mark.skipif(DCM2NIIX is None, reason="dcm2niix is not installed")
 @pytest.mark.parametrize("modality", ["MR", "CT"])
 def test_dcm2niix_reads_the_same_voxels_in_the_same_places(oblique, tmp_path, modality):
     data, affine = oblique
@@ -257,7 +257,7 @@ def test_compressed_slices_are_read_and_written_uncompressed(tmp_path, oblique):
     assert not files(out)[0].file_meta.TransferSyntaxUID.is_compressed
 
 
-@pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")
+@pytest.mark.needs("dicom3tools")
 def test_derived_slices_have_no_error_that_the_originals_do_not_have(stripped, tmp_path):
     def errors(ds):
         path = tmp_path / "one.dcm"
@@ -270,8 +270,10 @@ def test_derived_slices_have_no_error_that_the_originals_do_not_have(stripped, t
     assert not new
 
 
+@pytest.mark.needs("neuro")
 def test_the_mask_is_written_as_a_segmentation_that_lies_on_the_series(stripped, tmp_path):
-    hd = pytest.importorskip("highdicom")
+    import highdicom as hd
+
     found, mask, _ = stripped
     path = series.write_segmentation(found, mask, tmp_path / "seg.dcm")
     seg = hd.seg.segread(path)
@@ -282,7 +284,6 @@ def test_the_mask_is_written_as_a_segmentation_that_lies_on_the_series(stripped,
 
 
 def test_another_library_opens_the_derived_slices(stripped):
-    gdcm = pytest.importorskip("gdcm")
     _, _, out = stripped
     reader = gdcm.ImageReader()
     reader.SetFileName(str(sorted(out.iterdir())[0]))
@@ -290,8 +291,10 @@ def test_another_library_opens_the_derived_slices(stripped):
     assert list(reader.GetImage().GetDimensions())[:2] == [80, 96]
 
 
+@pytest.mark.needs("neuro")
 def test_a_segmentation_is_written_for_names_in_any_script(tmp_path):
-    hd = pytest.importorskip("highdicom")
+    import highdicom as hd
+
     folder = samples.default_folder() / "studies"
     japanese = next(p.parent for p in sorted(folder.rglob("*.dcm")) if "T1_COR" in str(p))
     found = series.read_series(japanese)
@@ -301,7 +304,6 @@ def test_a_segmentation_is_written_for_names_in_any_script(tmp_path):
     assert int(seg.pixel_array.sum()) == int(mask.sum())
 
 
-@pytest.mark.skipif(DCM2NIIX is None, reason="dcm2niix is not installed")
 @pytest.mark.parametrize("name", ["S01_T1_TRA_4MM", "S01_T1_SAG_4MM"])
 def test_dcm2niix_agrees_on_the_series_of_the_sample_data(tmp_path, name):
     source = next((samples.default_folder() / "studies").rglob(name))

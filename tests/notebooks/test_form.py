@@ -43,10 +43,10 @@ def test_papermill_reads_every_parameter_with_type_and_help(path):
     assigned = [node.target.id for node in ast.parse(cell.source).body]
     assert list(found) == assigned
     for name, about in found.items():
-        assert about["inferred_type_name"] in ("str", "int", "float", "bool", "list"), name
-        assert about["help"], f"{name} has no comment that says what it is"
-    assert ALWAYS.items() <= {n: a["inferred_type_name"] for n, a in found.items()}.items()
-    assert found["data_dir"]["default"] == found["output_dir"]["default"] == '""'
+        assert about.kind in ("str", "int", "float", "bool", "list"), name
+        assert about.help, f"{name} has no comment that says what it is"
+    assert ALWAYS.items() <= {name: about.kind for name, about in found.items()}.items()
+    assert found["data_dir"].default == found["output_dir"].default == "''"
 
 
 def test_it_begins_with_title_parameters_imports_and_the_check_of_parameters(path):

@@ -169,7 +169,7 @@ def test_rules_for_devices_reach_the_pixels_in_every_run(ward, tmp_path, monkeyp
 
 def test_cleaning_that_is_not_there_ends_the_job_before_it_begins(ward, tmp_path, monkeypatch):
     monkeypatch.setattr(pixels, "available", lambda: False)
-    with pytest.raises(UnavailableError, match="no text recognizer"):
+    with pytest.raises(UnavailableError, match="text recognizer is not installed"):
         pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
     assert not (tmp_path / "clean.job").exists()
 

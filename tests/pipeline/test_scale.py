@@ -3,20 +3,19 @@
 import hashlib
 
 import pytest
-
-pytest.importorskip("distributed", reason="the extra 'scale' is not installed")
-from distributed import LocalCluster
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from medlab import crypto, pipeline, scale
 from medlab.errors import RefusedError, UsageError
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.needs("scale"), pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")
 def cluster():
+    from distributed import LocalCluster
+
     with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as made:
         yield made
 

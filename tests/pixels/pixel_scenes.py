@@ -344,6 +344,8 @@ def _encoded(rng, image, layout):
             "j2k-u12": lambda: made.compressed(made.gray(u12, stored=12), JPEG2000Lossless),
             "jls-u12": lambda: made.compressed(made.gray(u12, stored=12), JPEGLSLossless),
         }
+        if not made.WRITES_JPEG_LS:
+            del ways["jls-u12"]
     name = str(rng.choice(sorted(ways)))
     return name, ways[name]()
 

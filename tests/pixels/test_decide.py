@@ -90,21 +90,40 @@ def test_the_two_policies_differ_in_unknown_names(policy, stays):
     assert {one.word.text for one in found if not one.remove} == stays
 
 
-def test_text_that_cannot_be_read_is_removed_by_both_policies():
+@pytest.mark.parametrize("unread", [word("xq#vv", 0.3), word(" ", 0.0)])
+def test_text_that_cannot_be_read_is_removed_by_both_policies(unread):
     for policy in decide.POLICIES:
-        (one,) = decide.decide([word("xq#vv", 0.3)], OKAFOR, policy)
+        (one,) = decide.decide([unread], OKAFOR, policy)
         assert one.remove
         assert one.reason == "not legible"
 
 
+def test_a_half_read_name_is_removed_where_a_whole_unknown_one_stays():
+    half, whole = word("ME7 H7 712", 0.61), word("Mercy", 0.99)
+    assert [one.remove for one in decide.decide([half, whole], OKAFOR, "match")] == [True, False]
+
+
 def test_uncertain_single_signs_are_noise_but_a_marker_is_not():
-    words = [word("O", 0.7), word("1", 0.5), word("R", 0.7), word(" ")]
+    words = [word("O", 0.7), word("1", 0.5), word("R", 0.7)]
     assert [one.word.text for one in decide.decide(words, OKAFOR)] == ["R"]
 
 
 def test_a_letter_as_large_as_the_field_of_view_is_none():
     big = Word("O", 0.99, ((0, 0), (90, 0), (90, 90), (0, 90)))
     assert decide.decide([big], OKAFOR, area=100 * 100) == []
+
+
+def test_two_uncertain_signs_in_a_long_box_are_a_line_that_was_not_read():
+    short, long = word("α ν", 0.68, width=30), word("α ν", 0.68, width=176)
+    for policy in decide.POLICIES:
+        (decision,) = decide.decide([short, long], OKAFOR, policy)
+        assert (decision.word, decision.remove) == (long, True)
+
+
+def test_a_blank_reading_is_a_line_unless_it_is_as_high_as_anatomy():
+    line = Word(" ", 0.0, ((0, 0), (20, 20), (15, 25), (-5, 5)))  # slanted
+    disk = Word(" ", 0.0, ((0, 0), (40, 0), (40, 30), (0, 30)))
+    assert [one.word for one in decide.decide([line, disk], OKAFOR, area=100 * 100)] == [line]
 
 
 def test_a_name_spelled_in_harmless_letters_is_removed_and_a_scale_stays():

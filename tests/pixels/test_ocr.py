@@ -1,5 +1,7 @@
 """With the real recognizer: few and small images, since each takes seconds."""
 
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -14,8 +16,6 @@ from pydicom.pixels import pixel_array
 from medlab import pixels
 from medlab.pixels import decide, detect, effects, frames
 from medlab.pixels.mask import Box
-
-pytest.importorskip("rapidocr_onnxruntime")
 
 
 def read_texts(ds):
@@ -61,7 +61,7 @@ def test_a_pseudonym_is_drawn_in_place_and_read_back_and_nothing_else_changes():
     assert "SUBJ4711" in read_texts(result)
 
 
-@pytest.mark.skipif(not detect.has_tesseract(), reason="no program tesseract")
+@pytest.mark.needs("tesseract")
 def test_the_second_engine_reads_plain_text_and_places_it():
     text, ((x0, y0, x1, y1),) = made.text_mask((120, 300), [(20, 40, "OKAFOR", 28)])
     words = detect.tesseract((text * 255).astype(np.uint8))
@@ -91,6 +91,57 @@ def test_an_upright_name_is_read_from_below_though_the_recognizer_takes_it_upsid
     image = np.random.default_rng(0).normal(20, 4, (400, 500)).clip(0, 255).astype(np.uint8)
     place = image[100 : 100 + name.shape[0], 200 : 200 + name.shape[1]]
     np.maximum(place, name, out=place)
-    bare, _ = detect._rapid()(image)
-    assert [text for _, text, _ in bare] == [""]
+    assert "Okafor" not in detect._rapid()(image).txts
     assert [word.text for word in detect.rapidocr(image)] == ["Okafor"]
+
+
+def test_a_line_in_a_script_that_cannot_be_read_is_found_and_removed():
+    text, ((x0, y0, x1, y1),) = made.text_mask((160, 320), [(40, 60, "Окафор Иван", 20)])
+    image = np.random.default_rng(0).normal(20, 4, text.shape) + 200 * text
+    words = detect.rapidocr(image.clip(0, 255).astype(np.uint8))
+    assert [word.text.strip() for word in words] == [""]
+    for policy in decide.POLICIES:
+        (decision,) = decide.decide(words, decide.identity([]), policy)
+        (box,) = decision.boxes
+        assert decision.remove
+        assert box.x0 <= x0
+        assert box.y0 <= y0
+        assert box.x1 >= x1
+        assert box.y1 >= y1
+
+
+READS = """
+import socket, sys, numpy
+from medlab.pixels import detect
+
+def fetched(*_, **__):
+    print("asked for the network")
+    raise OSError
+
+socket.getaddrinfo = socket.create_connection = socket.socket.connect = fetched
+if "gone" in sys.argv:
+    detect._MODELS["Rec"] = "gone.onnx"
+image = numpy.load(sys.argv[1])
+print([word.text for word in detect.rapidocr(image)], detect.rapidocr(0 * image))
+"""
+
+
+@pytest.fixture
+def saved_text(tmp_path):
+    text, _ = made.text_mask((120, 300), [(20, 40, "OKAFOR", 28)])
+    np.save(tmp_path / "image.npy", (text * 255).astype(np.uint8))
+    return str(tmp_path / "image.npy")
+
+
+def test_the_recognizer_reads_without_network_and_without_a_word_on_standard_error(saved_text):
+    command = [sys.executable, "-c", READS, saved_text]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("['OKAFOR'] []\n", "")
+
+
+def test_a_model_that_is_missing_is_not_fetched(saved_text):
+    command = [sys.executable, "-c", READS, saved_text, "gone"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode
+    assert not done.stdout
+    assert "gone.onnx" in done.stderr

@@ -44,6 +44,10 @@ def test_every_page_of_docs_is_in_the_contents_of_the_site():
         ('<img src="data:image/png;base64,AA==">', ["a picture without alternative text"]),
         ('<img src="https://example.org/x.png" alt="x">', ["a img from another address"]),
         ('<script src="//example.org/x.js"></script>', ["a script from another address"]),
+        ("<code><span>gone.md</span></code>", ["gone.md, which does not exist"]),
+        ("<code>medlab/gone.py</code>", ["medlab/gone.py, which does not exist"]),
+        ("<code>pixels.md</code> and <code>medlab/cli.py</code>, not gone.md", []),
+        ("<code>results.json</code>", []),
     ],
 )
 def test_the_checker_tells_what_is_to_mend(checker, tmp_path, body, said):

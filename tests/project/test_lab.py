@@ -77,7 +77,8 @@ def test_a_missing_browser_fails_the_tests_only_where_it_is_asked_for(
 
 def test_jupyterlab_is_set_up_to_mask_and_its_kernels_keep_no_history(lab, monkeypatch, tmp_path):
     called = []
-    monkeypatch.setattr(lab, "VENV", tmp_path)
+    monkeypatch.setattr(lab, "VENV", tmp_path / "venv")
+    monkeypatch.setattr(lab, "COPIES", tmp_path / "copies")
     monkeypatch.setattr(lab, "make_environment", lambda: None)
     monkeypatch.setattr(lab, "call", called.append)
     monkeypatch.setenv("IPYTHONDIR", "restored after the test")
@@ -86,13 +87,41 @@ def test_jupyterlab_is_set_up_to_mask_and_its_kernels_keep_no_history(lab, monke
     config = next(word for word in words if word.startswith("--config="))
     assert Path(config.removeprefix("--config=")).is_file()
     assert words[-1] == "--no-browser"
-    assert json.loads((tmp_path / "etc/jupyter/labconfig/page_config.json").read_text())
+    assert json.loads((tmp_path / "venv/etc/jupyter/labconfig/page_config.json").read_text())
     with run_kernel(kernel_name="python3", env=dict(os.environ)) as client:
         client.execute_interactive("secret = 'Okafor^Jane'", timeout=120, store_history=True)
-    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    left = [path for path in (tmp_path / "venv").rglob("*") if path.is_file()]
     assert left
     assert not any(b"Okafor" in path.read_bytes() for path in left)
     assert not list(tmp_path.rglob("history.sqlite"))
+
+
+def test_notebooks_open_as_copies_that_stay_until_fresh_ones_are_asked_for(
+    lab, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(lab, "COPIES", tmp_path / "copies")
+    lab.copy_notebooks(fresh=False)
+    names = {path.name for path in (ROOT / "notebooks").rglob("*.ipynb")}
+    assert {path.name for path in (tmp_path / "copies").rglob("*.ipynb")} == names
+    changed = tmp_path / "copies" / "course" / "04_mondrian.ipynb"
+    changed.write_text("mine")
+    lab.copy_notebooks(fresh=False)
+    assert changed.read_text() == "mine"
+    os.utime(changed, (0, 0))
+    capsys.readouterr()
+    lab.copy_notebooks(fresh=False)
+    assert "1 originals changed after they were copied" in capsys.readouterr().err
+    lab.copy_notebooks(fresh=True)
+    original = ROOT / "notebooks" / "course" / "04_mondrian.ipynb"
+    assert changed.read_bytes() == original.read_bytes()
+    (aside,) = tmp_path.glob("copies-*/course/04_mondrian.ipynb")
+    assert aside.read_text() == "mine"
+
+
+def test_git_ignores_the_folder_of_copies(lab):
+    for name in (lab.COPIES.name, f"{lab.COPIES.name}-20240301-120000"):
+        command = ["git", "-C", str(ROOT), "check-ignore", "-q", f"{name}/x.ipynb"]
+        assert subprocess.run(command, check=False).returncode == 0
 
 
 def test_importing_medlab_loads_no_heavy_package():

@@ -11,7 +11,7 @@ data_dir: str = ""  # folder with your own files
 output_dir: str = ""  # where results.json goes
 reveal: bool = False  # show identifiers
 seed: int = 20240301  # start of all randomness
-k: int = 5  # smallest class
+k: int = 5  # smallest class (2 to 100)
 share: float = 0.1  # a share
 word: str = "basic"  # a word
 names: list = ["Age", "Sex"]  # columns
@@ -20,7 +20,6 @@ BEGIN = """\
 import numpy as np
 from medlab import runs
 run = runs.begin(data_dir, output_dir, seed=seed, reveal=reveal)
-run.check_range(k=(k, 2, 100))
 """
 
 

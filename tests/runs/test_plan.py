@@ -1,4 +1,4 @@
-"""Parameters are checked by name and type before anything starts."""
+"""Parameters are checked by name and value before anything starts."""
 
 import pytest
 
@@ -11,11 +11,11 @@ def test_the_parameters_of_a_notebook_are_found_with_their_help(notebook):
     assert list(found) == [
         "data_dir", "output_dir", "reveal", "seed", "k", "share", "word", "names",
     ]  # fmt: skip
-    assert found["k"]["help"] == "smallest class"
+    assert found["k"].help == "smallest class (2 to 100)"
 
 
 def test_an_unknown_parameter_is_refused_naming_those_that_exist(notebook):
-    with pytest.raises(UsageError, match=r"no parameter epsilonn; it has: .*share, word"):
+    with pytest.raises(UsageError, match=r"tiny: no parameter epsilonn; there are: .*share, word"):
         plan_jobs([notebook()], {"epsilonn": "1"})
 
 
@@ -43,7 +43,7 @@ def test_text_is_read_as_the_type_that_the_notebook_declares(notebook, name, tex
     [("k", "2.5"), ("k", "many"), ("k", "true"), ("share", "much"), ("reveal", "2"), ("k", "{")],
 )
 def test_a_value_of_a_wrong_type_is_refused(notebook, name, text):
-    with pytest.raises(UsageError, match=f"value given for {name}"):
+    with pytest.raises(UsageError, match=f"tiny: {name} takes"):
         plan_jobs([notebook()], {name: text})
 
 
@@ -59,6 +59,16 @@ def test_a_grid_gives_one_job_for_every_combination(notebook):
 def test_grid_points_whose_names_fall_together_stay_apart(notebook):
     jobs = plan_jobs([notebook()], {}, {"word": ["a b", "a/b"]})
     assert [job.name for job in jobs] == ["tiny_word-a-b", "tiny_word-a-b_2"]
+
+
+def test_every_point_of_a_grid_is_checked_and_fixed_values_hold_beside_it(notebook):
+    with pytest.raises(UsageError, match="tiny: k takes a whole number, 2 to 100; 1 is out"):
+        plan_jobs([notebook()], {"share": "0.2"}, {"k": ["5", "1"]})
+
+
+@pytest.mark.parametrize("name", ["3", "03", "03_kanonymity_ldiversity"])
+def test_a_notebook_is_found_by_its_number_with_and_without_the_zero(name):
+    assert [path.stem for path in find_notebooks([name])] == ["03_kanonymity_ldiversity"]
 
 
 def test_a_notebook_that_does_not_exist_is_refused(tmp_path):

@@ -15,8 +15,6 @@ from medlab.runs import saving
 from medlab.runs.book import REVEALED
 from medlab.runs.saving import NOTE, mask_revealed
 
-# Traitlets tells that it sets the hook of the configuration on a manager made with one.
-pytestmark = pytest.mark.filterwarnings("ignore:Overriding existing pre_save_hook")
 SECRET = "Okafor^Jane"
 CONFIG = Path(saving.__file__).with_name("lab_config.py")
 

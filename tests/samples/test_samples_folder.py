@@ -16,6 +16,7 @@ from medlab import samples
 from medlab.cli import commands
 from medlab.errors import InputError, RefusedError
 
+pytestmark = pytest.mark.slow
 COMMITTED = Path(__file__).parents[2] / "data_samples"
 
 
@@ -206,12 +207,20 @@ def test_the_nifti_file_leaks_in_header_extension_and_gzip_name(folder):
     assert b"MUELLER_SOEREN" in file.read_bytes()[:60]
 
 
-def test_more_heads_sessions_and_another_seed_on_demand(tmp_path):
-    calls = []
+@pytest.fixture(scope="module")
+def larger(tmp_path_factory):
+    """A larger hospital, written where a note lay; its files and what was told on the way."""
+    folder, calls = tmp_path_factory.mktemp("larger"), []
+    (folder / "notes.txt").write_text("mine")
     files = samples.write(
-        tmp_path, 7, heads=4, sessions=2, spacing_mm=8, cohort_patients=20,
+        folder, 7, heads=4, sessions=2, spacing_mm=8, cohort_patients=20, overwrite=True,
         progress=lambda done, total: calls.append((done, total)),
     )  # fmt: skip
+    return folder, files, calls
+
+
+def test_more_heads_sessions_and_another_seed_on_demand(larger):
+    _, files, calls = larger
     assert len([file for file in files if file.name == "t1.nii.gz"]) == 8
     assert calls[-1] == (len(files) - 1, len(files) - 1)
     names = [file.as_posix() for file in files if "/S01_" in file.as_posix()]
@@ -223,12 +232,12 @@ def test_more_heads_sessions_and_another_seed_on_demand(tmp_path):
     assert first.StudyDate < second.StudyDate
 
 
-def test_a_folder_that_holds_something_is_refused_unless_told(tmp_path):
+def test_a_folder_that_holds_something_is_refused_unless_told(larger, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(RefusedError, match="not empty"):
         samples.write(tmp_path)
-    samples.write(tmp_path, heads=1, spacing_mm=8, cohort_patients=20, overwrite=True)
-    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert (larger[0] / "notes.txt").read_text() == "mine"
+    assert (larger[0] / "SHA256SUMS").is_file()
 
 
 @pytest.mark.parametrize(

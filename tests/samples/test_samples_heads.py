@@ -7,6 +7,8 @@ import pytest
 from medlab import samples
 from medlab.errors import InputError
 
+pytestmark = pytest.mark.slow
+
 
 def surface_depth(img, threshold=35.0):
     """Scanner y (mm) at which each (x, z) first turns bright from the front; NaN where none."""

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
+from pycanon import anonymity
 
 from medlab import tabular
-
-anonymity = pytest.importorskip("pycanon.anonymity")
 
 
 @pytest.mark.parametrize("k", [2, 7])

@@ -35,10 +35,10 @@ def call(*arguments):
     return CliRunner().invoke(commands, [str(word) for word in arguments])
 
 
-@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.parametrize(
+    "suffix", [".csv", pytest.param(".parquet", marks=pytest.mark.needs("scale"))]
+)
 def test_anonymize_writes_a_table_that_keeps_its_promises(file, tmp_path, suffix):
-    if suffix == ".parquet":
-        pytest.importorskip("pyarrow")
     out = tmp_path / f"out{suffix}"
     done = call(
         *("anonymize", file, out, "--qi", QI, "--sensitive", "Diagnosis"),

@@ -1,0 +1,42 @@
+"""Notebooks with other parameters, and on a head of one's own."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from medlab import runs, samples
+
+pytestmark = pytest.mark.slow
+NOTEBOOKS = runs.find_notebooks()
+
+
+def test_a_notebook_holds_its_checks_on_a_single_file(tmp_path):
+    (outcome,) = runs.run(runs.plan_jobs([NOTEBOOKS[0]], {"files": "1"}), tmp_path / "out")
+    assert outcome.failure is None
+
+
+def test_a_head_that_is_not_there_is_refused_with_how_many_there_are(tmp_path):
+    (outcome,) = runs.run(runs.plan_jobs([NOTEBOOKS[3]], {"head": "99"}), tmp_path / "out")
+    assert "head = 99 is out of range; give 1 to 3" in str(outcome.failure)
+
+
+def test_a_head_of_ones_own_is_read_beside_other_images(tmp_path):
+    folder = tmp_path / "my studies ü"
+    folder.mkdir()
+    for name in ("CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm"):
+        shutil.copy(get_testdata_file(name), folder)
+    head = samples.default_folder() / "heads" / "head-02" / "t1.nii.gz"
+    shutil.copy(head, folder / "scan.nii.gz")
+    (outcome,) = runs.run(runs.plan_jobs([NOTEBOOKS[3]]), tmp_path / "out", data=folder)
+    assert outcome.failure is None
+    assert (tmp_path / "out" / "index.html").is_file()
+
+
+def test_papermill_shows_the_parameters_of_a_notebook():
+    command = [sys.executable, "-m", "papermill", "--help-notebook", str(NOTEBOOKS[2])]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "k: int (default 5)" in done.stdout
+    assert "Unknown" not in done.stdout
