@@ -51,7 +51,18 @@ def removed(texts, boxes, shape):
     return [share > 0.9 for share in shares], [share == 0 for share in shares]
 
 
-def judge(scene, policy, counts, group):
+def outside(texts, boxes, shape):
+    """Return the share of the image that was filled beyond the texts plus one text height."""
+    filled, near = np.zeros(shape, bool), np.zeros(shape, bool)
+    for x0, y0, x1, y1 in boxes:
+        filled[y0:y1, x0:x1] = True
+    for x0, y0, x1, y1 in (text.box for text in texts):
+        pad = min(x1 - x0, y1 - y0)
+        near[max(y0 - pad, 0) : y1 + pad, max(x0 - pad, 0) : x1 + pad] = True
+    return (filled & ~near).mean()
+
+
+def judge(scene, policy, counts, group, spill):
     ds = scene.dataset
     try:
         done = pixels.clean(ds, pixels.identity_words(ds), policy=policy, engine=reader)
@@ -62,6 +73,7 @@ def judge(scene, policy, counts, group):
     result = made.reread(done.dataset)
     exact = pixels.same_outside(ds, result, done.boxes)
     counts[group, policy, "exact", exact] += 1
+    spill[policy].append(outside(scene.texts, done.boxes, (ds.Rows, ds.Columns)))
     gone, free = removed(scene.texts, done.boxes, (ds.Rows, ds.Columns))
     for text, is_gone, is_free in zip(scene.texts, gone, free, strict=True):
         if text.kind == "unknown" and policy == "match":
@@ -115,15 +127,21 @@ def main() -> None:
         limits()
         return
     counts, layouts, spent = Counter(), Counter(), Counter()
+    spill = {policy: [] for policy in asked.policies.split(",")}
     for number, (scene, group) in enumerate(all_scenes(asked.first, asked.drawn)):
         layouts[group] += 1
         for policy in asked.policies.split(","):
-            judge(scene, policy, counts, group)
+            judge(scene, policy, counts, group, spill)
         if number < 10:
             cost(scene, spent)
         _READ.clear()
     print(report(counts).to_string(index=False, float_format="%.3f"))
     print("layouts:", ", ".join(f"{n} {group}" for group, n in layouts.items()))
+    for policy, shares in spill.items():
+        print(
+            f"filled beyond the texts plus one text height, {policy}: "
+            f"mean {np.mean(shares):.2%} of the image, worst {np.max(shares):.2%}"
+        )
     ratio = spent["find_text"] / spent["bare calls"]
     print(f"find_text costs {ratio:.2f} times one bare call per distinct frame (limit 1.3)")
     if asked.attack:

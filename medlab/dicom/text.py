@@ -269,28 +269,27 @@ def _hits(folded: str, known: _Known) -> Iterator[tuple[int, int, str]]:
         while unicodedata.category(folded[end : end + 1] or " ")[0] == "M":
             end += 1
         yield start, end, "identity"
-    tokens = list(runs(LETTER, folded.isascii()).finditer(folded))
-    said = [token[0] for token in tokens]
+    pattern = runs(LETTER, folded.isascii())
+    said = pattern.findall(folded)
     groups = {word: known.group_of(word) for word in set(said)}
+    if not any(groups.values()):
+        return
+    places = [(run.start(), run.end()) for run in pattern.finditer(folded)]
     for i, word in enumerate(said):
-        if not groups[word]:
-            continue
         first = last = i
-        if groups[word] > 0:
-            beside = known.beside[groups[word] - 1]
-            while first and said[first - 1] in beside and _joins(folded, tokens, first - 1):
-                first -= 1
-            while (
-                last + 1 < len(said) and said[last + 1] in beside and _joins(folded, tokens, last)
-            ):
-                last += 1
-        kind = "identity" if groups[word] > 0 else "probable"
-        yield tokens[first].start(), tokens[last].end(), kind
+        beside = known.beside[groups[word] - 1] if groups[word] > 0 else ()
+        while first and said[first - 1] in beside and _joins(folded, places, first - 1):
+            first -= 1
+        while last + 1 < len(said) and said[last + 1] in beside and _joins(folded, places, last):
+            last += 1
+        if groups[word]:
+            kind = "identity" if groups[word] > 0 else "probable"
+            yield places[first][0], places[last][1], kind
 
 
-def _joins(folded: str, tokens: Sequence[re.Match[str]], at: int) -> bool:
+def _joins(folded: str, places: Sequence[tuple[int, int]], at: int) -> bool:
     """Tell whether so little stands behind a word that it and the next are of one name."""
-    return _GAP.fullmatch(folded, tokens[at].end(), tokens[at + 1].start()) is not None
+    return _GAP.fullmatch(folded, places[at][1], places[at + 1][0]) is not None
 
 
 def other_spans(text: str, others: Container[str]) -> Iterator[Span]:

@@ -24,7 +24,9 @@ from medlab.pixels.frames import Layout
 from medlab.pixels.mask import Box, Boxes
 
 _ROUNDS = 3  # of filling and reading again
-_STEP = 4  # a box is as wide as a multiple of so many times its height
+# A box is as wide as a multiple of so many times its height, two or three letters: the length of a
+# name is not told, and at most one height is added on either side.
+_STEP, _LEAST_PAD = 1.5, 0.25
 
 
 @dataclass(frozen=True)
@@ -447,8 +449,8 @@ def _share(filled: NDArray[np.bool_], boxes: Sequence[Box]) -> float:
 def boxes_of(decisions: Sequence[Decision], form: Layout) -> list[Box]:
     """Return the boxes to fill, cut to the image.
 
-    Boxes of text are widened to the next multiple of four times their height, as far as no
-    text that stays is met: their width shall not tell the length of a name.
+    Boxes of text are widened on both sides to the next multiple of one and a half times their
+    height, as far as no text that stays is met: their width shall not tell the length of a name.
     """
     stay = [box for one in decisions if not one.remove for box in one.boxes]
     found: list[Box] = []
@@ -464,13 +466,14 @@ def _widened(box: Box, stay: Sequence[Box], form: Layout) -> Box:
     if box.y1 - box.y0 > 2 * (box.x1 - box.x0):  # vertical: the same, turned
         turned = replace(form, rows=form.columns, columns=form.rows)
         return _turned(_widened(_turned(box), [_turned(other) for other in stay], turned))
-    step = _STEP * (box.y1 - box.y0)
-    width = math.ceil((box.x1 - box.x0 + 2 * (box.y1 - box.y0)) / step) * step
+    height, length = box.y1 - box.y0, box.x1 - box.x0
+    step = math.ceil(_STEP * height)
+    pad = math.ceil((length + 2 * _LEAST_PAD * height) / step) * step - length
     beside = [other for other in stay if other.y0 < box.y1 and box.y0 < other.y1]
     right = min([form.columns, *(other.x0 for other in beside if other.x0 >= box.x1 - 4)])
     left = max([0, *(other.x1 for other in beside if other.x1 <= box.x0 + 4)])
-    x1 = max(min(box.x0 + width, right), box.x1)
-    x0 = min(max(x1 - width, left), box.x0)
+    x0 = min(max(box.x0 - pad // 2, left), box.x0)
+    x1 = max(min(box.x1 + pad - pad // 2, right), box.x1)
     return Box(x0, box.y0, x1, box.y1)
 
 

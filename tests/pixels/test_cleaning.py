@@ -77,14 +77,26 @@ def test_an_image_without_text_keeps_the_very_same_pixel_data():
     assert done.complete
 
 
+def widened(length, height, at=100):
+    form = frames.layout(made.gray(np.zeros((200, 900), np.uint8)))
+    corners = ((at, 9), (at + length, 9), (at + length, 9 + height), (at, 9 + height))
+    word = Word("NAME", 1.0, corners)
+    (box,) = word.boxes()
+    return box, cleaning.boxes_of([Decision((box,), True, "", word)], form)[0]
+
+
 def test_boxes_of_names_of_different_length_are_equally_wide():
-    form = frames.layout(made.gray(np.zeros((200, 600), np.uint8)))
-    widths = set()
-    for width in (70, 80, 90):
-        word = Word("NAME", 1.0, ((9, 9), (9 + width, 9), (9 + width, 29), (9, 29)))
-        boxes = cleaning.boxes_of([Decision(tuple(word.boxes()), True, "", word)], form)
-        widths.add(boxes[0].x1 - boxes[0].x0)
+    widths = {wide.x1 - wide.x0 for _, wide in (widened(length, 20) for length in (70, 75, 80))}
     assert len(widths) == 1
+
+
+@given(st.integers(60, 500), st.integers(6, 60))  # lying, not upright
+def test_a_box_is_widened_on_both_sides_by_a_quarter_to_one_height(length, height):
+    box, wide = widened(length, height)
+    height = box.y1 - box.y0
+    for pad in (box.x0 - wide.x0, wide.x1 - box.x1):
+        assert height / 4 - 1 <= pad <= height + 1
+    assert (wide.y0, wide.y1) == (box.y0, box.y1)
 
 
 def test_a_widened_box_stops_at_text_that_stays():

@@ -44,7 +44,7 @@ def test_text_a_few_counts_above_air_is_read_though_the_full_range_hides_it():
     values = rng.normal(100, 4, (160, 240))
     values[80:, 120:] = 3000
     text, _ = made.text_mask((160, 240), [(10, 20, "OKAFOR", 20)])
-    ds = made.gray((values + 25 * text).astype(np.uint16), stored=12)
+    ds = made.gray((values + 16 * text).astype(np.uint16), stored=12)
     shown = frames.displayed(ds, frames.layout(ds), pixel_array(ds)[..., None])
     whole = frames.window(shown, *frames.bright_range(shown))
     assert "OKAFOR" not in {decide.squeezed(word.text) for word in detect.read(whole)}
