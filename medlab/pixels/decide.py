@@ -44,6 +44,7 @@ _KEYWORDS = re.compile(
     r"NAME|PATIENT|\bMRN|\bDOB|BIRTH|\bACC\b|ACCESSION|\bACC[ :#.]*[A-Z]?\d|\bREF\b|REFERR"
     r"|\bTECH\b|\bDR[. ]|PHYSICIAN|OPERATOR|HOSP|CLINIC|INSTITUT|UNIVERS|MEDICAL C"
     r"|\bID\b|\bID[:# ]*\d|\bSSN|\bAGE\b|\bSEX\b|ADDRESS|PHONE|\bTEL\b|STUDY D|EXAM D"
+    r"|\b(?:PAT|PT|CASE|CHART|FILE|REG)[ .]?(?:N[O0R]\b|NUM|ID\b|#)|\bPAT\b"
 )
 _MONTH = r"(?:JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|[O0]CT|N[O0]V|DEC)[A-Z]{0,6}"
 _PATTERNS = {
@@ -269,19 +270,25 @@ def decide(
     if policy not in POLICIES:
         raise UsageError(f"no pixel policy of that name; choose {' or '.join(POLICIES)}")
     words = [word for word in words if not noise(word) and not _whole(word, area)]
-    joined = _spaced_out(words) | _hyphenated(words)
+    joined = _spaced_out(words) | _hyphenated(words) | _labelled(words)
     return [_decision(word, known, policy, joined.get(index)) for index, word in enumerate(words)]
 
 
 def _decision(word: Word, known: Identity, policy: str, joined: str | None) -> Decision:
     reason = matches(word.text, known) or (matches(joined, known) if joined else "")
     unsure = word.score < _LEGIBLE[policy] and len(squeezed(word.text)) > 2
-    unread = unsure or _gaping(word) or not word.text.strip()
+    unread = unsure or _gaping(word) or not word.text.strip() or _foreign(word.text)
     listed = allowed(word.text) and not (joined and joined.isalpha() and not allowed(joined))
     if not reason and (policy == "allow" or unread) and not listed:
         reason = "not legible" if unread else "not on the list"
     boxes = tuple(word.boxes())
     return Decision(boxes, bool(reason), reason or "allowed", word)
+
+
+def _foreign(text: str) -> bool:
+    """Tell whether letters are of a script that the recognizer guesses at, such as Greek."""
+    letters = (sign for sign in text if sign.isalpha() and sign not in "µμ")  # of units
+    return any("LATIN" not in unicodedata.name(sign, "") for sign in letters)
 
 
 def _whole(word: Word, area: int | None) -> bool:
@@ -291,7 +298,7 @@ def _whole(word: Word, area: int | None) -> bool:
     corners = np.asarray(word.quad)
     if not word.text.strip():  # of 60 images one had such a box: 107 pixels high of 512
         sides = np.hypot(*(corners[[1, 3]] - corners[0]).T)
-        return bool(sides.min() > np.sqrt(area) / 10)
+        return bool(sides.min() > np.sqrt(area) / 6)
     return bool(np.ptp(corners, axis=0).prod() > area / 4) and len(word.text) <= 2
 
 
@@ -314,6 +321,19 @@ def _spaced_out(words: Sequence[Word]) -> dict[int, str]:
             rows.append([index])
     texts = ((row, "".join(words[index].text for index in row)) for row in rows if len(row) >= 4)
     return {index: text for row, text in texts for index in row}
+
+
+def _labelled(words: Sequence[Word]) -> dict[int, str]:
+    """Return label and number for numbers that stand to the right of a label such as PAT NO."""
+    found: dict[int, str] = {}
+    labels = [word for word in words if _KEYWORDS.search(plain(word.text))]
+    for index, word in enumerate(words):
+        _, y, high = _place(word)
+        for label in labels:
+            gap, drop = word.quad[0][0] - label.quad[1][0], abs(y - _place(label)[1])
+            if squeezed(word.text).isdigit() and -high < gap < 4 * high and drop < high / 2:
+                found[index] = f"{label.text} {word.text}"
+    return found
 
 
 def _hyphenated(words: Sequence[Word]) -> dict[int, str]:

@@ -181,3 +181,31 @@ def test_identity_words_of_a_header_hold_names_numbers_and_places():
     ds.OtherPatientIDs = ["A1", "B2"]
     words = decide.identity_words(ds)
     assert {"OKAFOR^JANE", "MRN00412345", "Lakeside Clinic", "Doe^Ann", "A1", "B2"} <= set(words)
+
+
+@pytest.mark.parametrize("text", ["ααυλ", "Тарк", "山田"])
+def test_letters_that_the_recognizer_guesses_at_are_no_reading(text):
+    for policy in decide.POLICIES:
+        (one,) = decide.decide([word(text, score=0.97)], OKAFOR, policy)
+        assert one.remove
+
+
+def test_a_unit_with_a_greek_letter_is_read():
+    (one,) = decide.decide([word("5 µm")], OKAFOR, "match")
+    assert not one.remove
+
+
+@pytest.mark.parametrize(
+    "text", ["PAT NO 4711", "Pat.Nr. 12", "PT ID 7", "CASE NO: 815", "REG#44"]
+)
+def test_a_short_number_behind_a_label_goes(text):
+    (one,) = decide.decide([word(text)], OKAFOR, "match")
+    assert (one.remove, one.reason) == (True, "keyword")
+
+
+def test_a_number_to_the_right_of_a_label_goes_with_it_and_others_stay():
+    texts = [word("PAT NO", width=60), word("4711", x=75), word("18/40", x=0, y=80)]
+    decisions = decide.decide(texts, OKAFOR, "match")
+    assert [one.remove for one in decisions] == [True, True, False]
+    apart = [word("PAT NO", width=60), word("4711", x=300)]
+    assert [one.remove for one in decide.decide(apart, OKAFOR, "match")] == [True, False]
