@@ -520,6 +520,8 @@ def test_a_misspelt_name_is_removed_and_counted_unless_other_patients_texts_say_
     texts = {dcmread(path).StudyDescription for path in outputs(tmp_path / "out")}
     assert texts == {"Gartnar: [removed] seen", "gartnar sign positive", "no comment"}
     assert summary.ok
-    told = (tmp_path / "out.job" / "report.json").read_text()
-    assert told.count("one letter from") == 1
+    told = json.loads((tmp_path / "out.job" / "report.json").read_text())
+    (found,) = [one for one in told["findings"] if "one letter from" in one["message"]]
+    assert found["files"] == 1
+    assert list(told["rows"]) == ["1"]
     assert "artn" not in told
