@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 
+import nibabel as nib
 import pytest
 from pydicom.data import get_testdata_file
 
@@ -28,8 +29,8 @@ def test_a_head_of_ones_own_is_read_beside_other_images(tmp_path):
     folder.mkdir()
     for name in ("CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm"):
         shutil.copy(get_testdata_file(name), folder)
-    head = samples.default_folder() / "heads" / "head-02" / "t1.nii.gz"
-    shutil.copy(head, folder / "scan.nii.gz")
+    coarse = samples.head(2, spacing_mm=3.0).img  # a third of the voxels of the sample data
+    nib.save(coarse, folder / "scan.nii.gz")
     (outcome,) = runs.run(runs.plan_jobs([NOTEBOOKS[3]]), tmp_path / "out", data=folder)
     assert outcome.failure is None
     assert (tmp_path / "out" / "index.html").is_file()
