@@ -43,7 +43,11 @@ html_theme = "furo"
 html_title = f"medlab {release}"
 html_static_path = []
 
-PAGES = {"CHANGELOG.md": "changelog.md", "data_samples/README.md": "sample-data.md"}
+PAGES = {
+    "CHANGELOG.md": "changelog.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "data_samples/README.md": "sample-data.md",
+}
 
 
 def copy_notebooks() -> None:
