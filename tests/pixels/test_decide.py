@@ -209,3 +209,13 @@ def test_a_number_to_the_right_of_a_label_goes_with_it_and_others_stay():
     assert [one.remove for one in decisions] == [True, True, False]
     apart = [word("PAT NO", width=60), word("4711", x=300)]
     assert [one.remove for one in decide.decide(apart, OKAFOR, "match")] == [True, False]
+
+
+def test_a_bare_number_that_was_read_with_doubt_is_not_harmless():
+    for policy in decide.POLICIES:
+        doubtful, sure, scale = decide.decide(
+            [word("547", score=0.46), word("547", y=50), word("TE 98", score=0.46, y=90)],
+            OKAFOR,
+            policy,
+        )
+        assert [doubtful.remove, sure.remove, scale.remove] == [True, False, False]
