@@ -119,7 +119,8 @@ class Run:
 
     def passed_over(self) -> list[str]:
         """Return, and keep, what was passed over so far: one sentence a reason, by numbers."""
-        self.keep(passed_over={what: sorted(some) for what, some in self.passed.items() if some})
+        some = {what: sorted(reasons) for what, reasons in self.passed.items() if reasons}
+        self.keep(passed_over=some or "none")
         sentences = []
         for what, reasons in self.passed.items():
             for why in dict.fromkeys(reasons.values()):
