@@ -279,7 +279,8 @@ def _decision(word: Word, known: Identity, policy: str, joined: str | None) -> D
     unsure = word.score < _LEGIBLE[policy] and len(squeezed(word.text)) > 2
     unread = unsure or _gaping(word) or not word.text.strip() or _foreign(word.text)
     listed = allowed(word.text) and not (joined and joined.isalpha() and not allowed(joined))
-    listed &= not (unsure and squeezed(word.text).isdigit())  # 54 Y was read as 547 at 0.46
+    # a marker of two or three letters was read as 307 at 0.60; an age, 54 Y, as 547 at 0.46
+    listed &= not (word.score < 0.5 and unsure and squeezed(word.text).isdigit())
     if not reason and (policy == "allow" or unread) and not listed:
         reason = "not legible" if unread else "not on the list"
     boxes = tuple(word.boxes())
