@@ -26,11 +26,11 @@ from pydicom.encaps import (
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from medlab.dicom.elements import text_at
+from medlab.dicom.elements import syntax_of, text_at
 from medlab.errors import InputError
 
 _ROWS, _COLUMNS, _FRAMES, _SAMPLES = 0x00280010, 0x00280011, 0x00280008, 0x00280002
-_BITS, _PHOTOMETRIC, _SYNTAX = 0x00280100, 0x00280004, 0x00020010
+_BITS, _PHOTOMETRIC = 0x00280100, 0x00280004
 _SOP_CLASS = 0x00080016
 # PS3.4 B.5: Segmentation, Label Map, Height Map, Parametric Map, RT Dose
 _NO_PICTURE = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(66\.[478]|30|481\.2)")
@@ -83,7 +83,7 @@ def trim(dataset: Dataset, kept: MutableMapping[Any, Any]) -> dict[BaseTag, str]
             continue
         undefined = getattr(element, "is_undefined_length", False)
         undefined = undefined or getattr(element, "length", 0) == 0xFFFFFFFF
-        syntax = text_at(getattr(dataset, "file_meta", Dataset()), _SYNTAX)
+        syntax = syntax_of(dataset)
         if any(BaseTag(need) not in dataset._dict for need in _DESCRIBED[: 2 if bits else 4]):
             met[tag] = "opaque"
             continue

@@ -36,6 +36,7 @@ from medlab.dicom.elements import (
     proper_vr,
     raw_element,
     sequence_at,
+    syntax_of,
     text_at,
     texts_of,
     values_of,
@@ -339,11 +340,6 @@ def _codes(
     return {_PATIENT_ID: named, _PATIENT_NAME: named, _ACCESSION: number, _SUBJECT: named}
 
 
-def _syntax_of(dataset: Dataset) -> str:
-    meta = getattr(dataset, "file_meta", None)
-    return "" if meta is None else text_at(meta, 0x00020010)
-
-
 @lru_cache(maxsize=64)
 def _encoding_of(syntax: str) -> tuple[bool, bool] | None:
     """Return (implicit VR, little endian) of a transfer syntax; None where it is not known."""
@@ -355,7 +351,7 @@ def _encoding_of(syntax: str) -> tuple[bool, bool] | None:
 
 def _consistent(dataset: Dataset) -> Dataset:
     """Return the data set, decoded where it was not written in its own transfer syntax."""
-    encoding = _encoding_of(_syntax_of(dataset))
+    encoding = _encoding_of(syntax_of(dataset))
     first = next(iter(dataset._dict.values()), None)
     read_as = (getattr(first, "is_implicit_VR", None), getattr(first, "is_little_endian", None))
     consistent = encoding == dataset.original_encoding and read_as in (encoding, (None, None))
@@ -370,7 +366,7 @@ def _consistent(dataset: Dataset) -> Dataset:
 
 def _empty_like(dataset: Dataset) -> FileDataset:
     """Return a data set without elements that is written the way `dataset` was."""
-    syntax = _syntax_of(dataset) or str(ImplicitVRLittleEndian)
+    syntax = syntax_of(dataset) or str(ImplicitVRLittleEndian)
     out = FileDataset("", {}, b"\0" * 128, marks.new_meta(syntax))
     _read_like(out, dataset)
     return out

@@ -155,6 +155,12 @@ def text_at(dataset: Dataset, tag: int) -> str:
     return "" if element is None else "\\".join(texts_of(dataset, element))
 
 
+def syntax_of(dataset: Dataset) -> str:
+    """Return the Transfer Syntax UID that a data set states; empty where it has no file meta."""
+    meta = getattr(dataset, "file_meta", None)
+    return "" if meta is None else text_at(meta, 0x00020010)
+
+
 def sequence_at(dataset: Dataset, keyword: str) -> list[Dataset]:
     """Return the items of a sequence; none where its tag holds something else, such as text."""
     value = dataset.get(keyword)

@@ -22,7 +22,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ImplicitVRLittleEndian
 
 from medlab.dicom import passthrough
-from medlab.dicom.elements import TEXT_VRS, items_of, text_at
+from medlab.dicom.elements import TEXT_VRS, items_of, syntax_of, text_at
 from medlab.errors import InputError, MedlabError
 
 DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -213,7 +213,7 @@ def to_bytes(dataset: Dataset) -> bytes:
         if fast is not None:
             return fast
         named = bool(dataset.get("SOPClassUID") and dataset.get("SOPInstanceUID"))
-        syntax = getattr(dataset, "file_meta", Dataset()).get("TransferSyntaxUID")
+        syntax = syntax_of(dataset)
         default = {} if syntax else {"implicit_vr": True, "little_endian": True}
         dataset.save_as(buffer, enforce_file_format=named and bool(syntax), **default)
     return buffer.getvalue()

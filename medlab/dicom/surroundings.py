@@ -19,7 +19,7 @@ from pydicom.encaps import generate_fragments
 from pydicom.pixels.decoders.rle import _rle_decode_segment, _rle_parse_header
 from pydicom.tag import BaseTag
 
-from medlab.dicom.elements import text_at
+from medlab.dicom.elements import syntax_of, text_at
 
 # rows, columns, samples per pixel, bits allocated
 _IMAGE = tuple(map(BaseTag, (0x00280010, 0x00280011, 0x00280002, 0x00280100)))
@@ -42,7 +42,7 @@ def split(dataset: Dataset, value: bytes) -> tuple[bytes, bytes]:
     Where the two cannot be told apart, all counts as samples, and what reads like text in
     them as something else.
     """
-    syntax = text_at(getattr(dataset, "file_meta", Dataset()), 0x00020010)
+    syntax = syntax_of(dataset)
     if _JPEG_AND_2000.fullmatch(syntax):
         scans = _SCAN.findall(value)
         texts = [text for scan in scans for text in _TEXT.findall(scan)]

@@ -370,8 +370,8 @@ def _left_in_bytes(
 ) -> Iterator[Finding]:
     """Search the raw bytes, and name the elements where something stands."""
     after, pairs, texts = compared
-    charset = source.get("SpecificCharacterSet")
-    encodings = set(convert_encodings(charset)) if charset else set()
+    charset = text_at(source, 0x00080005)
+    encodings = set(convert_encodings(charset.split("\\"))) if charset else set()
     searched = _REGISTERED.sub(_unless_registered, _without_pixels(data, output).lower())
     searched += "\0".join(text for _, text in texts).encode()
     for one in _present(_sought(found, {*encodings, "latin-1"}), searched):
@@ -430,7 +430,7 @@ def _left_in_elements(
 ) -> Iterator[Finding]:
     """Compare element by element: what had to change, and identifiers too short for bytes."""
     pairs, texts = compared
-    rules = rules_for(plan, str(source.get("SOPClassUID", "")))
+    rules = rules_for(plan, text_at(source, 0x00080016))
     for path, (old, new) in pairs.items():
         rule = rules.get(new.tag) or group_rule(plan, new.tag)
         if rule is None or rule.code not in ("X", "Z", "D", "U"):
@@ -542,19 +542,22 @@ def check_uid_map(pairs: Iterable[tuple[str, str]], file: str = "") -> Iterator[
 
 
 def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterator[Finding]:
+    def says(keyword: str) -> str:
+        return text_at(output, tag_of(keyword))
+
     def fail(keyword: str, message: str) -> Finding:
         tag = tag_of(keyword)
         return Finding(file, f"({tag >> 16:04X},{tag & 0xFFFF:04X})", "marker", "fail", message)
 
-    if output.get("PatientIdentityRemoved") != "YES":
+    if says("PatientIdentityRemoved") != "YES":
         yield fail("PatientIdentityRemoved", "does not say that identity was removed")
     items = sequence_at(output, "DeidentificationMethodCodeSequence")
     codes = {item.get("CodeValue") for item in items}
-    if not codes and not output.get("DeidentificationMethod"):
+    if not codes and not says("DeidentificationMethod"):
         yield fail("DeidentificationMethod", "does not say how identity was removed")
     if not {code for code, _ in plan.codes} <= codes:
         yield fail("DeidentificationMethodCodeSequence", "does not name every option in force")
-    said = output.get("LongitudinalTemporalInformationModified")
+    said = says("LongitudinalTemporalInformationModified")
     allowed = {"remove": {"REMOVED"}, "shift": {"MODIFIED", "REMOVED"}}
     if said not in allowed.get(plan.dates, {"UNMODIFIED", "MODIFIED", "REMOVED"}):
         yield fail("LongitudinalTemporalInformationModified", "does not fit what became of dates")
@@ -562,7 +565,7 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
         ("BurnedInAnnotation", "113101"),
         ("RecognizableVisualFeatures", "113102"),
     ):
-        if output.get(keyword) == "NO" != source.get(keyword) and option not in codes:
+        if says(keyword) == "NO" != text_at(source, tag_of(keyword)) and option not in codes:
             yield fail(keyword, "claims what nobody checked")
 
 
@@ -600,13 +603,13 @@ def _private_severity(tag: int, creator: str, plan: Plan, declared: bool) -> str
 
 
 def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
-    meta = getattr(output, "file_meta", Dataset())
+    meta = getattr(output, "file_meta", None) or Dataset()
     left = [keyword for keyword in sorted(_META_OF_SENDER) if keyword in meta]
     if left:
         yield Finding(file, "file meta", "meta", "fail", f"{', '.join(left)} was left")
     if any(data[:128]):
         yield Finding(file, "preamble", "meta", "fail", "the preamble is not empty")
-    if str(meta.get("MediaStorageSOPInstanceUID", "")) != str(output.get("SOPInstanceUID", "")):
+    if text_at(meta, 0x00020003) != text_at(output, 0x00080018):
         yield Finding(
             file, "file meta", "meta", "fail", "names another SOP instance than the data"
         )
