@@ -1,6 +1,7 @@
 import importlib
 import subprocess
 import sys
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -37,7 +38,7 @@ def test_the_face_is_gone_the_brain_is_untouched_and_the_head_is_there(head3, de
     assert scores.brain_changed(before, after, _data(head3.brain_mask) > 0) == 0
     assert surface.residual_face(head3.img, defaced.img, head3.face_mask) <= 0.02
     assert scores.head_kept(before, after, surface.head_threshold(before)) >= 0.88
-    assert defaced.report["parts"] == ("mask", "shear")
+    assert defaced.report["parts"] == ("mask",)
     assert defaced.report["brain_changed"] == 0
     assert np.array_equal(after, np.where(_data(defaced.removed) > 0, 0, before))
     assert np.array_equal(defaced.img.affine, head3.img.affine)
@@ -64,7 +65,7 @@ def test_an_image_elsewhere_is_refused(head3, defaced):
 
 def test_ears_go_when_asked(head3, defaced):
     cut = defaced.cut
-    both = apply(head3.img, type(cut)(cut.fit, cut.plane, cut.brain, True))
+    both = apply(head3.img, replace(cut, ears=True))
     gone = (_data(defaced.img) > 0) & (_data(both) == 0)
     world = nib.affines.apply_affine(head3.img.affine, np.argwhere(gone))
     assert gone.sum() > 500
@@ -98,8 +99,8 @@ def test_registration_finds_a_known_turn(found):
     a = np.deg2rad(12)
     turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
     turned = register(vertices @ turn.T + [5, -40, 300])
-    again = nib.affines.apply_affine(turned.affine, vertices @ turn.T + [5, -40, 300])
-    gap = np.linalg.norm(again - nib.affines.apply_affine(straight.affine, vertices), axis=1)
+    again = turned.place(vertices @ turn.T + [5, -40, 300])
+    gap = np.linalg.norm(again - straight.place(vertices), axis=1)
     assert gap.mean() < 3
 
 
@@ -111,19 +112,24 @@ def test_the_shear_plane_keeps_its_distance_from_the_brain(found):
 
 
 def test_the_face_lies_in_front_and_below_and_never_at_the_back(defaced):
-    fit = defaced.cut.fit._replace(affine=np.eye(4))
+    fit = Fit(np.eye(4), 0.0)
     points = np.array([[0, 100, -60], [30, 85, -40], [0, -90, -60], [0, 60, 40], [0, 0, 0]], float)
     assert face_region(points, fit).tolist() == [True, True, False, False, False]
 
 
-def test_where_the_brain_fits_nothing_the_plane_alone_takes_the_face(head3, monkeypatch):
+def test_where_the_brain_fits_nothing_the_head_is_refused(head3, monkeypatch):
     module = importlib.import_module("medlab.neuro.deface")
     monkeypatch.setattr(module, "_attempts", lambda: iter([{"crop_neck": True}]))
-    monkeypatch.setattr(module, "register", lambda vertices: Fit(np.eye(4), 99.0))
-    done = neuro.deface(head3.img, backend="builtin")
-    assert done.report["parts"] == ("shear",)
-    assert done.report["brain_changed"] == 0
-    assert surface.residual_face(head3.img, done.img, head3.face_mask) <= 0.05
+    monkeypatch.setattr(module, "register", lambda *_, **__: Fit(np.eye(4), 99.0))
+    with pytest.raises(RefusedError, match="99.0 mm from the shape of a brain"):
+        neuro.deface(head3.img, backend="builtin")
+
+
+@pytest.mark.parametrize("wrong", [(1, -1, 1), (1, 1, -1), (1, -1, -1)])
+def test_a_header_that_turns_front_or_top_round_is_refused(head3, wrong):
+    img = nib.Nifti1Image(_data(head3.img), np.diag([2.0, 2, 2, 1]) * [*wrong, 1])
+    with pytest.raises(RefusedError, match="orientation in the header"):
+        neuro.deface(img, backend="builtin")
 
 
 def test_the_verb_is_found_even_if_its_module_was_imported_first():
