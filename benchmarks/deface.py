@@ -7,7 +7,8 @@ height, tilts and bends sideways, forwards and in a nod, each by up to 20 %. The
 brain and face are warped along, so every figure is measured against the truth and not against
 what the defacing found. FOLDER holds `mean_reg2mean.nii.gz` and `facemask.nii.gz` of the wheel
 pydeface 2.1.0 (MIT): an average head, whose face mask is drawn by hand. Its brain is what BET
-finds in it at three f, and near the ICBM brain; wanted are 0 brain voxels, .03 and .005 of the face, .88 of the head.
+finds in it at three f, near the ICBM brain. Wanted: 0 brain voxels, .03 and .005 of the face,
+.88 of the head.
 """
 
 import argparse

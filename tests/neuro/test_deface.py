@@ -11,7 +11,16 @@ from neuro_phantoms import phantom
 from medlab import neuro, samples
 from medlab.errors import RefusedError
 from medlab.neuro import scores, surface
-from medlab.neuro.deface import BUFFER_MM, Fit, apply, face_region, register, shear_plane
+from medlab.neuro.deface import (
+    BUFFER_MM,
+    GOOD_FIT_MM,
+    WORST_FIT_MM,
+    Fit,
+    apply,
+    face_region,
+    register,
+    shear_plane,
+)
 
 
 @pytest.fixture(scope="module")
@@ -121,15 +130,35 @@ def test_where_the_brain_fits_nothing_the_head_is_refused(head3, monkeypatch):
     module = importlib.import_module("medlab.neuro.deface")
     monkeypatch.setattr(module, "_attempts", lambda: iter([{"crop_neck": True}]))
     monkeypatch.setattr(module, "register", lambda *_, **__: Fit(np.eye(4), 99.0))
-    with pytest.raises(RefusedError, match="99.0 mm from the shape of a brain"):
+    with pytest.raises(RefusedError, match="99 mm from the shape of a brain"):
         neuro.deface(head3.img, backend="builtin")
 
 
-@pytest.mark.parametrize("wrong", [(1, -1, 1), (1, 1, -1), (1, -1, -1)])
-def test_a_header_that_turns_front_or_top_round_is_refused(head3, wrong):
-    img = nib.Nifti1Image(_data(head3.img), np.diag([2.0, 2, 2, 1]) * [*wrong, 1])
-    with pytest.raises(RefusedError, match="orientation in the header"):
+def test_a_header_that_says_front_for_back_is_refused(head3, monkeypatch):
+    module = importlib.import_module("medlab.neuro.deface")
+    monkeypatch.setattr(module, "_attempts", lambda: iter([{"crop_neck": True}]))
+    img = nib.Nifti1Image(_data(head3.img), np.diag([2.0, -2, 2, 1]))
+    with pytest.raises(RefusedError, match="front and back or up and down may be exchanged"):
         neuro.deface(img, backend="builtin")
+
+
+@pytest.mark.parametrize("wrong", [(1, 1, -1), (1, -1, -1), (-1, -1, 1)])
+def test_the_brain_of_a_head_turned_round_does_not_fit(found, wrong):
+    assert register(found.mesh.vertices).distance_mm < GOOD_FIT_MM
+    assert register(found.mesh.vertices * wrong).distance_mm > WORST_FIT_MM
+
+
+def test_a_shape_that_is_no_size_of_a_brain_fits_nothing(found):
+    assert register(found.mesh.vertices * 2.5).distance_mm == np.inf
+
+
+def test_where_nothing_is_cut_nothing_is_handed_out(head3, monkeypatch):
+    module = importlib.import_module("medlab.neuro.deface")
+    elsewhere = np.array([900.0, 0, 0, 0, 0, 0])
+    monkeypatch.setattr(module, "face_depth", lambda *_: elsewhere)
+    monkeypatch.setattr(module, "shear_plane", lambda *_: None)
+    with pytest.raises(RefusedError, match="nothing would be cut"):
+        neuro.deface(head3.img, backend="builtin")
 
 
 def test_the_verb_is_found_even_if_its_module_was_imported_first():
