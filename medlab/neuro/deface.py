@@ -43,6 +43,7 @@ BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels
 BEHIND_MM = 12.0  # the shear plane ends this far behind the frontal pole
 # Heads of all shapes fit within 2.0 to 2.8 mm, heads turned or mirrored not within 3.2 mm.
 GOOD_FIT_MM, WORST_FIT_MM = 2.4, 3.0
+HOPELESS_MM = 5.0  # from here on BET found something else, which fits in no direction
 SMALLEST = 0.55  # scale of a fit; warped by 20 % the heads had 0.65 to 1.5
 LEAST_KEPT, MOST_KEPT, MOST_RESIDUAL = 0.75, 0.999, 0.03
 FEWEST_PIXELS = 300
@@ -241,7 +242,7 @@ def _check_orientation(vertices: Floats, distance_mm: float) -> None:
 
     turns = Rotation.create_group("O").as_matrix().round()
     turns = sorted(turns, key=lambda turn: -10 * np.abs(np.diag(turn)).sum() - np.trace(turn))[1:]
-    limit = min(distance_mm, WORST_FIT_MM)
+    limit = min(distance_mm, WORST_FIT_MM) if distance_mm < HOPELESS_MM else 0.0
     some = vertices[::3]  # enough to tell, and sooner
     if any(register(some @ turn.T, pitches=(0,)).distance_mm <= limit for turn in turns):
         raise RefusedError(
@@ -565,7 +566,8 @@ def _measure(
     fit: Fit,
 ) -> dict[str, Any]:
     """Measure a defaced head and tell which checks it fails."""
-    old, new = to_working(before), to_working(after)
+    old = to_working(before)
+    new = to_working(after, old)
     threshold = surface.head_threshold(old.data)
     inside = np.asanyarray(brain.dataobj) > 0
     changed = scores.brain_changed(voxels(before), voxels(after), inside)

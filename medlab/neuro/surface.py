@@ -222,9 +222,9 @@ def front_change(
     before, after : path or nibabel image
         The head before and after, in one world space.
     """
-    sight, old = _front(before)
+    working, sight, old = _front(before)
     try:
-        new = _first_hit(_resample(to_working(load(after)), sight), sight)
+        new = _first_hit(_resample(to_working(load(after), working), sight), sight)
     except InputError:  # nothing is left of the head
         new = np.full(old.shape, np.nan)
     seen = np.isfinite(old)
@@ -240,13 +240,13 @@ def front_points(img: str | PathLike[str] | SpatialImage) -> Floats:
     img : path or nibabel image
         A head.
     """
-    return _points(*_front(img))
+    return _points(*_front(img)[1:])
 
 
-def _front(img: str | PathLike[str] | SpatialImage) -> tuple[Sight, Floats]:
+def _front(img: str | PathLike[str] | SpatialImage) -> tuple[Working, Sight, Floats]:
     working = to_working(load(img))
     sight = _sight(working, FRONT, None)
-    return sight, _first_hit(_resample(working, sight), sight)
+    return working, sight, _first_hit(_resample(working, sight), sight)
 
 
 def _points(sight: Sight, depth: Floats) -> Floats:

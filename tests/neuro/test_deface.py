@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from neuro_phantoms import phantom
+from scipy import ndimage
 
 from medlab import neuro, samples
 from medlab.errors import RefusedError
@@ -21,6 +22,7 @@ from medlab.neuro.deface import (
     register,
     shear_plane,
 )
+from medlab.neuro.volume import hounsfield_offset, to_working
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +168,48 @@ def test_the_verb_is_found_even_if_its_module_was_imported_first():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_without_a_brain_nothing_is_handed_out(few_steps):
+def test_without_a_brain_nothing_is_handed_out(few_steps, monkeypatch):
+    module = importlib.import_module("medlab.neuro.deface")
+    monkeypatch.setattr(module, "_attempts", lambda: iter([{"crop_neck": True}]))
     pea, _ = phantom((40, 40, 40), (1.0, 1.0, 1.0), (10.0, 10.0, 5.0))
     with pytest.raises(RefusedError):
         neuro.deface(pea, backend="builtin")
+
+
+def _as_ct(head):
+    """Return a head in Hounsfield units: air in and around it, bone, soft tissue, fat."""
+    t1, rng = _data(head.img), np.random.default_rng(1)
+    inside = ndimage.binary_fill_holes(ndimage.binary_closing(t1 > 25, iterations=3))
+    units = np.select([t1 < 6, t1 < 22, t1 < 45, t1 < 190], [-950, 900, 10, 40], -80)
+    units[_data(head.brain_mask) > 0] = 36
+    units = np.where(inside, units, -1000) + rng.normal(0, 8, t1.shape)
+    return np.maximum(ndimage.gaussian_filter(units, 0.4), -1024).round().astype(np.int16)
+
+
+def test_ct_is_told_by_its_values_padded_or_stored_1024_higher(head3):
+    units, affine = _as_ct(head3), head3.img.affine
+    x, y = np.indices(units.shape[:2]) - np.array(units.shape[:2]).reshape(2, 1, 1) / 2
+    outside = np.hypot(x, y) > min(units.shape[:2]) / 2 + 12
+    padded = np.where(outside[..., None], np.int16(-2000), units)
+    plain = to_working(nib.Nifti1Image(units, affine))
+    assert plain.offset == 0
+    assert plain.data.min() == -1000
+    for values, offset in ((padded, 0), (padded + 1024, 1024), (units + 1024, 1024)):
+        working = to_working(nib.Nifti1Image(values, affine))
+        assert working.offset == offset
+        seen = np.broadcast_to(~outside[::-1, :, None], units.shape)
+        assert np.array_equal(working.data[seen], plain.data[seen])
+        assert (working.data[~seen] <= -950).all()
+    for scale in np.geomspace(2, 30, 12):  # T1 is no CT at any scale
+        assert hounsfield_offset(_data(head3.img) * scale) is None
+
+
+@pytest.mark.slow
+def test_ct_with_padding_and_an_offset_loses_its_face_and_no_brain(head3):
+    units = _as_ct(head3) + 1024
+    units[:3] = units[-3:] = -976  # -2000: outside the field of view
+    img = nib.Nifti1Image(units, head3.img.affine)
+    done = neuro.deface(img, backend="builtin")
+    assert scores.brain_changed(units, _data(done.img), _data(head3.brain_mask) > 0) == 0
+    assert surface.residual_face(img, done.img, head3.face_mask) <= 0.03
+    assert 0.85 <= done.report["head_kept"] <= 0.95
