@@ -21,7 +21,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from medlab.errors import InputError, MedlabError, RefusedError, not_installed
-from medlab.neuro.volume import write_whole
+from medlab.neuro.volume import AIR_HU, write_whole
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -29,7 +29,6 @@ Mask = npt.NDArray[np.bool_]
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GAP_MM = 0.02  # slices may lie this far off their place (rounded positions)
 TURNED = 1e-3
-AIR_HU = -1000.0
 OWN_NAME = re.compile(r"\d{5,}\.dcm")
 
 

@@ -234,7 +234,8 @@ def compare_protection(
     original = next(iter(heads.values()))
     before = voxels(original)
     inside = np.asanyarray(brain.dataobj) > 0
-    threshold = surface.head_threshold(to_working(original).data)
+    working = to_working(original)
+    threshold = surface.head_threshold(working.data)
     seen = surface.view(original, spacing_mm=2.0)
     rows = {}
     for name, head in heads.items():
@@ -242,7 +243,9 @@ def compare_protection(
         if face is not None:
             row["residual_face"] = surface.residual_face(original, head, face)
         row["brain_changed"] = scores.brain_changed(before, voxels(head), inside)
-        row["head_kept"] = scores.head_kept(before, voxels(head), threshold)
+        row["head_kept"] = scores.head_kept(
+            working.data, to_working(head, working).data, threshold
+        )
         row["detector_hits"] = surface.detector_hits(surface.view(head, like=seen))
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
