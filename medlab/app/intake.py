@@ -21,7 +21,7 @@ from medlab.dicom.files import looks_like_dicom, quiet_pydicom
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro import header
 from medlab.neuro.trials import NO_HEAD
-from medlab.pipeline.faces import may_show_face
+from medlab.pipeline.faces import may_hold_head as may_be_slices
 
 UNPACKED = 10 * CAP  # bytes of what is in them
 MOST_FILES = 20_000
@@ -83,7 +83,7 @@ def may_hold_head(item: Item) -> bool:
     part = str(header.get("BodyPartExamined") or "HEAD").upper()
     slices = len(item.paths) * int(header.get("NumberOfFrames") or 1)
     named = any(word in part for word in ("HEAD", "BRAIN", "SKULL", "FACE", "NECK"))
-    return may_show_face(header) and named and slices >= _LEAST_SLICES
+    return may_be_slices(header) and named and slices >= _LEAST_SLICES
 
 
 def take_in(inbox: Path, folder: Path) -> Taken:
