@@ -13,11 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import pydicom
+import pydicom.filereader
 
 from medlab import dicom
 from medlab.app.folders import CAP, safe_path
-from medlab.dicom.files import looks_like_dicom, quiet_pydicom
+from medlab.dicom.files import looks_like_dicom, quiet_pydicom, read_header
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro import header
 from medlab.neuro.trials import NO_HEAD
@@ -294,10 +294,8 @@ def inventory(folder: Path) -> list[Item]:
     tags: list[Any] = ["SeriesInstanceUID", "Modality"]
     for path in dicom.find_files(folder):
         try:
+            found = read_header(path, tags)
             with quiet_pydicom():
-                found = pydicom.dcmread(
-                    path, force=True, specific_tags=tags, stop_before_pixels=True
-                )
                 uid, modality = str(found.get("SeriesInstanceUID")), str(found.get("Modality"))
         except InputError:
             continue

@@ -123,13 +123,12 @@ def deface(
     Raises
     ------
     RefusedError
-        If a face cannot be removed safely, or series have different frames of reference.
+        If a face cannot be removed safely.
     """
     pairs = [(source, target), *also]
     _check_places([one for one, _ in pairs], [other for _, other in pairs], overwrite)
     _check_endings([other for one, other in pairs if not is_series(one)])
     heads = [read_series(one) if is_series(one) else load(one) for one, _ in pairs]
-    _check_frames([head for head in heads if isinstance(head, Series)])
     images = [head.img if isinstance(head, Series) else head for head in heads]
     found = deface_all(images, **options)
     for head, (_, path), one in zip(heads, pairs, found, strict=True):
@@ -172,12 +171,6 @@ def _front_is_gone(img: SpatialImage, found: Extraction) -> bool:
             "does not claim that the face is gone"
         )
     return left <= MOST_RESIDUAL
-
-
-def _check_frames(series: Sequence[Series]) -> None:
-    """Refuse series that do not share one world space."""
-    if len({one.datasets[0].get("FrameOfReferenceUID") for one in series}) > 1:
-        raise RefusedError("the series have different frames of reference; deface each by itself")
 
 
 def _write_series(

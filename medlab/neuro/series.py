@@ -60,12 +60,12 @@ class Series(NamedTuple):
 class _Frame(NamedTuple):
     file: int
     number: int
+    order: tuple[Any, ...]
     position: Floats
     orientation: Floats
     spacing: Floats
     slope: float
     intercept: float
-    order: tuple[Any, ...]
 
 
 def is_series(path: str | os.PathLike[str]) -> bool:
@@ -141,7 +141,7 @@ def _frames(dataset: Dataset, file: int) -> list[_Frame]:
     if "PerFrameFunctionalGroupsSequence" not in dataset:
         if int(dataset.get("NumberOfFrames") or 1) != 1:
             raise InputError("a multi-frame file without positions of its frames is no volume")
-        return [_frame(file, 0, dataset, dataset, dataset, dataset, _contrast(dataset))]
+        return [_frame(file, 0, _contrast(dataset), dataset, dataset, dataset, dataset)]
     names = (
         "PlanePositionSequence",
         "PlaneOrientationSequence",
@@ -150,7 +150,7 @@ def _frames(dataset: Dataset, file: int) -> list[_Frame]:
     )
     count = len(dataset.PerFrameFunctionalGroupsSequence)
     return [
-        _frame(file, number, *(_group(dataset, number, name) for name in names), (number,))
+        _frame(file, number, (number,), *(_group(dataset, number, name) for name in names))
         for number in range(count)
     ]
 
@@ -165,22 +165,22 @@ def _contrast(dataset: Dataset) -> tuple[Any, ...]:
 def _frame(
     file: int,
     number: int,
+    order: tuple[Any, ...],
     place: Dataset,
     turn: Dataset,
     measures: Dataset,
     values: Dataset,
-    order: tuple[Any, ...],
 ) -> _Frame:
     try:
         return _Frame(
             file,
             number,
+            order,
             np.array(place.ImagePositionPatient, dtype=float),
             np.array(turn.ImageOrientationPatient, dtype=float).reshape(2, 3),
             np.array(measures.PixelSpacing, dtype=float),
             float(values.get("RescaleSlope", 1) or 1),
             float(values.get("RescaleIntercept", 0) or 0),
-            order,
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise InputError(

@@ -18,7 +18,7 @@ from nibabel.spatialimages import SpatialImage
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro.deface import Defacing, _measure, _nearest, cut_out, deface
 from medlab.neuro.surface import head_threshold
-from medlab.neuro.volume import image_like, load, to_working
+from medlab.neuro.volume import image_like, load, to_working, voxels
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.intp]
@@ -75,6 +75,7 @@ def deface_study(
     for number, read in enumerate(images):
         try:
             img = load(read())
+            _check_volumes(img)
             done = first and _alike(img, *first)
             if not done:
                 _check_head(img, "")
@@ -160,12 +161,36 @@ def _grays(img: SpatialImage) -> _Grays:
     return _Grays(data, working.affine @ np.diag([*step, 1.0]))
 
 
+def _check_volumes(img: SpatialImage) -> None:
+    """Refuse a series of volumes in one of which the head lies elsewhere: their mean is cut."""
+    if len(img.shape) < 4:
+        return
+    data = voxels(img)
+    first, *others = (_grays(image_like(img, data[..., k])) for k in range(img.shape[3]))
+    for number, other in enumerate(others, start=2):
+        gain = _gain(other, first, 2.0)
+        if gain is not None and gain < -LEAST_GAIN:
+            raise RefusedError(
+                f"the head moved between volume 1 and volume {number} of {img.shape[3]}; give "
+                "the volumes one by one"
+            )
+
+
 def lie_alike(one: _Grays, other: _Grays) -> bool:
     """Return whether two images show a head in one place, whatever their contrasts.
 
     They do if they agree best as they lie: better than when one of them is moved or turned a
-    little in any direction, or mirrored. Agreement is normalized mutual information (Studholme,
-    Hill and Hawkes, Pattern Recognition 32:71-86, 1999) where both were taken.
+    little in any direction, or mirrored.
+    """
+    gain = _gain(one, other)
+    return gain is not None and gain > LEAST_GAIN
+
+
+def _gain(one: _Grays, other: _Grays, times: float = 1.0) -> float | None:
+    """Return how much better two images agree as they lie than moved, None if they hardly meet.
+
+    Agreement is normalized mutual information (Studholme, Hill and Hawkes, Pattern Recognition
+    32:71-86, 1999) where both were taken; the moves are `times` as far.
     """
     from scipy.ndimage import map_coordinates
     from scipy.spatial.transform import Rotation
@@ -175,7 +200,7 @@ def lie_alike(one: _Grays, other: _Grays) -> bool:
     index = nib.affines.apply_affine(inverse, points)
     inside = np.flatnonzero(((index >= 0) & (index <= np.array(other.data.shape) - 1)).all(axis=1))
     if len(inside) < FEWEST_POINTS:
-        return False
+        return None
     inside = inside[:: -(-len(inside) // MOST_POINTS)]
     points, values = points[inside], one.data.ravel()[inside]
     middle = points.mean(axis=0)
@@ -188,12 +213,11 @@ def lie_alike(one: _Grays, other: _Grays) -> bool:
 
     still, here = np.eye(3), np.zeros(3)
     steps = np.concatenate([still, -still])
-    turns = Rotation.from_rotvec(steps * MOVED_DEG, degrees=True).as_matrix()
+    turns = Rotation.from_rotvec(steps * MOVED_DEG * times, degrees=True).as_matrix()
     mirrors = [np.diag(signs) for signs in ((1.0, -1, 1), (1.0, 1, -1), (1.0, -1, -1))]
-    moves = [(still, MOVED_MM * step) for step in steps]
+    moves = [(still, MOVED_MM * times * step) for step in steps]
     moves += [(turn, here) for turn in (*turns, *mirrors)]
-    best = agreement(still, here) - LEAST_GAIN
-    return all(agreement(*move) < best for move in moves)
+    return agreement(still, here) - max(agreement(*move) for move in moves)
 
 
 def _edges(values: npt.NDArray[np.float32]) -> Floats:
