@@ -13,15 +13,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
-import pydicom
+import pydicom.filereader
 
 from medlab import dicom
 from medlab.app.folders import CAP, safe_path
-from medlab.dicom.files import looks_like_dicom, quiet_pydicom
+from medlab.dicom.files import looks_like_dicom, quiet_pydicom, read_header
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro import header
 from medlab.neuro.trials import NO_HEAD
-from medlab.pipeline.faces import may_show_face
+from medlab.pipeline.faces import may_hold_head as may_be_slices
 
 UNPACKED = 10 * CAP  # bytes of what is in them
 MOST_FILES = 20_000
@@ -83,7 +83,7 @@ def may_hold_head(item: Item) -> bool:
     part = str(header.get("BodyPartExamined") or "HEAD").upper()
     slices = len(item.paths) * int(header.get("NumberOfFrames") or 1)
     named = any(word in part for word in ("HEAD", "BRAIN", "SKULL", "FACE", "NECK"))
-    return may_show_face(header) and named and slices >= _LEAST_SLICES
+    return may_be_slices(header) and named and slices >= _LEAST_SLICES
 
 
 def take_in(inbox: Path, folder: Path) -> Taken:
@@ -294,10 +294,8 @@ def inventory(folder: Path) -> list[Item]:
     tags: list[Any] = ["SeriesInstanceUID", "Modality"]
     for path in dicom.find_files(folder):
         try:
+            found = read_header(path, tags)
             with quiet_pydicom():
-                found = pydicom.dcmread(
-                    path, force=True, specific_tags=tags, stop_before_pixels=True
-                )
                 uid, modality = str(found.get("SeriesInstanceUID")), str(found.get("Modality"))
         except InputError:
             continue

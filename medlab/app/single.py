@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom import Dataset
 
 from medlab import dicom, methods
-from medlab.dicom.files import quiet_pydicom
+from medlab.dicom.files import quiet_pydicom, read_header
 from medlab.errors import InputError
 from medlab.methods import bucketization, pseudonymization, randomization, suppression
 
@@ -114,7 +113,7 @@ def changes(paths: Iterable[Path], method: str, key: bytes) -> tuple[Changes, li
     rng = np.random.default_rng()
     met: dict[str, dict[str, dict[str, Dataset]]] = {}
     for path in paths:
-        _note(_header(path), method, key, met)
+        _note(read_header(path), method, key, met)
     found: Changes = {}
     removed = []
     for patient, elements in met.items():
@@ -129,11 +128,6 @@ def changes(paths: Iterable[Path], method: str, key: bytes) -> tuple[Changes, li
             for text, dataset in zip(values, after, strict=True):
                 place[patient, text] = dataset[keyword].value if keyword in dataset else None
     return found, sorted(set(removed))
-
-
-def _header(path: Path) -> Dataset:
-    with quiet_pydicom():
-        return pydicom.dcmread(path, stop_before_pixels=True, force=True)
 
 
 def _note(

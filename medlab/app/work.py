@@ -307,7 +307,7 @@ def _volumes(pairs: Iterable[tuple[Path, Path]]) -> list[list[Path]]:
     groups: dict[Any, list[Path]] = {path: [path] for path in outputs if _is_scan(path)}
     for path in outputs:
         if path.suffix == ".dcm" and may_show_face(dataset := dicom.read(path)):
-            groups.setdefault((path.parent, dataset.Modality), []).append(path)
+            groups.setdefault((path.parent, dataset.get("Modality")), []).append(path)
     return list(groups.values())
 
 

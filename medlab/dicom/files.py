@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from pydicom import config as pydicom_config
@@ -157,6 +158,19 @@ def read(path: Path | str) -> FileDataset:
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}") from None
     return parse(data)
+
+
+def read_header(path: Path | str, tags: list[Any] | None = None) -> FileDataset:
+    """Read a file up to its pixel data, or some elements of it; less is checked than by `read`.
+
+    Parameters
+    ----------
+    path : path
+    tags : list of tags or keywords, optional
+        The elements that are wanted.
+    """
+    with quiet_pydicom():
+        return pydicom.dcmread(path, force=True, specific_tags=tags, stop_before_pixels=True)
 
 
 def parse(data: bytes) -> FileDataset:

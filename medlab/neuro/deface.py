@@ -162,8 +162,9 @@ def deface(
     img : path or nibabel image
         A head, in any orientation; of 4-D images the mean is looked at.
     others : sequence of path or nibabel image
-        Other images of the same study in the same world space (contrasts, localizers);
-        one face left in any of them undoes the rest.
+        Other images of the same study (contrasts, localizers); one face left in any of them
+        undoes the rest. Each is cut alike where its head lies alike, else by itself, and the
+        report has the worst figures of all.
     ears : bool
         Cut the ears too; they identify, and other tools leave them.
     buffer_mm : float
@@ -188,6 +189,12 @@ def deface(
     100 cases (Schwarz et al., NeuroImage 231:117845, 2021), and gyri are individual too:
     a defaced image is not anonymous.
     """
+    if others:
+        from medlab.neuro.study import deface_all, worst
+
+        options: dict[str, Any] = {"ears": ears, "buffer_mm": buffer_mm, "backend": backend}
+        first, *rest = done = deface_all([load(one) for one in (img, *others)], **options)
+        return replace(first, others=tuple(one.img for one in rest), report=worst(done))
     img = load(img)
     if not 0 <= buffer_mm <= 50:
         raise InputError(f"a buffer of {buffer_mm} mm; it lies between 0 and 50 mm")
@@ -205,8 +212,7 @@ def deface(
     del report["failed"]
     report |= {"parts": ("mask", "shear") if cut.plane else ("mask",)}
     report |= {"registration_mm": fit.distance_mm, "backend": found.report["backend"]}
-    clean = tuple(apply(other, cut) for other in others)
-    return Defacing(result, removed, brain, clean, cut, report)
+    return Defacing(result, removed, brain, (), cut, report)
 
 
 def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, Fit]:

@@ -11,11 +11,11 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError, RefusedError
-from medlab.neuro import deface as _function
 from medlab.neuro import surface
-from medlab.neuro.deface import MOST_RESIDUAL, cut_out
+from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import Extraction, Mesh, extract_brain, outline, skull_image
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
+from medlab.neuro.study import deface_all, worst
 from medlab.neuro.volume import image_like, load, save, write_whole
 
 STILL_NAMED = (
@@ -102,14 +102,14 @@ def deface(
     overwrite: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
-    """Deface a NIfTI file or a DICOM series, and further images of the study alike.
+    """Deface a NIfTI file or a DICOM series, and further images of the study.
 
     Parameters
     ----------
     source, target : Path
         Two NIfTI files, or a series (folder or enhanced file) and a new folder.
     also : sequence of (Path, Path)
-        Further sources and targets that get the same cut.
+        Further sources and targets: cut alike where the heads lie alike, else by themselves.
     overwrite : bool
         Replace what exists.
     **options
@@ -118,29 +118,27 @@ def deface(
     Returns
     -------
     dict
-        The report of `medlab.neuro.deface`.
+        The report of `medlab.neuro.deface`, with the worst figures of all images.
 
     Raises
     ------
     RefusedError
-        If the face cannot be removed safely, or series have different frames of reference.
+        If a face cannot be removed safely.
     """
     pairs = [(source, target), *also]
     _check_places([one for one, _ in pairs], [other for _, other in pairs], overwrite)
     _check_endings([other for one, other in pairs if not is_series(one)])
     heads = [read_series(one) if is_series(one) else load(one) for one, _ in pairs]
-    _check_frames([head for head in heads if isinstance(head, Series)])
     images = [head.img if isinstance(head, Series) else head for head in heads]
-    found = _function(images[0], **options)
-    cuts = [(found.img, found.removed), *(cut_out(img, found.cut) for img in images[1:])]
-    words = f"face cut ({' and '.join(found.report['parts'])})"
-    for head, (_, path), (img, removed) in zip(heads, pairs, cuts, strict=True):
+    found = deface_all(images, **options)
+    for head, (_, path), one in zip(heads, pairs, found, strict=True):
         if isinstance(head, Series):
-            keep = np.asanyarray(removed.dataobj) == 0
+            keep = np.asanyarray(one.removed.dataobj) == 0
+            words = f"face cut ({' and '.join(one.report['parts'])})"
             _write_series(head, keep, path, "defacing", words, overwrite)
         else:
-            save(img, path)
-    return found.report
+            save(one.img, path)
+    return worst(found)
 
 
 def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
@@ -173,12 +171,6 @@ def _front_is_gone(img: SpatialImage, found: Extraction) -> bool:
             "does not claim that the face is gone"
         )
     return left <= MOST_RESIDUAL
-
-
-def _check_frames(series: Sequence[Series]) -> None:
-    """Refuse series that do not share one world space."""
-    if len({one.datasets[0].get("FrameOfReferenceUID") for one in series}) > 1:
-        raise RefusedError("the series have different frames of reference; deface each by itself")
 
 
 def _write_series(

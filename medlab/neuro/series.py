@@ -20,7 +20,8 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-from medlab.errors import InputError, MedlabError, RefusedError, not_installed
+from medlab.dicom.files import quiet_pydicom, read, to_bytes
+from medlab.errors import InputError, RefusedError, not_installed, usable
 from medlab.neuro.volume import AIR_HU, write_whole
 
 Floats = npt.NDArray[np.float64]
@@ -39,12 +40,14 @@ class Series(NamedTuple):
     ----------
     img : Nifti1Image
         Values after rescaling; voxels in the order (column, row, slice), affine in RAS+ mm.
-    stored : ndarray, shape (columns, rows, slices)
+        A fourth axis where several images lie in each place: echoes, phases, repetitions.
+    stored : ndarray, shape (columns, rows, slices) or (columns, rows, slices, volumes)
         The stored values, as in the files.
     datasets : tuple of Dataset
         The files: one a slice, or a single multi-frame one.
     frames : tuple of (int, int)
-        For each slice of the volume: number of its file, number of its frame.
+        For each slice of the first volume, then of the next: number of its file, number of
+        its frame.
     """
 
     img: nib.Nifti1Image
@@ -56,6 +59,7 @@ class Series(NamedTuple):
 class _Frame(NamedTuple):
     file: int
     number: int
+    order: tuple[Any, ...]
     position: Floats
     orientation: Floats
     spacing: Floats
@@ -75,7 +79,7 @@ def is_series(path: str | os.PathLike[str]) -> bool:
 
 
 def read_series(source: str | os.PathLike[str]) -> Series:
-    """Read a DICOM series as one volume, without resampling.
+    """Read a DICOM series as one volume, or as volumes on one grid, without resampling.
 
     Parameters
     ----------
@@ -86,17 +90,11 @@ def read_series(source: str | os.PathLike[str]) -> Series:
     Raises
     ------
     InputError
-        If there is not exactly one series, if slices are missing, doubled or turned
-        against each other, differ in size or spacing, or cannot be decoded.
+        If there is not exactly one series, if slices are missing or turned against each
+        other, differ in number from place to place, in size or spacing, or cannot be decoded.
     """
-    try:
+    with quiet_pydicom():
         return _volume(_datasets(Path(source)))
-    except MedlabError:
-        raise
-    except Exception:  # noqa: BLE001 - elements are decoded late, and fail in any way
-        raise InputError(
-            "a file of this series is damaged; leave it out or copy it again"
-        ) from None
 
 
 def _volume(datasets: Sequence[Dataset]) -> Series:
@@ -104,12 +102,17 @@ def _volume(datasets: Sequence[Dataset]) -> Series:
     if len({d.get("SeriesInstanceUID") for d in datasets}) != 1:
         raise InputError("the folder holds more than one series; give a folder with one")
     frames = [frame for number, d in enumerate(datasets) for frame in _frames(d, number)]
-    frames = _in_order(frames)
+    frames, count = _in_order(frames)
     pixels = [_pixels(d) for d in datasets]
     if len({p.shape[1:] for p in pixels}) != 1:
         raise InputError("the slices of this series differ in rows and columns")
     stored = np.stack([pixels[f.file][f.number].T for f in frames], axis=2)
-    img = nib.Nifti1Image(_rescaled(stored, frames), _affine(frames))
+    values = _rescaled(stored, frames)
+    if count < len(frames):
+        stored, values = (
+            np.stack(np.split(a, len(frames) // count, axis=2), axis=3) for a in (stored, values)
+        )
+    img = nib.Nifti1Image(values, _affine(frames[:count]))
     img.header.set_xyzt_units("mm")
     return Series(img, stored, tuple(datasets), tuple((f.file, f.number) for f in frames))
 
@@ -117,16 +120,8 @@ def _volume(datasets: Sequence[Dataset]) -> Series:
 def _datasets(source: Path) -> list[Dataset]:
     """Return the images in a folder, or the one file."""
     paths = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
-    datasets: list[Dataset] = []
-    for path in paths:
-        try:
-            dataset = pydicom.dcmread(path)
-        except Exception:  # noqa: BLE001 - a damaged file makes pydicom fail in any way
-            if len(paths) == 1:
-                raise InputError("this file is no DICOM file that can be read") from None
-            continue
-        if "PixelData" in dataset:
-            datasets.append(dataset)
+    found = [read(paths[0])] if len(paths) == 1 else (one for _, _, one in usable(paths, read))
+    datasets: list[Dataset] = [dataset for dataset in found if "PixelData" in dataset]
     if not datasets:
         raise InputError("there is no DICOM image here; give the folder of one series")
     return datasets
@@ -145,7 +140,7 @@ def _frames(dataset: Dataset, file: int) -> list[_Frame]:
     if "PerFrameFunctionalGroupsSequence" not in dataset:
         if int(dataset.get("NumberOfFrames") or 1) != 1:
             raise InputError("a multi-frame file without positions of its frames is no volume")
-        return [_frame(file, 0, dataset, dataset, dataset, dataset)]
+        return [_frame(file, 0, _contrast(dataset), dataset, dataset, dataset, dataset)]
     names = (
         "PlanePositionSequence",
         "PlaneOrientationSequence",
@@ -154,18 +149,32 @@ def _frames(dataset: Dataset, file: int) -> list[_Frame]:
     )
     count = len(dataset.PerFrameFunctionalGroupsSequence)
     return [
-        _frame(file, number, *(_group(dataset, number, name) for name in names))
+        _frame(file, number, (number,), *(_group(dataset, number, name) for name in names))
         for number in range(count)
     ]
 
 
+def _contrast(dataset: Dataset) -> tuple[Any, ...]:
+    """Return what tells the images of one place from each other, kind and echo first."""
+    names = ("EchoTime", "TemporalPositionIdentifier", "AcquisitionNumber", "InstanceNumber")
+    kind = "\\".join(map(str, dataset.get("ImageType") or []))
+    return (kind, *(float(dataset.get(name) or 0) for name in names))
+
+
 def _frame(
-    file: int, number: int, place: Dataset, turn: Dataset, measures: Dataset, values: Dataset
+    file: int,
+    number: int,
+    order: tuple[Any, ...],
+    place: Dataset,
+    turn: Dataset,
+    measures: Dataset,
+    values: Dataset,
 ) -> _Frame:
     try:
         return _Frame(
             file,
             number,
+            order,
             np.array(place.ImagePositionPatient, dtype=float),
             np.array(turn.ImageOrientationPatient, dtype=float).reshape(2, 3),
             np.array(measures.PixelSpacing, dtype=float),
@@ -178,8 +187,11 @@ def _frame(
         ) from error
 
 
-def _in_order(frames: list[_Frame]) -> list[_Frame]:
-    """Return the frames along the normal of the slices, after checking that they form a stack."""
+def _in_order(frames: list[_Frame]) -> tuple[list[_Frame], int]:
+    """Return the frames, volume by volume along the normal of the slices, and the slices of each.
+
+    Images in one place are told by their contrast; each place has to hold as many of them.
+    """
     if len(frames) < 2:
         raise InputError("one slice is no volume; give all slices of the series")
     turns = np.array([f.orientation for f in frames])
@@ -189,16 +201,26 @@ def _in_order(frames: list[_Frame]) -> list[_Frame]:
         raise InputError("the slices of this series differ in pixel spacing")
     normal = np.cross(*turns[0])
     frames = sorted(frames, key=lambda frame: float(frame.position @ normal))
-    positions = np.array([f.position for f in frames])
+    along = np.array([f.position @ normal for f in frames])
+    places = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(along) >= GAP_MM) + 1)
+    if len({len(place) for place in places}) > 1:
+        raise InputError(
+            "slices lie in one place, and not as many in each; give the volumes one by one"
+        )
+    if len(places) < 2:
+        raise InputError("all slices lie in one place, so there is no volume")
+    stacks = [
+        sorted((frames[i] for i in place), key=lambda frame: frame.order) for place in places
+    ]
+    frames = [frame for volume in zip(*stacks, strict=True) for frame in volume]
+    positions = np.array([f.position for f in frames[: len(places)]])
     steps = np.diff(positions @ normal)
-    if steps.min() < GAP_MM:
-        raise InputError("two slices lie in one place: more than one volume in this series")
-    even = positions[0] + np.outer(np.arange(len(frames)), _step(positions))
+    even = positions[0] + np.outer(np.arange(len(positions)), _step(positions))
     if np.abs(positions - even).max() > max(GAP_MM, 0.01 * float(steps.mean())):
         raise InputError(
             "the slices are not evenly spaced: some are missing, or the series is mixed"
         )
-    return frames
+    return frames, len(positions)
 
 
 def _step(positions: Floats) -> Floats:
@@ -260,8 +282,8 @@ def write_series(
     series : Series
         The original.
     keep : ndarray of bool, shape (columns, rows, slices)
-        Voxels that stay; the others get the padding value of the file, else air in CT,
-        else 0.
+        Voxels that stay, in each volume; the others get the padding value of the file, else
+        air in CT, else 0.
     folder : path
         Where the files go: a new folder, or a new file for a multi-frame original given
         a name that ends in ``.dcm``.
@@ -290,10 +312,11 @@ def write_series(
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".medlab-"))
     try:
         for number, dataset in enumerate(series.datasets):
-            derived = _derived(dataset, _blanked(series, keep, number), kind, description)
-            if faceless:
-                _claim_faceless(derived)
-            derived.save_as(part / f"{number + 1:05d}.dcm", enforce_file_format=True)
+            with quiet_pydicom():
+                derived = _derived(dataset, _blanked(series, keep, number), kind, description)
+                if faceless:
+                    _claim_faceless(derived)
+            (part / f"{number + 1:05d}.dcm").write_bytes(to_bytes(derived))
         _put(part, folder)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
@@ -331,7 +354,7 @@ def _blanked(series: Series, keep: Mask, file: int) -> npt.NDArray[Any]:
     for at, (owner, number) in enumerate(series.frames):
         if owner == file:
             nothing = np.array(_background(dataset)).astype(pixels.dtype)  # a sign told wrong
-            pixels[number][~keep[:, :, at].T] = nothing
+            pixels[number][~keep[:, :, at % keep.shape[2]].T] = nothing
     return pixels
 
 
@@ -430,9 +453,10 @@ def write_segmentation(
         raise RefusedError("the output exists already; choose another name or overwrite it")
     content = BytesIO()
     try:
-        _segmentation(series, mask).save_as(content)
-    except (ValueError, AttributeError, TypeError) as error:
-        raise InputError("highdicom cannot write a Segmentation for this series") from error
+        with quiet_pydicom():
+            _segmentation(series, mask).save_as(content)
+    except InputError:
+        raise InputError("highdicom cannot write a Segmentation for this series") from None
     return write_whole(path, content.getvalue())
 
 
@@ -465,9 +489,10 @@ def _segmentation(series: Series, mask: Mask) -> Any:
         ),
     )
     frames = np.moveaxis(mask, (2, 1, 0), (0, 1, 2)).astype(np.uint8)
-    files = [_in_unicode(series.datasets[file]) for file, _ in series.frames]
+    first_volume = series.frames[: len(frames)]
+    files = [_in_unicode(series.datasets[file]) for file, _ in first_volume]
     if len(series.datasets) == 1:  # frames of one file, in the order of that file
-        files, numbers = files[:1], [number for _, number in series.frames]
+        files, numbers = files[:1], [number for _, number in first_volume]
         frames = frames[np.argsort(numbers)]
     first = series.datasets[0]
     return hd.seg.Segmentation(

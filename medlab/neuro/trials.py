@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
+from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, RefusedError, usable
 from medlab.neuro import scores, surface
 from medlab.neuro.extraction import Extraction, extract_brain
@@ -265,8 +266,10 @@ def header_changes(before: str | Path, after: str | Path) -> pd.DataFrame:
     same = {"PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"}
     anew = {"SeriesInstanceUID", "SOPInstanceUID"}
     told = ("ImageType", "RecognizableVisualFeatures", "PatientIdentityRemoved")
-    rows = {
-        name: "same" if old.get(name) == new.get(name) else "new" for name in sorted(same | anew)
-    }
-    rows |= {name: str(new.get(name, "not set")) for name in told}
+    with quiet_pydicom():
+        rows = {
+            name: "same" if old.get(name) == new.get(name) else "new"
+            for name in sorted(same | anew)
+        }
+        rows |= {name: str(new.get(name, "not set")) for name in told}
     return pd.DataFrame({"in the derived series": rows})

@@ -1,14 +1,19 @@
-"""Faces in DICOM heads: found on the whole series, cut out of each file's pixels.
+"""Faces in images: found on whole volumes, cut out of each file's pixels, or said to be unchecked.
 
 A face shows only on a volume, so each series is read as one before the files are cleaned.
-The masks of what is to be cut stand in the private folder until the job ends.
+The masks of what is to be cut, and why nothing is, stand in the private folder until the job ends.
 """
 
 from __future__ import annotations
 
 import copy
+import csv
+import json
 import logging
+import shutil
 import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,56 +21,105 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from medlab import dicom
-from medlab.errors import RefusedError
+from medlab.dicom.codestream import PIXELS
+from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.pipeline.ledger import Entry
-from medlab.pipeline.settings import FACES, Work
+from medlab.pipeline.opening import Job
+from medlab.pipeline.settings import FACES, Outcome, Work
 
 MODALITIES = ("MR", "CT", "PT", "NM")
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+_CAPTURES = (f"{_STORAGE}7", *(f"{_STORAGE}7.{n}" for n in range(1, 5)))
+#: Photographs and films of a patient; volumes of C-arms and of a dentist's scanner.
+_PICTURES = tuple(_STORAGE + end for end in ("77.1.4", "77.1.4.1", "13.1.1", "13.1.2"))
+#: Surfaces, outlines and meshes, which need no pixels to show a face: segmentations, surface
+#: segmentations, scans of a surface, structure sets, and 3-D models (STL, OBJ, MTL).
+_SURFACES = tuple(
+    _STORAGE + end
+    for end in ("66.4", "66.5", "66.7", "68.1", "68.2", "481.3", "104.3", "104.4", "104.5")
+)
+PLACE = "face"  # of a finding that a person may overrule
+_OVERRULE = "look at it, and let it pass in faces-approved.csv if it shows none"
+NO_HEAD = "no head was found in this series, so no face was cut"
 _log = logging.getLogger(__name__)
 
 
+class FaceError(RefusedError):
+    """A face is, or may be, in this file; a person may let it pass all the same."""
+
+
+def may_hold_head(dataset: Dataset) -> bool:
+    """Return whether images of this kind are slices in which a head can be measured."""
+    captured = dataset.get("SOPClassUID") in _CAPTURES
+    return dataset.get("Modality") in MODALITIES and "PixelData" in dataset and not captured
+
+
 def may_show_face(dataset: Dataset) -> bool:
-    """Return whether a face might be rendered from the images of this kind."""
-    return dataset.get("Modality") in MODALITIES and "PixelData" in dataset
+    """Return whether a face may be seen in an object of this kind, or rendered from it."""
+    kind = dataset.get("SOPClassUID")
+    shown = kind in _CAPTURES or kind in _PICTURES or dataset.get("Modality") in ("XC", "OT")
+    shown = shown and any(tag in dataset for tag in PIXELS)
+    return may_hold_head(dataset) or shown or kind in _SURFACES
 
 
 def cut(series: list[list[Entry]], work: Work) -> None:
-    """Find the face in the series of one frame of reference and keep a mask for each file.
+    """Find the faces in the series of one patient, study and frame of reference.
 
-    The largest series decides; the others get the same cut. A series without masks (no head
-    in it, slices missing) is left for `without_face` to refuse.
+    A mask is kept for each file, or why there is none: no head, slices missing, a check that
+    failed. `without_face` goes by it.
     """
-    from medlab import neuro
-    from medlab.neuro.deface import cut_out
+    from medlab.neuro.study import NoHeadError, deface_study
 
-    first = None
-    for entries in series:
-        try:
-            volume = _volume(entries, work)
-            if first is None:
-                found = neuro.deface(volume.img)
-                first, removed = found.cut, found.removed
-            else:
-                removed = cut_out(volume.img, first)[1]
-            _keep_masks(volume, np.asanyarray(removed.dataobj) > 0, entries, work)
-        except Exception as error:  # noqa: BLE001 - whatever happened, its files are refused
-            _log.info("row %d and its series: %s", entries[0].row, type(error).__name__)
+    volumes: dict[int, Any] = {}
+    parts: dict[int, str] = {}
+
+    def read(number: int) -> Any:
+        volumes.clear()  # one at a time is in memory
+        volumes[number] = volume = _volume(series[number], work)
+        parts[number] = str(volume.datasets[0].get("BodyPartExamined") or "")
+        return volume.img
+
+    reads = [partial(read, number) for number in range(len(series))]
+    for number, done in deface_study(reads, parts):
+        entries = series[number]
+        if not isinstance(done, MedlabError):
+            _keep_masks(volumes[number], np.asanyarray(done.removed.dataobj) > 0, entries, work)
+            continue
+        _log.info("row %d and its series: %s", entries[0].row, type(done).__name__)
+        reason = NO_HEAD if isinstance(done, NoHeadError) else str(done)
+        for entry in entries:
+            _kept(work, entry.row, ".txt").write_text(reason, encoding="utf-8")
 
 
-def without_face(before: Dataset, work: Work, row: int) -> Dataset:
-    """Return the dataset with its face cut out of the stored values.
+def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, bool]:
+    """Return the dataset, and whether a face was cut out of its stored values.
+
+    What was not looked at is noted in the outcome.
 
     Raises
     ------
-    RefusedError
-        If a face was to be removed and could not.
+    FaceError
+        If a face was to be removed and was not, or may be there where none can be cut.
     """
-    if FACES not in work.settings.options or not may_show_face(before):
-        return before
-    path = _mask_path(work, row)
+    if not may_show_face(before):
+        return before, False
+    if FACES not in work.settings.options:
+        done.unchecked.append("face")
+        return before, False
+    if not may_hold_head(before):
+        raise FaceError(
+            "face not checked: a photograph, a capture or a surface is no volume of slices in "
+            f"which a face could be cut; {_OVERRULE}"
+        )
+    reason = _kept(work, done.row, ".txt")
+    if reason.is_file():
+        if (said := reason.read_text(encoding="utf-8")) != NO_HEAD:
+            raise FaceError(f"face not removed: {said}; {_OVERRULE}")
+        done.findings.append(("review", NO_HEAD, ""))
+        return before, False
+    path = _kept(work, done.row, ".npz")
     if not path.is_file():
-        raise RefusedError("the face in this series could not be removed safely")
+        raise FaceError(f"face not checked: its series was not looked at; {_OVERRULE}")
     out = copy.deepcopy(before)
     if out.file_meta.TransferSyntaxUID.is_compressed:
         out.decompress(generate_instance_uid=False)
@@ -77,22 +131,41 @@ def without_face(before: Dataset, work: Work, row: int) -> Dataset:
     values[removed] = nothing
     big = not out.file_meta.TransferSyntaxUID.is_little_endian
     out.PixelData = (values.byteswap() if big else values).tobytes()
-    return out
+    return out, True
 
 
-def claim(after: Dataset, work: Work) -> None:
-    """Mark a dataset whose face was cut out."""
-    if FACES in work.settings.options and may_show_face(after):
-        dicom.claim(after, FACES)
+def let_pass(work: Work) -> set[int]:
+    """Return the rows of the map that a person let pass, their faces not checked."""
+    if FACES not in work.settings.options or not work.faces_approved.is_file():
+        return set()
+    with work.faces_approved.open(newline="", encoding="utf-8") as file:
+        try:
+            return {int(row["file"]) for row in csv.DictReader(file)}
+        except (KeyError, TypeError, ValueError):
+            raise InputError(
+                "faces-approved.csv is no table with a column 'file' of line numbers of the map; "
+                "take lines of faces.csv"
+            ) from None
+
+
+def unlooked(work: Work) -> Work:
+    """Return a job's work without the face option, for a file that a person let pass."""
+    options = tuple(option for option in work.settings.options if option != FACES)
+    return replace(work, settings=replace(work.settings, options=options))
+
+
+def reopen_approved(job: Job) -> None:
+    """Have files done again that a person let pass, or no longer, since the last run."""
+    now = let_pass(job.work)
+    before = set(json.loads(job.ledger.setting("faces let pass") or "[]"))
+    for row in now ^ before:
+        job.ledger.reopen(row)
+    job.ledger.setting("faces let pass", json.dumps(sorted(now)))
 
 
 def forget_masks(work: Work) -> None:
     """Take away the masks: they show the faces that were cut."""
-    folder = _mask_path(work, 0).parent
-    for path in folder.glob("*.npz"):
-        path.unlink()
-    if folder.is_dir():
-        folder.rmdir()
+    shutil.rmtree(work.folder / "faces", ignore_errors=True)
 
 
 def _volume(entries: list[Entry], work: Work) -> Any:
@@ -115,12 +188,13 @@ def _keep_masks(volume: Any, removed: NDArray[np.bool_], entries: list[Entry], w
         for d in volume.datasets
     ]
     for at, (file, frame) in enumerate(volume.frames):
-        masks[file][frame] = removed[:, :, at].T
+        masks[file][frame] = removed[:, :, at % removed.shape[2]].T
     for entry, mask in zip(entries, masks, strict=True):
-        path = _mask_path(work, entry.row)
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        np.savez_compressed(path, removed=mask)
+        np.savez_compressed(_kept(work, entry.row, ".npz"), removed=mask)
 
 
-def _mask_path(work: Work, row: int) -> Path:
-    return work.folder / "faces" / f"{row}.npz"
+def _kept(work: Work, row: int, ending: str) -> Path:
+    """Return where the mask of a file stands, or why it has none."""
+    folder = work.folder / "faces"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder / f"{row}{ending}"

@@ -25,7 +25,7 @@ from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
 from medlab.pipeline.planning import plan, worked
 from medlab.pipeline.pool import EachDone, each_done
-from medlab.pipeline.settings import Outcome, Progress, Settings
+from medlab.pipeline.settings import FACES, Outcome, Progress, Settings
 
 
 @dataclass(frozen=True)
@@ -252,6 +252,11 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
     if job.work.settings.review:
         _write_review(job.ledger, folder / "review-text.csv")
     joined.write_boxes(job)
+    if FACES in job.work.settings.options:
+        unchecked = job.ledger.table(
+            f"SELECT row, message FROM finding WHERE place = '{faces.PLACE}'"
+        )
+        _write_csv(folder / "faces.csv", ("file", "reason"), iter(unchecked))
     cohort = _count_cohort(job)
     statuses = report.statuses(job.ledger)
     strangers = _strangers(job)

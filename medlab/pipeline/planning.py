@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from medlab.pipeline import joined, owners, steps
+from medlab.pipeline import faces, joined, owners, steps
 from medlab.pipeline.files import digest_of, kind_of, walk
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.opening import Job
@@ -31,6 +31,7 @@ def plan(job: Job) -> None:
     job.ledger.write_phrases(job.work.phrases)
     _reopen_missing(job)
     joined.reopen_approved(job)
+    faces.reopen_approved(job)
     for batch in worked(job, steps.examine, "file", "looking"):
         with job.ledger.together():
             for entry, seen in batch:

@@ -135,6 +135,11 @@ class Work:
         return self.folder / "pixels-approved.csv"
 
     @property
+    def faces_approved(self) -> Path:
+        """The files that a person let pass though their faces were not checked or not cut."""
+        return self.folder / "faces-approved.csv"
+
+    @property
     def vault(self) -> Path:
         """The vault of the job."""
         return self.folder / "vault.db"

@@ -76,6 +76,7 @@ class Hands:
         self.phrases = Phrases(work.phrases, work.key)
         self.cohort = joined.Cohort(work.cohort, work.key) if work.cohort.exists() else None
         self.approved = joined.approved_boxes(work)
+        self.let_pass = faces.let_pass(work)
         self.owner_of = Owners(work)
         drawn = work.settings.codes == "random"
         self.vault = Vault(work.vault, work.vault_key) if drawn else None
@@ -137,12 +138,21 @@ def _examine(row: int, path: Path, root: Path, key: bytes) -> Examined:
 
 
 def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
-    """Return digests of the series and its space, for images that may show a face."""
-    if not faces.may_show_face(dataset):
+    """Return digests of the series and its space, for images in which a face may be cut.
+
+    A frame of reference is one patient's in one study, whatever its UID says; one series may
+    have several.
+    """
+    if not faces.may_hold_head(dataset):
         return None, None
-    series = str(dataset.get("SeriesInstanceUID") or "")
-    space = str(dataset.get("FrameOfReferenceUID") or series)
-    return tuple(keyed_digest(key, "place", uid)[:16] for uid in (series, space))  # type: ignore[return-value]
+    names = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID")
+    study, frame, series = (str(dataset.get(name) or "") for name in names)
+    space = "\x1f".join((dicom.owner(dataset), study, frame or series))
+    places = (
+        keyed_digest(key, "place", f"{space}\x1f{series}"),
+        keyed_digest(key, "place", space),
+    )
+    return places[0][:16], places[1][:16]
 
 
 def cut_faces(series: list[list[Entry]]) -> None:
@@ -154,16 +164,18 @@ def cut_faces(series: list[list[Entry]]) -> None:
 def clean(entry: Entry) -> Outcome:
     """De-identify one file, verify the result and let it appear; or withhold it."""
     hands = _hands[-1]
+    work = faces.unlooked(hands.work) if entry.row in hands.let_pass else hands.work
     done = Outcome(entry.row, "failed")
     try:
         with _quiet():
             if entry.kind == "dicom":
-                _clean(entry, hands, done)
+                _clean(entry, hands, work, done)
             else:
-                nifti.clean_nifti(hands.work.source / entry.source, entry.source, hands.work, done)
+                nifti.clean_nifti(work.source / entry.source, entry.source, work, done)
     except MedlabError as error:  # whose sentences never repeat a value
         done.status = next((s for kind, s in _STATUSES if isinstance(error, kind)), "failed")
-        done.findings.append(("fail", str(error), ""))
+        place = faces.PLACE if isinstance(error, faces.FaceError) else ""
+        done.findings.append(("fail", str(error), place))
         _note(entry, error)
     except Exception as error:  # noqa: BLE001 - fail closed: whatever happened, nothing appears
         _note(entry, error)
@@ -200,14 +212,14 @@ def output_name(dataset: Dataset, copies: int = 0) -> Path:
     )
 
 
-def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
-    work, settings = hands.work, hands.work.settings
+def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     source = work.source / entry.source
     before = dicom.read(source)
     whose = hands.owner_of(before)
+    faceless, face_cut = faces.without_face(before, work, done)
     headers, actions = dicom.deidentify(
-        faces.without_face(before, work, entry.row),
-        plan_of(settings),
+        faceless,
+        plan_of(work.settings),
         key=work.key,
         others=hands.phrases,
         code_of=hands.code_of(),
@@ -218,11 +230,10 @@ def _clean(entry: Entry, hands: Hands, done: Outcome) -> None:
     done.unchecked += (
         ["text beside the coded image"] if any(action.note == "opaque" for action in met) else []
     )
-    if faces.may_show_face(before) and FACES not in settings.options:
-        done.unchecked.append("face")
     boxes = hands.approved.get(str(entry.row))
     after = joined.without_text(before, headers, work, done, boxes)
-    faces.claim(after, work)
+    if face_cut:
+        dicom.claim(after, FACES)
     if hands.cohort is not None:
         hands.cohort.apply(whose, after)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)

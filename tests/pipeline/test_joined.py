@@ -11,8 +11,9 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from medlab import cli, neuro, pipeline, pixels
+from medlab import cli, pipeline, pixels
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
+from medlab.neuro import study
 from medlab.pipeline import Settings, cohort
 
 
@@ -209,7 +210,7 @@ def test_a_face_is_cut_out_of_every_file_of_its_series(tmp_path, monkeypatch):
         removed[:8, :, 2] = 1  # columns, rows, slices
         return types.SimpleNamespace(cut="cut", removed=nib.Nifti1Image(removed, img.affine))
 
-    monkeypatch.setattr(neuro, "deface", deface)
+    monkeypatch.setattr(study, "deface", deface)
     summary = pipeline.deidentify(root, tmp_path / "clean", FACES)
     assert summary.statuses == {"done": 6}
     assert summary.unchecked == {"text in pixels": 6}

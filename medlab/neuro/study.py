@@ -1,0 +1,297 @@
+"""Several images of one head: each is cut, and measured, where it lies itself.
+
+That images share a frame of reference, or a session, is what their headers say. Patients move,
+and frames are given twice: the cut of one image is used for another only where the voxels of both
+agree that the heads lie alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage
+
+from medlab.errors import InputError, MedlabError, RefusedError
+from medlab.neuro.deface import Defacing, _measure, _nearest, cut_out, deface
+from medlab.neuro.surface import head_threshold
+from medlab.neuro.volume import image_like, load, to_working, voxels
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.intp]
+Mask = npt.NDArray[np.bool_]
+
+GRID_MM, BINS, MOST_POINTS, FEWEST_POINTS = 4.0, 32, 50_000, 1000
+# Heads that lie alike agree less when one is moved by so much. With 4 mm and 4 degrees a head that
+# lies 2 mm or 2 degrees off is told, and the brain is protected by 3 mm.
+MOVED_MM, MOVED_DEG = 4.0, 4.0
+LEAST_GAIN = 1e-3  # noise agrees with noise by less
+WIDEST_HEAD_CM2 = 450.0  # a round of 75 cm; hardly a head has 65
+CAVITY_MM = 5.0  # radius; nose, throat and sinuses of a face hold larger balls of air
+DIM_MM = 20.0  # of the outermost slices
+HEAD_WORDS = ("HEAD", "BRAIN", "SKULL", "FACE", "NECK", "BODY")
+FINE_MM = 2.5  # voxels in which such a cavity is seen; slices may be twice as thick
+
+
+class NoHeadError(RefusedError):
+    """The image was measured and holds no head, so that there is no face to cut."""
+
+
+class _Grays(NamedTuple):
+    """An image on a grid of about 4 mm."""
+
+    data: npt.NDArray[np.float32]
+    affine: Floats
+
+
+def deface_study(
+    images: Sequence[Callable[[], SpatialImage]], parts: Mapping[int, str] = {}, **options: Any
+) -> Iterator[tuple[int, Defacing | MedlabError]]:
+    """Cut the faces out of images that are said to lie in one space, and measure each.
+
+    Parameters
+    ----------
+    images : sequence of callables
+        Each reads an image, and is called again if that could not be cut before another was.
+        The first that can be cut by itself shares its cut. One image is in memory at a time.
+    parts : mapping of int to str
+        The part of the body that the header of an image names (see `no_head`); may be filled
+        while the images are read.
+    **options
+        Of `medlab.neuro.deface`.
+
+    Yields
+    ------
+    number : int
+        Place in `images`.
+    Defacing or MedlabError
+        What was cut and measured in this image, or why it must not be handed out.
+    """
+    first: tuple[Defacing, _Grays] | None = None
+    again: list[tuple[int, MedlabError]] = []
+    for number, read in enumerate(images):
+        try:
+            img = load(read())
+            _check_volumes(img)
+            done = first and _alike(img, *first)
+            if not done:
+                _check_head(img, "")
+                done = deface(img, **options)
+                first = first or (done, _grays(img))
+        except Exception as error:  # noqa: BLE001 - whatever happened, the image is refused
+            again.append((number, _said(error)))
+        else:
+            yield number, done
+    for number, refusal in again:
+        try:
+            if isinstance(refusal, NoHeadError | InputError):
+                raise refusal
+            img = load(images[number]())
+            done = first and _alike(img, *first)
+            if not done:
+                _check_head(img, parts.get(number, ""))
+                raise refusal
+        except Exception as error:  # noqa: BLE001
+            yield number, _said(error)
+        else:
+            yield number, done
+
+
+def _said(error: Exception) -> MedlabError:
+    """Return an error whose sentence repeats no value."""
+    if isinstance(error, MedlabError):
+        return error
+    return RefusedError(f"looking for the face failed ({type(error).__name__})")
+
+
+def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]:
+    """Cut the faces out of all images, or hand out none; see `deface_study`.
+
+    Raises
+    ------
+    RefusedError
+        If one of them cannot be cut; one face left undoes the rest.
+    """
+    found: dict[int, Defacing] = {}
+    for number, done in deface_study([lambda img=img: img for img in images], **options):  # type: ignore[misc]
+        if isinstance(done, MedlabError):
+            which = f"image {number + 1} of {len(images)}: " if len(images) > 1 else ""
+            raise RefusedError(f"{which}{done}") from done
+        found[number] = done
+    return [found[number] for number in sorted(found)]
+
+
+def worst(done: Sequence[Defacing]) -> dict[str, Any]:
+    """Return the report of the first image with the worst figures of all, and all warnings."""
+    reports = [one.report for one in done]
+    return reports[0] | {
+        "residual_face": max(report["residual_face"] for report in reports),
+        "brain_changed": max(report["brain_changed"] for report in reports),
+        "head_kept": min(report["head_kept"] for report in reports),
+        "warnings": list(dict.fromkeys(w for report in reports for w in report["warnings"])),
+    }
+
+
+def _alike(img: SpatialImage, first: Defacing, grays: _Grays) -> Defacing | None:
+    """Return an image cut as the first one was, if it lies as that does and passes the checks."""
+    if not lie_alike(_grays(img), grays):
+        return None
+    result, removed = cut_out(img, first.cut)
+    there = np.asanyarray(first.brain.dataobj) > 0
+    there = _nearest(there, np.linalg.inv(first.brain.affine) @ img.affine, img.shape[:3])
+    brain = image_like(removed, there)
+    report = _measure(img, result, brain, first.cut.fit)
+    nothing = not np.asanyarray(removed.dataobj).any() and report["warnings"]  # a slab above it
+    if report.pop("failed") and not nothing:
+        return None
+    shared = ("parts", "registration_mm", "backend")
+    report |= {name: first.report[name] for name in shared}
+    return Defacing(result, removed, brain, (), first.cut, report)
+
+
+def _grays(img: SpatialImage) -> _Grays:
+    from scipy.ndimage import uniform_filter
+
+    working = to_working(img)
+    step = np.maximum(1, np.round(GRID_MM / working.zooms)).astype(int)
+    data = uniform_filter(working.data, tuple(step))[tuple(slice(None, None, s) for s in step)]
+    return _Grays(data, working.affine @ np.diag([*step, 1.0]))
+
+
+def _check_volumes(img: SpatialImage) -> None:
+    """Refuse a series of volumes in one of which the head lies elsewhere: their mean is cut."""
+    if len(img.shape) < 4:
+        return
+    data = voxels(img)
+    first, *others = (_grays(image_like(img, data[..., k])) for k in range(img.shape[3]))
+    for number, other in enumerate(others, start=2):
+        gain = _gain(other, first, 2.0)
+        if gain is not None and gain < -LEAST_GAIN:
+            raise RefusedError(
+                f"the head moved between volume 1 and volume {number} of {img.shape[3]}; give "
+                "the volumes one by one"
+            )
+
+
+def lie_alike(one: _Grays, other: _Grays) -> bool:
+    """Return whether two images show a head in one place, whatever their contrasts.
+
+    They do if they agree best as they lie: better than when one of them is moved or turned a
+    little in any direction, or mirrored.
+    """
+    gain = _gain(one, other)
+    return gain is not None and gain > LEAST_GAIN
+
+
+def _gain(one: _Grays, other: _Grays, times: float = 1.0) -> float | None:
+    """Return how much better two images agree as they lie than moved, None if they hardly meet.
+
+    Agreement is normalized mutual information (Studholme, Hill and Hawkes, Pattern Recognition
+    32:71-86, 1999) where both were taken; the moves are `times` as far.
+    """
+    from scipy.ndimage import map_coordinates
+    from scipy.spatial.transform import Rotation
+
+    inverse = np.linalg.inv(other.affine)
+    points = nib.affines.apply_affine(one.affine, np.indices(one.data.shape).reshape(3, -1).T)
+    index = nib.affines.apply_affine(inverse, points)
+    inside = np.flatnonzero(((index >= 0) & (index <= np.array(other.data.shape) - 1)).all(axis=1))
+    if len(inside) < FEWEST_POINTS:
+        return None
+    inside = inside[:: -(-len(inside) // MOST_POINTS)]
+    points, values = points[inside], one.data.ravel()[inside]
+    middle = points.mean(axis=0)
+    levels, edges = _levels(values, _edges(values)), _edges(other.data)
+
+    def agreement(turn: Floats, shift: Floats) -> float:
+        index = nib.affines.apply_affine(inverse, (points - middle) @ turn.T + middle + shift)
+        there = map_coordinates(other.data, index.T, order=1, mode="nearest")
+        return _information(levels, _levels(there, edges))
+
+    still, here = np.eye(3), np.zeros(3)
+    steps = np.concatenate([still, -still])
+    turns = Rotation.from_rotvec(steps * MOVED_DEG * times, degrees=True).as_matrix()
+    mirrors = [np.diag(signs) for signs in ((1.0, -1, 1), (1.0, 1, -1), (1.0, -1, -1))]
+    moves = [(still, MOVED_MM * times * step) for step in steps]
+    moves += [(turn, here) for turn in (*turns, *mirrors)]
+    return agreement(still, here) - max(agreement(*move) for move in moves)
+
+
+def _edges(values: npt.NDArray[np.float32]) -> Floats:
+    return np.unique(np.percentile(values, np.linspace(0, 100, BINS + 1)[1:-1]))
+
+
+def _levels(values: npt.NDArray[np.float32], edges: Floats) -> Ints:
+    return np.digitize(values, edges)
+
+
+def _information(one: Ints, other: Ints) -> float:
+    """Return the normalized mutual information of two gray levels: 1 (none) to 2 (the same)."""
+    joint = np.bincount(one * BINS + other, minlength=BINS**2).reshape(BINS, BINS) / one.size
+    shares = (joint.sum(axis=0), joint.sum(axis=1), joint)
+    a, b, both = (float(-(p[p > 0] * np.log(p[p > 0])).sum()) for p in shares)
+    return (a + b) / both if both else 1.0
+
+
+def _check_head(img: SpatialImage, part: str) -> None:
+    if no_head(img, part):
+        raise NoHeadError("no head was found in this image, so there is no face to cut")
+
+
+def no_head(img: SpatialImage, part: str = "") -> bool:
+    """Return whether an image was measured and can hold no face.
+
+    Nearly all of its slices across are wider than any head; or, where no brain was found and the
+    header names another part of the body, that is solid, without the air of a nose and throat.
+    What the header says alone proves nothing.
+
+    Parameters
+    ----------
+    img : nibabel image
+    part : str
+        The part of the body that the header names, if no brain was found; else empty.
+    """
+    working = to_working(img)
+    threshold = head_threshold(working.data)
+    whole = 2 * threshold - float(working.data.min())  # Otsu's; `threshold` is half of it
+    skins = [_skin(working.data, level) for level in (threshold, whole)]
+    if all(_too_wide(skin, working.zooms) for skin in skins):
+        return True
+    if not part or any(word in part.upper() for word in HEAD_WORDS):
+        return False
+    zooms = np.sort(working.zooms)
+    return bool(zooms[1] <= FINE_MM and zooms[2] <= 2 * FINE_MM) and all(
+        _solid(working.data, skin, level, working.zooms)
+        for skin, level in zip(skins, (threshold, whole), strict=True)
+    )
+
+
+def _skin(data: npt.NDArray[np.float32], level: float) -> Mask:
+    """Return the largest body in each slice across, its cavities filled."""
+    from scipy.ndimage import binary_fill_holes, label
+
+    body = np.zeros(data.shape, dtype=bool)
+    for k in range(data.shape[2]):
+        labels, count = label(data[:, :, k] > level)
+        if count:
+            largest = np.bincount(labels.ravel())[1:].argmax() + 1
+            body[:, :, k] = binary_fill_holes(labels == largest)
+    return body
+
+
+def _too_wide(skin: Mask, zooms: Floats) -> bool:
+    """Return whether hardly a slice is as narrow as a head; the outermost may be dim."""
+    area_cm2 = skin.sum(axis=(0, 1)) * zooms[0] * zooms[1] / 100
+    return float((area_cm2 < WIDEST_HEAD_CM2).sum() * zooms[2]) <= DIM_MM
+
+
+def _solid(data: npt.NDArray[np.float32], skin: Mask, level: float, zooms: Floats) -> bool:
+    """Return whether a body holds no ball of air."""
+    from scipy.ndimage import distance_transform_edt
+
+    air = skin & (data <= level)
+    depth = distance_transform_edt(air, sampling=zooms)
+    return bool(skin.any()) and float(depth.max()) < CAVITY_MM
