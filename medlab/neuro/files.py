@@ -12,7 +12,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import deface as _function
-from medlab.neuro import surface
+from medlab.neuro import header, surface
 from medlab.neuro.deface import MOST_RESIDUAL, cut_out
 from medlab.neuro.extraction import Extraction, Mesh, extract_brain, outline, skull_image
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
@@ -86,7 +86,7 @@ def strip(
         gone = _front_is_gone(img, found)
         _write_series(series, mask, target, "skull stripping", words, overwrite, gone)
     elif brain:
-        save(found.brain, target)
+        _write_cut(source, found.brain, ~mask, target)
     if mask_file:
         save(found.mask, mask_file)
     for piece, path in zip(pieces, wanted, strict=True):
@@ -134,13 +134,29 @@ def deface(
     found = _function(images[0], **options)
     cuts = [(found.img, found.removed), *(cut_out(img, found.cut) for img in images[1:])]
     words = f"face cut ({' and '.join(found.report['parts'])})"
-    for head, (_, path), (img, removed) in zip(heads, pairs, cuts, strict=True):
+    for head, (one_source, path), (img, removed) in zip(heads, pairs, cuts, strict=True):
         if isinstance(head, Series):
             keep = np.asanyarray(removed.dataobj) == 0
             _write_series(head, keep, path, "defacing", words, overwrite)
         else:
-            save(img, path)
+            _write_cut(one_source, img, np.asanyarray(removed.dataobj) > 0, path)
     return found.report
+
+
+def cut_of(img: SpatialImage, removed: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return what `header.clean_file` is told of a cut: where it is, and the value there."""
+    values = np.asanyarray(img.dataobj)[removed]
+    return {"removed": removed, "empty": float(values.flat[0]) if values.size else 0.0}
+
+
+def _write_cut(
+    source: Path, img: SpatialImage, removed: npt.NDArray[np.bool_], target: Path
+) -> None:
+    """Write a cut image: the very bytes of a NIfTI file outside the cut; else as NIfTI."""
+    if header.handles(source):
+        header.clean_file(source, target, **cut_of(img, removed))
+    else:
+        save(img, target)
 
 
 def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
