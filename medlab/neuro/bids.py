@@ -99,4 +99,6 @@ def coded_path(path: PurePath, code: Rename) -> PurePath | None:
     known = [one for one in (*places, *parts) if one is not None]
     if len(known) < len(places) + len(parts):
         return None
-    return type(path)(*known[: len(places)], "_".join([*known[len(places) :], suffix]) + dot + ending)
+    return type(path)(
+        *known[: len(places)], "_".join([*known[len(places) :], suffix]) + dot + ending
+    )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
@@ -150,7 +151,7 @@ def cut_of(img: SpatialImage, removed: npt.NDArray[np.bool_]) -> dict[str, Any]:
 
 
 def _write_cut(
-    source: Path, img: SpatialImage, removed: npt.NDArray[np.bool_], target: Path
+    source: Path, img: nib.Nifti1Image, removed: npt.NDArray[np.bool_], target: Path
 ) -> None:
     """Write a cut image: the very bytes of a NIfTI file outside the cut; else as NIfTI."""
     if header.handles(source):

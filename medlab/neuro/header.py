@@ -280,7 +280,8 @@ def _parse(content: bytes) -> nib.Nifti1Header:
         if kind.may_contain_header(content):
             try:
                 # without extensions: nibabel reads them by their code, and fails on liars
-                return kind(content[: kind.sizeof_hdr])
+                header: nib.Nifti1Header = kind(content[: kind.sizeof_hdr])  # type: ignore[no-untyped-call]
+                return header
             except (*errors, ValueError, OSError) as error:
                 sentence = "this NIfTI header is damaged; convert the image again"
                 raise InputError(sentence) from error
@@ -490,7 +491,7 @@ def _coded_link(link: Any, rename: Rename | None) -> str | None:
     """Return the path of another file of the tree, with codes; None for anything else."""
     path = PurePosixPath(str(link).removeprefix("bids::"))
     coded = coded_path(path, rename or str)
-    return coded and str(link).removesuffix(path.as_posix()) + coded.as_posix()
+    return str(link).removesuffix(path.as_posix()) + coded.as_posix() if coded else None
 
 
 def _read_table(path: Path) -> pd.DataFrame:

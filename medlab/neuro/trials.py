@@ -75,7 +75,7 @@ def find_heads(
 
 
 def _says_no_head(name: str) -> bool:
-    """Return whether a name says so by a word or its end (``aseg``), not within a subject's code."""
+    """Return whether a word of a name says so, or ends so (``aseg``); codes of subjects do not."""
     words = re.split(r"[^a-z0-9]+", re.sub(r"(sub|ses)-[^_.]+", "", name.lower()))
     return any(word.rstrip("s").endswith(NO_HEAD) for word in words)
 

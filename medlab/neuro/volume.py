@@ -88,7 +88,9 @@ def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
 
 def _in_mm(img: SpatialImage) -> SpatialImage:
     """Return the image with its affine in mm, if its header counts in meters or micrometers."""
-    units = img.header.get_xyzt_units() if isinstance(img, nib.Nifti1Pair) else ("mm", "")
+    if not isinstance(img, nib.Nifti1Pair):
+        return img
+    units = img.header.get_xyzt_units()
     if units[0] not in MILLIMETERS:
         return img
     scale = MILLIMETERS[units[0]]

@@ -6,7 +6,6 @@ The masks of what is to be cut stand in the private folder until the job ends.
 
 from __future__ import annotations
 
-import copy
 import logging
 import tempfile
 from pathlib import Path
@@ -20,6 +19,7 @@ from medlab import dicom
 from medlab.errors import RefusedError
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.settings import FACES, Work
+from medlab.pixels.mask import cut_frames
 
 MODALITIES = ("MR", "CT", "PT", "NM")
 _log = logging.getLogger(__name__)
@@ -66,18 +66,8 @@ def without_face(before: Dataset, work: Work, row: int) -> Dataset:
     path = _mask_path(work, row)
     if not path.is_file():
         raise RefusedError("the face in this series could not be removed safely")
-    out = copy.deepcopy(before)
-    if out.file_meta.TransferSyntaxUID.is_compressed:
-        out.decompress(generate_instance_uid=False)
-    values = out.pixel_array.copy()
-    removed = np.load(path)["removed"].reshape(values.shape)
-    nothing = (
-        values.max() if out.get("PhotometricInterpretation") == "MONOCHROME1" else values.min()
-    )
-    values[removed] = nothing
-    big = not out.file_meta.TransferSyntaxUID.is_little_endian
-    out.PixelData = (values.byteswap() if big else values).tobytes()
-    return out
+    removed = np.load(path)["removed"]
+    return cut_frames(before, removed)
 
 
 def claim(after: Dataset, work: Work) -> None:

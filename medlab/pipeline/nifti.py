@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 import tempfile
 from collections.abc import Callable, Container
@@ -13,13 +12,12 @@ import numpy as np
 
 from medlab import dicom
 from medlab.crypto import keyed_digest
-from medlab.errors import InputError, RefusedError
-from medlab.neuro.bids import ENDINGS, coded_path, vocabulary
+from medlab.errors import RefusedError, usable
 from medlab.pipeline.files import digest_of
 from medlab.pipeline.settings import FACES, Outcome, Work
 
 _LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
-_IMAGES = ENDINGS[:2]
+_IMAGES = (".nii.gz", ".nii")
 
 
 def is_sidecar(path: Path, root: Path) -> bool:
@@ -36,17 +34,17 @@ def is_sidecar(path: Path, root: Path) -> bool:
 
 def said(path: Path, relative: Path) -> frozenset[str]:
     """Return the phrases that a file's name, and the table in it, say of a patient."""
-    from medlab.neuro import header
+    from medlab.neuro import bids, header
 
     parts = re.split(r"[_/\\.]", relative.as_posix())
     texts = [part.partition("-")[2] or part for part in parts]  # what stands behind an entity
     usual = dicom.text.vocabulary()  # "brain" names nobody, and DICOM's texts may say it
-    texts = [t for t in texts if t not in vocabulary() and dicom.identity.fold(t) not in usual]
+    texts = [
+        t for t in texts if t not in bids.vocabulary() and dicom.identity.fold(t) not in usual
+    ]
     texts.append(" ".join(texts))
-    try:
-        texts += header.identifying(path)
-    except InputError:
-        _log.info("a table that cannot be read is withheld later")
+    for _, _, more in usable([path], header.identifying):  # else it is withheld when cleaned
+        texts += more
     return dicom.Identity(
         patients=frozenset(parts for text in texts for parts in dicom.identity.name_parts(text)),
         ids=frozenset(texts),
@@ -74,7 +72,7 @@ def clean_nifti(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
-        found = header.clean_file(source, part, rename=code, known=known, **_face(source, work))
+        header.clean_file(source, part, rename=code, known=known, **_face(source, work))
         found = header.inspect_file(part)
         done.findings = [("fail", f"{one.kind} of the source is left", one.place) for one in found]
         named = any(label in name.as_posix() for label in _labels(relative))
@@ -95,7 +93,9 @@ def output_name(relative: Path, work: Work, code: Callable[[str], str]) -> Path:
 
     In a BIDS tree such codes stand where BIDS allows any file.
     """
-    name = coded_path(relative, code)
+    from medlab.neuro import bids
+
+    name = bids.coded_path(relative, code)
     if name is not None:
         return Path(name)
     stem, ending = _stem(relative)
@@ -126,7 +126,9 @@ def _code(key: bytes, label: str) -> str:
 
 
 def _stem(path: Path) -> tuple[str, str]:
-    for ending in ENDINGS:
+    from medlab.neuro import bids
+
+    for ending in bids.ENDINGS:
         if path.name.lower().endswith(ending):
             return path.name[: -len(ending)], path.name[-len(ending) :].lower()
     return path.stem, path.suffix

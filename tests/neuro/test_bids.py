@@ -15,10 +15,10 @@ def coded(path):
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("sub-doe/ses-2024/anat/sub-doe_ses-2024_T1w.nii.gz", "sub-c3/ses-c4/anat/sub-c3_ses-c4_T1w.nii.gz"),
-        ("sub-doe/func/sub-doe_task-rest_dir-AP_run-02_bold.json", "sub-c3/func/sub-c3_task-rest_dir-AP_run-02_bold.json"),
-        ("sub-1/anat/sub-1_acq-DoeJane19710304_T1w.nii", "sub-c1/anat/sub-c1_acq-c15_T1w.nii"),
-        ("sub-1/anat/sub-1_space-MNI152NLin2009cAsym_part-mag_T1w.nii", "sub-c1/anat/sub-c1_space-MNI152NLin2009cAsym_part-mag_T1w.nii"),
+        ("sub-doe/ses-24/anat/sub-doe_ses-24_T1w.nii", "sub-c3/ses-c2/anat/sub-c3_ses-c2_T1w.nii"),
+        ("func/sub-1_task-rest_run-02_bold.json", "func/sub-c1_task-rest_run-02_bold.json"),
+        ("anat/sub-1_acq-DoeJane19710304_T1w.nii", "anat/sub-c1_acq-c15_T1w.nii"),
+        ("sub-1_space-fsLR_dir-AP_part-mag_T1w.nii", "sub-c1_space-fsLR_dir-AP_part-mag_T1w.nii"),
         ("sub-1/sub-1_sessions.tsv", "sub-c1/sub-c1_sessions.tsv"),
         ("task-rest_bold.json", "task-rest_bold.json"),
         ("task-doe_bold.json", "task-c3_bold.json"),
