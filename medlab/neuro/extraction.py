@@ -254,7 +254,7 @@ def settled_backend(backend: str) -> str:
     if backend not in BACKENDS:
         raise InputError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
     if backend == "auto":
-        return "fsl" if fsl.find() else "builtin"
+        return "fsl" if fsl.callable_here() else "builtin"
     return backend
 
 
@@ -499,7 +499,8 @@ def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
     inside = np.asanyarray(mask.dataobj) > 0
     data = over_time(voxels(img))
     edge = inside & ~binary_erosion(inside)
-    return image_like(img, np.where(edge, data.max(), data))
+    brightest = data[np.isfinite(data)].max()
+    return image_like(img, np.where(edge, brightest, data))
 
 
 def skull_image(img: SpatialImage, found: Extraction) -> nib.Nifti1Image:

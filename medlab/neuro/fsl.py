@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,11 @@ def find() -> Path | None:
         return Path(folder) / "bin" / "bet"
     found = shutil.which("bet")
     return Path(found) if found else None
+
+
+def callable_here() -> bool:
+    """Return whether there is a ``bet``, and the package fslpy that calls it."""
+    return find() is not None and find_spec("fsl") is not None
 
 
 def version() -> str:
@@ -72,7 +78,7 @@ def run(
         from fsl.utils import run as fslrun
         from fsl.wrappers import bet as wrapper
     except ImportError as error:
-        raise not_installed("fslpy", "neuro") from error
+        raise not_installed("fslpy, which calls FSL's bet,", "neuro") from error
     with tempfile.TemporaryDirectory(prefix="medlab-bet-") as folder:  # mode 0700
         source, target = Path(folder) / "head.nii", Path(folder) / "brain.nii.gz"
         affine = np.diag([-zooms[0], zooms[1], zooms[2], 1.0])  # negative: already radiological

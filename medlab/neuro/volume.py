@@ -24,6 +24,7 @@ SMALLEST_SIDE = 3
 AIR_HU = -1000.0
 SOFT_HU = (0.0, 100.0)  # soft tissue; Muschelli 2015, NeuroImage 114:379
 STORED_OFFSET = 1024.0  # CT whose file has lost its rescale intercept
+MILLIMETERS = {"meter": 1e3, "micron": 1e-3}  # of the units that NIfTI knows beside mm
 SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
 
 
@@ -33,7 +34,8 @@ class Working(NamedTuple):
     Attributes
     ----------
     data : ndarray of float32, shape (X, Y, Z)
-        Axes run to the patient's left, front and top; NaN and infinity are 0.
+        Axes run to the patient's left, front and top. NaN and minus infinity are
+        the least finite value, infinity is the largest.
     zooms : ndarray, shape (3,)
         Voxel size in mm.
     affine : ndarray, shape (4, 4)
@@ -68,7 +70,7 @@ def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
         of fewer than three voxels, holds colors or complex numbers, or has an affine
         that cannot be inverted.
     """
-    img = source if isinstance(source, SpatialImage) else _read(Path(source))
+    img = source if isinstance(source, SpatialImage) else read_whole(Path(source))
     shape = img.shape
     if len(shape) == 4 and shape[3] == 1 and isinstance(img.dataobj, np.ndarray):
         img, shape = nib.funcs.four_to_three(img)[0], shape[:3]
@@ -82,6 +84,7 @@ def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
     dtype = img.get_data_dtype()
     if dtype.fields is not None or dtype.kind not in "iuf":
         raise InputError(f"voxels of type {dtype} are no gray values; give a scalar image")
+    img = _in_mm(img)
     affine = np.asarray(img.affine, dtype=np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(
@@ -90,7 +93,21 @@ def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
     return img
 
 
-def _read(path: Path) -> SpatialImage:
+def _in_mm(img: SpatialImage) -> SpatialImage:
+    """Return the image with its affine in mm, if its header counts in meters or micrometers."""
+    if not isinstance(img, nib.Nifti1Pair):
+        return img
+    units = img.header.get_xyzt_units()
+    if units[0] not in MILLIMETERS:
+        return img
+    scale = MILLIMETERS[units[0]]
+    affine = np.diag([scale, scale, scale, 1.0]) @ img.affine
+    out = type(img)(img.dataobj, affine, img.header)
+    out.header.set_xyzt_units("mm", units[1] if units[1] != "unknown" else None)
+    return out
+
+
+def read_whole(path: Path) -> SpatialImage:
     """Read a file to its last voxel, so that a damaged one is refused before any work."""
     if not path.is_file():
         raise InputError("there is no such image file; check the name")
@@ -153,7 +170,9 @@ def to_working(img: SpatialImage, like: Working | None = None) -> Working:
     """
     data = over_time(voxels(img)).astype(np.float32)
     if not np.isfinite(data).all():
-        data = np.nan_to_num(data, copy=False, nan=0, posinf=0, neginf=0)
+        seen = data[np.isfinite(data)]  # what was not measured is as dark as the darkest
+        low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+        data = np.nan_to_num(data, copy=False, nan=low, posinf=high, neginf=low)
     offset = like.offset if like else hounsfield_offset(data)
     if offset is not None:
         data = np.maximum(data - np.float32(offset), np.float32(AIR_HU))
@@ -193,7 +212,7 @@ def image_like(img: SpatialImage, data: Array) -> nib.Nifti1Image:
     data = data.astype(np.uint8) if data.dtype == bool else data
     out = nib.Nifti1Image(data, img.affine, dtype=data.dtype)
     sform, qform = 2, 2
-    if isinstance(img, nib.Nifti1Image):
+    if isinstance(img, nib.Nifti1Pair):
         sform, qform = (int(img.header[name]) for name in ("sform_code", "qform_code"))
         out.header.set_xyzt_units(
             *(u if u != "unknown" else None for u in img.header.get_xyzt_units())

@@ -145,16 +145,6 @@ def test_scan_tables_lose_times_and_their_file_names_are_coded(tmp_path):
     assert target.read_text() == "filename\nanat/sub-A1_T1w.nii.gz\n"
 
 
-def test_labels_in_bids_paths_are_replaced():
-    from pathlib import Path
-
-    path = Path("sub-doe/ses-20240301/anat/sub-doe_ses-20240301_T1w.nii.gz")
-    codes = {"doe": "X1", "20240301": "1"}
-    assert header.rename_bids(path, codes.__getitem__) == Path(
-        "sub-X1/ses-1/anat/sub-X1_ses-1_T1w.nii.gz"
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
