@@ -254,7 +254,7 @@ def settled_backend(backend: str) -> str:
     if backend not in BACKENDS:
         raise InputError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
     if backend == "auto":
-        return "fsl" if fsl.callable_here() else "builtin"
+        return "fsl" if fsl.find() else "builtin"
     return backend
 
 

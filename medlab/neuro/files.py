@@ -175,7 +175,7 @@ def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: b
 
 def _check_endings(outputs: Sequence[Path]) -> None:
     """Refuse names before the work that `save` would refuse after it."""
-    if not all(path.name.endswith((".nii", ".nii.gz")) for path in outputs):
+    if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in outputs):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
 
 

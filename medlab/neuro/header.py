@@ -154,7 +154,8 @@ def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
     if kind == "numbers":
         return [] if _is_numbers(path) else [HeaderFinding("content", "text", "not only numbers")]
     raise InputError(
-        f"no way to read files that end in {path.suffix or 'nothing'}; convert to NIfTI"
+        f"files that end in {path.suffix or 'nothing'} cannot be cleaned (pairs of .hdr and .img, "
+        "Analyze and MGH images among them); convert to .nii or .nii.gz"
     )
 
 

@@ -24,6 +24,7 @@ SMALLEST_SIDE = 3
 AIR_HU = -1000.0
 SOFT_HU = (0.0, 100.0)  # soft tissue; Muschelli 2015, NeuroImage 114:379
 STORED_OFFSET = 1024.0  # CT whose file has lost its rescale intercept
+FINEST_MM, COARSEST_MM = 0.01, 100.0  # microscopes below it, meters taken for mm too
 MILLIMETERS = {"meter": 1e3, "micron": 1e-3}  # of the units that NIfTI knows beside mm
 SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
 
@@ -89,6 +90,12 @@ def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9:
         raise InputError(
             "the affine of this image cannot be inverted, so left, right and mm are lost"
+        )
+    zooms = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    if zooms.min() < FINEST_MM or zooms.max() > COARSEST_MM:
+        raise InputError(
+            f"voxels of {zooms.min():.2g} to {zooms.max():.2g} mm are of no head; the unit in the "
+            "header may be wrong"
         )
     return img
 
@@ -253,7 +260,7 @@ def save(img: nib.Nifti1Image, path: str | PathLike[str]) -> Path:
         If the name has another ending.
     """
     path = Path(path)
-    if not path.name.endswith((".nii", ".nii.gz")):
+    if not path.name.lower().endswith((".nii", ".nii.gz")):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
     return write_nifti(path, img.to_bytes())
 
@@ -269,7 +276,7 @@ def write_nifti(path: Path, content: bytes) -> Path:
     content : bytes
         Header and voxels.
     """
-    if path.name.endswith(".gz"):
+    if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=5, mtime=0)
     return write_whole(path, content)
 

@@ -32,6 +32,13 @@ def is_sidecar(path: Path, root: Path) -> bool:
     return any(path.with_name(stem + ending).is_file() for ending in _IMAGES)
 
 
+def is_of_tree(path: Path, root: Path) -> bool:
+    """Return whether a file holds data or tables of the BIDS tree at `root`."""
+    below = path.relative_to(root).parts[0].startswith("sub-")
+    listed = path.name.lower().endswith((".tsv", ".tsv.gz", ".json"))
+    return (below or listed) and (root / "dataset_description.json").is_file()
+
+
 def said(path: Path, relative: Path) -> frozenset[str]:
     """Return the phrases that a file's name, and the table in it, say of a patient."""
     from medlab.neuro import bids, header

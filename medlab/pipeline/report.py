@@ -22,7 +22,8 @@ from medlab.pipeline.settings import NO_PICTURE, Settings
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
     "duplicate": "the same file once more; the map names the one output",
-    "not-dicom": "not a DICOM file; left out",
+    "not-dicom": "neither DICOM nor NIfTI, nor a table or sidecar beside them; left out",
+    "no-cleaner": "a file of a BIDS tree of a kind that cannot be cleaned; withheld",
     "store": "a folder of version control; left out",
     "dicomdir": "DICOMDIR, which lists the old names; left out",
     "unreadable": "could not be read as DICOM; withheld",
