@@ -406,3 +406,21 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path):
             neuro.extract_brain(path)
     with pytest.raises(InputError):
         neuro.extract_brain(tmp_path / "absent.nii")
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("sub-segal01_T1w.nii.gz", True), ("segal01.nii", True), ("sub-01_T2w.nii.gz", True),
+        ("sub-01_dseg.nii.gz", False), ("aseg.nii", False), ("brainmask.nii", False),
+        ("sub-01_label-GM_probseg.nii", False), ("sub-01_dwi.nii", False), ("head_seg.nii", False),
+    ],
+)  # fmt: skip
+def test_a_head_is_told_by_words_of_its_name_and_not_by_a_patients_code(tmp_path, name, head):
+    img = nib.Nifti1Image(np.ones((4, 4, 4), np.int16), np.eye(4))
+    nib.save(img, tmp_path / name)
+    if head:
+        assert neuro.find_heads(tmp_path) == [tmp_path / name]
+    else:
+        with pytest.raises(InputError):
+            neuro.find_heads(tmp_path)
