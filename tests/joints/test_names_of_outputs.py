@@ -1,5 +1,6 @@
 """Names of outputs: a file's name is given away with it, so nobody may stand in it."""
 
+import gzip
 import json
 
 import nibabel as nib
@@ -110,3 +111,32 @@ def test_an_analyze_pair_is_not_passed_over_by_the_verification(tmp_path):
     (tmp_path / "out/a.img").write_bytes(b"Fenwick")
     (finding,) = pipeline.verify(tmp_path / "in", tmp_path / "out")
     assert finding.severity == "fail"
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("a.nii", "b.nii.gz"),
+        ("a.nii.gz", "b.nii"),
+        ("HEAD.NII.GZ", "b.nii"),
+        ("a.nii", "B.NII.GZ"),
+    ],
+)
+def test_one_file_has_the_form_that_its_name_says(tmp_path, source, target):
+    image(tmp_path / "x.nii.gz")
+    whole = (tmp_path / "x.nii.gz").read_bytes()
+    packed = source.lower().endswith(".gz")
+    (tmp_path / source).write_bytes(whole if packed else gzip.decompress(whole))
+    assert pipeline.deidentify(tmp_path / source, tmp_path / target).ok
+    raw = (tmp_path / target).read_bytes()
+    assert (raw[:2] == b"\x1f\x8b") == target.lower().endswith(".gz")
+    assert np.array_equal(
+        nib.load(tmp_path / target).dataobj, nib.load(tmp_path / "x.nii.gz").dataobj
+    )
+
+
+def test_one_file_to_a_name_of_another_kind_is_withheld(tmp_path):
+    image(tmp_path / "a.nii")
+    summary = pipeline.deidentify(tmp_path / "a.nii", tmp_path / "b.json")
+    assert not summary.ok
+    assert not (tmp_path / "b.json").exists()

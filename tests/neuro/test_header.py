@@ -242,7 +242,7 @@ def test_an_intent_name_is_kept_for_spectra_only(tmp_path):
 
 
 def test_names_in_every_member_of_a_gzip_file_are_found(leaky, tmp_path):
-    whole = nib.load(leaky).to_bytes()
+    whole = gzip.decompress(leaky.read_bytes())
     with (tmp_path / "two.nii.gz").open("wb") as file:
         for name, part in (("", whole[:400]), (NAME, whole[400:])):
             with gzip.GzipFile(name, "wb", fileobj=file, mtime=0) as out:
@@ -406,3 +406,21 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path):
             neuro.extract_brain(path)
     with pytest.raises(InputError):
         neuro.extract_brain(tmp_path / "absent.nii")
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("sub-segal01_T1w.nii.gz", True), ("segal01.nii", True), ("sub-01_T2w.nii.gz", True),
+        ("sub-01_dseg.nii.gz", False), ("aseg.nii", False), ("brainmask.nii", False),
+        ("sub-01_label-GM_probseg.nii", False), ("sub-01_dwi.nii", False), ("head_seg.nii", False),
+    ],
+)  # fmt: skip
+def test_a_head_is_told_by_words_of_its_name_and_not_by_a_patients_code(tmp_path, name, head):
+    img = nib.Nifti1Image(np.ones((4, 4, 4), np.int16), np.eye(4))
+    nib.save(img, tmp_path / name)
+    if head:
+        assert neuro.find_heads(tmp_path) == [tmp_path / name]
+    else:
+        with pytest.raises(InputError):
+            neuro.find_heads(tmp_path)
