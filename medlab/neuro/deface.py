@@ -516,7 +516,7 @@ def _apply(img: SpatialImage, cut: Cut) -> tuple[nib.Nifti1Image, nib.Nifti1Imag
             region[i] |= below & (world[..., 1] > cut.plane.behind)
     region &= ~_protected(img, cut.brain)
     data = voxels(img)
-    empty = data.min() if data.min() < 0 else 0
+    empty = min(float(np.nanmin(data)), 0)  # NaN: not measured
     cutting = region if data.ndim == 3 else region[..., None]
     return image_like(img, np.where(cutting, np.array(empty, data.dtype), data)), image_like(
         img, region
