@@ -66,7 +66,7 @@ def cut(head4):
         img,
         moved(img.slicer[::1, ::2, ::1], change=other_contrast),
         moved(img, (0, -30, 8)),
-        img.slicer[:, :, -18:],
+        img.slicer[:, :, 47:],
     ]
     return images, study.deface_all(images, backend="builtin")
 
