@@ -57,7 +57,7 @@ HIPAA = {
     12: "vehicle",
     13: "device",
     14: "URL",
-    15: "network address",
+    15: "IP address",
     16: "biometric",
     17: "face",
     18: "other unique code",

@@ -48,7 +48,9 @@ _DECLARED_SAFE = 0x00080300
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _NAME_ROLES = ("patient-name", "staff-name")
-_ID_ROLES = ("patient-id", "other-id", "account", "plan", "trial-id", "phone", "telecom")
+_ID_ROLES = frozenset(
+    ["patient-id", "other-id", "account", "procedure-id", "plan", "trial-id", "phone", "telecom"]
+)
 _PLACE_ROLES = ("institution", "address")
 _META_OF_SENDER = word_list("meta-of-sender")
 # scripts without spaces between words: Thai to Burmese, Khmer, Chinese, kana, Hangul

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medlab.evaluation.attacker import Exact, Near, Seen, chunk_rows, nearest
+from medlab.evaluation.attacker import Near, chunk_rows, nearest
+from medlab.tabular.seen import Exact, Seen
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -55,7 +56,7 @@ def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Fl
     ----------
     seen : Seen
     exact : dict of arrays, shape (people,)
-        Their exact values, see `medlab.evaluation.attacker.exact_values`.
+        Their exact values, see `medlab.tabular.seen.exact_values`.
     halves : two sequences of column names
     """
     found = np.zeros(len(exact[seen.scales[0].name]))

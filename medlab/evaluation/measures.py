@@ -14,16 +14,18 @@ from scipy import sparse
 
 from medlab.errors import InputError
 from medlab.evaluation import utility
-from medlab.evaluation.attacker import Exact, Scale, Seen, exact_values, nearest, scale, see
+from medlab.evaluation.attacker import nearest
 from medlab.evaluation.inference import by_class, inferred, numbered, shares, sliced
 from medlab.evaluation.linkage import linkability, linked, true_pairs
 from medlab.evaluation.membership import membership
 from medlab.evaluation.population import population_uniqueness
 from medlab.evaluation.scores import NOT_APPLICABLE, Score, excess, rate
 from medlab.evaluation.singling_out import singling_out
+from medlab.tabular import metrics
 from medlab.tabular.models import group_sizes, person_numbers
 from medlab.tabular.release import Release, ReleaseKind
 from medlab.tabular.roles import check_columns
+from medlab.tabular.seen import SAME, Exact, Scale, Seen, exact_values, scale, see
 
 COLUMNS = ("group", "measure", "value", "low", "high", "baseline", "control", "note")
 AT_RISK = (0.2, 0.09, 0.05)
@@ -35,8 +37,13 @@ NOTES = {
     "sensitive": "needs a sensitive column",
     "two": "needs two quasi-identifiers",
 }
+NO_ORDER = (
+    "the rows stand in another order than the original's: whom a row fits counts as its person"
+)
 _TRUTHFUL = ("generalized", "anatomized")
 _CLASSED = (*_TRUTHFUL, "aggregate")
+_PAIRINGS = 19  # at random: the true pairs are nearer than all of them but once in 20 (p = .05)
+_FEWEST_PAIRED = 20  # rows; of fewer some pairing is as near by chance
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -48,7 +55,7 @@ class People(NamedTuple):
     ----------
     table : DataFrame
     exact : dict of arrays
-        See `medlab.evaluation.attacker.exact_values`.
+        See `medlab.tabular.seen.exact_values`.
     """
 
     table: pd.DataFrame
@@ -80,6 +87,8 @@ class Case:
         The person of each row of the original.
     release : Release or None
         What more the release says: sensitive table of Anatomy, groups of slicing.
+    aligned : bool
+        Whether released row i is made of original row i.
     """
 
     kind: str
@@ -93,11 +102,7 @@ class Case:
     labels: pd.Index
     owners: Ints
     release: Release | None
-
-    @property
-    def aligned(self) -> bool:
-        """Whether released row i is made of original row i."""
-        return self.kind != "synthetic"
+    aligned: bool
 
 
 class Attacked(NamedTuple):
@@ -128,7 +133,8 @@ def evaluate(
     original : DataFrame, one row a record
         Before. Its columns say how numbers and labels are measured.
     released : DataFrame or Release
-        After: released row i is made of original row i, unless the kind is "synthetic".
+        After: released row i is made of original row i, unless the kind is "synthetic". Where
+        a generalized release stands in another order, a person's rows are those that he fits.
     quasi : column names
         What an attacker knows of a person.
     sensitive : str, optional
@@ -160,7 +166,8 @@ def evaluate(
     Raises
     ------
     InputError
-        Different numbers of rows; a column in two roles; an unknown kind.
+        Different numbers of rows; a column in two roles; an unknown kind; a release that cannot
+        have been made of these rows in this order.
     MissingError
         A column that a table does not have.
     """
@@ -172,7 +179,9 @@ def evaluate(
         ("utility", _utility(case, rng)),
     )
     rows = [
-        _row(group, name, score, case.kind) for group, found in groups for name, score in found
+        _row(group, name, score, case.kind, in_order=case.aligned)
+        for group, found in groups
+        for name, score in found
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -214,9 +223,16 @@ def _case(
         posterior = shares(table, sensitive, labels, release)
     persons = person_numbers(original, subject)
     owners = np.arange(len(original)) if persons is None else persons
+    exact = exact_values(original, scales)
+    aligned = kind != "synthetic" and _in_order(seen, exact, kind)
+    if not aligned and kind != "synthetic" and len(np.unique(owners)) < len(owners):
+        raise InputError(
+            "the released rows stand in another order than the original's, so it is not known "
+            "whose row each is; put them back, or leave one row a person"
+        )
     return Case(
         kind=kind,
-        original=People(original, exact_values(original, scales)),
+        original=People(original, exact),
         control=None if control is None else People(control, exact_values(control, scales)),
         register=None if register is None else People(register, exact_values(register, scales)),
         sensitive=sensitive,
@@ -226,20 +242,47 @@ def _case(
         labels=labels,
         owners=owners,
         release=release,
+        aligned=aligned,
     )
+
+
+def _in_order(seen: Seen, exact: Exact, kind: str) -> bool:
+    """Tell whether each released row can be made of the original row in its place.
+
+    Raises
+    ------
+    InputError
+        If rows were changed, and the pairs are no nearer than pairs made at random.
+    """
+    distance = seen.distance(exact)
+    if kind in _TRUTHFUL:
+        return bool((distance <= SAME).all())
+    if kind in ("microdata", "aggregate") and len(distance) >= _FEWEST_PAIRED:
+        rng = np.random.default_rng(0)
+        for _ in range(_PAIRINGS):
+            mixed = rng.permutation(len(distance))
+            other = seen.distance({name: values[mixed] for name, values in exact.items()})
+            if other.mean() < distance.mean() - SAME:
+                raise InputError(
+                    "the released rows are no nearer to the original rows in their place than to "
+                    "others; put both into the same order"
+                )
+    return True
 
 
 def _sample(rows: int, most: int, rng: np.random.Generator) -> Ints:
     return np.arange(rows) if rows <= most else np.sort(rng.choice(rows, most, replace=False))
 
 
-def _row(group: str, name: str, score: Score | str, kind: str) -> tuple[Any, ...]:
+def _row(
+    group: str, name: str, score: Score | str, kind: str, *, in_order: bool
+) -> tuple[Any, ...]:
     if isinstance(score, str):
         note = NOTES.get(score, score).format(kind=kind)
         return group, name, NOT_APPLICABLE, math.nan, math.nan, math.nan, math.nan, note
     if math.isnan(score.value):
         return group, name, NOT_APPLICABLE, *score[1:], "could not be measured"
-    return group, name, *score, ""
+    return group, name, *score, NO_ORDER if name == "linkage" and not in_order else ""
 
 
 def _risks(case: Case) -> Iterator[tuple[str, Score | str]]:
@@ -248,11 +291,10 @@ def _risks(case: Case) -> Iterator[tuple[str, Score | str]]:
         for name in (*names, *map(_at_risk, AT_RISK), "population uniqueness", *_WITH_REGISTER):
             yield name, "kind"
         return
+    figures = metrics.class_figures(case.seen.class_of, case.owners)
+    for name in names:
+        yield name, Score(float(figures[name.replace(" ", "_")]))
     people = group_sizes(case.seen.class_of, case.owners)[case.seen.class_of]
-    yield "k", Score(float(people.min()))
-    yield "prosecutor max", Score(float(1 / people.min()))
-    yield "prosecutor mean", Score(float((1 / people).mean()))
-    yield "uniqueness", Score(float((people == 1).mean()))
     for share in AT_RISK:
         yield _at_risk(share), Score(float((1 / people > share).mean()))
     yield from _register_risks(case)
@@ -268,8 +310,7 @@ _WITH_REGISTER = ("journalist max", "journalist mean", "marketer")
 def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
     """Yield what an attacker with a register may hope for.
 
-    He uses the columns that the register has. A class that fits fewer people than are in it
-    counts as fitting as many.
+    He uses the columns that the register has.
     """
     register = case.register
     if register is None or not register.exact:
@@ -284,8 +325,8 @@ def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
         for name in _WITH_REGISTER:
             yield name, "kind"
         return
-    people = np.maximum(seen.fits(register.exact), crowd)
-    marketer = float((seen.sizes / people).sum() / len(seen.class_of))
+    _, people = metrics.people_of(seen, register.exact, case.owners)
+    marketer = metrics.marketer(seen, people)
     mean = max(marketer, len(people) / float(people.sum()))
     yield "journalist max", Score(float(1 / people.min()))
     yield "journalist mean", Score(mean)
@@ -303,7 +344,9 @@ def _attack(case: Case, people: People, owners: Ints) -> Attacked:
         truth = numbered(people.table[case.sensitive], case.labels)
     found = Attacked(*(np.empty(count) for _ in Attacked._fields))
     for near in nearest(seen, people.exact):
-        found.linked[near.targets] = linked(near, seen, pairs)
+        found.linked[near.targets] = (
+            linked(near, seen, pairs) if case.aligned else 1 / (near.mask @ seen.sizes)
+        )
         found.inferred[near.targets] = inferred(near, posterior, truth)
         found.distance[near.targets] = near.distance
     if case.release is not None and case.kind == "sliced" and case.sensitive:
@@ -319,9 +362,15 @@ def _attacks(case: Case, rng: np.random.Generator, most: int) -> Iterator[tuple[
     rows = _sample(everybody, most, rng)
     targets = case.original.take(rows)
     members = _attack(case, targets, case.owners[rows])
-    if case.aligned:
+    if case.kind != "synthetic":
+        fits = members.distance <= SAME
+        if not case.aligned and not fits.all():
+            raise InputError(
+                f"{int((~fits).sum())} original rows fit no released row: it is no generalized "
+                "release of them; check the files, or say how it was made (kind)"
+            )
         yield "linkage", rate(members.linked, baseline=1 / everybody)
-        own = (members.linked > 0) & (members.distance <= 1e-9)
+        own = (members.linked > 0) & fits
         yield "own row fits exactly", rate(own)
     else:
         yield "linkage", "kind"
@@ -387,7 +436,7 @@ def _linkability(
 
 def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score | str]]:
     loss = case.kind in _TRUTHFUL
-    yield "GCP", Score(utility.information_loss(case.seen), baseline=0.0) if loss else "kind"
+    yield "GCP", Score(_information_loss(case.seen), baseline=0.0) if loss else "kind"
     if not case.sensitive:
         for name in ("query error", "coefficient bias", "interval overlap", "prediction AUC"):
             yield name, "sensitive"
@@ -407,6 +456,11 @@ def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score 
     rows = case.kind != "anatomized"  # its sensitive values stand in a table of their own
     apart = Score(utility.telling_apart(original, released), baseline=0.0) if rows else "kind"
     yield "pMSE", apart
+
+
+def _information_loss(seen: Seen) -> float:
+    """Return the GCP: the mean loss of all cells."""
+    return float(seen.loss()[seen.class_of].mean())
 
 
 def _exact(case: Case, people: People) -> utility.Reading:

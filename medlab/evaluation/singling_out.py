@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medlab.evaluation.attacker import Exact, Scale, see
 from medlab.evaluation.scores import Score, excess
+from medlab.tabular.seen import Exact, Scale, see
 
 Floats = NDArray[np.float64]
 
@@ -29,7 +29,7 @@ def singling_out(
     ----------
     released : DataFrame
     original, control : dict of arrays
-        Exact values, see `medlab.evaluation.attacker.exact_values`.
+        Exact values, see `medlab.tabular.seen.exact_values`.
     scales : list of Scale
         The quasi-identifiers.
     rng : Generator

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from medlab.evaluation.attacker import MISSING_PLACE, Exact, Scale, Seen
 from medlab.evaluation.scores import Z95, Score, auc
+from medlab.tabular.seen import MISSING_PLACE, Exact, Scale, Seen
 
 Floats = NDArray[np.float64]
 _FLOOR = 0.001  # of the rows: a count below it is compared with it
@@ -138,25 +138,6 @@ def _chances(outside: Floats, fits: Any, class_of: Any) -> Labels:
     total = np.maximum(np.asarray(table.sum(axis=1)).ravel(), 1.0)
     chance = (sparse.diags_array(1 / total) @ table).tocsr()[class_of]
     return Labels(chance, (outside == 0)[class_of] / table.shape[1])
-
-
-def information_loss(seen: Seen) -> float:
-    """Return the GCP: mean over all cells of the range left, 0 exact, 1 suppressed.
-
-    Numbers: width of the interval / range of the original; labels: (labels - 1) / (M - 1).
-    """
-    losses = []
-    for one, (a, b) in zip(seen.scales, seen.parts, strict=True):
-        if one.numeric:
-            hidden = np.isinf(a)
-            width = np.where(hidden, 0.0, b) - np.where(hidden, 0.0, a)
-            loss = np.where(hidden, 1.0, np.clip(width, 0.0, 1.0))
-        else:
-            labels = np.asarray(b.sum(axis=0)).ravel()
-            left = np.clip((labels - 1) / max(len(one.labels) - 1, 1), 0.0, 1.0)
-            loss = np.where(a == 0, 1.0, left)
-        losses.append(float(loss @ seen.sizes) / len(seen.class_of))
-    return float(np.mean(losses))
 
 
 class Queries(NamedTuple):

@@ -77,14 +77,14 @@ def day(values: Any, to: str = "month", *, label: bool = False) -> Any:
 def number(values: Any, width: float, *, label: bool = False) -> Any:
     """Return numbers (DS, IS) such as weights in classes of `width`: ``"72.5"`` to ``"70"``.
 
-    With ``label=True``: ``"[70, 80]"``; 80 itself belongs to the next class.
+    With ``label=True``: ``"[70, 80)"``, for 80 itself belongs to the next class.
     """
     if not (math.isfinite(width) and width > 0):
         raise InputError("the width of a class is a number above 0")
 
     def bucket(value: Any) -> Any:
         low = math.floor(as_number(value) / width) * width
-        return f"[{low:g}, {low + width:g}]" if label else like(low, value)
+        return f"[{low:g}, {low + width:g})" if label else like(low, value)
 
     return each(values, bucket)
 

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 
 from medlab.errors import InputError
 
-_INTERVAL = re.compile(r"^\[(.+), (.+)\]$")
+# [20, 30], and as others write it: [20, 30), [20, 30[, (20, 30]
+_INTERVAL = re.compile(r"([\[(\]])\s*(.+?)\s*,\s*(.+?)\s*([\])\[])")
+# 20-29; 90+ and >=90; <20; 81*** for the numbers that begin so
+_RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*[-\u2013]\s*(\d+(?:\.\d+)?)")
+_FROM = re.compile(r"(?:>=|\u2265)\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\+")
+_BELOW = re.compile(r"<\s*(\d+(?:\.\d+)?)")
+_MASK = re.compile(r"(\d+)(\*+)")
+_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
+_OPEN = 1e-6  # of an interval's width lies between an open end and what belongs to it
 _LABEL = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)')
 Floats = NDArray[np.float64]
 
@@ -24,13 +32,16 @@ def bounds(column: pd.Series[Any]) -> tuple[Floats, Floats]:
     Parameters
     ----------
     column : Series
-        Numbers, dates, intervals, or their text such as ``[20, 30]``.
+        Numbers, dates, intervals, or their text such as ``[20, 30]``; also ``[20, 30)`` and
+        ``[20, 30[``, ``20-29``, ``90+``, ``>=90``, ``<20``, ``2024-03``, and ``81***`` for the
+        numbers that begin so.
 
     Returns
     -------
     low, high : float arrays, shape (rows,)
         Equal for a single value; NaN for missing, suppressed and other cells. Dates are
-        nanoseconds since 1970.
+        nanoseconds since 1970. An open end lies a millionth of the width inside; one that
+        is not given is infinite.
     """
     if pd.api.types.is_numeric_dtype(column.dtype):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
@@ -69,12 +80,34 @@ def distinct(column: pd.Series[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
 
 def _ends(cell: Any) -> tuple[float, float]:
     if isinstance(cell, pd.Interval):
-        return _number(cell.left), _number(cell.right)
-    if isinstance(cell, str):
-        match = _INTERVAL.match(cell)
-        first, second = match.groups() if match else (cell, cell)
-        return _number(first), _number(second)
+        ends = _number(cell.left), _number(cell.right)
+        return _without_open_ends(*ends, cell.open_left, cell.open_right)
+    if not isinstance(cell, str):
+        return _number(cell), _number(cell)
+    if match := _INTERVAL.fullmatch(cell):
+        opening, first, second, closing = match.groups()
+        ends = _number(first), _number(second)
+        return _without_open_ends(*ends, opening != "[", closing != "]")
+    if (match := _RANGE.fullmatch(cell)) and float(match[1]) <= float(match[2]):
+        return float(match[1]), float(match[2])
+    if match := _MASK.fullmatch(cell):
+        first, second = (float(match[1] + digit * len(match[2])) for digit in "09")
+        return first, second
+    if _MONTH.fullmatch(cell):
+        month = pd.Period(cell, "M")
+        return _nanoseconds(month.start_time), _nanoseconds(month.end_time)
+    if match := _FROM.fullmatch(cell):
+        return float(match[1] or match[2]), np.inf
+    if match := _BELOW.fullmatch(cell):
+        return -np.inf, float(np.nextafter(float(match[1]), -np.inf))
     return _number(cell), _number(cell)
+
+
+def _without_open_ends(
+    low: float, high: float, open_low: bool, open_high: bool
+) -> tuple[float, float]:
+    inside = (high - low) * _OPEN
+    return low + inside * open_low, high - inside * open_high
 
 
 def _number(value: Any) -> float:

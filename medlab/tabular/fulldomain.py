@@ -6,7 +6,8 @@ Rows that still stand out are suppressed, up to a limit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import heapq
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from medlab.tabular.rules import Task, task_of
 
 Array = NDArray[Any]
 _MOST_CHECKS = 400
+_MOST_NODES = 20_000  # level vectors looked at, where there are so many; some seconds of work
 
 
 class _Ladder(NamedTuple):
@@ -117,26 +119,41 @@ def _add(ladder: _Ladder, nodes: Array, cells: Array, loss: Array) -> None:
     ladder.loss.append(np.resize(np.append(loss, 0.0), len(cells)))
 
 
+class _Settled:
+    """What is known of level vectors, without a lattice of them all: the checked ones tell.
+
+    All above an accepted vector is acceptable, all below a refused one is not.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self.accepted = np.empty((0, columns), dtype=np.int64)
+        self.refused = np.empty((0, columns), dtype=np.int64)
+
+    def accepts(self, node: tuple[int, ...]) -> bool:
+        return bool((self.accepted <= node).all(axis=1).any())
+
+    def knows(self, node: tuple[int, ...]) -> bool:
+        return self.accepts(node) or bool((self.refused >= node).all(axis=1).any())
+
+
 def _search(task: Task, ladders: list[_Ladder], limit: int) -> tuple[tuple[int, ...], Array]:
     """Return the levels of least loss among the lowest acceptable ones, and the classes."""
-    shape = [len(ladder.nodes) for ladder in ladders]
-    state = np.zeros(shape, dtype=np.int8)
+    tops = tuple(len(ladder.nodes) - 1 for ladder in ladders)
+    settled, left = _Settled(len(tops)), _MOST_CHECKS
     best: tuple[float, tuple[int, ...], Array] | None = None
-    order = np.argsort(np.indices(shape).sum(axis=0), axis=None, kind="stable")
-    left = _MOST_CHECKS
-    for start in order:
-        if state.flat[start] or left <= 0:
-            continue
-        path = _path(state, np.unravel_index(int(start), shape))
+    for start in _upward(tops, settled):
+        if left <= 0:
+            break
+        path = _path(settled, start, tops)
         low, high = 0, len(path)
         while low < high:
             middle, left = (low + high) // 2, left - 1
             class_of = _classes(task, ladders, path[middle], limit)
             if class_of is None:
-                state[tuple(slice(level + 1) for level in path[middle])] = -1
+                settled.refused = np.vstack([settled.refused, path[middle]])
                 low = middle + 1
                 continue
-            state[tuple(slice(level, None) for level in path[middle])] = 1
+            settled.accepted = np.vstack([settled.accepted, path[middle]])
             loss = _loss(ladders, path[middle], class_of)
             if best is None or loss < best[0]:
                 best = (loss, path[middle], class_of)
@@ -146,21 +163,37 @@ def _search(task: Task, ladders: list[_Ladder], limit: int) -> tuple[tuple[int, 
     return best[1], best[2]
 
 
-def _path(state: NDArray[np.int8], start: tuple[Any, ...]) -> list[tuple[int, ...]]:
+def _upward(tops: tuple[int, ...], settled: _Settled) -> Iterator[tuple[int, ...]]:
+    """Yield level vectors of which nothing is known yet, those of fewest levels first."""
+    bottom = (0,) * len(tops)
+    waiting, met = [(0, bottom)], {bottom}
+    while waiting:
+        height, node = heapq.heappop(waiting)
+        if settled.accepts(node):
+            continue  # and so is all above it
+        if not settled.knows(node):
+            yield node
+        for step in _steps(node, tops):
+            if step not in met and len(met) < _MOST_NODES:
+                met.add(step)
+                heapq.heappush(waiting, (height + 1, step))
+
+
+def _steps(node: tuple[int, ...], tops: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the level vectors one level above."""
+    return [
+        (*node[:j], level + 1, *node[j + 1 :]) for j, level in enumerate(node) if level < tops[j]
+    ]
+
+
+def _path(
+    settled: _Settled, start: tuple[int, ...], tops: tuple[int, ...]
+) -> list[tuple[int, ...]]:
     """Return a chain of unsettled level vectors upward from a start."""
-    node, path = tuple(int(level) for level in start), []
-    while state[node] == 0:
-        path.append(node)
-        steps = [
-            (*node[:j], node[j] + 1, *node[j + 1 :])
-            for j in range(len(node))
-            if node[j] + 1 < state.shape[j]
-        ]
-        open_ = [step for step in steps if state[step] == 0]
-        if not open_:
-            break
-        node = min(
-            open_, key=lambda step: max(s / n for s, n in zip(step, state.shape, strict=True))
+    path = [start]
+    while open_ := [step for step in _steps(path[-1], tops) if not settled.knows(step)]:
+        path.append(
+            min(open_, key=lambda step: max(s / (n + 1) for s, n in zip(step, tops, strict=True)))
         )
     return path
 

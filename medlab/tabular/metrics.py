@@ -15,14 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medlab.errors import InputError
-from medlab.tabular import cells, models
 from medlab.tabular import counts as tally
+from medlab.tabular import models
 from medlab.tabular.counts import Diversity
 from medlab.tabular.release import SUPPRESSED, Release, ReleaseKind
-from medlab.tabular.roles import Column, Hierarchies, check_columns, encode
+from medlab.tabular.roles import Hierarchies, check_columns
+from medlab.tabular.seen import Exact, Seen, exact_values, released_scale, scale, see
 
 NOT_APPLICABLE = "n/a"
-_FIT_CELLS = 20_000_000
 _CLASSES = (
     "k",
     "classes",
@@ -88,51 +88,8 @@ def ncp(
     """
     quasi, _ = check_columns(table, quasi)
     check_columns(original, quasi)
-    hierarchies = hierarchies or {}
-    found = {
-        name: _column_ncp(table[name], encode(original, name), hierarchies.get(name))
-        for name in quasi
-    }
-    return pd.DataFrame(found, index=table.index)
-
-
-def _column_ncp(
-    released: pd.Series[Any], column: Column, hierarchy: pd.DataFrame | None
-) -> Floats:
-    if column.kind in ("number", "date"):
-        return _number_ncp(released, column)
-    below = {} if hierarchy is None else _labels_below(column, hierarchy)
-    codes, objects = cells.distinct(released)
-    sizes = [_label_count(cell, column, below) for cell in objects]
-    loss = (np.array(sizes, dtype=np.float64) - 1) / max(column.labels - 1, 1)
-    return np.clip(loss, 0, 1)[codes]
-
-
-def _number_ncp(released: pd.Series[Any], column: Column) -> Floats:
-    low, high = cells.bounds(released)
-    values = pd.Series(column.values)
-    if column.kind == "date":
-        values = pd.Series(cells.bounds(values)[0])
-    width = float(values.iloc[-1] - values.iloc[0]) if len(values) else 0.0
-    loss = (high - low) / width if width > 0 else np.zeros(len(low))
-    hidden = np.isnan(low) & released.notna().to_numpy()
-    return np.where(hidden, 1.0, np.nan_to_num(np.minimum(loss, 1.0)))
-
-
-def _labels_below(column: Column, hierarchy: pd.DataFrame) -> dict[str, int]:
-    occurring = hierarchy.loc[hierarchy.index.isin(column.values)].astype(str)
-    below: dict[str, int] = {}
-    for level in occurring:
-        below |= {str(node): n for node, n in occurring[level].value_counts().items()}
-    return below
-
-
-def _label_count(cell: Any, column: Column, below: Mapping[str, int]) -> int:
-    if isinstance(cell, str) and cell == SUPPRESSED:
-        return max(column.labels, 2)
-    if isinstance(cell, str) and cell in below:
-        return below[cell]
-    return len(cells.labels(cell)) or 1
+    seen = see(table, [scale(original[name]) for name in quasi], hierarchies=hierarchies)
+    return pd.DataFrame(seen.loss()[seen.class_of], columns=list(quasi), index=table.index)
 
 
 def gcp(
@@ -161,9 +118,8 @@ def discernibility(table: pd.DataFrame, quasi: Sequence[str] | str) -> int:
     """
     quasi, _ = check_columns(table, quasi)
     hidden = suppressed_rows(table, quasi)
-    left = table[~hidden]
-    squares = int((np.bincount(models.class_numbers(left, quasi)) ** 2).sum()) if len(left) else 0
-    return squares + int(hidden.sum()) * len(table)
+    sizes = np.bincount(models.class_numbers(table, quasi)[~hidden])
+    return int((sizes**2).sum()) + int(hidden.sum()) * len(table)
 
 
 def suppressed_rows(table: pd.DataFrame, quasi: Sequence[str]) -> NDArray[np.bool_]:
@@ -205,75 +161,50 @@ def risks(
         Needed to find the people below a node.
     """
     quasi, _ = check_columns(table, quasi, subject=subject)
-    group = models.class_numbers(table, quasi)
-    inside = models.group_sizes(group, models.person_numbers(table, subject))
-    prosecutor = float(1 / inside.min()), float((1 / inside[group]).mean())
+    persons = models.person_numbers(table, subject)
+    found = class_figures(models.class_numbers(table, quasi), persons)
+    prosecutor = found["prosecutor_max"], found["prosecutor_mean"]
     if register is None:
         return Risks(*prosecutor, None, None)
     check_columns(register, quasi)
-    first = np.unique(group, return_index=True)[1]
-    people = np.maximum(fitting(table.iloc[first], register, quasi, hierarchies), inside)
-    return Risks(*prosecutor, float(1 / people.min()), float((1 / people[group]).mean()))
+    scales = [released_scale(table[name], register[name]) for name in quasi]
+    seen = see(table, scales, hierarchies=hierarchies)
+    _, people = people_of(seen, exact_values(register, scales), persons)
+    return Risks(*prosecutor, float(1 / people.min()), marketer(seen, people))
 
 
-def fitting(
-    classes: pd.DataFrame,
-    register: pd.DataFrame,
-    quasi: Sequence[str],
-    hierarchies: Hierarchies | None = None,
-) -> Ints:
-    """Return how many people of a register fit each class.
+def class_figures(group: Ints, persons: Ints | None = None) -> dict[str, float]:
+    """Return what class sizes alone tell: k, classes, uniqueness, prosecutor risk.
 
     Parameters
     ----------
-    classes : DataFrame, one row a class
-    register : DataFrame, one row a person, exact values
-    quasi : column names
-    hierarchies : mapping of str to DataFrame, optional
-
-    Returns
-    -------
-    int array, shape (classes,)
+    group : int array, shape (rows,)
+        The class of each row; suppressed rows are a class like any other.
+    persons : int array, shape (rows,), optional
+        Whose row it is: sizes then count persons.
     """
-    fits = [_fits(classes[name], register[name], (hierarchies or {}).get(name)) for name in quasi]
-    people, count = np.unique([fit[2] for fit in fits], axis=1, return_counts=True)
-    found = np.zeros(len(classes), dtype=np.int64)
-    step = max(1, _FIT_CELLS // people.shape[1])
-    for start in range(0, len(classes), step):
-        part = slice(start, start + step)
-        inside = np.ones((len(found[part]), people.shape[1]), dtype=bool)
-        for (allowed, cell, _), value in zip(fits, people, strict=True):
-            inside &= allowed[cell[part]][:, value]
-        found[part] = inside @ count
-    return found
+    people = models.group_sizes(group, persons)[group]
+    return {
+        "k": int(people.min()),
+        "classes": len(np.unique(group)),
+        "uniqueness": float((people == 1).mean()),
+        "prosecutor_max": float(1 / people.min()),
+        "prosecutor_mean": float((1 / people).mean()),
+    }
 
 
-def _fits(
-    released: pd.Series[Any], known: pd.Series[Any], hierarchy: pd.DataFrame | None
-) -> tuple[NDArray[np.bool_], Ints, Ints]:
-    """Return which values each distinct cell allows, and both columns' numbers in it."""
-    cell, objects = cells.distinct(released)
-    value, values = pd.factorize(known, use_na_sentinel=False)
-    column = pd.Series(objects, dtype=object)
-    exact = cells.bounds(pd.Series(values))[0]
-    if pd.api.types.is_numeric_dtype(known) or pd.api.types.is_datetime64_any_dtype(known):
-        low, high = cells.bounds(column)
-        allowed = (exact >= low[:, None]) & (exact <= high[:, None])
-    else:
-        names = pd.Index(values).astype(str)
-        allowed = np.array([names.isin(_names(one, hierarchy)) for one in objects])
-    allowed |= column.isna().to_numpy()[:, None] & pd.isna(values)
-    allowed |= (column == SUPPRESSED).to_numpy(dtype=bool)[:, None]
-    return allowed.reshape(len(objects), len(values)), cell, value.astype(np.int64)
+def people_of(seen: Seen, register: Exact, persons: Ints | None = None) -> tuple[Ints, Ints]:
+    """Return how many people are in each class, and how many of a register fit it.
+
+    A class that fits fewer people than are in it counts as fitting as many.
+    """
+    inside = models.group_sizes(seen.class_of, persons)
+    return inside, np.maximum(seen.fits(register), inside)
 
 
-def _names(cell: Any, hierarchy: pd.DataFrame | None) -> list[str]:
-    """Return the labels that a cell allows, those below it if it is a node."""
-    found = cells.labels(cell)
-    if hierarchy is not None:
-        below = hierarchy.index[(hierarchy.astype(str) == str(cell)).any(axis=1)]
-        found |= set(below.astype(str))
-    return list(found)
+def marketer(seen: Seen, people: Ints) -> float:
+    """Return the expected share of rows re-identified when each is linked to who fits it."""
+    return float((seen.sizes / people).sum() / len(seen.class_of))
 
 
 def measures(
@@ -331,14 +262,12 @@ def measures(
     hidden = suppressed_rows(table, quasi)
     found: dict[str, Any] = {"kind": kind, "rows": len(table), "suppressed": int(hidden.sum())}
     found |= dict.fromkeys((*_CLASSES, *_VALUES, "gcp"))
-    if not hidden.all():
-        risk = risks(table[~hidden], quasi, register, subject=subject, hierarchies=hierarchies)
-        group = np.full(len(table), -1)
-        group[~hidden] = models.class_numbers(table[~hidden], quasi)
-        persons = models.person_numbers(table, subject)
-        found |= risk._asdict() | _class_measures(group, persons, k)
-        found |= _value_measures(table, group, persons, sensitive, (l_kind, c), hierarchies)
-        found["discernibility"] = discernibility(table, quasi)
+    group, persons = models.class_numbers(table, quasi), models.person_numbers(table, subject)
+    found |= class_figures(group, persons)
+    found["c_avg"] = len(table) / found["classes"] / (k or found["k"])
+    found |= risks(table, quasi, register, subject=subject, hierarchies=hierarchies)._asdict()
+    found |= _value_measures(table, group, persons, sensitive, (l_kind, c), hierarchies)
+    found["discernibility"] = discernibility(table, quasi)
     if original is not None:
         found["gcp"] = gcp(table, quasi, original, hierarchies)
     found |= dict.fromkeys(_SENSELESS[kind], NOT_APPLICABLE)
@@ -354,18 +283,6 @@ def _with_subject(
     if subject not in original.columns or len(original) != len(table):
         raise InputError(f"the original does not tell the {subject} of each released row")
     return table.assign(**{subject: original[subject].to_numpy()}), subject
-
-
-def _class_measures(group: Ints, persons: Ints | None, k: int | None) -> dict[str, Any]:
-    shown = group >= 0
-    people = models.group_sizes(group[shown], None if persons is None else persons[shown])
-    smallest, rows = int(people.min()), int(shown.sum())
-    return {
-        "k": smallest,
-        "classes": len(people),
-        "c_avg": rows / len(people) / (k or smallest),
-        "uniqueness": float((people[group[shown]] == 1).mean()),
-    }
 
 
 def _value_measures(

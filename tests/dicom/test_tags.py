@@ -62,11 +62,11 @@ def test_private_elements_are_told_by_creator_and_name(dataset):
     assert "value" in found["name"].lower()
 
 
-def test_the_senders_title_in_the_file_meta_is_a_network_address(dataset):
+def test_the_senders_title_in_the_file_meta_names_a_device(dataset):
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.SourceApplicationEntityTitle = "OKAFOR"
     concern = row(dicom.tag_table(dataset), "(0002,0016)")["concern"]
-    assert concern == "HIPAA 15 network address"
+    assert concern == "HIPAA 13 device"
 
 
 def test_an_element_put_to_a_wrong_use_is_called_so(dataset):

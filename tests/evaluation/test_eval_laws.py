@@ -13,8 +13,9 @@ from joblib import parallel_config
 from medlab import evaluation, samples, tabular
 from medlab.errors import InputError, MissingError
 from medlab.evaluation import Point, Tables
-from medlab.evaluation.attacker import exact_values, nearest, scale, see
+from medlab.evaluation.attacker import nearest
 from medlab.evaluation.linkage import linked, true_pairs
+from medlab.tabular.seen import exact_values, scale, see
 
 QUASI = ["Age", "Sex", "Weight", "Height", "Postcode", "StudyDate", "Modality"]
 SENSITIVE = "Diagnosis"

@@ -10,11 +10,12 @@ import pytest
 from medlab import evaluation, tabular
 from medlab.errors import InputError, MissingError
 from medlab.evaluation import utility
-from medlab.evaluation.attacker import exact_values, nearest, scale, see
+from medlab.evaluation.attacker import nearest
 from medlab.evaluation.inference import shares
 from medlab.evaluation.inference import sliced as sliced_chance
 from medlab.evaluation.linkage import linkability
 from medlab.tabular import LabelSet
+from medlab.tabular.seen import exact_values, scale, see
 
 WARD = pd.DataFrame(
     {

@@ -194,7 +194,7 @@ def test_dates_become_their_month_or_year():
 def test_weights_fall_into_classes_and_keep_their_kind():
     assert bucketization.number("72.5", 10) == "70"
     assert bucketization.number(pd.Series([72.5, 69.9]), 10).to_list() == [70.0, 60.0]
-    assert bucketization.number("-0.5", 1, label=True) == "[-1, 0]"
+    assert bucketization.number("-0.5", 1, label=True) == "[-1, 0)"
 
 
 def test_postcodes_of_small_areas_become_zeros():

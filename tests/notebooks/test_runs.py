@@ -13,9 +13,10 @@ from medlab import runs, samples
 pytestmark = pytest.mark.slow
 NOTEBOOKS = runs.find_notebooks()
 CORE = ["01", "02", "03", "04", "05"]
-# README's first command runs all as they stand. Here 04 and 06 stand at the ends of their
+# README's first command runs all as they stand. Here 02, 04 and 06 stand at the ends of their
 # parameters, and 05, by far the longest, has a small cohort.
 PARAMETERS = {
+    "02": {"digits": "3"},
     "04": {"f": "0", "g": "-1"},
     "05": {"patients": "150", "seeds": "2", "heads": "3", "jobs": "1"},
     "06": {"counts": "5"},
@@ -70,14 +71,6 @@ def test_no_planted_identifier_is_in_anything_a_run_leaves(finished):
     text = outputs_in(finished[0] / "out")
     left = [value for value in planted if len(value) >= 4 and value in text]
     assert len(left) == 0, f"{len(left)} planted identifiers are in the outputs"
-
-
-def test_the_same_seed_gives_the_same_numbers(finished, tmp_path):
-    (first,) = [outcome for outcome in finished[1] if outcome.job.name.startswith("05")]
-    (second,) = runs.run(jobs_of("05"), tmp_path / "out")
-    assert second.failure is None
-    assert second.numbers == first.numbers
-    assert second.numbers
 
 
 def texts_in(path):

@@ -1,6 +1,7 @@
 """What tests need: each says so by one marker, and what it names is known."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -82,7 +83,10 @@ def test_what_is_skipped_is_run_afterwards_and_fails_if_it_is_skipped_again(tmp_
             file.write(f"NEEDS['here'] = NEEDS['gone'] = (lambda: {there}, 'a command')\n")
             file.write(f"MAY_BE_SKIPPED.update({allowed})\n")
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *words]
-        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        alone = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        done = subprocess.run(
+            command, cwd=tmp_path, env=alone, capture_output=True, text=True, check=False
+        )
         return done.returncode, re.findall(r"(\d+ \w+)", done.stdout.splitlines()[-1])
 
     skipped = "test_small.py::test_listed", "test_small.py::test_here", "test_small.py::test_gone"

@@ -5,10 +5,13 @@ import math
 import nbformat
 import papermill
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 from medlab.errors import UsageError
 from medlab.evaluation.protections import METHODS
 from medlab.neuro.extraction import BACKENDS
+from medlab.runs import book
 from medlab.runs.parameters import check, declared
 from medlab.runs.plan import find_notebooks, notebook_parameters
 
@@ -130,9 +133,22 @@ def test_a_misspelled_parameter_stops_plain_papermill_with_the_names_there_are(s
     assert stopped(shere=0.2).startswith("no parameter shere; there are: data_dir, output_dir")
 
 
-def test_a_value_out_of_range_stops_plain_papermill(stopped):
-    assert stopped(k=1) == "k takes a whole number, 2 to 100; 1 is out of range"
-
-
-def test_text_for_a_number_stops_plain_papermill(stopped):
-    assert stopped(k="7") == "k is text; write it without quotation marks"
+@pytest.mark.parametrize(
+    ("injected", "told"),
+    [
+        ("k = 1", "k takes a whole number, 2 to 100; 1 is out of range"),
+        ('k = "7"', "k is text; write it without quotation marks"),
+    ],
+)
+def test_a_value_that_does_not_fit_stops_the_cell_that_begins(
+    injected, told, notebook, monkeypatch
+):
+    config = Config()
+    config.HistoryManager.hist_file = ":memory:"
+    shell = InteractiveShell(config=config)
+    monkeypatch.setattr(book, "_shell", lambda: shell)
+    _, parameters, begin = (cell.source for cell in nbformat.read(notebook(), 4).cells)
+    for source in (parameters, f"# Parameters\n{injected}\n"):
+        shell.run_cell(source, store_history=True).raise_error()
+    error = shell.run_cell(begin, store_history=True).error_in_exec
+    assert (type(error), str(error)) == (UsageError, told)

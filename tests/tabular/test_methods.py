@@ -276,3 +276,10 @@ def test_cells_survive_the_way_through_csv(ward, quasi, tmp_path):
             assert np.allclose(one, other)
     assert tabular.label_sets(back["Modality"]) == tabular.label_sets(release.table["Modality"])
     assert tabular.gcp(back, quasi, odd) == pytest.approx(tabular.gcp(release.table, quasi, odd))
+
+
+def test_full_domain_walks_a_lattice_that_nobody_could_build():
+    rng = np.random.default_rng(1)
+    wide = pd.DataFrame({f"c{i}": rng.integers(0, 3, 60) for i in range(30)})
+    release = tabular.full_domain(wide.assign(D=list("ab") * 30), list(wide), "D", k=5)
+    assert tabular.k_anonymity(release.table, list(wide)) >= 5
