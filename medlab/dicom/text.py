@@ -391,11 +391,11 @@ def find_spans(
 
 def _is_usual(word: str, others: Container[str] | None) -> bool:
     """Tell whether a word is one of the trade, or stands in other patients' texts too."""
-    return fold(word) in _vocabulary() or (others is not None and said_word(word) in others)
+    return fold(word) in vocabulary() or (others is not None and said_word(word) in others)
 
 
 @cache
-def _vocabulary() -> frozenset[str]:
+def vocabulary() -> frozenset[str]:
     """Return the words of DICOM's attributes and of its coded concepts."""
     from pydicom.sr._concepts_dict import concepts  # large: read where a word is in doubt
 

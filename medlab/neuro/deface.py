@@ -1,9 +1,9 @@
 """Defacing: the face goes, the rest of the head stays, and both are checked.
 
-What is cut is the union of two regions: a face drawn in the coordinates of the ICBM
-brain space, brought to the head by an affine fit of its brain surface, and everything
-below a plane under the front of the brain (after quickshear, Schimke and Hale 2011). What
-lies within 3 mm of the brain is never touched.
+A fit of the brain's surface to the ICBM brain (turn, scales, shears, bends) tells where the
+face lies; its skin tells how far back it is cut. Where that leaves a part of the face,
+everything below a plane under the front of the brain goes too (after quickshear, Schimke and
+Hale 2011). What lies within 3 mm of the brain is never touched.
 """
 
 from __future__ import annotations
@@ -31,21 +31,29 @@ Mask = npt.NDArray[np.bool_]
 
 ICBM = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 STEP_MM, MARGIN = 3, 20  # grid of the distance to the ICBM brain, and voxels around it
-BRAIN_HEIGHT_MM, FITTED_POINTS = 110.0, 700
-PROTECTED_MM = 3.0  # around the brain mask: never cut
-BRAIN_REACH_MM = 9.0  # a brain mask is believed this far outside the fitted ICBM brain
+BRAIN_HEIGHT_MM, FITTED_POINTS = 110.0, 1000
+OUTSIDE_MM = 1.0  # BET's surface lies so far outside the ICBM brain, which ends at the tissue
+LOWEST_Z = -40.0  # ICBM height below which the second round of the fit does not look
+PROTECTED_MM = 3.0  # around the brain: never cut
+# Brain is what BET found no further than so from the ICBM brain, and all that is nearer than so:
+# of 40 heads warped by 20 % (benchmarks/deface.py) no brain voxel was cut.
+BRAIN_REACH_MM, BRAIN_SURE_MM = 12.0, 5.0
 BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
 BEHIND_MM = 12.0  # the shear plane ends this far behind the frontal pole
-ALONE_MM = 35.0  # and so much further if there is no face mask
-GOOD_FIT_MM, WORST_FIT_MM = 3.0, 4.2
-LEAST_KEPT, MOST_RESIDUAL = 0.75, 0.05
+# Heads of all shapes fit within 2.0 to 2.8 mm, heads turned or mirrored not within 3.2 mm.
+GOOD_FIT_MM, WORST_FIT_MM = 2.4, 3.0
+HOPELESS_MM = 5.0  # from here on BET found something else, which fits in no direction
+SMALLEST = 0.55  # scale of a fit; warped by 20 % the heads had 0.65 to 1.5
+LEAST_KEPT, MOST_KEPT, MOST_RESIDUAL = 0.75, 0.999, 0.03
 FEWEST_PIXELS = 300
 
-# The face in ICBM coordinates (mm, RAS): how far back it is cut on the midline, by height.
-FACE_Z = np.array([-170.0, -110, -80, -60, -45, -30, -15, 0, 8])
-FACE_Y = np.array([54.0, 61, 63, 64, 64, 64, 68, 74, 79])
-FACE_TOP, FACE_SIDE = 8.0, 95.0
-CHEEK_MM, CHEEK_X = 30.0, 70.0  # the cut runs back by so much at this distance from the midline
+# The face in ICBM coordinates (mm, RAS). `face_depth` says how far back it is cut.
+FACE_LOW, FACE_TOP, FACE_SIDE = -125.0, 12.0, 92.0
+FACE_DEPTH = np.array([69.0, -7, -15, -30, 7, -16])  # mean of sample heads: if no face is seen
+CHIN_Z, CHIN_SLOPE, NECK_MM = -120.0, 1.5, 40.0  # under the chin the cut runs back so steeply
+# The cut lies so far behind nearly all of the skin, and behind its middle at least and at most
+# so far: of the same heads at most .021 of the face stayed, and at least .882 of the head.
+SKIN_MM, SHALLOWEST_MM, DEEPEST_MM = 5.0, 14.0, 27.0
 BROWS_TO_CHIN = np.array([[-1.0, 25, -130], [60.0, 130, -22]])  # |x|, y, z: what must be gone
 BRAIN_MIDDLE = np.array([0.0, -18, 9])
 EAR_LOW, EAR_HIGH = np.array([70.0, -60, -95]), np.array([130.0, 20, -5])  # |x|, y, z
@@ -59,11 +67,22 @@ class Fit(NamedTuple):
     affine : ndarray, shape (4, 4)
         From world (RAS+, mm) to ICBM coordinates.
     distance_mm : float
-        Mean distance between the fitted surfaces.
+        Mean distance between the fitted surfaces; infinite if no brain has this size.
+    bends : ndarray, shape (3,)
+        How x and y move along z squared, and z along y squared; 0.2 is 20 mm at 100 mm
+        from the middle of the brain.
     """
 
     affine: Floats
     distance_mm: float
+    bends: Floats = np.zeros(3)
+
+    def place(self, world: Floats) -> Floats:
+        """Return the ICBM coordinates of world points, shape (..., 3)."""
+        place = nib.affines.apply_affine(self.affine, world)
+        _, y, z = np.moveaxis(place - BRAIN_MIDDLE, -1, 0)
+        along = np.stack([z, z, y], axis=-1)
+        return np.asarray(place + self.bends * along**2 / 100)
 
 
 class Plane(NamedTuple):
@@ -80,20 +99,23 @@ class Cut:
 
     Attributes
     ----------
-    fit : Fit or None
-        Where the ICBM face lies; None if the brain could not be fitted.
+    fit : Fit
+        Where the ICBM face lies.
     plane : Plane or None
-        The shear plane.
+        The shear plane, if the face mask alone does not take the face.
     brain : Nifti1Image
         The brain that is protected.
     ears : bool
         Whether the ears go too.
+    depth : ndarray, shape (6,)
+        How far back the face is cut; see `face_depth`.
     """
 
-    fit: Fit | None
+    fit: Fit
     plane: Plane | None
     brain: nib.Nifti1Image
     ears: bool
+    depth: Floats
 
 
 @dataclass(frozen=True)
@@ -179,46 +201,24 @@ def deface(
     found, fit = _locate(img, backend)
     plane = shear_plane(found, buffer_mm)
     brain = _believed(found.mask, fit)
-    for parts in _ways(fit, plane):
-        cut = Cut(
-            fit if "mask" in parts else None, _plane_for(parts, plane, buffer_mm), brain, ears
-        )
+    mask = Cut(fit, None, brain, ears, face_depth(surface.front_points(img), fit))
+    for cut in (mask, replace(mask, plane=plane)):
         result, removed = _apply(img, cut)
         report = _measure(img, result, brain, fit)
-        if not report["failed"]:
+        if not report["failed"] or plane is None:
             break
-    else:
+    if report["failed"]:
         raise RefusedError(f"the face could not be removed safely: {'; '.join(report['failed'])}")
     del report["failed"]
-    report |= {"parts": parts, "registration_mm": fit.distance_mm if fit else None}
-    report |= {"backend": found.report["backend"], "warnings": report["warnings"]}
+    report |= {"parts": ("mask", "shear") if cut.plane else ("mask",)}
+    report |= {"registration_mm": fit.distance_mm, "backend": found.report["backend"]}
     return Defacing(result, removed, brain, (), cut, report)
 
 
-def _ways(fit: Fit | None, plane: Plane | None) -> list[tuple[str, ...]]:
-    """Return the ways to cut, best first."""
-    ways: list[tuple[str, ...]] = [("mask", "shear"), ("mask",), ("shear",)]
-    lacking = ({"mask"} if fit is None else set()) | ({"shear"} if plane is None else set())
-    possible = [way for way in ways if not lacking & set(way)]
-    if not possible:
-        raise RefusedError("no brain was found well enough to tell where the face is")
-    return possible
-
-
-def _plane_for(parts: tuple[str, ...], plane: Plane | None, buffer_mm: float) -> Plane | None:
-    """Return the plane if it takes part; alone it reaches further back and up to the brain."""
-    if plane is None or "shear" not in parts:
-        return None
-    if "mask" in parts:
-        return plane
-    closer = max(0.0, buffer_mm - PROTECTED_MM)
-    return plane._replace(offset=plane.offset - closer, behind=plane.behind - ALONE_MM)
-
-
-def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, Fit | None]:
+def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, Fit]:
     """Return the brain that fits the ICBM brain best, out of a few runs of BET."""
-    best: tuple[Extraction, Fit] | None = None
     first: Extraction | None = None
+    best: tuple[Extraction, Fit] | None = None
     trouble: MedlabError | None = None
     for options in _attempts():
         try:
@@ -226,17 +226,41 @@ def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, Fit | None]:
         except RefusedError as error:
             trouble = error
             continue
-        first = first or found
-        fit = register(found.mesh.vertices)
+        first, fit = first or found, register(found.mesh.vertices)
         if best is None or fit.distance_mm < best[1].distance_mm:
             best = found, fit
         if fit.distance_mm < GOOD_FIT_MM:
-            break
-    if best is not None and best[1].distance_mm <= WORST_FIT_MM:
-        return best
-    if first is None:
+            return found, fit
+    if best is None or first is None:
         raise RefusedError("no brain was found, so the face cannot be told from it") from trouble
-    return first, None
+    _check_orientation(first.mesh.vertices, best[1].distance_mm)
+    return best
+
+
+def _check_orientation(vertices: Floats, distance_mm: float) -> None:
+    """Refuse a brain that fits no better as its header says it lies than turned or mirrored.
+
+    A brain is its own mirror image from left to right, so that the 24 turns of a cube stand
+    for the mirrored heads too.
+    """
+    from scipy.spatial.transform import Rotation
+
+    turns = Rotation.create_group("O").as_matrix().round()
+    turns = sorted(turns, key=lambda turn: -10 * np.abs(np.diag(turn)).sum() - np.trace(turn))[1:]
+    limit = min(distance_mm, WORST_FIT_MM) if distance_mm < HOPELESS_MM else 0.0
+    some = vertices[::3]  # enough to tell, and sooner
+    if any(register(some @ turn.T, pitches=(0,)).distance_mm <= limit for turn in turns):
+        raise RefusedError(
+            "turned or mirrored, this head fits a brain as well as it does the way its header "
+            "says it lies: front and back or up and down may be exchanged; mend the orientation "
+            "in the header"
+        )
+    if distance_mm > WORST_FIT_MM:
+        raise RefusedError(
+            f"what was found lies {distance_mm:.2g} mm from the shape of a brain (at most "
+            f"{WORST_FIT_MM:g}), so it does not tell where the face is; check the orientation "
+            "in the header, or strip the skull"
+        )
 
 
 def _attempts() -> Iterator[dict[str, Any]]:
@@ -275,50 +299,66 @@ def _distance_at(points: Floats) -> Floats:
     return np.asarray(map_coordinates(distance, index.T, order=1, mode="nearest"), dtype=float)
 
 
-def register(vertices: Floats) -> Fit:
-    """Fit a brain surface to the ICBM brain by rotation, shift and three scales.
+def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> Fit:
+    """Fit a brain surface to the ICBM brain by turn, shift, scales, shears and three bends.
 
     Parameters
     ----------
     vertices : ndarray, shape (V, 3)
         Points on the brain surface, world mm.
+    pitches : sequence of float
+        Degrees by which the starts are nodded.
 
     Returns
     -------
     Fit
-        Best of three starts that differ in pitch; robust against parts of the surface
-        that are no brain, and blind to what lies more than 110 mm below the crown, where
-        a surface that went wrong runs into the neck.
+        Best of the starts; robust against parts of the surface
+        that are no brain. The first round is blind to what lies more than 110 mm below the
+        crown, the second to what it places under the brain: there a surface that went wrong
+        runs into the neck.
     """
     from scipy.optimize import least_squares
 
-    upper = vertices[vertices[:, 2] > vertices[:, 2].max() - BRAIN_HEIGHT_MM]
-    points = upper[:: max(1, len(upper) // FITTED_POINTS)]
-    middle = points.mean(axis=0)
+    vertices = vertices[:: max(1, len(vertices) // FITTED_POINTS)]
+    middle = vertices[vertices[:, 2] > vertices[:, 2].max() - BRAIN_HEIGHT_MM].mean(axis=0)
     distance, affine = _icbm_distance()
     target = nib.affines.apply_affine(affine, np.argwhere(distance < 0)).mean(axis=0)
 
-    def misfit(p: Floats) -> Floats:
-        gap = np.clip(_distance_at((points - middle) @ _turn(p).T + target + p[6:9]), -25, 25)
-        return np.concatenate([gap, 40 * p[3:6], 0.1 * p[6:9], 8 * p[:3]])  # priors keep it a head
+    def fitted(p: Floats) -> Fit:
+        matrix = nib.affines.from_matvec(_turn(p), target + p[6:9])
+        return Fit(matrix @ nib.affines.from_matvec(np.eye(3), -middle), np.inf, p[12:])
 
-    starts = np.zeros((3, 9))
-    starts[:, 0] = np.deg2rad([0, -25, 25])
-    fits = [
-        least_squares(misfit, start, loss="soft_l1", f_scale=2.0, max_nfev=40) for start in starts
-    ]
-    best = min(fits, key=lambda found: float(found.cost)).x
-    gap = np.abs(misfit(best)[: len(points)])
-    matrix = nib.affines.from_matvec(_turn(best), target + best[6:9])
-    shift = nib.affines.from_matvec(np.eye(3), -middle)
-    return Fit(np.asarray(matrix @ shift), float(gap.mean()))
+    def misfit(p: Floats, points: Floats) -> Floats:
+        gap = np.clip(_distance_at(fitted(p).place(points)) - OUTSIDE_MM, -25, 25)
+        priors = [8 * p[:3], 40 * p[3:6], 0.1 * p[6:9], 40 * p[9:12], 80 * p[12:]]
+        return np.concatenate([gap, *priors])  # a scale or shear of .1 weighs as much as 4 mm
+
+    def settle(start: Floats, points: Floats) -> Any:
+        options: dict[str, Any] = {"loss": "soft_l1", "f_scale": 2.0, "max_nfev": 40}
+        return least_squares(misfit, start, args=(points,), **options)
+
+    upper = vertices[vertices[:, 2] > vertices[:, 2].max() - BRAIN_HEIGHT_MM]
+    fits = []
+    for pitch in np.deg2rad(pitches):
+        first = settle(np.eye(1, 15)[0] * pitch, upper).x
+        points = vertices[fitted(first).place(vertices)[:, 2] > LOWEST_Z]
+        fits.append((settle(first, points), points) if len(points) > len(upper) / 2 else None)
+    found, points = min((f for f in fits if f), key=lambda f: f[0].cost / len(f[1]))
+    fit, gap = fitted(found.x), np.abs(misfit(found.x, points)[: len(points)])
+    sizes = np.linalg.svd(fit.affine[:3, :3], compute_uv=False)
+    human = sizes.min() > SMALLEST and sizes.max() < 1 / SMALLEST
+    return fit._replace(distance_mm=float(gap.mean()) if human else np.inf)
 
 
 def _turn(p: Floats) -> Floats:
-    """Return scales times rotation for (pitch, roll, yaw, three log scales, ...)."""
+    """Return shears times scales times rotation for (pitch, roll, yaw, three log scales, ...)."""
     from scipy.spatial.transform import Rotation
 
-    return np.asarray(np.diag(np.exp(p[3:6])) @ Rotation.from_euler("xyz", p[:3]).as_matrix())
+    shear = np.eye(3)
+    shear[[0, 1, 2], [2, 2, 1]] = p[9:12]
+    return np.asarray(
+        shear @ np.diag(np.exp(p[3:6])) @ Rotation.from_euler("xyz", p[:3]).as_matrix()
+    )
 
 
 def shear_plane(found: Extraction, buffer_mm: float = BUFFER_MM) -> Plane | None:
@@ -354,20 +394,57 @@ def shear_plane(found: Extraction, buffer_mm: float = BUFFER_MM) -> Plane | None
     return Plane(normal, buffer_mm - float(hull.equations[edge, 2]), pole - BEHIND_MM)
 
 
-def _believed(mask: nib.Nifti1Image, fit: Fit | None) -> nib.Nifti1Image:
-    """Return a brain mask without what lies too far outside the fitted ICBM brain."""
-    if fit is None:
-        return mask
+def _believed(mask: nib.Nifti1Image, fit: Fit) -> nib.Nifti1Image:
+    """Return a brain mask without what lies far outside the fitted ICBM brain, but with that."""
     data = np.asanyarray(mask.dataobj) > 0
-    index = np.argwhere(data)
-    world = nib.affines.apply_affine(fit.affine @ mask.affine, index)
-    far = _distance_at(world) > BRAIN_REACH_MM
-    data[tuple(index[far].T)] = False
+    for i, world in _sheets(mask):
+        distance = _distance_at(fit.place(world).reshape(-1, 3)).reshape(data[i].shape)
+        data[i] = (data[i] & (distance <= BRAIN_REACH_MM)) | (distance <= BRAIN_SURE_MM)
     return image_like(mask, data)
 
 
-def face_region(world: Floats, fit: Fit, *, ears: bool = False) -> Mask:
-    """Return which world points lie in the face as drawn in ICBM space.
+def face_depth(points: Floats, fit: Fit) -> Floats:
+    """Return how far back the face is cut, as a smooth surface behind its skin.
+
+    Parameters
+    ----------
+    points : ndarray, shape (N, 3)
+        The front of the head, world mm.
+    fit : Fit
+        Where the brain lies.
+
+    Returns
+    -------
+    ndarray, shape (6,)
+        ICBM y on the terms 1, z, z squared, x squared, z x squared and x to the fourth. So
+        stiff a surface repeats no nose, eye or mouth, as one of equal depth would.
+    """
+    from scipy.optimize import least_squares
+
+    x, y, z = fit.place(points).T
+    lowest = np.interp(z, [FACE_LOW, -90.0, 0.0], [40.0, 25, 22])  # what is further back is neck
+    face = (np.abs(x) < 78) & (z > FACE_LOW) & (z < 5) & (y > lowest)
+    if face.sum() < FEWEST_PIXELS:
+        return FACE_DEPTH
+    terms, skin = _terms(x[face], z[face]), y[face]
+    found = least_squares(
+        lambda c: terms @ c - skin, FACE_DEPTH, lambda c: terms, loss="cauchy", f_scale=8.0
+    ).x
+    depth = float(np.quantile(terms @ found - skin, 0.995)) + SKIN_MM
+    found[0] -= np.clip(depth, SHALLOWEST_MM, DEEPEST_MM)
+    return np.asarray(found)
+
+
+def _terms(x: Floats, z: Floats) -> Floats:
+    """Return the terms of `face_depth`; beyond the face they stay what they are at its edge."""
+    x, z = (np.clip(x, -80, 80) / 80) ** 2, np.clip(z, FACE_LOW - 5, 10) / 100
+    return np.stack([np.ones_like(x), z, z * z, x, x * z, x * x], axis=-1)
+
+
+def face_region(
+    world: Floats, fit: Fit, depth: Floats = FACE_DEPTH, *, ears: bool = False
+) -> Mask:
+    """Return which world points lie in the face.
 
     Parameters
     ----------
@@ -375,22 +452,21 @@ def face_region(world: Floats, fit: Fit, *, ears: bool = False) -> Mask:
         Positions in mm.
     fit : Fit
         Where the brain lies.
+    depth : ndarray, shape (6,)
+        How far back the face goes; see `face_depth`.
     ears : bool
         Count the ears in.
     """
-    x, y, z = np.moveaxis(nib.affines.apply_affine(fit.affine, world), -1, 0)
-    return _in_face(x, y, z, ears)
-
-
-def _in_face(x: Floats, y: Floats, z: Floats, ears: bool) -> Mask:
-    """Return which ICBM positions lie in the face."""
+    x, y, z = np.moveaxis(fit.place(world), -1, 0)
     side = np.abs(x)
-    back = np.interp(z, FACE_Z, FACE_Y) - CHEEK_MM * (side / CHEEK_X) ** 2
-    inside = (z < FACE_TOP) & (y > back) & (side < FACE_SIDE)
+    inside = np.asarray((z < FACE_TOP) & (side < FACE_SIDE) & (y > -50))
+    x, y, z = x[inside], y[inside], z[inside]
+    chin = np.clip(CHIN_SLOPE * (CHIN_Z - z), 0, NECK_MM)
+    inside[inside] = y > _terms(x, z) @ depth - chin
     if ears:
-        near = [(p > a) & (p < b) for p, a, b in zip((side, y, z), EAR_LOW, EAR_HIGH, strict=True)]
-        inside |= near[0] & near[1] & near[2]
-    return np.asarray(inside)
+        place = np.stack([side, *np.moveaxis(fit.place(world), -1, 0)[1:]], axis=-1)
+        inside |= ((place > EAR_LOW) & (place < EAR_HIGH)).all(axis=-1)
+    return inside
 
 
 def apply(img: str | PathLike[str] | SpatialImage, cut: Cut) -> nib.Nifti1Image:
@@ -433,34 +509,30 @@ def cut_out(
 def _apply(img: SpatialImage, cut: Cut) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
     """Return the image without the region, and what was removed."""
     region = np.zeros(img.shape[:3], dtype=bool)
-    if cut.fit is not None:
-        for i, (x, y, z) in _sheets(cut.fit.affine @ img.affine, img.shape):
-            region[i] |= _in_face(x, y, z, cut.ears)
-    if cut.plane is not None:
-        towards = np.eye(4)
-        towards[2, :3] = cut.plane.normal
-        for i, (_, y, along) in _sheets(towards @ img.affine, img.shape):
-            region[i] |= (along > cut.plane.offset) & (y > cut.plane.behind)
+    for i, world in _sheets(img):
+        region[i] = face_region(world, cut.fit, cut.depth, ears=cut.ears)
+        if cut.plane is not None:
+            below = world @ cut.plane.normal > cut.plane.offset
+            region[i] |= below & (world[..., 1] > cut.plane.behind)
     region &= ~_protected(img, cut.brain)
     data = voxels(img)
-    empty = data.min() if data.min() < 0 else 0
+    empty = min(float(np.nanmin(data)), 0)  # NaN: not measured
     cutting = region if data.ndim == 3 else region[..., None]
     return image_like(img, np.where(cutting, np.array(empty, data.dtype), data)), image_like(
         img, region
     )
 
 
-def _sheets(affine: Floats, shape: tuple[int, ...]) -> Iterator[tuple[int, Floats]]:
-    """Yield the positions of the voxels of each sheet along the first axis.
+def _sheets(img: SpatialImage) -> Iterator[tuple[int, Floats]]:
+    """Yield the world positions of the voxels of each sheet along the first axis.
 
     Sheet by sheet, for the positions of all voxels at once would fill the memory.
     """
-    _, ny, nz = shape[:3]
-    origin = affine[:3, 3, None, None]
-    across = affine[:3, 1, None, None] * np.arange(ny)[:, None] + origin
-    sheet = across + affine[:3, 2, None, None] * np.arange(nz)
-    for i in range(shape[0]):
-        yield i, sheet + affine[:3, 0, None, None] * i
+    _, ny, nz = img.shape[:3]
+    across, along, up, origin = img.affine[:3].T
+    sheet = np.arange(ny)[:, None, None] * along + np.arange(nz)[:, None] * up + origin
+    for i in range(img.shape[0]):
+        yield i, sheet + across * i
 
 
 def _protected(img: SpatialImage, brain: nib.Nifti1Image) -> Mask:
@@ -496,26 +568,27 @@ def _measure(
     before: SpatialImage,
     after: nib.Nifti1Image,
     brain: nib.Nifti1Image,
-    fit: Fit | None,
+    fit: Fit,
 ) -> dict[str, Any]:
     """Measure a defaced head and tell which checks it fails."""
-    old, new = to_working(before), to_working(after)
+    old = to_working(before)
+    new = to_working(after, old)
     threshold = surface.head_threshold(old.data)
     inside = np.asanyarray(brain.dataobj) > 0
     changed = scores.brain_changed(voxels(before), voxels(after), inside)
     kept = scores.head_kept(old.data, new.data, threshold)
-    residual, pixels = _residual(before, after, brain, fit)
+    residual, pixels = _residual(before, after, fit)
     failed, warnings = [], []
     if changed:
-        failed.append("brain voxels would change")
+        failed.append(f"{changed} brain voxels would change")
     if kept < LEAST_KEPT:
-        failed.append("too much of the head would go")
-    if pixels < FEWEST_PIXELS and fit is None:
-        failed.append("what was found does not look like a brain, so it does not tell the face")
-    elif pixels < FEWEST_PIXELS:
+        failed.append(f"only {kept:.2f} of the head would stay ({LEAST_KEPT:g} at least)")
+    if kept > MOST_KEPT:
+        failed.append("nothing would be cut, so either there is no face or it lies elsewhere")
+    if pixels < FEWEST_PIXELS:
         warnings.append("hardly any face is in the field of view")
     elif residual > MOST_RESIDUAL:
-        failed.append("a part of the face would stay")
+        failed.append(f"{residual:.2f} of the face would stay ({MOST_RESIDUAL:g} at most)")
     return {
         "residual_face": residual,
         "brain_changed": changed,
@@ -525,19 +598,13 @@ def _measure(
     }
 
 
-def _residual(
-    before: SpatialImage, after: nib.Nifti1Image, brain: nib.Nifti1Image, fit: Fit | None
-) -> tuple[float, int]:
+def _residual(before: SpatialImage, after: nib.Nifti1Image, fit: Fit) -> tuple[float, int]:
     """Return the share of the face that still stands, and its size in pixels of 1 mm.
 
     Brows to chin in ICBM coordinates: drawn apart from the region that is cut.
     """
     points, stands = surface.front_change(before, after)
-    if fit is not None:
-        place = nib.affines.apply_affine(fit.affine, points)
-    else:
-        index = np.argwhere(np.asanyarray(brain.dataobj))
-        place = points - nib.affines.apply_affine(brain.affine, index).mean(axis=0) + BRAIN_MIDDLE
+    place = fit.place(points)
     place[:, 0] = np.abs(place[:, 0])
     face = ((place > BROWS_TO_CHIN[0]) & (place < BROWS_TO_CHIN[1])).all(axis=1)
     count = int(face.sum())

@@ -16,7 +16,7 @@ from medlab.errors import InputError, RefusedError
 from medlab.neuro import bet, fsl
 from medlab.neuro.scores import crown_row, extraction_warnings
 from medlab.neuro.volume import (
-    Array,
+    SOFT_HU,
     Working,
     image_like,
     load,
@@ -35,7 +35,6 @@ NEEDS_FSL = {
     "A": "skull and scalp surfaces",
     "A2": "skull and scalp surfaces from T1 and T2",
 }
-CT_WINDOW = (0.0, 100.0)  # Hounsfield units of soft tissue; Muschelli 2015, NeuroImage 114:379
 CT_F = 0.01
 BRIDGE_MM = 2.0
 FUNCTIONAL_F = 0.3
@@ -279,20 +278,10 @@ def _window(
     if isinstance(window, str):
         if window != "auto":
             raise InputError(f"no window {window!r}; give (low, high), 'auto' or None")
-        return CT_WINDOW if reads_as_hounsfield(working.data) else None
+        return None if working.offset is None else SOFT_HU
     if window is not None and not window[0] < window[1]:
         raise InputError("a window is (low, high) with low below high")
     return window
-
-
-def reads_as_hounsfield(data: Array) -> bool:
-    """Return whether the values look like CT: air near -1000, bone above 300, tissue between."""
-    low, high = float(data.min()), float(data.max())
-    if low > -500 or low < -10_000 or high < 300:
-        return False
-    air = float(np.mean((data < -800) | (data == low)))
-    soft = float(np.mean((data > CT_WINDOW[0]) & (data < CT_WINDOW[1])))
-    return air > 0.1 and soft > 0.03
 
 
 def _soft_tissue(working: Working, limits: tuple[float, float]) -> npt.NDArray[np.float32]:
@@ -510,7 +499,8 @@ def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
     inside = np.asanyarray(mask.dataobj) > 0
     data = over_time(voxels(img))
     edge = inside & ~binary_erosion(inside)
-    return image_like(img, np.where(edge, data.max(), data))
+    brightest = data[np.isfinite(data)].max()
+    return image_like(img, np.where(edge, brightest, data))
 
 
 def skull_image(img: SpatialImage, found: Extraction) -> nib.Nifti1Image:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError, RefusedError
-from medlab.neuro import surface
+from medlab.neuro import header, surface
 from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import Extraction, Mesh, extract_brain, outline, skull_image
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
@@ -86,7 +87,7 @@ def strip(
         gone = _front_is_gone(img, found)
         _write_series(series, mask, target, "skull stripping", words, overwrite, gone)
     elif brain:
-        save(found.brain, target)
+        _write_cut(source, found.brain, ~mask, target)
     if mask_file:
         save(found.mask, mask_file)
     for piece, path in zip(pieces, wanted, strict=True):
@@ -131,14 +132,30 @@ def deface(
     heads = [read_series(one) if is_series(one) else load(one) for one, _ in pairs]
     images = [head.img if isinstance(head, Series) else head for head in heads]
     found = deface_all(images, **options)
-    for head, (_, path), one in zip(heads, pairs, found, strict=True):
+    for head, (one_source, path), one in zip(heads, pairs, found, strict=True):
         if isinstance(head, Series):
             keep = np.asanyarray(one.removed.dataobj) == 0
             words = f"face cut ({' and '.join(one.report['parts'])})"
             _write_series(head, keep, path, "defacing", words, overwrite)
         else:
-            save(one.img, path)
+            _write_cut(one_source, one.img, np.asanyarray(one.removed.dataobj) > 0, path)
     return worst(found)
+
+
+def cut_of(img: SpatialImage, removed: npt.NDArray[np.bool_]) -> dict[str, Any]:
+    """Return what `header.clean_file` is told of a cut: where it is, and the value there."""
+    values = np.asanyarray(img.dataobj)[removed]
+    return {"removed": removed, "empty": float(values.flat[0]) if values.size else 0.0}
+
+
+def _write_cut(
+    source: Path, img: nib.Nifti1Image, removed: npt.NDArray[np.bool_], target: Path
+) -> None:
+    """Write a cut image: the very bytes of a NIfTI file outside the cut; else as NIfTI."""
+    if header.handles(source):
+        header.clean_file(source, target, **cut_of(img, removed))
+    else:
+        save(img, target)
 
 
 def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
@@ -158,7 +175,7 @@ def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: b
 
 def _check_endings(outputs: Sequence[Path]) -> None:
     """Refuse names before the work that `save` would refuse after it."""
-    if not all(path.name.endswith((".nii", ".nii.gz")) for path in outputs):
+    if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in outputs):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,12 @@ class Result(NamedTuple):
 
 
 def find() -> Path | None:
-    """Return the path of FSL's ``bet`` (``$FSLDIR/bin`` first, then PATH), or None."""
+    """Return the path of FSL's ``bet`` if it is there and fslpy, which calls it, else None."""
+    return _bet() if find_spec("fsl") else None
+
+
+def _bet() -> Path | None:
+    """Return the path of FSL's ``bet``: ``$FSLDIR/bin`` first, then PATH."""
     folder = os.environ.get("FSLDIR")
     if folder and (Path(folder) / "bin" / "bet").is_file():
         return Path(folder) / "bin" / "bet"
@@ -65,14 +71,14 @@ def run(
     InputError
         If ``bet`` fails.
     """
-    bet = find()
+    bet = _bet()
     if bet is None:
         raise UnavailableError(f"FSL's bet was not found; {WAY_OUT}")
     try:
         from fsl.utils import run as fslrun
         from fsl.wrappers import bet as wrapper
     except ImportError as error:
-        raise not_installed("fslpy", "neuro") from error
+        raise not_installed("FSL's bet is there, but fslpy, which calls it,", "neuro") from error
     with tempfile.TemporaryDirectory(prefix="medlab-bet-") as folder:  # mode 0700
         source, target = Path(folder) / "head.nii", Path(folder) / "brain.nii.gz"
         affine = np.diag([-zooms[0], zooms[1], zooms[2], 1.0])  # negative: already radiological

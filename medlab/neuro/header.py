@@ -7,28 +7,31 @@ beside it and in the tables of a BIDS tree.
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
+import math
 import os
 import re
+import struct
 import zlib
 from collections.abc import Callable
 from functools import cache
 from importlib.resources import files
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
+import numpy.typing as npt
 
 from medlab.errors import InputError
+from medlab.neuro.bids import Rename, coded_part, coded_path, schema
 from medlab.neuro.volume import load, write_nifti, write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Rename = Callable[[str], str]
+Known = Callable[[str], bool]
+Mask = npt.NDArray[np.bool_]
 
 # What a voxel needs to be placed and read; everything else of a header is left behind.
 GEOMETRY = (
@@ -41,22 +44,36 @@ GEOMETRY = (
 )
 TEXT_FIELDS = frozenset(["descrip", "aux_file", "db_name", "intent_name", "data_type"])
 EXTENSIONS = {2: "DICOM", 4: "AFNI", 6: "comment", 18: "free text", 32: "CIFTI", 44: "MRS"}
+#: Codes of extensions without which nobody can tell what the voxels are (nifti1.h: diffusion
+#: directions of MiND, CIFTI's grayordinates, times of frames); those of spectra can be cleaned.
+NEEDED = frozenset([20, 22, 24, 26, 32, 34])
+SPECTRA = 44
+_SPECTRA_NAME = re.compile(r"mrs_v\d+_\d+")  # the intent name that NIfTI-MRS requires
 
 PLAIN_WORD = re.compile(r"[A-Za-z0-9 _.+\-/\\]{0,64}")
-TABLE_COLUMNS = frozenset(
-    ["participant_id", "session_id", "filename", "age", "sex", "handedness", "species", "group"]
-)
 NOT_TOLD = "n/a"  # what BIDS writes for a missing value
-TABLE_WORDS = {  # the words BIDS knows for these columns, in lower case
-    "sex": frozenset(["female", "f", "male", "m", "other", "o", NOT_TOLD]),
-    "handedness": frozenset(["left", "l", "right", "r", "ambidextrous", "a", NOT_TOLD]),
+#: What columns of tables may hold: labels, whole years, numbers, or the words given, in lower
+#: case. In a column of words, others stay when two rows say them: a name stands in one.
+COLUMNS: dict[str, str | frozenset[str]] = {
+    **dict.fromkeys(["participant_id", "session_id", "filename"], "label"),
+    "age": "years",
+    "sex": frozenset(["female", "f", "male", "m", "other", "o"]),
+    "handedness": frozenset(["left", "l", "right", "r", "ambidextrous", "a"]),
+    "species": frozenset(["homo sapiens", "mus musculus", "rattus norvegicus"]),
+    "group": frozenset(),
 }
-LABELED = ("participant_id", "session_id", "filename")
-BIDS_NAME = re.compile(
-    r"((sub|ses)-[A-Za-z0-9]+/|[a-z]+/)*(sub|ses)-[A-Za-z0-9]+(_[A-Za-z0-9+-]+)*(\.[a-z.]+)?"
-)
+CONTEXT_COLUMNS: dict[str, str | frozenset[str]] = {
+    **dict.fromkeys(["onset", "duration", "response_time", "sample"], "number"),
+    "trial_type": frozenset(),
+    "volume_type": frozenset(["control", "label", "m0scan", "deltam", "cbf", "norf"]),
+}
+FREE = ("species", "group", "trial_type")
+_OF_SCANS = ("_events.tsv", "_aslcontext.tsv")
+#: Values that BIDS requires and that identify: the same in every output.
+SUBSTITUTES = {"Name": "De-identified data set", "TimeZero": "00:00:00"}
 OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
-ENTITY = re.compile(r"(?<![A-Za-z0-9])(sub|ses)-([A-Za-z0-9]+)")
+LONGEST_LIFE = 123  # years; what is more is a date, or a number of another kind
+_PIECE = 1 << 20  # bytes of a gzip file read at once
 
 
 @cache
@@ -97,6 +114,7 @@ def _kind(path: Path) -> str | None:
         ("participants.tsv", "table"),
         ("_scans.tsv", "table"),
         ("_sessions.tsv", "table"),
+        *((ending, "table") for ending in _OF_SCANS),
         (".bval", "numbers"),
         (".bvec", "numbers"),
     ):
@@ -112,7 +130,7 @@ def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
     ----------
     path : path
         ``.nii``, ``.nii.gz``, ``.json``, ``participants.tsv``, ``*_scans.tsv``,
-        ``*_sessions.tsv``, ``.bval`` or ``.bvec``.
+        ``*_sessions.tsv``, ``*_events.tsv``, ``*_aslcontext.tsv``, ``.bval`` or ``.bvec``.
 
     Returns
     -------
@@ -129,14 +147,15 @@ def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
     if kind == "nifti":
         return _inspect_nifti(path)
     if kind == "sidecar":
-        found = _read_json(path)
-        return [HeaderFinding(k, "key", str(v)) for k, v in found.items() if not _keeps(k, v)]
+        found, kept = _read_json(path), _clean_sidecar(path, path)
+        return [HeaderFinding(k, "key", str(v)) for k, v in found.items() if kept.get(k) != v]
     if kind == "table":
-        return _inspect_table(_read_table(path))
+        return _inspect_table(path)
     if kind == "numbers":
         return [] if _is_numbers(path) else [HeaderFinding("content", "text", "not only numbers")]
     raise InputError(
-        f"no way to read files that end in {path.suffix or 'nothing'}; convert to NIfTI"
+        f"files that end in {path.suffix or 'nothing'} cannot be cleaned (pairs of .hdr and .img, "
+        "Analyze and MGH images among them); convert to .nii or .nii.gz"
     )
 
 
@@ -145,6 +164,9 @@ def clean_file(
     target: str | os.PathLike[str],
     *,
     rename: Rename | None = None,
+    known: Known | None = None,
+    removed: Mask | None = None,
+    empty: float = 0,
 ) -> list[str]:
     """Write a NIfTI file, sidecar or BIDS table without what it says beside its numbers.
 
@@ -155,8 +177,12 @@ def clean_file(
     source, target : path
         See `inspect_file` for the names known; `target` has the same ending.
     rename : callable, optional
-        From a subject or session label (without ``sub-``) to the code that stands for it,
-        in tables. What is not renamed stays.
+        From a label (without ``sub-``) to the code that stands for it, in tables and in paths
+        of sidecars. What is not renamed stays.
+    known : callable, optional
+        Tells whether a text says a name or number of a patient: then it does not stay.
+    removed : ndarray of bool, shape (X, Y, Z), optional
+        Voxels that get the value `empty` (as scaled), or the stored value nearest to it.
 
     Returns
     -------
@@ -166,18 +192,21 @@ def clean_file(
     Raises
     ------
     InputError
-        If the file cannot be read, or its name is not known.
+        If the file cannot be read, its name is not known, the target's name asks for another
+        form, or an extension says what the voxels mean and cannot be cleaned.
     """
     source, target = Path(source), Path(target)
     found = [finding.place for finding in inspect_file(source)]
     kind = _kind(source)
+    if kind != _kind(target):
+        raise InputError("the output's name has another ending than the input asks for")
     if kind == "nifti":
-        write_nifti(target, _clean_bytes(_unpacked(source)))
+        write_nifti(target, _clean_bytes(_unpacked(source)[0], known, removed, empty))
     elif kind == "sidecar":
-        kept = {k: v for k, v in _read_json(source).items() if _keeps(k, v)}
+        kept = _clean_sidecar(source, target, rename, known)
         write_whole(target, (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode())
     elif kind == "table":
-        table = _clean_table(_read_table(source), rename)
+        table = _clean_table(source, rename, known)
         write_whole(target, table.to_csv(sep="\t", index=False, lineterminator="\n").encode())
     elif found:
         raise InputError("a gradient table holds only numbers; this file holds something else")
@@ -214,32 +243,32 @@ def clean_header(img: nib.Nifti1Image) -> nib.Nifti1Image:
     return clean
 
 
-def rename_bids(path: Path, rename: Rename) -> Path:
-    """Return a relative path with each ``sub-`` and ``ses-`` label replaced by its code.
-
-    Parameters
-    ----------
-    path : Path
-        Such as ``sub-mueller/ses-1/anat/sub-mueller_ses-1_T1w.nii.gz``.
-    rename : callable
-        From a label to letters and digits.
-    """
-    return Path(*(_rename_labels(part, rename) for part in path.parts))
-
-
-def _rename_labels(text: str, rename: Rename) -> str:
-    return ENTITY.sub(lambda found: f"{found[1]}-{rename(found[2])}", text)
-
-
-def _unpacked(path: Path) -> bytes:
-    """Return the bytes of a NIfTI file, decompressed."""
+def _unpacked(path: Path) -> tuple[bytes, list[HeaderFinding]]:
+    """Return the bytes of a NIfTI file, decompressed, and what its container tells."""
     try:
         content = path.read_bytes()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+        return _inflated(content) if content[:2] == b"\x1f\x8b" else (content, [])
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
             "this image file is missing, cut off or damaged; copy it again"
         ) from error
+
+
+def _inflated(content: bytes) -> tuple[bytes, list[HeaderFinding]]:
+    """Return what all members of a gzip file hold, and what their headers tell."""
+    at, pieces, told = 0, [], []
+    while at < len(content):
+        told += _container(content[at : at + 4096])
+        inflate = zlib.decompressobj(31)
+        while not inflate.eof:
+            if at >= len(content):
+                raise EOFError
+            piece = content[at : at + _PIECE]
+            pieces.append(inflate.decompress(piece))
+            at += len(piece) - len(inflate.unused_data)
+        while content[at : at + 1] == b"\0":  # padding, as of tapes
+            at += 1
+    return b"".join(pieces), list(dict.fromkeys(told))
 
 
 def _parse(content: bytes) -> nib.Nifti1Header:
@@ -251,7 +280,8 @@ def _parse(content: bytes) -> nib.Nifti1Header:
     for kind in (nib.Nifti1Header, nib.Nifti2Header):
         if kind.may_contain_header(content):
             try:
-                header: nib.Nifti1Header = kind.from_fileobj(io.BytesIO(content))
+                # without extensions: nibabel reads them by their code, and fails on liars
+                header: nib.Nifti1Header = kind(content[: kind.sizeof_hdr])  # type: ignore[no-untyped-call]
                 return header
             except (*errors, ValueError, OSError) as error:
                 sentence = "this NIfTI header is damaged; convert the image again"
@@ -274,7 +304,36 @@ def _clean_fields(header: nib.Nifti1Header) -> nib.Nifti1Header:
     return clean
 
 
-def _clean_bytes(content: bytes) -> bytes:
+def _extensions(content: bytes, header: nib.Nifti1Header) -> tuple[list[tuple[int, bytes]], int]:
+    """Return code and content of each extension, and where the last one ends."""
+    at, found = int(header.single_vox_offset), []
+    while content[header.sizeof_hdr] and at + 8 <= int(header.get_data_offset()):
+        size, code = struct.unpack_from(header.endianness + "2i", content, at)
+        if size < 8 or at + size > int(header.get_data_offset()):
+            break
+        found.append((code, content[at + 8 : at + size]))
+        at += size
+    return found, at
+
+
+def _clean_extension(code: int, content: bytes, known: Known | None = None) -> bytes:
+    """Return what stays of an extension: the settings of spectra, of other kinds nothing."""
+    name = f"extension {code} ({EXTENSIONS.get(code, 'unknown')})"
+    if code in NEEDED:
+        raise InputError(f"{name} says what the voxels mean and cannot be cleaned; convert it")
+    if code != SPECTRA:
+        return b""
+    try:
+        found = json.loads(content.rstrip(b"\0"))
+        kept = {key: v for key, v in found.items() if _keeps(key, v) and not _says(v, known)}
+    except (ValueError, AttributeError, RecursionError):
+        raise InputError(f"{name} is no JSON of a spectrum; convert the file again") from None
+    return content if kept == found else json.dumps(kept).encode()
+
+
+def _clean_bytes(
+    content: bytes, known: Known | None, removed: Mask | None = None, empty: float = 0
+) -> bytes:
     """Return a NIfTI file with a clean header and the very bytes of its voxels."""
     stored = _parse(content)
     header = _clean_fields(stored)
@@ -282,24 +341,51 @@ def _clean_bytes(content: bytes) -> bytes:
     voxel_bytes = content[start:end]
     if len(voxel_bytes) != end - start:
         raise InputError("this image file is cut off: it holds fewer voxels than its header says")
-    first = header.single_vox_offset
-    header["vox_offset"] = first
-    return bytes(header.binaryblock).ljust(first, b"\0") + voxel_bytes
+    extensions = b""
+    for code, body in _extensions(content, stored)[0]:
+        if text := _clean_extension(code, body, known).rstrip(b"\0"):
+            size = -(-(len(text) + 8) // 16) * 16
+            extensions += struct.pack(header.endianness + "2i", size, code)
+            extensions += text.ljust(size - 8, b"\0")
+    if extensions and _SPECTRA_NAME.fullmatch(_text(stored["intent_name"])):
+        header["intent_name"] = stored["intent_name"]
+    header["vox_offset"] = header.single_vox_offset + len(extensions)
+    if removed is not None:
+        voxel_bytes = _without(voxel_bytes, stored, removed, empty)
+    extender = bytes([bool(extensions), 0, 0, 0])
+    return bytes(header.binaryblock) + extender + extensions + voxel_bytes
+
+
+def _without(content: bytes, header: nib.Nifti1Header, removed: Mask, empty: float) -> bytes:
+    """Return the bytes of voxels in which some have the stored value nearest to `empty`."""
+    dtype, (slope, inter) = header.get_data_dtype(), header.get_slope_inter()
+    value = (empty - (inter or 0)) / (slope or 1)
+    if dtype.kind in "iu":
+        value = int(np.clip(round(value), np.iinfo(dtype).min, np.iinfo(dtype).max))
+    data = np.frombuffer(bytearray(content), dtype).reshape(header.get_data_shape(), order="F")
+    data[removed] = value
+    return data.tobytes(order="F")
 
 
 def _inspect_nifti(path: Path) -> list[HeaderFinding]:
     """Return text fields, extensions, stray bytes and what the gzip container tells."""
-    content = _unpacked(path)
+    content, found = _unpacked(path)
     header = _parse(content)
-    found = _container(path)
+    extensions, end = _extensions(content, header)
+    spectra = any(code == SPECTRA for code, _ in extensions)
     for name in sorted(TEXT_FIELDS & set(header)):
-        if _text(header[name]):
-            found.append(HeaderFinding(name, "text", _text(header[name])))
-    for extension in header.extensions:
-        code = int(extension.get_code())
-        name = f"extension {code} ({EXTENSIONS.get(code, 'unknown')})"
-        found.append(HeaderFinding(name, "extension", _text(extension.get_content())))
-    return found + _stray(content, header)
+        text = _text(header[name])
+        if text and not (spectra and name == "intent_name" and _SPECTRA_NAME.fullmatch(text)):
+            found.append(HeaderFinding(name, "text", text))
+    for code, body in extensions:
+        try:
+            clean = _clean_extension(code, body) == body
+        except InputError:  # which says so when the file is to be cleaned
+            clean = False
+        if not clean:
+            name = f"extension {code} ({EXTENSIONS.get(code, 'unknown')})"
+            found.append(HeaderFinding(name, "extension", _text(body)))
+    return found + _stray(content, header, end)
 
 
 def _text(value: Any) -> str:
@@ -311,12 +397,13 @@ def _text(value: Any) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value)).strip()[:200]
 
 
-def _stray(content: bytes, header: nib.Nifti1Header) -> list[HeaderFinding]:
-    """Return what stands between header and voxels outside of extensions, and after the voxels."""
+def _stray(content: bytes, header: nib.Nifti1Header, at: int) -> list[HeaderFinding]:
+    """Return what stands between extensions and voxels, and after the voxels."""
     start, end = _extent(header)
-    places = {"bytes after the voxels": content[end:]}
-    if not header.extensions:
-        places["bytes before the voxels"] = content[header.single_vox_offset : start]
+    places = {
+        "bytes before the voxels": content[at:start],
+        "bytes after the voxels": content[end:],
+    }
     return [
         HeaderFinding(name, "text", _text(rest))
         for name, rest in places.items()
@@ -324,13 +411,9 @@ def _stray(content: bytes, header: nib.Nifti1Header) -> list[HeaderFinding]:
     ]
 
 
-def _container(path: Path) -> list[HeaderFinding]:
-    """Return the name, comment and time that a gzip file keeps of its original."""
-    with path.open("rb") as file:
-        head = file.read(4096)
-    if head[:2] != b"\x1f\x8b":
-        return []
-    flags, found, at = head[3], [], 10
+def _container(head: bytes) -> list[HeaderFinding]:
+    """Return the name, comment and time that a gzip member keeps of its original."""
+    flags, found, at = head[3] if len(head) > 3 else 0, [], 10
     if int.from_bytes(head[4:8], "little"):
         time = int.from_bytes(head[4:8], "little")
         found.append(HeaderFinding("gzip time", "time", str(np.datetime64(time, "s"))))
@@ -345,10 +428,19 @@ def _container(path: Path) -> list[HeaderFinding]:
     return found
 
 
+def _text_of(path: Path) -> str:
+    """Return the text of a file: UTF-8, UTF-16 or UTF-32, else Latin-1, which reads any bytes."""
+    content = path.read_bytes()
+    try:
+        return content.decode(json.detect_encoding(content))
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
+
+
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+        found = json.loads(_text_of(path))
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError("this sidecar is no JSON that can be read") from error
     if not isinstance(found, dict):
         raise InputError("a sidecar is one JSON object of keys and values")
@@ -357,54 +449,118 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 def _keeps(key: str, value: Any) -> bool:
     """Return whether a sidecar entry stays: a known key with numbers or plain words."""
-    if key not in sidecar_keys():
+    form = schema()["keys"].get(key)
+    if form is None and key not in sidecar_keys():
         return False
     if isinstance(value, list):
         return all(_keeps(key, item) for item in value)
+    if isinstance(value, dict):  # an array with its own description, in extensions of spectra
+        return form is None and all(_keeps(name, item) for name, item in value.items())
     if isinstance(value, str):
-        return PLAIN_WORD.fullmatch(value) is not None
-    return isinstance(value, bool | int | float)
+        plain = PLAIN_WORD.fullmatch(value) is not None
+        return plain if form is None else value in form and form != "number"
+    return isinstance(value, bool | int | float) and math.isfinite(value)  # NaN is no JSON
+
+
+def _says(value: Any, known: Known | None) -> bool:
+    """Return whether the texts in a value say a name or number of a patient."""
+    texts = re.findall(r'"([^"]*)"', json.dumps(value, ensure_ascii=False))
+    return known is not None and known(" ".join(texts))
+
+
+def _clean_sidecar(
+    source: Path, target: Path, rename: Rename | None = None, known: Known | None = None
+) -> dict[str, Any]:
+    """Return what stays of a sidecar whose file is to be named `target`."""
+    kept: dict[str, Any] = {}
+    task = re.search(r"task-([0-9A-Za-z+]+)", target.name)
+    for key, value in _read_json(source).items():
+        if key == "TaskName" and task:
+            kept[key] = task[1]
+        elif key == "IntendedFor":
+            paths = [value] if isinstance(value, str) else value
+            coded = [_coded_link(path, rename) for path in paths]
+            kept |= {key: coded} if all(coded) else {}
+        elif key in SUBSTITUTES:
+            kept[key] = SUBSTITUTES[key]
+        elif _keeps(key, value) and not _says(value, known):
+            kept[key] = value
+    return kept
+
+
+def _coded_link(link: Any, rename: Rename | None) -> str | None:
+    """Return the path of another file of the tree, with codes; None for anything else."""
+    path = PurePosixPath(str(link).removeprefix("bids::"))
+    coded = coded_path(path, rename or str)
+    return str(link).removesuffix(path.as_posix()) + coded.as_posix() if coded else None
 
 
 def _read_table(path: Path) -> pd.DataFrame:
+    import io
+
     import pandas as pd
 
     try:
-        return pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        text = io.StringIO(_text_of(path))
+        return pd.read_csv(text, sep="\t", dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
         raise InputError("this table is no tab-separated text that can be read") from error
 
 
-def _inspect_table(table: pd.DataFrame) -> list[HeaderFinding]:
+def identifying(path: Path) -> list[str]:
+    """Return what a table says in columns that do not stay, and says of one row alone."""
+    if _kind(path) != "table":
+        return []
+    table, kept = _read_table(path), _columns(path)
+    others = [table[name] for name in table.columns if name not in kept]
+    return [text for column in others for text in column[~column.duplicated(keep=False)]]
+
+
+def _inspect_table(path: Path) -> list[HeaderFinding]:
+    table, clean = _read_table(path), _clean_table(path)
     return [
         HeaderFinding(str(name), "column", " ".join(table[name].head(3)))
         for name in table.columns
-        if name not in TABLE_COLUMNS or [_cell(name, v) for v in table[name]] != list(table[name])
+        if name not in clean or list(clean[name]) != list(table[name])
     ]
 
 
-def _cell(column: str, value: str) -> str:
-    """Return what may stand in a known column: no age over 89, no words but plain ones."""
-    if column == "age":
-        try:
-            return str(OLDEST) if float(value) > OLDEST else value
-        except ValueError:
-            return NOT_TOLD  # a date of birth, say
-    if column in TABLE_WORDS:
-        return value if value.lower() in TABLE_WORDS[column] else NOT_TOLD
-    if column in LABELED:
-        return value if BIDS_NAME.fullmatch(value) else NOT_TOLD
-    return value if PLAIN_WORD.fullmatch(value) else NOT_TOLD
+def _columns(path: Path) -> dict[str, str | frozenset[str]]:
+    return CONTEXT_COLUMNS if path.name.lower().endswith(_OF_SCANS) else COLUMNS
 
 
-def _clean_table(table: pd.DataFrame, rename: Rename | None) -> pd.DataFrame:
+def _clean_table(
+    path: Path, rename: Rename | None = None, known: Known | None = None
+) -> pd.DataFrame:
     """Return the table with known columns only, checked values, and coded labels."""
-    clean = table[[name for name in table.columns if name in TABLE_COLUMNS]].copy()
+    table, columns = _read_table(path), _columns(path)
+    clean = table[[name for name in table.columns if name in columns]].copy()
     for name in clean.columns:
-        clean[name] = [_cell(name, value) for value in clean[name]]
-        if rename is not None and name in LABELED:
-            clean[name] = [_rename_labels(value, rename) for value in clean[name]]
+        column = clean[name]
+        repeated = set(column[column.duplicated()]) if name in FREE else set()
+        said = {value for value in repeated if PLAIN_WORD.fullmatch(value)}
+        words = {value for value in said if known is None or not known(value)}
+        clean[name] = [
+            v if v in words else _cell(name, columns[name], v, rename or str) for v in column
+        ]
     return clean
+
+
+def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> str:
+    """Return what may stand in a cell: a label's code, whole years to 89, a number, a word."""
+    if name == "filename":
+        return str(_coded_link(value, rename) or NOT_TOLD)
+    if form == "label":
+        return coded_part(value, rename) or NOT_TOLD
+    if isinstance(form, frozenset):
+        return value if value.lower() in form else NOT_TOLD
+    try:
+        number = float(value)
+    except ValueError:
+        return NOT_TOLD  # a date of birth, say
+    if form == "number":
+        return value if math.isfinite(number) else NOT_TOLD
+    return str(min(int(number), OLDEST)) if 0 <= number <= LONGEST_LIFE else NOT_TOLD
 
 
 def _is_numbers(path: Path) -> bool:

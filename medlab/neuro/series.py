@@ -18,11 +18,13 @@ import numpy.typing as npt
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import generate_uid
 
 from medlab.dicom.files import quiet_pydicom, read, to_bytes
 from medlab.errors import InputError, RefusedError, not_installed, usable
-from medlab.neuro.volume import write_whole
+from medlab.neuro.volume import AIR_HU, write_whole
+from medlab.pixels.frames import layout, stored_frames, values
+from medlab.pixels.mask import cut_frames
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -30,7 +32,6 @@ Mask = npt.NDArray[np.bool_]
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GAP_MM = 0.02  # slices may lie this far off their place (rounded positions)
 TURNED = 1e-3
-AIR_HU = -1000.0
 OWN_NAME = re.compile(r"\d{5,}\.dcm")
 
 
@@ -241,15 +242,10 @@ def _affine(frames: Sequence[_Frame]) -> Floats:
 
 def _pixels(dataset: Dataset) -> npt.NDArray[Any]:
     """Return the stored values of a file, shape (frames, rows, columns)."""
-    if int(dataset.get("SamplesPerPixel", 1)) != 1:
+    form = layout(dataset)
+    if form.samples != 1:
         raise InputError("color images are no head volume; give the series of gray slices")
-    try:
-        if dataset.file_meta.TransferSyntaxUID.is_compressed:
-            dataset.decompress(generate_instance_uid=False)
-        pixels = dataset.pixel_array
-    except (AttributeError, NotImplementedError, RuntimeError, ValueError, EOFError) as error:
-        raise InputError("the pixels of a slice cannot be decoded") from error
-    return pixels[None] if pixels.ndim == 2 else pixels
+    return np.stack([values(form, f)[..., 0] for f in stored_frames(dataset, form)])
 
 
 def _rescaled(stored: npt.NDArray[Any], frames: Sequence[_Frame]) -> npt.NDArray[Any]:
@@ -312,9 +308,9 @@ def write_series(
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".medlab-"))
     try:
-        for number, dataset in enumerate(series.datasets):
+        for number in range(len(series.datasets)):
             with quiet_pydicom():
-                derived = _derived(dataset, _blanked(series, keep, number), kind, description)
+                derived = _derived(_blanked(series, keep, number), kind, description)
                 if faceless:
                     _claim_faceless(derived)
             (part / f"{number + 1:05d}.dcm").write_bytes(to_bytes(derived))
@@ -348,15 +344,15 @@ def _put(part: Path, folder: Path) -> None:
     part.replace(folder)
 
 
-def _blanked(series: Series, keep: Mask, file: int) -> npt.NDArray[Any]:
-    """Return the frames of one file, shape (frames, rows, columns), without the other voxels."""
+def _blanked(series: Series, keep: Mask, file: int) -> Dataset:
+    """Return one file without the other voxels."""
     dataset = series.datasets[file]
-    pixels = _pixels(dataset).copy()
+    count = int(dataset.get("NumberOfFrames") or 1)
+    removed = np.zeros((count, dataset.Rows, dataset.Columns), bool)
     for at, (owner, number) in enumerate(series.frames):
         if owner == file:
-            nothing = np.array(_background(dataset)).astype(pixels.dtype)  # a sign told wrong
-            pixels[number][~keep[:, :, at % keep.shape[2]].T] = nothing
-    return pixels
+            removed[number] = ~keep[:, :, at % keep.shape[2]].T
+    return cut_frames(dataset, removed, _background(dataset))
 
 
 def _background(dataset: Dataset) -> int:
@@ -379,8 +375,8 @@ STALE = (
 )
 
 
-def _derived(dataset: Dataset, pixels: npt.NDArray[Any], kind: str, description: str) -> Dataset:
-    """Return the dataset of a derived image (PS3.3 C.7.6.1.1.2)."""
+def _derived(dataset: Dataset, kind: str, description: str) -> Dataset:
+    """Return the dataset of a derived image (PS3.3 C.7.6.1.1.2), its pixels cut already."""
     derived = Dataset()
     derived.update({e.tag: deepcopy(e) for e in dataset if _travels(e.tag)})
     derived.remove_private_tags()
@@ -392,12 +388,12 @@ def _derived(dataset: Dataset, pixels: npt.NDArray[Any], kind: str, description:
     derived.SOPInstanceUID = _new_uid(dataset.SOPInstanceUID, kind, description)
     derived.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     derived.file_meta.MediaStorageSOPInstanceUID = derived.SOPInstanceUID
-    derived.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    derived.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
     derived.ImageType = ["DERIVED", *(list(dataset.get("ImageType", []))[1:] or ["PRIMARY"])]
     derived.DerivationDescription = description
     derived.SeriesDescription = f"{dataset.get('SeriesDescription', '')} {kind}".strip()[:64]
     derived.SeriesNumber = int(dataset.get("SeriesNumber") or 0) + 1000
-    derived.add_new("PixelData", "OW", pixels.tobytes())
+    derived.update(dataset.group_dataset(0x7FE0))
     for frame in derived.get("PerFrameFunctionalGroupsSequence", []):
         if "DerivationImageSequence" in frame:
             del frame.DerivationImageSequence

@@ -222,19 +222,38 @@ def front_change(
     before, after : path or nibabel image
         The head before and after, in one world space.
     """
-    working = to_working(load(before))
-    sight = _sight(working, FRONT, None)
-    old = _first_hit(_resample(working, sight), sight)
+    working, sight, old = _front(before)
     try:
-        new = _first_hit(_resample(to_working(load(after)), sight), sight)
+        new = _first_hit(_resample(to_working(load(after), working), sight), sight)
     except InputError:  # nothing is left of the head
         new = np.full(old.shape, np.nan)
     seen = np.isfinite(old)
-    z, x = np.nonzero(seen)
-    grid = np.stack([x, np.zeros_like(x), z], axis=1)
-    points: Floats = sight.origin + grid * sight.spacing
-    points[:, 1] = old[seen]
-    return FrontChange(points, np.abs(new[seen] - old[seen]) < CHANGED_MM)  # NaN: not kept
+    kept = np.abs(new[seen] - old[seen]) < CHANGED_MM  # NaN: not kept
+    return FrontChange(_points(sight, old), kept)
+
+
+def front_points(img: str | PathLike[str] | SpatialImage) -> Floats:
+    """Return the world positions (mm), shape (N, 3), of the surface seen from the front.
+
+    Parameters
+    ----------
+    img : path or nibabel image
+        A head.
+    """
+    return _points(*_front(img)[1:])
+
+
+def _front(img: str | PathLike[str] | SpatialImage) -> tuple[Working, Sight, Floats]:
+    working = to_working(load(img))
+    sight = _sight(working, FRONT, None)
+    return working, sight, _first_hit(_resample(working, sight), sight)
+
+
+def _points(sight: Sight, depth: Floats) -> Floats:
+    z, x = np.nonzero(np.isfinite(depth))
+    points: Floats = sight.origin + np.stack([x, np.zeros_like(x), z], axis=1) * sight.spacing
+    points[:, 1] = depth[z, x]
+    return points
 
 
 def residual_face(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -63,7 +64,7 @@ def find_heads(
         If there is none.
     """
     files = sorted(p for p in Path(folder).rglob("*.nii*") if p.name.endswith((".nii", ".nii.gz")))
-    named = [p for p in files if not any(word in p.name.lower() for word in NO_HEAD)]
+    named = [p for p in files if not _says_no_head(p.name)]
     heads = [path for _, path, _ in islice(usable(named, load, passed), most)]
     heads = heads or find_series(folder, most)
     if not heads:
@@ -72,6 +73,12 @@ def find_heads(
             "give a folder that holds one"
         )
     return heads
+
+
+def _says_no_head(name: str) -> bool:
+    """Return whether a word of a name says so, or ends so (``aseg``); codes of subjects do not."""
+    words = re.split(r"[^a-z0-9]+", re.sub(r"(sub|ses)-[^_.]+", "", name.lower()))
+    return any(word.rstrip("s").endswith(NO_HEAD) for word in words)
 
 
 def find_series(folder: str | Path, most: int = 1) -> list[Path]:
@@ -235,7 +242,8 @@ def compare_protection(
     original = next(iter(heads.values()))
     before = voxels(original)
     inside = np.asanyarray(brain.dataobj) > 0
-    threshold = surface.head_threshold(to_working(original).data)
+    working = to_working(original)
+    threshold = surface.head_threshold(working.data)
     seen = surface.view(original, spacing_mm=2.0)
     rows = {}
     for name, head in heads.items():
@@ -243,7 +251,9 @@ def compare_protection(
         if face is not None:
             row["residual_face"] = surface.residual_face(original, head, face)
         row["brain_changed"] = scores.brain_changed(before, voxels(head), inside)
-        row["head_kept"] = scores.head_kept(before, voxels(head), threshold)
+        row["head_kept"] = scores.head_kept(
+            working.data, to_working(head, working).data, threshold
+        )
         row["detector_hits"] = surface.detector_hits(surface.view(head, like=seen))
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")

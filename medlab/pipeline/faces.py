@@ -6,7 +6,6 @@ The masks of what is to be cut, and why nothing is, stand in the private folder 
 
 from __future__ import annotations
 
-import copy
 import csv
 import json
 import logging
@@ -26,6 +25,7 @@ from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.opening import Job
 from medlab.pipeline.settings import FACES, Outcome, Work
+from medlab.pixels.mask import cut_frames
 
 MODALITIES = ("MR", "CT", "PT", "NM")
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
@@ -120,18 +120,8 @@ def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, b
     path = _kept(work, done.row, ".npz")
     if not path.is_file():
         raise FaceError(f"face not checked: its series was not looked at; {_OVERRULE}")
-    out = copy.deepcopy(before)
-    if out.file_meta.TransferSyntaxUID.is_compressed:
-        out.decompress(generate_instance_uid=False)
-    values = out.pixel_array.copy()
-    removed = np.load(path)["removed"].reshape(values.shape)
-    nothing = (
-        values.max() if out.get("PhotometricInterpretation") == "MONOCHROME1" else values.min()
-    )
-    values[removed] = nothing
-    big = not out.file_meta.TransferSyntaxUID.is_little_endian
-    out.PixelData = (values.byteswap() if big else values).tobytes()
-    return out, True
+    removed = np.load(path)["removed"].reshape(-1, before.Rows, before.Columns)
+    return cut_frames(before, removed), True
 
 
 def let_pass(work: Work) -> set[int]:

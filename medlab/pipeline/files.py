@@ -14,6 +14,7 @@ from medlab.errors import RefusedError, UsageError
 README = """This folder holds patient data: the key, the vault, the map from old to new names
 and tables for review. Keep it apart from the folder beside it, and never pass it on.
 """
+_STORES = {".git", ".hg", ".svn", ".datalad"}  # behind a tree of files, and no part of it
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".hdr.gz")
 
 
@@ -57,11 +58,14 @@ def walk(root: Path) -> Iterator[tuple[Path, str, int, int]]:
 
     Kinds: ``file``; ``nifti`` (by name); ``link`` (one that leads out of the folder, or to a
     folder: never followed); ``special`` (pipes, devices). Folders that can't be listed are
-    given as ``closed``.
+    given as ``closed``, the stores of version control as ``store``.
     """
     inside = root.resolve()
     closed: list[str] = []
     for folder, names, files in os.walk(root, onerror=lambda e: closed.append(str(e.filename))):
+        for store in sorted(_STORES & set(names)):
+            names.remove(store)
+            yield Path(folder, store).relative_to(root), "store", 0, 0
         names.sort()
         links = [name for name in names if (Path(folder) / name).is_symlink()]
         for name in sorted(files + links):

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from medlab import dicom
 from medlab.crypto import keyed_digest
-from medlab.errors import RefusedError
+from medlab.errors import RefusedError, usable
 from medlab.pipeline.files import digest_of
 from medlab.pipeline.settings import FACES, Outcome, Work
 
-_BIDS = re.compile(r"sub-[A-Za-z0-9]+(/ses-[A-Za-z0-9]+)?(/[a-z]+)?/(sub-[A-Za-z0-9]+)_[^/]+")
-_TABLES = ("participants.tsv", "participants.json", "dataset_description.json")
-_ENDINGS = (".nii.gz", ".nii", ".json", ".bval", ".bvec", ".tsv")
 _LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
+_IMAGES = (".nii.gz", ".nii")
 
 
 def is_sidecar(path: Path, root: Path) -> bool:
@@ -27,58 +29,98 @@ def is_sidecar(path: Path, root: Path) -> bool:
     if (root / "dataset_description.json").is_file():
         return True
     stem = _stem(path)[0]
-    return any(path.with_name(stem + ending).is_file() for ending in _ENDINGS[:2])
+    return any(path.with_name(stem + ending).is_file() for ending in _IMAGES)
 
 
-def clean_nifti(source: Path, relative: Path, work: Work, done: Outcome) -> None:
-    """Clean one file into its place; an error keeps it from appearing."""
-    from medlab.neuro import header
+def is_of_tree(path: Path, root: Path) -> bool:
+    """Return whether a file holds data or tables of the BIDS tree at `root`."""
+    below = path.relative_to(root).parts[0].startswith("sub-")
+    listed = path.name.lower().endswith((".tsv", ".tsv.gz", ".json"))
+    return (below or listed) and (root / "dataset_description.json").is_file()
+
+
+def said(path: Path, relative: Path) -> frozenset[str]:
+    """Return the phrases that a file's name, and the table in it, say of a patient."""
+    from medlab.neuro import bids, header
+
+    parts = re.split(r"[_/\\.]", relative.as_posix())
+    texts = [part.partition("-")[2] or part for part in parts]  # what stands behind an entity
+    usual = dicom.text.vocabulary()  # "brain" names nobody, and DICOM's texts may say it
+    texts = [
+        t for t in texts if t not in bids.vocabulary() and dicom.identity.fold(t) not in usual
+    ]
+    texts.append(" ".join(texts))
+    for _, _, more in usable([path], header.identifying):  # else it is withheld when cleaned
+        texts += more
+    return dicom.Identity(
+        patients=frozenset(parts for text in texts for parts in dicom.identity.name_parts(text)),
+        ids=frozenset(texts),
+    ).phrases
+
+
+def clean_nifti(
+    source: Path, relative: Path, work: Work, phrases: Container[str], done: Outcome
+) -> None:
+    """Clean one file into its place; an error keeps it from appearing.
+
+    `phrases` are the IDs and full names of all patients of the job.
+    """
+    from medlab.neuro import header, volume
 
     def code(label: str) -> str:
         done.ways_back.append(("label", _code(work.key, label), label))
         return _code(work.key, label)
 
-    name = Path(work.single[1]) if work.single else output_name(relative, work.key, code)
+    def known(text: str) -> bool:
+        return any(dicom.text.other_spans(text, phrases))
+
+    name = Path(work.single[1]) if work.single else output_name(relative, work, code)
     target = work.target / name
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
-        part = Path(folder) / ("x" + relative.name if work.single else target.name)
-        header.clean_file(_without_face(source, Path(folder), work), part, rename=code)
+        part = Path(folder) / target.name
+        header.clean_file(source, part, rename=code, known=known, **_face(source, work))
         found = header.inspect_file(part)
         done.findings = [("fail", f"{one.kind} of the source is left", one.place) for one in found]
-        if found or any(label in name.as_posix() for label in _labels(relative)):
+        named = any(label in name.as_posix() for label in _labels(relative))
+        if found or named or (not work.single and known(name.as_posix())):
             raise RefusedError("something of the source is still in the output")
+        if _stem(part)[1] in _IMAGES:
+            volume.read_whole(part)
         done.size, done.target_digest = part.stat().st_size, digest_of(part).hex()
         part.replace(target)
     done.status, done.target = "done", name.as_posix()
     done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
-    if _stem(source)[1] in _ENDINGS[:2] and FACES not in work.settings.options:
+    if _stem(source)[1] in _IMAGES and FACES not in work.settings.options:
         done.unchecked = ["face"]
 
 
-def output_name(relative: Path, key: bytes, code: Callable[[str], str]) -> Path:
-    """Return the path of an output: BIDS names with coded labels, else a code altogether."""
-    from medlab.neuro import header
+def output_name(relative: Path, work: Work, code: Callable[[str], str]) -> Path:
+    """Return the path of an output: a BIDS path with coded labels, else a code altogether.
 
-    if relative.as_posix() in _TABLES:
-        return relative
-    if _BIDS.fullmatch(relative.as_posix()):
-        return header.rename_bids(relative, code)
+    In a BIDS tree such codes stand where BIDS allows any file.
+    """
+    from medlab.neuro import bids
+
+    name = bids.coded_path(relative, code)
+    if name is not None:
+        return Path(name)
     stem, ending = _stem(relative)
-    digest = keyed_digest(key, "nifti name", relative.with_name(stem).as_posix())
-    return Path("nifti", digest.hex()[:16] + ending)
+    case = "" if relative.name.endswith(ending) else "/in capitals"  # a.nii and a.NII are two
+    digest = keyed_digest(work.key, "nifti name", relative.with_name(stem).as_posix() + case)
+    tree = (work.source / "dataset_description.json").is_file()
+    return Path("sourcedata" if tree else "", "nifti", digest.hex()[:16] + ending)
 
 
-def _without_face(source: Path, folder: Path, work: Work) -> Path:
-    """Return `source`, or a defaced copy of it where that was asked for."""
-    if FACES not in work.settings.options or _stem(source)[1] not in _ENDINGS[:2]:
-        return source
-    from medlab import neuro
+def _face(source: Path, work: Work) -> dict[str, Any]:
+    """Return what is to be cut out of an image where that was asked for."""
+    if FACES not in work.settings.options or _stem(source)[1] not in _IMAGES:
+        return {}
     from medlab.neuro.deface import deface
+    from medlab.neuro.files import cut_of
 
-    copy = folder / ("defaced" + _stem(source)[1])
-    neuro.save(deface(source).img, copy)
-    return copy
+    found = deface(source)
+    return cut_of(found.img, np.asanyarray(found.removed.dataobj) > 0)
 
 
 def _labels(relative: Path) -> list[str]:
@@ -91,7 +133,9 @@ def _code(key: bytes, label: str) -> str:
 
 
 def _stem(path: Path) -> tuple[str, str]:
-    for ending in _ENDINGS:
+    from medlab.neuro import bids
+
+    for ending in bids.ENDINGS:
         if path.name.lower().endswith(ending):
             return path.name[: -len(ending)], path.name[-len(ending) :].lower()
     return path.stem, path.suffix

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 
@@ -32,7 +32,7 @@ def plan(job: Job) -> None:
     _reopen_missing(job)
     joined.reopen_approved(job)
     faces.reopen_approved(job)
-    for batch in worked(job, steps.examine, "file", "looking"):
+    for batch in chain(*(worked(job, steps.examine, k, "looking") for k in ("file", "nifti"))):
         with job.ledger.together():
             for entry, seen in batch:
                 job.ledger.examined(*(seen or (entry.row, "crashed")))

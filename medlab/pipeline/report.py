@@ -22,7 +22,9 @@ from medlab.pipeline.settings import NO_PICTURE, Settings
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
     "duplicate": "the same file once more; the map names the one output",
-    "not-dicom": "not a DICOM file; left out",
+    "not-dicom": "neither DICOM nor NIfTI, nor a table or sidecar beside them; left out",
+    "no-cleaner": "a file of a BIDS tree of a kind that cannot be cleaned; withheld",
+    "store": "a folder of version control; left out",
     "dicomdir": "DICOMDIR, which lists the old names; left out",
     "unreadable": "could not be read as DICOM; withheld",
     "unverified": "something of the source was still in the output; withheld",
@@ -36,7 +38,7 @@ STATUS_WORDS = {
     "closed": "a folder that may not be read",
 }
 # No failures: done, seen twice, taken away, or nothing that medlab was asked to clean.
-FINE = ("done", "duplicate", "not-dicom", "dicomdir", "gone")
+FINE = ("done", "duplicate", "not-dicom", "store", "dicomdir", "gone")
 _FIRST_ROWS = 20
 
 

@@ -116,13 +116,20 @@ def examine(entry: Entry) -> Examined:
     path = work.source / entry.source
     try:
         with _quiet():
-            return _examine(entry.row, path, work.source, work.key)
+            found = _examine(entry, path, work.source, work.key)
+            if found.kind not in ("nifti", "sidecar"):
+                return found
+            said = nifti.said(path, entry.source)
+            return found._replace(phrases=[phrase_digest(work.key, phrase) for phrase in said])
     except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
         _note(entry, error)
         return Examined(entry.row, "unreadable")
 
 
-def _examine(row: int, path: Path, root: Path, key: bytes) -> Examined:
+def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> Examined:
+    row = entry.row
+    if entry.kind == "nifti":
+        return Examined(row, entry.kind)
     if not dicom.is_dicom(path):
         return Examined(row, _other_kind(path, root))
     dataset = dicom.read(path)
@@ -171,7 +178,8 @@ def clean(entry: Entry) -> Outcome:
             if entry.kind == "dicom":
                 _clean(entry, hands, work, done)
             else:
-                nifti.clean_nifti(work.source / entry.source, entry.source, work, done)
+                source = work.source / entry.source
+                nifti.clean_nifti(source, entry.source, work, hands.phrases, done)
     except MedlabError as error:  # whose sentences never repeat a value
         done.status = next((s for kind, s in _STATUSES if isinstance(error, kind)), "failed")
         place = faces.PLACE if isinstance(error, faces.FaceError) else ""
@@ -271,6 +279,8 @@ def _remember(before: Dataset, after: Dataset, work: Work, done: Outcome) -> Non
 def _other_kind(path: Path, root: Path) -> str:
     if nifti.is_sidecar(path, root):
         return "sidecar"
+    if nifti.is_of_tree(path, root):
+        return "no-cleaner"
     return "unreadable" if path.suffix.lower() in (".dcm", ".dicom", ".ima") else "not-dicom"
 
 

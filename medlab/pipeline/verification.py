@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,12 @@ import pandas as pd
 
 from medlab import dicom
 from medlab.dicom import tags
-from medlab.errors import InputError
+from medlab.errors import InputError, usable
+from medlab.pipeline.files import walk
+
+_LEAST, _LEAST_NUMBER = 4, 6  # signs of a word, and of a number: shorter are met by chance
+_CODE = re.compile(r"\d*[A-Za-z]+\d+[A-Za-z]\w*|[A-Za-z]*\d+[A-Za-z]+\d\w*")
+_DATE = re.compile(r"(?<!\d)(19|20)\d\d([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
 
 
 def verify(
@@ -20,17 +25,68 @@ def verify(
     """Return what is left of `source` in `target`; see `medlab.dicom.verify`.
 
     NIfTI files, their sidecars and BIDS tables are looked at on their own, without the
-    source: whether they say anything beside numbers. Findings name them by their number.
+    source: whether they say anything beside numbers. The names of all files in `target` are
+    searched for a date and for what any source says of a patient. Findings give a number in
+    the order of paths.
 
     Raises
     ------
     InputError
         If there is nothing in `target` that could be verified.
     """
-    niftis = list(_nifti_files(Path(target)))
+    source, target = Path(source), Path(target)
+    niftis = list(_nifti_files(target))
+    others = [*_left_in(niftis), *_left_in_names(source, target)]
     if niftis and not any(map(dicom.is_dicom, dicom.find_files(target))):
-        return list(_left_in(niftis))
-    return [*dicom.verify(source, target, plan), *_left_in(niftis)]
+        return others
+    return [*dicom.verify(source, target, plan), *others]
+
+
+def _left_in_names(source: Path, target: Path) -> Iterator[dicom.Finding]:
+    said = {word for path, name in _paths(source) for word in _said(path, name)}
+    for number, (_, name) in enumerate(_paths(target), start=1):
+        met = {"date": _DATE.search(name), "identity": not said.isdisjoint(_words(name))}
+        for kind in (kind for kind, found in met.items() if found):
+            what = {"date": "a date"}.get(kind, "a name or number of the source")
+            message = f"{what} stands in the name"
+            yield dicom.Finding(f"{number} (name)", "file name", kind, "fail", message)
+
+
+def _paths(root: Path) -> Iterator[tuple[Path, str]]:
+    """Give each file, and what its name is; of a file given by itself its folder is none of it."""
+    if root.is_file():
+        yield root, root.name
+    elif root.is_dir():
+        yield from ((root / path, path.as_posix()) for path, *_ in walk(root))
+
+
+def _said(path: Path, name: str) -> set[str]:
+    """Return the words by which one source, or its name, tells a patient."""
+    from medlab.neuro import bids, header
+
+    texts: list[str] = []
+    if header.handles(path):
+        texts.append(name)
+        for _, _, found in usable([path], header.inspect_file):
+            told = [f for f in found if f.kind not in ("key", "column") or "Patient" in f.place]
+            texts += [one.value for one in told] + header.identifying(path)
+    elif dicom.is_dicom(path):
+        for _, _, dataset in usable([path], dicom.read):
+            about = dicom.identity_of(dataset)
+            texts += [" ".join(parts) for parts in about.patients] + sorted(about.ids)
+    words = {word for text in texts for word in _words(text)}
+    known = {dicom.identity.fold(word) for word in bids.vocabulary()} | dicom.text.vocabulary()
+    return {w for w in words - known if len(w) >= (_LEAST if w.isalpha() else _LEAST_NUMBER)}
+
+
+def _words(text: str) -> set[str]:
+    """Return the words of a text, those joined by capitals or followed by digits also apart."""
+    runs = re.findall(r"[^\W_]+", text)
+    # a code has letters and digits by turns; a name in it would be chance
+    plain = " ".join(run for run in runs if not _CODE.fullmatch(run))
+    camel = re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", plain)
+    apart = re.findall(r"[^\W\d_]+|\d+", plain)
+    return {dicom.identity.fold(word) for word in (*runs, *camel, *apart)}
 
 
 def inspect_to(tell: Callable[[str], None], path: Path | str, **choices: Any) -> None:
@@ -67,9 +123,10 @@ def _nifti_files(target: Path) -> Iterator[Path]:
 
     if target.is_file():
         yield from [target] if header.handles(target) else []
-    for folder, names, files in os.walk(target):
-        names.sort()
-        yield from (Path(folder, name) for name in sorted(files) if header.handles(Path(name)))
+    elif target.is_dir():
+        found = walk(target)
+        files = ((p, kind) for p, kind, *_ in found if kind in ("file", "nifti"))
+        yield from (target / p for p, kind in files if kind == "nifti" or header.handles(p))
 
 
 def _left_in(niftis: list[Path]) -> Iterator[dicom.Finding]:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
+from medlab.errors import InputError
 from medlab.pixels import frames
 from medlab.pixels.frames import Array, Layout
 
@@ -67,6 +68,43 @@ def fill(dataset: Dataset, boxes: Boxes) -> Dataset:
         frame[covered(form, boxes, number)] = frames.black(dataset, form, frame)
 
     return rewrite(dataset, paint, form)
+
+
+def cut_frames(dataset: Dataset, removed: NDArray[np.bool_], empty: int | None = None) -> Dataset:
+    """Return a gray data set in which a part of each frame has one value.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Not modified.
+    removed : ndarray of bool, shape (frames, rows, columns)
+        What gets the value.
+    empty : int, optional
+        The value, as stored; black by default (see `fill`).
+
+    Raises
+    ------
+    InputError
+        If the pixels cannot be decoded, or are no longer what they were outside of it.
+    """
+    form = frames.layout(dataset)
+    if (form.samples, form.frames) != (1, len(removed)):
+        raise InputError("the image has colors, or another number of frames than its mask")
+
+    kept: dict[int, Array] = {}
+
+    def paint(frame: Array, number: int) -> None:
+        kept[number] = frame[~removed[number]]
+        black = frames.black(dataset, form, frame)
+        value = black if empty is None else np.left_shift(empty, form.low).astype(frame.dtype)
+        frame[removed[number]] = value
+
+    result = rewrite(dataset, paint, form)
+    written = frames.decoded(result, frames.layout(result), raw=True)  # by pydicom, not from here
+    for number, frame in enumerate(written):
+        if not np.array_equal(kept.pop(number).ravel(), frame[~removed[number]].ravel()):
+            raise InputError("the pixels outside the cut are no longer what they were")
+    return result
 
 
 def of_frame(boxes: Boxes, number: int) -> list[Box]:

@@ -80,3 +80,14 @@ def test_nothing_is_left_in_the_environment(fake, monkeypatch):
     neuro.extract_brain(phantom()[0], backend="fsl")
     assert "FSLOUTPUTTYPE" not in os.environ
     assert fsl.find() is not None
+
+
+def test_a_bet_that_nothing_can_call_is_as_good_as_none(fake, monkeypatch):
+    from medlab.errors import UnavailableError
+
+    fake()
+    monkeypatch.setattr(fsl, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "fsl.wrappers", None)
+    assert neuro.extraction.settled_backend("auto") == "builtin"
+    with pytest.raises(UnavailableError, match="fslpy"):
+        neuro.extract_brain(phantom()[0], backend="fsl")

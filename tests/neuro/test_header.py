@@ -145,16 +145,6 @@ def test_scan_tables_lose_times_and_their_file_names_are_coded(tmp_path):
     assert target.read_text() == "filename\nanat/sub-A1_T1w.nii.gz\n"
 
 
-def test_labels_in_bids_paths_are_replaced():
-    from pathlib import Path
-
-    path = Path("sub-doe/ses-20240301/anat/sub-doe_ses-20240301_T1w.nii.gz")
-    codes = {"doe": "X1", "20240301": "1"}
-    assert header.rename_bids(path, codes.__getitem__) == Path(
-        "sub-X1/ses-1/anat/sub-X1_ses-1_T1w.nii.gz"
-    )
-
-
 @pytest.mark.parametrize(
     ("name", "content"),
     [
@@ -175,6 +165,206 @@ def test_hostile_files_are_refused_in_one_sentence_and_nothing_is_written(tmp_pa
         header.clean_file(source, target)
     assert "Doe" not in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+def _with_extensions(path, *extensions, intent=b"", dtype=np.int16):
+    """Write a NIfTI-1 file, extensions byte by byte: code and content."""
+    img = nib.Nifti1Image(np.arange(60, dtype=dtype).reshape(3, 4, 5), np.eye(4))
+    img.header["intent_name"] = intent
+    blocks = b""
+    for code, body in extensions:
+        size = -(-(len(body) + 8) // 16) * 16
+        blocks += np.array([size, code], "<i4").tobytes() + body.ljust(size - 8, b"\0")
+    head = img.header.copy()
+    head["vox_offset"] = 352 + len(blocks)
+    path.write_bytes(
+        head.binaryblock + b"\1\0\0\0" + blocks + np.asarray(img.dataobj).tobytes("F")
+    )
+    return path
+
+
+SPECTRUM = {
+    "SpectrometerFrequency": [123.25], "ResonantNucleus": ["1H"], "PatientName": NAME,
+    "dim_5": "DIM_DYN", "dim_5_header": {"EchoTime": [0.03]}, "dim_6_header": {"Who": [NAME]},
+    "OriginalFile": ["Doe.dat"], "TxOffset": 0.5, "Manufacturer": "Roe",
+}  # fmt: skip
+
+
+def test_spectra_keep_what_their_format_requires_and_lose_names(tmp_path):
+    body = json.dumps(SPECTRUM).encode()
+    texts = [
+        (4, b"<AFNI>" + NAME.encode()),
+        (6, b"\xff" + NAME.encode()),
+        (2, b"no DICOM"),
+        (18, b"x"),
+    ]
+    source = _with_extensions(
+        tmp_path / "s.nii", *texts, (44, body), intent=b"mrs_v0_5", dtype=np.complex64
+    )
+    places = {finding.place for finding in header.inspect_file(source)}
+    assert {"extension 44 (MRS)", "extension 6 (comment)", "extension 18 (free text)"} <= places
+    target = tmp_path / "clean.nii.gz"
+    header.clean_file(source, target, known=lambda text: "Roe" in text)
+    img = nib.load(target)
+    (kept,) = img.header.extensions
+    assert json.loads(kept.text) == {
+        "SpectrometerFrequency": [123.25], "ResonantNucleus": ["1H"], "TxOffset": 0.5,
+        "dim_5": "DIM_DYN", "dim_5_header": {"EchoTime": [0.03]},
+    }  # fmt: skip
+    assert img.header.get_intent()[2] == "mrs_v0_5"
+    assert np.array_equal(img.dataobj, nib.load(source).dataobj)
+    assert header.inspect_file(target) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "reason"),
+    [
+        (44, b"Doe^Jane", "no JSON"),
+        (44, b"[1]", "no JSON"),
+        (32, b"<CIFTI/>", "what the voxels mean"),
+    ],
+)
+def test_an_extension_that_cannot_be_cleaned_is_told_and_nothing_is_written(
+    tmp_path, code, body, reason
+):
+    source = _with_extensions(tmp_path / "a.nii", (6, b"fine"), (code, body))
+    assert {f.kind for f in header.inspect_file(source)} == {"extension"}
+    with pytest.raises(InputError, match=reason) as caught:
+        header.clean_file(source, tmp_path / "out.nii")
+    assert "Doe" not in str(caught.value)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.nii"]
+
+
+def test_an_intent_name_is_kept_for_spectra_only(tmp_path):
+    source = _with_extensions(tmp_path / "a.nii", intent=b"mrs_v0_5")
+    header.clean_file(source, tmp_path / "b.nii")
+    assert b"mrs_v0_5" not in (tmp_path / "b.nii").read_bytes()
+
+
+def test_names_in_every_member_of_a_gzip_file_are_found(leaky, tmp_path):
+    whole = gzip.decompress(leaky.read_bytes())
+    with (tmp_path / "two.nii.gz").open("wb") as file:
+        for name, part in (("", whole[:400]), (NAME, whole[400:])):
+            with gzip.GzipFile(name, "wb", fileobj=file, mtime=0) as out:
+                out.write(part)
+        file.write(b"\0" * 512)
+    found = header.inspect_file(tmp_path / "two.nii.gz")
+    assert NAME in {finding.value for finding in found if finding.place == "gzip name"}
+    header.clean_file(tmp_path / "two.nii.gz", tmp_path / "one.nii.gz")
+    assert header.inspect_file(tmp_path / "one.nii.gz") == []
+    assert np.array_equal(nib.load(tmp_path / "one.nii.gz").dataobj, nib.load(leaky).dataobj)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "latin-1"])
+def test_sidecars_and_tables_are_read_in_the_encodings_that_occur(tmp_path, encoding):
+    (tmp_path / "a.json").write_bytes('{"EchoTime": 2, "Note": "Zoë"}'.encode(encoding))
+    (tmp_path / "participants.tsv").write_bytes(
+        "participant_id\tnote\nsub-1\tZoë\n".encode(encoding)
+    )
+    header.clean_file(tmp_path / "a.json", tmp_path / "b.json")
+    assert json.loads((tmp_path / "b.json").read_text()) == {"EchoTime": 2}
+    assert header.identifying(tmp_path / "participants.tsv") == ["Zoë"]
+
+
+@pytest.mark.parametrize(
+    ("age", "kept"),
+    [
+        ("40", "40"), ("40.7", "40"), ("0.5", "0"), ("89.9", "89"), ("101", "89"), ("n/a", "n/a"),
+        ("19710304", "n/a"), ("1971", "n/a"), ("-3", "n/a"), ("nan", "n/a"), ("inf", "n/a"),
+        ("1971-03-04", "n/a"),
+    ],
+)  # fmt: skip
+def test_an_age_is_a_number_of_whole_years(tmp_path, age, kept):
+    (tmp_path / "participants.tsv").write_text(f"participant_id\tage\nsub-1\t{age}\n")
+    (tmp_path / "out").mkdir()
+    header.clean_file(tmp_path / "participants.tsv", tmp_path / "out/participants.tsv")
+    assert (tmp_path / "out/participants.tsv").read_text().split()[-1] == kept
+
+
+def test_words_of_a_group_stay_where_two_rows_say_them_and_no_patient_is_called_so(tmp_path):
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tgroup\n"
+        + "".join(f"sub-{n}\t{w}\n" for n, w in enumerate(["a b", "a b", "Doe", "Doe", "Roe"]))
+    )
+    (tmp_path / "out").mkdir()
+    target = tmp_path / "out/participants.tsv"
+    header.clean_file(tmp_path / "participants.tsv", target, known=lambda text: text == "Doe")
+    assert [line.split("\t")[1] for line in target.read_text().splitlines()[1:]] == [
+        "a b", "a b", "n/a", "n/a", "n/a",
+    ]  # fmt: skip
+
+
+def test_a_number_that_is_none_in_json_does_not_stay(tmp_path):
+    (tmp_path / "a.json").write_text(
+        '{"EchoTime": NaN, "SliceTiming": [0, Infinity], "FlipAngle": 9}'
+    )
+    header.clean_file(tmp_path / "a.json", tmp_path / "b.json")
+    assert (tmp_path / "b.json").read_text() == '{\n  "FlipAngle": 9\n}\n'
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+@pytest.mark.parametrize(("endian", "slope"), [("<", 1), (">", 1), ("<", 0.25)])
+def test_a_cut_leaves_the_bytes_of_all_other_voxels(tmp_path, kind, endian, slope):
+    data = np.arange(-30, 30, dtype=np.int16).reshape(3, 4, 5)
+    img = kind(data, np.eye(4), kind.header_class(endianness=endian))
+    img.header.set_data_dtype(np.int16)
+    img.header.set_slope_inter(slope, 0)
+    raw = img.to_bytes()
+    (tmp_path / "a.nii").write_bytes(raw)
+    removed = np.zeros(data.shape, bool)
+    removed[1, :2] = True
+    header.clean_file(tmp_path / "a.nii", tmp_path / "b.nii", removed=removed, empty=-5)
+    stored = [
+        np.frombuffer((tmp_path / n).read_bytes()[-120:], endian + "i2")
+        for n in ("a.nii", "b.nii")
+    ]
+    flat = removed.ravel(order="F")
+    assert np.array_equal(stored[0][~flat], stored[1][~flat])
+    assert set(stored[1][flat]) == {-5 / slope}
+    assert (
+        nib.load(tmp_path / "b.nii").header.get_slope_inter()
+        == nib.load(tmp_path / "a.nii").header.get_slope_inter()
+    )
+
+
+@pytest.mark.parametrize(
+    "kind", [nib.Nifti1Pair, nib.Nifti1Image, nib.Nifti2Pair, nib.Nifti2Image]
+)
+def test_a_qform_alone_stays_a_qform_alone_in_every_class(kind):
+    from medlab.neuro.volume import image_like
+
+    img = kind(np.zeros((4, 5, 6), np.uint8), np.diag([1, 2, 3, 1.0]))
+    img.set_sform(None, 0)
+    img.set_qform(np.diag([1, 2, 3, 1.0]), 1)
+    out = image_like(img, np.zeros((4, 5, 6), np.uint8))
+    assert (int(out.header["sform_code"]), int(out.header["qform_code"])) == (0, 1)
+    assert np.allclose(out.affine, img.affine)
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("meter", 1e-3), ("mm", 1), ("micron", 1e3)])
+def test_an_image_is_in_mm_whatever_unit_its_header_counts_in(unit, scale):
+    affine = np.diag([scale, scale, scale, 1]) @ np.diag([2, 2, 3, 1.0])
+    img = nib.Nifti1Image(np.zeros((4, 5, 6), np.uint8), affine)
+    img.header.set_xyzt_units(unit)
+    loaded = neuro.load(img)
+    assert np.allclose(loaded.affine, np.diag([2, 2, 3, 1]))
+    assert np.allclose(loaded.header.get_zooms(), [2, 2, 3])
+    assert loaded.header.get_xyzt_units()[0] == "mm"
+
+
+def test_a_voxel_of_no_scanner_is_refused_before_the_work():
+    img = nib.Nifti1Image(np.zeros((9, 9, 9), np.uint8), np.diag([0.002, 0.002, 0.002, 1]))
+    with pytest.raises(InputError, match="mm"):
+        neuro.load(img)
+
+
+def test_voxels_that_were_not_measured_are_as_dark_as_the_darkest():
+    from medlab.neuro.volume import to_working
+
+    data = np.full((4, 4, 4), -1.5, np.float32)
+    data[0], data[1], data[2] = np.nan, np.inf, 2
+    working = to_working(nib.Nifti1Image(data, np.eye(4))).data
+    assert sorted(set(working.ravel().tolist())) == [-1.5, 2]
 
 
 def _singular(data):
@@ -216,3 +406,21 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path):
             neuro.extract_brain(path)
     with pytest.raises(InputError):
         neuro.extract_brain(tmp_path / "absent.nii")
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("sub-segal01_T1w.nii.gz", True), ("segal01.nii", True), ("sub-01_T2w.nii.gz", True),
+        ("sub-01_dseg.nii.gz", False), ("aseg.nii", False), ("brainmask.nii", False),
+        ("sub-01_label-GM_probseg.nii", False), ("sub-01_dwi.nii", False), ("head_seg.nii", False),
+    ],
+)  # fmt: skip
+def test_a_head_is_told_by_words_of_its_name_and_not_by_a_patients_code(tmp_path, name, head):
+    img = nib.Nifti1Image(np.ones((4, 4, 4), np.int16), np.eye(4))
+    nib.save(img, tmp_path / name)
+    if head:
+        assert neuro.find_heads(tmp_path) == [tmp_path / name]
+    else:
+        with pytest.raises(InputError):
+            neuro.find_heads(tmp_path)

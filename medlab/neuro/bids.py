@@ -1,0 +1,104 @@
+"""Names of a BIDS tree: what the specification itself says may stay, the rest gets codes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from importlib.resources import files
+from pathlib import PurePath
+from typing import Any
+
+Rename = Callable[[str], str]
+
+ENDINGS = (".nii.gz", ".nii", ".json", ".bval", ".bvec", ".tsv")
+#: Files at the root of a tree that are named as they are in every tree.
+FIXED = ("participants.tsv", "participants.json", "dataset_description.json")
+_PART = re.compile(r"([a-z]+)-([0-9A-Za-z+]+)")
+_MOST_RUNS = 3  # digits of a run, echo or other index; more may be a date or a record number
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """Return entities, data types, suffixes, words and sidecar keys of the BIDS schema."""
+    table = files("medlab.neuro").joinpath("data/bids-1.11.2.json")
+    found: dict[str, Any] = json.loads(table.read_text(encoding="utf-8"))
+    return found
+
+
+@cache
+def vocabulary() -> frozenset[str]:
+    """Return all words that a name of BIDS may be made of, and those of files in general."""
+    known = schema()
+    words = {word for words in known["words"].values() for word in words}
+    listed = {*known["entities"], *known["datatypes"], *known["suffixes"], *words}
+    endings = {word for ending in ENDINGS for word in ending.split(".")}
+    return frozenset(listed | endings | {"participants", "dataset", "sourcedata", "nifti"})
+
+
+def coded_part(part: str, code: Rename) -> str | None:
+    """Return ``entity-value`` with a code for a value that is no word of BIDS.
+
+    Parameters
+    ----------
+    part : str
+        Such as ``sub-mueller``, ``run-2`` or ``acq-highres``.
+    code : callable
+        From a value to letters and digits. A subject or session always gets one.
+
+    Returns
+    -------
+    str or None
+        None if BIDS knows no such entity, or not with such a value.
+    """
+    found = _PART.fullmatch(part)
+    form = schema()["entities"].get(found[1]) if found else None
+    if found is None or form is None:
+        return None
+    entity, value = found.groups()
+    if form != "label":
+        fits = value.isdecimal() and len(value) <= _MOST_RUNS if form == "index" else value in form
+        return part if fits else None
+    return part if value in schema()["words"].get(entity, ()) else f"{entity}-{code(value)}"
+
+
+def coded_path(path: PurePath, code: Rename) -> PurePath | None:
+    """Return the path of a file in a BIDS tree with codes for what is no word of BIDS.
+
+    Parameters
+    ----------
+    path : path
+        Below the root (or below a subject's folder, as tables have it), such as
+        ``sub-mueller/ses-1/anat/sub-mueller_ses-1_acq-highres_T1w.nii.gz``.
+    code : callable
+        See `coded_part`.
+
+    Returns
+    -------
+    path or None
+        None if this is no path that BIDS knows, letter by letter: then nothing of it may stay.
+
+    Examples
+    --------
+    >>> coded_path(PurePath("anat/sub-mueller_T1w.nii"), lambda label: "c1").as_posix()
+    'anat/sub-c1_T1w.nii'
+    >>> coded_path(PurePath("anat/sub-mueller_T1w_MUELLER.nii"), lambda label: "c1")
+    """
+    if path.as_posix() in FIXED:
+        return path
+    *folders, name = path.parts or ("",)
+    stem, dot, ending = name.partition(".")
+    *entities, suffix = stem.split("_")
+    if suffix not in schema()["suffixes"] or dot + ending not in ENDINGS:
+        return None
+    if not all(one in schema()["datatypes"] or one[:4] in ("sub-", "ses-") for one in folders):
+        return None
+    places = [one if "-" not in one else coded_part(one, code) for one in folders]
+    parts = [coded_part(one, code) for one in entities]
+    known = [one for one in (*places, *parts) if one is not None]
+    if len(known) < len(places) + len(parts):
+        return None
+    return type(path)(
+        *known[: len(places)], "_".join([*known[len(places) :], suffix]) + dot + ending
+    )
