@@ -208,7 +208,10 @@ def deface(
         if not report["failed"] or plane is None:
             break
     if report["failed"]:
-        raise RefusedError(f"the face could not be removed safely: {'; '.join(report['failed'])}")
+        raise RefusedError(
+            f"the face could not be removed safely: {'; '.join(report['failed'])}; try another "
+            "image of the study or another backend, or strip the skull, which removes more"
+        )
     del report["failed"]
     report |= {"parts": ("mask", "shear") if cut.plane else ("mask",)}
     report |= {"registration_mm": fit.distance_mm, "backend": found.report["backend"]}
