@@ -591,7 +591,7 @@ def _measure(
     if pixels < FEWEST_PIXELS:
         warnings.append("hardly any face is in the field of view")
     elif residual > MOST_RESIDUAL:
-        failed.append(f"{residual:.2f} of the face would stay ({MOST_RESIDUAL:g} at most)")
+        failed.append(f"{residual:.3f} of the face would stay ({MOST_RESIDUAL:g} at most)")
     return {
         "residual_face": residual,
         "brain_changed": changed,
