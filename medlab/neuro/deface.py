@@ -208,7 +208,10 @@ def deface(
         if not report["failed"] or plane is None:
             break
     if report["failed"]:
-        raise RefusedError(f"the face could not be removed safely: {'; '.join(report['failed'])}")
+        raise RefusedError(
+            f"the face could not be removed safely: {'; '.join(report['failed'])}; try another "
+            "image of the study or another backend, or strip the skull, which removes more"
+        )
     del report["failed"]
     report |= {"parts": ("mask", "shear") if cut.plane else ("mask",)}
     report |= {"registration_mm": fit.distance_mm, "backend": found.report["backend"]}
@@ -588,7 +591,7 @@ def _measure(
     if pixels < FEWEST_PIXELS:
         warnings.append("hardly any face is in the field of view")
     elif residual > MOST_RESIDUAL:
-        failed.append(f"{residual:.2f} of the face would stay ({MOST_RESIDUAL:g} at most)")
+        failed.append(f"{residual:.3f} of the face would stay ({MOST_RESIDUAL:g} at most)")
     return {
         "residual_face": residual,
         "brain_changed": changed,
