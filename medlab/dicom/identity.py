@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, lru_cache
+from itertools import permutations
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.profile import read_table, tag_of, word_list
 
 _LEAST_ID = 4
+_LEAST_GLUED = 6  # letters; shorter ones are words of some language
 ALNUM, LETTER = r"[^\W_]", r"[^\W\d_]"
 _LEAST_DIGITS = 7  # of another patient's number, to be looked for in groups
 _LONGEST_NAME = 64  # signs: PS3.5 6.2.1 for each part of a PN
@@ -182,10 +184,14 @@ class Identity:
         """Normalized IDs (4 characters and more) and full names of the patient.
 
         This is what other patients' texts are searched for. A name of one part is left out,
-        and so is one with fewer than four letters in all: too many words look like it.
+        and so is one with fewer than four letters in all: too many words look like it. Two parts
+        written as one word count from six letters.
         """
         names = {" ".join(sorted(parts)) for parts in self.patients if len(parts) > 1}
         found = {name for name in names if len(name.replace(" ", "")) >= _LEAST_ID}
+        pairs = (pair for parts in self.patients for pair in permutations(parts[:3], 2))
+        glued = {"".join(pair) for pair in pairs if min(map(len, pair)) > 1}
+        found |= {name for name in glued if len(name) >= _LEAST_GLUED}
         found |= {normalize(number) for number in self.ids if len(number) >= _LEAST_ID}
         bare = {re.sub(r"[\W_]", "", number) for number in self.ids}
         found |= {number for number in bare if len(number) >= _LEAST_DIGITS and number.isdigit()}

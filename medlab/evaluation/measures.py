@@ -198,43 +198,30 @@ def _case(
     release = released if isinstance(released, Release) else None
     table = released.table if isinstance(released, Release) else released
     kind = release.kind if release else kind
-    if kind not in get_args(ReleaseKind):
-        raise InputError(f"no such kind of release; choose of {', '.join(get_args(ReleaseKind))}")
-    quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
-    check_columns(table, quasi)
-    if kind != "synthetic" and len(table) != len(original):
-        raise InputError(
-            f"{len(original)} original and {len(table)} released rows; give the same rows in "
-            "the same order, or say kind='synthetic'"
-        )
     control, register = others
-    if control is not None:
-        check_columns(control, quasi, sensitive)
+    quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
+    _check_tables(original, table, control, (quasi, sensitive), kind)
     if register is not None and subject in register:
         known = [name for name in quasi if name in register]
         register = register.drop_duplicates([subject, *known])
     scales = [scale(original[name]) for name in quasi]
     seen = see(table, scales, None if kind == "synthetic" else original)
     labels = pd.Index(original[sensitive].astype(object).value_counts().index if sensitive else [])
-    if sensitive and not len(labels):
-        raise InputError(f"{sensitive} is missing in every row; name another sensitive column")
     posterior = sparse.csr_array((len(table), max(len(labels), 1)))
     if sensitive and (release is None or kind == "anatomized" or sensitive in table):
         posterior = shares(table, sensitive, labels, release)
     persons = person_numbers(original, subject)
     owners = np.arange(len(original)) if persons is None else persons
     exact = exact_values(original, scales)
-    aligned = kind != "synthetic" and _in_order(seen, exact, kind)
-    if not aligned and kind != "synthetic" and len(np.unique(owners)) < len(owners):
-        raise InputError(
-            "the released rows stand in another order than the original's, so it is not known "
-            "whose row each is; put them back, or leave one row a person"
-        )
+    some = [
+        None if one is None else People(one, exact_values(one, scales))
+        for one in (control, register)
+    ]
     return Case(
         kind=kind,
         original=People(original, exact),
-        control=None if control is None else People(control, exact_values(control, scales)),
-        register=None if register is None else People(register, exact_values(register, scales)),
+        control=some[0],
+        register=some[1],
         sensitive=sensitive,
         scales=scales,
         seen=seen,
@@ -242,21 +229,51 @@ def _case(
         labels=labels,
         owners=owners,
         release=release,
-        aligned=aligned,
+        aligned=kind != "synthetic" and _in_order(seen, exact, owners, kind),
     )
 
 
-def _in_order(seen: Seen, exact: Exact, kind: str) -> bool:
+def _check_tables(
+    original: pd.DataFrame,
+    table: pd.DataFrame,
+    control: pd.DataFrame | None,
+    columns: tuple[Sequence[str], str | None],
+    kind: str,
+) -> None:
+    """Refuse tables that cannot be compared; see `evaluate`."""
+    quasi, sensitive = columns
+    if kind not in get_args(ReleaseKind):
+        raise InputError(f"no such kind of release; choose of {', '.join(get_args(ReleaseKind))}")
+    check_columns(table, quasi)
+    if kind != "synthetic" and len(table) != len(original):
+        raise InputError(
+            f"{len(original)} original and {len(table)} released rows; give the same rows in "
+            "the same order, or say kind='synthetic'"
+        )
+    if control is not None:
+        check_columns(control, quasi, sensitive)
+    if sensitive and original[sensitive].isna().all():
+        raise InputError(f"{sensitive} is missing in every row; name another sensitive column")
+
+
+def _in_order(seen: Seen, exact: Exact, owners: Ints, kind: str) -> bool:
     """Tell whether each released row can be made of the original row in its place.
 
     Raises
     ------
     InputError
-        If rows were changed, and the pairs are no nearer than pairs made at random.
+        If rows were changed, and the pairs are no nearer than pairs made at random; or if persons
+        have several rows, and it is not known whose each is.
     """
     distance = seen.distance(exact)
     if kind in _TRUTHFUL:
-        return bool((distance <= SAME).all())
+        aligned = bool((distance <= SAME).all())
+        if not aligned and len(np.unique(owners)) < len(owners):
+            raise InputError(
+                "the released rows stand in another order than the original's, so it is not known "
+                "whose row each is; put them back, or leave one row a person"
+            )
+        return aligned
     if kind in ("microdata", "aggregate") and len(distance) >= _FEWEST_PAIRED:
         rng = np.random.default_rng(0)
         for _ in range(_PAIRINGS):

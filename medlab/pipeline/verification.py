@@ -15,8 +15,19 @@ from medlab.errors import InputError, usable
 from medlab.pipeline.files import walk
 
 _LEAST, _LEAST_NUMBER = 4, 6  # signs of a word, and of a number: shorter are met by chance
+_LEAST_INSIDE = 6  # letters of a name within a longer word: in a code of 16 once in 100 million
 _CODE = re.compile(r"\d*[A-Za-z]+\d+[A-Za-z]\w*|[A-Za-z]*\d+[A-Za-z]+\d\w*")
-_DATE = re.compile(r"(?<!\d)(19|20)\d\d([-_.]?)(0[1-9]|1[0-2])\2(0[1-9]|[12]\d|3[01])(?!\d)")
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+_DATE = re.compile(
+    "|".join(
+        rf"(?<!\d){first}(?P<{sep}>[-_.]?){second}(?P={sep}){third}(?!\d)"
+        for sep, first, second, third in (
+            ("a", _YEAR, _MONTH, _DAY),
+            ("b", _DAY, _MONTH, _YEAR),
+            ("c", _MONTH, _DAY, _YEAR),
+        )
+    )
+)
 
 
 def verify(
@@ -44,8 +55,14 @@ def verify(
 
 def _left_in_names(source: Path, target: Path) -> Iterator[dicom.Finding]:
     said = {word for path, name in _paths(source) for word in _said(path, name)}
+    lengths = {len(word) for word in said if word.isalpha() and len(word) >= _LEAST_INSIDE}
     for number, (_, name) in enumerate(_paths(target), start=1):
-        met = {"date": _DATE.search(name), "identity": not said.isdisjoint(_words(name))}
+        words = _words(name)
+        inside = (
+            word[i : i + n] for n in lengths for word in words for i in range(len(word) - n + 1)
+        )
+        identity = not said.isdisjoint(words) or any(part in said for part in inside)
+        met = {"date": _DATE.search(name), "identity": identity}
         for kind in (kind for kind, found in met.items() if found):
             what = {"date": "a date"}.get(kind, "a name or number of the source")
             message = f"{what} stands in the name"
