@@ -321,6 +321,7 @@ def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> Fit:
         runs into the neck.
     """
     from scipy.optimize import least_squares
+    from threadpoolctl import threadpool_limits
 
     vertices = vertices[:: max(1, len(vertices) // FITTED_POINTS)]
     middle = vertices[vertices[:, 2] > vertices[:, 2].max() - BRAIN_HEIGHT_MM].mean(axis=0)
@@ -338,7 +339,8 @@ def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> Fit:
 
     def settle(start: Floats, points: Floats) -> Any:
         options: dict[str, Any] = {"loss": "soft_l1", "f_scale": 2.0, "max_nfev": 40}
-        return least_squares(misfit, start, args=(points,), **options)
+        with threadpool_limits(1):  # thousands of tiny matrices: two threads wait for each other
+            return least_squares(misfit, start, args=(points,), **options)
 
     upper = vertices[vertices[:, 2] > vertices[:, 2].max() - BRAIN_HEIGHT_MM]
     fits = []

@@ -128,7 +128,8 @@ def test_full_names_and_ids_of_four_characters_go_into_the_job_list():
         patients=frozenset({("white", "rose"), ("madonna",), ("li", "a")}),
         ids=frozenset({"47", "4711-88"}),
     )
-    assert identity.phrases == {"rose white", "4711 88"}
+    glued = {"rosewhite", "whiterose"}  # two parts written as one word
+    assert identity.phrases == {"rose white", "4711 88", *glued}
 
 
 def test_a_clinical_word_in_a_coded_value_is_no_name():

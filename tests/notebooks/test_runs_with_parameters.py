@@ -31,7 +31,7 @@ def test_a_head_of_ones_own_is_read_beside_other_images(tmp_path):
     folder.mkdir()
     for name in ("CT_small.dcm", "MR_small.dcm", "JPEG2000.dcm"):
         shutil.copy(get_testdata_file(name), folder)
-    coarse = samples.head(2, spacing_mm=3.0).img  # a third of the voxels of the sample data
+    coarse = samples.head(5, spacing_mm=3.0).img  # a third of the voxels of the sample data
     nib.save(coarse, folder / "scan.nii.gz")
     in_process(NOTEBOOKS[3], data_dir=str(folder), output_dir=str(tmp_path / "out"))
     assert json.loads((tmp_path / "out" / "results.json").read_text())["numbers"]
