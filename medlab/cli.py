@@ -538,6 +538,13 @@ def verify(
     click.echo("nothing was found that should not be there")
 
 
+_KEY_OF_ORDER = click.option(
+    "--key-file",
+    type=click.Path(path_type=Path),
+    help="Key of the order of the rows; else the file named by MEDLAB_KEY_FILE.",
+)
+
+
 @commands.command("anonymize")
 @click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
@@ -564,6 +571,11 @@ def verify(
     metavar="COL=FILE",
     help="CSV: label, then coarser levels.",
 )
+@_KEY_OF_ORDER
+@click.option(
+    "--keep-order", is_flag=True, help="Write row i as row i of IN: it tells who is who."
+)
+@click.option("--spreadsheet", is_flag=True, help="Guard cells that a spreadsheet would run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing OUT.")
 def anonymize_table(
     source: Path,
@@ -571,7 +583,6 @@ def anonymize_table(
     qi: tuple[str, ...],
     sensitive: tuple[str, ...],
     l_kind: str,
-    keep: tuple[str, ...],
     hierarchies: tuple[str, ...],
     **choices: Any,
 ) -> None:
@@ -587,17 +598,10 @@ def anonymize_table(
 
     if l_kind != "distinct":
         choices["l_kind"] = l_kind
-    if keep:
-        choices["keep"] = _names(keep)
     report = anonymize_file(
-        source,
-        target,
-        _names(qi),
-        _names(sensitive),
-        hierarchies=_hierarchies(hierarchies),
-        **choices,
+        source, target, qi, sensitive, hierarchies=_hierarchies(hierarchies), **choices
     )
-    click.echo(_json(report))
+    _tell_notes(report)
 
 
 @commands.command("risk")
@@ -614,6 +618,7 @@ def anonymize_table(
     metavar="COL=FILE",
     help="CSV: label, then coarser levels.",
 )
+@_KEY_OF_ORDER
 def measure_risk(
     source: Path,
     qi: tuple[str, ...],
@@ -624,10 +629,8 @@ def measure_risk(
     """Measure risk and loss of a table (CSV or Parquet), whoever made it; JSON to stdout."""
     from medlab.tabular.tables import risk_file
 
-    report = risk_file(
-        source, _names(qi), _names(sensitive), hierarchies=_hierarchies(hierarchies), **choices
-    )
-    click.echo(_json(report))
+    report = risk_file(source, qi, sensitive, hierarchies=_hierarchies(hierarchies), **choices)
+    _tell_notes(report)
 
 
 @commands.command("evaluate")
@@ -645,50 +648,41 @@ def measure_risk(
     type=click.Choice(["generalized", "microdata", "aggregate", "synthetic"]),
     help="How the release was made: what makes no sense for it says n/a.",
 )
+@_KEY_OF_ORDER
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def evaluate_release(
-    original: Path,
-    released: Path,
-    qi: tuple[str, ...],
-    control: Path | None,
-    register: Path | None,
-    seed: int,
-    **choices: Any,
+    original: Path, released: Path, qi: tuple[str, ...], sensitive: str | None, **choices: Any
 ) -> None:
     """Attack RELEASED and measure what it is still good for; JSON to stdout.
 
-    Both are tables (CSV or Parquet) with the same rows in the same order, unless the
-    kind is synthetic.
+    Both are tables (CSV or Parquet) with the same rows, unless the kind is synthetic. Rows in
+    the order of a key are put back with that key. Without it a generalized release is judged
+    without order; noise and means need the original's.
     """
-    import numpy as np
+    from medlab.evaluation.files import evaluate_file
 
-    from medlab import evaluation
-    from medlab.tabular.tables import read_table
-
-    rows = evaluation.evaluate(
-        read_table(original),
-        read_table(released),
-        _names(qi),
-        control=None if control is None else read_table(control),
-        register=None if register is None else read_table(register),
-        rng=np.random.default_rng(seed),
-        **choices,
-    )
-    found = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    click.echo(_json({"kind": choices["kind"], "rows": found}))
-
-
-def _names(given: tuple[str, ...]) -> list[str]:
-    return [name.strip() for names in given for name in names.split(",") if name.strip()]
+    _tell_notes(evaluate_file(original, released, qi, sensitive, **choices))
 
 
 def _hierarchies(given: tuple[str, ...]) -> dict[str, Any]:
-    from medlab.tabular.tables import read_hierarchy
+    from medlab.tabular.reading import read_hierarchy
 
-    pairs = [text.partition("=") for text in given]
-    if not all(name and equals and path for name, equals, path in pairs):
-        raise UsageError("a hierarchy is written COL=FILE, such as --hierarchy City=city.csv")
-    return {name: read_hierarchy(Path(path)) for name, _, path in pairs}
+    found = {}
+    for text in given:
+        parts = text.split("=")  # of a name with = the longest that leaves a file
+        pairs = [("=".join(parts[:i]), Path("=".join(parts[i:]))) for i in range(1, len(parts))]
+        if not all(parts) or not pairs:
+            raise UsageError("a hierarchy is written COL=FILE, such as --hierarchy City=city.csv")
+        name, path = next((pair for pair in reversed(pairs) if pair[1].is_file()), pairs[0])
+        found[name] = read_hierarchy(path)
+    return found
+
+
+def _tell_notes(report: dict[str, Any]) -> None:
+    """Say on standard error what the report notes, then write it."""
+    for note in report["notes"]:
+        click.echo(f"medlab: {note}", err=True)
+    click.echo(_json(report))
 
 
 def _json(report: dict[str, Any]) -> str:

@@ -344,6 +344,7 @@ def _one_head(outputs: list[Path], order: Order, log: _Log) -> None:
 def _slice_cohort(order: Order, tell: Tell, log: _Log) -> None:
     """Slice the table of the patients: slicing is a property of tables, not of one header."""
     from medlab import tabular
+    from medlab.tabular.tables import in_keyed_order, write_table
 
     tell("reading headers", 0, 1)
     table = dicom.cohort_table(order.source, by="patient")
@@ -357,7 +358,8 @@ def _slice_cohort(order: Order, tell: Tell, log: _Log) -> None:
     people = people[[*_QUASI, sensitive]].reset_index(drop=True)
     sliced = tabular.slicing(people, _QUASI, sensitive, k=order.k)
     order.target.mkdir(parents=True, exist_ok=True)
-    sliced.table.to_csv(order.target / "cohort-sliced.csv", index=False)
+    rows = in_keyed_order(len(people), sliced.table, None)
+    write_table(sliced.table.iloc[rows], order.target / "cohort-sliced.csv")
     log.lines.append(
         f"table of {len(people)} patients sliced into buckets of at least {order.k}: "
         f"{', '.join(_QUASI)} and {sensitive}"

@@ -17,6 +17,7 @@ from medlab.evaluation.groups import Tables
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.protections import METHODS, Point, Task
 from medlab.tabular.release import Release
+from medlab.tabular.roles import counted_by
 
 
 def measure(
@@ -38,9 +39,10 @@ def measure(
         raise InputError(f"no method of that name; choose one of {', '.join(METHODS)}")
     released, register, control = tables
     assert released is not None
+    released, subject = counted_by(released)
     # Two generators: what a method draws must not change what the attacks draw.
     rng, attacker = (np.random.default_rng([seed, number]) for number in (5, 6))
-    task = Task(released, list(quasi), sensitive, point.strength, rng)
+    task = Task(released, list(quasi), sensitive, point.strength, rng, subject)
     try:
         made = METHODS[point.method](task)
     except InputError as error:
@@ -56,6 +58,7 @@ def measure(
             register,
             attacker,
             kind=kind or "generalized",
+            subject=subject,
         )
     rows.insert(0, "method", point.method)
     rows.insert(1, "strength", float(point.strength))

@@ -24,8 +24,18 @@ from medlab.evaluation.singling_out import singling_out
 from medlab.tabular import metrics
 from medlab.tabular.models import group_sizes, person_numbers
 from medlab.tabular.release import Release, ReleaseKind
-from medlab.tabular.roles import check_columns
-from medlab.tabular.seen import SAME, Exact, Scale, Seen, exact_values, scale, see
+from medlab.tabular.roles import check_columns, counted_by
+from medlab.tabular.seen import (
+    SAME,
+    TRUTHFUL,
+    Exact,
+    Scale,
+    Seen,
+    exact_values,
+    in_order,
+    scale,
+    see,
+)
 
 COLUMNS = ("group", "measure", "value", "low", "high", "baseline", "control", "note")
 AT_RISK = (0.2, 0.09, 0.05)
@@ -40,10 +50,7 @@ NOTES = {
 NO_ORDER = (
     "the rows stand in another order than the original's: whom a row fits counts as its person"
 )
-_TRUTHFUL = ("generalized", "anatomized")
-_CLASSED = (*_TRUTHFUL, "aggregate")
-_PAIRINGS = 19  # at random: the true pairs are nearer than all of them but once in 20 (p = .05)
-_FEWEST_PAIRED = 20  # rows; of fewer some pairing is as near by chance
+_CLASSED = (*TRUTHFUL, "aggregate")
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
@@ -150,8 +157,9 @@ def evaluate(
     kind : str
         What kind of release a DataFrame is; a Release brings its own.
     subject : str, optional
-        Column of `original`, and of the register if it has it, that tells whose row it is. A
-        link then counts when it meets any row of the person.
+        Column of `original`, and of the register if it has it, that tells whose row it is;
+        without it a direct identifier that repeats, such as PatientID. A link then counts when
+        it meets any row of the person.
     targets : int
         At most so many rows of the original and of the control group are attacked.
 
@@ -199,6 +207,7 @@ def _case(
     table = released.table if isinstance(released, Release) else released
     kind = release.kind if release else kind
     control, register = others
+    original, subject = counted_by(original, subject)
     quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
     _check_tables(original, table, control, (quasi, sensitive), kind)
     if register is not None and subject in register:
@@ -229,7 +238,7 @@ def _case(
         labels=labels,
         owners=owners,
         release=release,
-        aligned=kind != "synthetic" and _in_order(seen, exact, owners, kind),
+        aligned=kind != "synthetic" and in_order(seen, exact, owners, kind),
     )
 
 
@@ -254,37 +263,6 @@ def _check_tables(
         check_columns(control, quasi, sensitive)
     if sensitive and original[sensitive].isna().all():
         raise InputError(f"{sensitive} is missing in every row; name another sensitive column")
-
-
-def _in_order(seen: Seen, exact: Exact, owners: Ints, kind: str) -> bool:
-    """Tell whether each released row can be made of the original row in its place.
-
-    Raises
-    ------
-    InputError
-        If rows were changed, and the pairs are no nearer than pairs made at random; or if persons
-        have several rows, and it is not known whose each is.
-    """
-    distance = seen.distance(exact)
-    if kind in _TRUTHFUL:
-        aligned = bool((distance <= SAME).all())
-        if not aligned and len(np.unique(owners)) < len(owners):
-            raise InputError(
-                "the released rows stand in another order than the original's, so it is not known "
-                "whose row each is; put them back, or leave one row a person"
-            )
-        return aligned
-    if kind in ("microdata", "aggregate") and len(distance) >= _FEWEST_PAIRED:
-        rng = np.random.default_rng(0)
-        for _ in range(_PAIRINGS):
-            mixed = rng.permutation(len(distance))
-            other = seen.distance({name: values[mixed] for name, values in exact.items()})
-            if other.mean() < distance.mean() - SAME:
-                raise InputError(
-                    "the released rows are no nearer to the original rows in their place than to "
-                    "others; put both into the same order"
-                )
-    return True
 
 
 def _sample(rows: int, most: int, rng: np.random.Generator) -> Ints:
@@ -338,7 +316,7 @@ def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
     crowd = group_sizes(seen.class_of, case.owners)
     population = max(len(register.table), int(crowd.sum()))
     yield "population uniqueness", Score(population_uniqueness(crowd, population))
-    if case.kind not in _TRUTHFUL:
+    if case.kind not in TRUTHFUL:
         for name in _WITH_REGISTER:
             yield name, "kind"
         return
@@ -452,7 +430,7 @@ def _linkability(
 
 
 def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score | str]]:
-    loss = case.kind in _TRUTHFUL
+    loss = case.kind in TRUTHFUL
     yield "GCP", Score(_information_loss(case.seen), baseline=0.0) if loss else "kind"
     if not case.sensitive:
         for name in ("query error", "coefficient bias", "interval overlap", "prediction AUC"):

@@ -41,6 +41,8 @@ class Task(NamedTuple):
     sensitive : str
     strength : float
     rng : Generator
+    subject : str or None
+        Column that tells whose row it is.
     """
 
     table: pd.DataFrame
@@ -48,6 +50,7 @@ class Task(NamedTuple):
     sensitive: str
     strength: float
     rng: np.random.Generator
+    subject: str | None = None
 
 
 Protection = Callable[[Task], Made]
@@ -136,6 +139,7 @@ def _by(method: str, strength: str, **fixed: float) -> Protection:
         if strength in ("k", "l"):
             asked[strength] = int(task.strength)
         roles = (task.table, task.quasi, task.sensitive)
+        asked["subject"] = task.subject
         return tabular.anonymize(*roles, method=method, rng=task.rng, **asked)
 
     return protect

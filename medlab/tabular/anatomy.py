@@ -15,7 +15,7 @@ import pandas as pd
 
 from medlab.errors import InputError, RefusedError
 from medlab.tabular import counts as tally
-from medlab.tabular.release import Release, group_rows, make_release
+from medlab.tabular.release import Release, group_rows, make_release, occurring
 from medlab.tabular.roles import encode
 from medlab.tabular.rules import Rules, make_task
 
@@ -114,7 +114,7 @@ def anatomize(table: pd.DataFrame, release: Release, sensitive: str) -> Release:
         {GROUP: found.group, sensitive: column.values[found.value], COUNT: found.count}
     )
     others = release.table.drop(columns=[*release.quasi, sensitive], errors="ignore")
-    exact = table[list(release.quasi)].assign(**{GROUP: release.class_of})
+    exact = table[list(release.quasi)].apply(occurring).assign(**{GROUP: release.class_of})
     return replace(
         release,
         kind="anatomized",

@@ -40,7 +40,7 @@ def bounds(column: pd.Series[Any]) -> tuple[Floats, Floats]:
     -------
     low, high : float arrays, shape (rows,)
         Equal for a single value; NaN for missing, suppressed and other cells. Dates are
-        nanoseconds since 1970. An open end lies a millionth of the width inside; one that
+        seconds since 1970. An open end lies a millionth of the width inside; one that
         is not given is infinite.
     """
     if pd.api.types.is_numeric_dtype(column.dtype):
@@ -95,7 +95,7 @@ def _ends(cell: Any) -> tuple[float, float]:
         return first, second
     if _MONTH.fullmatch(cell):
         month = pd.Period(cell, "M")
-        return _nanoseconds(month.start_time), _nanoseconds(month.end_time)
+        return _seconds(month.start_time), _seconds(month.end_time)
     if match := _FROM.fullmatch(cell):
         return float(match[1] or match[2]), np.inf
     if match := _BELOW.fullmatch(cell):
@@ -112,7 +112,7 @@ def _without_open_ends(
 
 def _number(value: Any) -> float:
     """Return a number or date as a float; NaN for what is neither."""
-    for read in (float, _nanoseconds):
+    for read in (float, _seconds):
         try:
             return read(value)
         except (TypeError, ValueError):
@@ -120,9 +120,9 @@ def _number(value: Any) -> float:
     return np.nan
 
 
-def _nanoseconds(value: Any) -> float:
+def _seconds(value: Any) -> float:
     moment = pd.Timestamp(value)
-    return np.nan if pd.isna(moment) else float(moment.as_unit("ns").value)
+    return np.nan if pd.isna(moment) else moment.timestamp()
 
 
 def labels(cell: Any) -> frozenset[str]:

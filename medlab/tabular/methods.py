@@ -87,7 +87,8 @@ def anonymize(
         asked["rng"] = rng
     impossible = set(asked) & set(_CANNOT.get(method, ()))
     if impossible:
-        raise InputError(f"{method} does not go with {', '.join(sorted(impossible))}")
+        why = "; it counts rows, so leave one row a person" if "subject" in impossible else ""
+        raise InputError(f"{method} does not go with {', '.join(sorted(impossible))}{why}")
     if method in ("anatomy", "two-step", "slicing") and not as_names(sensitive):
         raise InputError(f"{method} is about sensitive values; name a sensitive column")
     if method == "anatomy":

@@ -19,8 +19,17 @@ from medlab.tabular import counts as tally
 from medlab.tabular import models
 from medlab.tabular.counts import Diversity
 from medlab.tabular.release import SUPPRESSED, Release, ReleaseKind
-from medlab.tabular.roles import Hierarchies, check_columns
-from medlab.tabular.seen import Exact, Seen, exact_values, released_scale, scale, see
+from medlab.tabular.roles import Hierarchies, check_columns, label_text
+from medlab.tabular.seen import (
+    Exact,
+    Scale,
+    Seen,
+    exact_values,
+    in_order,
+    released_scale,
+    scale,
+    see,
+)
 
 NOT_APPLICABLE = "n/a"
 _CLASSES = (
@@ -88,8 +97,18 @@ def ncp(
     """
     quasi, _ = check_columns(table, quasi)
     check_columns(original, quasi)
-    seen = see(table, [scale(original[name]) for name in quasi], hierarchies=hierarchies)
+    seen = see(table, _scales(original, quasi, hierarchies), hierarchies=hierarchies)
     return pd.DataFrame(seen.loss()[seen.class_of], columns=list(quasi), index=table.index)
+
+
+def _scales(
+    original: pd.DataFrame, quasi: Sequence[str], hierarchies: Hierarchies | None
+) -> list[Scale]:
+    """Return how the columns of the original are measured; those with a hierarchy hold labels."""
+    return [
+        scale(label_text(original[name]) if name in (hierarchies or {}) else original[name])
+        for name in quasi
+    ]
 
 
 def gcp(
@@ -167,7 +186,12 @@ def risks(
     if register is None:
         return Risks(*prosecutor, None, None)
     check_columns(register, quasi)
-    scales = [released_scale(table[name], register[name]) for name in quasi]
+    scales = [
+        scale(label_text(register[name]))
+        if name in (hierarchies or {})
+        else released_scale(table[name], register[name])
+        for name in quasi
+    ]
     seen = see(table, scales, hierarchies=hierarchies)
     _, people = people_of(seen, exact_values(register, scales), persons)
     return Risks(*prosecutor, float(1 / people.min()), marketer(seen, people))
@@ -251,14 +275,25 @@ def measures(
         uniqueness, prosecutor_max, prosecutor_mean, journalist_max, marketer.
     """
     facts: Mapping[str, Any] = {}
+    made = isinstance(table, Release)
     if isinstance(table, Release):
         kind, quasi, facts = table.kind, table.quasi, table.facts
         sensitive = [name for name in table.sensitive if name in table.table]
         table = table.table
     if quasi is None:
         raise InputError("name the quasi-identifiers of the table")
-    table, subject = _with_subject(table, original, subject)
-    quasi, sensitive = check_columns(table, quasi, sensitive, subject=subject)
+    quasi, sensitive = check_columns(table, quasi, sensitive)
+    if subject is not None and subject not in table and original is not None:
+        if subject not in original or len(original) != len(table):
+            raise InputError(f"the original does not tell the {subject} of each released row")
+        if not made:
+            scales = _scales(original, quasi, hierarchies)
+            seen = see(table, scales, original, hierarchies)
+            in_order(
+                seen, exact_values(original, scales), pd.factorize(original[subject])[0], kind
+            )
+        table = table.assign(**{subject: original[subject].to_numpy()})
+    check_columns(table, quasi, sensitive, subject=subject)
     hidden = suppressed_rows(table, quasi)
     found: dict[str, Any] = {"kind": kind, "rows": len(table), "suppressed": int(hidden.sum())}
     found |= dict.fromkeys((*_CLASSES, *_VALUES, "gcp"))
@@ -272,17 +307,6 @@ def measures(
         found["gcp"] = gcp(table, quasi, original, hierarchies)
     found |= dict.fromkeys(_SENSELESS[kind], NOT_APPLICABLE)
     return found | {name: facts[name] for name in _VALUES if name in facts}
-
-
-def _with_subject(
-    table: pd.DataFrame, original: pd.DataFrame | None, subject: str | None
-) -> tuple[pd.DataFrame, str | None]:
-    """Return the table with the persons of its rows, from the original if need be."""
-    if subject is None or subject in table.columns or original is None:
-        return table, subject
-    if subject not in original.columns or len(original) != len(table):
-        raise InputError(f"the original does not tell the {subject} of each released row")
-    return table.assign(**{subject: original[subject].to_numpy()}), subject
 
 
 def _value_measures(

@@ -153,7 +153,10 @@ def _scale(column: Column) -> tuple[NDArray[np.float64], float]:
         pad = max(float(steps.min()) / 2, float(np.ptp(values)) / 300) if len(steps) else 0.5
         return np.append(values, np.nan), pad
     if column.kind == "date":
-        days = pd.Series(column.values).astype("datetime64[s]").to_numpy().astype(np.int64) / 86400
+        moments = pd.Series(column.values)
+        if moments.dt.tz is not None:
+            moments = moments.dt.tz_localize(None)  # drawn as its clocks say
+        days = moments.astype("datetime64[s]").to_numpy().astype(np.int64) / 86400
         return np.append(days, np.nan), 0.5
     return np.append(np.arange(len(column.values), dtype=np.float64), np.nan), 0.4
 

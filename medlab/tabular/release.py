@@ -171,7 +171,7 @@ def make_release(
         name: _row_cells(table[name], cells[name], class_of, bool(whole))
         for name, whole in zip(cells, exact, strict=True)
     }
-    others = {name: table[name] for name in (*sensitive, *keep)}
+    others = {name: occurring(table[name]) for name in (*sensitive, *keep)}
     order = [name for name in table.columns if name in released or name in others]
     return Release(
         table=pd.DataFrame({**released, **others}, index=table.index)[order],
@@ -184,6 +184,13 @@ def make_release(
         classes=pd.DataFrame({**cells, "size": sizes}),
         **details,
     )
+
+
+def occurring(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return a column without categories that no row has: they tell of people elsewhere."""
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        return column.cat.remove_unused_categories()
+    return column
 
 
 def _row_cells(

@@ -40,6 +40,8 @@ DIRECT_IDENTIFIERS = frozenset(
         "StudyInstanceUID",
     }
 )
+# Which of them tell persons apart; StudyID and the like are the same for many.
+_PERSONS = ("PatientID", "OtherPatientIDs", "PatientName", "PatientBirthName", "StudyInstanceUID")
 _SMALL_RANGE = 1 << 16
 
 
@@ -116,10 +118,12 @@ def check_columns(
     MissingError
         A column that the table does not have.
     KindError
-        `table` is not a DataFrame.
+        `table` is not a DataFrame; a column name is no text.
     """
     if not isinstance(table, pd.DataFrame):
         raise KindError(f"the table is a {type(table).__name__}; give a pandas DataFrame")
+    if not all(isinstance(name, str) for name in table.columns):
+        raise KindError("column names are text; set table.columns = table.columns.astype(str)")
     quasi = (quasi,) if isinstance(quasi, str) else tuple(quasi)
     sensitive = as_names(sensitive)
     named = (*quasi, *sensitive, *keep)
@@ -143,6 +147,48 @@ def as_names(names: Sequence[str] | str | None) -> tuple[str, ...]:
     if names is None:
         return ()
     return (names,) if isinstance(names, str) else tuple(names)
+
+
+def check_index(table: pd.DataFrame) -> None:
+    """Refuse an index that would leave with a release.
+
+    Raises
+    ------
+    InputError
+        An index with a name, or other labels than 0, 1, 2, ...
+    """
+    if table.index.name is not None or not table.index.equals(pd.RangeIndex(len(table))):
+        raise InputError(
+            "the index of the table would leave with the release and may tell who is who; "
+            "drop it by table.reset_index(drop=True), or make it a column"
+        )
+
+
+def counted_by(table: pd.DataFrame, subject: str | None = None) -> tuple[pd.DataFrame, str | None]:
+    """Return a table and the column that tells whose row it is.
+
+    Parameters
+    ----------
+    table : DataFrame
+    subject : str, optional
+        That column, if it was named. Else it is a direct identifier that repeats; rows without
+        one then count as one person together, which makes no class look larger than it is.
+
+    Returns
+    -------
+    table : DataFrame
+    subject : str or None
+        None if each row is a person of its own.
+    """
+    for name in _PERSONS if subject is None else ():
+        if name in table:
+            repeats = table[name].duplicated() & table[name].notna()
+            if repeats.any():
+                column = table[name].astype(object)
+                return table.assign(**{name: column.where(column.notna(), "")}), name
+            if table[name].notna().all():
+                return table, None
+    return table, subject
 
 
 def _check_names(table: pd.DataFrame, names: Iterable[str]) -> None:
@@ -228,7 +274,8 @@ def _plain_objects(column: pd.Series[Any]) -> tuple[Kind, pd.Series[Any]]:
     if found in {"integer", "floating", "mixed-integer-float", "decimal"}:
         return "number", column.astype(float)
     if found in {"date", "datetime", "datetime64"}:
-        return "date", pd.to_datetime(column)
+        zones = {moment.tzinfo for moment in column.dropna() if hasattr(moment, "tzinfo")}
+        return "date", pd.to_datetime(column, utc=len(zones) > 1)
     if found in {"string", "empty"}:
         return "category", column
     if found == "boolean":
@@ -294,7 +341,8 @@ def _encode_categorical(column: pd.Series[Any]) -> Column:
 def _encode_tree(column: pd.Series[Any], hierarchy: pd.DataFrame) -> Column:
     """Encode labels so that everything below one node of the hierarchy stands together."""
     name = str(column.name)
-    codes, uniques = pd.factorize(column, sort=True, use_na_sentinel=True)
+    hierarchy = hierarchy.set_axis(label_text(hierarchy.index.to_series()), axis=0)
+    codes, uniques = pd.factorize(label_text(column), sort=True, use_na_sentinel=True)
     labels: NDArray[Any] = np.asarray(uniques, dtype=object)
     if not hierarchy.index.is_unique:
         raise InputError(f"the hierarchy of {name} lists a label twice; give each one row")
@@ -312,6 +360,14 @@ def _encode_tree(column: pd.Series[Any], hierarchy: pd.DataFrame) -> Column:
     plain = _column(name, "category", rank[codes], labels[order], place)
     first, last = _blocks(nodes)
     return replace(plain, first=first, last=last, nodes=nodes)
+
+
+def label_text(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return labels as text, numbers such as postcodes without a decimal point."""
+    types = pd.api.types
+    if types.is_float_dtype(column.dtype) and (column.dropna() % 1 == 0).all():
+        column = column.astype("Int64")
+    return column.astype(object).map(str, na_action="ignore")
 
 
 def _check_tree(name: str, levels: NDArray[Any]) -> None:

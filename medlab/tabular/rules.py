@@ -13,7 +13,14 @@ from medlab.errors import InputError, KindError
 from medlab.tabular import counts as tally
 from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
 from medlab.tabular.models import person_numbers
-from medlab.tabular.roles import Column, Hierarchies, as_names, check_columns, encode
+from medlab.tabular.roles import (
+    Column,
+    Hierarchies,
+    as_names,
+    check_columns,
+    check_index,
+    encode,
+)
 
 _ROUNDING = 1e-9
 
@@ -119,6 +126,7 @@ def make_task(
     quasi, sensitive = check_columns(
         table, quasi, sensitive, keep=keep, identifiers=identifiers, subject=subject
     )
+    check_index(table)
     hierarchies = hierarchies or {}
     tests, marks = make_tests(table, sensitive, rules, hierarchies, subject)
     columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)

@@ -19,12 +19,15 @@ from scipy import sparse
 from medlab.errors import InputError
 from medlab.tabular import cells, models
 from medlab.tabular.release import SUPPRESSED
-from medlab.tabular.roles import Hierarchies
+from medlab.tabular.roles import Hierarchies, label_text
 
 _CHUNK_PEOPLE = 2048  # a multiple of 64
 SAME = 1e-9
 MISSING_PLACE = 3.0  # of a missing number, on the scale 0 to 1
 _MISSING_LABEL = "\ue000"  # of the private use area: no label of a table
+TRUTHFUL = ("generalized", "anatomized")  # kinds of release whose cells hold what was there
+_PAIRINGS = 19  # at random: the true pairs are nearer than all of them but once in 20 (p = .05)
+_FEWEST_PAIRED = 20  # rows; of fewer some pairing is as near by chance
 Array = NDArray[Any]
 Exact = dict[str, Array]
 
@@ -50,12 +53,14 @@ class Scale(NamedTuple):
 def _names(column: pd.Series[Any]) -> tuple[Array, pd.Index]:
     """Return the number of each cell's label, and the labels; the last is the missing one."""
     codes, values = pd.factorize(column)
-    return codes, pd.Index([*map(str, values), _MISSING_LABEL])
+    return codes, pd.Index([*label_text(pd.Series(values)), _MISSING_LABEL])
 
 
 def scale(column: pd.Series[Any]) -> Scale:
     """Return how the column of an original table is measured."""
     name, types = str(column.name), pd.api.types
+    if column.dtype == object and types.infer_dtype(column, skipna=True) in ("date", "datetime"):
+        column = pd.to_datetime(column, utc=True)  # of several time zones, say
     plain = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
     if plain or types.is_datetime64_any_dtype(column.dtype):
         return _number_scale(name, *_ends(column))
@@ -78,7 +83,7 @@ def released_scale(released: pd.Series[Any], known: pd.Series[Any]) -> Scale:
     """
     ends = _ends(released)
     if not np.isfinite(ends[0]).any() or _is_odd(released).any():
-        return scale(known.astype(object).rename(str(released.name)))
+        return scale(label_text(known).rename(str(released.name)))
     return _number_scale(str(released.name), *ends, *_ends(known))
 
 
@@ -242,10 +247,10 @@ def see(
 
 
 def _ends(column: pd.Series[Any]) -> tuple[Array, Array]:
-    """Return lower and upper ends; dates as nanoseconds."""
+    """Return lower and upper ends; dates as seconds."""
     if not pd.api.types.is_datetime64_any_dtype(column.dtype):
         return cells.bounds(column)
-    values = column.to_numpy(dtype="datetime64[ns]").astype(np.float64)
+    values = column.to_numpy(dtype="datetime64[us]").astype(np.float64) / 1e6
     values = np.where(column.isna().to_numpy(), np.nan, values)
     return values, values
 
@@ -348,3 +353,34 @@ def _bits(inside: Array) -> Array:
     padded = np.zeros((len(inside), _CHUNK_PEOPLE), dtype=bool)
     padded[:, : inside.shape[1]] = inside
     return np.packbits(padded, axis=1).view(np.uint64)
+
+
+def in_order(seen: Seen, exact: Exact, owners: Array, kind: str) -> bool:
+    """Tell whether each released row can be made of the original row in its place.
+
+    Raises
+    ------
+    InputError
+        If rows were changed, and the pairs are no nearer than pairs made at random; or if persons
+        have several rows, and it is not known whose each is.
+    """
+    distance = seen.distance(exact)
+    if kind in TRUTHFUL:
+        aligned = bool((distance <= SAME).all())
+        if not aligned and len(np.unique(owners)) < len(owners):
+            raise InputError(
+                "the released rows stand in another order than the original's, so it is not known "
+                "whose row each is; put them back, or leave one row a person"
+            )
+        return aligned
+    if kind in ("microdata", "aggregate") and len(distance) >= _FEWEST_PAIRED:
+        rng = np.random.default_rng(0)
+        for _ in range(_PAIRINGS):
+            mixed = rng.permutation(len(distance))
+            other = seen.distance({name: values[mixed] for name, values in exact.items()})
+            if other.mean() < distance.mean() - SAME:
+                raise InputError(
+                    "the released rows are no nearer to the original rows in their place than to "
+                    "others; put both into the same order"
+                )
+    return True

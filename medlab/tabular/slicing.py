@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from medlab.errors import InputError
 from medlab.tabular.mondrian import mondrian
-from medlab.tabular.release import Release
+from medlab.tabular.release import Release, occurring
 from medlab.tabular.roles import as_names, encode
 
 BUCKET = "Bucket"
@@ -75,7 +75,7 @@ def slicing(
     for group in groups:
         drawn = np.lexsort((rng.random(len(table)), buckets.class_of))
         for name in group:
-            cells = table[name].take(drawn).array
+            cells = occurring(table[name]).take(drawn).array
             sliced[name] = cells.take(np.argsort(order, kind="stable"))
     sliced[BUCKET] = buckets.class_of
     facts = {"groups": [list(group) for group in groups]}

@@ -76,7 +76,7 @@ def two_step(
         changed = np.flatnonzero(codes != column.codes)
         cells = table[name].astype(object).to_numpy().copy()
         cells[changed] = column.values.astype(object)[codes[changed]]
-        randomized[name] = pd.Series(cells, index=table.index).astype(table[name].dtype)
+        randomized[name] = pd.Series(cells, index=table.index).astype(release.table[name].dtype)
         by_class = np.bincount(release.class_of, codes != column.codes)
         facts["replaced"][name] = len(changed) / len(table)
         facts["replaced_in_class"][name] = float((by_class / release.classes["size"]).max())

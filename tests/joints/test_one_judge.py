@@ -90,7 +90,7 @@ def test_what_is_no_such_form_is_read_as_before(cell):
 
 def test_a_month_is_all_its_days():
     (low,), (high,) = tabular.bounds(pd.Series(["2024-02"]))
-    assert (pd.Timestamp(high) - pd.Timestamp(low)).days == 28
+    assert (pd.Timestamp(high, unit="s") - pd.Timestamp(low, unit="s")).days == 28
 
 
 def test_a_release_of_another_program_loses_the_same_in_both_rooms():

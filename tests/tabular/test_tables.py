@@ -8,7 +8,7 @@ from click.testing import CliRunner
 
 from medlab import tabular
 from medlab.cli import commands
-from medlab.tabular.tables import read_table
+from medlab.tabular.reading import read_table
 
 QI = "Age,Sex,Weight,StudyDate"
 BINDING = {
@@ -42,7 +42,7 @@ def test_anonymize_writes_a_table_that_keeps_its_promises(file, tmp_path, suffix
     out = tmp_path / f"out{suffix}"
     done = call(
         *("anonymize", file, out, "--qi", QI, "--sensitive", "Diagnosis"),
-        *("--k", 4, "--l", 2, "--t", 0.5, "--keep", "Modality"),
+        *("--k", 4, "--l", 2, "--t", 0.5, "--keep", "Modality", "--keep-order"),
     )
     assert done.exit_code == 0, done.output
     report = json.loads(done.stdout)
@@ -51,9 +51,12 @@ def test_anonymize_writes_a_table_that_keeps_its_promises(file, tmp_path, suffix
     released = read_table(out)
     quasi = QI.split(",")
     assert list(released) == ["Age", "Sex", "Weight", "StudyDate", "Modality", "Diagnosis"]
-    assert tabular.k_anonymity(released, quasi) == report["k"] >= 4
-    assert tabular.l_diversity(released, quasi, "Diagnosis") == report["l"] >= 2
-    assert tabular.t_closeness(released, quasi, "Diagnosis") == pytest.approx(report["t"])
+    released["PatientID"] = read_table(file)["PatientID"]
+    persons = {"subject": "PatientID"}
+    assert tabular.k_anonymity(released, quasi, **persons) == report["k"] >= 4
+    assert tabular.l_diversity(released, quasi, "Diagnosis", **persons) == report["l"] >= 2
+    t = tabular.t_closeness(released, quasi, "Diagnosis", **persons)
+    assert t == pytest.approx(report["t"])
     again = call("risk", out, "--qi", QI, "--sensitive", "Diagnosis", "--original", file)
     measured = json.loads(again.stdout)
     for name in BINDING - {"c_avg"}:
@@ -76,6 +79,9 @@ def test_risk_with_a_register_tells_journalist_and_marketer(file, ward, tmp_path
     assert report["prosecutor_max"] == 1
     assert report["journalist_max"] == 0.5
     assert report["marketer"] == pytest.approx(0.5)
+    assert report["notes"] == [
+        "PatientID repeats: persons are counted, not rows (--id names another column)"
+    ]
     assert report["direct_identifiers"] == ["PatientID"]
     assert report["l"] is None
 
@@ -95,7 +101,7 @@ def test_na_is_missing_among_numbers_and_a_label_among_words(tmp_path):
     path = tmp_path / "in.csv"
     path.write_text("Age,Seen,Country\n30,2024-05-01,NA\nNA,NA,None\n40,,DE\n50,2024-05-02,\n")
     table = read_table(path)
-    assert table["Age"].dtype == float
+    assert table["Age"].dtype == "Int64"
     assert table["Seen"].isna().tolist() == [False, True, True, False]
     assert table["Country"].tolist()[:3] == ["NA", "None", "DE"]
     assert table.isna().sum().tolist() == [1, 2, 1]
@@ -114,7 +120,13 @@ def test_an_existing_output_and_the_input_are_never_overwritten(file, tmp_path):
     assert not list(tmp_path.glob(".*"))
 
 
-def test_anatomy_writes_two_tables(file, tmp_path):
+def test_anatomy_writes_two_tables(file, ward, tmp_path):
+    refused = call(
+        *("anonymize", file, tmp_path / "out.csv", "--qi", QI),
+        *("--sensitive", "Diagnosis", "--method", "anatomy"),
+    )
+    assert "one row a person" in refused.output
+    ward.drop_duplicates("PatientID").to_csv(file, index=False)
     done = call(
         *("anonymize", file, tmp_path / "out.csv", "--qi", QI),
         *("--sensitive", "Diagnosis", "--l", 2, "--method", "anatomy"),

@@ -1,0 +1,310 @@
+"""Table files read: the text of every cell, what its column holds, and its values.
+
+The one reader of tables, registers, control groups and hierarchies. A column holds numbers only
+where each number is written in one way, so that what is released can be written as it was read.
+"""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from medlab.errors import InputError, UsageError, not_installed
+
+_SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_MISSING = "."  # of SAS and Stata, in any column
+_UNKNOWN = ("NA", "N/A", "NaN", "nan", "NULL", "null", "None", "<NA>")  # among numbers and dates
+_NUMBER = re.compile(r"[+-]?(?:0|[1-9]\d*)?(?:\.\d*)?(?:[eE][+-]?\d+)?")
+_COMMA = re.compile(r"[+-]?(?:0|[1-9]\d*)(?:,\d+)?")
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(?:,\d{3})?")  # 1,234: who wrote it knows which it is
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?)?")
+_DICOM_DAY = re.compile(r"(?:1[89]|2[01])\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+_DICOM_AGE = re.compile(r"(\d{3})([DWMY])")
+_YEARS = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
+_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
+# PS3.5 6.2. Such digits are a time only where the column says so: 101530 may be a number.
+_DICOM_TIME = re.compile(r"([01]\d|2[0-3])(?:([0-5]\d)([0-5]\d(?:\.\d{1,6})?)?)?")
+_GUARD = re.compile(r"^'(?=[=+@-])")  # keeps a spreadsheet from running the cell, see `tables`
+_NEARLY_ALL = 0.8  # of the cells of a column of labels are numbers: its writer meant numbers
+
+
+class Kind(NamedTuple):
+    """What a column was taken for.
+
+    Attributes
+    ----------
+    kind : str
+        "number", "number with a decimal comma", "date", "age in years", "hour of the day",
+        "label", or the type of a Parquet column.
+    missing : int
+        Cells that are empty, a full stop or, among numbers and dates, a word such as NA.
+    odd : int
+        Cells of a column of labels that are no number where nearly all others are one.
+    """
+
+    kind: str
+    missing: int
+    odd: int = 0
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A table as it was read.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Numbers, dates and text.
+    text : DataFrame
+        Every cell as it stands in the file, missing where it is empty; of Parquet the table.
+    kinds : dict of Kind
+    separator : str
+        "comma", "semicolon", "tab"; empty for Parquet.
+    empty_lines : int
+        Lines of separators only, which are nobody.
+    """
+
+    table: pd.DataFrame
+    text: pd.DataFrame
+    kinds: dict[str, Kind]
+    separator: str = ""
+    empty_lines: int = 0
+
+    def warnings(self, names: Iterable[str]) -> list[str]:
+        """Return a sentence for each column that nearly holds numbers, and does not."""
+        found = []
+        for name in self.kinds.keys() & set(names):
+            kind, known = self.kinds[name], int(self.text[name].notna().sum())
+            if kind.odd:
+                found.append(
+                    f"column {name} is read as labels: {kind.odd} of {known} cells are no number, "
+                    "or a number written in two ways; write all of them as numbers (90, not "
+                    "90+) if it is to be cut into ranges"
+                )
+        return found
+
+
+def read_table(path: Path, labels: Collection[str] = ()) -> pd.DataFrame:
+    """Return the table of `read_file`."""
+    return read_file(path, labels).table
+
+
+def read_file(path: Path, labels: Collection[str] = ()) -> TableFile:
+    """Read a CSV (commas, semicolons or tabs) or Parquet file.
+
+    A column holds numbers if every cell is one and none has leading zeros (postcodes are
+    labels) or stands for a number that another cell writes otherwise (250.1 and 250.10 are two
+    codes); dates if every cell is YYYY-MM-DD or a DICOM DA; years if every cell is a DICOM AS;
+    hours if every cell is HH:MM, or a DICOM TM in a column called Time; else labels. Empty cells
+    and full stops are missing; among numbers and dates so are words such as NA, which in a
+    column of text are labels like any other.
+
+    Parameters
+    ----------
+    path : Path
+    labels : column names
+        Labels whatever they look like, such as postcodes that a hierarchy has.
+
+    Raises
+    ------
+    UsageError
+        No such file.
+    InputError
+        Not a table; a line with more or fewer fields than the first; columns named twice.
+    UnavailableError
+        A Parquet file without pyarrow.
+    """
+    if not path.is_file():
+        raise UsageError("the table file does not exist; give the path of a CSV or Parquet file")
+    if path.suffix.lower() in (".parquet", ".pq"):
+        table = _read_parquet(path)
+        table.columns = table.columns.astype(str)
+        kinds = {
+            str(name): Kind(str(table[name].dtype), int(table[name].isna().sum()))
+            for name in table
+        }
+        return TableFile(table, table, kinds)
+    text, separator = read_text(path)
+    blank = text.isna().all(axis=1) if text.shape[1] > 1 else np.zeros(len(text), dtype=bool)
+    text = text[~blank].reset_index(drop=True)
+    typed = {str(name): _typed(text[name], name in labels) for name in text}
+    return TableFile(
+        pd.DataFrame({name: column for name, (column, _) in typed.items()}, text.index),
+        text,
+        {name: kind for name, (_, kind) in typed.items()},
+        separator,
+        int(blank.sum()),
+    )
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except ImportError as error:
+        raise not_installed("pyarrow, which reads Parquet,", "scale") from error
+    except (OSError, ValueError) as error:
+        raise InputError("the file is not a Parquet table") from error
+
+
+def read_text(path: Path) -> tuple[pd.DataFrame, str]:
+    """Return a CSV as text, missing where a cell is empty, and the name of its separator.
+
+    Raises
+    ------
+    InputError
+        See `read_file`.
+    """
+    try:
+        separator, names = _first_line(path)
+        table: pd.DataFrame = pd.read_csv(
+            path,
+            sep=separator,
+            dtype=str,
+            encoding="utf-8-sig",
+            keep_default_na=False,
+            na_values=[""],
+            index_col=False,
+        )
+    except (ValueError, csv.Error, pd.errors.ParserError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(
+            "the table file cannot be read; give UTF-8 text with commas, semicolons or tabs, "
+            "closed quotes and one header line"
+        ) from error
+    table.columns = pd.Index(names)
+    return table, _SEPARATORS[separator]
+
+
+def _first_line(path: Path) -> tuple[str, list[str]]:
+    """Return separator and column names, after counting the fields of every line.
+
+    pandas takes the first field of longer lines for an index, and moves all others.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        found = {}
+        for separator in _SEPARATORS:
+            file.seek(0)
+            lines = csv.reader(file, delimiter=separator)
+            found[separator] = next(filter(None, lines), [])
+        separator = max(found, key=lambda one: len(found[one]))
+        names = found[separator]
+        if not names:
+            raise InputError("the table file is empty; give one header line and the rows")
+        file.seek(0)
+        lines = csv.reader(file, delimiter=separator, strict=True)
+        for fields in lines:
+            if len(fields) != len(names) and fields:
+                raise InputError(
+                    f"line {lines.line_num} has {len(fields)} fields, the header {len(names)}; "
+                    f"put a value that holds a {_SEPARATORS[separator]} into quotes, and give "
+                    "each field a name"
+                )
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"columns named twice: {', '.join(twice)}; rename one of each")
+    return separator, names
+
+
+def _typed(text: pd.Series[Any], label: bool) -> tuple[pd.Series[Any], Kind]:
+    """Return the values of a column and what it was taken for."""
+    text = text.str.replace(_GUARD, "", regex=True)
+    text = text.mask(text == _MISSING)
+    plain = text.mask(text.isin(_UNKNOWN))
+    known = pd.Index(plain.dropna().unique())
+    read = None if label or not len(known) else _reading(known, str(text.name))
+    if read is None:
+        return text, Kind("label", int(text.isna().sum()), 0 if label else _odd_cells(text))
+    kind, values = read
+    if plain.isna().any() and pd.api.types.is_integer_dtype(values.dtype):
+        values = values.astype("Int64")
+    column = pd.Series(values.reindex(plain).array, text.index, name=text.name)
+    return column, Kind(kind, int(plain.isna().sum()))
+
+
+def _reading(known: pd.Index, name: str) -> tuple[str, pd.Series[Any]] | None:
+    """Return kind and values of the distinct cells of a column, by their text; None for labels."""
+    cells = known.to_series()
+    if all(map(_DICOM_DAY.fullmatch, known)) or all(map(_DAY.fullmatch, known)):
+        form = "ISO8601" if "-" in known[0] else "%Y%m%d"
+        days = pd.to_datetime(cells, errors="coerce", format=form)
+        if days.notna().all():
+            return "date", days
+    if all(ages := [_DICOM_AGE.fullmatch(cell) for cell in known]):
+        years = [int(age[1]) / _YEARS[age[2]] for age in ages if age]
+        whole = all(year.is_integer() for year in years)
+        return "age in years", pd.Series(years, known).astype(int if whole else float)
+    times = [_CLOCK.fullmatch(cell) for cell in known]
+    if not all(times) and "time" in name.lower():
+        times = [_DICOM_TIME.fullmatch(cell) for cell in known]
+    if all(times):
+        parts = [[float(part or 0) for part in time.groups()] for time in times if time]
+        return "hour of the day", pd.Series([h + m / 60 + s / 3600 for h, m, s in parts], known)
+    kind = "number"
+    if any("," in cell for cell in known) and not all(map(_THOUSANDS.fullmatch, known)):
+        kind, cells = "number with a decimal comma", cells.str.replace(",", ".")
+    if not all(map(is_number if kind == "number" else _COMMA.fullmatch, known)):
+        return None
+    numbers = pd.to_numeric(cells)
+    whole = bool(cells.str.fullmatch(r"[+-]?\d+").all())
+    fits = numbers.dtype.kind == ("i" if whole else "f")  # whole numbers of 20 digits do not
+    return (kind, numbers) if fits and numbers.is_unique else None
+
+
+def is_number(cell: str) -> bool:
+    """Tell whether a text is a number without leading zeros; 1E30 is a code."""
+    if not _NUMBER.fullmatch(cell) or not any(map(str.isdigit, cell)):
+        return False
+    return "e" not in cell.lower() or repr(float(cell)) == cell
+
+
+def _odd_cells(text: pd.Series[Any]) -> int:
+    """Count what keeps a column of labels from being numbers, where nearly all of it is."""
+    rows = text.value_counts()
+    number = rows.index.map(is_number).to_numpy(dtype=bool)
+    if not len(rows) or rows[number].sum() < _NEARLY_ALL * rows.sum():
+        return 0
+    if number.all():
+        spellings = pd.to_numeric(rows.index.to_series()).duplicated(keep=False)
+        return int(rows[spellings.to_numpy()].sum())
+    digits = rows.index.str.fullmatch(r"\d+")
+    return 0 if (number | digits).all() else int(rows[~number].sum())
+
+
+def read_hierarchy(path: Path) -> pd.DataFrame:
+    """Read a hierarchy: the labels first and a column for each coarser level, all of it text.
+
+    Raises
+    ------
+    UsageError
+        No such file.
+    InputError
+        See `read_file`; labels without a level.
+    """
+    if not path.is_file():
+        raise UsageError("a hierarchy file does not exist; give the path of a CSV, labels first")
+    table = read_text(path)[0].dropna(how="all")
+    if table.shape[1] < 2:
+        raise InputError("a hierarchy needs the labels and at least one column of nodes")
+    return table.fillna("").set_index(table.columns[0])
+
+
+def named_columns(given: Sequence[str], columns: Iterable[str]) -> list[str]:
+    """Return the columns that a command line names: one, or several with commas.
+
+    A name that holds a comma or ends in a blank is given alone as it stands, or in quotes as in
+    a CSV; a name without its blanks will do.
+    """
+    known = {name.strip(): name for name in columns} | {name: name for name in columns}
+    found: list[str] = []
+    for text in given:
+        parts = [text] if text in known else next(csv.reader([text], skipinitialspace=True))
+        found += [known.get(part, part.strip()) for part in parts if part.strip()]
+    return found
