@@ -538,6 +538,28 @@ def verify(
     click.echo("nothing was found that should not be there")
 
 
+_L_KIND = click.option(
+    "--l-kind",
+    type=click.Choice(["distinct", "entropy", "recursive"]),
+    default="distinct",
+    show_default=True,
+)
+_C = click.option(
+    "--c", type=float, default=3.0, show_default=True, help="c of recursive (c,l)-diversity."
+)
+_DISTANCE = click.option(
+    "--distance",
+    type=click.Choice(["auto", "equal", "ordered"]),
+    help="Between sensitive values, for t: auto takes ordered for numbers and dates.  "
+    "[default: auto]",
+)
+_KIND = click.option(
+    "--kind",
+    default="generalized",
+    show_default=True,
+    type=click.Choice(["generalized", "microdata", "aggregate", "synthetic"]),
+    help="How the release was made: what makes no sense for it says n/a.",
+)
 _KEY_OF_ORDER = click.option(
     "--key-file",
     type=click.Path(path_type=Path),
@@ -552,16 +574,15 @@ _KEY_OF_ORDER = click.option(
 @click.option("--sensitive", multiple=True, help="Sensitive columns, with commas or repeated.")
 @click.option("--k", type=click.IntRange(1), default=5, show_default=True, help="Smallest class.")
 @click.option("--l", type=float, default=1, show_default=True, help="Diversity of a class.")
-@click.option(
-    "--l-kind",
-    type=click.Choice(["distinct", "entropy", "recursive"]),
-    default="distinct",
-    show_default=True,
-)
-@click.option("--c", type=float, help="c of recursive (c,l)-diversity.  [default: 3]")
+@_L_KIND
+@_C
 @click.option("--t", type=float, help="Largest distance of a class from the table.")
+@_DISTANCE
 @click.option("--alpha", type=float, help="Largest share of one sensitive value in a class.")
 @click.option("--method", default="mondrian", show_default=True, metavar="NAME")
+@click.option(
+    "--suppress", type=float, help="Of full-domain: largest share of rows hidden.  [default: 0.05]"
+)
 @click.option("--keep", multiple=True, help="Other columns to pass through.")
 @click.option("--id", "subject", metavar="COL", help="Whose row it is: count persons, not rows.")
 @click.option(
@@ -583,6 +604,7 @@ def anonymize_table(
     qi: tuple[str, ...],
     sensitive: tuple[str, ...],
     l_kind: str,
+    c: float,
     hierarchies: tuple[str, ...],
     **choices: Any,
 ) -> None:
@@ -597,7 +619,7 @@ def anonymize_table(
     from medlab.tabular.tables import anonymize_file
 
     if l_kind != "distinct":
-        choices["l_kind"] = l_kind
+        choices |= {"l_kind": l_kind, "c": c}
     report = anonymize_file(
         source, target, qi, sensitive, hierarchies=_hierarchies(hierarchies), **choices
     )
@@ -618,19 +640,39 @@ def anonymize_table(
     metavar="COL=FILE",
     help="CSV: label, then coarser levels.",
 )
+@click.option(
+    "--with",
+    "other",
+    metavar="TABLE",
+    type=click.Path(path_type=Path),
+    help="A second release of the same people: what both tell together (needs --original).",
+)
+@_KIND
+@_L_KIND
+@_C
+@_DISTANCE
 @_KEY_OF_ORDER
 def measure_risk(
     source: Path,
     qi: tuple[str, ...],
     sensitive: tuple[str, ...],
     hierarchies: tuple[str, ...],
+    other: Path | None,
     **choices: Any,
 ) -> None:
     """Measure risk and loss of a table (CSV or Parquet), whoever made it; JSON to stdout."""
-    from medlab.tabular.tables import risk_file
+    choices |= {
+        "distance": choices["distance"] or "auto",
+        "hierarchies": _hierarchies(hierarchies),
+    }
+    if other:
+        from medlab.evaluation.files import risk_of_two
 
-    report = risk_file(source, qi, sensitive, hierarchies=_hierarchies(hierarchies), **choices)
-    _tell_notes(report)
+        _tell_notes(risk_of_two(source, other, qi, sensitive, **choices))
+    else:
+        from medlab.tabular.tables import risk_file
+
+        _tell_notes(risk_file(source, qi, sensitive, **choices))
 
 
 @commands.command("evaluate")
@@ -641,13 +683,7 @@ def measure_risk(
 @click.option("--control", type=click.Path(path_type=Path), help="People who were not released.")
 @click.option("--register", type=click.Path(path_type=Path), help="People an attacker knows.")
 @click.option("--id", "subject", metavar="COL", help="Whose row it is: count persons, not rows.")
-@click.option(
-    "--kind",
-    default="generalized",
-    show_default=True,
-    type=click.Choice(["generalized", "microdata", "aggregate", "synthetic"]),
-    help="How the release was made: what makes no sense for it says n/a.",
-)
+@_KIND
 @_KEY_OF_ORDER
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
 def evaluate_release(

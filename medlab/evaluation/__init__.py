@@ -7,9 +7,18 @@ from medlab.evaluation.groups import Tables, hold_back, one_each
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.protections import METHODS, Point, usual_points
 from medlab.evaluation.review import review
-from medlab.evaluation.tradeoff import acceptable, in_words, pareto, risk_and_loss, summarize
+from medlab.evaluation.tradeoff import (
+    LIMITS,
+    acceptable,
+    in_words,
+    limits_kept,
+    pareto,
+    risk_and_loss,
+    summarize,
+)
 
 __all__ = [
+    "LIMITS",
     "METHODS",
     "Point",
     "Tables",
@@ -18,6 +27,7 @@ __all__ = [
     "grid",
     "hold_back",
     "in_words",
+    "limits_kept",
     "measure",
     "one_each",
     "pareto",

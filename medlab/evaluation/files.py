@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from medlab.crypto import KEY_VARIABLE, load_key
+from medlab.errors import UsageError
+from medlab.evaluation.composition import composition
 from medlab.evaluation.measures import evaluate
 from medlab.tabular.reading import named_columns, read_file, read_table
 from medlab.tabular.roles import counted_by
-from medlab.tabular.tables import put_back
+from medlab.tabular.tables import put_back, risk_file
 
 
 def evaluate_file(
@@ -73,3 +75,57 @@ def evaluate_file(
     notes = [f"{person} tells whose row it is: persons are counted"] if person else []
     found = rows.astype(object).where(rows.notna(), None).to_dict("records")
     return {"kind": kind, "rows": found, "notes": notes + before.warnings(quasi)}
+
+
+def risk_of_two(
+    first: Path,
+    second: Path,
+    quasi: Sequence[str],
+    sensitive: Sequence[str] = (),
+    *,
+    original: Path | None,
+    subject: str | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Measure a released table file, and what it tells together with a second one.
+
+    Parameters
+    ----------
+    first, second, original : Path
+        CSV or Parquet.
+    quasi : column names
+        Of either release; each is looked at with those that it has.
+    sensitive, subject, **more
+        See `medlab.tabular.tables.risk_file`.
+
+    Returns
+    -------
+    dict
+        The report of `risk_file` on the first, and under ``with`` what `composition` finds.
+
+    Raises
+    ------
+    UsageError
+        Without the original, or with several sensitive columns.
+    """
+    if original is None:
+        raise UsageError("two releases are compared by the people in them; add --original")
+    columns = read_file(original).table.columns
+    quasi, secrets, subjects = (
+        named_columns([name for name in names if name], columns)
+        for names in (quasi, sensitive, [subject])
+    )
+    if len(secrets) > 1:
+        raise UsageError("two releases are intersected by one sensitive column; name one")
+    people, one, other = (read_table(path, secrets) for path in (original, first, second))
+    found = composition(
+        people,
+        one,
+        other,
+        quasi,
+        secrets[0] if secrets else None,
+        subject=subjects[0] if subjects else None,
+    )
+    own = [name for name in quasi if name in one]
+    report = risk_file(first, own, secrets, original=original, subject=subject, **more)
+    return report | {"with": found._asdict()}

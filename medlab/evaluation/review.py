@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,16 @@ import pandas as pd
 
 from medlab import __version__
 from medlab.evaluation.scores import NOT_APPLICABLE
-from medlab.evaluation.tradeoff import acceptable, in_words, point_name, risk_and_loss, summarize
+from medlab.evaluation.tradeoff import (
+    LIMITS,
+    SOURCES,
+    acceptable,
+    in_words,
+    limits_kept,
+    point_name,
+    risk_and_loss,
+    summarize,
+)
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The three tests of the Article 29 Working Party, Opinion 05/2014 (WP216), and what bears on them.
@@ -27,9 +36,9 @@ COSTS = ("GCP", "query error", "coefficient bias", "prediction AUC", "distributi
 
 def review(
     rows: pd.DataFrame,
-    threshold: float,
     quasi: Sequence[str],
     sensitive: str,
+    limits: Mapping[str, float] = LIMITS,
     *,
     risk: str = "linkage",
     loss: str = "GCP",
@@ -42,10 +51,10 @@ def review(
     ----------
     rows : DataFrame
         From `medlab.evaluation.grid`.
-    threshold : float
-        The risk that the board accepts; the upper end of the interval has to keep it.
     quasi, sensitive
         What an attacker knows, and what he wants to know.
+    limits : mapping of str to float
+        What the board accepts of each attack; the upper end of the interval has to keep it.
     risk, loss : str
         Measures of the two axes.
     figures : sequence
@@ -55,7 +64,8 @@ def review(
     """
     points = risk_and_loss(rows, risk, loss)
     measured = summarize(rows[rows["group"] != "refused"])
-    safe = acceptable(points, threshold)
+    kept = limits_kept(measured, limits)
+    safe = acceptable(points, measured, limits)
     chosen = [_release(measured, *row) for row in safe[["method", "strength"]].to_numpy()]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True
@@ -63,13 +73,14 @@ def review(
     environment.filters |= {"figure": _figure, "number": _number}
     return environment.get_template("review.html.j2").render(
         version=__version__,
-        threshold=threshold,
+        limits={name: (limits[name], SOURCES.get(name, "")) for name in limits if name in kept},
+        untested=[name for name in limits if name not in kept],
         quasi=list(quasi),
         sensitive=sensitive,
         risk=risk,
         loss=loss,
         seeds=int(rows["seed"].nunique()),
-        points=[_named(row) for row in points.to_dict("records")],
+        points=[_named(row, kept) for row in points.to_dict("records")],
         chosen=chosen,
         pseudonymized=_same_risk(points),
         refused=_refused(rows),
@@ -79,8 +90,10 @@ def review(
     )
 
 
-def _named(row: dict[Any, Any]) -> dict[Any, Any]:
-    return {**row, "name": point_name(row["method"], row["strength"])}
+def _named(row: dict[Any, Any], kept: pd.DataFrame) -> dict[Any, Any]:
+    release = row["method"], row["strength"]
+    broken = kept.columns[~kept.loc[release].to_numpy()]
+    return {**row, "name": point_name(*release), "broken": ", ".join(broken)}
 
 
 def _release(measured: pd.DataFrame, method: str, strength: float) -> dict[str, Any]:

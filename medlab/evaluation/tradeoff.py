@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,21 @@ _WORDS = {
     "distribution distance": "The columns' distributions differ by {} % of the largest "
     "possible distance.",
     "prediction AUC": "A model trained on it ranks two people rightly {} times in 100.",
+}
+
+#: Most that an attack may reach for a release to be acceptable; what is beyond a control group.
+LIMITS: Mapping[str, float] = {
+    "linkage": 0.09,
+    "inference leak": 0.09,
+    "singling out": 0.09,
+    "membership AUC": 0.6,
+}
+SOURCES: Mapping[str, str] = {
+    "linkage": "EMA policy 0070 (2019): 0.09, one of eleven",
+    "inference leak": "El Emam and others, JMIR 22(11), 2020: 0.09 for what is learned, too",
+    "singling out": "no published limit; that of linkage",
+    "membership AUC": "0.2 of the way from a coin to certainty, after El Emam and others, "
+    "JAMIA Open 5(4), 2022",
 }
 
 _ERRORS = ("query error", "coefficient bias")  # may be above 1
@@ -184,9 +200,44 @@ def point_name(method: str, strength: float) -> str:
     return f"{method} = {strength:g}" if method[-2:-1] == " " else f"{method} {strength:g}"
 
 
-def acceptable(points: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """Return the points whose risk, upper end of the bar included, is within the threshold.
+def limits_kept(measured: pd.DataFrame, limits: Mapping[str, float] = LIMITS) -> pd.DataFrame:
+    """Tell for each release which limits it keeps, upper end of the interval included.
 
-    Cheapest first.
+    Parameters
+    ----------
+    measured : DataFrame
+        From `summarize`.
+    limits : mapping of str to float
+        Most that each measure may reach.
+
+    Returns
+    -------
+    DataFrame of bool, index method and strength
+        One column a limit, for measures that some release has; a release without a value of
+        such a measure does not keep its limit.
     """
-    return points[points["risk_high"] <= threshold].sort_values("loss", kind="stable")
+    chosen = measured[measured["measure"].isin(list(limits))]
+    chosen = chosen.assign(high=chosen["high"].fillna(chosen["value"]))
+    high = (
+        chosen.set_index(["method", "strength", "measure"])["high"]
+        .unstack()
+        .dropna(axis=1, how="all")
+    )
+    return high.le(pd.Series(limits).reindex(high.columns), axis=1)
+
+
+def acceptable(
+    points: pd.DataFrame, measured: pd.DataFrame, limits: Mapping[str, float] = LIMITS
+) -> pd.DataFrame:
+    """Return the points of releases that keep every limit, cheapest first.
+
+    Parameters
+    ----------
+    points : DataFrame
+        From `risk_and_loss`.
+    measured, limits
+        See `limits_kept`.
+    """
+    kept = limits_kept(measured, limits).all(axis=1)
+    safe = kept.reindex(pd.MultiIndex.from_frame(points[["method", "strength"]]), fill_value=False)
+    return points[safe.to_numpy(dtype=bool)].sort_values("loss", kind="stable")

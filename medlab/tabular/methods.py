@@ -43,8 +43,8 @@ METHODS: Mapping[str, Method] = {
 }
 # What a method cannot promise must not be asked of it.
 _CANNOT: Mapping[str, Sequence[str]] = {
-    "anatomy": ("t", "alpha", "subject", "hierarchies", "l_kind", "c"),
-    "two-step": ("t", "alpha", "l_kind", "c"),
+    "anatomy": ("t", "alpha", "subject", "hierarchies", "l_kind", "c", "distance"),
+    "two-step": ("t", "alpha", "l_kind", "c", "distance"),
     "slicing": ("keep",),
 }
 _DRAWN = ("fuzzy-cmeans", "anatomy", "slicing", "two-step")
@@ -86,6 +86,8 @@ def anonymize(
     if rng is not None and method in _DRAWN:
         asked["rng"] = rng
     impossible = set(asked) & set(_CANNOT.get(method, ()))
+    if method != "full-domain":
+        impossible |= set(asked) & {"suppress"}
     if impossible:
         why = "; it counts rows, so leave one row a person" if "subject" in impossible else ""
         raise InputError(f"{method} does not go with {', '.join(sorted(impossible))}{why}")

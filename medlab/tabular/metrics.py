@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular import models
-from medlab.tabular.counts import Diversity
+from medlab.tabular.counts import Distance, Diversity
 from medlab.tabular.release import SUPPRESSED, Release, ReleaseKind
 from medlab.tabular.roles import Hierarchies, check_columns, label_text
 from medlab.tabular.seen import (
@@ -241,6 +241,7 @@ def measures(
     k: int | None = None,
     l_kind: Diversity = "distinct",
     c: float = 3.0,
+    distance: Distance = "auto",
     kind: ReleaseKind = "generalized",
     subject: str | None = None,
     hierarchies: Hierarchies | None = None,
@@ -261,6 +262,8 @@ def measures(
         The k asked for, for ``c_avg``; default: the k found.
     l_kind, c
         See `medlab.tabular.l_diversity`.
+    distance : "auto", "equal" or "ordered"
+        See `medlab.tabular.t_closeness`.
     kind : str
         What kind of release the table is. Class-based measures of perturbed or
         regrouped rows mean nothing and say "n/a".
@@ -301,7 +304,7 @@ def measures(
     found |= class_figures(group, persons)
     found["c_avg"] = len(table) / found["classes"] / (k or found["k"])
     found |= risks(table, quasi, register, subject=subject, hierarchies=hierarchies)._asdict()
-    found |= _value_measures(table, group, persons, sensitive, (l_kind, c), hierarchies)
+    found |= _value_measures(table, group, persons, sensitive, (l_kind, c, distance), hierarchies)
     found["discernibility"] = discernibility(table, quasi)
     if original is not None:
         found["gcp"] = gcp(table, quasi, original, hierarchies)
@@ -314,15 +317,17 @@ def _value_measures(
     group: Ints,
     persons: Ints | None,
     sensitive: Sequence[str],
-    diversity: tuple[Diversity, float],
+    asked: tuple[Diversity, float, Distance],
     hierarchies: Hierarchies | None,
 ) -> dict[str, Any]:
     """Return the worst l, t and alpha of the sensitive columns; nothing without one."""
-    found = []
+    found, (l_kind, c, distance) = [], asked
     for name in sensitive:
         tree = (hierarchies or {}).get(name)
-        counts, ready = tally.count_column(table, name, group, hierarchy=tree, persons=persons)
-        l = tally.diversity(counts, *diversity).min()
+        counts, ready = tally.count_column(
+            table, name, group, distance=distance, hierarchy=tree, persons=persons
+        )
+        l = tally.diversity(counts, l_kind, c).min()
         found.append((l, tally.emd(counts, ready).max(), tally.top_share(counts).max()))
     if not found:
         return {}

@@ -175,6 +175,7 @@ def anonymize_file(
         k=k,
         l_kind=more.get("l_kind") or "distinct",
         c=more.get("c") or 3.0,
+        distance=more.get("distance") or "auto",
         subject=read.subject,
         hierarchies=read.hierarchies,
     )

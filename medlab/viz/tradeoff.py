@@ -327,16 +327,16 @@ def describe(
     points: pd.DataFrame, threshold: float, names: Sequence[str] = ("risk", "loss")
 ) -> str:
     """Return the text alternative of the map."""
-    safe = points[points["risk_high"] <= threshold].sort_values("loss")
+    below = points[points["risk_high"] <= threshold].sort_values("loss")
     start = (
         f"Map of {len(points)} protections, {names[0]} upward from 0 to 1 against {names[1]} to "
         f"the right from 0 to 1. {int(points['front'].sum())} lie on the Pareto front."
     )
-    if not len(safe):
-        return f"{start} None stays below the acceptable risk of {threshold:g}."
-    best = safe.iloc[0]
+    if not len(below):
+        return f"{start} None stays below the limit of {threshold:g}."
+    best = below.iloc[0]
     return (
-        f"{start} {len(safe)} stay below the acceptable risk of {threshold:g}; the one that costs "
+        f"{start} {len(below)} stay below the limit of {threshold:g}; of these the one that costs "
         f"least is {point_name(best['method'], best['strength'])}, with a loss of "
         f"{best['loss']:.2f}."
     )

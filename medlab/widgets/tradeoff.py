@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -24,7 +25,11 @@ LOSSES = ("query error", "GCP", "distribution distance", "coefficient bias", "pM
 
 
 def tradeoff_explorer(
-    rows: pd.DataFrame, threshold: float, *, risk: str = "linkage", loss: str = "query error"
+    rows: pd.DataFrame,
+    limits: Mapping[str, float] = evaluation.LIMITS,
+    *,
+    risk: str = "linkage",
+    loss: str = "query error",
 ) -> Instrument:
     """Return the risk-utility map, to be explored.
 
@@ -32,8 +37,8 @@ def tradeoff_explorer(
     ----------
     rows : DataFrame
         From `medlab.evaluation.grid`. It holds no value of a patient.
-    threshold : float
-        The acceptable risk at the start.
+    limits : mapping of str to float
+        Most that each attack may reach. The handle moves that of the risk which is shown.
     risk, loss : str
         The measures at the start.
 
@@ -65,17 +70,19 @@ def tradeoff_explorer(
         chosen = found[found["name"] == release]
         said = [_hint(point) for point in found.itertuples()]
         picture = board.show(found, threshold, chosen, (risk, loss), said)
-        told = _told(release, releases[release], chosen, found, threshold)
+        asked = {**limits, risk: threshold}
+        safe = evaluation.acceptable(found, measured, asked)
+        told = _told(release, releases[release], _verdict(chosen, safe, risk, asked, measured))
         return beside(picture, told, shares=(2, 1))
 
     start = points(risk, loss)
-    safe = evaluation.acceptable(start, threshold)
+    safe = evaluation.acceptable(start, measured, limits)
     first = (safe if len(safe) else start)["name"].iloc[0]
     handles = {
         "risk": ipw.Dropdown(options=risks, value=risk, description="risk"),
         "loss": ipw.Dropdown(options=losses, value=loss, description="loss"),
         "threshold": ipw.FloatSlider(
-            threshold, min=0, max=1, step=0.01, description="acceptable risk",
+            limits.get(risk, 0.09), min=0, max=1, step=0.01, description="acceptable risk",
             continuous_update=False,
         ),
         "release": ipw.Dropdown(options=list(releases), value=first, description="release"),
@@ -90,27 +97,34 @@ def _hint(point: Any) -> str:
     return f"{point.name}: risk {risk}, loss {loss}{'; on the front' if point.front else ''}"
 
 
-def _told(
-    name: str, measured: pd.DataFrame, chosen: pd.DataFrame, points: pd.DataFrame, threshold: float
-) -> str:
+def _told(name: str, measured: pd.DataFrame, verdict: str) -> str:
     """Return what is known of the release chosen, in sentences: HTML."""
     said = [html.escape(sentence) for sentence in evaluation.in_words(measured)]
     return (
-        f"<h5>{html.escape(name)}</h5><p>{_verdict(chosen, points, threshold)}</p>"
-        f"<ul><li>{'</li><li>'.join(said)}</li></ul>"
+        f"<h5>{html.escape(name)}</h5><p>{verdict}</p><ul><li>{'</li><li>'.join(said)}</li></ul>"
     )
 
 
-def _verdict(chosen: pd.DataFrame, points: pd.DataFrame, threshold: float) -> str:
-    """Return whether the release keeps the risk, and what would cost less."""
+def _verdict(
+    chosen: pd.DataFrame,
+    safe: pd.DataFrame,
+    risk: str,
+    limits: Mapping[str, float],
+    measured: pd.DataFrame,
+) -> str:
+    """Return whether the release keeps the limits of all attacks, and what costs less."""
     if not len(chosen):
-        return "Not on this map: one of its two measures means nothing for this kind of release."
+        return "Not on this map: one of its measures means nothing for this kind of release."
     point = chosen.iloc[0]
-    kept = bool(point["risk_high"] <= threshold)
-    verdict = f"{'Keeps' if kept else 'Does not keep'} the acceptable risk of {threshold:g}, upper"
-    verdict += " end of the interval included. "
+    kept = evaluation.limits_kept(measured, limits).loc[(point["method"], point["strength"])]
+    verdict = f"{'Keeps' if kept[risk] else 'Does not keep'} the acceptable {risk} of "
+    verdict += f"{limits[risk]:g}, upper end of the interval included. "
     verdict += "Nothing beats it in both." if point["front"] else "Another is better in both."
-    safe = evaluation.acceptable(points, threshold)
+    broken = [name for name in kept.index if not kept[name] and name != risk]
+    if broken:
+        verdict += f" Above the limit in another attack: {', '.join(broken)}."
     if len(safe) and safe["name"].iloc[0] != point["name"]:
-        verdict += f" Of those that keep it {html.escape(safe['name'].iloc[0])} costs least."
+        verdict += (
+            f" Of those that keep all limits {html.escape(safe['name'].iloc[0])} costs least."
+        )
     return verdict

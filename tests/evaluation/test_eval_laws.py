@@ -268,7 +268,8 @@ def test_identity_and_full_suppression_are_the_corners_of_the_map(small):
     found = evaluation.risk_and_loss(rows).set_index("method")
     assert found.loc["identity", ["risk", "loss"]].tolist() == [1.0, 0.0]
     assert found.loc["suppression", ["risk", "loss"]].tolist() == [pytest.approx(1 / 300), 1.0]
-    assert evaluation.acceptable(found.reset_index(), 0.25)["method"].tolist() == [
+    points, measured = found.reset_index(), evaluation.summarize(rows)
+    assert evaluation.acceptable(points, measured, {"linkage": 0.25})["method"].tolist() == [
         "Mondrian k",
         "suppression",
     ]

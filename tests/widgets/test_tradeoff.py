@@ -26,19 +26,19 @@ def rows():
 
 @pytest.fixture
 def explorer(rows):
-    return widgets.tradeoff_explorer(rows, 0.3)
+    return widgets.tradeoff_explorer(rows, {"linkage": 0.3})
 
 
 def test_it_starts_at_the_cheapest_release_that_keeps_the_risk(explorer):
     assert explorer.handles["release"].value == "Mondrian k = 5"
-    assert "Keeps the acceptable risk of 0.3" in explorer.view.value
+    assert "Keeps the acceptable linkage of 0.3" in explorer.view.value
     assert "Of 100 people, 20 (20 to 20) are linked to the right row." in explorer.view.value
 
 
 def test_a_smaller_acceptable_risk_is_not_kept_and_another_release_is_named(explorer):
     explorer.handles["threshold"].value = 0.1
-    assert "Does not keep the acceptable risk of 0.1" in explorer.view.value
-    assert "Of those that keep it randomization 0.1 costs least" in explorer.view.value
+    assert "Does not keep the acceptable linkage of 0.1" in explorer.view.value
+    assert "Of those that keep all limits randomization 0.1 costs least" in explorer.view.value
 
 
 def test_every_release_can_be_chosen_and_every_mark_says_its_numbers(explorer):
@@ -60,4 +60,4 @@ def test_only_measures_that_were_taken_are_offered(explorer, rows):
     assert explorer.handles["risk"].options == ("linkage",)
     assert explorer.handles["loss"].options == ("query error", "GCP")
     with pytest.raises(MissingError, match="run the grid for both"):
-        widgets.tradeoff_explorer(rows, 0.1, risk="singling out")
+        widgets.tradeoff_explorer(rows, risk="singling out")
