@@ -14,13 +14,16 @@ from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 import medlab
 from medlab.errors import InputError, UsageError, usable
 from medlab.runs.parameters import Parameter, check, declared
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -30,7 +33,9 @@ _SHOWN = (
     "Identifiers are shown from here on. JupyterLab as lab.py opens it leaves these outputs "
     "out when it saves; anywhere else, clear them before you save."
 )
-KINDS = (".nii", ".nii.gz", ".csv", ".parquet")
+TABLES = (".csv", ".parquet")
+FEWEST_ROWS = 100  # of a table of one's own: classes of 50, and two of them
+KINDS = (".nii", ".nii.gz", *TABLES)
 PACKAGES = (
     "cryptography",
     "ipywidgets",
@@ -68,6 +73,8 @@ class Run:
         The figures kept so far, by name.
     passed : dict of str to dict of int to str
         What could not be read: kind of listing, place in it, and why.
+    table : Path or None
+        The reader's own table file; `data` is the sample data then, for what needs images.
     """
 
     data: Path
@@ -78,6 +85,7 @@ class Run:
     parameters: dict[str, Any] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
     passed: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
+    table: Path | None = None
 
     @property
     def rng(self) -> np.random.Generator:
@@ -102,6 +110,53 @@ class Run:
         if not items:
             raise InputError(f"no {what} in the data folder; give a folder that holds one")
         return items
+
+    def people(
+        self, headers: pd.DataFrame | None, quasi: str, sensitive: str, subject: str
+    ) -> tuple[pd.DataFrame, list[str], str]:
+        """Return the complete rows of the reader's own table, and its columns by their roles.
+
+        Parameters
+        ----------
+        headers : DataFrame or None
+            What takes its place where `data_dir` is a folder.
+        quasi, sensitive, subject : str
+            Columns, as `medlab.tabular.reading.named_columns` takes them.
+
+        Returns
+        -------
+        table : DataFrame
+            The column PatientID tells whose row it is: the subject, else a direct identifier
+            that repeats, else each row is a person.
+        quasi : list of str
+        sensitive : str
+
+        Raises
+        ------
+        MissingError, InputError
+            A column that is not there, or stands in two roles; a table of few complete rows.
+        """
+        from medlab.tabular import reading, roles
+
+        table = headers if self.table is None else reading.read_table(self.table)
+        assert table is not None
+        names, (secret,), subjects = (
+            reading.named_columns([text] if text else [], table.columns)
+            for text in (quasi, sensitive, subject)
+        )
+        person = subjects[0] if subjects else None
+        roles.check_columns(table, names, secret, subject=person)
+        table, person = roles.counted_by(table, person)
+        person = person or ("PatientID" if "PatientID" in table else None)
+        whose = table[person] if person else np.arange(len(table))
+        table = table.assign(PatientID=whose).dropna(subset=["PatientID", *names, secret])
+        if self.table is not None and len(table) < FEWEST_ROWS:
+            raise InputError(
+                f"{len(table)} complete rows are too few for classes; give {FEWEST_ROWS} or more"
+            )
+        plain = {name: "float64" for name in table.select_dtypes("Float64")}
+        plain |= {name: "int64" for name in names if table[name].dtype == "Int64"}
+        return table.astype(plain).reset_index(drop=True), names, secret
 
     def read(self, items: Iterable[_T], reader: Callable[[_T], _R], what: str) -> dict[_T, _R]:
         """Return what a reader makes of each item; what it cannot read is passed over.
@@ -182,6 +237,7 @@ def begin(
     *,
     seed: int = 20240301,
     reveal: bool = False,
+    tables: bool = False,
 ) -> Run:
     """Begin a notebook: find the data, make the output folder, mask what would be shown.
 
@@ -197,6 +253,8 @@ def begin(
         Show identifiers, and say so; outputs then carry a mark that `runs.saving` heeds.
         Otherwise a data set left at the end of a cell is masked, and warnings of pydicom,
         which repeat values, stay silent.
+    tables : bool
+        Whether `data_dir` may be a table file, CSV or Parquet; see `Run.people`.
 
     Returns
     -------
@@ -216,9 +274,10 @@ def begin(
     if not isinstance(reveal, bool):
         raise UsageError("reveal is not a bool; give True or False")
     parameters = _checked_parameters()
-    data = _sample_folder() if not data_dir else checked_data_folder(data_dir)
+    table = own_table(data_dir) if tables else None
+    data = _sample_folder() if table or not data_dir else checked_data_folder(data_dir)
     run = Run(data, _output_folder(output_dir, data), seed, reveal, is_sample=not data_dir)
-    run.parameters = parameters
+    run.parameters, run.table = parameters, table
     _show_marked(reveal)
     if not reveal:
         _be_discreet()
@@ -248,6 +307,12 @@ def _checked_parameters() -> dict[str, Any]:
     return {name: values[name] for name in known if known[name].is_bounded}
 
 
+def own_table(data_dir: str | Path) -> Path | None:
+    """Return the path of a table file; None for anything else."""
+    path = Path(data_dir).expanduser()
+    return path.resolve() if path.suffix.lower() in TABLES and path.is_file() else None
+
+
 def checked_data_folder(data_dir: str | Path) -> Path:
     """Return the absolute path of a folder that holds at least one file of use.
 
@@ -261,7 +326,10 @@ def checked_data_folder(data_dir: str | Path) -> Path:
     folder = Path(data_dir).expanduser()
     if not folder.is_dir():
         met = "is a file" if folder.exists() else "does not exist"
-        raise UsageError(f"the data folder {met}; give a folder with DICOM or NIfTI files")
+        raise UsageError(
+            f"the data folder {met}; give a folder with DICOM or NIfTI files (03 and 05 also take "
+            "a table file, CSV or Parquet)"
+        )
     files = [path for path in folder.rglob("*") if path.is_file()]
     if not files:
         raise InputError("the data folder is empty; give a folder with DICOM or NIfTI files")

@@ -24,7 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from medlab.errors import InputError, UsageError
-from medlab.runs.book import RESULTS, checked_data_folder
+from medlab.runs.book import RESULTS, checked_data_folder, own_table
 from medlab.runs.plan import Job, notebook_parameters
 from medlab.runs.report import Outcome, page, write_report
 from medlab.runs.scrub import find_failure, scrub
@@ -98,7 +98,7 @@ def run(
     """
     if not jobs:
         raise UsageError("no notebook to run; name one, or run from a checkout of medlab")
-    source = None if data is None else checked_data_folder(data)
+    source = None if data is None else own_table(data) or checked_data_folder(data)
     folder = prepared_output(output, source, overwrite=overwrite)
     jobs = [_with_folders(job, folder, source) for job in jobs]
     count = _counter(jobs, progress)
@@ -146,6 +146,8 @@ def _with_folders(job: Job, folder: Path, data: Path | None) -> Job:
     if data is not None:
         if "data_dir" not in known:
             raise UsageError(f"{job.notebook.stem} reads no data folder (no parameter data_dir)")
+        if data.is_file() and "subject" not in known:
+            raise UsageError(f"{job.notebook.stem} reads no table; give a folder, or name 03 or 05")
         given["data_dir"] = str(data)
     fitting = {name: value for name, value in given.items() if name in known}
     return replace(job, parameters=job.parameters | fitting)

@@ -55,7 +55,7 @@ def test_it_begins_with_title_parameters_imports_and_the_check_of_parameters(pat
     assert cells[0].source.startswith("# ")
     first, second = code(path)[:2]
     assert is_parameters(first)
-    assert "run = runs.begin(data_dir, output_dir, seed=seed, reveal=reveal)" in second.source
+    assert "run = runs.begin(data_dir, output_dir, seed=seed, reveal=reveal" in second.source
     # A value at the end of a cell is shown: here it may be paths, which name patients.
     assert not isinstance(ast.parse(second.source).body[-1], ast.Expr)
     imports = [cell for cell in code(path) if re.search(r"(?m)^(import|from) ", cell.source)]
