@@ -5,17 +5,57 @@ from __future__ import annotations
 import base64
 import html
 import io
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
+import matplotlib as mpl
 import matplotlib.image as mpimg
+from anyascii import anyascii
+from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font
 
 from medlab.errors import InputError
 
 DPI = 110
+_SANS = "DejaVu Sans"  # of matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew
+# Fonts with Chinese, Japanese or Korean, where a system has one.
+_EAST_ASIAN = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK TC", "Noto Sans CJK KR",
+    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "IPAGothic", "Droid Sans Fallback",
+    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Hiragino Sans", "PingFang SC",
+    "Arial Unicode MS",
+)  # fmt: skip
+
+
+_PATHS = {font.name: font.fname for font in font_manager.fontManager.ttflist}
+_FAMILY = [name for name in (_SANS, *_EAST_ASIAN) if name in _PATHS]
+mpl.rcParams["font.family"] = _FAMILY  # a character is taken from the first font that has it
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """Return the characters that figures can show."""
+    return frozenset().union(*(get_font(_PATHS[name]).get_charmap() for name in _FAMILY))
+
+
+def readable(text: str) -> str:
+    """Return a text as a figure can show it: in Latin letters where no font has its script."""
+    if text.isascii() or set(map(ord, text)) <= _characters():
+        return text
+    _say_once()
+    return anyascii(text)
+
+
+@cache
+def _say_once() -> None:
+    logging.getLogger(__name__).warning(
+        "no font on this machine has the script of some labels; figures show them in Latin letters"
+    )
 
 
 @dataclass(frozen=True)

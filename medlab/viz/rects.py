@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from medlab.errors import InputError
 from medlab.tabular.rects import Axis, Rectangles
-from medlab.viz.figure import Shown, Stage, show
+from medlab.viz.figure import Shown, Stage, readable, show
 
 # Okabe-Ito, with a marker each, so that color never speaks alone.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
@@ -186,7 +186,7 @@ def _values(shown: Rectangles) -> tuple[list[str], npt.NDArray[np.int64]]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     most = len(_COLORS) - 1
-    kept = [str(names[i]) for i in order[:most]]
+    kept = [readable(str(names[i])) for i in order[:most]]
     if len(order) > most:
         kept.append("other")
     return kept, np.minimum(rank[codes], most)
@@ -195,7 +195,7 @@ def _values(shown: Rectangles) -> tuple[list[str], npt.NDArray[np.int64]]:
 def _label(ax: Axes, axis: Axis, which: str) -> None:
     side = ax.xaxis if which == "x" else ax.yaxis
     unit = _UNITS.get(axis.name)
-    side.set_label_text(f"{axis.name} ({unit})" if unit else axis.name)
+    side.set_label_text(readable(f"{axis.name} ({unit})" if unit else axis.name))
     if axis.kind == "date":
         locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
         side.set_major_locator(locator)
@@ -204,7 +204,7 @@ def _label(ax: Axes, axis: Axis, which: str) -> None:
     if axis.labels:
         step = -(-len(axis.labels) // _MOST_LABELS)
         at = np.arange(0, len(axis.labels), step)
-        texts = [axis.labels[i] for i in at]
+        texts = [readable(axis.labels[i]) for i in at]
         side.set_ticks(at, texts)
         if which == "x" and sum(map(len, texts)) > 60:
             ax.tick_params(axis="x", labelrotation=60)
