@@ -358,7 +358,7 @@ def _slice_cohort(order: Order, tell: Tell, log: _Log) -> None:
     people = people[[*_QUASI, sensitive]].reset_index(drop=True)
     sliced = tabular.slicing(people, _QUASI, sensitive, k=order.k)
     order.target.mkdir(parents=True, exist_ok=True)
-    rows = in_keyed_order(len(people), sliced.table, None)
+    rows = in_keyed_order(sliced.table)
     write_table(sliced.table.iloc[rows], order.target / "cohort-sliced.csv")
     log.lines.append(
         f"table of {len(people)} patients sliced into buckets of at least {order.k}: "

@@ -7,17 +7,18 @@ KDD 2008: intersection attack.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from scipy import sparse
 
 from medlab.errors import InputError
 from medlab.evaluation.attacker import chunk_rows, nearest
 from medlab.evaluation.inference import by_class, numbered, shares
 from medlab.tabular.models import group_sizes, person_numbers
 from medlab.tabular.roles import as_names, check_columns, counted_by
-from medlab.tabular.seen import SAME, Array, exact_values, scale, see
+from medlab.tabular.seen import SAME, Array, Seen, exact_values, scale, see
 
 
 class Composition(NamedTuple):
@@ -76,48 +77,61 @@ def composition(
     """
     original, subject = counted_by(original, subject)
     quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
+    persons = person_numbers(original, subject)
+    owners = np.arange(len(original)) if persons is None else persons
     labels = pd.Index(original[sensitive].dropna().astype(object).unique() if sensitive else [])
-    views, posteriors = [], []
-    for table in (first, second):
-        names = [name for name in quasi if name in table]
-        if not names:
-            raise InputError("a release has none of the quasi-identifiers; name some that it has")
-        check_columns(table, names, as_names(sensitive))
-        seen = see(table, [scale(original[name]) for name in names])
-        views.append(seen)
-        rows = shares(table, sensitive, labels) if sensitive else None
-        posteriors.append(None if rows is None else by_class(rows, seen.class_of, len(seen.sizes)))
-    exact = [exact_values(original, seen.scales) for seen in views]
-    step = chunk_rows(max(len(seen.sizes) for seen in views))
-    passes = [nearest(seen, some, step) for seen, some in zip(views, exact, strict=True)]
-    rng = np.random.default_rng(0)
-    # Who fits the same classes has the same sum of one random 64-bit number a class.
-    marks = [rng.integers(0, 1 << 63, len(seen.sizes), dtype=np.uint64) for seen in views]
+    views = [_view(table, original, quasi, sensitive, labels) for table in (first, second)]
+    step = chunk_rows(max(len(view.seen.sizes) for view in views))
+    passes = [nearest(view.seen, exact_values(original, view.seen.scales), step) for view in views]
     pattern = np.zeros((2, len(original)), dtype=np.uint64)
     left = np.zeros((3, len(original)), dtype=np.int64)  # values still possible
     right = np.zeros(len(original), dtype=bool)
-    truth = numbered(original[sensitive], labels) if sensitive else np.empty(0, dtype=np.int64)
+    truth = numbered(original[sensitive], labels) if sensitive else np.full(len(original), -1)
     for pair in zip(*passes, strict=True):
         here = pair[0].targets
         if max(near.distance.max() for near in pair) > SAME:
             raise InputError("a release was not made of these people: some fit none of its rows")
-        for i, near in enumerate(pair):
-            pattern[i, here] = np.where(near.mask, marks[i], 0).sum(axis=1, dtype=np.uint64)
-        if sensitive:
-            first_, second_ = (
-                near.mask @ rows > 0 for near, rows in zip(pair, posteriors, strict=True)
-            )
-            both = first_ & second_
-            for i, possible in enumerate((first_, second_, both)):
-                left[i, here] = possible.sum(axis=1)
-            right[here] = both[np.arange(len(both)), truth[here]] & (truth[here] >= 0)
-    persons = person_numbers(original, subject)
-    owners = np.arange(len(original)) if persons is None else persons
+        possible = []
+        for i, (near, view) in enumerate(zip(pair, views, strict=True)):
+            pattern[i, here] = np.where(near.mask, view.marks, 0).sum(axis=1, dtype=np.uint64)
+            possible.append(near.mask @ view.values > 0)
+        both = possible[0] & possible[1]
+        left[:, here] = [some.sum(axis=1) for some in (*possible, both)]
+        right[here] = both[np.arange(len(both)), truth[here]] & (truth[here] >= 0)
     crowds = [_smallest(some, owners) for some in ([pattern[0]], [pattern[1]], [*pattern])]
     certain = [len(np.unique(owners[some == 1])) for some in left]
     sure = len(np.unique(owners[(left[2] == 1) & right]))
     figures = [*certain, sure] if sensitive else [None] * 4
     return Composition(len(np.unique(owners)), *crowds, *figures)
+
+
+class _View(NamedTuple):
+    """A release, the sensitive values that each class shows, and a mark for each class.
+
+    Who fits the same classes has the same sum of marks, random 64-bit numbers.
+    """
+
+    seen: Seen
+    values: Any
+    marks: Array
+
+
+def _view(
+    table: pd.DataFrame,
+    original: pd.DataFrame,
+    quasi: Sequence[str],
+    sensitive: str | None,
+    labels: pd.Index,
+) -> _View:
+    names = [name for name in quasi if name in table]
+    if not names:
+        raise InputError("a release has none of the quasi-identifiers; name some that it has")
+    check_columns(table, names, as_names(sensitive))
+    seen = see(table, [scale(original[name]) for name in names])
+    shape = len(table), max(len(labels), 1)
+    rows = shares(table, sensitive, labels) if sensitive else sparse.csr_array(shape)
+    marks = np.random.default_rng(0).integers(0, 1 << 63, len(seen.sizes), dtype=np.uint64)
+    return _View(seen, by_class(rows, seen.class_of, len(seen.sizes)), marks)
 
 
 def _smallest(patterns: Sequence[Array], owners: Array) -> int:

@@ -75,24 +75,25 @@ def _as_read(
     return column if (same | text.isna()).all() else text
 
 
-def in_keyed_order(rows: int, table: pd.DataFrame, key: bytes | None) -> np.ndarray[Any, Any]:
+def in_keyed_order(table: pd.DataFrame, key: bytes | None = None) -> np.ndarray[Any, Any]:
     """Return the order in which the rows of a release are written, shape (rows,).
 
     With a key it follows from the key and a digest of the released rows, sorted, so that the same
     key puts them back and two releases share no order; without one it is drawn.
     """
     if key is None:
-        return np.random.default_rng().permutation(rows)
+        return np.random.default_rng().permutation(len(table))
     lines = table.to_csv(index=False, header=False, lineterminator="\n").split("\n")
     digest = hashlib.sha256("\n".join(sorted(lines)).encode()).digest()
     seed = keyed_digest(key, "order of a release", digest)
-    stream = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor().update(bytes(8 * rows))
+    cipher = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor()
+    stream = cipher.update(bytes(8 * len(table)))
     return np.argsort(np.frombuffer(stream, dtype=np.uint64), kind="stable")
 
 
 def put_back(released: TableFile, key: bytes) -> pd.DataFrame:
     """Return the rows of a written release in the order of the original, with its key."""
-    order = in_keyed_order(len(released.table), released.text, key)
+    order = in_keyed_order(released.text, key)
     return released.table.iloc[np.argsort(order)].reset_index(drop=True)
 
 
@@ -145,13 +146,7 @@ def anonymize_file(
     RefusedError
         If the output exists, or is the input, or a released row has no value at all.
     """
-    paths = [target, _second(target)] if method == "anatomy" else [target]
-    if source.resolve() in {path.resolve() for path in paths}:
-        raise RefusedError("the output is the input; nothing is written over an original")
-    if any(path.exists() for path in paths) and not overwrite:
-        raise RefusedError("the output exists; choose another name or add --overwrite")
-    if not target.parent.is_dir():
-        raise UsageError("the folder of the output does not exist; make it first")
+    _check_target(source, target, two=method == "anatomy", overwrite=overwrite)
     key = load_key(key_file) if key_file or os.environ.get(KEY_VARIABLE) else None
     read = _Roles.of(source, quasi, sensitive, subject, hierarchies)
     keep = named_columns(keep, read.file.table.columns)
@@ -181,11 +176,10 @@ def anonymize_file(
     )
     tables = released_cells(release, read.file)
     notes = [*read.notes, *_guard(tables, spreadsheet=spreadsheet)]
-    main = tables[""]
-    if (main.isna() | (main.astype(str) == "")).all(axis=1).any():
+    if (tables[""].isna() | (tables[""].astype(str) == "")).all(axis=1).any():
         raise RefusedError("a row has no value in any released column; leave such rows out")
     if not keep_order:
-        tables[""] = main.iloc[in_keyed_order(len(main), main, key)]
+        tables[""] = tables[""].iloc[in_keyed_order(tables[""], key)]
     for title, some in tables.items():
         write_table(some, _second(target) if title else target)
     return _told(release, found) | {
@@ -195,6 +189,16 @@ def anonymize_file(
         "columns": read.kinds([*read.quasi, *read.sensitive, *keep]),
         "notes": notes,
     }
+
+
+def _check_target(source: Path, target: Path, *, two: bool, overwrite: bool) -> None:
+    paths = [target, _second(target)] if two else [target]
+    if source.resolve() in {path.resolve() for path in paths}:
+        raise RefusedError("the output is the input; nothing is written over an original")
+    if any(path.exists() for path in paths) and not overwrite:
+        raise RefusedError("the output exists; choose another name or add --overwrite")
+    if not target.parent.is_dir():
+        raise UsageError("the folder of the output does not exist; make it first")
 
 
 class _Roles(NamedTuple):
