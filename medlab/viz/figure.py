@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
 
-import matplotlib as mpl
 import matplotlib.image as mpimg
 from anyascii import anyascii
 from matplotlib import font_manager
@@ -33,18 +32,18 @@ _EAST_ASIAN = (
 
 
 _PATHS = {font.name: font.fname for font in font_manager.fontManager.ttflist}
-_FAMILY = [name for name in (_SANS, *_EAST_ASIAN) if name in _PATHS]
-mpl.rcParams["font.family"] = _FAMILY  # a character is taken from the first font that has it
+#: Fonts of texts that may be in any script: a character is taken from the first that has it.
+FAMILY = [name for name in (_SANS, *_EAST_ASIAN) if name in _PATHS]
 
 
 @cache
 def _characters() -> frozenset[int]:
     """Return the characters that figures can show."""
-    return frozenset().union(*(get_font(_PATHS[name]).get_charmap() for name in _FAMILY))
+    return frozenset().union(*(get_font(_PATHS[name]).get_charmap() for name in FAMILY))
 
 
 def readable(text: str) -> str:
-    """Return a text as a figure can show it: in Latin letters where no font has its script."""
+    """Return a text as `FAMILY` can show it: in Latin letters where no font has its script."""
     if text.isascii() or set(map(ord, text)) <= _characters():
         return text
     _say_once()

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from medlab.errors import InputError
 from medlab.tabular.rects import Axis, Rectangles
-from medlab.viz.figure import Shown, Stage, readable, show
+from medlab.viz.figure import FAMILY, Shown, Stage, readable, show
 
 # Okabe-Ito, with a marker each, so that color never speaks alone.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
@@ -195,7 +195,8 @@ def _values(shown: Rectangles) -> tuple[list[str], npt.NDArray[np.int64]]:
 def _label(ax: Axes, axis: Axis, which: str) -> None:
     side = ax.xaxis if which == "x" else ax.yaxis
     unit = _UNITS.get(axis.name)
-    side.set_label_text(readable(f"{axis.name} ({unit})" if unit else axis.name))
+    name = readable(f"{axis.name} ({unit})" if unit else axis.name)
+    side.set_label_text(name, fontfamily=FAMILY)
     if axis.kind == "date":
         locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
         side.set_major_locator(locator)
@@ -205,7 +206,7 @@ def _label(ax: Axes, axis: Axis, which: str) -> None:
         step = -(-len(axis.labels) // _MOST_LABELS)
         at = np.arange(0, len(axis.labels), step)
         texts = [readable(axis.labels[i]) for i in at]
-        side.set_ticks(at, texts)
+        side.set_ticks(at, texts, fontfamily=FAMILY)
         if which == "x" and sum(map(len, texts)) > 60:
             ax.tick_params(axis="x", labelrotation=60)
 
@@ -240,7 +241,12 @@ def _legend(
             )
             for i, name in enumerate(_values(shown)[0])
         ]
-    fig.legend(handles=handles, loc="outside lower center", ncols=4, fontsize="small")
+    fig.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=4,
+        prop={"family": FAMILY, "size": "small"},
+    )
 
 
 class Board:

@@ -112,7 +112,10 @@ def test_registration_finds_a_known_turn(found):
     turned = register(vertices @ turn.T + [5, -40, 300])
     again = turned.place(vertices @ turn.T + [5, -40, 300])
     gap = np.linalg.norm(again - straight.place(vertices), axis=1)
-    assert gap.mean() < 3
+    centered = vertices - vertices.mean(axis=0)
+    moved = np.linalg.norm(centered @ turn.T - centered, axis=1).mean()
+    # Fits of one head in several postures end 1 to 4 mm apart, the more so on another processor.
+    assert gap.mean() < 5 < moved / 2
 
 
 def test_the_shear_plane_keeps_its_distance_from_the_brain(found):

@@ -5,8 +5,11 @@ from pathlib import Path
 import nbformat
 
 
-def in_process(path: Path, cells: int | None = None, **parameters) -> None:
-    """Run the first `cells` code cells of a notebook, all by default, with other parameters."""
+def in_process(path: Path, cells: int | None = None, **parameters) -> dict:
+    """Run the first `cells` code cells of a notebook, all by default, with other parameters.
+
+    Returns the names that stand afterwards.
+    """
     sources = [
         cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"
     ]
@@ -15,3 +18,4 @@ def in_process(path: Path, cells: int | None = None, **parameters) -> None:
     names |= parameters
     for source in sources[1:cells]:
         exec(source, names)
+    return names

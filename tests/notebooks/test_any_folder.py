@@ -23,7 +23,7 @@ IMPORTS = 3  # title, parameters, imports: the first cell that can stop
 #: Fewer repetitions where a notebook has a parameter for them.
 QUICK = {
     "02": {"digits": "3"},
-    "05": {"seeds": "1", "heads": "2", "jobs": "1"},
+    "05": {"seeds": "1", "heads": "2", "jobs": "1", "methods": "identity, Mondrian k"},
     "06": {"numbers": "1"},
 }
 
