@@ -29,15 +29,15 @@ class Result(NamedTuple):
 
 def find() -> Path | None:
     """Return the path of FSL's ``bet`` if it is there and fslpy, which calls it, else None."""
-    return _bet() if find_spec("fsl") else None
+    # A plain folder called fsl is a package too, to Python.
+    return _bet() if find_spec("fsl") and find_spec("fsl.wrappers") else None
 
 
 def _bet() -> Path | None:
     """Return the path of FSL's ``bet``: ``$FSLDIR/bin`` first, then PATH."""
     folder = os.environ.get("FSLDIR")
-    if folder and (Path(folder) / "bin" / "bet").is_file():
-        return Path(folder) / "bin" / "bet"
-    found = shutil.which("bet")
+    own = shutil.which("bet", path=Path(folder) / "bin") if folder else None
+    found = own or shutil.which("bet")
     return Path(found) if found else None
 
 

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab import tabular
+from medlab import evaluation, tabular
 from medlab.cli import commands
 from medlab.crypto import write_key
 from medlab.errors import InputError, KindError
@@ -340,6 +340,19 @@ def test_a_direct_identifier_that_repeats_counts_persons_everywhere(tmp_path):
     rows = call("evaluate", source, tmp_path / "out.csv", *roles)["rows"]
     assert risk["k"] == {row["measure"]: row for row in rows}["k"]["value"] == report["k"]
     assert call("risk", source, *roles)["k"] <= 6 / 6
+
+
+def test_the_grid_counts_persons():
+    table = visits(each=5).reset_index(drop=True)
+    tables = evaluation.Tables(table, None, people(60, seed=1))
+    points = [("identity", 0), ("Mondrian k", 10), ("Anatomy l", 2)]
+    rows = evaluation.grid({1: tables}, points, ["Age", "Sex"], "Diagnosis", progress=False)
+    value = rows.set_index(["method", "measure"])["value"]
+    assert value["Mondrian k", "k"] >= 10
+    # Who is alone with his facts is found for sure, by whichever of his five rows.
+    alone = (~table.drop_duplicates("PatientID").duplicated(["Age", "Sex"], keep=False)).mean()
+    assert value["identity", "linkage"] >= alone > 0.5
+    assert "one row a person" in rows.loc[rows["group"] == "refused", "note"].iloc[0]
 
 
 def test_persons_of_a_release_in_another_order_are_not_guessed(tmp_path):

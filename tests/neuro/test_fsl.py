@@ -91,3 +91,24 @@ def test_a_bet_that_nothing_can_call_is_as_good_as_none(fake, monkeypatch):
     assert neuro.extraction.settled_backend("auto") == "builtin"
     with pytest.raises(UnavailableError, match="fslpy"):
         neuro.extract_brain(phantom()[0], backend="fsl")
+
+
+def test_a_bet_without_permission_to_run_is_none(fake, monkeypatch):
+    fake()
+    assert fsl.find() is not None
+    monkeypatch.setenv("PATH", "")
+    bet = fsl.find()
+    bet.chmod(0o644)
+    assert fsl.find() is None
+
+
+def test_a_plain_folder_called_fsl_is_not_fslpy(fake, tmp_path, monkeypatch):
+    fake()
+    (tmp_path / "here" / "fsl").mkdir(parents=True)
+    for name in [name for name in sys.modules if name.split(".")[0] == "fsl"]:
+        monkeypatch.delitem(sys.modules, name)
+    with monkeypatch.context() as alone:
+        alone.setattr(sys, "path", [str(tmp_path / "here")])
+        assert fsl.find_spec("fsl") is not None
+        assert fsl.find() is None
+    sys.modules.pop("fsl", None)
