@@ -351,7 +351,7 @@ def test_the_grid_counts_persons():
     assert value["Mondrian k", "k"] >= 10
     # Who is alone with his facts is found for sure, by whichever of his five rows.
     alone = (~table.drop_duplicates("PatientID").duplicated(["Age", "Sex"], keep=False)).mean()
-    assert value["identity", "linkage"] >= alone > 0.5
+    assert value["identity", "linkage"] >= alone > 0.4
     assert "one row a person" in rows.loc[rows["group"] == "refused", "note"].iloc[0]
 
 
