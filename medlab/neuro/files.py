@@ -17,7 +17,7 @@ from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import Extraction, Mesh, extract_brain, outline, skull_image
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
 from medlab.neuro.study import deface_all, worst
-from medlab.neuro.volume import image_like, load, save, write_whole
+from medlab.neuro.volume import image_like, load, read_whole, save, write_whole
 
 STILL_NAMED = (
     "header, file names and table entries still identify the patient; "
@@ -154,8 +154,30 @@ def _write_cut(
     """Write a cut image: the very bytes of a NIfTI file outside the cut; else as NIfTI."""
     if header.handles(source):
         header.clean_file(source, target, **cut_of(img, removed))
+        check_outside(source, target, removed)
     else:
         save(img, target)
+
+
+def check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -> None:
+    """Refuse a cut image that is not its source elsewhere, each stored value as nibabel reads it.
+
+    Parameters
+    ----------
+    source, target : Path
+        NIfTI.
+    removed : ndarray of bool, shape (X, Y, Z)
+
+    Raises
+    ------
+    RefusedError
+        If type, shape, or a value outside of `removed` differs.
+    """
+    images: list[Any] = [read_whole(path) for path in (source, target)]
+    before, after = (np.asanyarray(img.dataobj.get_unscaled()) for img in images)
+    alike = before.dtype == after.dtype and before.shape == after.shape
+    if not alike or before[~removed].tobytes() != after[~removed].tobytes():
+        raise RefusedError("the cut changed voxels elsewhere, so nothing was written")
 
 
 def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:

@@ -66,6 +66,7 @@ def clean_nifti(
     `phrases` are the IDs and full names of all patients of the job.
     """
     from medlab.neuro import header, volume
+    from medlab.neuro.files import check_outside
 
     def code(label: str) -> str:
         done.ways_back.append(("label", _code(work.key, label), label))
@@ -79,7 +80,10 @@ def clean_nifti(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
-        header.clean_file(source, part, rename=code, known=known, **_face(source, work))
+        cut = _face(source, work)
+        header.clean_file(source, part, rename=code, known=known, **cut)
+        if cut:
+            check_outside(source, part, cut["removed"])
         found = header.inspect_file(part)
         done.findings = [("fail", f"{one.kind} of the source is left", one.place) for one in found]
         named = any(label in name.as_posix() for label in _labels(relative))

@@ -1,0 +1,72 @@
+"""Whatever cuts an image: what lies outside the cut is compared with the source."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from medlab import pipeline
+from medlab.errors import RefusedError
+from medlab.neuro import header
+from medlab.neuro.files import check_outside
+from medlab.pipeline.settings import Settings
+
+REMOVED = np.zeros((4, 5, 6), dtype=bool)
+REMOVED[:2] = True
+
+
+def image(path, dtype=">i2", shape=(4, 5, 6), scale=None):
+    data = np.random.default_rng(0).integers(-99, 99, shape).astype(dtype)
+    if data.dtype.kind == "f":
+        data[-1, 0, 0] = np.nan
+    kind = nib.Nifti1Header(endianness=">" if data.dtype.byteorder == ">" else "<")
+    img = nib.Nifti1Image(data, np.diag([2, 3, 4, 1.0]), kind, dtype=data.dtype)
+    if scale:
+        img.header.set_slope_inter(*scale)
+    nib.save(img, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shape", "scale"),
+    [
+        (">i2", (4, 5, 6), None),
+        ("<u2", (4, 5, 6), (0.1, -5)),
+        ("<f4", (4, 5, 6), None),
+        ("<f8", (4, 5, 6, 3), None),
+        (">f4", (4, 5, 6), None),
+    ],
+)
+@pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
+def test_a_cut_leaves_each_stored_value_elsewhere(tmp_path, dtype, shape, scale, ending):
+    source, target = image(tmp_path / f"a{ending}", dtype, shape, scale), tmp_path / f"b{ending}"
+    header.clean_file(source, target, removed=REMOVED, empty=0)
+    check_outside(source, target, REMOVED)
+    assert not (nib.load(source).get_fdata()[0] == nib.load(target).get_fdata()[0]).all()
+
+
+@pytest.mark.parametrize("change", ["one voxel", "byte order", "type", "shape"])
+def test_a_changed_value_elsewhere_is_refused(tmp_path, change):
+    source, target = image(tmp_path / "a.nii"), tmp_path / "b.nii"
+    data = np.asanyarray(nib.load(source).dataobj).copy()
+    if change == "one voxel":
+        data[3, 4, 5] += 1
+    data = {"byte order": data.astype("<i2"), "type": data.astype(">i4")}.get(change, data)
+    data = data[..., :-1] if change == "shape" else data
+    endian = "<" if change == "byte order" else ">"
+    nib.save(nib.Nifti1Image(data, np.eye(4), nib.Nifti1Header(endianness=endian)), target)
+    with pytest.raises(RefusedError, match="changed voxels elsewhere"):
+        check_outside(source, target, REMOVED)
+
+
+def test_a_job_withholds_what_a_cut_changed_elsewhere(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    image(tmp_path / "in" / "scan.nii")
+    cut = {"removed": REMOVED, "empty": 0.0}
+    monkeypatch.setattr("medlab.pipeline.nifti._face", lambda source, work: cut)
+    faces = Settings(options=("clean-recognizable-visual-features",))
+    assert pipeline.deidentify(tmp_path / "in", tmp_path / "a", faces).statuses == {"done": 1}
+    swapped = lambda content, *rest: content[:-2] + content[-2:][::-1]  # noqa: E731
+    monkeypatch.setattr(header, "_without", swapped)
+    again = pipeline.deidentify(tmp_path / "in", tmp_path / "b", faces)
+    assert again.statuses == {"refused": 1}
+    assert not [path for path in (tmp_path / "b").rglob("*") if path.is_file()]
