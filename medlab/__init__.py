@@ -6,8 +6,7 @@ The areas (`dicom`, `tabular`, `neuro`, ...) load when they are first touched
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
+import lazy_loader as lazy
 
 __version__ = "0.1.0"
 
@@ -28,14 +27,5 @@ _AREAS = (
     "widgets",
 )
 
+__getattr__, __dir__, _ = lazy.attach(__name__, _AREAS)
 __all__ = ["__version__", *_AREAS]
-
-
-def __getattr__(name: str) -> ModuleType:
-    if name in _AREAS:
-        return import_module(f"medlab.{name}")
-    raise AttributeError(f"module 'medlab' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)

@@ -18,6 +18,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError, not_installed
 from medlab.runs.plan import notebook_folder
 
@@ -147,9 +148,8 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(notebook_folder() / "course" / "README.md", folder)
     for copy, notebook in zip(copies, made, strict=True):
-        part = copy.with_suffix(".part")
-        nbformat.write(notebook, part)
-        part.replace(copy)
+        with appearing(copy) as part:
+            nbformat.write(notebook, part)
     return copies
 
 

@@ -6,15 +6,6 @@ visit. The page only asks and shows; what is done is done by the other rooms.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Any
+import lazy_loader as lazy
 
-_MODULES = {"page": "panels", "serve": "server"}
-
-__all__ = ["page", "serve"]
-
-
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return getattr(import_module(f"medlab.app.{_MODULES[name]}"), name)
-    raise AttributeError(f"module 'medlab.app' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import IO
 
+from medlab.disk import hold
 from medlab.errors import RefusedError
 
 VARIABLE = "MEDLAB_APP_FOLDER"
@@ -38,12 +38,12 @@ def server_folder() -> Iterator[Path]:
     """
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    lock = _hold(folder)
+    lock = hold(folder / _LOCK)
     try:
         yield folder
     finally:
         if lock is not None:
-            lock.close()
+            lock.release()
         _remove(folder)
 
 
@@ -51,9 +51,9 @@ def sweep() -> int:
     """Take away the folders of servers that live no more; return how many."""
     swept = 0
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        if not _is_own(folder) or (lock := _hold(folder)) is None:
+        if not _is_own(folder) or (lock := hold(folder / _LOCK)) is None:
             continue
-        lock.close()
+        lock.release()
         shutil.rmtree(folder, ignore_errors=True)
         swept += 1
     return swept
@@ -135,24 +135,3 @@ def _is_own(folder: Path) -> bool:
     if folder.is_symlink() or not folder.is_dir():
         return False
     return os.name != "posix" or folder.stat().st_uid == os.getuid()
-
-
-def _hold(folder: Path) -> IO[bytes] | None:
-    """Return the lock of a folder, or None where a living server holds it."""
-    try:
-        lock = (folder / _LOCK).open("ab")
-    except OSError:
-        return None
-    try:
-        if os.name == "posix":
-            import fcntl
-
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        else:
-            import msvcrt
-
-            msvcrt.locking(lock.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    except OSError:
-        lock.close()
-        return None
-    return lock

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import multiprocessing
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 from medlab.app import folders
+from medlab.disk import end_with_parent
 from medlab.errors import MedlabError, RefusedError, UsageError
 
 POLICY, NOTHING = "policy", "nothing"
@@ -161,7 +162,7 @@ def _work(order: Order, pipe: Connection) -> None:
     """Do an order in this process, telling how it goes."""
     from medlab.app import work
 
-    _die_with_parent()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         pipe.send(("result", work.do(order, lambda *what: pipe.send(("progress", *what)))))
     except MedlabError as error:
@@ -173,18 +174,3 @@ def _work(order: Order, pipe: Connection) -> None:
         pipe.send(("error", RefusedError(f"a file could not be written or read ({why})")))
     except Exception as error:  # noqa: BLE001 - its words may hold a patient's values
         pipe.send(("error", RefusedError(f"a step failed ({type(error).__name__})")))
-
-
-def _die_with_parent() -> None:
-    """End this process when the kernel ends, however it ends."""
-    import os
-    import threading
-    from multiprocessing.connection import wait
-
-    parent: Any = multiprocessing.parent_process()
-
-    def watch() -> None:
-        wait([parent.sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -13,12 +13,12 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from medlab.crypto.keys import keyed_digest
+from medlab.disk import alone
 from medlab.errors import InputError, MissingError
 
 START = "0" * 64
@@ -42,13 +42,14 @@ class AuditLog:
         self._key = key
         handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._file = os.fdopen(handle, "ab+", buffering=0)
+        self._lock = self.path.with_name(f"{self.path.name}.lock")
         self._size = -1
         self.count, self.head = 0, START
         self.refresh()
 
     def refresh(self) -> None:
         """Read `count` and `head` anew: another process may have added lines."""
-        with _alone(self._file):
+        with alone(self._lock):
             self._catch_up()
 
     def append(self, event: str, **fields: Any) -> str:
@@ -61,7 +62,7 @@ class AuditLog:
         """
         if _OURS & set(fields):
             raise InputError("an audit field can't be named as one that the log itself writes")
-        with _alone(self._file):
+        with alone(self._lock):
             self._catch_up()
             line = self._line(event, fields)
             self._file.write(line)
@@ -187,18 +188,3 @@ def _who() -> str:
         return getpass.getuser()
     except (OSError, KeyError):  # a container user without a name
         return str(os.getuid()) if hasattr(os, "getuid") else "unknown"
-
-
-@contextmanager
-def _alone(file: Any) -> Iterator[None]:
-    """Keep other writers, in this process or another, out for a moment."""
-    if os.name != "posix":
-        yield
-        return
-    import fcntl
-
-    fcntl.flock(file, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(file, fcntl.LOCK_UN)

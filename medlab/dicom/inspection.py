@@ -17,6 +17,7 @@ from medlab.dicom.tags import (
     tag_fits,
     tag_table,
 )
+from medlab.disk import appearing
 from medlab.errors import InputError, UsageError
 
 _SHOWN = ["path", "vr", "name", "value", "concern"]
@@ -130,12 +131,7 @@ def _written(tables: Iterator[pd.DataFrame], csv_file: Path | None) -> Iterator[
     if csv_file is None:
         yield from tables
         return
-    part = csv_file.with_name(f".{csv_file.name}.part")
-    try:
-        part.touch(mode=0o600)  # it may hold values
+    with appearing(csv_file, 0o600) as part:  # it may hold values
         for number, table in enumerate(tables):
             table.to_csv(part, mode="a", header=not number, index=False)
             yield table
-        part.replace(csv_file)
-    finally:
-        part.unlink(missing_ok=True)

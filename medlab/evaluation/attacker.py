@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medlab.tabular.seen import SAME, Array, Exact, Seen
+from medlab.arrays import Array
+from medlab.tabular.seen import SAME, Exact, Seen
 
 _CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the processor's cache
 

@@ -13,12 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.evaluation.attacker import chunk_rows, nearest
 from medlab.evaluation.inference import by_class, numbered, shares
 from medlab.tabular.models import group_sizes, person_numbers
 from medlab.tabular.roles import as_names, check_columns, counted_by
-from medlab.tabular.seen import SAME, Array, Seen, exact_values, scale, see
+from medlab.tabular.seen import SAME, Seen, exact_values, scale, see
 
 
 class Composition(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from medlab import __version__
+from medlab.disk import write_whole
 from medlab.errors import InputError
 from medlab.evaluation.groups import Tables
 from medlab.evaluation.measures import evaluate
@@ -137,9 +138,7 @@ def _name(point: Point, seed: int, mark: str) -> str:
 
 
 def _save(rows: pd.DataFrame, path: Path) -> None:
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(rows.to_dict("records")), encoding="utf-8")
-    part.replace(path)
+    write_whole(path, json.dumps(rows.to_dict("records")).encode())
 
 
 def _load(path: Path) -> pd.DataFrame:

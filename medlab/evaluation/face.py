@@ -10,14 +10,13 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from nibabel.spatialimages import SpatialImage
-from numpy.typing import NDArray
 
+from medlab.arrays import Floats
 from medlab.errors import InputError, MedlabError
 from medlab.evaluation.scores import wilson
 from medlab.neuro import surface
 from medlab.neuro.volume import load, to_working
 
-Floats = NDArray[np.float64]
 Image = str | PathLike[str] | SpatialImage
 
 SPACING_MM = 3.0

@@ -11,13 +11,10 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from nibabel.spatialimages import SpatialImage
-from numpy.typing import NDArray
 
+from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
 from medlab.evaluation.face import Identification, ranked
-
-Floats = NDArray[np.float64]
-Mask = NDArray[np.bool_]
 
 GRID = 32  # voxels along each edge of the common grid
 HASH_EDGE = 5  # low frequencies along each edge of a perceptual hash

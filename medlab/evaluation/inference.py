@@ -7,17 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
 
+from medlab.arrays import Floats, Ints
 from medlab.evaluation.attacker import Near
 from medlab.tabular.anatomy import COUNT, GROUP
 from medlab.tabular.release import Release
 from medlab.tabular.slicing import BUCKET
 
 _CHUNK_PEOPLE = 200
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def shares(

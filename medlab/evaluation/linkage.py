@@ -7,13 +7,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from medlab.arrays import Floats, Ints
 from medlab.evaluation.attacker import Near, chunk_rows, nearest
 from medlab.tabular.seen import Exact, Seen
-
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 def true_pairs(target_owner: Ints, row_owner: Ints) -> tuple[Ints, Ints]:

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
 
+from medlab.arrays import Floats, Ints
 from medlab.errors import InputError
 from medlab.evaluation import utility
 from medlab.evaluation.attacker import nearest
@@ -51,8 +51,6 @@ NO_ORDER = (
     "the rows stand in another order than the original's: whom a row fits counts as its person"
 )
 _CLASSED = (*TRUTHFUL, "aggregate")
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class People(NamedTuple):

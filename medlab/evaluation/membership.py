@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
+from medlab.arrays import Floats
 from medlab.evaluation.scores import Score, auc_score, tpr_at, wilson
-
-Floats = NDArray[np.float64]
 
 
 def membership(members: Floats, others: Floats) -> dict[str, Score]:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from medlab.arrays import Ints
 
 
 def population_uniqueness(sizes: Ints, population: int) -> float:

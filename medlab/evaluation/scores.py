@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from medlab.arrays import Floats
 from medlab.errors import InputError
 
 Z95 = 1.959963984540054
 NOT_APPLICABLE = "n/a"
-Floats = NDArray[np.float64]
 
 
 class Score(NamedTuple):

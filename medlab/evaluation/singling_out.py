@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medlab.evaluation.scores import Score, excess
 from medlab.tabular.seen import Exact, Scale, see
-
-Floats = NDArray[np.float64]
 
 
 def singling_out(

@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import sparse
 
+from medlab.arrays import Floats
 from medlab.evaluation.scores import Z95, Score, auc
 from medlab.tabular.seen import MISSING_PLACE, Exact, Scale, Seen
 
-Floats = NDArray[np.float64]
 _FLOOR = 0.001  # of the rows: a count below it is compared with it
 _FEWEST = 10  # test rows of a value for it to enter the mean AUC
 _MOST = 30  # labels of a column, or sensitive values, that become columns of a model

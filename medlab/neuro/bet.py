@@ -16,11 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, not_installed
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
-Mask = npt.NDArray[np.bool_]
 
 ITERATIONS = 1000
 WATCHED = 20  # iterations between two words to who watches
@@ -74,7 +71,7 @@ class Surface(NamedTuple):
     """
 
     vertices: Floats
-    faces: Ints
+    faces: Indices
     crossings: float
     passes: int
     history: tuple[Floats, ...] = ()
@@ -163,7 +160,7 @@ def _ball(shape: tuple[int, ...], zooms: Floats, center: Floats, radius: float) 
 
 
 @cache
-def sphere(divisions: int = 4) -> tuple[Floats, Ints]:
+def sphere(divisions: int = 4) -> tuple[Floats, Indices]:
     """Return vertices (unit sphere) and faces of an icosahedron cut in four `divisions` times.
 
     Every vertex has six neighbors, except the first twelve, those of the icosahedron, which
@@ -191,7 +188,7 @@ def sphere(divisions: int = 4) -> tuple[Floats, Ints]:
     return vertices, faces
 
 
-def _cut_in_four(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
+def _cut_in_four(vertices: Floats, faces: Indices) -> tuple[Floats, Indices]:
     """Put a vertex on the middle of every edge and return the four times finer mesh."""
     edges = np.sort(faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     unique, number = np.unique(edges, axis=0, return_inverse=True)
@@ -203,7 +200,7 @@ def _cut_in_four(vertices: Floats, faces: Ints) -> tuple[Floats, Ints]:
     return np.concatenate([vertices, middle]), np.ascontiguousarray(finer.T)
 
 
-def neighbors(faces: Ints, vertices: int) -> tuple[Ints, Ints]:
+def neighbors(faces: Indices, vertices: int) -> tuple[Indices, Indices]:
     """Return the ring of neighbors of each vertex, and how many it has.
 
     Parameters
@@ -363,8 +360,8 @@ def grow(
 
 def _one_pass(
     start: Floats,
-    rings: Ints,
-    counts: Ints,
+    rings: Indices,
+    counts: Indices,
     field: _Field,
     f: float,
     g: float,
@@ -398,13 +395,13 @@ def _one_pass(
     return points, history
 
 
-def _numba_shape() -> Callable[[Floats, Ints, Ints], tuple[Floats, Floats]]:
+def _numba_shape() -> Callable[[Floats, Indices, Indices], tuple[Floats, Floats]]:
     """Return the kernel that does what `_shape` does."""
     try:
         from medlab.neuro.bet_numba import shape
     except ImportError as error:
         raise not_installed("numba", "neuro") from error
-    found: Callable[[Floats, Ints, Ints], tuple[Floats, Floats]] = shape
+    found: Callable[[Floats, Indices, Indices], tuple[Floats, Floats]] = shape
     return found
 
 
@@ -414,7 +411,7 @@ def _stiffness(iteration: int, number: int) -> float:
     return 1 + (10.0 ** (number + 1) - 1) * left
 
 
-def _shape(points: Floats, rings: Ints, counts: Ints) -> tuple[Floats, Floats]:
+def _shape(points: Floats, rings: Indices, counts: Indices) -> tuple[Floats, Floats]:
     """Return outward unit normals and the way from each vertex to the mean of its neighbors.
 
     The sum of face normals around a vertex is the sum of the cross products of
@@ -432,12 +429,12 @@ def _shape(points: Floats, rings: Ints, counts: Ints) -> tuple[Floats, Floats]:
     return normals, mean / counts - points
 
 
-def mean_spacing(points: Floats, rings: Ints) -> float:
+def mean_spacing(points: Floats, rings: Indices) -> float:
     """Return the mean distance of neighbors in mm."""
     return float(np.sqrt(((points.take(rings, axis=1) - points[:, None]) ** 2).sum(0)).mean())
 
 
-def self_intersection(points: Floats, start: Floats, rings: Ints) -> float:
+def self_intersection(points: Floats, start: Floats, rings: Indices) -> float:
     """Return how much nearer than on the sphere vertices have come that lie close together.
 
     Sum of ``(d / m - d0 / m0)**2`` over pairs closer than the mean spacing m, where d0
@@ -452,7 +449,7 @@ def self_intersection(points: Floats, start: Floats, rings: Ints) -> float:
     return float(((d / m - d0 / m0) ** 2).sum())
 
 
-def fill(vertices: Floats, faces: Ints, zooms: Floats, shape: tuple[int, ...]) -> Mask:
+def fill(vertices: Floats, faces: Indices, zooms: Floats, shape: tuple[int, ...]) -> Mask:
     """Return the voxels in and on a closed surface.
 
     Parameters
@@ -500,7 +497,7 @@ def _grid(corners: Floats, n: int) -> Floats:
     return np.asarray(np.einsum("pk,tkx->tpx", weights, corners).reshape(-1, 3))
 
 
-def skull(data: npt.NDArray[np.float32], zooms: Floats, vertices: Floats, faces: Ints) -> Mask:
+def skull(data: npt.NDArray[np.float32], zooms: Floats, vertices: Floats, faces: Indices) -> Mask:
     """Return the voxels of the outer skull surface (Smith 2002, section on the skull).
 
     From every vertex a line goes 30 mm outwards. The brightest point is scalp; the dark

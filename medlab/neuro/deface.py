@@ -21,13 +21,11 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
+from medlab.arrays import Floats, Mask
 from medlab.errors import InputError, MedlabError, RefusedError, UnavailableError
 from medlab.neuro import scores, surface
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.volume import image_like, load, to_working, voxels
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 ICBM = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 STEP_MM, MARGIN = 3, 20  # grid of the distance to the ICBM brain, and voxels around it

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
+from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import bet, fsl
 from medlab.neuro.scores import crown_row, extraction_warnings
@@ -25,8 +26,6 @@ from medlab.neuro.volume import (
     to_working,
     voxels,
 )
-
-Mask = npt.NDArray[np.bool_]
 
 BACKENDS = ("auto", "fsl", "builtin")
 NEEDS_FSL = {
@@ -54,8 +53,8 @@ class Mesh(NamedTuple):
         Vertex numbers of triangles.
     """
 
-    vertices: bet.Floats
-    faces: bet.Ints
+    vertices: Floats
+    faces: Indices
 
 
 @dataclass(frozen=True)
@@ -102,10 +101,10 @@ class _Options:
 @dataclass
 class _Outcome:
     mask: Mask
-    vertices: bet.Floats
-    faces: bet.Ints
+    vertices: Floats
+    faces: Indices
     facts: dict[str, Any] = field(default_factory=dict)
-    history: tuple[bet.Floats, ...] = ()
+    history: tuple[Floats, ...] = ()
 
 
 def extract_brain(
@@ -345,7 +344,7 @@ def _search(seen: Working, options: _Options, *, crop_neck: bool, pad: bool) -> 
     return outcome
 
 
-def _robust(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) -> _Outcome:
+def _robust(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Outcome:
     """Run the backend, with ``-R`` until the middle of the brain stays where it is."""
     outcome = _run(data, zooms, options)
     if not options.robust or options.backend == "fsl":
@@ -360,7 +359,7 @@ def _robust(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options)
     return outcome
 
 
-def _middle(data: npt.NDArray[np.float32], mask: Mask) -> bet.Floats:
+def _middle(data: npt.NDArray[np.float32], mask: Mask) -> Floats:
     """Return the center of gravity of the stripped image in voxels."""
     from scipy import ndimage
 
@@ -369,7 +368,7 @@ def _middle(data: npt.NDArray[np.float32], mask: Mask) -> bet.Floats:
     return np.asarray(ndimage.center_of_mass(np.where(mask, data - data.min(), 0)))
 
 
-def _run(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) -> _Outcome:
+def _run(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Outcome:
     """Run one backend once."""
     if options.backend == "fsl":
         return _run_fsl(data, zooms, options)
@@ -400,7 +399,7 @@ def _run(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) ->
     return _Outcome(mask, surface.vertices, surface.faces, facts, surface.history)
 
 
-def _run_fsl(data: npt.NDArray[np.float32], zooms: bet.Floats, options: _Options) -> _Outcome:
+def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Outcome:
     letters: dict[str, Any] = {"f": options.f, "g": options.g, "w": options.smoothness}
     if options.center is not None:
         letters["c"] = list(options.center)
@@ -459,11 +458,11 @@ def _version() -> str:
     return f"medlab {__version__}"
 
 
-def _to_world(vertices: bet.Floats, seen: Working) -> bet.Floats:
+def _to_world(vertices: Floats, seen: Working) -> Floats:
     return np.asarray(nib.affines.apply_affine(seen.affine, vertices / seen.zooms))
 
 
-def _center_in_file(center: bet.Floats, seen: Working) -> list[float]:
+def _center_in_file(center: Floats, seen: Working) -> list[float]:
     back = nib.orientations.inv_ornt_aff(seen.to_file, seen.data.shape)
     voxel = np.linalg.solve(back, [*center, 1.0])[:3]
     return [round(float(v), 3) for v in voxel]

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
+from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import header, surface
 from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import Extraction, Mesh, extract_brain, outline, skull_image
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
 from medlab.neuro.study import deface_all, worst
-from medlab.neuro.volume import image_like, load, read_whole, save, write_whole
+from medlab.neuro.volume import image_like, load, read_whole, save
 
 STILL_NAMED = (
     "header, file names and table entries still identify the patient; "

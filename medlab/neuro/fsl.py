@@ -13,8 +13,8 @@ import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 
+from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, UnavailableError, not_installed
-from medlab.neuro.bet import Floats, Ints, Mask
 
 WAY_OUT = "install FSL and set FSLDIR, or choose the backend 'builtin'"
 
@@ -24,7 +24,7 @@ class Result(NamedTuple):
 
     mask: Mask
     vertices: Floats
-    faces: Ints
+    faces: Indices
 
 
 def find() -> Path | None:
@@ -117,7 +117,7 @@ def _collect(folder: Path) -> Result:
     return Result(mask, vertices, faces)
 
 
-def read_vtk(path: Path) -> tuple[Floats, Ints]:
+def read_vtk(path: Path) -> tuple[Floats, Indices]:
     """Return vertices and triangles of a legacy text VTK file (``POINTS``, ``POLYGONS``)."""
     words = path.read_text().split()
     at = words.index("POINTS")

@@ -21,17 +21,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nibabel as nib
 import numpy as np
-import numpy.typing as npt
 
+from medlab.arrays import Mask
+from medlab.disk import write_whole
 from medlab.errors import InputError
 from medlab.neuro.bids import Rename, coded_part, coded_path, schema
-from medlab.neuro.volume import load, write_nifti, write_whole
+from medlab.neuro.volume import load, write_nifti
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Known = Callable[[str], bool]
-Mask = npt.NDArray[np.bool_]
 
 # What a voxel needs to be placed and read; everything else of a header is left behind.
 GEOMETRY = (
@@ -147,7 +147,7 @@ def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
     if kind == "nifti":
         return _inspect_nifti(path)
     if kind == "sidecar":
-        found, kept = _read_json(path), _clean_sidecar(path, path)
+        found, kept = read_sidecar(path), _clean_sidecar(path, path)
         return [HeaderFinding(k, "key", str(v)) for k, v in found.items() if kept.get(k) != v]
     if kind == "table":
         return _inspect_table(path)
@@ -437,7 +437,14 @@ def _text_of(path: Path) -> str:
         return content.decode("latin-1")
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_sidecar(path: Path) -> dict[str, Any]:
+    """Return the keys and values of a JSON sidecar.
+
+    Raises
+    ------
+    InputError
+        If it is no JSON object in text that can be read.
+    """
     try:
         found = json.loads(_text_of(path))
     except (OSError, ValueError, RecursionError) as error:
@@ -474,7 +481,7 @@ def _clean_sidecar(
     """Return what stays of a sidecar whose file is to be named `target`."""
     kept: dict[str, Any] = {}
     task = re.search(r"task-([0-9A-Za-z+]+)", target.name)
-    for key, value in _read_json(source).items():
+    for key, value in read_sidecar(source).items():
         if key == "TaskName" and task:
             kept[key] = task[1]
         elif key == "IntendedFor":

@@ -7,11 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
 from medlab.neuro.bet import robust_threshold
-
-Mask = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
 
 BRAIN_ML = (700.0, 2200.0)
 TALLEST_BRAIN_MM = 175.0

@@ -20,14 +20,13 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 from pydicom.uid import generate_uid
 
+from medlab.arrays import Floats, Mask
 from medlab.dicom.files import quiet_pydicom, read, to_bytes
+from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError, not_installed, usable
-from medlab.neuro.volume import AIR_HU, write_whole
+from medlab.neuro.volume import AIR_HU
 from medlab.pixels.frames import layout, stored_frames, values
 from medlab.pixels.mask import cut_frames
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 GAP_MM = 0.02  # slices may lie this far off their place (rounded positions)

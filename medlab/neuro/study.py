@@ -15,14 +15,11 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
+from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro.deface import Defacing, _measure, _nearest, cut_out, deface
 from medlab.neuro.surface import head_threshold
 from medlab.neuro.volume import image_like, load, to_working, voxels
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.intp]
-Mask = npt.NDArray[np.bool_]
 
 GRID_MM, BINS, MOST_POINTS, FEWEST_POINTS = 4.0, 32, 50_000, 1000
 # Heads that lie alike agree less when one is moved by so much. With 4 mm and 4 degrees a head that
@@ -224,11 +221,11 @@ def _edges(values: npt.NDArray[np.float32]) -> Floats:
     return np.unique(np.percentile(values, np.linspace(0, 100, BINS + 1)[1:-1]))
 
 
-def _levels(values: npt.NDArray[np.float32], edges: Floats) -> Ints:
+def _levels(values: npt.NDArray[np.float32], edges: Floats) -> Indices:
     return np.digitize(values, edges)
 
 
-def _information(one: Ints, other: Ints) -> float:
+def _information(one: Indices, other: Indices) -> float:
     """Return the normalized mutual information of two gray levels: 1 (none) to 2 (the same)."""
     joint = np.bincount(one * BINS + other, minlength=BINS**2).reshape(BINS, BINS) / one.size
     shares = (joint.sum(axis=0), joint.sum(axis=1), joint)

@@ -10,12 +10,10 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
+from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
 from medlab.neuro.extraction import Mesh
 from medlab.neuro.volume import Working, load, to_working
-
-Floats = npt.NDArray[np.float64]
-Mask = npt.NDArray[np.bool_]
 
 FRONT, THREE_QUARTER = 0.0, 30.0
 AMBIENT = 0.25

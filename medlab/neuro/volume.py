@@ -6,18 +6,16 @@ import gzip
 import zlib
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
-from uuid import uuid4
+from typing import NamedTuple
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
+from medlab.arrays import Array, Floats
+from medlab.disk import write_whole
 from medlab.errors import InputError, KindError
-
-Array = npt.NDArray[Any]
-Floats = npt.NDArray[np.float64]
 
 WORKING = ("L", "A", "S")  # radiological order: BET's own, see `medlab.neuro.bet`
 SMALLEST_SIDE = 3
@@ -279,15 +277,3 @@ def write_nifti(path: Path, content: bytes) -> Path:
     if path.name.lower().endswith(".gz"):
         content = gzip.compress(content, compresslevel=5, mtime=0)
     return write_whole(path, content)
-
-
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file at once or not at all (temporary name, then rename)."""
-    part = path.with_name(f".medlab-{uuid4().hex}.part")
-    try:
-        part.write_bytes(content)
-        part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-    return path

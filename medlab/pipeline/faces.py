@@ -24,7 +24,7 @@ from medlab.dicom.codestream import PIXELS
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import FACES, Outcome, Work
+from medlab.pipeline.settings import FACES, NO_HEAD, Outcome, Work
 from medlab.pixels.mask import cut_frames
 
 MODALITIES = ("MR", "CT", "PT", "NM")
@@ -40,7 +40,6 @@ _SURFACES = tuple(
 )
 PLACE = "face"  # of a finding that a person may overrule
 _OVERRULE = "look at it, and let it pass in faces-approved.csv if it shows none"
-NO_HEAD = "no head was found in this series, so no face was cut"
 _log = logging.getLogger(__name__)
 
 

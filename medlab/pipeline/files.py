@@ -6,7 +6,6 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from medlab.errors import RefusedError, UsageError
@@ -100,21 +99,3 @@ def digest_of(path: Path) -> bytes:
     """Return the SHA-256 of a file, read in pieces."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest()
-
-
-@contextmanager
-def appearing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; it gets its name when all went well, else it goes.
-
-    Nobody ever sees half a file under its own name.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(
-        f".{os.getpid()}-{hashlib.sha256(os.fsencode(path)).hexdigest()[:16]}.part"
-    )
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            part.unlink()

@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from medlab import __version__, dicom
+from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import faces, joined, report, steps
 from medlab.pipeline.cohort import CohortCheck, check, released
-from medlab.pipeline.files import appearing, walk
+from medlab.pipeline.files import walk
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
 from medlab.pipeline.planning import plan, worked

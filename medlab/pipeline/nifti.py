@@ -12,9 +12,9 @@ import numpy as np
 
 from medlab import dicom
 from medlab.crypto import keyed_digest
-from medlab.errors import RefusedError, usable
+from medlab.errors import MedlabError, RefusedError, usable
 from medlab.pipeline.files import digest_of
-from medlab.pipeline.settings import FACES, Outcome, Work
+from medlab.pipeline.settings import FACES, NO_HEAD, Outcome, Work
 
 _LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
 _IMAGES = (".nii.gz", ".nii")
@@ -80,12 +80,14 @@ def clean_nifti(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
-        cut = _face(source, work)
+        cut = _face(source) if _hides_faces(source, work) else {}
         header.clean_file(source, part, rename=code, known=known, **cut)
         if cut:
             check_outside(source, part, cut["removed"])
         found = header.inspect_file(part)
         done.findings = [("fail", f"{one.kind} of the source is left", one.place) for one in found]
+        if not cut and _hides_faces(source, work):
+            done.findings.append(("review", NO_HEAD, ""))
         named = any(label in name.as_posix() for label in _labels(relative))
         if found or named or (not work.single and known(name.as_posix())):
             raise RefusedError("something of the source is still in the output")
@@ -95,7 +97,7 @@ def clean_nifti(
         part.replace(target)
     done.status, done.target = "done", name.as_posix()
     done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
-    if _stem(source)[1] in _IMAGES and FACES not in work.settings.options:
+    if _stem(source)[1] in _IMAGES and not _hides_faces(source, work):
         done.unchecked = ["face"]
 
 
@@ -116,14 +118,25 @@ def output_name(relative: Path, work: Work, code: Callable[[str], str]) -> Path:
     return Path("sourcedata" if tree else "", "nifti", digest.hex()[:16] + ending)
 
 
-def _face(source: Path, work: Work) -> dict[str, Any]:
-    """Return what is to be cut out of an image where that was asked for."""
-    if FACES not in work.settings.options or _stem(source)[1] not in _IMAGES:
-        return {}
-    from medlab.neuro.deface import deface
-    from medlab.neuro.files import cut_of
+def _hides_faces(source: Path, work: Work) -> bool:
+    return FACES in work.settings.options and _stem(source)[1] in _IMAGES
 
-    found = deface(source)
+
+def _face(source: Path) -> dict[str, Any]:
+    """Return what is to be cut out of an image; nothing where it holds no head."""
+    from medlab.neuro.files import cut_of
+    from medlab.neuro.header import read_sidecar
+    from medlab.neuro.study import NoHeadError, deface_study
+    from medlab.neuro.volume import load
+
+    sidecar = source.with_name(_stem(source)[0] + ".json")
+    told = read_sidecar(sidecar) if sidecar.is_file() else {}
+    part = str(told.get("BodyPart") or told.get("BodyPartExamined") or "")
+    ((_, found),) = deface_study([lambda: load(source)], {0: part})
+    if isinstance(found, NoHeadError):
+        return {}
+    if isinstance(found, MedlabError):
+        raise found
     return cut_of(found.img, np.asanyarray(found.removed.dataobj) > 0)
 
 

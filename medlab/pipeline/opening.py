@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medlab.crypto import AuditLog, Vault, load_key, subkey
+from medlab.disk import hold
 from medlab.errors import RefusedError
 from medlab.pipeline.files import check_places, private_folder
 from medlab.pipeline.ledger import Ledger
@@ -89,15 +89,10 @@ def _check_unclaimed(target: Path, folder: Path, overwrite: bool) -> None:
 
 
 def _lock(stack: ExitStack, folder: Path) -> None:
-    if os.name != "posix":
-        return
-    import fcntl
-
-    file = stack.enter_context((folder / "lock").open("w"))
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise RefusedError("another run is at work on this DST; wait until it has ended") from None
+    lock = hold(folder / "lock")
+    if lock is None:
+        raise RefusedError("another run is at work on this DST; wait until it has ended")
+    stack.callback(lock.release)
 
 
 def _take_up(job: Job, mark: str, overwrite: bool) -> None:

@@ -14,8 +14,8 @@ from pydicom import Dataset
 from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.codes import NO_NUMBER
+from medlab.disk import appearing
 from medlab.errors import usable
-from medlab.pipeline.files import appearing
 from medlab.pipeline.opening import Job
 from medlab.pipeline.settings import Work
 

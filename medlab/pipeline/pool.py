@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any, TypeVar
+
+from medlab.disk import end_with_parent
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -96,12 +97,5 @@ def _pool(jobs: int, start: Callable[..., None], args: Any) -> ProcessPoolExecut
 
 def _begin(start: Callable[..., None], args: Any) -> None:
     """Start in a new process, which ends when the one that made it does, however that ended."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    threading.Thread(target=end_with_parent, daemon=True).start()
     start(*args)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)

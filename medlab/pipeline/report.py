@@ -13,8 +13,8 @@ from typing import Any
 
 from medlab import __version__, dicom
 from medlab.dicom.profile import ACTION_WORDS
+from medlab.disk import appearing
 from medlab.pipeline.cohort import CohortCheck
-from medlab.pipeline.files import appearing
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job
 from medlab.pipeline.settings import NO_PICTURE, Settings

@@ -20,6 +20,7 @@ FACES = "clean-recognizable-visual-features"
 PIXELS = "clean-pixel-data"
 #: How the count of pixel data that are labels, parameters or doses is kept.
 NO_PICTURE = "no picture"
+NO_HEAD = "no head was found in this series, so no face was cut"
 _CHOICES = {
     "codes": ("keyed", "random"),
     "pixel_policy": ("allow", "match"),

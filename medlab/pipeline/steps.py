@@ -23,9 +23,10 @@ from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
+from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.pipeline import faces, joined, nifti, wayback
-from medlab.pipeline.files import appearing, digest_of
+from medlab.pipeline.files import digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.owners import Owners, place_of
 from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work

@@ -17,8 +17,9 @@ from medlab import dicom
 from medlab.crypto import Vault, keyed_digest, load_key
 from medlab.dicom.elements import is_plain
 from medlab.dicom.files import quiet_pydicom
+from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
-from medlab.pipeline.files import appearing, check_places, walk
+from medlab.pipeline.files import check_places, walk
 
 _PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
 PatientSex PatientAge PatientSize PatientWeight PatientAddress PatientTelephoneNumbers

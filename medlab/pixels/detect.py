@@ -18,9 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from medlab.arrays import Array
 from medlab.errors import UnavailableError, not_installed
 from medlab.pixels import frames
-from medlab.pixels.frames import Array, Layout
+from medlab.pixels.frames import Layout
 from medlab.pixels.mask import Box
 
 Image = NDArray[np.uint8]

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from medlab.arrays import Array
 from medlab.errors import UsageError
 from medlab.pixels import frames, mask
-from medlab.pixels.frames import Array, Layout
+from medlab.pixels.frames import Layout
 from medlab.pixels.mask import Box, Boxes
 
 EFFECTS = ("blank", "pseudonymize", "blur", "pixelate")

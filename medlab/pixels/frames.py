@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from medlab.arrays import Array
 from medlab.errors import InputError
-
-Array = NDArray[Any]
 
 KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 _PHOTOMETRIC = {

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, JPEGLSLossless, RLELossless
 
+from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.pixels import frames
-from medlab.pixels.frames import Array, Layout
+from medlab.pixels.frames import Layout
 
 _RLE = str(RLELossless)
 _JPEG_LS = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"} | {

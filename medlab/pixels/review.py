@@ -6,14 +6,14 @@ Both show patients' values and belong into a private folder.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from pydicom.dataset import Dataset
 
+from medlab.disk import appearing
 from medlab.errors import InputError, UsageError
 from medlab.pixels import detect, frames
 from medlab.pixels.decide import Decision
@@ -41,26 +41,13 @@ def rows(file: str, decisions: Iterable[Decision]) -> list[dict[str, Any]]:
     return found or [{"file": file, "reason": "no text found"}]
 
 
-@contextmanager
-def _appearing(path: Path) -> Iterator[Path]:
-    """Give a file beside `path`, readable by its owner only, that gets its name at the end."""
-    part = path.with_name(f".{path.name}.part")
-    part.unlink(missing_ok=True)
-    part.touch(mode=0o600)
-    try:
-        yield part
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def write_table(path: str | Path, table: Iterable[dict[str, Any]]) -> None:
     """Write the table, readable by its owner only.
 
     Cells that a spreadsheet would take for a formula get an apostrophe before them.
     """
     with (
-        _appearing(Path(path)) as part,
+        appearing(Path(path), 0o600) as part,
         part.open("w", newline="", encoding="utf-8") as stream,
     ):
         writer = csv.DictWriter(stream, COLUMNS)
@@ -127,7 +114,7 @@ def contact_sheet(
 
     frame = _frame(decisions)
     sheet = draw_sheet(picture(before, frame), decisions, picture(after, frame))
-    with _appearing(Path(path)) as part:
+    with appearing(Path(path), 0o600) as part:
         sheet.save(part, "PNG")
 
 

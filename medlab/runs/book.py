@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 import medlab
+from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError, usable
 from medlab.runs.parameters import Parameter, check, declared
 
@@ -373,9 +374,7 @@ def revision() -> str | None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON so that `path` is either the old file or the whole new one."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    part.replace(path)
+    write_whole(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
 
 
 def _plain(value: Any) -> Any:

@@ -23,6 +23,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
+from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError
 from medlab.runs.book import RESULTS, checked_data_folder, own_table
 from medlab.runs.plan import Job, notebook_parameters
@@ -174,9 +175,9 @@ def _run_one(job: Job, folder: Path, show_errors: bool, tell: Callable[[], None]
     nb = _executed(job, tell)
     failure = find_failure(nb)
     scrub(nb, show_errors=show_errors)
-    _write_atomically(folder / f"{job.name}.ipynb", nbformat.writes(nb))
+    write_whole(folder / f"{job.name}.ipynb", nbformat.writes(nb).encode())
     html, figures = page(nb, job.name)
-    _write_atomically(folder / f"{job.name}.html", html)
+    write_whole(folder / f"{job.name}.html", html.encode())
     seconds = time.perf_counter() - started
     return Outcome(job, seconds, failure, _numbers(folder / job.name), tuple(figures))
 
@@ -243,9 +244,3 @@ def _numbers(folder: Path) -> dict[str, Any]:
         return {}
     numbers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("numbers", {})
     return numbers
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

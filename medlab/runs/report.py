@@ -19,6 +19,7 @@ import jinja2
 from nbconvert import HTMLExporter
 
 import medlab
+from medlab.disk import write_whole
 from medlab.runs.book import RESULTS, package_versions, revision, write_json
 from medlab.runs.plan import FOLDERS, Job
 from medlab.runs.scrub import Failure
@@ -148,9 +149,7 @@ def write_report(
         when=when,
         is_sample=is_sample,
     )
-    part = folder / "index.html.part"
-    part.write_text(text, encoding="utf-8")
-    part.replace(folder / "index.html")
+    write_whole(folder / "index.html", text.encode())
 
 
 def _template() -> jinja2.Template:

@@ -16,6 +16,7 @@ from typing import Any
 
 import nibabel as nib
 
+from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError
 from medlab.samples import people, studies
 from medlab.samples.cohorts import DEFAULT_SEED, Cohort, cohort
@@ -86,12 +87,12 @@ def write(
         _papers(ledger),
     )
     for name, data in parts:
-        _put(root / name, data)
+        write_whole(root / name, data)
         sums.append(f"{hashlib.sha256(data).hexdigest()}  {name}\n")
         written.append(root / name)
         if progress:
             progress(len(written), total)
-    _put(root / "SHA256SUMS", "".join(sorted(sums, key=lambda line: line[66:])).encode())
+    write_whole(root / "SHA256SUMS", "".join(sorted(sums, key=lambda line: line[66:])).encode())
     return [*written, root / "SHA256SUMS"]
 
 
@@ -142,14 +143,6 @@ def _target(root: Path, overwrite: bool) -> Path:
     if not overwrite and any(root.iterdir()):
         raise RefusedError("the folder is not empty; choose another one or pass --overwrite")
     return root
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write one file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    part.replace(path)
 
 
 def _tables(tables: Cohort) -> Iterator[Written]:

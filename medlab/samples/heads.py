@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from medlab.arrays import Floats
 from medlab.errors import InputError, UnavailableError
-from medlab.samples.anatomy import Floats, Space, assemble, inside, paint
+from medlab.samples.anatomy import Space, assemble, inside, paint
 from medlab.samples.cohorts import DEFAULT_SEED
 from medlab.samples.faces import (
     BONE,

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
+from medlab.arrays import Floats
 from medlab.errors import UnavailableError
-from medlab.samples.anatomy import Ball, Floats, Rod, Shape, inside
+from medlab.samples.anatomy import Ball, Rod, Shape, inside
 
 Pixels = NDArray[Any]
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medlab.arrays import Array
 from medlab.tabular.roles import Column
 from medlab.tabular.rules import Test
 
-Array = NDArray[Any]
 _BATCH_ROWS = 1 << 16
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab.arrays import Floats
 from medlab.errors import InputError
 
 # [20, 30], and as others write it: [20, 30), [20, 30[, (20, 30]
@@ -23,7 +24,6 @@ _MASK = re.compile(r"(\d+)(\*+)")
 _MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
 _OPEN = 1e-6  # of an interval's width lies between an open end and what belongs to it
 _LABEL = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)')
-Floats = NDArray[np.float64]
 
 
 def bounds(column: pd.Series[Any]) -> tuple[Floats, Floats]:

@@ -13,15 +13,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from medlab.arrays import Array, Floats
 from medlab.tabular import counts as tally
 from medlab.tabular.release import Release, release_classes
 from medlab.tabular.roles import Column
 from medlab.tabular.rules import Task, check_weights, task_of
-
-Array = NDArray[Any]
-Floats = NDArray[np.float64]
 
 
 class _Loss:

@@ -13,13 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab.arrays import Floats, Ints
 from medlab.errors import InputError
 from medlab.tabular.roles import Column, encode
 
 Diversity = Literal["distinct", "entropy", "recursive"]
 Distance = Literal["auto", "equal", "ordered"]
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from medlab.arrays import Array
 from medlab.tabular import counts as tally
-from medlab.tabular.batches import Array, Batch, Cut, Plan
+from medlab.tabular.batches import Batch, Cut, Plan
 from medlab.tabular.counts import run_starts
 
 _FIRST_OF_ALL = 1e6

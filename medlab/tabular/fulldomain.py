@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular.release import SUPPRESSED, Release, check_release, release_classes, span
 from medlab.tabular.roles import Column
 from medlab.tabular.rules import Task, task_of
 
-Array = NDArray[Any]
 _MOST_CHECKS = 400
 _MOST_NODES = 20_000  # level vectors looked at, where there are so many; some seconds of work
 

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab.arrays import Ints
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular import models
@@ -54,8 +55,6 @@ _SENSELESS: Mapping[str, Sequence[str]] = {
     "synthetic": _PERTURBED,
     "sliced": _PERTURBED,
 }
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 
 
 class Risks(NamedTuple):

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medlab.arrays import Ints
 from medlab.errors import InputError
 from medlab.tabular import cells
 from medlab.tabular import counts as tally
-from medlab.tabular.counts import Counts, Distance, Diversity, Ints, Sensitive
+from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
 from medlab.tabular.roles import check_columns
 
 

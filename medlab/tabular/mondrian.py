@@ -18,8 +18,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab.arrays import Array
 from medlab.errors import InputError
-from medlab.tabular.batches import Array, Batch, Cut, Plan, divide, first_batch, split
+from medlab.tabular.batches import Batch, Cut, Plan, divide, first_batch, split
 from medlab.tabular.counts import Distance, Diversity
 from medlab.tabular.cuts import cheapest_cuts, choose, median_cuts
 from medlab.tabular.release import Grouping, Release, check_release, make_release, number_by_box

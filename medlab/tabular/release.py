@@ -19,6 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab.arrays import Ints
 from medlab.errors import RefusedError
 from medlab.tabular import counts as tally
 from medlab.tabular.models import class_numbers, group_sizes
@@ -27,7 +28,6 @@ from medlab.tabular.rules import Task
 
 ReleaseKind = Literal["microdata", "generalized", "anatomized", "sliced", "synthetic", "aggregate"]
 SUPPRESSED = "*"
-Ints = NDArray[np.int64]
 
 
 class LabelSet(frozenset[str]):

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from scipy import sparse
 
+from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular import cells, models
 from medlab.tabular.release import SUPPRESSED
@@ -28,7 +28,6 @@ _MISSING_LABEL = "\ue000"  # of the private use area: no label of a table
 TRUTHFUL = ("generalized", "anatomized")  # kinds of release whose cells hold what was there
 _PAIRINGS = 19  # at random: the true pairs are nearer than all of them but once in 20 (p = .05)
 _FEWEST_PAIRED = 20  # rows; of fewer some pairing is as near by chance
-Array = NDArray[Any]
 Exact = dict[str, Array]
 
 

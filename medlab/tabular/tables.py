@@ -14,7 +14,8 @@ import pandas as pd
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from medlab.crypto import KEY_VARIABLE, keyed_digest, load_key
-from medlab.errors import RefusedError, UnavailableError, UsageError
+from medlab.disk import appearing
+from medlab.errors import RefusedError, UsageError, not_installed
 from medlab.tabular.cells import range_text
 from medlab.tabular.methods import anonymize
 from medlab.tabular.metrics import measures
@@ -33,17 +34,14 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     UnavailableError
         Parquet without pyarrow.
     """
-    part = path.with_name(f".{path.name}.part")
     try:
-        if path.suffix.lower() in (".parquet", ".pq"):
-            table.to_parquet(part, index=False)
-        else:
-            table.to_csv(part, index=False)
-        part.replace(path)
+        with appearing(path) as part:
+            if path.suffix.lower() in (".parquet", ".pq"):
+                table.to_parquet(part, index=False)
+            else:
+                table.to_csv(part, index=False)
     except ImportError as error:
-        raise UnavailableError("Parquet files need the package pyarrow") from error
-    finally:
-        part.unlink(missing_ok=True)
+        raise not_installed("pyarrow, which writes Parquet,", "scale") from error
 
 
 def released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFrame]:

@@ -14,15 +14,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.release import Release, check_release
 from medlab.tabular.roles import Column, encode
-
-Array = NDArray[Any]
 
 
 def two_step(

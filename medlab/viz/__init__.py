@@ -2,18 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from types import ModuleType
-from typing import Any
+import lazy_loader as lazy
 
-from medlab.viz.figure import Shown, show
-
-_MODULES = ("faces", "frames", "methods", "pixels", "rects", "slices", "tags", "tradeoff")
-
-__all__ = ["Shown", "show", *_MODULES]
-
-
-def __getattr__(name: str) -> ModuleType | Any:
-    if name in _MODULES:
-        return import_module(f"medlab.viz.{name}")
-    raise AttributeError(f"module 'medlab.viz' has no attribute {name!r}")
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -32,3 +32,14 @@ def phantom(
     affine = np.diag([*zooms, 1.0])
     affine[:3, 3] = -(np.array(shape) - 1) / 2 * zooms
     return nib.Nifti1Image(np.round(np.maximum(data, 0)).astype(np.int16), affine), brain
+
+
+def body(zoom, shape, wide, deep, marrow):
+    """Return a body of one cross-section (radii in mm) with a bone in it."""
+    x, y = (np.indices(shape[:2]) - np.array(shape[:2])[:, None, None] / 2) * zoom
+    slab = np.where((x / wide) ** 2 + (y / deep) ** 2 < 1, 400, 0)
+    slab[np.hypot(x, y) < 20] = 120
+    slab[np.hypot(x, y) < 16] = marrow
+    noise = np.abs(np.random.default_rng(0).normal(0, 8, shape))
+    data = (slab[..., None] + noise).astype(np.int16)
+    return nib.Nifti1Image(data, np.diag([zoom, zoom, zoom, 1]))

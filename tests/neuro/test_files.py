@@ -1,15 +1,19 @@
 """Whatever cuts an image: what lies outside the cut is compared with the source."""
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
+from neuro_phantoms import body
 
-from medlab import pipeline
+from medlab import pipeline, samples
 from medlab.errors import RefusedError
 from medlab.neuro import header
 from medlab.neuro.files import check_outside
 from medlab.pipeline.settings import Settings
 
+FACES = Settings(options=("clean-recognizable-visual-features",))
 REMOVED = np.zeros((4, 5, 6), dtype=bool)
 REMOVED[:2] = True
 
@@ -58,15 +62,47 @@ def test_a_changed_value_elsewhere_is_refused(tmp_path, change):
         check_outside(source, target, REMOVED)
 
 
+@pytest.mark.parametrize(
+    ("zoom", "shape", "radii", "sidecar", "status"),
+    [
+        (4.0, (100, 75, 30), (170, 120), None, "done"),
+        (2.0, (80, 80, 40), (65, 62), {"BodyPart": "KNEE"}, "done"),
+        (2.0, (80, 80, 40), (65, 62), None, "refused"),
+        (2.0, (80, 80, 40), (65, 62), {"BodyPart": "HEAD"}, "refused"),
+    ],
+)
+def test_what_was_measured_and_holds_no_head_passes(tmp_path, zoom, shape, radii, sidecar, status):
+    (tmp_path / "in").mkdir()
+    nib.save(body(zoom, shape, *radii, 600), tmp_path / "in" / "scan.nii.gz")
+    if sidecar:
+        (tmp_path / "in" / "scan.json").write_text(json.dumps(sidecar))
+    summary = pipeline.deidentify(tmp_path / "in", tmp_path / "out", FACES)
+    assert summary.statuses[status] == 1 + (bool(sidecar) and status == "done")
+    assert not summary.unchecked
+    written = list((tmp_path / "out").rglob("*.nii.gz"))
+    assert len(written) == (status == "done")
+    report = json.loads((summary.folder / "report.json").read_text())
+    assert ("no head was found" in json.dumps(report)) == (status == "done")
+
+
+def test_a_head_that_moved_between_volumes_is_withheld(tmp_path):
+    (tmp_path / "in").mkdir()
+    head = samples.head(1, 1, spacing_mm=3.0).img
+    data = np.asanyarray(head.dataobj)
+    moved = np.stack([data, np.roll(data, 3, axis=1)], axis=3)
+    nib.save(nib.Nifti1Image(moved, head.affine), tmp_path / "in" / "scan.nii.gz")
+    summary = pipeline.deidentify(tmp_path / "in", tmp_path / "out", FACES)
+    assert summary.statuses == {"refused": 1}
+
+
 def test_a_job_withholds_what_a_cut_changed_elsewhere(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     image(tmp_path / "in" / "scan.nii")
     cut = {"removed": REMOVED, "empty": 0.0}
-    monkeypatch.setattr("medlab.pipeline.nifti._face", lambda source, work: cut)
-    faces = Settings(options=("clean-recognizable-visual-features",))
-    assert pipeline.deidentify(tmp_path / "in", tmp_path / "a", faces).statuses == {"done": 1}
+    monkeypatch.setattr("medlab.pipeline.nifti._face", lambda source: cut)
+    assert pipeline.deidentify(tmp_path / "in", tmp_path / "a", FACES).statuses == {"done": 1}
     swapped = lambda content, *rest: content[:-2] + content[-2:][::-1]  # noqa: E731
     monkeypatch.setattr(header, "_without", swapped)
-    again = pipeline.deidentify(tmp_path / "in", tmp_path / "b", faces)
+    again = pipeline.deidentify(tmp_path / "in", tmp_path / "b", FACES)
     assert again.statuses == {"refused": 1}
     assert not [path for path in (tmp_path / "b").rglob("*") if path.is_file()]

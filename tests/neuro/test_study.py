@@ -3,6 +3,7 @@
 import nibabel as nib
 import numpy as np
 import pytest
+from neuro_phantoms import body
 from scipy.spatial.transform import Rotation
 
 from medlab import neuro, samples
@@ -103,7 +104,7 @@ def test_the_figures_are_the_worst_of_all_images(cut):
 
 def test_one_image_that_cannot_be_cut_keeps_all_back(whole):
     with pytest.raises(RefusedError, match="image 2 of 2: no head was found"):
-        neuro.deface(whole.img, [tube(4.0, (100, 75, 30), 170, 120, 600)], backend="builtin")
+        neuro.deface(whole.img, [body(4.0, (100, 75, 30), 170, 120, 600)], backend="builtin")
 
 
 def test_a_head_that_moved_between_the_volumes_of_a_series_is_refused(whole):
@@ -115,27 +116,16 @@ def test_a_head_that_moved_between_the_volumes_of_a_series_is_refused(whole):
         study._check_volumes(nib.Nifti1Image(np.stack([data, away], axis=3), whole.img.affine))
 
 
-def tube(zoom, shape, wide, deep, marrow):
-    """Return a body of one cross-section (radii in mm) with a bone in it."""
-    x, y = (np.indices(shape[:2]) - np.array(shape[:2])[:, None, None] / 2) * zoom
-    slab = np.where((x / wide) ** 2 + (y / deep) ** 2 < 1, 400, 0)
-    slab[np.hypot(x, y) < 20] = 120
-    slab[np.hypot(x, y) < 16] = marrow
-    noise = np.abs(np.random.default_rng(0).normal(0, 8, shape))
-    data = (slab[..., None] + noise).astype(np.int16)
-    return nib.Nifti1Image(data, np.diag([zoom, zoom, zoom, 1]))
-
-
 def test_what_is_wider_than_any_head_is_no_head():
-    assert study.no_head(tube(4.0, (100, 75, 30), 170, 120, 600))
+    assert study.no_head(body(4.0, (100, 75, 30), 170, 120, 600))
 
 
 def test_a_solid_part_that_the_header_names_is_no_head_and_the_header_alone_proves_nothing(whole):
-    knee = tube(2.0, (80, 80, 40), 65, 62, 600)
+    knee = body(2.0, (80, 80, 40), 65, 62, 600)
     assert study.no_head(knee, "KNEE")
     assert not study.no_head(knee)
     assert not study.no_head(knee, "HEADNECK")
-    hollow = tube(2.0, (80, 80, 40), 65, 62, 0)  # a throat, for all that is known
+    hollow = body(2.0, (80, 80, 40), 65, 62, 0)  # a throat, for all that is known
     assert not study.no_head(hollow, "KNEE")
     fine = samples.head(1, 1, spacing_mm=2.0).img
     for part in (fine, fine.slicer[:, :, :45], fine.slicer[:, :, 20:45], whole.img):

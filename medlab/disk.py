@@ -1,0 +1,83 @@
+"""Files that appear whole or not at all, locks between processes, processes that end together."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+_POLL_S = 0.01  # how often a lock that another process holds for a moment is tried
+
+
+@contextmanager
+def appearing(path: Path, mode: int | None = None) -> Iterator[Path]:
+    """Give a temporary path beside `path`; it gets its name when all went well, else it goes.
+
+    Nobody ever sees half a file under its own name.
+
+    Parameters
+    ----------
+    path : Path
+        Its folder is made where it is not there.
+    mode : int, optional
+        Of the file from its first byte, such as 0o600 for what its owner alone may read.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
+    part = path.with_name(f".{os.getpid()}-{name}.part")
+    part.unlink(missing_ok=True)
+    try:
+        if mode is not None:
+            part.touch(mode=mode)
+        yield part
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file at once or not at all, and return its path."""
+    with appearing(path) as part:
+        part.write_bytes(content)
+    return path
+
+
+def hold(path: Path) -> FileLock | None:
+    """Return a lock on `path`, to be released, or None where another process holds it."""
+    lock = _lock(path)
+    try:
+        lock.acquire(blocking=False)
+    except (Timeout, OSError):
+        return None
+    return lock
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Keep all others who ask for `path`, in this process or another, out for a moment."""
+    with _lock(path):
+        yield
+
+
+def _lock(path: Path) -> FileLock:
+    return FileLock(
+        path,
+        mode=0o600,
+        thread_local=False,
+        poll_interval=_POLL_S,
+        fallback_to_soft=False,
+        preserve_lock_file=True,
+    )
+
+
+def end_with_parent() -> None:
+    """End this process when the one that made it ends, however that ended; for a thread."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

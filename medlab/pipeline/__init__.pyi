@@ -1,0 +1,19 @@
+# What this package offers; each loads when it is touched.
+from .job import Summary, deidentify, rerun
+from .settings import Settings
+from .steps import some_headers
+from .verification import inspect_to, verify
+from .wayback import open_vault, reidentify, restore
+
+__all__ = [
+    "Settings",
+    "Summary",
+    "deidentify",
+    "inspect_to",
+    "open_vault",
+    "reidentify",
+    "rerun",
+    "restore",
+    "some_headers",
+    "verify",
+]

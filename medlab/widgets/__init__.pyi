@@ -1,0 +1,21 @@
+# What this package offers; each loads when it is touched.
+from .boxes import TextBoxes, text_boxes
+from .brain import bet_explorer
+from .comparer import method_comparer
+from .instrument import Instrument
+from .partition import partition_explorer
+from .tags import tag_explorer
+from .tradeoff import tradeoff_explorer
+from .viewer import image_viewer
+
+__all__ = [
+    "Instrument",
+    "TextBoxes",
+    "bet_explorer",
+    "image_viewer",
+    "method_comparer",
+    "partition_explorer",
+    "tag_explorer",
+    "text_boxes",
+    "tradeoff_explorer",
+]

@@ -1,0 +1,65 @@
+"""The table of rooms in docs/architecture.md is what stands in the code."""
+
+import ast
+import re
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PACKAGE = ROOT / "medlab"
+GROUND = {"errors", "disk", "arrays"}
+ROW = re.compile(r"\| `medlab\.(\w+)` \|[^|]*\|([^|]*)\|")
+
+
+def told():
+    rows = ROW.findall((ROOT / "docs" / "architecture.md").read_text())
+    return {room: set(re.findall(r"\w+", arrows)) for room, arrows in rows}
+
+
+def rooms():
+    found = {path.stem for path in PACKAGE.glob("*.py")}
+    found |= {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    return found - {"__init__", "__main__"}
+
+
+def imported(source):
+    """The modules of medlab that a file imports, anywhere in it, or names in a text."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "medlab":
+            yield from (f"medlab.{name.name}" for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+        elif isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield node.value if re.fullmatch(r"medlab(\.\w+)+", node.value) else ""
+
+
+def arrows():
+    found = {room: set() for room in rooms()}
+    for path in PACKAGE.rglob("*.py"):
+        room = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+        for name in imported(path.read_text()):
+            parts = name.split(".")
+            if parts[0] == "medlab" and len(parts) > 1 and parts[1] in found and room in found:
+                found[room].add(parts[1])
+    return {room: others - {room} - GROUND for room, others in found.items()}
+
+
+def test_every_room_stands_in_the_table_with_the_arrows_that_it_has():
+    assert told() == arrows()
+
+
+def test_arrows_run_one_way():
+    order = list(TopologicalSorter(arrows()).static_order())
+    assert len(order) == len(rooms())
+
+
+def test_the_ground_imports_no_room_and_the_samples_none_above_it():
+    found = arrows()
+    assert not any(found[room] for room in (*GROUND, "samples"))
+
+
+def test_arrows_in_functions_and_in_texts_are_seen():
+    source = "def f():\n from medlab import viz\n import medlab.dicom.tags\n load('medlab.app')"
+    assert {"medlab.viz", "medlab.dicom.tags", "medlab.app"} <= set(imported(source))
