@@ -561,6 +561,8 @@ def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> 
         return coded_part(value, rename) or NOT_TOLD
     if isinstance(form, frozenset):
         return value if value.lower() in form else NOT_TOLD
+    if form != "number" and value.strip() == f"{OLDEST}+":  # as BIDS asks for
+        return value.strip()
     try:
         number = float(value)
     except ValueError:
