@@ -13,11 +13,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
-from pydicom.pixels.utils import pixel_array
 
 from medlab.dicom.profile import EDITION
 from medlab.dicom.tags import HIPAA
-from medlab.errors import InputError
+from medlab.pixels import frames
 
 LAYERS = ("file meta", "public", "nested", "private")
 COLUMNS = 3
@@ -178,20 +177,19 @@ def card(row: pd.Series, says: pd.DataFrame) -> str:
 
 
 def decoded(dataset: Dataset, frame: int | None = None) -> npt.NDArray[Any]:
-    """Return the stored values of a frame, the middle one if not given.
+    """Return the values of a frame, the middle one if not given: gray as stored, or RGB.
 
     Raises
     ------
     InputError
         If the pixel data are missing, damaged or of a kind that cannot be decoded here.
     """
-    last = int(dataset.get("NumberOfFrames") or 1) - 1
-    try:
-        return pixel_array(dataset, index=last // 2 if frame is None else frame)
-    except (AttributeError, KeyError, NotImplementedError, RuntimeError, ValueError):
-        raise InputError(
-            "the pixels are missing, damaged or of a kind that no installed decoder reads"
-        ) from None
+    form = frames.layout(dataset)
+    wanted = (form.frames - 1) // 2 if frame is None else frame
+    (stored,) = frames.stored_frames(dataset, form, [wanted])
+    if form.samples == 1 and form.photometric != "PALETTE COLOR":
+        return frames.values(form, stored)[..., 0]
+    return frames.displayed(dataset, form, stored)
 
 
 def displayed(
