@@ -85,7 +85,8 @@ def test_cryptography_is_current():
 
 
 def conda_names(requirement: str) -> str:
-    return {"matplotlib": "matplotlib-base"}.get(name_of(requirement), name_of(requirement))
+    others = {"matplotlib": "matplotlib-base", "lazy-loader": "lazy_loader"}
+    return others.get(name_of(requirement), name_of(requirement))
 
 
 def test_the_conda_environment_agrees_with_the_project():

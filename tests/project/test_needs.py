@@ -14,7 +14,14 @@ from needs import MAY_BE_SKIPPED, NEEDS, missing
 TESTS = Path(__file__).resolve().parents[1]
 OTHER_WAYS = {"importorskip", "skip"}
 # These may use skipif, for what only POSIX has.
-POSIX = {"test_ci.py", "test_files_of_a_job.py", "test_job.py", "test_keys.py", "test_pool.py"}
+POSIX = {
+    "test_ci.py",
+    "test_disk.py",
+    "test_files_of_a_job.py",
+    "test_job.py",
+    "test_keys.py",
+    "test_pool.py",
+}
 
 
 def calls(path):

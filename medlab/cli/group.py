@@ -1,0 +1,38 @@
+"""The group of commands, and how an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from medlab import __version__
+from medlab.errors import MedlabError, UsageError
+
+FAILED = 1
+BAD_USAGE = 2
+
+
+class _Commands(click.Group):
+    """A group that turns medlab's errors into one sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MedlabError as error:
+            click.echo(f"medlab: {error}", err=True)
+            ctx.exit(BAD_USAGE if isinstance(error, UsageError) else FAILED)
+        except PermissionError as error:
+            what = error.strerror or "no permission"
+            click.echo(f"medlab: {what}; choose a folder that you may write to", err=True)
+            ctx.exit(FAILED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="medlab")
+def commands() -> None:
+    """See, protect, attack and measure the privacy of medical images.
+
+    Exit code 0: done and verified. 1: something was refused or failed, and a
+    sentence says what. 2: the command was called wrongly.
+    """

@@ -1,0 +1,274 @@
+"""Commands of a job: clean a folder, look at what is left, review, lead back."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import click
+from tqdm import tqdm
+
+from medlab.cli.group import FAILED, commands
+from medlab.cli.options import (
+    PATH,
+    PIXEL_POLICIES,
+    POLICIES,
+)
+from medlab.errors import UsageError
+
+
+@commands.command("deidentify")
+@click.argument("source", metavar="SRC", type=PATH)
+@click.argument("target", metavar="DST", type=PATH)
+@click.option("--policy", type=POLICIES, default="basic", show_default=True)
+@click.option(
+    "--option", "options", multiple=True, metavar="NAME", help="PS3.15 option. Repeatable."
+)
+@click.option("--key-file", type=PATH, help="Secret of the project.")
+@click.option(
+    "--codes", type=click.Choice(["keyed", "random"]), default="keyed", show_default=True
+)
+@click.option("--map", "map_file", type=PATH, help="Copy of the map (CSV).")
+@click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
+@click.option("--pixel-policy", type=PIXEL_POLICIES, default="allow")
+@click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML).")
+@click.option("--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True)
+@click.option("--cohort-k", type=click.IntRange(2), help="Smallest class of the cohort.")
+@click.option("--qi", multiple=True, help="Quasi-identifiers, with commas or repeated.")
+@click.option("--sensitive", default="", help="The sensitive column of the cohort.")
+@click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep.")
+@click.option("--no-vault", is_flag=True, help="Keep no way back.")
+@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+@click.option("--scheduler", metavar="ADDR", help="A Dask cluster that sees the same folders.")
+@click.option("--overwrite", is_flag=True, help="Do it anew, though there are outputs.")
+def deidentify(
+    source: Path,
+    target: Path,
+    key_file: Path | None,
+    map_file: Path | None,
+    recipe: Path | None,
+    no_vault: bool,
+    jobs: int,
+    scheduler: str | None,
+    overwrite: bool,
+    qi: tuple[str, ...],
+    **choices: Any,
+) -> None:
+    """De-identify a file or a folder to PS3.15, verify the result, report.
+
+    What identifies (key, vault, map, review tables) goes into the private folder DST.job.
+    A second run does only what is missing.
+
+    \b
+    medlab deidentify study clean --policy research
+    medlab deidentify study clean --option retain-device-identity --jobs 4
+    """  # noqa: D301  # click wants the character itself
+    from medlab import pipeline, scale
+
+    quasi = tuple(name.strip() for names in qi for name in names.split(",") if name.strip())
+    if recipe is not None:
+        from medlab.pixels.recipe import load
+
+        choices["pixel_rules"] = tuple(load(recipe))
+    settings = pipeline.Settings(quasi=quasi, vault=not no_vault, **choices)
+    with scale.cluster(scheduler) if scheduler else nullcontext() as each:
+        summary = pipeline.deidentify(
+            source,
+            target,
+            settings,
+            key_file=key_file,
+            map_file=map_file,
+            jobs=jobs,
+            overwrite=overwrite,
+            progress=sys.stderr.isatty(),
+            each=each,
+        )
+    for line in summary.lines():
+        click.echo(line)
+    if not summary.ok:
+        raise SystemExit(FAILED)
+
+
+@commands.command("verify")
+@click.argument("source", metavar="SRC", type=PATH)
+@click.argument("target", metavar="DST", type=PATH)
+@click.option(
+    "--policy",
+    type=POLICIES,
+    help="What was asked for; without it, what each file says of itself.",
+)
+@click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
+@click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator kept.")
+def verify(
+    source: Path,
+    target: Path,
+    policy: str | None,
+    options: tuple[str, ...],
+    keep_private: tuple[str, ...],
+) -> None:
+    """Look for what is left of SRC in DST, however DST was made."""
+    from medlab import dicom, pipeline
+    from medlab.pipeline import cohort
+
+    plan = dicom.plan(policy, options, keep_private) if policy else None
+    findings = pipeline.verify(source, target, plan)
+    for finding in findings:
+        number = f"file {finding.file}: " if finding.file else ""
+        click.echo(f"{finding.severity}  {number}{finding.path}  {finding.message}")
+    for limit in dicom.LIMITS:
+        click.echo(f"not proved: {limit}")
+    classes = cohort.check(target) if target.is_dir() else None
+    if classes is not None:
+        click.echo(classes.sentence())
+    broken = classes is not None and not classes.holds
+    if broken or any(finding.severity == "fail" for finding in findings):
+        raise SystemExit(FAILED)
+    click.echo("nothing was found that should not be there")
+
+
+@commands.group("pixels")
+def pixel_commands() -> None:
+    """See the text in pixels, and review what is done with it."""
+
+
+@pixel_commands.command("find")
+@click.argument("source", metavar="SRC", type=PATH)
+@click.option("--policy", type=PIXEL_POLICIES, default="allow", show_default=True)
+@click.option("--recipe", type=PATH, help="Rules for devices (YAML).")
+@click.option("--csv", "table", type=PATH, help="Table of all boxes.")
+@click.option("--sheets", type=PATH, help="Folder for contact sheets.")
+@click.option("--overwrite", is_flag=True, help="Write over a table or sheets that are there.")
+def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
+    """Look for text in a DICOM file or folder; nothing is changed.
+
+    Prints counts only. The table and the sheets hold what was read: keep them private.
+    """
+    from medlab.pixels import survey
+
+    found = survey.look(source, recipe_file=recipe, **choices)
+    removed = kept = failed = 0
+    for one in tqdm(found, unit="file", disable=None):
+        removed, kept, failed = removed + one.removed, kept + one.kept, failed + bool(one.problem)
+        if one.problem:
+            tqdm.write(f"file {one.number}: {one.problem}", file=sys.stderr)
+    click.echo(f"{removed} boxes to remove, {kept} that may stay, {failed} files not checked")
+    if failed:
+        raise SystemExit(FAILED)
+
+
+@pixel_commands.command("review")
+@click.argument("target", metavar="DST", type=PATH)
+@click.option("--accept", multiple=True, metavar="ROW|all", help="Take the boxes of a file.")
+@click.option("--add", multiple=True, metavar="ROW:X0,Y0,X1,Y1", help="Fill this box as well.")
+@click.option("--drop", multiple=True, type=int, metavar="LINE", help="A line not to fill.")
+@click.option("--boxes", type=PATH, help="An edited copy of pixels.csv.")
+@click.option("--key-file", type=PATH, help="By default that of the job.")
+def review_pixels(
+    target: Path,
+    accept: tuple[str, ...],
+    add: tuple[str, ...],
+    drop: tuple[int, ...],
+    boxes: Path | None,
+    key_file: Path | None,
+) -> None:
+    """Approve the boxes of a job's images, then run the job again.
+
+    DST.job/pixels.csv lists the boxes, DST.job/sheets shows them; ROW is the number of the
+    file in the map. Approved files are filled exactly so, saved screens and dose reports
+    included.
+
+    \b
+    medlab pixels review clean --accept 7 --add 7:0,0,640,40
+    medlab pixels review clean --boxes edited.csv --accept all
+    """  # noqa: D301  # click wants the character itself
+    from medlab import pipeline
+    from medlab.pixels import review
+
+    folder = target.with_name(target.name + ".job")
+    files = review.approve(
+        boxes or folder / "pixels.csv",
+        folder / "pixels-approved.csv",
+        accept=accept,
+        add=[review.parse_addition(text) for text in add],
+        drop=drop,
+    )
+    click.echo(f"{files} files approved")
+    summary = pipeline.rerun(target, key_file=key_file, progress=sys.stderr.isatty())
+    for line in summary.lines():
+        click.echo(line)
+    if not summary.ok:
+        raise SystemExit(FAILED)
+
+
+@commands.command("reidentify")
+@click.argument("source", metavar="SRC", type=PATH)
+@click.argument("target", metavar="[DST]", required=False, type=PATH)
+@click.option("--vault", "vault_file", type=PATH, help="By default that of SRC.job.")
+@click.option("--key-file", type=PATH, help="By default that of SRC.job.")
+@click.option("--reason", default="", help="Why; goes into the log. Needed to restore.")
+@click.option(
+    "--rotate-to",
+    type=PATH,
+    help="Put the vault under this key; made if new.",
+)
+def reidentify(
+    source: Path,
+    target: Path | None,
+    vault_file: Path | None,
+    key_file: Path | None,
+    reason: str,
+    rotate_to: Path | None,
+) -> None:
+    """Restore identifiers from the vault, for those who hold its key. Every read is logged.
+
+    \b
+    medlab reidentify clean restored --reason "incidental finding"
+    medlab reidentify clean --rotate-to new-key
+    """  # noqa: D301  # click wants the character itself
+    from medlab import crypto, pipeline
+
+    if target is not None and rotate_to is not None:
+        raise UsageError("give a DST to restore into, or --rotate-to to change the key, not both")
+    with pipeline.open_vault(source, vault_file, key_file) as vault:
+        if rotate_to is not None:
+            key = crypto.load_key(fallback=rotate_to, environment=False)
+            click.echo(f"{vault.rotate(key)} entries moved; the old key opens nothing now")
+            return
+        if target is None:
+            raise UsageError("give a DST to restore into, or --rotate-to to change the key")
+        done = pipeline.reidentify(source, target, vault, reason=reason)
+    click.echo(f"{done.files} files restored, {done.refused} refused")
+    if done.refused or not done.files:
+        raise SystemExit(FAILED)
+
+
+@commands.command("audit")
+@click.argument("log", metavar="LOG", type=PATH)
+@click.option(
+    "--key-file",
+    type=PATH,
+    help="Checks the seals, and the end of a vault's log. By default that of the job.",
+)
+@click.option("--head", help="The last hash, as it was noted elsewhere.")
+def audit(log: Path, key_file: Path | None, head: str | None) -> None:
+    """Check the chain of an audit log (audit.jsonl, vault.db.log)."""
+    from medlab import crypto
+
+    vault_file, own = log.with_name(log.name.removesuffix(".log")), log.with_name("key")
+    is_vaults = vault_file != log and vault_file.is_file()
+    key_file = key_file or (own if is_vaults and own.is_file() else None)
+    key = crypto.load_key(key_file) if key_file else None
+    if key is not None and is_vaults:
+        with crypto.Vault(vault_file, key, log=log) as vault:
+            problems, head = vault.check_log(), vault.log_head
+    else:
+        problems = crypto.audit.check(log, key and crypto.subkey(key, "audit"), head)
+    for problem in problems:
+        click.echo(problem)
+    if problems:
+        raise SystemExit(FAILED)
+    lines = sum(1 for _ in log.open("rb"))
+    end = "; its end was not checked, for that takes the key or --head" * (head is None)
+    click.echo(f"the log is whole up to line {lines}{end}")
