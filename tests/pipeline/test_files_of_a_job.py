@@ -69,17 +69,6 @@ def test_one_file_goes_to_a_file_and_a_folder_to_a_folder(source, tmp_path):
         files.check_places(tmp_path / "none", tmp_path / "out")
 
 
-def test_an_output_appears_whole_or_not_at_all(tmp_path):
-    with files.appearing(tmp_path / "deep" / "x") as part:
-        part.write_bytes(b"new")
-        assert not (tmp_path / "deep" / "x").exists()
-    assert (tmp_path / "deep" / "x").read_bytes() == b"new"
-    with pytest.raises(ZeroDivisionError), files.appearing(tmp_path / "deep" / "x") as part:
-        fail(part.write_bytes(b"half"))
-    assert (tmp_path / "deep" / "x").read_bytes() == b"new"
-    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["x"]
-
-
 def test_the_private_folder_is_marked_and_closed_to_others(tmp_path):
     folder = files.private_folder(tmp_path / "out")
     assert folder.name == "out.job"
