@@ -15,10 +15,6 @@ def source(tmp_path):
     return root
 
 
-def fail(*_):
-    raise ZeroDivisionError
-
-
 def kinds(root):
     return {str(path): kind for path, kind, _, _ in files.walk(root)}
 
