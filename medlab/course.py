@@ -23,13 +23,13 @@ from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
 from medlab.runs.plan import notebook_folder
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
-SECONDS_A_CELL = 300
+_SECONDS_A_CELL = 300
 _SOLUTION = re.compile(r"(?ms)^([ \t]*)### BEGIN SOLUTION$.*?^[ \t]*### END SOLUTION[ \t]*$")
 _HIDDEN = re.compile(r"(?ms)^[ \t]*### BEGIN HIDDEN TESTS$.*?^[ \t]*### END HIDDEN TESTS[ \t]*$")
 _LEFT = re.compile(r"(?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)")
 _CONFIG = f"""c = get_config()  # noqa: F821 - nbgrader defines it
 c.CourseDirectory.course_id = "medlab"
-c.Execute.timeout = {SECONDS_A_CELL}  # seconds that one cell may take
+c.Execute.timeout = {_SECONDS_A_CELL}  # seconds that one cell may take
 # Feedback holds no hidden test.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",

@@ -24,7 +24,7 @@ from medlab.neuro.trials import NO_HEAD
 from medlab.pipeline.faces import may_hold_head as may_be_slices
 
 UNPACKED = 10 * CAP  # bytes of what is in them
-MOST_FILES = 20_000
+_MOST_FILES = 20_000
 _PIECE = 1 << 20
 _HEAD = 352
 NIFTI = (".nii", ".nii.gz")
@@ -112,7 +112,7 @@ def take_in(inbox: Path, folder: Path) -> Taken:
                 taken, others = unpack(path, place / f"zip-{count}", UNPACKED - _size(folder))
                 files, left_out = files + taken, left_out + others
             else:
-                check_file(path)
+                _check_file(path)
                 if _size(folder) + path.stat().st_size > UNPACKED:
                     raise RefusedError(_FULL)
                 target = place / path.relative_to(inbox)
@@ -126,7 +126,7 @@ def take_in(inbox: Path, folder: Path) -> Taken:
     return Taken(files, left_out, tuple(refusals))
 
 
-def check_file(path: Path) -> None:
+def _check_file(path: Path) -> None:
     """Refuse a file that is neither DICOM nor NIfTI (nor belongs to one), or is a bomb.
 
     Raises
@@ -178,7 +178,7 @@ def unpack(archive: Path, folder: Path, budget: int) -> tuple[int, int]:
                 with opened.open(entry) as stream:  # which gives no more than was declared
                     _write(stream, path, written)
         for path in written:
-            check_file(path)
+            _check_file(path)
         if not written:
             raise InputError("the zip holds neither DICOM nor NIfTI files")
     except BaseException as error:
@@ -194,8 +194,8 @@ def _check_entries(entries: Sequence[zipfile.ZipInfo], budget: int) -> None:
     names = [safe_path(entry.filename) for entry in entries]
     if len(set(names)) < len(names):
         raise RefusedError("the zip holds two files of one name")
-    if len(entries) > MOST_FILES:
-        raise RefusedError(f"the zip holds more than {MOST_FILES} files; give the folder's path")
+    if len(entries) > _MOST_FILES:
+        raise RefusedError(f"the zip holds more than {_MOST_FILES} files; give the folder's path")
     if any(entry.flag_bits & 1 for entry in entries):
         raise RefusedError("the zip is encrypted; unpack it yourself, or pack it without password")
     kinds = {stat.S_IFMT(entry.external_attr >> 16) for entry in entries}

@@ -27,7 +27,7 @@ HIDDEN = (
     "them on this screen.</p>"
 )
 PLANES = viz.slices.PLANES
-MOST_ROWS = 300
+_MOST_ROWS = 300
 _P = ParamSpec("_P")
 
 
@@ -50,13 +50,13 @@ def one_sentence(draw: Callable[_P, Any]) -> Callable[_P, Any]:
     return drawn
 
 
-def table_html(table: pd.DataFrame, caption: str) -> str:
+def _table_html(table: pd.DataFrame, caption: str) -> str:
     """Return a table as HTML that scrolls in its place; the caption says what it is."""
-    body = table.head(MOST_ROWS).to_html(
+    body = table.head(_MOST_ROWS).to_html(
         index=False, border=0, classes="medlab-table", escape=True
     )
-    rest = len(table) - MOST_ROWS
-    more = f" The first {MOST_ROWS} of {len(table)} rows." if rest > 0 else ""
+    rest = len(table) - _MOST_ROWS
+    more = f" The first {_MOST_ROWS} of {len(table)} rows." if rest > 0 else ""
     body = body.replace("<thead>", f"<caption>{html.escape(caption + more)}</caption><thead>", 1)
     return f'<div class="medlab-scroll" tabindex="0" role="region" aria-label="table">{body}</div>'
 
@@ -69,7 +69,7 @@ def nifti_header(item: Item, *, reveal: bool) -> str:
     found = pd.DataFrame(header.inspect_file(item.middle), columns=["place", "kind", "value"])
     if not reveal:
         found["value"] = dicom.tags.MASK
-    return table_html(found, f"{len(found)} places say something beside the voxels.")
+    return _table_html(found, f"{len(found)} places say something beside the voxels.")
 
 
 @lru_cache(maxsize=2)
@@ -159,7 +159,7 @@ def burned_in(item: Item, *, reveal: bool) -> list[Any]:
     found = pixels.find_text(dataset, pixels.identity_words(dataset))
     away = sum(one.remove for one in found)
     told = f"{len(found)} pieces of text found, {away} of them would be removed."
-    parts: list[Any] = [table_html(pixels.review.as_table(found, reveal=reveal), told)]
+    parts: list[Any] = [_table_html(pixels.review.as_table(found, reveal=reveal), told)]
     if reveal:
         fig = viz.pixels.boxes({"the image": pixels.review.picture(dataset)}, {"the image": found})
         parts.append(
@@ -196,7 +196,7 @@ def cohort(source: Path, *, reveal: bool) -> str:
         hide = ["PatientID", "Age", "Sex", "Weight", "Diagnosis"]
         shown = shown.astype(dict.fromkeys(hide, object))
         shown[hide] = shown[hide].where(shown[hide].isna(), dicom.tags.MASK)
-    return table_html(shown.astype(object).fillna(""), f"{counted(len(table), 'patient')}.")
+    return _table_html(shown.astype(object).fillna(""), f"{counted(len(table), 'patient')}.")
 
 
 @one_sentence
@@ -214,6 +214,6 @@ def headers(item: Item, after: Item, *, reveal: bool, restored: bool = False) ->
     original = "after" if restored else "before"
     versions = {original: versions.pop(original)} | versions
     table = methods.side_by_side(versions, SHOWN, reveal=reveal)[["before", "after"]]
-    return table_html(
+    return _table_html(
         table.reset_index(), "Elements that name or describe the person, before and after."
     )

@@ -37,7 +37,7 @@ except ImportError:
         "the page needs Voilà; install the extra with: python lab.py setup app"
     ) from None
 
-HEADERS = {
+_HEADERS = {
     # the browser itself holds the page to this machine
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; "
     "frame-ancestors 'none'; form-action 'self'; base-uri 'self'",
@@ -187,7 +187,7 @@ def configuration(port: int, idle_seconds: int) -> Config:
     config.Voila.port_retries = 4
     config.Voila.log_level = logging.ERROR
     config.Voila.tornado_settings = {
-        "headers": HEADERS,
+        "headers": _HEADERS,
         "log_function": lambda _: None,  # an address holds the token
         "ws_ping_timeout": 30_000,
     }

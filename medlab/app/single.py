@@ -21,12 +21,12 @@ from medlab.methods import bucketization, pseudonymization, randomization, suppr
 Verb = Callable[..., Any]
 Changes = dict[str, dict[tuple[str, str], Any]]
 
-DATES = (
+_DATES = (
     *("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "AcquisitionDateTime"),
     "InstanceCreationDate",
 )
-UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-PEOPLE = (
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_PEOPLE = (
     *("ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName"),
     *("NameOfPhysiciansReadingStudy", "InstitutionName", "StationName"),
 )
@@ -54,7 +54,7 @@ def verbs(
     """
     if method == "suppression":
         fixed = dict.fromkeys(("PatientName", "PatientID"), suppression.fixed)
-        blank = ("PatientBirthDate", "AccessionNumber", *PEOPLE, *DATES)
+        blank = ("PatientBirthDate", "AccessionNumber", *_PEOPLE, *_DATES)
         return fixed | dict.fromkeys(blank, suppression.blank) | _all(_GONE, suppression.remove)
     if method == "randomization":
         drawn = partial(randomization.replace, rng=rng)
@@ -63,7 +63,7 @@ def verbs(
         moved = partial(pseudonymization.offset, by=round(rng.normal(0.0, _DAYS)) or 1)
         return {
             **_all(("PatientName", "PatientID", "AccessionNumber"), drawn),
-            **_all(("PatientBirthDate", *DATES), moved),
+            **_all(("PatientBirthDate", *_DATES), moved),
             "PatientAge": partial(noise, sd=_YEARS),
             "PatientWeight": partial(noise, sd=_KG, limits=(0, np.inf)),
             "PatientSize": partial(noise, sd=_M, limits=(0, np.inf)),
@@ -72,15 +72,15 @@ def verbs(
         days = dicom.offset_days(key, patient)
         return {
             "PatientName": partial(pseudonymization.alias, key=key),
-            **_all(("PatientID", "AccessionNumber", *UIDS), partial(_code, key=key)),
-            **_all(("PatientBirthDate", *DATES), partial(pseudonymization.offset, by=days)),
+            **_all(("PatientID", "AccessionNumber", *_UIDS), partial(_code, key=key)),
+            **_all(("PatientBirthDate", *_DATES), partial(pseudonymization.offset, by=days)),
         }
     return {
         "PatientAge": bucketization.age,
         "PatientWeight": partial(bucketization.number, width=10),
         "PatientSize": partial(bucketization.number, width=0.1),
         "PatientBirthDate": partial(bucketization.day, to="year"),
-        **_all(DATES, bucketization.day),
+        **_all(_DATES, bucketization.day),
     }
 
 

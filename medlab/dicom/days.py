@@ -26,7 +26,7 @@ _NAME = "|".join(sorted(_NUMBER, key=len, reverse=True))
 _YEAR = r"(?:19|20)\d\d"
 _SEP = r"[-/. ]"
 
-DAY_PATTERN = re.compile(
+_DAY_PATTERN = re.compile(
     rf"(?<![\d.])(?P<ymd>(?P<y1>{_YEAR})(?P<m1>0[1-9]|1[0-2])(?P<d1>0[1-9]|[12]\d|3[01]))"
     r"(?=(?:[01]\d|2[0-3])(?:[0-5]\d){0,2}(?:\.\d{1,6})?(?!\d)|(?!\d))"
     rf"|(?<![\d.])(?P<iso>(?P<y2>{_YEAR})(?P<s2>[-/.])(?P<m2>\d\d?)(?P=s2)(?P<d2>\d\d?))(?![\d])"
@@ -134,7 +134,7 @@ def read_days(text: str) -> Iterator[Written]:
     """
     if not any(map(str.isdigit, text)):
         return
-    for match in DAY_PATTERN.finditer(text):
+    for match in _DAY_PATTERN.finditer(text):
         parts = {name: value for name, value in match.groupdict().items() if value is not None}
         form = next(f for f in ("ymd", "iso", "eu", "short", "dmon", "mond", "mony") if f in parts)
         readings = _readings(form, parts)

@@ -26,7 +26,7 @@ from medlab.dicom import passthrough
 from medlab.dicom.elements import TEXT_VRS, items_of, syntax_of, text_at
 from medlab.errors import InputError, MedlabError
 
-DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
+_DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
 MAX_DEPTH = 100
 _HEAD = 132
 _UNDEFINED = 0xFFFFFFFF
@@ -182,7 +182,7 @@ def parse(data: bytes) -> FileDataset:
         dataset = pydicom.dcmread(BytesIO(data), force=True) if fast is None else fast
         _check(dataset)
         if fast is None:
-            check_level(dataset, 0)
+            _check_level(dataset, 0)
     return dataset
 
 
@@ -198,7 +198,7 @@ def _check(dataset: FileDataset) -> None:
         dataset.file_meta.TransferSyntaxUID = known
 
 
-def check_level(dataset: Dataset, depth: int) -> None:
+def _check_level(dataset: Dataset, depth: int) -> None:
     """Refuse values shorter than they claim and nesting too deep, as far as it is decoded."""
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
@@ -209,13 +209,13 @@ def check_level(dataset: Dataset, depth: int) -> None:
                 raise InputError(_LONGER if number == max(dataset._dict) else _BEHIND)
         elif getattr(element, "VR", None) == "SQ":
             for item in element.value or ():
-                check_level(item, depth + 1)
+                _check_level(item, depth + 1)
 
 
 def is_dicomdir(dataset: Dataset) -> bool:
     """Tell whether a data set is a DICOMDIR, the index of a medium."""
     meta = getattr(dataset, "file_meta", None)
-    named = meta is not None and text_at(meta, 0x00020002) == DICOMDIR_CLASS
+    named = meta is not None and text_at(meta, 0x00020002) == _DICOMDIR_CLASS
     return named or BaseTag(0x00041220) in dataset
 
 

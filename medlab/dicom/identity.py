@@ -83,7 +83,7 @@ def fold_letter(letter: str) -> str:
 
 
 @cache
-def mark_ranges() -> str:
+def _mark_ranges() -> str:
     r"""Return the combining signs of all scripts, to stand in a class of a pattern.
 
     Vowel signs of Devanagari, Bengali, Tamil, Thai and their like are no ``\w``, so that
@@ -108,7 +108,7 @@ def runs(kind: str, ascii_only: bool) -> re.Pattern[str]:
         For text without such signs, which is searched faster.
     """
     # possessive: a run is taken whole or not at all, so that the search is linear
-    signs = "" if ascii_only else f"(?:[{mark_ranges()}]++(?:{kind})*+)*+"
+    signs = "" if ascii_only else f"(?:[{_mark_ranges()}]++(?:{kind})*+)*+"
     return re.compile(f"{kind}++{signs}" + (r"|\d++" if kind == LETTER else ""))
 
 

@@ -28,7 +28,7 @@ _META_CLASS, _META_INSTANCE = 0x00020002, 0x00020003
 _TIMES = ("UNMODIFIED", "MODIFIED", "REMOVED")
 
 
-def method_text(plan: Plan) -> str:
+def _method_text(plan: Plan) -> str:
     """Return product, version, edition and policy, as (0012,0063) carries them."""
     return f"medlab {__version__} PS3.15 {EDITION} {plan.policy}"
 
@@ -65,8 +65,8 @@ def _stamp_again(dataset: FileDataset, plan: Plan) -> None:
     """Add the markers of this pass to those of an earlier one."""
     dataset.PatientIdentityRemoved = "YES"
     methods = method_lines(dataset)
-    if method_text(plan) not in methods:
-        methods.append(method_text(plan))
+    if _method_text(plan) not in methods:
+        methods.append(_method_text(plan))
     dataset.DeidentificationMethod = methods
     add_codes(dataset, plan.codes)
     now = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}[plan.dates]

@@ -49,7 +49,7 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "retain-institution-identity": ("113112", "Retain Institution Identity Option"),
     }
 )
-BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
+_BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
 #: What each letter of the table means.
 ACTION_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -214,7 +214,7 @@ class Plan:
     def codes(self) -> tuple[tuple[str, str], ...]:
         """Codes and meanings (CID 7050) of what header cleaning alone can claim."""
         done = [OPTIONS[name] for name in self.options if name not in PIXEL_OPTIONS]
-        return (BASIC_CODE, *done)
+        return (_BASIC_CODE, *done)
 
     @property
     def dates(self) -> str:

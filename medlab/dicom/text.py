@@ -118,7 +118,7 @@ class _Known(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def compile_identity(
+def _compile_identity(
     identity: Identity, keep_institutions: bool = False, keep_devices: bool = False
 ) -> _Known:
     """Arrange the words of an identity for the search in folded text."""
@@ -248,9 +248,9 @@ def _fold_with_places(text: str) -> tuple[str, Sequence[int]]:
     return "".join(letters), [*places, len(text)]
 
 
-def identity_spans(text: str, search: Search) -> Iterator[Span]:
+def _identity_spans(text: str, search: Search) -> Iterator[Span]:
     """Yield where the words of the patient and the study stand in a text."""
-    known = compile_identity(search.identity, search.keep_institutions, search.keep_devices)
+    known = _compile_identity(search.identity, search.keep_institutions, search.keep_devices)
     folded, places = _fold_with_places(text)
     for start, end, kind in _hits(folded, known):
         # up to the next letter: signs that folding drops belong to the one before them
@@ -305,14 +305,14 @@ def other_spans(text: str, others: Container[str]) -> Iterator[Span]:
                     yield Span(start, end, REMOVED, "other patient")
 
 
-def general_spans(text: str) -> Iterator[Span]:
+def _general_spans(text: str) -> Iterator[Span]:
     """Yield telephone numbers, addresses, e-mail and the like, whoever's they are."""
     for match in _GENERAL_PATTERN.finditer(text):
         row = _GENERAL[(match.lastindex or 1) - 1]
         yield Span(match.start(), match.end(), REMOVED, row["kind"])
 
 
-def date_spans(text: str, search: Search, *, births_only: bool = False) -> Iterator[Span]:
+def _date_spans(text: str, search: Search, *, births_only: bool = False) -> Iterator[Span]:
     """Yield dates: shifted or removed as the policy asks; a birth date always removed."""
     for written in read_days(text):
         instead = _date_instead(written, search, births_only)
@@ -338,7 +338,7 @@ def _date_instead(written: Written, search: Search, births_only: bool) -> str | 
     return written.shifted(readings[0], search.days)
 
 
-def age_spans(text: str, search: Search) -> Iterator[Span]:
+def _age_spans(text: str, search: Search) -> Iterator[Span]:
     """Yield ages over 89, for which the class "90" stands.
 
     In the forms of several languages; an age that the header tells also behind any label and
@@ -352,7 +352,7 @@ def age_spans(text: str, search: Search) -> Iterator[Span]:
             yield Span(place[0], place[1], str(OLDEST_AGE + 1), "age")
 
 
-def uid_spans(text: str, search: Search) -> Iterator[Span]:
+def _uid_spans(text: str, search: Search) -> Iterator[Span]:
     """Yield the UIDs that stand in a text, replaced as everywhere else."""
     for match in _UID.finditer(text):
         if not is_registered(match[0]):
@@ -408,13 +408,13 @@ def vocabulary() -> frozenset[str]:
 @lru_cache(maxsize=1024)
 def _own_spans(text: str, search: Search, general: bool) -> tuple[Span, ...]:
     """Return what is found without the other patients; slices of a series say the same."""
-    spans = [*identity_spans(text, search), *date_spans(text, search, births_only=not general)]
+    spans = [*_identity_spans(text, search), *_date_spans(text, search, births_only=not general)]
     spans = [span for span in spans if general or span.kind != "probable"]
     if general:
-        spans += general_spans(text)
-        spans += age_spans(text, search)
+        spans += _general_spans(text)
+        spans += _age_spans(text, search)
     if not search.keep_uids:
-        spans += uid_spans(text, search)
+        spans += _uid_spans(text, search)
     return tuple(spans)
 
 
@@ -432,7 +432,7 @@ def _without_overlap(spans: Iterable[Span]) -> list[Span]:
     return kept
 
 
-def replace_spans(text: str, spans: Iterable[Span], *, same_length: bool = False) -> str:
+def _replace_spans(text: str, spans: Iterable[Span], *, same_length: bool = False) -> str:
     """Return the text with its spans replaced.
 
     Parameters
@@ -462,7 +462,7 @@ def clean(
     '[removed]: stroke, mass in left lobe, [removed]'
     """
     spans = find_spans(text, search, others, general=general)
-    cleaned = replace_spans(text, spans)
+    cleaned = _replace_spans(text, spans)
     return re.sub(r"\[removed\](?:[\s,^.-]{0,2}\[removed\])+", REMOVED, cleaned)
 
 
@@ -486,7 +486,7 @@ def _clean_run(run: bytes, search: Search, others: Container[str] | None) -> byt
     wide = run[1:2] == b"\0"
     text = run.decode("utf-16-le" if wide else "ascii")
     spans = find_spans(text, search, others)
-    return replace_spans(text, spans, same_length=True).encode("utf-16-le" if wide else "ascii")
+    return _replace_spans(text, spans, same_length=True).encode("utf-16-le" if wide else "ascii")
 
 
 _BYTE_ENCODINGS = ("utf-8", "utf-16-le", "latin-1", "cp1251", "iso8859-7", "gb18030", "shift_jis",

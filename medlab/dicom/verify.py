@@ -478,7 +478,7 @@ def _days(part: _Part) -> list[str]:
     return [value[:8] if part.vr == "DT" else value for value in part.texts]
 
 
-def deltas(pairs: _Pairs) -> set[int]:
+def _deltas(pairs: _Pairs) -> set[int]:
     """Return by how many days the dates of a data set moved, dummies left out."""
     found = set()
     for before, after in pairs.values():
@@ -492,7 +492,7 @@ def deltas(pairs: _Pairs) -> set[int]:
 
 
 def _dates(pairs: _Pairs, plan: Plan, file: str) -> Iterator[Finding]:
-    moved = deltas(pairs)
+    moved = _deltas(pairs)
     if plan.dates == "keep":
         if moved - {0}:
             yield Finding(file, "", "date", "fail", "dates should stand as they were, some moved")
@@ -512,7 +512,7 @@ def _earlier_pass(pairs: _Pairs) -> bool:
     return before is not None and before[0].texts == ["MODIFIED"]
 
 
-def uid_map(pairs: _Pairs) -> list[tuple[str, str]]:
+def _uid_map(pairs: _Pairs) -> list[tuple[str, str]]:
     """Return the UIDs of the source and what stands in their places."""
     found = []
     for before, after in pairs.values():
@@ -522,8 +522,8 @@ def uid_map(pairs: _Pairs) -> list[tuple[str, str]]:
 
 
 def _uids(pairs: _Pairs, file: str) -> Iterator[Finding]:
-    mapped = uid_map(pairs)
-    yield from check_uid_map(mapped, file)
+    mapped = _uid_map(pairs)
+    yield from _check_uid_map(mapped, file)
     for old, new in mapped:
         if old in UID_dictionary and old != new:
             yield Finding(file, "", "uid", "fail", "a registered UID was changed")
@@ -531,7 +531,7 @@ def _uids(pairs: _Pairs, file: str) -> Iterator[Finding]:
             yield Finding(file, "", "uid", "review", "a UID is not one by the rules of PS3.5")
 
 
-def check_uid_map(pairs: Iterable[tuple[str, str]], file: str = "") -> Iterator[Finding]:
+def _check_uid_map(pairs: Iterable[tuple[str, str]], file: str = "") -> Iterator[Finding]:
     """Yield a finding where UIDs are not replaced one to one: references would not join."""
     there, back = defaultdict(set), defaultdict(set)
     for old, new in pairs:
@@ -700,7 +700,7 @@ def verify(source: Path | str, output: Path | str, plan: Plan | None = None) -> 
     for number, path in enumerate(outputs, start=1):
         shown = path.name if output.is_file() else str(path.relative_to(output))
         findings += _verify_pair(matched.get(path), path, plan, (str(number), shown), moves, names)
-    findings += check_uid_map(names)
+    findings += _check_uid_map(names)
     if any(len(days) > 1 for days in moves.values()):
         findings.append(Finding("", "", "date", "fail", "dates of one patient moved differently"))
     return findings
@@ -724,8 +724,8 @@ def _verify_pair(
         return [Finding(number, "", "element", "fail", "the file cannot be read and compared")]
     with quiet_pydicom():
         who = (text_at(before, _ISSUER), text_at(before, _PATIENT_ID))
-        moves[who] |= deltas(compared.pairs) if any(who) else set()
-        names.update(uid_map(compared.pairs))
+        moves[who] |= _deltas(compared.pairs) if any(who) else set()
+        names.update(_uid_map(compared.pairs))
     return compared.findings
 
 

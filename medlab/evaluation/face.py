@@ -21,9 +21,9 @@ Image = str | PathLike[str] | SpatialImage
 
 SPACING_MM = 3.0
 UP_MM, DOWN_MM, SIDE_MM = 80.0, 60.0, 64.0  # the window of a face around the tip of the nose
-SHIFT_MM = 8.0
-TRIM = 0.8  # of the pixels that fit best: hair, ears and wrinkles do not decide
-LEAST_SEEN = 0.3  # of the known face must be there, else nothing is recognized
+_SHIFT_MM = 8.0
+_TRIM = 0.8  # of the pixels that fit best: hair, ears and wrinkles do not decide
+_LEAST_SEEN = 0.3  # of the known face must be there, else nothing is recognized
 _TRIMMINGS, _BEST_SHIFTS = 2, 12
 
 
@@ -142,7 +142,7 @@ def ranked(distances: Floats) -> Identification:
 def _compare(known: Floats, probes: Sequence[Floats], spacing: float) -> Floats:
     """Return the distance of each probe to one known face."""
     face, row, column = _face(known, spacing)
-    reach = round(SHIFT_MM / spacing)
+    reach = round(_SHIFT_MM / spacing)
     found = []
     for probe in probes:
         room = _window(probe, row, column, spacing, reach)
@@ -173,7 +173,7 @@ def _distance(face: Floats, views: Floats) -> float:
     """Return the smallest distance of a face to shifted views, infinite if too little is seen."""
     difference = (views - face).reshape(len(views), -1)
     there = np.isfinite(difference)
-    enough = there.sum(axis=1) >= LEAST_SEEN * np.isfinite(face).sum()
+    enough = there.sum(axis=1) >= _LEAST_SEEN * np.isfinite(face).sum()
     if not enough.any():
         return float("inf")
     difference, there = np.nan_to_num(difference[enough]), there[enough]
@@ -201,7 +201,7 @@ def _tilt_removed(difference: Floats, weight: Floats, basis: Floats) -> Any:
 def _trimmed(rest: Floats, there: Any) -> Any:
     """Return 1.0 for the share of the pixels of each view that fit best."""
     ordered = np.sort(np.where(there, rest, np.inf), axis=1)
-    last = (TRIM * (there.sum(axis=1) - 1)).astype(np.int64)
+    last = (_TRIM * (there.sum(axis=1) - 1)).astype(np.int64)
     limit = np.take_along_axis(ordered, last[:, None], axis=1)
     return ((rest <= limit) & there).astype(np.float64)
 

@@ -33,8 +33,8 @@ NEEDED = (
     "RepetitionTime", "FlipAngle", "KVP", "SliceThickness", "PixelSpacing",
     "ImageOrientationPatient", "ImagePositionPatient", "Rows", "Columns", "SeriesDescription",
 )  # fmt: skip
-SLICES = 8  # that are converted to a volume
-LATER_DAYS = 97  # a second visit after the first
+_SLICES = 8  # that are converted to a volume
+_LATER_DAYS = 97  # a second visit after the first
 
 
 class File(NamedTuple):
@@ -351,7 +351,7 @@ def _second_visit(files: Sequence[File]) -> list[File]:
     chosen = [files[row] for row in _patients(files)]
     later: Sequence[Dataset] = [file.dataset for file in chosen]
     for keyword in _DATES[1:]:
-        later = methods.apply(later, keyword, methods.pseudonymization.offset, LATER_DAYS)
+        later = methods.apply(later, keyword, methods.pseudonymization.offset, _LATER_DAYS)
     return [file._replace(dataset=new) for file, new in zip(chosen, later, strict=True)]
 
 
@@ -365,13 +365,13 @@ def _intervals_kept(first: Sequence[File], later: Sequence[File]) -> Any:
         )
         for files in (first, later)
     ]
-    return ((days[1] - days[0]).dt.days == LATER_DAYS).to_numpy()
+    return ((days[1] - days[0]).dt.days == _LATER_DAYS).to_numpy()
 
 
 def _a_series(folder: Path) -> list[File]:
     """Return the first slices of the smallest folder that holds a volume."""
-    volumes = [paths for paths in _by_folder(folder) if len(paths) >= SLICES]
-    paths = min(volumes, key=len)[:SLICES] if volumes else []
+    volumes = [paths for paths in _by_folder(folder) if len(paths) >= _SLICES]
+    paths = min(volumes, key=len)[:_SLICES] if volumes else []
     return [File(path.name, path.name, dicom.read(path)) for path in paths]
 
 

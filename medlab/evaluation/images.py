@@ -16,10 +16,10 @@ from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
 from medlab.evaluation.face import Identification, ranked
 
-GRID = 32  # voxels along each edge of the common grid
-HASH_EDGE = 5  # low frequencies along each edge of a perceptual hash
-ERODE_MM_VOXELS = 3  # half of the 7-voxel window of SSIM: a cut edge does not leak in
-GRAY_LEVELS = 32
+_GRID = 32  # voxels along each edge of the common grid
+_HASH_EDGE = 5  # low frequencies along each edge of a perceptual hash
+_ERODE_MM_VOXELS = 3  # half of the 7-voxel window of SSIM: a cut edge does not leak in
+_GRAY_LEVELS = 32
 
 
 def pixel_hash(img: SpatialImage) -> str:
@@ -101,7 +101,7 @@ def _common(img: SpatialImage) -> Floats:
     from scipy import ndimage
 
     data = np.asarray(img.dataobj, dtype=np.float64)
-    factors = [GRID / size for size in data.shape]
+    factors = [_GRID / size for size in data.shape]
     soft = ndimage.gaussian_filter(data, [0.4 / factor for factor in factors])
     return np.asarray(ndimage.zoom(soft, factors, order=1, grid_mode=True, mode="nearest"))
 
@@ -109,7 +109,7 @@ def _common(img: SpatialImage) -> Floats:
 def _bits(data: Floats) -> Mask:
     from scipy.fft import dctn
 
-    low = dctn(data)[:HASH_EDGE, :HASH_EDGE, :HASH_EDGE].ravel()[1:]
+    low = dctn(data)[:_HASH_EDGE, :_HASH_EDGE, :_HASH_EDGE].ravel()[1:]
     return np.asarray(low > np.median(low))
 
 
@@ -186,7 +186,7 @@ def _similarity(old: Floats, new: Floats, inside: Mask) -> dict[str, tuple[float
     from scipy.ndimage import binary_erosion
     from skimage.metrics import structural_similarity
 
-    core = binary_erosion(inside, iterations=ERODE_MM_VOXELS)
+    core = binary_erosion(inside, iterations=_ERODE_MM_VOXELS)
     if not core.any():
         raise InputError("the brain is too small for the 7-voxel window of SSIM")
     span = float(old.max() - old.min())
@@ -234,9 +234,9 @@ def _feature_values(data: Floats, where: Mask) -> dict[str, float]:
 
     values = data[where]
     low, high = np.percentile(values, (1, 99))
-    level = np.clip((data - low) / max(high - low, 1e-9), 0, 1) * (GRAY_LEVELS - 2) + 1
+    level = np.clip((data - low) / max(high - low, 1e-9), 0, 1) * (_GRAY_LEVELS - 2) + 1
     plane = np.where(where, level, 0).astype(np.uint8)[:, :, int(np.argwhere(where)[:, 2].mean())]
-    pairs: Any = graycomatrix(plane, [1], [0, np.pi / 2], levels=GRAY_LEVELS, symmetric=True)
+    pairs: Any = graycomatrix(plane, [1], [0, np.pi / 2], levels=_GRAY_LEVELS, symmetric=True)
     pairs[0] = pairs[:, 0] = 0  # level 0 lies outside of the brain
     pairs = pairs / pairs.sum(axis=(0, 1), keepdims=True)
     return {

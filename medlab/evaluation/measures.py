@@ -38,16 +38,16 @@ from medlab.tabular.seen import (
 )
 
 COLUMNS = ("group", "measure", "value", "low", "high", "baseline", "control", "note")
-AT_RISK = (0.2, 0.09, 0.05)
-LINKED_TARGETS = 500
-NOTES = {
+_AT_RISK = (0.2, 0.09, 0.05)
+_LINKED_TARGETS = 500
+_NOTES = {
     "kind": "makes no sense for a release of the kind {kind}",
     "control": "needs a control group",
     "register": "needs a register that has some of the quasi-identifiers",
     "sensitive": "needs a sensitive column",
     "two": "needs two quasi-identifiers",
 }
-NO_ORDER = (
+_NO_ORDER = (
     "the rows stand in another order than the original's: whom a row fits counts as its person"
 )
 _CLASSED = (*TRUTHFUL, "aggregate")
@@ -271,24 +271,24 @@ def _row(
     group: str, name: str, score: Score | str, kind: str, *, in_order: bool
 ) -> tuple[Any, ...]:
     if isinstance(score, str):
-        note = NOTES.get(score, score).format(kind=kind)
+        note = _NOTES.get(score, score).format(kind=kind)
         return group, name, NOT_APPLICABLE, math.nan, math.nan, math.nan, math.nan, note
     if math.isnan(score.value):
         return group, name, NOT_APPLICABLE, *score[1:], "could not be measured"
-    return group, name, *score, NO_ORDER if name == "linkage" and not in_order else ""
+    return group, name, *score, _NO_ORDER if name == "linkage" and not in_order else ""
 
 
 def _risks(case: Case) -> Iterator[tuple[str, Score | str]]:
     names = ("k", "prosecutor max", "prosecutor mean", "uniqueness")
     if case.kind not in _CLASSED:
-        for name in (*names, *map(_at_risk, AT_RISK), "population uniqueness", *_WITH_REGISTER):
+        for name in (*names, *map(_at_risk, _AT_RISK), "population uniqueness", *_WITH_REGISTER):
             yield name, "kind"
         return
     figures = metrics.class_figures(case.seen.class_of, case.owners)
     for name in names:
         yield name, Score(float(figures[name.replace(" ", "_")]))
     people = group_sizes(case.seen.class_of, case.owners)[case.seen.class_of]
-    for share in AT_RISK:
+    for share in _AT_RISK:
         yield _at_risk(share), Score(float((1 / people > share).mean()))
     yield from _register_risks(case)
 
@@ -423,7 +423,7 @@ def _linkability(
     if len(names) < 2:
         return "two"
     halves = names[::2], names[1::2]
-    some = (one.take(_sample(len(one.table), LINKED_TARGETS, rng)) for one in (people, control))
+    some = (one.take(_sample(len(one.table), _LINKED_TARGETS, rng)) for one in (people, control))
     return excess(*(linkability(case.seen, one.exact, halves) for one in some))
 
 

@@ -162,7 +162,7 @@ METHODS: Mapping[str, Protection] = {
 }
 
 # What each method is tried with; of suppression, full suppression comes in addition.
-STRENGTHS: Mapping[str, tuple[float, ...]] = {
+_STRENGTHS: Mapping[str, tuple[float, ...]] = {
     "identity": (0,),
     "suppression": (1, 2, 4),
     "pseudonymization": (0,),
@@ -204,7 +204,7 @@ def usual_points(quasi: Sequence[str], chosen: str = "all") -> list[Point]:
     full = len(quasi)
     found = []
     for name in names:
-        strengths = STRENGTHS[name]
+        strengths = _STRENGTHS[name]
         if name == "suppression":
             strengths = (*(s for s in strengths if s < full), full)
         found += [Point(name, strength) for strength in strengths]

@@ -26,12 +26,12 @@ from medlab.evaluation.tradeoff import (
 
 TEMPLATES = Path(__file__).parent / "templates"
 # The three tests of the Article 29 Working Party, Opinion 05/2014 (WP216), and what bears on them.
-GDPR_TESTS = {
+_GDPR_TESTS = {
     "singling out": ("singling out", "uniqueness"),
     "linkability": ("linkage", "linkability"),
     "inference": ("inference leak", "membership AUC"),
 }
-COSTS = ("GCP", "query error", "coefficient bias", "prediction AUC", "distribution distance")
+_COSTS = ("GCP", "query error", "coefficient bias", "prediction AUC", "distribution distance")
 
 
 def review(
@@ -103,11 +103,11 @@ def _release(measured: pd.DataFrame, method: str, strength: float) -> dict[str, 
     return {
         "name": point_name(method, strength),
         "figures": figures,
-        "costs": in_words(here[here["measure"].isin(COSTS)]),
+        "costs": in_words(here[here["measure"].isin(_COSTS)]),
         "tests": [
             (test, [(name, figures[name], _verdict(name, figures[name])) for name in names
                     if _known(figures, name)])
-            for test, names in GDPR_TESTS.items()
+            for test, names in _GDPR_TESTS.items()
         ],
     }  # fmt: skip
 

@@ -18,7 +18,7 @@ _LAST = 130
 _FEWEST = 20_000
 # Areas of the first three digits with 20,000 people or fewer (2000 census), as HHS's guidance
 # on de-identification lists them.
-SMALL_AREAS = frozenset(
+_SMALL_AREAS = frozenset(
     f"{area:03d}"
     for area in (36, 59, 63, 102, 203, 556, 692, 790, 821, 823, 830, 831, 878, 879, 884, 890, 893)
 )
@@ -124,7 +124,7 @@ def postcode(
 
 def _is_small(area: str, digits: int, people: Mapping[str, int] | None) -> bool:
     if people is None:
-        return digits == 3 and area in SMALL_AREAS
+        return digits == 3 and area in _SMALL_AREAS
     return people.get(area, 0) <= _FEWEST
 
 

@@ -20,11 +20,11 @@ from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, not_installed
 
 ITERATIONS = 1000
-WATCHED = 20  # iterations between two words to who watches
-MAX_PASSES = 10
-CROSSED = 4000.0  # self-intersection above which the surface is grown again, smoother
+_WATCHED = 20  # iterations between two words to who watches
+_MAX_PASSES = 10
+_CROSSED = 4000.0  # self-intersection above which the surface is grown again, smoother
 R_MIN_MM, R_MAX_MM = 3.33, 10.0  # radii of curvature left alone and smoothed away
-SKULL_REACH_MM = 30.0
+_SKULL_REACH_MM = 30.0
 DEPTH_MIN_MM, DEPTH_MAX_MM = 7.0, 3.0  # how far inwards the darkest and the brightest are sought
 
 
@@ -77,7 +77,7 @@ class Surface(NamedTuple):
     history: tuple[Floats, ...] = ()
 
 
-def robust_range(data: npt.NDArray[np.float32]) -> tuple[float, float]:
+def _robust_range(data: npt.NDArray[np.float32]) -> tuple[float, float]:
     """Return the 2nd and 98th percentile, widened to a grid of 1000 steps of the full range.
 
     The grid is what a histogram of 1000 bins would give. When the bulk of the values
@@ -96,7 +96,7 @@ def robust_range(data: npt.NDArray[np.float32]) -> tuple[float, float]:
 
 def robust_threshold(data: npt.NDArray[np.float32]) -> float:
     """Return t: a tenth of the way from the robust minimum to the robust maximum."""
-    t2, t98 = robust_range(data)
+    t2, t98 = _robust_range(data)
     return t2 + 0.1 * (t98 - t2)
 
 
@@ -122,7 +122,7 @@ def intensities(
     InputError
         If nothing in the image is brighter than its background.
     """
-    t2, t98 = robust_range(data)
+    t2, t98 = _robust_range(data)
     t = t2 + 0.1 * (t98 - t2)
     head = data > t
     voxels = int(np.count_nonzero(head))
@@ -347,12 +347,12 @@ def grow(
     start = unit.T * (levels.radius_mm / 2) + levels.center_mm[:, None]
     field = _field(data, zooms, levels, accelerate)
     limits = (R_MIN_MM * smoothness, R_MAX_MM * smoothness)
-    for number in range(MAX_PASSES):
+    for number in range(_MAX_PASSES):
         points, history = _one_pass(
             start, rings, counts, field, f, g, limits, number, keep_every, watch
         )
-        crossings = self_intersection(points, start, rings)
-        if crossings <= CROSSED:
+        crossings = _self_intersection(points, start, rings)
+        if crossings <= _CROSSED:
             break
     vertices = np.ascontiguousarray(points.T)
     return Surface(vertices, faces, crossings, number + 1, tuple(h.T for h in history))
@@ -377,10 +377,10 @@ def _one_pass(
     bt: Floats | float = f**0.275
     shape = _numba_shape() if field.accelerate else _shape
     for i in range(ITERATIONS):
-        if watch and i % WATCHED == 0:
+        if watch and i % _WATCHED == 0:
             watch(i / ITERATIONS)
         if i % 100 == 0 or i == 50:
-            spacing = mean_spacing(points, rings)
+            spacing = _mean_spacing(points, rings)
         normals, s = shape(points, rings, counts)
         sn = normals[0] * s[0] + normals[1] * s[1] + normals[2] * s[2]
         f2 = 0.5 * (1 + np.tanh(F * (2 * np.abs(sn) / spacing**2 - E)))
@@ -429,12 +429,12 @@ def _shape(points: Floats, rings: Indices, counts: Indices) -> tuple[Floats, Flo
     return normals, mean / counts - points
 
 
-def mean_spacing(points: Floats, rings: Indices) -> float:
+def _mean_spacing(points: Floats, rings: Indices) -> float:
     """Return the mean distance of neighbors in mm."""
     return float(np.sqrt(((points.take(rings, axis=1) - points[:, None]) ** 2).sum(0)).mean())
 
 
-def self_intersection(points: Floats, start: Floats, rings: Indices) -> float:
+def _self_intersection(points: Floats, start: Floats, rings: Indices) -> float:
     """Return how much nearer than on the sphere vertices have come that lie close together.
 
     Sum of ``(d / m - d0 / m0)**2`` over pairs closer than the mean spacing m, where d0
@@ -442,7 +442,7 @@ def self_intersection(points: Floats, start: Floats, rings: Indices) -> float:
     """
     from scipy.spatial import KDTree
 
-    m, m0 = mean_spacing(points, rings), mean_spacing(start, rings)
+    m, m0 = _mean_spacing(points, rings), _mean_spacing(start, rings)
     a, b = KDTree(points.T).query_pairs(m, output_type="ndarray").T
     d = np.linalg.norm(points[:, a] - points[:, b], axis=0)
     d0 = np.linalg.norm(start[:, a] - start[:, b], axis=0)
@@ -516,15 +516,15 @@ def skull(data: npt.NDArray[np.float32], zooms: Floats, vertices: Floats, faces:
     """
     from scipy.ndimage import map_coordinates
 
-    t2, t98 = robust_range(data)
+    t2, t98 = _robust_range(data)
     rings, counts = neighbors(faces, len(vertices))
     normals, _ = _shape(np.ascontiguousarray(vertices.T), rings, counts)
-    depth = np.arange(0, SKULL_REACH_MM, 0.5)
+    depth = np.arange(0, _SKULL_REACH_MM, 0.5)
     points = vertices.T[:, :, None] + normals[:, :, None] * depth
     values = map_coordinates(data, points / zooms[:, None, None], order=1, mode="constant")
     scalp = values.argmax(axis=1)
     before = np.arange(depth.size) <= scalp[:, None]
-    darkness = depth / SKULL_REACH_MM - values / (t98 - t2)
+    darkness = depth / _SKULL_REACH_MM - values / (t98 - t2)
     bone = np.where(before, darkness, -np.inf).argmax(axis=1)
     rise = np.gradient(values, axis=1)
     between = before & (np.arange(depth.size) >= bone[:, None])

@@ -14,7 +14,7 @@ Rename = Callable[[str], str]
 
 ENDINGS = (".nii.gz", ".nii", ".json", ".bval", ".bvec", ".tsv")
 #: Files at the root of a tree that are named as they are in every tree.
-FIXED = ("participants.tsv", "participants.json", "dataset_description.json")
+_FIXED = ("participants.tsv", "participants.json", "dataset_description.json")
 _PART = re.compile(r"([a-z]+)-([0-9A-Za-z+]+)")
 _MOST_RUNS = 3  # digits of a run, echo or other index; more may be a date or a record number
 
@@ -85,7 +85,7 @@ def coded_path(path: PurePath, code: Rename) -> PurePath | None:
     'anat/sub-c1_T1w.nii'
     >>> coded_path(PurePath("anat/sub-mueller_T1w_MUELLER.nii"), lambda label: "c1")
     """
-    if path.as_posix() in FIXED:
+    if path.as_posix() in _FIXED:
         return path
     *folders, name = path.parts or ("",)
     stem, dot, ending = name.partition(".")

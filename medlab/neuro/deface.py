@@ -30,30 +30,30 @@ from medlab.neuro.volume import image_like, load, to_working, voxels
 ICBM = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 STEP_MM, MARGIN = 3, 20  # grid of the distance to the ICBM brain, and voxels around it
 BRAIN_HEIGHT_MM, FITTED_POINTS = 110.0, 1000
-OUTSIDE_MM = 1.0  # BET's surface lies so far outside the ICBM brain, which ends at the tissue
-LOWEST_Z = -40.0  # ICBM height below which the second round of the fit does not look
-PROTECTED_MM = 3.0  # around the brain: never cut
+_OUTSIDE_MM = 1.0  # BET's surface lies so far outside the ICBM brain, which ends at the tissue
+_LOWEST_Z = -40.0  # ICBM height below which the second round of the fit does not look
+_PROTECTED_MM = 3.0  # around the brain: never cut
 # Brain is what BET found no further than so from the ICBM brain, and all that is nearer than so:
 # of 40 heads warped by 20 % (benchmarks/deface.py) no brain voxel was cut.
 BRAIN_REACH_MM, BRAIN_SURE_MM = 12.0, 5.0
 BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
-BEHIND_MM = 12.0  # the shear plane ends this far behind the frontal pole
+_BEHIND_MM = 12.0  # the shear plane ends this far behind the frontal pole
 # Heads of all shapes fit within 2.0 to 2.8 mm, heads turned or mirrored not within 3.2 mm.
 GOOD_FIT_MM, WORST_FIT_MM = 2.4, 3.0
 HOPELESS_MM = 5.0  # from here on BET found something else, which fits in no direction
-SMALLEST = 0.55  # scale of a fit; warped by 20 % the heads had 0.65 to 1.5
+_SMALLEST = 0.55  # scale of a fit; warped by 20 % the heads had 0.65 to 1.5
 LEAST_KEPT, MOST_KEPT, MOST_RESIDUAL = 0.75, 0.999, 0.03
-FEWEST_PIXELS = 300
+_FEWEST_PIXELS = 300
 
 # The face in ICBM coordinates (mm, RAS). `face_depth` says how far back it is cut.
 FACE_LOW, FACE_TOP, FACE_SIDE = -125.0, 12.0, 92.0
-FACE_DEPTH = np.array([69.0, -7, -15, -30, 7, -16])  # mean of sample heads: if no face is seen
+_FACE_DEPTH = np.array([69.0, -7, -15, -30, 7, -16])  # mean of sample heads: if no face is seen
 CHIN_Z, CHIN_SLOPE, NECK_MM = -120.0, 1.5, 40.0  # under the chin the cut runs back so steeply
 # The cut lies so far behind nearly all of the skin, and behind its middle at least and at most
 # so far: of the same heads at most .021 of the face stayed, and at least .882 of the head.
 SKIN_MM, SHALLOWEST_MM, DEEPEST_MM = 5.0, 14.0, 27.0
-BROWS_TO_CHIN = np.array([[-1.0, 25, -130], [60.0, 130, -22]])  # |x|, y, z: what must be gone
-BRAIN_MIDDLE = np.array([0.0, -18, 9])
+_BROWS_TO_CHIN = np.array([[-1.0, 25, -130], [60.0, 130, -22]])  # |x|, y, z: what must be gone
+_BRAIN_MIDDLE = np.array([0.0, -18, 9])
 EAR_LOW, EAR_HIGH = np.array([70.0, -60, -95]), np.array([130.0, 20, -5])  # |x|, y, z
 
 
@@ -78,7 +78,7 @@ class Fit(NamedTuple):
     def place(self, world: Floats) -> Floats:
         """Return the ICBM coordinates of world points, shape (..., 3)."""
         place = nib.affines.apply_affine(self.affine, world)
-        _, y, z = np.moveaxis(place - BRAIN_MIDDLE, -1, 0)
+        _, y, z = np.moveaxis(place - _BRAIN_MIDDLE, -1, 0)
         along = np.stack([z, z, y], axis=-1)
         return np.asarray(place + self.bends * along**2 / 100)
 
@@ -331,7 +331,7 @@ def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> Fit:
         return Fit(matrix @ nib.affines.from_matvec(np.eye(3), -middle), np.inf, p[12:])
 
     def misfit(p: Floats, points: Floats) -> Floats:
-        gap = np.clip(_distance_at(fitted(p).place(points)) - OUTSIDE_MM, -25, 25)
+        gap = np.clip(_distance_at(fitted(p).place(points)) - _OUTSIDE_MM, -25, 25)
         priors = [8 * p[:3], 40 * p[3:6], 0.1 * p[6:9], 40 * p[9:12], 80 * p[12:]]
         return np.concatenate([gap, *priors])  # a scale or shear of .1 weighs as much as 4 mm
 
@@ -344,12 +344,12 @@ def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> Fit:
     fits = []
     for pitch in np.deg2rad(pitches):
         first = settle(np.eye(1, 15)[0] * pitch, upper).x
-        points = vertices[fitted(first).place(vertices)[:, 2] > LOWEST_Z]
+        points = vertices[fitted(first).place(vertices)[:, 2] > _LOWEST_Z]
         fits.append((settle(first, points), points) if len(points) > len(upper) / 2 else None)
     found, points = min((f for f in fits if f), key=lambda f: f[0].cost / len(f[1]))
     fit, gap = fitted(found.x), np.abs(misfit(found.x, points)[: len(points)])
     sizes = np.linalg.svd(fit.affine[:3, :3], compute_uv=False)
-    human = sizes.min() > SMALLEST and sizes.max() < 1 / SMALLEST
+    human = sizes.min() > _SMALLEST and sizes.max() < 1 / _SMALLEST
     return fit._replace(distance_mm=float(gap.mean()) if human else np.inf)
 
 
@@ -394,7 +394,7 @@ def shear_plane(found: Extraction, buffer_mm: float = BUFFER_MM) -> Plane | None
     edge = np.flatnonzero(ahead)[np.argmax(lengths[ahead])]
     normal = np.array([0.0, *normals[edge]])
     pole = float(profile[:, 0].max())
-    return Plane(normal, buffer_mm - float(hull.equations[edge, 2]), pole - BEHIND_MM)
+    return Plane(normal, buffer_mm - float(hull.equations[edge, 2]), pole - _BEHIND_MM)
 
 
 def _believed(mask: nib.Nifti1Image, fit: Fit) -> nib.Nifti1Image:
@@ -427,11 +427,11 @@ def face_depth(points: Floats, fit: Fit) -> Floats:
     x, y, z = fit.place(points).T
     lowest = np.interp(z, [FACE_LOW, -90.0, 0.0], [40.0, 25, 22])  # what is further back is neck
     face = (np.abs(x) < 78) & (z > FACE_LOW) & (z < 5) & (y > lowest)
-    if face.sum() < FEWEST_PIXELS:
-        return FACE_DEPTH
+    if face.sum() < _FEWEST_PIXELS:
+        return _FACE_DEPTH
     terms, skin = _terms(x[face], z[face]), y[face]
     found = least_squares(
-        lambda c: terms @ c - skin, FACE_DEPTH, lambda c: terms, loss="cauchy", f_scale=8.0
+        lambda c: terms @ c - skin, _FACE_DEPTH, lambda c: terms, loss="cauchy", f_scale=8.0
     ).x
     depth = float(np.quantile(terms @ found - skin, 0.995)) + SKIN_MM
     found[0] -= np.clip(depth, SHALLOWEST_MM, DEEPEST_MM)
@@ -445,7 +445,7 @@ def _terms(x: Floats, z: Floats) -> Floats:
 
 
 def face_region(
-    world: Floats, fit: Fit, depth: Floats = FACE_DEPTH, *, ears: bool = False
+    world: Floats, fit: Fit, depth: Floats = _FACE_DEPTH, *, ears: bool = False
 ) -> Mask:
     """Return which world points lie in the face.
 
@@ -548,13 +548,13 @@ def _protected(img: SpatialImage, brain: nib.Nifti1Image) -> Mask:
     if not there.any():
         return there
     zooms = np.sqrt((img.affine[:3, :3] ** 2).sum(axis=0))
-    margin = np.ceil(PROTECTED_MM / zooms).astype(int) + 1
+    margin = np.ceil(_PROTECTED_MM / zooms).astype(int) + 1
     box = tuple(
         slice(max(0, s.start - m), s.stop + m)
         for s, m in zip(find_objects(there.astype(np.uint8))[0], margin, strict=True)
     )
     near = np.zeros(there.shape, dtype=bool)
-    near[box] = distance_transform_edt(~there[box], sampling=zooms) <= PROTECTED_MM
+    near[box] = distance_transform_edt(~there[box], sampling=zooms) <= _PROTECTED_MM
     return near
 
 
@@ -588,7 +588,7 @@ def _measure(
         failed.append(f"only {kept:.2f} of the head would stay ({LEAST_KEPT:g} at least)")
     if kept > MOST_KEPT:
         failed.append("nothing would be cut, so either there is no face or it lies elsewhere")
-    if pixels < FEWEST_PIXELS:
+    if pixels < _FEWEST_PIXELS:
         warnings.append("hardly any face is in the field of view")
     elif residual > MOST_RESIDUAL:
         failed.append(f"{residual:.3f} of the face would stay ({MOST_RESIDUAL:g} at most)")
@@ -609,6 +609,6 @@ def _residual(before: SpatialImage, after: nib.Nifti1Image, fit: Fit) -> tuple[f
     points, stands = surface.front_change(before, after)
     place = fit.place(points)
     place[:, 0] = np.abs(place[:, 0])
-    face = ((place > BROWS_TO_CHIN[0]) & (place < BROWS_TO_CHIN[1])).all(axis=1)
+    face = ((place > _BROWS_TO_CHIN[0]) & (place < _BROWS_TO_CHIN[1])).all(axis=1)
     count = int(face.sum())
     return (float(stands[face].mean()) if count else 0.0), count

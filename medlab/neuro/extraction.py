@@ -28,18 +28,18 @@ from medlab.neuro.volume import (
 )
 
 BACKENDS = ("auto", "fsl", "builtin")
-NEEDS_FSL = {
+_NEEDS_FSL = {
     "B": "bias field and neck cleanup",
     "S": "eye and optic nerve cleanup",
     "A": "skull and scalp surfaces",
     "A2": "skull and scalp surfaces from T1 and T2",
 }
-CT_F = 0.01
-BRIDGE_MM = 2.0
-FUNCTIONAL_F = 0.3
-ROBUST_RUNS = 10
+_CT_F = 0.01
+_BRIDGE_MM = 2.0
+_FUNCTIONAL_F = 0.3
+_ROBUST_RUNS = 10
 NECK_MM = 170.0  # a head from crown to the bottom of the cerebellum is not taller
-PADDED_MM = 160.0
+_PADDED_MM = 160.0
 
 
 class Mesh(NamedTuple):
@@ -196,7 +196,7 @@ def extract_brain(
     working = to_working(img)
     limits = _window(working, window)
     if f is None:
-        f = CT_F if limits else FUNCTIONAL_F if functional else 0.5
+        f = _CT_F if limits else _FUNCTIONAL_F if functional else 0.5
     options = _options(f, g, radius_mm, center, smoothness, robust, backend)
     start = _to_working_voxel(options.center, working, img.shape)
     options = replace(
@@ -222,7 +222,7 @@ def needs_fsl(letter: str) -> str:
     letter : {"B", "S", "A", "A2"}
         The option's letter.
     """
-    return f"-{letter} ({NEEDS_FSL[letter]}) needs FSL's own tools; run FSL's bet for it"
+    return f"-{letter} ({_NEEDS_FSL[letter]}) needs FSL's own tools; run FSL's bet for it"
 
 
 def _options(
@@ -307,12 +307,12 @@ def _without_bone(mask: Mask, working: Working, bone: float) -> Mask:
     if not box:
         return mask
     soft = np.pad(mask[box[0]] & (working.data[box[0]] <= bone), 1)
-    deep = ndimage.distance_transform_edt(soft, sampling=working.zooms) > BRIDGE_MM
+    deep = ndimage.distance_transform_edt(soft, sampling=working.zooms) > _BRIDGE_MM
     label, count = ndimage.label(deep)
     if not count:
         return np.zeros_like(mask)
     core = label == 1 + np.bincount(label.ravel())[1:].argmax()
-    near = ndimage.distance_transform_edt(~core, sampling=working.zooms) <= BRIDGE_MM
+    near = ndimage.distance_transform_edt(~core, sampling=working.zooms) <= _BRIDGE_MM
     brain = np.zeros_like(mask)
     brain[box[0]] = ndimage.binary_fill_holes(near & soft)[1:-1, 1:-1, 1:-1]
     return brain
@@ -326,7 +326,7 @@ def _search(seen: Working, options: _Options, *, crop_neck: bool, pad: bool) -> 
         cut = max(0, crown_row(data) - int(NECK_MM / seen.zooms[2]))
         data = np.ascontiguousarray(data[:, :, cut:])
     if pad:
-        missing = max(0, int(np.ceil(PADDED_MM / seen.zooms[2])) - data.shape[2])
+        missing = max(0, int(np.ceil(_PADDED_MM / seen.zooms[2])) - data.shape[2])
         below, above = missing // 2, missing - missing // 2
         data = np.pad(data, ((0, 0), (0, 0), (below, above)), mode="edge")
     shift = cut - below
@@ -350,7 +350,7 @@ def _robust(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> 
     if not options.robust or options.backend == "fsl":
         return outcome
     before = outcome.facts["center"]
-    for _ in range(ROBUST_RUNS - 1):
+    for _ in range(_ROBUST_RUNS - 1):
         middle = _middle(data, outcome.mask)
         if np.linalg.norm(middle - before) < 1:
             break
@@ -444,7 +444,7 @@ def _finish(
     if "center" in outcome.facts:
         report["center"] = _center_in_file(outcome.facts["center"], seen)
     return Extraction(
-        apply_mask(img, mask, empty=float(np.nanmin(voxels(img))) if limits else 0),
+        _apply_mask(img, mask, empty=float(np.nanmin(voxels(img))) if limits else 0),
         image_like(img, mask),
         Mesh(_to_world(outcome.vertices, seen), outcome.faces),
         report,
@@ -468,7 +468,7 @@ def _center_in_file(center: Floats, seen: Working) -> list[float]:
     return [round(float(v), 3) for v in voxel]
 
 
-def apply_mask(img: SpatialImage, mask: Mask, *, empty: float = 0) -> nib.Nifti1Image:
+def _apply_mask(img: SpatialImage, mask: Mask, *, empty: float = 0) -> nib.Nifti1Image:
     """Return the image with one value outside a mask, in every volume of it.
 
     Parameters

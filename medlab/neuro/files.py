@@ -236,14 +236,14 @@ def _beside(target: Path, piece: str) -> Path:
 
 def _write_piece(piece: str, path: Path, img: SpatialImage, found: Extraction) -> None:
     if piece == "mesh":
-        write_mesh(found.mesh, path)
+        _write_mesh(found.mesh, path)
     elif piece == "mask":
         save(image_like(img, np.asanyarray(found.mask.dataobj)), path)
     else:
         save(outline(img, found.mask) if piece == "outline" else skull_image(img, found), path)
 
 
-def write_mesh(mesh: Mesh, path: Path) -> Path:
+def _write_mesh(mesh: Mesh, path: Path) -> Path:
     """Write a mesh as legacy text VTK, in world mm (RAS+).
 
     Parameters

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, UnavailableError, not_installed
 
-WAY_OUT = "install FSL and set FSLDIR, or choose the backend 'builtin'"
+_WAY_OUT = "install FSL and set FSLDIR, or choose the backend 'builtin'"
 
 
 class Result(NamedTuple):
@@ -73,7 +73,7 @@ def run(
     """
     bet = _bet()
     if bet is None:
-        raise UnavailableError(f"FSL's bet was not found; {WAY_OUT}")
+        raise UnavailableError(f"FSL's bet was not found; {_WAY_OUT}")
     try:
         from fsl.utils import run as fslrun
         from fsl.wrappers import bet as wrapper

@@ -42,16 +42,16 @@ GEOMETRY = (
     *("intent_code", "intent_p1", "intent_p2", "intent_p3"),
     *("slice_start", "slice_end", "slice_code", "slice_duration"),
 )
-TEXT_FIELDS = frozenset(["descrip", "aux_file", "db_name", "intent_name", "data_type"])
-EXTENSIONS = {2: "DICOM", 4: "AFNI", 6: "comment", 18: "free text", 32: "CIFTI", 44: "MRS"}
+_TEXT_FIELDS = frozenset(["descrip", "aux_file", "db_name", "intent_name", "data_type"])
+_EXTENSIONS = {2: "DICOM", 4: "AFNI", 6: "comment", 18: "free text", 32: "CIFTI", 44: "MRS"}
 #: Codes of extensions without which nobody can tell what the voxels are (nifti1.h: diffusion
 #: directions of MiND, CIFTI's grayordinates, times of frames); those of spectra can be cleaned.
 NEEDED = frozenset([20, 22, 24, 26, 32, 34])
-SPECTRA = 44
+_SPECTRA = 44
 _SPECTRA_NAME = re.compile(r"mrs_v\d+_\d+")  # the intent name that NIfTI-MRS requires
 
-PLAIN_WORD = re.compile(r"[A-Za-z0-9 _.+\-/\\]{0,64}")
-NOT_TOLD = "n/a"  # what BIDS writes for a missing value
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9 _.+\-/\\]{0,64}")
+_NOT_TOLD = "n/a"  # what BIDS writes for a missing value
 #: What columns of tables may hold: labels, whole years, numbers, or the words given, in lower
 #: case. In a column of words, others stay when two rows say them: a name stands in one.
 COLUMNS: dict[str, str | frozenset[str]] = {
@@ -62,22 +62,22 @@ COLUMNS: dict[str, str | frozenset[str]] = {
     "species": frozenset(["homo sapiens", "mus musculus", "rattus norvegicus"]),
     "group": frozenset(),
 }
-CONTEXT_COLUMNS: dict[str, str | frozenset[str]] = {
+_CONTEXT_COLUMNS: dict[str, str | frozenset[str]] = {
     **dict.fromkeys(["onset", "duration", "response_time", "sample"], "number"),
     "trial_type": frozenset(),
     "volume_type": frozenset(["control", "label", "m0scan", "deltam", "cbf", "norf"]),
 }
-FREE = ("species", "group", "trial_type")
+_FREE = ("species", "group", "trial_type")
 _OF_SCANS = ("_events.tsv", "_aslcontext.tsv")
 #: Values that BIDS requires and that identify: the same in every output.
-SUBSTITUTES = {"Name": "De-identified data set", "TimeZero": "00:00:00"}
+_SUBSTITUTES = {"Name": "De-identified data set", "TimeZero": "00:00:00"}
 OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
-LONGEST_LIFE = 123  # years; what is more is a date, or a number of another kind
+_LONGEST_LIFE = 123  # years; what is more is a date, or a number of another kind
 _PIECE = 1 << 20  # bytes of a gzip file read at once
 
 
 @cache
-def sidecar_keys() -> frozenset[str]:
+def _sidecar_keys() -> frozenset[str]:
     """Return the JSON keys that may stay: numbers and enumerated words on scanner settings."""
     return frozenset(files("medlab.neuro").joinpath("data/sidecar_keys.txt").read_text().split())
 
@@ -318,10 +318,10 @@ def _extensions(content: bytes, header: nib.Nifti1Header) -> tuple[list[tuple[in
 
 def _clean_extension(code: int, content: bytes, known: Known | None = None) -> bytes:
     """Return what stays of an extension: the settings of spectra, of other kinds nothing."""
-    name = f"extension {code} ({EXTENSIONS.get(code, 'unknown')})"
+    name = f"extension {code} ({_EXTENSIONS.get(code, 'unknown')})"
     if code in NEEDED:
         raise InputError(f"{name} says what the voxels mean and cannot be cleaned; convert it")
-    if code != SPECTRA:
+    if code != _SPECTRA:
         return b""
     try:
         found = json.loads(content.rstrip(b"\0"))
@@ -372,8 +372,8 @@ def _inspect_nifti(path: Path) -> list[HeaderFinding]:
     content, found = _unpacked(path)
     header = _parse(content)
     extensions, end = _extensions(content, header)
-    spectra = any(code == SPECTRA for code, _ in extensions)
-    for name in sorted(TEXT_FIELDS & set(header)):
+    spectra = any(code == _SPECTRA for code, _ in extensions)
+    for name in sorted(_TEXT_FIELDS & set(header)):
         text = _text(header[name])
         if text and not (spectra and name == "intent_name" and _SPECTRA_NAME.fullmatch(text)):
             found.append(HeaderFinding(name, "text", text))
@@ -383,7 +383,7 @@ def _inspect_nifti(path: Path) -> list[HeaderFinding]:
         except InputError:  # which says so when the file is to be cleaned
             clean = False
         if not clean:
-            name = f"extension {code} ({EXTENSIONS.get(code, 'unknown')})"
+            name = f"extension {code} ({_EXTENSIONS.get(code, 'unknown')})"
             found.append(HeaderFinding(name, "extension", _text(body)))
     return found + _stray(content, header, end)
 
@@ -457,14 +457,14 @@ def read_sidecar(path: Path) -> dict[str, Any]:
 def _keeps(key: str, value: Any) -> bool:
     """Return whether a sidecar entry stays: a known key with numbers or plain words."""
     form = schema()["keys"].get(key)
-    if form is None and key not in sidecar_keys():
+    if form is None and key not in _sidecar_keys():
         return False
     if isinstance(value, list):
         return all(_keeps(key, item) for item in value)
     if isinstance(value, dict):  # an array with its own description, in extensions of spectra
         return form is None and all(_keeps(name, item) for name, item in value.items())
     if isinstance(value, str):
-        plain = PLAIN_WORD.fullmatch(value) is not None
+        plain = _PLAIN_WORD.fullmatch(value) is not None
         return plain if form is None else value in form and form != "number"
     return isinstance(value, bool | int | float) and math.isfinite(value)  # NaN is no JSON
 
@@ -488,8 +488,8 @@ def _clean_sidecar(
             paths = [value] if isinstance(value, str) else value
             coded = [_coded_link(path, rename) for path in paths]
             kept |= {key: coded} if all(coded) else {}
-        elif key in SUBSTITUTES:
-            kept[key] = SUBSTITUTES[key]
+        elif key in _SUBSTITUTES:
+            kept[key] = _SUBSTITUTES[key]
         elif _keeps(key, value) and not _says(value, known):
             kept[key] = value
     return kept
@@ -533,7 +533,7 @@ def _inspect_table(path: Path) -> list[HeaderFinding]:
 
 
 def _columns(path: Path) -> dict[str, str | frozenset[str]]:
-    return CONTEXT_COLUMNS if path.name.lower().endswith(_OF_SCANS) else COLUMNS
+    return _CONTEXT_COLUMNS if path.name.lower().endswith(_OF_SCANS) else COLUMNS
 
 
 def _clean_table(
@@ -544,8 +544,8 @@ def _clean_table(
     clean = table[[name for name in table.columns if name in columns]].copy()
     for name in clean.columns:
         column = clean[name]
-        repeated = set(column[column.duplicated()]) if name in FREE else set()
-        said = {value for value in repeated if PLAIN_WORD.fullmatch(value)}
+        repeated = set(column[column.duplicated()]) if name in _FREE else set()
+        said = {value for value in repeated if _PLAIN_WORD.fullmatch(value)}
         words = {value for value in said if known is None or not known(value)}
         clean[name] = [
             v if v in words else _cell(name, columns[name], v, rename or str) for v in column
@@ -556,20 +556,20 @@ def _clean_table(
 def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> str:
     """Return what may stand in a cell: a label's code, whole years to 89, a number, a word."""
     if name == "filename":
-        return str(_coded_link(value, rename) or NOT_TOLD)
+        return str(_coded_link(value, rename) or _NOT_TOLD)
     if form == "label":
-        return coded_part(value, rename) or NOT_TOLD
+        return coded_part(value, rename) or _NOT_TOLD
     if isinstance(form, frozenset):
-        return value if value.lower() in form else NOT_TOLD
+        return value if value.lower() in form else _NOT_TOLD
     if form != "number" and value.strip() == f"{OLDEST}+":  # as BIDS asks for
         return value.strip()
     try:
         number = float(value)
     except ValueError:
-        return NOT_TOLD  # a date of birth, say
+        return _NOT_TOLD  # a date of birth, say
     if form == "number":
-        return value if math.isfinite(number) else NOT_TOLD
-    return str(min(int(number), OLDEST)) if 0 <= number <= LONGEST_LIFE else NOT_TOLD
+        return value if math.isfinite(number) else _NOT_TOLD
+    return str(min(int(number), OLDEST)) if 0 <= number <= _LONGEST_LIFE else _NOT_TOLD
 
 
 def _is_numbers(path: Path) -> bool:

@@ -11,11 +11,11 @@ from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
 from medlab.neuro.bet import robust_threshold
 
-BRAIN_ML = (700.0, 2200.0)
-TALLEST_BRAIN_MM = 175.0
-THICKEST_CROWN_MM = 45.0  # scalp, skull and fluid above the brain are 15 to 25
-OPEN_BOTTOM = 0.4
-LEAST_CONTRAST = 0.05
+_BRAIN_ML = (700.0, 2200.0)
+_TALLEST_BRAIN_MM = 175.0
+_THICKEST_CROWN_MM = 45.0  # scalp, skull and fluid above the brain are 15 to 25
+_OPEN_BOTTOM = 0.4
+_LEAST_CONTRAST = 0.05
 
 
 def mask_scores(found: Mask, truth: Mask, zooms: Floats) -> dict[str, float]:
@@ -105,25 +105,25 @@ def extraction_warnings(
     """
     warnings = []
     volume = float(mask.sum() * np.prod(zooms) / 1000)
-    if not BRAIN_ML[0] <= volume <= BRAIN_ML[1]:
+    if not _BRAIN_ML[0] <= volume <= _BRAIN_ML[1]:
         warnings.append(
             f"the mask holds {volume:.0f} ml; adult brains hold "
-            f"{BRAIN_ML[0]:.0f} to {BRAIN_ML[1]:.0f}"
+            f"{_BRAIN_ML[0]:.0f} to {_BRAIN_ML[1]:.0f}"
         )
     rows = np.flatnonzero(mask.any(axis=(0, 1)))
     height = (rows[-1] - rows[0] + 1) * zooms[2]
-    if height > TALLEST_BRAIN_MM:
+    if height > _TALLEST_BRAIN_MM:
         warnings.append(f"the mask is {height:.0f} mm tall: it has run down the neck")
     gap = (crown_row(data) - rows[-1]) * zooms[2]
-    if gap > THICKEST_CROWN_MM:
+    if gap > _THICKEST_CROWN_MM:
         warnings.append(f"the mask ends {gap:.0f} mm below the crown: it lies in face or neck")
     areas = mask.sum(axis=(0, 1))
-    if areas[0] > OPEN_BOTTOM * areas.max():
+    if areas[0] > _OPEN_BOTTOM * areas.max():
         warnings.append("the mask is cut by the bottom of the image")
     if facts.get("crossings", 0) > 4000:
         warnings.append("the surface still crosses itself after ten passes")
-    contrast = edge_contrast(data, mask, zooms)
-    if contrast < LEAST_CONTRAST:
+    contrast = _edge_contrast(data, mask, zooms)
+    if contrast < _LEAST_CONTRAST:
         warnings.append(
             f"the rim of the mask is hardly brighter ({contrast:.2f} of the range) than what "
             "lies outside it"
@@ -137,7 +137,7 @@ def crown_row(data: npt.NDArray[np.float32]) -> int:
     return int(rows[-1]) if rows.size else data.shape[2] - 1
 
 
-def edge_contrast(data: npt.NDArray[np.float32], mask: Mask, zooms: Floats) -> float:
+def _edge_contrast(data: npt.NDArray[np.float32], mask: Mask, zooms: Floats) -> float:
     """Return how much brighter the mask is 4 mm inside than 2 mm outside its edge.
 
     Medians of the two rims, as a share of the median inside; brain is bounded by dark

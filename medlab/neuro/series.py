@@ -28,10 +28,10 @@ from medlab.neuro.volume import AIR_HU
 from medlab.pixels.frames import layout, stored_frames, values
 from medlab.pixels.mask import cut_frames
 
-LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-GAP_MM = 0.02  # slices may lie this far off their place (rounded positions)
-TURNED = 1e-3
-OWN_NAME = re.compile(r"\d{5,}\.dcm")
+_LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+_GAP_MM = 0.02  # slices may lie this far off their place (rounded positions)
+_TURNED = 1e-3
+_OWN_NAME = re.compile(r"\d{5,}\.dcm")
 
 
 class Series(NamedTuple):
@@ -196,14 +196,14 @@ def _in_order(frames: list[_Frame]) -> tuple[list[_Frame], int]:
     if len(frames) < 2:
         raise InputError("one slice is no volume; give all slices of the series")
     turns = np.array([f.orientation for f in frames])
-    if np.abs(turns - turns[0]).max() > TURNED:
+    if np.abs(turns - turns[0]).max() > _TURNED:
         raise InputError("the slices of this series have different orientations")
     if np.ptp(np.array([f.spacing for f in frames]), axis=0).max() > 1e-4:
         raise InputError("the slices of this series differ in pixel spacing")
     normal = np.cross(*turns[0])
     frames = sorted(frames, key=lambda frame: float(frame.position @ normal))
     along = np.array([f.position @ normal for f in frames])
-    places = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(along) >= GAP_MM) + 1)
+    places = np.split(np.arange(len(frames)), np.flatnonzero(np.diff(along) >= _GAP_MM) + 1)
     if len({len(place) for place in places}) > 1:
         raise InputError(
             "slices lie in one place, and not as many in each; give the volumes one by one"
@@ -217,7 +217,7 @@ def _in_order(frames: list[_Frame]) -> tuple[list[_Frame], int]:
     positions = np.array([f.position for f in frames[: len(places)]])
     steps = np.diff(positions @ normal)
     even = positions[0] + np.outer(np.arange(len(positions)), _step(positions))
-    if np.abs(positions - even).max() > max(GAP_MM, 0.01 * float(steps.mean())):
+    if np.abs(positions - even).max() > max(_GAP_MM, 0.01 * float(steps.mean())):
         raise InputError(
             "the slices are not evenly spaced: some are missing, or the series is mixed"
         )
@@ -236,7 +236,7 @@ def _affine(frames: Sequence[_Frame]) -> Floats:
     affine[:3, 1] = first.orientation[1] * first.spacing[0]
     affine[:3, 2] = _step(np.array([f.position for f in frames]))
     affine[:3, 3] = first.position
-    return np.asarray(LPS_TO_RAS @ affine)
+    return np.asarray(_LPS_TO_RAS @ affine)
 
 
 def _pixels(dataset: Dataset) -> npt.NDArray[Any]:
@@ -326,7 +326,7 @@ def _check_replaceable(folder: Path, overwrite: bool) -> None:
         raise RefusedError("the output exists already; choose another name or overwrite it")
     if folder.is_symlink() or (folder.is_file() and folder.suffix.lower() != ".dcm"):
         raise RefusedError("the output is a file or a link and not a folder of a derived series")
-    if folder.is_dir() and not all(OWN_NAME.fullmatch(p.name) for p in folder.iterdir()):
+    if folder.is_dir() and not all(_OWN_NAME.fullmatch(p.name) for p in folder.iterdir()):
         raise RefusedError("the folder holds more than a derived series, so it is not replaced")
 
 
@@ -366,7 +366,7 @@ def _background(dataset: Dataset) -> int:
     return int(np.clip(round(air), low, high))
 
 
-STALE = (
+_STALE = (
     *("SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries"),
     *("LargestPixelValueInSeries", "IconImageSequence", "SourceImageSequence"),
     *("ReferencedImageSequence", "DigitalSignaturesSequence", "MACParametersSequence"),
@@ -379,7 +379,7 @@ def _derived(dataset: Dataset, kind: str, description: str) -> Dataset:
     derived = Dataset()
     derived.update({e.tag: deepcopy(e) for e in dataset if _travels(e.tag)})
     derived.remove_private_tags()
-    for name in STALE:
+    for name in _STALE:
         if name in derived:
             delattr(derived, name)
     derived.file_meta = pydicom.dataset.FileMetaDataset()

@@ -25,12 +25,12 @@ GRID_MM, BINS, MOST_POINTS, FEWEST_POINTS = 4.0, 32, 50_000, 1000
 # Heads that lie alike agree less when one is moved by so much. With 4 mm and 4 degrees a head that
 # lies 2 mm or 2 degrees off is told, and the brain is protected by 3 mm.
 MOVED_MM, MOVED_DEG = 4.0, 4.0
-LEAST_GAIN = 1e-3  # noise agrees with noise by less
-WIDEST_HEAD_CM2 = 450.0  # a round of 75 cm; hardly a head has 65
-CAVITY_MM = 5.0  # radius; nose, throat and sinuses of a face hold larger balls of air
-DIM_MM = 20.0  # of the outermost slices
-HEAD_WORDS = ("HEAD", "BRAIN", "SKULL", "FACE", "NECK", "BODY")
-FINE_MM = 2.5  # voxels in which such a cavity is seen; slices may be twice as thick
+_LEAST_GAIN = 1e-3  # noise agrees with noise by less
+_WIDEST_HEAD_CM2 = 450.0  # a round of 75 cm; hardly a head has 65
+_CAVITY_MM = 5.0  # radius; nose, throat and sinuses of a face hold larger balls of air
+_DIM_MM = 20.0  # of the outermost slices
+_HEAD_WORDS = ("HEAD", "BRAIN", "SKULL", "FACE", "NECK", "BODY")
+_FINE_MM = 2.5  # voxels in which such a cavity is seen; slices may be twice as thick
 
 
 class NoHeadError(RefusedError):
@@ -166,7 +166,7 @@ def _check_volumes(img: SpatialImage) -> None:
     first, *others = (_grays(image_like(img, data[..., k])) for k in range(img.shape[3]))
     for number, other in enumerate(others, start=2):
         gain = _gain(other, first, 2.0)
-        if gain is not None and gain < -LEAST_GAIN:
+        if gain is not None and gain < -_LEAST_GAIN:
             raise RefusedError(
                 f"the head moved between volume 1 and volume {number} of {img.shape[3]}; give "
                 "the volumes one by one"
@@ -180,7 +180,7 @@ def lie_alike(one: _Grays, other: _Grays) -> bool:
     little in any direction, or mirrored.
     """
     gain = _gain(one, other)
-    return gain is not None and gain > LEAST_GAIN
+    return gain is not None and gain > _LEAST_GAIN
 
 
 def _gain(one: _Grays, other: _Grays, times: float = 1.0) -> float | None:
@@ -257,10 +257,10 @@ def no_head(img: SpatialImage, part: str = "") -> bool:
     skins = [_skin(working.data, level) for level in (threshold, whole)]
     if all(_too_wide(skin, working.zooms) for skin in skins):
         return True
-    if not part or any(word in part.upper() for word in HEAD_WORDS):
+    if not part or any(word in part.upper() for word in _HEAD_WORDS):
         return False
     zooms = np.sort(working.zooms)
-    return bool(zooms[1] <= FINE_MM and zooms[2] <= 2 * FINE_MM) and all(
+    return bool(zooms[1] <= _FINE_MM and zooms[2] <= 2 * _FINE_MM) and all(
         _solid(working.data, skin, level, working.zooms)
         for skin, level in zip(skins, (threshold, whole), strict=True)
     )
@@ -282,7 +282,7 @@ def _skin(data: npt.NDArray[np.float32], level: float) -> Mask:
 def _too_wide(skin: Mask, zooms: Floats) -> bool:
     """Return whether hardly a slice is as narrow as a head; the outermost may be dim."""
     area_cm2 = skin.sum(axis=(0, 1)) * zooms[0] * zooms[1] / 100
-    return float((area_cm2 < WIDEST_HEAD_CM2).sum() * zooms[2]) <= DIM_MM
+    return float((area_cm2 < _WIDEST_HEAD_CM2).sum() * zooms[2]) <= _DIM_MM
 
 
 def _solid(data: npt.NDArray[np.float32], skin: Mask, level: float, zooms: Floats) -> bool:
@@ -291,4 +291,4 @@ def _solid(data: npt.NDArray[np.float32], skin: Mask, level: float, zooms: Float
 
     air = skin & (data <= level)
     depth = distance_transform_edt(air, sampling=zooms)
-    return bool(skin.any()) and float(depth.max()) < CAVITY_MM
+    return bool(skin.any()) and float(depth.max()) < _CAVITY_MM

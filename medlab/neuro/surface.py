@@ -16,8 +16,8 @@ from medlab.neuro.extraction import Mesh
 from medlab.neuro.volume import Working, load, to_working
 
 FRONT, THREE_QUARTER = 0.0, 30.0
-AMBIENT = 0.25
-LIGHT = np.array([0.25, 0.75, 0.61])  # from the right of the head, from the front, from above
+_AMBIENT = 0.25
+_LIGHT = np.array([0.25, 0.75, 0.61])  # from the right of the head, from the front, from above
 CHANGED_MM = 2.0
 
 
@@ -169,8 +169,8 @@ def _shade(depth: Floats, spacing: float) -> Floats:
     down, across = np.gradient(depth, spacing)
     normal = np.stack([across, np.ones_like(depth), down])
     normal /= np.sqrt((normal**2).sum(axis=0))
-    lit = np.tensordot(LIGHT / np.linalg.norm(LIGHT), normal, axes=1)
-    return np.asarray(np.nan_to_num(AMBIENT + (1 - AMBIENT) * np.clip(lit, 0, 1), nan=0.0))
+    lit = np.tensordot(_LIGHT / np.linalg.norm(_LIGHT), normal, axes=1)
+    return np.asarray(np.nan_to_num(_AMBIENT + (1 - _AMBIENT) * np.clip(lit, 0, 1), nan=0.0))
 
 
 def mesh(img: str | PathLike[str] | SpatialImage, *, spacing_mm: float = 3.0) -> Mesh:

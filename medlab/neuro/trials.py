@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 NO_HEAD = ("mask", "label", "seg", "dwi", "bold", "fmap")
-FEWEST_SLICES = 16
+_FEWEST_SLICES = 16
 
 
 class Trials(NamedTuple):
@@ -92,7 +92,7 @@ def find_series(folder: str | Path, most: int = 1) -> list[Path]:
         Stop after so many.
     """
     parents = {p.parent for p in Path(folder).rglob("*") if p.is_file()}
-    full = (p for p in sorted(parents) if sum(1 for _ in p.iterdir()) >= FEWEST_SLICES)
+    full = (p for p in sorted(parents) if sum(1 for _ in p.iterdir()) >= _FEWEST_SLICES)
     return [parent for _, parent, _ in islice(usable(full, read_series), most)]
 
 

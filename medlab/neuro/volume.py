@@ -17,14 +17,14 @@ from medlab.arrays import Array, Floats
 from medlab.disk import write_whole
 from medlab.errors import InputError, KindError
 
-WORKING = ("L", "A", "S")  # radiological order: BET's own, see `medlab.neuro.bet`
-SMALLEST_SIDE = 3
+_WORKING = ("L", "A", "S")  # radiological order: BET's own, see `medlab.neuro.bet`
+_SMALLEST_SIDE = 3
 AIR_HU = -1000.0
 SOFT_HU = (0.0, 100.0)  # soft tissue; Muschelli 2015, NeuroImage 114:379
-STORED_OFFSET = 1024.0  # CT whose file has lost its rescale intercept
+_STORED_OFFSET = 1024.0  # CT whose file has lost its rescale intercept
 FINEST_MM, COARSEST_MM = 0.01, 100.0  # microscopes below it, meters taken for mm too
-MILLIMETERS = {"meter": 1e3, "micron": 1e-3}  # of the units that NIfTI knows beside mm
-SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
+_MILLIMETERS = {"meter": 1e3, "micron": 1e-3}  # of the units that NIfTI knows beside mm
+_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
 
 
 class Working(NamedTuple):
@@ -75,9 +75,9 @@ def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
         img, shape = nib.funcs.four_to_three(img)[0], shape[:3]
     if len(shape) not in (3, 4) or 0 in shape:
         raise InputError(f"a volume has three axes (four with time); this image has shape {shape}")
-    if min(shape[:3]) < SMALLEST_SIDE:
+    if min(shape[:3]) < _SMALLEST_SIDE:
         raise InputError(
-            f"a head needs at least {SMALLEST_SIDE} voxels along each axis; "
+            f"a head needs at least {_SMALLEST_SIDE} voxels along each axis; "
             f"this image has shape {shape}"
         )
     dtype = img.get_data_dtype()
@@ -103,9 +103,9 @@ def _in_mm(img: SpatialImage) -> SpatialImage:
     if not isinstance(img, nib.Nifti1Pair):
         return img
     units = img.header.get_xyzt_units()
-    if units[0] not in MILLIMETERS:
+    if units[0] not in _MILLIMETERS:
         return img
-    scale = MILLIMETERS[units[0]]
+    scale = _MILLIMETERS[units[0]]
     affine = np.diag([scale, scale, scale, 1.0]) @ img.affine
     out = type(img)(img.dataobj, affine, img.header)
     out.header.set_xyzt_units("mm", units[1] if units[1] != "unknown" else None)
@@ -153,11 +153,11 @@ def hounsfield_offset(data: Array) -> float | None:
     bone does where nothing lies higher.
     """
     low, high = float(data.min()), float(data.max())
-    tissue = data[data > STORED_OFFSET - 500] - STORED_OFFSET
-    air = float(np.mean(data < STORED_OFFSET - 800))
-    shifted = air > 0.1 and high >= STORED_OFFSET + 300 and tissue.size > 0.12 * data.size
+    tissue = data[data > _STORED_OFFSET - 500] - _STORED_OFFSET
+    air = float(np.mean(data < _STORED_OFFSET - 800))
+    shifted = air > 0.1 and high >= _STORED_OFFSET + 300 and tissue.size > 0.12 * data.size
     if shifted and np.mean(np.abs(tissue) < 100) > 0.5:
-        return STORED_OFFSET
+        return _STORED_OFFSET
     soft = float(np.mean((data > SOFT_HU[0]) & (data < SOFT_HU[1])))
     air = float(np.mean((data < -800) | (data == low)))
     return 0.0 if -10_000 <= low <= -500 and high >= 300 and air > 0.1 and soft > 0.03 else None
@@ -182,7 +182,7 @@ def to_working(img: SpatialImage, like: Working | None = None) -> Working:
     if offset is not None:
         data = np.maximum(data - np.float32(offset), np.float32(AIR_HU))
     here = nib.orientations.io_orientation(img.affine)
-    there = nib.orientations.axcodes2ornt(WORKING)
+    there = nib.orientations.axcodes2ornt(_WORKING)
     turn = nib.orientations.ornt_transform(here, there)
     affine = img.affine @ nib.orientations.inv_ornt_aff(turn, img.shape[:3])
     return Working(

@@ -30,7 +30,7 @@ _COLUMNS = {
     "Height": "PatientSize",
 }
 #: Written into De-identification Method (0012,0063).
-APPROVED = "text boxes approved by a person"
+_APPROVED = "text boxes approved by a person"
 _SENSITIVE = {"AdmittingDiagnosesDescription": "Diagnosis"}
 
 
@@ -38,7 +38,7 @@ class QuarantineError(RefusedError):
     """The file waits for a person's decision."""
 
 
-def cleans_pixels(settings: Settings) -> bool:
+def _cleans_pixels(settings: Settings) -> bool:
     """Return whether text is to be taken out of the pixels."""
     return settings.clean_pixels or PIXELS in settings.options
 
@@ -50,7 +50,7 @@ def check_available(settings: Settings) -> None:
     ------
     UnavailableError, UsageError
     """
-    if cleans_pixels(settings) and not _pixels().available():
+    if _cleans_pixels(settings) and not _pixels().available():
         raise not_installed("a text recognizer", "pixels")
     if settings.cohort_k is not None:
         _columns(settings.quasi)
@@ -73,9 +73,9 @@ def without_text(
     settings = work.settings
     if not holds_picture(before):
         done.unchecked += [NO_PICTURE] if any(tag in before for tag in PIXEL_TAGS) else []
-    elif not cleans_pixels(settings):
+    elif not _cleans_pixels(settings):
         done.unchecked.append("text in pixels")
-    if not cleans_pixels(settings):
+    if not _cleans_pixels(settings):
         return after
     pixels = _pixels()
     try:
@@ -100,7 +100,7 @@ def without_text(
     if found.checked or boxes is not None:
         _keep_boxes(before, found.dataset, found.decisions, work, done)
     if boxes is not None:
-        found.dataset.DeidentificationMethod = [*method_lines(found.dataset), APPROVED]
+        found.dataset.DeidentificationMethod = [*method_lines(found.dataset), _APPROVED]
         done.unchecked += [] if found.checked else ["text in pixels"]
     if found.complete:
         dicom.claim(found.dataset, PIXELS)
@@ -124,7 +124,7 @@ def _keep_boxes(
 
 def approved_boxes(work: Work) -> dict[str, Any]:
     """Return the boxes that a person approved, by number of the file in the map."""
-    if not (cleans_pixels(work.settings) and work.approved.is_file()):
+    if not (_cleans_pixels(work.settings) and work.approved.is_file()):
         return {}
     return cast(dict[str, Any], _pixels().review.read_table(work.approved))
 
@@ -141,7 +141,7 @@ def reopen_approved(job: Job) -> None:
 
 def write_boxes(job: Job) -> None:
     """Write the table of boxes for a person to review."""
-    if cleans_pixels(job.work.settings):
+    if _cleans_pixels(job.work.settings):
         path = job.work.folder / "pixels.csv"
         _pixels().review.write_table(path, map(json.loads, job.ledger.boxes()))
 

@@ -18,7 +18,7 @@ from medlab.pipeline.settings import FACES, Work
 R = TypeVar("R")
 T = TypeVar("T")
 _TOGETHER = 64  # results written to the ledger at once
-CLEANED = ("dicom", "nifti", "sidecar")  # kinds that get an output
+_CLEANED = ("dicom", "nifti", "sidecar")  # kinds that get an output
 
 
 def plan(job: Job) -> None:
@@ -40,7 +40,7 @@ def plan(job: Job) -> None:
     for target in job.ledger.withdraw():
         (job.work.target / target).unlink(missing_ok=True)
     with job.ledger.together():
-        job.ledger.settle_kinds(CLEANED)
+        job.ledger.settle_kinds(_CLEANED)
         for group in job.ledger.same_instances():
             _settle_copies(job, group)
     job.ledger.write_phrases(job.work.phrases)

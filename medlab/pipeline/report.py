@@ -51,7 +51,7 @@ def write(
     job: Job, head: str, cohort: CohortCheck | None = None, strangers: int = 0
 ) -> dict[str, Any]:
     """Write ``report.json`` and ``report.html`` into the private folder; return the facts."""
-    facts = gather(job, head)
+    facts = _gather(job, head)
     facts["strangers"] = strangers
     facts["cohort"] = None if cohort is None else cohort._asdict() | {"says": cohort.sentence()}
     page = _template().render(facts, status_words=STATUS_WORDS, action_words=ACTION_WORDS)
@@ -72,7 +72,7 @@ def _by_row(ledger: Ledger) -> Iterator[tuple[int, list[dict[str, str]]]]:
         yield row, [dict(zip(names, finding, strict=True)) for _, *finding in group]
 
 
-def gather(job: Job, head: str) -> dict[str, Any]:
+def _gather(job: Job, head: str) -> dict[str, Any]:
     """Return all that a report tells, as plain values without anything of a patient."""
     ledger, settings = job.ledger, job.work.settings
     counts = statuses(ledger)

@@ -167,7 +167,7 @@ def tesseract(image: Image) -> list[Word]:
     UnavailableError
         If there is no such program or it fails.
     """
-    if not has_tesseract():
+    if not _has_tesseract():
         raise UnavailableError("there is no program tesseract; install tesseract-ocr")
     rows, columns = image.shape[:2]
     kind = b"P5" if image.ndim == 2 else b"P6"
@@ -192,7 +192,7 @@ def _tesseract_word(row: Sequence[str]) -> Word:
     return Word(row[11].strip(), float(row[10]) / 100, quad)
 
 
-def has_tesseract() -> bool:
+def _has_tesseract() -> bool:
     """Tell whether the second engine is there."""
     return shutil.which("tesseract") is not None
 

@@ -34,10 +34,10 @@ _SHOWN = (
     "Identifiers are shown from here on. JupyterLab as lab.py opens it leaves these outputs "
     "out when it saves; anywhere else, clear them before you save."
 )
-TABLES = (".csv", ".parquet")
-FEWEST_ROWS = 100  # of a table of one's own: classes of 50, and two of them
-KINDS = (".nii", ".nii.gz", *TABLES)
-PACKAGES = (
+_TABLES = (".csv", ".parquet")
+_FEWEST_ROWS = 100  # of a table of one's own: classes of 50, and two of them
+KINDS = (".nii", ".nii.gz", *_TABLES)
+_PACKAGES = (
     "cryptography",
     "ipywidgets",
     "jupyterlab",
@@ -151,9 +151,9 @@ class Run:
         person = person or ("PatientID" if "PatientID" in table else None)
         whose = table[person] if person else np.arange(len(table))
         table = table.assign(PatientID=whose).dropna(subset=["PatientID", *names, secret])
-        if self.table is not None and len(table) < FEWEST_ROWS:
+        if self.table is not None and len(table) < _FEWEST_ROWS:
             raise InputError(
-                f"{len(table)} complete rows are too few for classes; give {FEWEST_ROWS} or more"
+                f"{len(table)} complete rows are too few for classes; give {_FEWEST_ROWS} or more"
             )
         plain = {name: "float64" for name in table.select_dtypes("Float64")}
         plain |= {name: "int64" for name in names if table[name].dtype == "Int64"}
@@ -311,7 +311,7 @@ def _checked_parameters() -> dict[str, Any]:
 def own_table(data_dir: str | Path) -> Path | None:
     """Return the path of a table file; None for anything else."""
     path = Path(data_dir).expanduser()
-    return path.resolve() if path.suffix.lower() in TABLES and path.is_file() else None
+    return path.resolve() if path.suffix.lower() in _TABLES and path.is_file() else None
 
 
 def checked_data_folder(data_dir: str | Path) -> Path:
@@ -351,7 +351,7 @@ def _is_of_use(path: Path) -> bool:
 def package_versions() -> dict[str, str]:
     """Return the installed version of each package that a result may depend on."""
     found = {}
-    for name in PACKAGES:
+    for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:

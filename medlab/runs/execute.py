@@ -30,7 +30,7 @@ from medlab.runs.plan import Job, notebook_parameters
 from medlab.runs.report import Outcome, page, write_report
 from medlab.runs.scrub import find_failure, scrub
 
-KERNEL_STARTS = 2
+_KERNEL_STARTS = 2
 
 
 class _Counting(NBClientEngine):  # type: ignore[misc]
@@ -100,7 +100,7 @@ def run(
     if not jobs:
         raise UsageError("no notebook to run; name one, or run from a checkout of medlab")
     source = None if data is None else own_table(data) or checked_data_folder(data)
-    folder = prepared_output(output, source, overwrite=overwrite)
+    folder = _prepared_output(output, source, overwrite=overwrite)
     jobs = [_with_folders(job, folder, source) for job in jobs]
     count = _counter(jobs, progress)
     started = time.time()
@@ -117,7 +117,7 @@ def run(
     return outcomes
 
 
-def prepared_output(output: Path, data: Path | None, *, overwrite: bool) -> Path:
+def _prepared_output(output: Path, data: Path | None, *, overwrite: bool) -> Path:
     """Make the folder of a run, or say why it cannot be used.
 
     Raises
@@ -184,7 +184,7 @@ def _run_one(job: Job, folder: Path, show_errors: bool, tell: Callable[[], None]
 
 def _executed(job: Job, tell: Callable[[], None]) -> Any:
     """Execute; a kernel that does not start is started once more, one that dies is told."""
-    for left in reversed(range(KERNEL_STARTS)):
+    for left in reversed(range(_KERNEL_STARTS)):
         try:
             return _execute_once(job, tell)
         except DeadKernelError as error:

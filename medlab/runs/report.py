@@ -104,7 +104,7 @@ def _placed(figure: str) -> str:
     return figure.replace("<figure", '<figure class="wide"', 1) if width > 2 * height else figure
 
 
-def title_of(notebook: Path) -> str:
+def _title_of(notebook: Path) -> str:
     """Return the first heading of a notebook, or its file name."""
     import nbformat
 
@@ -140,7 +140,7 @@ def write_report(
     }
     results = meta | {"notebooks": [_record(outcome) for outcome in outcomes]}
     write_json(folder / RESULTS, results)
-    titles = {outcome.job.name: title_of(outcome.job.notebook) for outcome in outcomes}
+    titles = {outcome.job.name: _title_of(outcome.job.notebook) for outcome in outcomes}
     text = _template().render(
         outcomes=outcomes,
         titles=titles,

@@ -9,7 +9,7 @@ from typing import Any
 import medlab.errors
 from medlab.runs.plan import FOLDERS
 
-SAFE_ERRORS = {name for name, kind in vars(medlab.errors).items() if isinstance(kind, type)}
+_SAFE_ERRORS = {name for name, kind in vars(medlab.errors).items() if isinstance(kind, type)}
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _ARROW = re.compile(r"^-+>\s*(\d+)", re.MULTILINE)
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -82,13 +82,13 @@ def find_failure(nb: Any) -> Failure | None:
             heading = titles[-1] if titles else heading
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                return Failure(number, heading, _failed_line(cell, output), error_text(output))
+                return Failure(number, heading, _failed_line(cell, output), _error_text(output))
     return None
 
 
-def error_text(output: Any) -> str:
+def _error_text(output: Any) -> str:
     """Return the kind of an error, with its message only when medlab wrote the sentence."""
-    if output.ename in SAFE_ERRORS:
+    if output.ename in _SAFE_ERRORS:
         return f"{output.ename}: {output.evalue}"
     return f"{output.ename} (message withheld: it may repeat a value from a file)"
 
@@ -119,8 +119,8 @@ def _discreet(output: Any, show_errors: bool) -> Any:
     if show_errors:
         return output
     if output.output_type == "error":
-        output.traceback = [error_text(output)]
-        output.evalue = error_text(output).partition(": ")[2] or "message withheld"
+        output.traceback = [_error_text(output)]
+        output.evalue = _error_text(output).partition(": ")[2] or "message withheld"
     elif output.output_type == "stream" and output.name == "stderr":
         count = len(output.text.splitlines())
         output.text = f"({count} lines of warnings withheld; --show-errors keeps them)\n"

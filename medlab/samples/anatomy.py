@@ -112,14 +112,14 @@ def assemble(field: Floats, parts: list[Part], space: Space) -> Floats:
             continue
         other = shape.distance(np.abs(space.x[box]), space.y[box], space.z[box])
         field[box] = (
-            -smooth_min(-field[box], other, blend)
+            -_smooth_min(-field[box], other, blend)
             if carve
-            else smooth_min(field[box], other, blend)
+            else _smooth_min(field[box], other, blend)
         )
     return field
 
 
-def smooth_min(first: Floats, second: Floats, blend: float) -> Floats:
+def _smooth_min(first: Floats, second: Floats, blend: float) -> Floats:
     """Return the smaller of two fields, rounded over `blend` mm where they meet."""
     if not blend:
         return np.minimum(first, second)

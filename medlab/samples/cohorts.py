@@ -14,12 +14,12 @@ from medlab.errors import InputError
 from medlab.samples import people
 
 DEFAULT_SEED = 20240301
-REGISTER_PER_PATIENT = 10
+_REGISTER_PER_PATIENT = 10
 
 MODALITIES = ["CT", "MR", "US", "DX", "MG", "NM"]
-DEVICES = np.array(["Aurora", "Meridian", "Tessera", "Halcyon", "Pelican", "Corvus"])
-INSTITUTIONS = np.array(["St. Brigid Hospital", "Lakeside Clinic", "Northmoor Infirmary"])
-REGIONS = np.array(["010", "104", "317", "552", "800"])
+_DEVICES = np.array(["Aurora", "Meridian", "Tessera", "Halcyon", "Pelican", "Corvus"])
+_INSTITUTIONS = np.array(["St. Brigid Hospital", "Lakeside Clinic", "Northmoor Infirmary"])
+_REGIONS = np.array(["010", "104", "317", "552", "800"])
 
 
 class Cohort(NamedTuple):
@@ -66,7 +66,7 @@ def cohort(patients: int = 1500, seed: int = DEFAULT_SEED) -> Cohort:
     if seed < 0:
         raise InputError(f"the seed is {seed}; it must be 0 or more")
     rng = np.random.default_rng([seed, 7])
-    population = _population(REGISTER_PER_PATIENT * patients, rng)
+    population = _population(_REGISTER_PER_PATIENT * patients, rng)
     chosen = rng.choice(len(population), 2 * patients, replace=False)
     released = _studies(population.iloc[chosen[:patients]], rng)
     control = _studies(population.iloc[chosen[patients:]], rng)
@@ -94,7 +94,7 @@ def _population(count: int, rng: np.random.Generator) -> pd.DataFrame:
     height = np.round(rng.normal(164.5, 6.6, count) + 13.0 * male - 0.06 * (age - 45))
     middle = 1 - ((age - 58) / 45.0) ** 2  # people are heaviest in their late fifties
     bmi = np.clip(rng.normal(25.0, 3.9, count) + 2.2 * middle + 0.6 * male, 16, 48)
-    region = rng.choice(len(REGIONS), count, p=[0.38, 0.25, 0.18, 0.12, 0.07])
+    region = rng.choice(len(_REGIONS), count, p=[0.38, 0.25, 0.18, 0.12, 0.07])
     town = np.minimum(rng.geometric(0.16, count), 23) * 4 + region
     return pd.DataFrame(
         {
@@ -102,7 +102,7 @@ def _population(count: int, rng: np.random.Generator) -> pd.DataFrame:
             "PatientID": people.record_numbers(count, rng),
             "Age": age,
             "Sex": sex,
-            "Postcode": np.strings.add(REGIONS[region], np.strings.zfill(town.astype("U2"), 2)),
+            "Postcode": np.strings.add(_REGIONS[region], np.strings.zfill(town.astype("U2"), 2)),
             "Height": height.astype(np.int64),
             "Weight": np.round(bmi * (height / 100) ** 2).astype(np.int64),
             "Region": region,
@@ -132,8 +132,8 @@ def _studies(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     table["StudyDate"] = day.astype("datetime64[s]")
     table["Modality"] = np.array(MODALITIES)[modality]
     table["BodyPart"] = _body_parts(code, rng)
-    table["Institution"] = INSTITUTIONS[hospital]
-    table["Device"] = np.strings.add(DEVICES[modality], model)
+    table["Institution"] = _INSTITUTIONS[hospital]
+    table["Device"] = np.strings.add(_DEVICES[modality], model)
     table["Diagnosis"] = _diagnoses()["diagnosis"].to_numpy(dtype="U")[code]
     return table.sort_values(["StudyDate", "StudyInstanceUID"], ignore_index=True)[list(COLUMNS)]
 

@@ -100,10 +100,10 @@ def count(heads: int, spacing_mm: float, sessions: int) -> int:
     """Return how many files `write` makes, not counting SHA256SUMS."""
     shape: list[int] = grid_shape(spacing_mm).tolist()
     slices: int = sum(studies.slice_count(number, shape) for number in range(1, heads + 1))
-    return OTHER_FILES + sessions * (3 * heads + slices)
+    return _OTHER_FILES + sessions * (3 * heads + slices)
 
 
-OTHER_FILES = 19  # three tables, fourteen files of other studies, the ledger and the README
+_OTHER_FILES = 19  # three tables, fourteen files of other studies, the ledger and the README
 
 
 def default_folder() -> Path:

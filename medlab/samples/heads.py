@@ -38,10 +38,10 @@ from medlab.samples.faces import (
     outer_parts,
 )  # fmt: skip
 
-FIELD_MM = np.array([[-96.0, 96.0], [-129.0, 116.0], [-158.0, 102.0]])
-SLAB_VOXELS = 500_000  # made at a time: keeps a 1 mm head within some 500 MB
+_FIELD_MM = np.array([[-96.0, 96.0], [-129.0, 116.0], [-158.0, 102.0]])
+_SLAB_VOXELS = 500_000  # made at a time: keeps a 1 mm head within some 500 MB
 
-NOISE = 1.5  # standard deviation at 2 mm, in units of brightness (faces.py)
+_NOISE = 1.5  # standard deviation at 2 mm, in units of brightness (faces.py)
 
 
 class Head(NamedTuple):
@@ -62,7 +62,7 @@ class Head(NamedTuple):
     face_mask: nib.Nifti1Image
 
 
-TEMPLATE_ORIGIN = np.array([-98.0, -134.0, -72.0])
+_TEMPLATE_ORIGIN = np.array([-98.0, -134.0, -72.0])
 MARGIN = 20  # voxels of 2 mm around the template in its distance fields
 
 
@@ -125,12 +125,12 @@ def head(
     to_head = _motion(rng) @ _grid_affine(spacing_mm)
     waves = np.random.default_rng([seed, 3, patient]).uniform(0, 2 * np.pi, (3, 3))
     clean, brain, front = np.empty(shape), np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-    face, thick = face_of(patient, seed), max(1, SLAB_VOXELS // int(shape[0] * shape[1]))
+    face, thick = face_of(patient, seed), max(1, _SLAB_VOXELS // int(shape[0] * shape[1]))
     for start in range(0, shape[2], thick):
         slab = np.s_[:, :, start : start + thick]
         space = _space(to_head, shape, slab[2])
         clean[slab], brain[slab], front[slab] = _tissues(face, space, waves, spacing_mm)
-    noisy = _scan(clean, NOISE * (2.0 / spacing_mm) ** 1.5, rng)
+    noisy = _scan(clean, _NOISE * (2.0 / spacing_mm) ** 1.5, rng)
     affine = _grid_affine(spacing_mm)
     return Head(*(_image(data, affine) for data in (noisy, brain, front)))
 
@@ -139,7 +139,7 @@ def grid_shape(spacing_mm: float) -> NDArray[np.int64]:
     """Return how many voxels of this edge a head has along x, y and z."""
     if not 0.8 <= spacing_mm <= 8:
         raise InputError(f"a spacing of {spacing_mm:g} mm is outside 0.8 to 8 mm")
-    return np.ceil(np.diff(FIELD_MM)[:, 0] / spacing_mm).astype(np.int64)
+    return np.ceil(np.diff(_FIELD_MM)[:, 0] / spacing_mm).astype(np.int64)
 
 
 def _image(data: NDArray[np.integer], affine: Floats) -> nib.Nifti1Image:
@@ -154,7 +154,7 @@ def _image(data: NDArray[np.integer], affine: Floats) -> nib.Nifti1Image:
 def _grid_affine(spacing_mm: float) -> Floats:
     """Return the affine from voxel index to scanner mm."""
     affine = np.diag([spacing_mm] * 3 + [1.0])
-    affine[:3, 3] = FIELD_MM[:, 0] + spacing_mm / 2
+    affine[:3, 3] = _FIELD_MM[:, 0] + spacing_mm / 2
     return affine
 
 
@@ -213,7 +213,7 @@ def _brain(face: Face, space: Space, waves: Floats) -> tuple[Floats, Floats, Flo
     scales = np.array([face.width, face.length, face.height])
     place = np.stack([space.x, space.y, space.z]) / scales[:, None, None, None]
     place += 2.5 * np.sin(place[[1, 2, 0]] / 19.0 + waves[0][:, None, None, None])
-    place -= TEMPLATE_ORIGIN[:, None, None, None]
+    place -= _TEMPLATE_ORIGIN[:, None, None, None]
     template = _template()
     coarse = place / 2 + MARGIN
     surface, cover = (

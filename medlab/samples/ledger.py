@@ -15,14 +15,14 @@ Facts = list[tuple[str, str]]
 IMPLEMENTATION_UID = "2.25.170442917085320719846217340172945510423"
 
 # Elements whose purpose is to hold such a thing; found elsewhere, it is free text.
-HOMES = frozenset({
+_HOMES = frozenset({
     "PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "OtherPatientNames",
     "AccessionNumber", "PatientAddress", "PatientTelephoneNumbers", "PatientMotherBirthName",
     "ReferringPhysicianName", "OperatorsName", "InstitutionName", "InstitutionAddress",
     "StationName", "DeviceSerialNumber", "PerformingPhysicianName",
 })  # fmt: skip
 # Elements made for something else altogether, in which staff type what they should not.
-WRONG_USE = frozenset({"Allergies", "Occupation", "MedicalAlerts", "EthnicGroup", "FilterType"})
+_WRONG_USE = frozenset({"Allergies", "Occupation", "MedicalAlerts", "EthnicGroup", "FilterType"})
 
 
 def planted(dataset: Dataset, facts: Facts, file: str) -> list[Entry]:
@@ -70,9 +70,9 @@ def _channel(element: DataElement, path: str, nested: bool) -> str:
         return "date"
     if nested:
         return "nested"
-    if element.keyword in HOMES:
+    if element.keyword in _HOMES:
         return "public"
-    return "wrong-use" if element.keyword in WRONG_USE else "freetext"
+    return "wrong-use" if element.keyword in _WRONG_USE else "freetext"
 
 
 def _found(element: DataElement, facts: Facts) -> list[tuple[str, str]]:

@@ -67,7 +67,7 @@ class Person(NamedTuple):
 
 
 # The first five show what names can look like; the others are drawn from the lists.
-ROSTER = (
+_ROSTER = (
     ("Müller-Østergård^Søren", "MUELLER_SOEREN", "M", ["ISO_IR 100"]),
     ("Čermáková^Zuzana", "CERMAKOVA_ZUZANA", "F", ["ISO_IR 192"]),
     (
@@ -79,7 +79,7 @@ ROSTER = (
     ("Okafor^Ngozi^Adaeze", "OKAFOR_NGOZI", "F", ["ISO_IR 100"]),
     ("Whitlock^George^^Dr.", "WHITLOCK_GEORGE", "M", ["ISO_IR 100"]),
 )
-STREETS = ("Mill Lane", "Station Road", "Harbour Street", "Orchard Way", "Chapel Hill")
+_STREETS = ("Mill Lane", "Station Road", "Harbour Street", "Orchard Way", "Chapel Hill")
 
 
 def person(number: int, seed: int) -> Person:
@@ -88,7 +88,7 @@ def person(number: int, seed: int) -> Person:
     sex = np.array(["F", "M"])[rng.integers(0, 2, 1)]
     drawn = names(sex, rng)[0]
     listed = (str(drawn), str(drawn).replace("^", "_").upper(), str(sex[0]), ["ISO_IR 100"])
-    name, plain, kind, charset = ROSTER[number - 1] if number <= len(ROSTER) else listed
+    name, plain, kind, charset = _ROSTER[number - 1] if number <= len(_ROSTER) else listed
     others = names(np.array(["F", "F", "M"]), rng)
     birth = np.datetime64("1931-02-01") + rng.integers(0, 365 * 62)
     visit = np.datetime64("2023-01-09") + rng.integers(0, 350)
@@ -99,7 +99,7 @@ def person(number: int, seed: int) -> Person:
         height=int(rng.integers(155, 190)), weight=int(rng.integers(52, 104)),
         mrn=digits[0] + str(number), accession="ACC" + digits[1], insurance="9" + digits[2] + "44",
         phone=f"555-{digits[3][:3]}-{digits[3][3:]}",
-        address=f"{rng.integers(2, 180)} {rng.choice(STREETS)}",
+        address=f"{rng.integers(2, 180)} {rng.choice(_STREETS)}",
         mother=str(others[0]).split("^")[0], referring=str(others[1]),
         operator=str(others[2]),
         institution="St. Brigid Hospital", station=f"SBMR{number:02d}", serial="SN" + digits[4],

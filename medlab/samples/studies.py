@@ -165,7 +165,7 @@ def _rle(dataset: Dataset) -> None:
 
 
 # How the series of a head is cut: plane, slices to step, name of the folder, vendor.
-CUTS = (
+_CUTS = (
     ("axial", 2, "S01_T1_TRA_4MM", "siemens"),
     ("sagittal", 2, "S01_T1_SAG_4MM", "philips"),
     ("coronal", 1, "S01_T1_COR", "ge"),
@@ -181,7 +181,7 @@ PLANES = {
 def mr_series(number: int, seed: int, session: int, img: Nifti1Image) -> Iterator[Made]:
     """Yield the slices of a patient's head; plane, syntax and vendor change with the patient."""
     at = visit(number, seed, session)
-    plane, step, name, vendor = CUTS[(number - 1) % 3]
+    plane, step, name, vendor = _CUTS[(number - 1) % 3]
     folder = f"{at.folder}/{name}" + (f"_{session}" if session > 1 else "")
     series, frame = next(at.uids), next(at.uids)
     deflated = uid.DeflatedExplicitVRLittleEndian
@@ -202,7 +202,7 @@ def mr_series(number: int, seed: int, session: int, img: Nifti1Image) -> Iterato
 
 def slice_count(number: int, shape: Sequence[int]) -> int:
     """Return how many slices the series of a head of this shape has."""
-    plane, step, *_ = CUTS[(number - 1) % 3]
+    plane, step, *_ = _CUTS[(number - 1) % 3]
     return -(-int(shape[PLANES[plane][0][2]]) // step)
 
 
@@ -361,12 +361,12 @@ def captures(number: int, seed: int) -> Iterator[Made]:
     yield Made(f"{at.folder}/S08_SC/CARD_{who.mrn}.dcm", planar, texts, [], who)
 
 
-IMAGE_PIXEL = (
+_IMAGE_PIXEL = (
     "SamplesPerPixel", "PhotometricInterpretation", "Rows", "Columns", "BitsAllocated",
     "BitsStored", "HighBit", "PixelRepresentation",
 )  # fmt: skip
 # Single slices of pydicom's wheel, with the transfer syntax in which they are kept.
-SYNTAXES = (
+_SYNTAXES = (
     ("MR_small.dcm", uid.ExplicitVRBigEndian, "BIG_ENDIAN"),
     ("MR_small_jpeg_ls_lossless.dcm", uid.JPEGLSLossless, "JPEG_LS"),
     ("MR_small_jp2klossless.dcm", uid.JPEG2000Lossless, "JPEG_2000"),
@@ -378,13 +378,13 @@ def odd_syntaxes(number: int, seed: int) -> Iterator[Made]:
     """Yield one small real slice in several transfer syntaxes."""
     at = visit(number, seed, series=9)
     shared = {"series": next(at.uids), "frame": next(at.uids)}
-    for n, (name, syntax, label) in enumerate(SYNTAXES, start=1):
+    for n, (name, syntax, label) in enumerate(_SYNTAXES, start=1):
         source = dcmread(str(get_testdata_file(name, download=False)))
         dataset = _new(
             at, uid.MRImageStorage, "MR", 9, ["mr", "small mr"],
             instance=n, z=3 * n, syntax=syntax, **shared,
         )  # fmt: skip
-        for keyword in IMAGE_PIXEL:
+        for keyword in _IMAGE_PIXEL:
             setattr(dataset, keyword, source[keyword].value)
         raw = source.PixelData
         if syntax == uid.ExplicitVRBigEndian:

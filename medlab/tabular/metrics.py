@@ -135,12 +135,12 @@ def discernibility(table: pd.DataFrame, quasi: Sequence[str] | str) -> int:
     Bayardo, Agrawal, ICDE 2005.
     """
     quasi, _ = check_columns(table, quasi)
-    hidden = suppressed_rows(table, quasi)
+    hidden = _suppressed_rows(table, quasi)
     sizes = np.bincount(models.class_numbers(table, quasi)[~hidden])
     return int((sizes**2).sum()) + int(hidden.sum()) * len(table)
 
 
-def suppressed_rows(table: pd.DataFrame, quasi: Sequence[str]) -> NDArray[np.bool_]:
+def _suppressed_rows(table: pd.DataFrame, quasi: Sequence[str]) -> NDArray[np.bool_]:
     """Tell which rows are suppressed in every quasi-identifier."""
     hidden = np.ones(len(table), dtype=bool)
     for name in quasi:
@@ -296,7 +296,7 @@ def measures(
             )
         table = table.assign(**{subject: original[subject].to_numpy()})
     check_columns(table, quasi, sensitive, subject=subject)
-    hidden = suppressed_rows(table, quasi)
+    hidden = _suppressed_rows(table, quasi)
     found: dict[str, Any] = {"kind": kind, "rows": len(table), "suppressed": int(hidden.sum())}
     found |= dict.fromkeys((*_CLASSES, *_VALUES, "gcp"))
     group, persons = models.class_numbers(table, quasi), models.person_numbers(table, subject)

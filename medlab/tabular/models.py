@@ -104,7 +104,7 @@ def k_anonymity(
     return int(class_sizes(table, quasi, subject).min())
 
 
-def class_counts(
+def _class_counts(
     table: pd.DataFrame,
     quasi: Sequence[str] | str,
     sensitive: str,
@@ -156,7 +156,7 @@ def l_diversity(
     -----
     Machanavajjhala et al., "l-Diversity", ACM TKDD 1(1), 2007.
     """
-    found, _ = class_counts(table, quasi, sensitive, subject=subject)
+    found, _ = _class_counts(table, quasi, sensitive, subject=subject)
     return float(tally.diversity(found, kind, c).min())
 
 
@@ -175,7 +175,7 @@ def t_closeness(
     Venkatasubramanian, "t-Closeness", ICDE 2007. For `distance` see
     `medlab.tabular.counts.prepare`.
     """
-    found, ready = class_counts(
+    found, ready = _class_counts(
         table, quasi, sensitive, distance=distance, hierarchy=hierarchy, subject=subject
     )
     return float(tally.emd(found, ready).max())
@@ -188,7 +188,7 @@ def alpha(
 
     The alpha of (alpha,k)-anonymity. Wong et al., KDD 2006.
     """
-    found, _ = class_counts(table, quasi, sensitive, subject=subject)
+    found, _ = _class_counts(table, quasi, sensitive, subject=subject)
     return float(tally.top_share(found).max())
 
 
@@ -199,7 +199,7 @@ def beta_likeness(
 
     The beta of *basic* beta-likeness. Cao, Karras, PVLDB 5(11), 2012.
     """
-    found, ready = class_counts(table, quasi, sensitive, subject=subject)
+    found, ready = _class_counts(table, quasi, sensitive, subject=subject)
     q = ready.share[found.value]
     return float(((found.share - q) / q).max(initial=0.0))
 
@@ -211,7 +211,7 @@ def enhanced_beta_holds(
 
     *Enhanced* beta-likeness. Cao, Karras, PVLDB 5(11), 2012.
     """
-    found, ready = class_counts(table, quasi, sensitive)
+    found, ready = _class_counts(table, quasi, sensitive)
     q = ready.share[found.value]
     bound = np.minimum(beta, -np.log(q))
     return bool(((found.share - q) / q <= bound + 1e-12).all())
@@ -222,7 +222,7 @@ def delta_disclosure(table: pd.DataFrame, quasi: Sequence[str] | str, sensitive:
 
     Brickell, Shmatikov, KDD 2008.
     """
-    found, ready = class_counts(table, quasi, sensitive)
+    found, ready = _class_counts(table, quasi, sensitive)
     if len(found.value) < len(found.size) * int((ready.share > 0).sum()):
         return float("inf")
     return float(np.abs(np.log(found.share / ready.share[found.value])).max())
@@ -254,7 +254,7 @@ def delta_presence(
     """
     quasi, _ = check_columns(table, quasi)
     check_columns(population, quasi)
-    inside, everyone = joint_sizes(table, population, quasi)
+    inside, everyone = _joint_sizes(table, population, quasi)
     if (inside > everyone).any():
         raise InputError(
             f"{int((inside > everyone).sum())} classes hold more rows in the table than in the "
@@ -264,7 +264,7 @@ def delta_presence(
     return float(share.min()), float(share.max())
 
 
-def joint_sizes(
+def _joint_sizes(
     table: pd.DataFrame, population: pd.DataFrame, quasi: Sequence[str]
 ) -> tuple[Ints, Ints]:
     """Return the rows of each class in a table and in a population in the same cells."""

@@ -128,7 +128,7 @@ def make_task(
     )
     check_index(table)
     hierarchies = hierarchies or {}
-    tests, marks = make_tests(table, sensitive, rules, hierarchies, subject)
+    tests, marks = _make_tests(table, sensitive, rules, hierarchies, subject)
     columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)
     persons = None if subject is None else marks[-1]
     return Task(table, quasi, sensitive, as_names(keep), columns, rules, tests, marks, persons)
@@ -192,7 +192,7 @@ def check_weights(
     return scale
 
 
-def make_tests(
+def _make_tests(
     table: pd.DataFrame,
     sensitive: Sequence[str],
     rules: Rules,

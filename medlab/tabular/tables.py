@@ -44,7 +44,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         raise not_installed("pyarrow, which writes Parquet,", "scale") from error
 
 
-def released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFrame]:
+def _released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFrame]:
     """Return the tables of a release as they are written, the main one under an empty name.
 
     Generalized cells become text, such as ``[20, 30]`` and ``{F, M}``. Sensitive and kept
@@ -172,7 +172,7 @@ def anonymize_file(
         subject=read.subject,
         hierarchies=read.hierarchies,
     )
-    tables = released_cells(release, read.file)
+    tables = _released_cells(release, read.file)
     notes = [*read.notes, *_guard(tables, spreadsheet=spreadsheet)]
     if (tables[""].isna() | (tables[""].astype(str) == "")).all(axis=1).any():
         raise RefusedError("a row has no value in any released column; leave such rows out")

@@ -12,13 +12,13 @@ from nibabel.spatialimages import SpatialImage
 from medlab.neuro import surface
 from medlab.viz.figure import Shown, Stage
 
-ANGLES = (surface.FRONT, surface.THREE_QUARTER)
-ANGLE_NAMES = {0.0: "front", 30.0: "three-quarter"}
+_ANGLES = (surface.FRONT, surface.THREE_QUARTER)
+_ANGLE_NAMES = {0.0: "front", 30.0: "three-quarter"}
 
 
 def faces(
     heads: Mapping[str, SpatialImage],
-    angles: Sequence[float] = ANGLES,
+    angles: Sequence[float] = _ANGLES,
     *,
     hide_original: bool = False,
 ) -> Figure:
@@ -48,7 +48,7 @@ def faces(
             if hide_original and seen is original:
                 blank(ax)
                 continue
-            _shaded(ax, seen, f"{name}, {ANGLE_NAMES.get(float(angle), f'{angle:g} degrees')}")
+            _shaded(ax, seen, f"{name}, {_ANGLE_NAMES.get(float(angle), f'{angle:g} degrees')}")
     return fig
 
 

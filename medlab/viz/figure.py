@@ -20,7 +20,7 @@ from matplotlib.font_manager import get_font
 
 from medlab.errors import InputError
 
-DPI = 110
+_DPI = 110
 _SANS = "DejaVu Sans"  # of matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew
 # Fonts with Chinese, Japanese or Korean, where a system has one.
 _EAST_ASIAN = (
@@ -117,7 +117,7 @@ def show(fig: Figure, alt: str, caption: str = "") -> Shown:
     """
     check_alternative(alt)
     buffer = io.BytesIO()
-    fig.savefig(buffer, format="png", dpi=DPI, bbox_inches="tight", facecolor="white")
+    fig.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", facecolor="white")
     return Shown(buffer.getvalue(), alt, caption)
 
 
@@ -137,7 +137,7 @@ class Stage:
     """
 
     def __init__(self, fig: Figure) -> None:
-        fig.set_dpi(DPI)
+        fig.set_dpi(_DPI)
         self._canvas = FigureCanvasAgg(fig)
         self._canvas.draw()
         self._under = self._empty = self._canvas.copy_from_bbox(fig.bbox)

@@ -20,8 +20,8 @@ from medlab.viz.figure import Shown, Stage
 
 PLANES = ("sagittal", "coronal", "axial")
 Extent = tuple[float, float, float, float]
-OUTLINES = ("#e69f00", "#56b4e9", "#cc79a7", "#009e73")  # Okabe-Ito
-STYLES: tuple[Literal["solid", "dashed", "dotted", "dashdot"], ...] = (
+_OUTLINES = ("#e69f00", "#56b4e9", "#cc79a7", "#009e73")  # Okabe-Ito
+_STYLES: tuple[Literal["solid", "dashed", "dotted", "dashdot"], ...] = (
     "solid",
     "dashed",
     "dotted",
@@ -145,7 +145,7 @@ def _outlines(
             ]
             x = np.linspace(extent[0] + half[0], extent[1] - half[0], cut.shape[1])
             y = np.linspace(extent[2] + half[1], extent[3] - half[1], cut.shape[0])
-            look: dict[str, Any] = {"colors": OUTLINES[number], "linestyles": STYLES[number]}
+            look: dict[str, Any] = {"colors": _OUTLINES[number], "linestyles": _STYLES[number]}
             drawn.append(ax.contour(x, y, cut, [0.5], linewidths=1.3, **look))
     return drawn
 
@@ -155,7 +155,7 @@ def _legend(fig: Figure, labels: Sequence[str]) -> None:
 
     lines = [
         Line2D([], [], color=color, linestyle=style)
-        for color, style, _ in zip(OUTLINES, STYLES, labels, strict=False)
+        for color, style, _ in zip(_OUTLINES, _STYLES, labels, strict=False)
     ]
     fig.legend(lines, list(labels), loc="outside lower center", ncols=len(lines), fontsize=9)
 
@@ -363,4 +363,4 @@ def _cut(ax: Axes, mesh: Mesh, x: float) -> None:
     start, end = start[cut], end[cut]
     share = ((x - start[:, 0]) / (end[:, 0] - start[:, 0]))[:, None]
     segments = (start + share * (end - start))[:, 1:].reshape(-1, 2, 2)
-    ax.add_collection(LineCollection(list(segments), colors=OUTLINES[0], linewidths=1.5))
+    ax.add_collection(LineCollection(list(segments), colors=_OUTLINES[0], linewidths=1.5))

@@ -18,12 +18,12 @@ from medlab.dicom.profile import EDITION
 from medlab.dicom.tags import HIPAA
 from medlab.pixels import frames
 
-LAYERS = ("file meta", "public", "nested", "private")
+_LAYERS = ("file meta", "public", "nested", "private")
 COLUMNS = 3
 QUIET, LOUD = "#c3ccd6", "#b3541e"
 
 
-def layer_of(table: pd.DataFrame) -> pd.Series[str]:
+def _layer_of(table: pd.DataFrame) -> pd.Series[str]:
     """Return for each element of a tag table in which layer of the file it stands.
 
     Parameters
@@ -34,7 +34,7 @@ def layer_of(table: pd.DataFrame) -> pd.Series[str]:
     Returns
     -------
     Series of str
-        One of `LAYERS`. A private element is private wherever it stands.
+        One of `_LAYERS`. A private element is private wherever it stands.
     """
     odd = table["tag"].str[4].isin(list("13579bBdDfF"))
     meta = table["tag"].str.startswith("(0002")
@@ -58,7 +58,7 @@ def layer_counts(table: pd.DataFrame) -> pd.DataFrame:
         One row a layer; columns ``elements`` and ``of concern``.
     """
     counts = pd.DataFrame({"elements": 1, "of concern": table["concern"].ne("").astype(int)})
-    return counts.groupby(layer_of(table)).sum().reindex(list(LAYERS), fill_value=0)
+    return counts.groupby(_layer_of(table)).sum().reindex(list(_LAYERS), fill_value=0)
 
 
 def layers(counts: pd.DataFrame) -> Figure:

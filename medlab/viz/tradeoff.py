@@ -23,12 +23,12 @@ from medlab.evaluation.tradeoff import point_name
 from medlab.viz.figure import Shown, Stage
 
 # Okabe-Ito colors, dark to light enough to differ in gray; a marker tells the method as well.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d")
-RISK_TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1)
+_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d")
+_RISK_TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1)
 # Where the middle of a label may stand, in points from its mark, the best place first.
-LABEL_SPOTS = np.array([[9, 7], [9, -7], [-9, 7], [-9, -7], [0, 11], [0, -11], [14, 0], [-14, 0]])
-ENOUGH = 11.0  # points between a label and everything else
+_LABEL_SPOTS = np.array([[9, 7], [9, -7], [-9, 7], [-9, -7], [0, 11], [0, -11], [14, 0], [-14, 0]])
+_ENOUGH = 11.0  # points between a label and everything else
 
 _SPOT_STYLE = """<style>
 .medlab-spot { position: absolute; width: 18px; height: 18px; margin: 0 0 -9px -9px; }
@@ -62,7 +62,7 @@ def tradeoff_map(
     """
     fig = Figure(figsize=(9.2, 6.0), layout="constrained")
     ax = fig.subplots()
-    draw_map(ax, points, threshold)
+    _draw_map(ax, points, threshold)
     _scale(ax)
     ax.set(xlabel=_across(loss), ylabel=_upward(risk))
     _same_size(fig.legend(loc="outside right upper", fontsize=9, frameon=False))
@@ -80,7 +80,7 @@ def _same_size(legend: Legend) -> None:
 def _scale(ax: Axes) -> None:
     """Give the risk a square-root scale: small risks are seen, and there still is a zero."""
     ax.set_yscale("function", functions=(lambda y: np.sqrt(np.maximum(y, 0)), np.square))
-    ax.set_yticks(RISK_TICKS, [f"{tick:g}" for tick in RISK_TICKS])
+    ax.set_yticks(_RISK_TICKS, [f"{tick:g}" for tick in _RISK_TICKS])
     ax.set_ylim(0, 1.1)
 
 
@@ -92,7 +92,7 @@ def _upward(risk: str) -> str:
     return f"{risk} (share of people, square-root scale)"
 
 
-def draw_map(ax: Axes, points: pd.DataFrame, threshold: float | None) -> None:
+def _draw_map(ax: Axes, points: pd.DataFrame, threshold: float | None) -> None:
     """Draw the points, the front and the line on axes of their own."""
     _Marks(ax, points["method"].unique()).put(points)
     if threshold is not None:
@@ -146,10 +146,10 @@ class _Marks:
 def _look(method: str) -> dict[str, Any]:
     """Return how the marks and the line of a method look."""
     names = [*METHODS, method]
-    again, number = divmod(names.index(method), len(COLORS))
-    color = COLORS[number]
+    again, number = divmod(names.index(method), len(_COLORS))
+    color = _COLORS[number]
     return {
-        "marker": MARKERS[names.index(method) % len(MARKERS)],
+        "marker": _MARKERS[names.index(method) % len(_MARKERS)],
         "color": color,
         "mfc": "white" if again else color,
         "mew": 1.4,
@@ -178,9 +178,10 @@ def _label(ax: Axes, points: pd.DataFrame) -> list[Artist]:
     written: list[Artist] = []
     for i in np.flatnonzero(several):
         room = [
-            np.hypot(*(np.array(taken) - everything[i] - middle).T).min() for middle in LABEL_SPOTS
+            np.hypot(*(np.array(taken) - everything[i] - middle).T).min()
+            for middle in _LABEL_SPOTS
         ]
-        middle = LABEL_SPOTS[int(np.argmax(np.minimum(room, ENOUGH)))]
+        middle = _LABEL_SPOTS[int(np.argmax(np.minimum(room, _ENOUGH)))]
         taken.append(everything[i] + middle)
         text = ax.annotate(
             f"{points['strength'].iloc[i]:g}", place[i], xytext=middle,
@@ -306,7 +307,7 @@ def attack_maps(
     axes = fig.subplots(rows, columns, squeeze=False, sharex=True)
     handles: dict[str, Any] = {}
     for ax, (name, points) in zip(axes.ravel(), views.items(), strict=False):
-        draw_map(ax, points, None)
+        _draw_map(ax, points, None)
         if baselines and name in baselines:
             ax.axhline(baselines[name], color="0.2", lw=1.0, ls=":", label="baseline")
         ax.set_title(name, fontsize=10)

@@ -20,8 +20,8 @@ from medlab.widgets.instrument import as_html, beside
 from medlab.widgets.long import Key, LongInstrument
 
 SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
-STEP = 0.05  # of f and g
-MOST_STANDING = 0.05  # of the front of a head that is not revealed
+_STEP = 0.05  # of f and g
+_MOST_STANDING = 0.05  # of the front of a head that is not revealed
 
 
 class _Stripped(NamedTuple):
@@ -70,7 +70,7 @@ def bet_explorer(
         face = surface.view(found.brain, like=before)
         stands = np.abs(face.depth_mm - before.depth_mm) < surface.CHANGED_MM
         standing = float(stands[np.isfinite(before.depth_mm)].mean())
-        if hide_original and standing > MOST_STANDING:
+        if hide_original and standing > _MOST_STANDING:
             face = face._replace(shade=np.zeros_like(face.shade))
         return _Stripped(found.mask, found.report, seconds, face, standing)
 
@@ -105,13 +105,13 @@ def bet_explorer(
 
 def _one_step(f: float, g: float) -> list[Key]:
     """Return the settings one step of a handle away."""
-    beside = [(f + STEP, g), (f - STEP, g), (f, g + STEP), (f, g - STEP)]
+    beside = [(f + _STEP, g), (f - _STEP, g), (f, g + _STEP), (f, g - _STEP)]
     return [(x, y) for x, y in beside if 0 <= x <= 1 and -1 <= y <= 1]
 
 
 def _handles(f: float, g: float, shape: tuple[int, ...]) -> dict[str, Any]:
     look = {"continuous_update": False}
-    step = {"step": STEP, **look}
+    step = {"step": _STEP, **look}
     names = ("sagittal, left to right", "coronal, back to front", "axial, upwards")
     return {
         "f": ipw.FloatSlider(f, min=0, max=1, description="f: smaller keeps more", **step),

@@ -20,10 +20,10 @@ from medlab.viz.methods import attack_bars
 from medlab.widgets.instrument import Instrument, beside
 
 #: Columns of a cohort table and the elements that hold the same facts.
-ELEMENTS = {"Age": "PatientAge", "Sex": "PatientSex", "Weight": "PatientWeight"}
+_ELEMENTS = {"Age": "PatientAge", "Sex": "PatientSex", "Weight": "PatientWeight"}
 _DIRECT = ("PatientName", "PatientID", "PatientBirthDate")
 _DATE_DAYS = 365  # a noise of 100 % moves a study date by so many days
-_SHOWN = (*_DIRECT, *ELEMENTS.values(), "StudyDate", "StudyInstanceUID")
+_SHOWN = (*_DIRECT, *_ELEMENTS.values(), "StudyDate", "StudyInstanceUID")
 
 
 class Case(NamedTuple):
@@ -37,7 +37,7 @@ class Case(NamedTuple):
     @property
     def quasi(self) -> list[str]:
         """What the attacker knows."""
-        return [name for name in ELEMENTS if name in self.people]
+        return [name for name in _ELEMENTS if name in self.people]
 
 
 class Tried(NamedTuple):
@@ -77,7 +77,7 @@ def method_comparer(
     InputError
         If the table lacks a column.
     """
-    missing = [name for name in (*ELEMENTS, "Diagnosis") if name not in people]
+    missing = [name for name in (*_ELEMENTS, "Diagnosis") if name not in people]
     if missing:
         raise InputError(f"no column {', '.join(missing)}; give a cohort table with it")
     case = Case(header, people, key, seed)
@@ -102,7 +102,7 @@ def _handles() -> dict[str, Any]:
     slider = {"continuous_update": False}
     return {
         "method": ipw.Dropdown(options=list(TRIALS), value="bucketization", description="method"),
-        "columns": ipw.IntSlider(1, 1, len(ELEMENTS), description="facts suppressed", **slider),
+        "columns": ipw.IntSlider(1, 1, len(_ELEMENTS), description="facts suppressed", **slider),
         "noise": ipw.IntSlider(5, 1, 50, description="noise, % of the range", **slider),
         "width": ipw.IntSlider(10, 1, 40, description="class width, years and kg", **slider),
         "k": ipw.IntSlider(5, 2, 50, description="k of a bucket", **slider),
@@ -157,7 +157,7 @@ def _suppressed(case: Case, columns: int) -> Tried:
     table, kind = _protected(case, "suppression", columns)
     hidden = [name for name in case.quasi if (table[name] == SUPPRESSED).all()]
     verbs: dict[str, Sequence[Any]] = {name: [suppression.fixed] for name in _DIRECT}
-    verbs |= {ELEMENTS[name]: [suppression.remove] for name in hidden}
+    verbs |= {_ELEMENTS[name]: [suppression.remove] for name in hidden}
     note = f"Gone: name, number, birth date, {', '.join(hidden).lower()}."
     return Tried(_changed(case.header, verbs), table, kind, note)
 
@@ -167,7 +167,7 @@ def _randomized(case: Case, percent: int) -> Tried:
     rng, share = np.random.default_rng(case.seed), percent / 100
     spread = {name: float(np.ptp(case.people[name])) * share for name in ("Age", "Weight")}
     verbs: dict[str, Sequence[Any]] = {
-        ELEMENTS[name]: [randomization.noise, sd, rng] for name, sd in spread.items()
+        _ELEMENTS[name]: [randomization.noise, sd, rng] for name, sd in spread.items()
     }
     verbs["StudyDate"] = [randomization.noise, _DATE_DAYS * share, rng]
     verbs["PatientID"] = [randomization.replace, rng]
@@ -219,7 +219,7 @@ def _encrypted(case: Case, _: int) -> Tried:
 def _policy(name: str) -> Callable[[Case, int], Tried]:
     def change(case: Case, _: int) -> Tried:
         header, actions = dicom.deidentify(case.header, name, key=case.key)
-        hidden = [column for column, keyword in ELEMENTS.items() if not header.get(keyword)]
+        hidden = [column for column, keyword in _ELEMENTS.items() if not header.get(keyword)]
         table = case.people.assign(**dict.fromkeys(hidden, SUPPRESSED))
         gone = ", ".join(hidden).lower() or "none"
         note = f"PS3.15 changed {len(actions)} elements. Of the facts known, {gone} is gone."

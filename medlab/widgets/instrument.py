@@ -12,7 +12,7 @@ import ipywidgets as ipw
 
 from medlab.errors import MedlabError
 
-SETTLE = 0.05  # seconds without a new value before drawing: of a queue only the last is drawn
+_SETTLE = 0.05  # seconds without a new value before drawing: of a queue only the last is drawn
 # Lists show columns; what has the keyboard is seen, whatever the theme.
 _STYLE = """<style>
 .medlab-list select { font-family: var(--jp-code-font-family, monospace); }
@@ -138,7 +138,7 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
             return
         if self._pending is not None:
             self._pending.cancel()
-        self._pending = loop.call_later(SETTLE, self.redraw)
+        self._pending = loop.call_later(_SETTLE, self.redraw)
 
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs) or {}

@@ -15,7 +15,7 @@ from medlab.errors import InputError, KindError
 from medlab.viz import rects
 from medlab.widgets.instrument import Instrument, beside
 
-STEPS = 40  # positions of the handle of cuts, from none to all
+_STEPS = 40  # positions of the handle of cuts, from none to all
 
 
 def partition_explorer(
@@ -93,14 +93,14 @@ def _handles(axes: Sequence[str], start: tuple[int, int, float]) -> dict[str, An
         "limit": ipw.Checkbox(True, description="l and t forbid cuts (off: only marked)"),
         "x": ipw.Dropdown(options=axes, value=axes[0], description="across"),
         "y": ipw.Dropdown(options=axes, value=axes[1], description="up"),
-        "step": ipw.IntSlider(STEPS, 0, STEPS, description="cuts: 0 none, 40 all", **released),
+        "step": ipw.IntSlider(_STEPS, 0, _STEPS, description="cuts: 0 none, 40 all", **released),
     }
 
 
 def _place(handles: list[Any]) -> ipw.Box:
     """Return the handles in rows, the last with a player beside it."""
     step = handles[-1]
-    play = ipw.Play(value=STEPS, min=0, max=STEPS, interval=500, repeat=True)
+    play = ipw.Play(value=_STEPS, min=0, max=_STEPS, interval=500, repeat=True)
     ipw.jslink((play, "value"), (step, "value"))
     row = {"flex_flow": "row wrap", "grid_gap": "4px 16px"}
     rows = (handles[:3], handles[3:6], [play, step])
@@ -109,8 +109,8 @@ def _place(handles: list[Any]) -> ipw.Box:
 
 def _cuts_at(release: tabular.Release, step: int) -> int:
     """Return how many cuts a position stands for: the first ones singly, later in strides."""
-    counts = tabular.frames(release, STEPS + 1)
-    return counts[-1] if step == STEPS else counts[min(step, len(counts) - 1)]
+    counts = tabular.frames(release, _STEPS + 1)
+    return counts[-1] if step == _STEPS else counts[min(step, len(counts) - 1)]
 
 
 def _page(board: rects.Board, shown: tabular.Rectangles, title: str) -> str:

@@ -17,11 +17,11 @@ from medlab.viz.tradeoff import Board
 from medlab.widgets.instrument import Instrument, beside
 
 # Measures of which less is better, between 0 and 1.
-RISKS = (
+_RISKS = (
     "linkage", "inference leak", "membership AUC", "singling out", "linkability",
     "prosecutor mean", "prosecutor max", "journalist mean", "uniqueness",
 )  # fmt: skip
-LOSSES = ("query error", "GCP", "distribution distance", "coefficient bias", "pMSE")
+_LOSSES = ("query error", "GCP", "distribution distance", "coefficient bias", "pMSE")
 
 
 def tradeoff_explorer(
@@ -53,7 +53,7 @@ def tradeoff_explorer(
     """
     measured = evaluation.summarize(rows[rows["group"] != "refused"])
     known = set(measured.dropna(subset=["value"])["measure"])
-    risks, losses = ([name for name in names if name in known] for names in (RISKS, LOSSES))
+    risks, losses = ([name for name in names if name in known] for names in (_RISKS, _LOSSES))
     if risk not in risks or loss not in losses:
         raise MissingError(f"no {risk!r} or no {loss!r} among the measures; run the grid for both")
     names = measured["method"].combine(measured["strength"], point_name)
