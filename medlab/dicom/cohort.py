@@ -16,7 +16,8 @@ from medlab.dicom.files import find_files, quiet_pydicom, read
 from medlab.errors import InputError, usable
 
 #: Column of the table and keyword of the header it comes from.
-_COLUMNS = {
+#: Column of the cohort table, and the element that it is read from.
+COLUMNS = {
     "PatientID": "PatientID",
     "PatientName": "PatientName",
     "StudyInstanceUID": "StudyInstanceUID",
@@ -31,7 +32,7 @@ _COLUMNS = {
     "Device": "ManufacturerModelName",
     "Diagnosis": "AdmittingDiagnosesDescription",
 }
-_TEXT = [name for name in _COLUMNS if name not in ("Age", "Weight", "Height", "StudyDate")]
+_TEXT = [name for name in COLUMNS if name not in ("Age", "Weight", "Height", "StudyDate")]
 
 
 def cohort_table(
@@ -85,7 +86,7 @@ def owners_and_table(
 def _values(whose: Callable[[Dataset], str], path: Path) -> tuple[str, dict[str, str]]:
     dataset = read(path)
     with quiet_pydicom():
-        values = {name: _value(dataset, keyword) for name, keyword in _COLUMNS.items()}
+        values = {name: _value(dataset, keyword) for name, keyword in COLUMNS.items()}
         return whose(dataset), values
 
 

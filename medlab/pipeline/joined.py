@@ -151,7 +151,7 @@ class Cohort:
 
     def __init__(self, path: Path, key: bytes) -> None:
         content = json.loads(path.read_text(encoding="utf-8"))
-        self._k: int = content["k"]
+        self._promises: dict[str, Any] = content["promises"]
         self._patients: dict[str, dict[str, dict[str, str]]] = content["patients"]
         self._key = key
 
@@ -169,7 +169,7 @@ class Cohort:
         for keyword, value in patient["values"].items():
             if keyword in after:
                 setattr(after, keyword, value)
-        state(after, self._k, patient["ranges"])
+        state(after, self._promises, patient["ranges"])
 
 
 def plan_cohort(job: Job) -> None:
@@ -183,8 +183,17 @@ def plan_cohort(job: Job) -> None:
     columns = _columns(settings.quasi)
     owners, table = owners_and_table(job.work.source, Owners(job.work))
     table["Age"] = table["Age"].clip(upper=90)  # ages over 89 are one class
-    sensitive = _SENSITIVE.get(settings.sensitive, settings.sensitive) or None
-    release = tabular.mondrian(table, columns, sensitive, k=settings.cohort_k)
+    sensitive = _SENSITIVE.get(settings.sensitive, settings.sensitive)
+    release = tabular.anonymize(
+        table,
+        columns,
+        sensitive or None,
+        settings.cohort_k,
+        settings.cohort_l,
+        settings.cohort_t,
+        method=settings.cohort_method,
+        distance=None if settings.cohort_t is None else "equal",  # between texts of headers
+    )
     values = tabular.representative(release, table)
     ranges = tabular.range_text(release.table, columns)
     rows = zip(owners, values.to_dict("records"), ranges.to_dict("records"), strict=True)
@@ -193,7 +202,9 @@ def plan_cohort(job: Job) -> None:
         for name, row, texts in rows
     }
     path.touch(mode=0o600)
-    path.write_text(json.dumps({"k": settings.cohort_k, "patients": patients}), encoding="utf-8")
+    promises = {"k": settings.cohort_k, "sensitive": sensitive}
+    promises |= {"l": settings.cohort_l, "t": settings.cohort_t} if sensitive else {}
+    path.write_text(json.dumps({"promises": promises, "patients": patients}), encoding="utf-8")
 
 
 def _columns(quasi: tuple[str, ...]) -> list[str]:

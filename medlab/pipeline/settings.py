@@ -21,7 +21,16 @@ PIXELS = "clean-pixel-data"
 #: How the count of pixel data that are labels, parameters or doses is kept.
 NO_PICTURE = "no picture"
 NO_HEAD = "no head was found in this series, so no face was cut"
+COHORT_METHODS = (
+    "mondrian",
+    "mondrian-best",
+    "mondrian-relaxed",
+    "k-member",
+    "mdav",
+    "full-domain",
+)
 _CHOICES = {
+    "cohort_method": COHORT_METHODS,
     "codes": ("keyed", "random"),
     "pixel_policy": ("allow", "match"),
     "pixel_effect": ("blank", "pseudonymize"),
@@ -52,7 +61,13 @@ class Settings:
     quarantine : {"ask", "none"}
         Whether screen saves and dose reports wait for a person's decision.
     cohort_k : int, optional
-        Smallest class of the cohort's quasi-identifiers; with `quasi` and `sensitive`.
+        Smallest class of the cohort's quasi-identifiers; with `quasi`.
+    cohort_l : int
+        Least number of different values of `sensitive` in a class of the cohort.
+    cohort_t : float, optional
+        Largest distance of a class from the whole cohort, in the values of `sensitive`.
+    cohort_method : str
+        One of `COHORT_METHODS`: those whose result a header can hold one value of.
     vault : bool
         Keep the way back.
     review : bool
@@ -69,6 +84,9 @@ class Settings:
     pixel_effect: str = "blank"
     quarantine: str = "ask"
     cohort_k: int | None = None
+    cohort_l: int = 1
+    cohort_t: float | None = None
+    cohort_method: str = "mondrian"
     quasi: tuple[str, ...] = ()
     sensitive: str = ""
     vault: bool = True
@@ -86,6 +104,11 @@ class Settings:
             )
         if self.cohort_k is not None and not (self.cohort_k >= 2 and self.quasi):
             raise UsageError("cohort_k is 2 or more and needs the quasi-identifiers")
+        promised = self.cohort_l > 1 or self.cohort_t is not None
+        if promised and not (self.sensitive and self.cohort_k is not None):
+            raise UsageError("cohort_l and cohort_t need cohort_k and the sensitive column")
+        if self.sensitive and not promised:
+            raise UsageError("a sensitive column alone protects nothing; add cohort_l or cohort_t")
 
     def fingerprint(self, key: bytes) -> str:
         """Return what must be equal for a job to be taken up again."""

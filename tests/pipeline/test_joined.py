@@ -60,8 +60,8 @@ def test_released_ranges_stand_in_the_headers_and_are_counted_again(ward, tmp_pa
     summary = pipeline.deidentify(ward, tmp_path / "clean", settings)
     assert (summary.cohort.patients, summary.cohort.asked) == (12, 3)
     assert summary.cohort.holds
-    table, k = cohort.released(tmp_path / "clean")
-    assert k == 3
+    table, promises = cohort.released(tmp_path / "clean")
+    assert promises == cohort.Promises(3)
     assert table.groupby(["Age", "Sex"]).size().min() == summary.cohort.found
     for path in files(tmp_path / "clean"):
         header = dcmread(path)
