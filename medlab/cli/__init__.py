@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from medlab.cli import headers, heads, jobs, notebooks, tables
+from medlab.cli import headers, heads, jobs, keys, notebooks, tables
 from medlab.cli.group import BAD_USAGE, FAILED, commands
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "headers",
     "heads",
     "jobs",
+    "keys",
     "main",
     "notebooks",
     "tables",

@@ -61,11 +61,7 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
     Only these elements are hidden. All others, and other copies of the same name elsewhere
     in the file, stay: this is a method, not a de-identification.
     """
-    unknown = [keyword for keyword in keywords if tag_for_keyword(keyword) is None]
-    if unknown:
-        raise MissingError(
-            f"no DICOM keyword {', '.join(unknown)}; see medlab.dicom.search_dictionary"
-        )
+    check_keywords(keywords)
     if _place(dataset) is not None:
         raise RefusedError("elements of this dataset are encrypted already; decrypt them first")
     out = copy.deepcopy(dataset)
@@ -80,6 +76,20 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
     out.add_new((GROUP, block), "LO", CREATOR)
     out.add_new((GROUP, block << 8 | _TOKEN), "UT", token)
     return out
+
+
+def check_keywords(keywords: Sequence[str]) -> None:
+    """Refuse what is no keyword of DICOM.
+
+    Raises
+    ------
+    MissingError
+    """
+    unknown = [keyword for keyword in keywords if tag_for_keyword(keyword) is None]
+    if unknown:
+        raise MissingError(
+            f"no DICOM keyword {', '.join(unknown)}; see medlab.dicom.search_dictionary"
+        )
 
 
 def decrypt_elements(dataset: Dataset, key: bytes) -> Dataset:

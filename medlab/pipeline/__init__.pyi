@@ -1,4 +1,5 @@
 # What this package offers; each loads when it is touched.
+from .copies import treat_copies
 from .job import Summary, deidentify, rerun
 from .settings import Settings
 from .steps import some_headers
@@ -15,5 +16,6 @@ __all__ = [
     "rerun",
     "restore",
     "some_headers",
+    "treat_copies",
     "verify",
 ]

@@ -5,21 +5,18 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.multival import MultiValue
 
-from medlab import dicom
 from medlab.crypto import Vault, keyed_digest, load_key
 from medlab.dicom.elements import is_plain
-from medlab.dicom.files import quiet_pydicom
-from medlab.disk import appearing
-from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
-from medlab.pipeline.files import check_places, walk
+from medlab.errors import InputError, MissingError, UsageError
+from medlab.pipeline.copies import Copies, treat_copies
 
 _PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
 PatientSex PatientAge PatientSize PatientWeight PatientAddress PatientTelephoneNumbers
@@ -44,13 +41,6 @@ _MARKERS = (
     "DeidentificationMethodCodeSequence",
     "LongitudinalTemporalInformationModified",
 )
-
-
-class Restored(NamedTuple):
-    """What `reidentify` did: files restored, and files the vault does not know or unreadable."""
-
-    files: int
-    refused: int
 
 
 def entries(before: Dataset, after: Dataset, key: bytes) -> Iterator[tuple[str, str, str]]:
@@ -130,7 +120,7 @@ def open_vault(
     return Vault(path, load_key(key_file, fallback=own if own.is_file() else None))
 
 
-def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") -> Restored:
+def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") -> Copies:
     """Restore the identifiers of a file, or of all DICOM files of a folder, into `target`.
 
     The copies keep their places below `target`, which is made with mode 0700. Nothing that
@@ -143,31 +133,7 @@ def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") ->
     """
     if not reason.strip():
         raise UsageError("give a reason (--reason); it goes into the log of the vault")
-    check_places(source, target)
-    if source.is_file():
-        _restore_file(source, target, vault, reason)
-        return Restored(1, 0)
-    target.mkdir(mode=0o700, parents=True, exist_ok=True)
-    files = refused = 0
-    for path, kind, _, _ in walk(source):
-        if kind != "file" or not dicom.is_dicom(source / path):
-            continue
-        try:
-            _restore_file(source / path, target / path, vault, reason)
-            files += 1
-        except MedlabError:
-            refused += 1
-    return Restored(files, refused)
-
-
-def _restore_file(source: Path, target: Path, vault: Vault, reason: str) -> None:
-    if target.exists():
-        raise RefusedError("there is an output of that name; choose a DST that is empty")
-    with quiet_pydicom():
-        data = dicom.to_bytes(restore(dicom.read(source), vault, reason=reason))
-    with appearing(target) as part:
-        part.write_bytes(data)
-        part.chmod(0o600)
+    return treat_copies(source, target, partial(restore, vault=vault, reason=reason))
 
 
 def _rejoin(dataset: Dataset, vault: Vault, reason: str) -> None:
