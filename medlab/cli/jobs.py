@@ -30,6 +30,14 @@ from medlab.errors import UsageError
 @click.option(
     "--codes", type=click.Choice(["keyed", "random"]), default="keyed", show_default=True
 )
+@click.option("--ids", "ids_file", type=PATH, help="New patient IDs: CSV with old and new.")
+@click.option(
+    "--unknown",
+    type=click.Choice(["withhold", "code"]),
+    default="withhold",
+    show_default=True,
+    help="What becomes of patients whom --ids does not name.",
+)
 @click.option("--map", "map_file", type=PATH, help="Copy of the map (CSV).")
 @click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
 @click.option("--pixel-policy", type=PIXEL_POLICIES, default="allow")
@@ -51,6 +59,7 @@ def deidentify(
     target: Path,
     key_file: Path | None,
     map_file: Path | None,
+    ids_file: Path | None,
     recipe: Path | None,
     no_vault: bool,
     jobs: int,
@@ -83,6 +92,7 @@ def deidentify(
             settings,
             key_file=key_file,
             map_file=map_file,
+            ids_file=ids_file,
             jobs=jobs,
             overwrite=overwrite,
             progress=sys.stderr.isatty(),

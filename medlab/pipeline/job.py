@@ -7,12 +7,13 @@ begin -> plan (what is there, whose is it) -> clean (one file after the other) -
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import faces, joined, report, steps
 from medlab.pipeline.cohort import CohortCheck, check, released
 from medlab.pipeline.files import walk
+from medlab.pipeline.ids import keep_ids, read_ids
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
 from medlab.pipeline.planning import plan, worked
@@ -86,6 +88,7 @@ def deidentify(
     *,
     key_file: Path | str | None = None,
     map_file: Path | str | None = None,
+    ids_file: Path | None = None,
     jobs: int = 1,
     overwrite: bool = False,
     progress: Progress = False,
@@ -104,6 +107,8 @@ def deidentify(
         makes a key in its private folder ``<target>.job``.
     map_file : path, optional
         Where to put a copy of the map ``source,target,status``. It holds the old names.
+    ids_file : path, optional
+        New patient IDs, see `medlab.pipeline.ids.read_ids`.
     jobs : int
         Worker processes.
     overwrite : bool
@@ -127,6 +132,10 @@ def deidentify(
     """
     source, target = Path(source), Path(target)
     settings = Settings() if settings is None else settings
+    pairs = None if ids_file is None else read_ids(ids_file)
+    if pairs is not None:
+        digest = hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
+        settings = replace(settings, ids=digest)
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
     joined.check_available(settings)
     _check_map(map_file, source, target, overwrite)
@@ -135,6 +144,8 @@ def deidentify(
     with ExitStack() as stack:
         job = begin(stack, source, target, settings, key_file, overwrite)
         stack.callback(steps.stop)
+        if pairs is not None:
+            keep_ids(job.work.ids, pairs, job.work.key)
         job.jobs, job.progress, job.each = jobs, progress, each or each_done
         job.audit.append(
             "job started",

@@ -31,6 +31,7 @@ COHORT_METHODS = (
 )
 _CHOICES = {
     "cohort_method": COHORT_METHODS,
+    "unknown": ("withhold", "code"),
     "codes": ("keyed", "random"),
     "pixel_policy": ("allow", "match"),
     "pixel_effect": ("blank", "pseudonymize"),
@@ -60,6 +61,10 @@ class Settings:
         What stands where text was: black, or the patient's new code.
     quarantine : {"ask", "none"}
         Whether screen saves and dose reports wait for a person's decision.
+    ids : str
+        Digest of the table of new patient IDs that was given to `deidentify`; empty without.
+    unknown : {"withhold", "code"}
+        Patients whom that table does not name are withheld, or get a code like all others.
     cohort_k : int, optional
         Smallest class of the cohort's quasi-identifiers; with `quasi`.
     cohort_l : int
@@ -83,6 +88,8 @@ class Settings:
     pixel_rules: tuple[Mapping[str, Any], ...] = ()
     pixel_effect: str = "blank"
     quarantine: str = "ask"
+    ids: str = ""
+    unknown: str = "withhold"
     cohort_k: int | None = None
     cohort_l: int = 1
     cohort_t: float | None = None
@@ -147,6 +154,11 @@ class Work:
     def cohort(self) -> Path:
         """The generalized values of the cohort, by patient."""
         return self.folder / "cohort.json"
+
+    @property
+    def ids(self) -> Path:
+        """New IDs from a table, by digests of the old ones."""
+        return self.folder / "ids.json"
 
     @property
     def owners(self) -> Path:

@@ -12,7 +12,7 @@ import logging
 import secrets
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
@@ -27,6 +27,7 @@ from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import digest_of
+from medlab.pipeline.ids import NEW_ID, Ids
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.owners import Owners, place_of
 from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work
@@ -79,15 +80,23 @@ class Hands:
         self.approved = joined.approved_boxes(work)
         self.let_pass = faces.let_pass(work)
         self.owner_of = Owners(work)
+        self.ids = Ids(work.ids, work.key) if work.settings.ids else None
         drawn = work.settings.codes == "random"
         self.vault = Vault(work.vault, work.vault_key) if drawn else None
 
-    def code_of(self) -> Callable[[str, str], str] | None:
-        """Return what draws random codes, or None where codes are keyed."""
-        vault = self.vault
-        if vault is None:
-            return None
-        return lambda kind, value: vault.code_for(f"code of {kind}", value, _draw)
+    def code_of(self, kind: str, original: str) -> str | None:
+        """Return the code of a patient or accession number: given, drawn, or None for keyed."""
+        given = None if self.ids is None else self.ids.code(kind, original)
+        if given or self.vault is None:
+            return given
+        return self.vault.code_for(f"code of {kind}", original, _draw)
+
+    def check_known(self, whose: str) -> None:
+        """Refuse a patient whom the table of new IDs does not name, where that was asked for."""
+        if self.ids is None or self.work.settings.unknown == "code":
+            return
+        if self.ids.code("patient", whose) is None:
+            raise RefusedError("the table of new IDs does not name the patient of this file")
 
     def close(self) -> None:
         """Close what is open."""
@@ -210,7 +219,7 @@ def plan_of(settings: Settings) -> dicom.Plan:
 def output_name(dataset: Dataset, copies: int = 0) -> Path:
     """Return the path of an output below DST, made of nothing but its new codes and UIDs."""
     patient = str(dataset.get("PatientID") or "")
-    safe = patient.isascii() and patient.isalnum()
+    safe = NEW_ID.fullmatch(patient)
     uid = str(dataset.get("SOPInstanceUID") or "")
     name = uid if uid.startswith("2.25.") else _short(uid)
     return Path(
@@ -225,13 +234,14 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     source = work.source / entry.source
     before = dicom.read(source)
     whose = hands.owner_of(before)
+    hands.check_known(whose)
     faceless, face_cut = faces.without_face(before, work, done)
     headers, actions = dicom.deidentify(
         faceless,
         plan_of(work.settings),
         key=work.key,
         others=hands.phrases,
-        code_of=hands.code_of(),
+        code_of=hands.code_of,
         whose=whose,
     )
     met = [action for action in actions if action.note in _NOTES]
