@@ -214,19 +214,23 @@ def _first_line(path: Path) -> tuple[str, list[str]]:
 
 
 def _typed(text: pd.Series[Any], label: bool) -> tuple[pd.Series[Any], Kind]:
-    """Return the values of a column and what it was taken for."""
-    text = text.str.replace(_GUARD, "", regex=True)
-    text = text.mask(text == _MISSING)
-    plain = text.mask(text.isin(_UNKNOWN))
-    known = pd.Index(plain.dropna().unique())
+    """Return the values of a column and what it was taken for; each text is looked at once."""
+    codes, cells = pd.factorize(text)
+    plain = pd.Series(cells).str.replace(_GUARD, "", regex=True).replace(_MISSING, None)
+    if not plain.equals(pd.Series(cells)):
+        cleaned = np.array([*plain.astype(object), None], dtype=object)[codes]
+        text = pd.Series(cleaned, text.index, name=text.name, dtype="str")
+        codes, cells = pd.factorize(text)
+    known = pd.Index(cells)[~np.isin(cells, _UNKNOWN)]
     read = None if label or not len(known) else _reading(known, str(text.name))
     if read is None:
         return text, Kind("label", int(text.isna().sum()), 0 if label else _odd_cells(text))
     kind, values = read
-    if plain.isna().any() and pd.api.types.is_integer_dtype(values.dtype):
+    rows = np.append(known.get_indexer(cells), -1)[codes]
+    if (rows < 0).any() and pd.api.types.is_integer_dtype(values.dtype):
         values = values.astype("Int64")
-    column = pd.Series(values.reindex(plain).array, text.index, name=text.name)
-    return column, Kind(kind, int(plain.isna().sum()))
+    column = pd.api.extensions.take(values.array, rows, allow_fill=True)
+    return pd.Series(column, text.index, name=text.name), Kind(kind, int((rows < 0).sum()))
 
 
 def _reading(known: pd.Index, name: str) -> tuple[str, pd.Series[Any]] | None:

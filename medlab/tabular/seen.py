@@ -296,10 +296,15 @@ def _known(
     A node covers those below it in the hierarchy, ``81***`` those that begin so and are as long;
     any other text stands for what the rows that show it held before.
     """
-    text = released.astype(object).map(lambda cell: cell if isinstance(cell, str) else "")
-    odd = ~text.isin([*one.labels, SUPPRESSED, ""]) & ~text.str.startswith("{")
+    codes, objects = cells.distinct(released)
+    texts = pd.Series([cell if isinstance(cell, str) else "" for cell in objects], dtype="str")
+    strange = ~texts.isin([*one.labels, SUPPRESSED, ""]) & ~texts.str.startswith("{")
+    if not strange.any():
+        return {}
+    text = pd.Series(texts.astype(object).to_numpy()[codes], released.index)
+    odd = pd.Series(strange.to_numpy()[codes], released.index)
     found: dict[str, Any] = {}
-    for cell in text[odd].unique():
+    for cell in texts[strange].unique():
         stem = cell.rstrip("*")
         if hierarchy is not None:
             below = hierarchy.index[(hierarchy.astype(str) == cell).any(axis=1)].astype(str)

@@ -248,8 +248,10 @@ def _guard(tables: dict[str, pd.DataFrame], *, spreadsheet: bool) -> list[str]:
     count = 0
     for title, table in tables.items():
         for name in table.columns[table.dtypes.map(pd.api.types.is_string_dtype)]:
-            begins = table[name].astype(str).str.startswith(_FORMULA) & table[name].notna()
-            run = begins & ~table[name].where(begins, "0").astype(str).map(is_number)
+            codes, cells = pd.factorize(table[name])
+            texts = list(map(str, cells))
+            formulas = [text.startswith(_FORMULA) and not is_number(text) for text in texts]
+            run = np.append(np.array(formulas, dtype=bool), False)[codes]
             count += int(run.sum())
             if spreadsheet and run.any():
                 guarded = "'" + table[name].astype(str)
