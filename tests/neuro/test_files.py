@@ -63,26 +63,22 @@ def test_a_changed_value_elsewhere_is_refused(tmp_path, change):
 
 
 @pytest.mark.parametrize(
-    ("zoom", "shape", "radii", "sidecar", "status"),
+    ("zoom", "shape", "radii", "sidecar"),
     [
-        (4.0, (100, 75, 30), (170, 120), None, "done"),
-        (2.0, (80, 80, 40), (65, 62), {"BodyPart": "KNEE"}, "done"),
-        (2.0, (80, 80, 40), (65, 62), None, "refused"),
-        (2.0, (80, 80, 40), (65, 62), {"BodyPart": "HEAD"}, "refused"),
+        (4.0, (100, 75, 30), (170, 120), None),  # wider than any head
+        (2.0, (80, 80, 40), (65, 62), {"BodyPart": "KNEE"}),  # solid, and said to be another part
     ],
 )
-def test_what_was_measured_and_holds_no_head_passes(tmp_path, zoom, shape, radii, sidecar, status):
+def test_what_was_measured_and_holds_no_head_passes(tmp_path, zoom, shape, radii, sidecar):
     (tmp_path / "in").mkdir()
     nib.save(body(zoom, shape, *radii, 600), tmp_path / "in" / "scan.nii.gz")
     if sidecar:
         (tmp_path / "in" / "scan.json").write_text(json.dumps(sidecar))
     summary = pipeline.deidentify(tmp_path / "in", tmp_path / "out", FACES)
-    assert summary.statuses[status] == 1 + (bool(sidecar) and status == "done")
+    assert summary.statuses == {"done": 1 + bool(sidecar)}
     assert not summary.unchecked
-    written = list((tmp_path / "out").rglob("*.nii.gz"))
-    assert len(written) == (status == "done")
-    report = json.loads((summary.folder / "report.json").read_text())
-    assert ("no head was found" in json.dumps(report)) == (status == "done")
+    assert len(list((tmp_path / "out").rglob("*.nii.gz"))) == 1
+    assert "no head was found" in (summary.folder / "report.json").read_text()
 
 
 def test_a_head_that_moved_between_volumes_is_withheld(tmp_path):
