@@ -69,7 +69,13 @@ def test_a_changed_value_elsewhere_is_refused(tmp_path, change):
         (2.0, (80, 80, 40), (65, 62), {"BodyPart": "KNEE"}),  # solid, and said to be another part
     ],
 )
-def test_what_was_measured_and_holds_no_head_passes(tmp_path, zoom, shape, radii, sidecar):
+def test_what_was_measured_and_holds_no_head_passes(
+    tmp_path, monkeypatch, zoom, shape, radii, sidecar
+):
+    def find_no_brain(img):
+        raise RefusedError("no brain was found")  # which takes BET all its settings
+
+    monkeypatch.setattr("medlab.neuro.study.deface", find_no_brain)
     (tmp_path / "in").mkdir()
     nib.save(body(zoom, shape, *radii, 600), tmp_path / "in" / "scan.nii.gz")
     if sidecar:
