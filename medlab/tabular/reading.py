@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -235,31 +235,48 @@ def _typed(text: pd.Series[Any], label: bool) -> tuple[pd.Series[Any], Kind]:
 
 def _reading(known: pd.Index, name: str) -> tuple[str, pd.Series[Any]] | None:
     """Return kind and values of the distinct cells of a column, by their text; None for labels."""
-    cells = known.to_series()
-    if all(map(_DICOM_DAY.fullmatch, known)) or all(map(_DAY.fullmatch, known)):
-        form = "ISO8601" if "-" in known[0] else "%Y%m%d"
-        days = pd.to_datetime(cells, errors="coerce", format=form)
-        if days.notna().all():
-            return "date", days
-    if all(ages := [_DICOM_AGE.fullmatch(cell) for cell in known]):
-        years = [int(age[1]) / _YEARS[age[2]] for age in ages if age]
-        whole = all(year.is_integer() for year in years)
-        return "age in years", pd.Series(years, known).astype(int if whole else float)
-    times = [_CLOCK.fullmatch(cell) for cell in known]
-    if not all(times) and "time" in name.lower():
-        times = [_DICOM_TIME.fullmatch(cell) for cell in known]
-    if all(times):
-        parts = [[float(part or 0) for part in time.groups()] for time in times if time]
-        return "hour of the day", pd.Series([h + m / 60 + s / 3600 for h, m, s in parts], known)
-    kind = "number"
+    hours = _hours(known, digits="time" in name.lower())
+    found = {"date": _days(known), "age in years": _ages(known), "hour of the day": hours}
     if any("," in cell for cell in known) and not all(map(_THOUSANDS.fullmatch, known)):
-        kind, cells = "number with a decimal comma", cells.str.replace(",", ".")
-    if not all(map(is_number if kind == "number" else _COMMA.fullmatch, known)):
+        found["number with a decimal comma"] = _numbers(known, _COMMA.fullmatch)
+    else:
+        found["number"] = _numbers(known, is_number)
+    return next(((kind, values) for kind, values in found.items() if values is not None), None)
+
+
+def _days(known: pd.Index) -> pd.Series[Any] | None:
+    if not any(all(map(form.fullmatch, known)) for form in (_DICOM_DAY, _DAY)):
         return None
+    form = "ISO8601" if "-" in known[0] else "%Y%m%d"
+    days = pd.to_datetime(known.to_series(), errors="coerce", format=form)
+    return days if days.notna().all() else None
+
+
+def _ages(known: pd.Index) -> pd.Series[Any] | None:
+    ages = [age for age in map(_DICOM_AGE.fullmatch, known) if age]
+    if len(ages) < len(known):
+        return None
+    years = [int(age[1]) / _YEARS[age[2]] for age in ages]
+    return pd.Series(years, known).astype(int if all(map(float.is_integer, years)) else float)
+
+
+def _hours(known: pd.Index, *, digits: bool) -> pd.Series[Any] | None:
+    for form in (_CLOCK, _DICOM_TIME) if digits else (_CLOCK,):
+        times = [time for time in map(form.fullmatch, known) if time]
+        if len(times) == len(known):
+            parts = [[float(part or 0) for part in time.groups()] for time in times]
+            return pd.Series([h + m / 60 + s / 3600 for h, m, s in parts], known)
+    return None
+
+
+def _numbers(known: pd.Index, fits: Callable[[str], Any]) -> pd.Series[Any] | None:
+    if not all(map(fits, known)):
+        return None
+    cells = known.to_series().str.replace(",", ".")
     numbers = pd.to_numeric(cells)
     whole = bool(cells.str.fullmatch(r"[+-]?\d+").all())
-    fits = numbers.dtype.kind == ("i" if whole else "f")  # whole numbers of 20 digits do not
-    return (kind, numbers) if fits and numbers.is_unique else None
+    exact = numbers.dtype.kind == ("i" if whole else "f")  # whole numbers of 20 digits are not
+    return numbers if exact and numbers.is_unique else None
 
 
 def is_number(cell: str) -> bool:
