@@ -17,9 +17,10 @@ from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.evaluation.attacker import chunk_rows, nearest
 from medlab.evaluation.inference import by_class, numbered, shares
+from medlab.tabular.metrics import scales_of
 from medlab.tabular.models import group_sizes, person_numbers
-from medlab.tabular.roles import as_names, check_columns, counted_by
-from medlab.tabular.seen import SAME, Seen, exact_values, scale, see
+from medlab.tabular.roles import Hierarchies, as_names, check_columns, counted_by
+from medlab.tabular.seen import SAME, Seen, exact_values, see
 
 
 class Composition(NamedTuple):
@@ -55,6 +56,7 @@ def composition(
     sensitive: str | None = None,
     *,
     subject: str | None = None,
+    hierarchies: Hierarchies | None = None,
 ) -> Composition:
     """Intersect what two releases say of each person.
 
@@ -70,6 +72,8 @@ def composition(
     sensitive : str, optional
     subject : str, optional
         Column of `original` that tells whose row it is; see `medlab.tabular.roles.counted_by`.
+    hierarchies : mapping of str to DataFrame, optional
+        A node of a column's hierarchy stands for the labels below it.
 
     Raises
     ------
@@ -81,7 +85,9 @@ def composition(
     persons = person_numbers(original, subject)
     owners = np.arange(len(original)) if persons is None else persons
     labels = pd.Index(original[sensitive].dropna().astype(object).unique() if sensitive else [])
-    views = [_view(table, original, quasi, sensitive, labels) for table in (first, second)]
+    views = [
+        _view(table, original, quasi, sensitive, labels, hierarchies) for table in (first, second)
+    ]
     step = chunk_rows(max(len(view.seen.sizes) for view in views))
     passes = [nearest(view.seen, exact_values(original, view.seen.scales), step) for view in views]
     pattern = np.zeros((2, len(original)), dtype=np.uint64)
@@ -123,12 +129,13 @@ def _view(
     quasi: Sequence[str],
     sensitive: str | None,
     labels: pd.Index,
+    hierarchies: Hierarchies | None,
 ) -> _View:
     names = [name for name in quasi if name in table]
     if not names:
         raise InputError("a release has none of the quasi-identifiers; name some that it has")
     check_columns(table, names, as_names(sensitive))
-    seen = see(table, [scale(original[name]) for name in names])
+    seen = see(table, scales_of(original, names, hierarchies), hierarchies=hierarchies)
     shape = len(table), max(len(labels), 1)
     rows = shares(table, sensitive, labels) if sensitive else sparse.csr_array(shape)
     marks = np.random.default_rng(0).integers(0, 1 << 63, len(seen.sizes), dtype=np.uint64)

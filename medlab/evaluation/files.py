@@ -125,6 +125,10 @@ def risk_of_two(
         quasi,
         secrets[0] if secrets else None,
         subject=subjects[0] if subjects else None,
+        hierarchies={
+            named_columns([name], columns)[0]: tree
+            for name, tree in (more.get("hierarchies") or {}).items()
+        },
     )
     own = [name for name in quasi if name in one]
     report = risk_file(first, own, secrets, original=original, subject=subject, **more)

@@ -178,6 +178,22 @@ def _technical(dataset: Dataset) -> list[tuple[str, str]]:
     return [(keyword, str(dataset.get(keyword, ""))) for keyword in TECHNICAL]
 
 
+def _worst(table: pd.DataFrame, quasi: list[str], secret: str) -> pd.Series[Any]:
+    """Return one sensitive value a patient; of several the one that most of the class have.
+
+    A value that all patients of a class have is known of each, whatever else they have.
+    """
+    from medlab import tabular
+
+    each = table[secret].str.split("; ").explode()
+    group = pd.Series(tabular.class_numbers(table, quasi), table.index)
+    found = pd.DataFrame({"value": each, "class": group.reindex(each.index)})
+    found["often"] = found.groupby(["class", "value"])["value"].transform("size")
+    first = found.sort_values("often", ascending=False, kind="stable")["value"]
+    chosen = first[~first.index.duplicated()].reindex(table.index)
+    return chosen.where(chosen != "")
+
+
 def check(folder: Path | str) -> CohortCheck | None:
     """Count the classes that the files of a folder state.
 
@@ -209,7 +225,7 @@ def check(folder: Path | str) -> CohortCheck | None:
     unique = int((tabular.class_sizes(table, facts) == 1).sum())
     l, t = None, None
     if secret and (table[secret] != "").any():
-        shown = table.assign(**{secret: table[secret].where(table[secret] != "")})
+        shown = table.assign(**{secret: _worst(table, quasi, secret)})
         l = float(tabular.l_diversity(shown, quasi, secret))
         t = tabular.t_closeness(shown, quasi, secret, distance="equal")
     return CohortCheck(len(table), promises.k, found, unique, promises, l, t)

@@ -96,11 +96,11 @@ def ncp(
     """
     quasi, _ = check_columns(table, quasi)
     check_columns(original, quasi)
-    seen = see(table, _scales(original, quasi, hierarchies), hierarchies=hierarchies)
+    seen = see(table, scales_of(original, quasi, hierarchies), hierarchies=hierarchies)
     return pd.DataFrame(seen.loss()[seen.class_of], columns=list(quasi), index=table.index)
 
 
-def _scales(
+def scales_of(
     original: pd.DataFrame, quasi: Sequence[str], hierarchies: Hierarchies | None
 ) -> list[Scale]:
     """Return how the columns of the original are measured; those with a hierarchy hold labels."""
@@ -289,7 +289,7 @@ def measures(
         if subject not in original or len(original) != len(table):
             raise InputError(f"the original does not tell the {subject} of each released row")
         if not made:
-            scales = _scales(original, quasi, hierarchies)
+            scales = scales_of(original, quasi, hierarchies)
             seen = see(table, scales, original, hierarchies)
             in_order(
                 seen, exact_values(original, scales), pd.factorize(original[subject])[0], kind

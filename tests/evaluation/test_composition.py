@@ -120,3 +120,14 @@ def test_the_command_line_tells_both_figures(tmp_path):
     refused = runner.invoke(commands, asked)
     assert refused.exit_code == 2
     assert "--original" in refused.output
+
+
+def test_nodes_of_a_hierarchy_stand_for_the_labels_below_them():
+    table = people(5).assign(City=["Ulm", "Bonn", "Jena", "Trier"] * 10)
+    levels = pd.DataFrame(
+        {"land": ["south", "west", "east", "west"]}, index=["Ulm", "Bonn", "Jena", "Trier"]
+    )
+    trees = {"City": levels}
+    coarse = table[["City", "Diagnosis"]].assign(City=table["City"].map(levels["land"]))
+    found = composition(table, coarse, coarse, ["City"], "Diagnosis", hierarchies=trees)
+    assert found.k_both == found.k_first == 10

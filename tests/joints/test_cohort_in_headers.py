@@ -84,6 +84,23 @@ def test_verify_counts_l_again_and_does_not_believe_the_statement(ward, tmp_path
     assert "counted l = 1" in said
 
 
+def test_a_diagnosis_that_all_of_a_class_have_is_no_second_value(ward, tmp_path):
+    call("deidentify", ward, tmp_path / "out", *PROMISED)
+    headers = written(tmp_path / "out")
+    ages = [header.PatientAge for _, header in headers]
+    same = [(path, header) for path, header in headers if header.PatientAge == ages[0]]
+    for number, (path, header) in enumerate(same):
+        header.AdmittingDiagnosesDescription = "Epilepsy"
+        header.save_as(path)
+        if not number:  # a second study of this patient tells another diagnosis beside it
+            header.AdmittingDiagnosesDescription = "Migraine"
+            header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+            header.save_as(path.with_name("second.dcm"))
+    code, said = call("verify", ward, tmp_path / "out")
+    assert code == 1
+    assert "counted l = 1" in said
+
+
 def test_where_the_policy_takes_the_element_out_the_files_are_said_to_show_nothing(ward, tmp_path):
     asked = ("--policy", "basic", *PROMISED[2:])
     code, said = call("deidentify", ward, tmp_path / "out", *asked)
