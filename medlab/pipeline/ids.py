@@ -68,7 +68,7 @@ def read_ids(path: Path) -> list[tuple[str, str, str]]:
             raise MissingError("new accession numbers need both old_accession and new_accession")
         numbers = list(zip(table["old_accession"], table["new_accession"], strict=True))
         short = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{_LONGEST_ACCESSION - 1}}}")
-        pairs += _checked("accession", [pair for pair in numbers if any(pair)], short)
+        pairs += _checked("accession", numbers, short)
     return pairs
 
 
@@ -86,6 +86,8 @@ def _checked(
     given: dict[str, str] = {}
     owners: dict[str, str] = {}
     for line, (old, new) in enumerate(pairs, start=2):
+        if kind == "accession" and not (old or new):
+            continue
         if not old or not new:
             raise InputError(f"line {line} of the new IDs leaves {what} empty; fill it in")
         if not form.fullmatch(new):

@@ -49,6 +49,11 @@ def _released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFra
 
     Generalized cells become text, such as ``[20, 30]`` and ``{F, M}``. Sensitive and kept
     columns stand as they were read: where a number would be written otherwise, its text.
+
+    Raises
+    ------
+    RefusedError
+        If a row has no value at all: read again, it would be nobody.
     """
     tables = {"": release.table, **release.extra}
     found = {}
@@ -59,6 +64,8 @@ def _released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFra
             if name not in release.quasi and name in source.table:
                 out[name] = _as_read(out[name], source.table[name], source.text[name])
         found[title] = out
+    if (found[""].isna() | (found[""].astype(str) == "")).all(axis=1).any():
+        raise RefusedError("a row has no value in any released column; leave such rows out")
     return found
 
 
@@ -174,8 +181,6 @@ def anonymize_file(
     )
     tables = _released_cells(release, read.file)
     notes = [*read.notes, *_guard(tables, spreadsheet=spreadsheet)]
-    if (tables[""].isna() | (tables[""].astype(str) == "")).all(axis=1).any():
-        raise RefusedError("a row has no value in any released column; leave such rows out")
     if not keep_order:
         tables[""] = tables[""].iloc[in_keyed_order(tables[""], key)]
     for title, some in tables.items():

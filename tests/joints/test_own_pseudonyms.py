@@ -116,6 +116,10 @@ def test_two_people_with_one_number_are_told_apart_by_their_issuer(tmp_path):
         ("old,new\nMRN-770000,MRN770001\nMRN-770001,B\n", "the new one is an old one"),
         ("old,fresh\nMRN-770000,A\n", "needs the columns old and new"),
         ("old,new\nMRN-770000,A,B\n", "line 2 has 3 fields, the header 2"),
+        (
+            "old,new,old_accession,new_accession\nMRN-770000,A,,\nMRN-770001,B,1,\n",
+            "line 3 of the new IDs leaves an accession number empty",
+        ),
         ("old,new,old_accession\nMRN-770000,A,1\n", "need both old_accession and new_accession"),
     ],
 )
