@@ -16,24 +16,34 @@ from typing import Any
 import ipywidgets as ipw
 
 from medlab import crypto
-from medlab.app import folders, intake, looks, orders
+from medlab.app import folders, intake, looks
 from medlab.app.intake import Item, counted, may_hold_head
-from medlab.app.orders import Order, Result, Run
+from medlab.app.order import (
+    DECRYPTION,
+    ENCRYPTION,
+    NOTHING,
+    POLICY,
+    SLICING,
+    Order,
+    Result,
+    clean_up,
+)
+from medlab.app.process import Run
 from medlab.app.work import UNCHECKED
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.widgets import tag_explorer
 from medlab.widgets.instrument import Instrument
 
 TASKS = {
-    "De-identify the whole header by a policy (recommended)": orders.POLICY,
+    "De-identify the whole header by a policy (recommended)": POLICY,
     "Suppression: names, numbers and dates go": "suppression",
     "Randomization: noise on dates, age and weight, random names": "randomization",
     "Pseudonymization: codes drawn with a key, dates moved": "pseudonymization",
     "Bucketization: age, weight and dates become coarse": "bucketization",
-    "Slicing: the table of the patients, cells exchanged in buckets": orders.SLICING,
-    "Encrypt name and ID with a key": orders.ENCRYPTION,
-    "Decrypt name and ID with the key": orders.DECRYPTION,
-    "Leave headers as they are": orders.NOTHING,
+    "Slicing: the table of the patients, cells exchanged in buckets": SLICING,
+    "Encrypt name and ID with a key": ENCRYPTION,
+    "Decrypt name and ID with the key": DECRYPTION,
+    "Leave headers as they are": NOTHING,
 }
 POLICIES = {
     "basic: dates, descriptions and private elements go": "basic",
@@ -51,7 +61,7 @@ HEADS = {
     "Skull stripping: keep the brain only": "strip",
     "Leave it": "leave",
 }
-_HEADERS_ONLY = (orders.SLICING, orders.DECRYPTION)
+_HEADERS_ONLY = (SLICING, DECRYPTION)
 _LOCAL = (
     '<h1>medlab</h1><p class="medlab-soft">Take identity out of medical images, and see what '
     'is left.</p><p class="medlab-local"><b>On this computer only.</b> Nothing leaves it. '
@@ -62,7 +72,7 @@ _UPLOAD = """<div class="medlab-drop" data-session="{session}" data-cap="{cap}">
 <label><b>Files or a zip</b> <input type="file" multiple></label>
 <label><b>A whole folder</b> <input type="file" webkitdirectory></label>
 <p class="medlab-sent" role="status" aria-live="polite"></p></div>"""
-_KEYED = (orders.POLICY, "pseudonymization", orders.ENCRYPTION, orders.DECRYPTION)
+_KEYED = (POLICY, "pseudonymization", ENCRYPTION, DECRYPTION)
 
 
 def page() -> ipw.Widget:
@@ -116,7 +126,7 @@ class Page:
             if self._run is not None:
                 raise RefusedError("a run is at work; wait for its end, or cancel it")
             order = self.choices.order(self.files.source, self._session)
-            orders.clean_up(order)
+            clean_up(order)
             self._run = Run(order)
         except MedlabError as error:
             self.choices.say(alert(error))
@@ -134,7 +144,7 @@ class Page:
         try:
             result: Result | MedlabError = run.wait(partial(self._later, self.choices.tell))
         except MedlabError as error:
-            orders.clean_up(order)
+            clean_up(order)
             result = error
         self._later(self._ended, order, result)
 
@@ -385,7 +395,7 @@ class Choices:
     def _key(self) -> bytes:
         if self.key.value:
             return crypto.parse_key(self.key.value.encode("utf-8"))
-        if self.task.value == orders.DECRYPTION:
+        if self.task.value == DECRYPTION:
             raise InputError("decryption needs the key that the names were encrypted with")
         return crypto.new_key()
 
@@ -409,9 +419,9 @@ class Choices:
     def _fit(self) -> None:
         """Show the choices that matter for the others."""
         task = self.task.value
-        _hide(self.policy, task != orders.POLICY)
-        _hide(self.way_back, task != orders.POLICY)
-        _hide(self.k, task != orders.SLICING)
+        _hide(self.policy, task != POLICY)
+        _hide(self.way_back, task != POLICY)
+        _hide(self.k, task != SLICING)
         _hide(self.key, task not in _KEYED)
         _hide(self.text, task in _HEADERS_ONLY)
         _hide(self.head, task in _HEADERS_ONLY)
@@ -457,7 +467,7 @@ class Outcome:
     def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:
         """Show what a run left."""
         self.told.value = _summary(order, result) + self._links(order)
-        self._restored = order.task == orders.DECRYPTION
+        self._restored = order.task == DECRYPTION
         outputs = dict(result.pairs)
         pairs = filter(None, (_before_and_after(item, outputs) for item in items))
         with self.tabs.resting():

@@ -5,30 +5,33 @@ from __future__ import annotations
 import copy
 import csv
 import shutil
-import tempfile
 import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydicom import Dataset
 
 from medlab import __version__, crypto, dicom
-from medlab.app import orders, single
+from medlab.app import single
 from medlab.app.folders import RESULTS
 from medlab.app.intake import NIFTI, Item, counted, inventory
-from medlab.app.orders import Order, Result, Tell
+from medlab.app.order import DECRYPTION, ENCRYPTION, NOTHING, POLICY, SLICING, Order, Result, Tell
 from medlab.errors import MedlabError, RefusedError
 from medlab.methods import encryption, pseudonymization
 from medlab.pixels.effects import WARNING
 
 if TYPE_CHECKING:
     from medlab.pipeline import Settings, Summary
+    from medlab.pipeline.ledger import Ledger
+    from medlab.pipeline.settings import Work
 
 _MOST_PAIRS = 500
 _REPORT = "deidentification.html"
@@ -38,7 +41,6 @@ _TEXT = {
     "pseudonymize": "text in the pixels replaced by a pseudonym",
     "blur": "text in the pixels blurred",
 }
-_HEAD = {"deface": "face cut out of", "strip": "skull stripped off"}
 UNCHECKED = "not checked: "  # how a caution begins that the page tells first
 _WORKINGS = ("lock", "ledger.db")  # of a job: of no use to anyone else
 _QUASI, _SENSITIVE = ["Age", "Sex", "Weight"], ("Diagnosis", "BodyPart")
@@ -52,9 +54,11 @@ class _Log:
     cautions: list[str] = field(default_factory=list)
     pairs: list[tuple[Path, Path]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
 
     def result(self, target: Path) -> Result:
         """Return what a person is told; refuse where nothing came out."""
+        notes = [f"{counted(n, 'file')}: {note}" for note, n in self.notes.items()]
         outputs = sum(1 for path in target.rglob("*") if path.is_file())
         why = [f"{counted(n, 'file')} withheld: {reason}" for reason, n in self.reasons.items()]
         if not outputs:
@@ -63,9 +67,16 @@ class _Log:
             outputs,
             self.reasons.total(),
             tuple(self.lines),
-            (*why, *self.cautions),
+            (*why, *self.cautions, *notes),
             tuple(self.pairs[:_MOST_PAIRS]),
         )
+
+
+class _Heads(NamedTuple):
+    """The step of jobs that cuts heads, for files that one method treats."""
+
+    work: Work
+    ledger: Ledger
 
 
 def do(order: Order, tell: Tell) -> Result:
@@ -88,7 +99,7 @@ def do(order: Order, tell: Tell) -> Result:
         says why.
     """
     log = _Log()
-    steps = {orders.POLICY: _by_policy, orders.SLICING: _slice_cohort}
+    steps = {POLICY: _by_policy, SLICING: _slice_cohort}
     steps.get(order.task, _by_method)(order, tell, log)
     result = log.result(order.target)
     _pack(order, result, tell)
@@ -98,7 +109,6 @@ def do(order: Order, tell: Tell) -> Result:
 def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     from medlab import pipeline
     from medlab.pipeline.files import private_folder
-    from medlab.pipeline.steps import plan_of
 
     settings = _settings(order)
     key_file = private_folder(order.target) / "key"
@@ -107,21 +117,19 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
         order.source, order.target, settings, key_file=key_file, progress=tell
     )
     log.lines.append(f"policy {order.policy} of PS3.15, edition {dicom.EDITION}")
-    _tell_job(job, order, log)
+    _tell_job(job, log)
     log.pairs = _mapped(job.folder / "map.csv", order)
     shutil.copyfile(job.report, order.folder / "work" / _REPORT)
     _keep_way_back(job.folder, order, tell, log)
-    if order.head == "strip":
-        _each_head(order, tell, log)
-        _verify_again(order, plan_of(settings), tell, log)
 
 
 def _settings(order: Order) -> Settings:
-    from medlab.pipeline.settings import FACES, Settings
+    from medlab.pipeline.settings import Settings
 
     return Settings(
         policy=order.policy,
-        options=(FACES,) if order.head == "deface" else (),
+        head=order.head,
+        bet_f=order.f,
         clean_pixels=order.text != "leave",
         pixel_effect=_EFFECTS.get(order.text, "blank"),
         vault=order.way_back,
@@ -129,7 +137,7 @@ def _settings(order: Order) -> Settings:
     )
 
 
-def _tell_job(job: Summary, order: Order, log: _Log) -> None:
+def _tell_job(job: Summary, log: _Log) -> None:
     """Take over what a job says of itself."""
     from medlab.pipeline.report import FINE, STATUS_WORDS
 
@@ -139,10 +147,9 @@ def _tell_job(job: Summary, order: Order, log: _Log) -> None:
             log.lines.append(f"{counted(n, 'file')}: {words[status]}")
         else:
             log.reasons[words[status]] += n
+    log.lines += [job.heads] if job.heads else []
     log.cautions += [
-        f"{UNCHECKED}{what} in {counted(n, 'image')}"
-        for what, n in job.unchecked.items()
-        if (what, order.head) != ("face", "strip")  # each is stripped, or withheld
+        f"{UNCHECKED}{what} in {counted(n, 'image')}" for what, n in job.unchecked.items()
     ]
 
 
@@ -156,17 +163,6 @@ def _keep_way_back(folder: Path, order: Order, tell: Tell, log: _Log) -> None:
     log.cautions.append(
         "the second zip restores the identifiers: keep it apart, and never pass it on"
     )
-
-
-def _verify_again(order: Order, plan: dicom.Plan, tell: Tell, log: _Log) -> None:
-    """Look at derived files as the job looked at those before them; what fails goes."""
-    for number, (source, out) in enumerate(list(log.pairs)):
-        tell("verifying", number, len(log.pairs))
-        name = out.relative_to(order.target).as_posix()
-        if out.suffix == ".dcm" and _holds_identity(source, out, plan, name):
-            out.unlink()
-            log.pairs.remove((source, out))
-            log.reasons["something of the source is still in the output"] += 1
 
 
 def _holds_identity(source: Path, out: Path, plan: dicom.Plan, name: str) -> bool:
@@ -184,22 +180,51 @@ def _by_method(order: Order, tell: Tell, log: _Log) -> None:
     images = [(item, path) for item in items if item.kind == "dicom" for path in item.paths]
     treat = _treatment(order, [path for _, path in images], log)
     places = {item: order.target / f"series-{n:02d}" for n, item in enumerate(items, start=1)}
-    for number, (item, path) in enumerate(images):
-        tell("changing", number, len(images))
-        name = f"{item.paths.index(path) + 1:05d}.dcm"
-        _attempt(partial(_write, path, places[item] / name, treat, order, log), log)
-    scans = [item for item in items if item.kind == "nifti"]
-    if scans:
-        log.lines.append("text in NIfTI headers emptied, whatever was chosen for headers")
-    for number, item in enumerate(scans):
-        _attempt(partial(_write_nifti, item, order.target, number, log), log)
+    with _looked_at(order, images, tell, log) as heads:
+        for number, (item, path) in enumerate(images):
+            tell("changing", number, len(images))
+            target = places[item] / f"{item.paths.index(path) + 1:05d}.dcm"
+            _attempt(partial(_write, number, path, target, treat, order, heads, log), log)
+        scans = [item for item in items if item.kind == "nifti"]
+        if scans:
+            log.lines.append("text in NIfTI headers emptied, whatever was chosen for headers")
+        for number, item in enumerate(scans):
+            row = len(images) + number
+            _attempt(partial(_write_nifti, item, number, row, heads, log), log)
     _count_left(order, items, log)
     if order.text != "leave":
         log.lines.append(_TEXT[order.text])
     if order.text == "blur":
         log.cautions.append(WARNING)
-    if order.head != "leave":
-        _each_head(order, tell, log)
+
+
+@contextmanager
+def _looked_at(
+    order: Order, images: list[tuple[Item, Path]], tell: Tell, log: _Log
+) -> Iterator[_Heads]:
+    """Look for heads, by the step that jobs have for it; say at the end what was measured."""
+    from medlab.pipeline import faces, report
+    from medlab.pipeline.ledger import Entry, Ledger
+    from medlab.pipeline.settings import Settings, Work
+
+    settings = Settings(head=order.head, bet_f=order.f)
+    with TemporaryDirectory(dir=order.folder / "work") as folder, ExitStack() as stack:
+        work = Work(settings, order.source, order.target, Path(folder), order.key, b"")
+        ledger = Ledger(work.ledger)
+        stack.callback(ledger.close)
+        series: dict[Item, list[Entry]] = {}
+        for number, (item, path) in enumerate(images if order.head != "leave" else []):
+            tell("looking for heads", number, len(images))
+            if faces.may_hold_head(dicom.read(path)):
+                series.setdefault(item, []).append(Entry(number, path, item.kind))
+        for number, entries in enumerate(series.values()):
+            tell("cutting heads", number, len(series))
+            for row, measured in faces.cut([entries], work).items():
+                ledger.note_head(row, measured)
+        yield _Heads(work, ledger)
+        heads = report.heads(ledger, settings)
+        log.lines += [heads["says"]] if heads["says"] else []
+        log.cautions += [f"head: {warning}" for warning in heads["warnings"]]
 
 
 def _attempt(step: Callable[[], None], log: _Log, files_of_it: int = 1) -> bool:
@@ -217,13 +242,13 @@ def _attempt(step: Callable[[], None], log: _Log, files_of_it: int = 1) -> bool:
 
 def _treatment(order: Order, paths: list[Path], log: _Log) -> Callable[[Dataset], Dataset]:
     """Return what is done to the header of each file."""
-    if order.task == orders.NOTHING:
+    if order.task == NOTHING:
         log.lines.append("headers left as they were")
         return lambda dataset: dataset
     log.lines.append(f"{order.task} of headers")
-    if order.task == orders.ENCRYPTION:
+    if order.task == ENCRYPTION:
         return partial(encryption.encrypt_elements, key=order.key)
-    if order.task == orders.DECRYPTION:
+    if order.task == DECRYPTION:
         return partial(encryption.decrypt_elements, key=order.key)
     found, removed = single.changes(paths, order.task, order.key)
     log.lines.append(f"elements changed: {', '.join(sorted(found)) or 'none'}")
@@ -233,14 +258,24 @@ def _treatment(order: Order, paths: list[Path], log: _Log) -> Callable[[Dataset]
 
 
 def _write(
+    number: int,
     path: Path,
     target: Path,
     treat: Callable[[Dataset], Dataset],
     order: Order,
+    heads: _Heads,
     log: _Log,
 ) -> None:
+    from medlab.pipeline.faces import without_face
+    from medlab.pipeline.settings import FACES, Outcome
+
     before = dicom.read(path)
-    after = _without_text(before, treat(copy.deepcopy(before)), order)
+    looked = Outcome(number, "")
+    faceless, face_cut = without_face(before, heads.work, looked)
+    log.notes.update(message for _, message, _ in looked.findings)
+    after = _without_text(before, treat(copy.deepcopy(faceless)), order)
+    if face_cut:
+        dicom.claim(after, FACES)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(dicom.to_bytes(after))
     log.pairs.append((path, target))
@@ -262,13 +297,17 @@ def _without_text(before: Dataset, after: Dataset, order: Order) -> Dataset:
     return done.dataset
 
 
-def _write_nifti(item: Item, target: Path, number: int, log: _Log) -> None:
-    from medlab.neuro import header
+def _write_nifti(item: Item, number: int, row: int, heads: _Heads, log: _Log) -> None:
+    from medlab.pipeline.nifti import clean_header
+    from medlab.pipeline.settings import NO_HEAD
 
     ending = next(end for end in reversed(NIFTI) if item.middle.name.lower().endswith(end))
-    place = target / f"scan-{number + 1:02d}{ending}"
+    place = heads.work.target / f"scan-{number + 1:02d}{ending}"
     place.parent.mkdir(parents=True, exist_ok=True)
-    header.clean_file(item.middle, place)
+    if measured := clean_header(item.middle, place, heads.work.settings):
+        heads.ledger.note_head(row, measured)
+    elif heads.work.settings.head != "leave":
+        log.notes[NO_HEAD] += 1
     log.pairs.append((item.middle, place))
 
 
@@ -276,7 +315,7 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
     """Look in one file of each series for what still identifies: one method leaves much."""
     firsts = {item.paths[0] for item in items if item.kind == "dicom"}
     looked = [(source, out) for source, out in log.pairs if source in firsts]
-    if order.task == orders.DECRYPTION or not looked:
+    if order.task == DECRYPTION or not looked:
         return
     basic = dicom.plan("basic")
     left = sum(_holds_identity(source, out, basic, "") for source, out in looked)
@@ -285,60 +324,6 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
         f"this is no de-identification: {of_all} still hold identifiers; a policy treats the "
         "whole header"
     )
-
-
-def _each_head(order: Order, tell: Tell, log: _Log) -> None:
-    """Deface or strip every volume among the outputs; what can't be is withheld."""
-    groups = _volumes(log.pairs)
-    for number, outputs in enumerate(groups):
-        tell("looking for the head", number, len(groups))
-        if not _attempt(partial(_one_head, outputs, order, log), log, len(outputs)):
-            for path in outputs:
-                path.unlink()
-            gone = set(outputs)
-            log.pairs = [pair for pair in log.pairs if pair[1] not in gone]
-
-
-def _volumes(pairs: Iterable[tuple[Path, Path]]) -> list[list[Path]]:
-    """Return the outputs that may show a head: NIfTI files, and series of kinds that do."""
-    from medlab.pipeline.faces import may_show_face
-
-    outputs = sorted(out for _, out in pairs)
-    groups: dict[Any, list[Path]] = {path: [path] for path in outputs if _is_scan(path)}
-    for path in outputs:
-        if path.suffix == ".dcm" and may_show_face(dataset := dicom.read(path)):
-            groups.setdefault((path.parent, dataset.get("Modality")), []).append(path)
-    return list(groups.values())
-
-
-def _is_scan(path: Path) -> bool:
-    return path.name.lower().endswith(NIFTI)
-
-
-def _one_head(outputs: list[Path], order: Order, log: _Log) -> None:
-    """Deface or strip one volume; its files get their new content under their old names."""
-    from medlab.neuro import files as heads
-
-    with tempfile.TemporaryDirectory(dir=order.folder / "work") as folder:
-        scan = _is_scan(outputs[0])
-        whole = outputs[0] if scan else Path(folder) / "series"
-        part = Path(folder) / (outputs[0].name if scan else "part")
-        if not scan:
-            whole.mkdir()
-            for number, path in enumerate(outputs):
-                shutil.copyfile(path, whole / f"{number:06d}.dcm")
-        if order.head == "strip":
-            report = heads.strip(whole, part, f=order.f)
-            said = f"brain of {report['volume_ml']:.0f} ml kept"
-        else:
-            report = heads.deface(whole, part)
-            said = f"residual face {report['residual_face']:.2f}"
-        made = [part] if scan else sorted(part.iterdir())
-        for new, old in zip(made, outputs, strict=True):
-            shutil.copyfile(new, old)
-    kind = "a scan" if scan else "a series"
-    log.lines.append(f"{_HEAD[order.head]} {kind}: {said}")
-    log.cautions += [f"{kind}: {warning}" for warning in report["warnings"]]
 
 
 def _slice_cohort(order: Order, tell: Tell, log: _Log) -> None:
@@ -375,7 +360,7 @@ def _pack(order: Order, result: Result, tell: Tell) -> None:
     if order.zipped:
         inside |= {f"files/{name}": path for name, path in _below(order.target).items()}
     _zip(order.folder / RESULTS[0], inside, tell)
-    if order.task in (orders.ENCRYPTION, "pseudonymization"):
+    if order.task in (ENCRYPTION, "pseudonymization"):
         crypto.write_key(order.folder / RESULTS[2], order.key)
 
 

@@ -42,6 +42,13 @@ from medlab.errors import UsageError
 @click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
 @click.option("--pixel-policy", type=PIXEL_POLICIES, default="allow")
 @click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML).")
+@click.option(
+    "--head",
+    type=click.Choice(["leave", "deface", "strip"]),
+    default="leave",
+    show_default=True,
+    help="Cut faces out of heads, or keep the brain only.",
+)
 @click.option("--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True)
 @click.option("--cohort-k", type=click.IntRange(2), help="Smallest class of the cohort.")
 @click.option("--qi", multiple=True, help="Quasi-identifiers, with commas or repeated.")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import nibabel as nib
@@ -22,7 +23,7 @@ from medlab.neuro.volume import image_like, load, read_whole, save
 
 STILL_NAMED = (
     "header, file names and table entries still identify the patient; "
-    "'medlab deidentify --option clean-recognizable-visual-features' removes both"
+    "'medlab deidentify --head deface' (or strip) removes both"
 )
 PIECES = ("mask", "outline", "skull", "mesh")
 
@@ -88,7 +89,7 @@ def strip(
         gone = _front_is_gone(img, found)
         _write_series(series, mask, target, "skull stripping", words, overwrite, gone)
     elif brain:
-        _write_cut(source, found.brain, ~mask, target)
+        write_cut(source, target, found.brain, ~mask)
     if mask_file:
         save(found.mask, mask_file)
     for piece, path in zip(pieces, wanted, strict=True):
@@ -139,25 +140,32 @@ def deface(
             words = f"face cut ({' and '.join(one.report['parts'])})"
             _write_series(head, keep, path, "defacing", words, overwrite)
         else:
-            _write_cut(one_source, one.img, np.asanyarray(one.removed.dataobj) > 0, path)
+            write_cut(one_source, path, one.img, np.asanyarray(one.removed.dataobj) > 0)
     return worst(found)
 
 
-def cut_of(img: SpatialImage, removed: npt.NDArray[np.bool_]) -> dict[str, Any]:
-    """Return what `header.clean_file` is told of a cut: where it is, and the value there."""
-    values = np.asanyarray(img.dataobj)[removed]
-    return {"removed": removed, "empty": float(values.flat[0]) if values.size else 0.0}
-
-
-def _write_cut(
-    source: Path, img: nib.Nifti1Image, removed: npt.NDArray[np.bool_], target: Path
+def write_cut(
+    source: Path,
+    target: Path,
+    img: nib.Nifti1Image,
+    removed: npt.NDArray[np.bool_],
+    **words: Callable[[str], Any] | None,
 ) -> None:
-    """Write a cut image: the very bytes of a NIfTI file outside the cut; else as NIfTI."""
-    if header.handles(source):
-        header.clean_file(source, target, **cut_of(img, removed))
-        check_outside(source, target, removed)
-    else:
+    """Write a cut image: the very bytes of a NIfTI file outside the cut; else as NIfTI.
+
+    `words` go to `medlab.neuro.header.clean_file`.
+    """
+    if not header.handles(source):
         save(img, target)
+        return
+    values = np.asanyarray(img.dataobj)[removed]
+    empty = float(values.flat[0]) if values.size else 0.0
+    cut: dict[str, Any] = {"removed": removed, "empty": empty, **words}
+    with TemporaryDirectory(".part", ".", target.parent) as folder:
+        part = Path(folder) / target.name
+        header.clean_file(source, part, **cut)
+        check_outside(source, part, removed)
+        part.replace(target)
 
 
 def check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -> None:

@@ -17,8 +17,9 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, MedlabError, RefusedError
-from medlab.neuro.deface import Defacing, _measure, _nearest, cut_out, deface
-from medlab.neuro.surface import head_threshold
+from medlab.neuro.deface import MOST_RESIDUAL, Defacing, _measure, _nearest, cut_out, deface
+from medlab.neuro.extraction import extract_brain
+from medlab.neuro.surface import front_change, head_threshold
 from medlab.neuro.volume import image_like, load, to_working, voxels
 
 GRID_MM, BINS, MOST_POINTS, FEWEST_POINTS = 4.0, 32, 50_000, 1000
@@ -37,11 +38,95 @@ class NoHeadError(RefusedError):
     """The image was measured and holds no head, so that there is no face to cut."""
 
 
+class Removal(NamedTuple):
+    """What is cut out of one image.
+
+    Attributes
+    ----------
+    img : Nifti1Image
+        The image without it.
+    mask : ndarray of bool, shape (X, Y, Z)
+        Where it was.
+    report : dict
+        What was measured: numbers, and ``warnings`` in fixed words.
+    """
+
+    img: nib.Nifti1Image
+    mask: Mask
+    report: dict[str, Any]
+
+
 class _Grays(NamedTuple):
     """An image on a grid of about 4 mm."""
 
     data: npt.NDArray[np.float32]
     affine: Floats
+
+
+def cut_study(
+    images: Sequence[Callable[[], SpatialImage]],
+    method: str,
+    parts: Mapping[int, str] = {},
+    f: float = 0.5,
+) -> Iterator[tuple[int, Removal | MedlabError]]:
+    """Find what is cut out of images that are said to lie in one space.
+
+    Parameters
+    ----------
+    images, parts
+        As in `deface_study`.
+    method : {"deface", "strip"}
+        The face, or all but the brain; that is found in each image by itself.
+    f : float
+        BET's fractional intensity, for stripping.
+
+    Yields
+    ------
+    number : int
+        Place in `images`.
+    Removal or MedlabError
+        What is cut, or why this image must not be handed out.
+    """
+    if method == "deface":
+        for number, done in deface_study(images, parts):
+            yield number, done if isinstance(done, MedlabError) else _removal_of(done)
+        return
+    for number, read in enumerate(images):
+        try:
+            yield number, _stripped(load(read()), f)
+        except Exception as error:  # noqa: BLE001 - whatever happened, the image is refused
+            yield number, _refusal(read, parts.get(number, ""), error)
+
+
+def _removal_of(done: Defacing) -> Removal:
+    return Removal(done.img, np.asanyarray(done.removed.dataobj) > 0, done.report)
+
+
+def _stripped(img: SpatialImage, f: float) -> Removal:
+    """Return an image without all but its brain; refuse where the front of the head stays."""
+    _check_volumes(img)
+    _check_head(img, "")
+    found = extract_brain(img, f=f)
+    left = float(front_change(img, found.brain).kept.mean())
+    if left > MOST_RESIDUAL:
+        raise RefusedError(
+            f"{left:.0%} of the front of the head would stay (at most {MOST_RESIDUAL:.0%}); try "
+            "another fractional intensity, or cut the face out"
+        )
+    facts = {name: found.report[name] for name in ("volume_ml", "backend", "warnings")}
+    mask = np.asanyarray(found.mask.dataobj) == 0
+    return Removal(found.brain, mask, facts | {"residual_face": left})
+
+
+def _refusal(read: Callable[[], SpatialImage], part: str, error: Exception) -> MedlabError:
+    """Return why an image is refused: it may hold no head at all."""
+    if isinstance(error, NoHeadError | InputError):
+        return error
+    try:
+        _check_head(load(read()), part)
+    except Exception as second:  # noqa: BLE001
+        return _said(second)
+    return _said(error)
 
 
 def deface_study(

@@ -24,7 +24,7 @@ from medlab.dicom.codestream import PIXELS
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import FACES, NO_HEAD, Outcome, Work
+from medlab.pipeline.settings import NO_HEAD, Outcome, Work
 from medlab.pixels.mask import cut_frames
 
 MODALITIES = ("MR", "CT", "PT", "NM")
@@ -61,14 +61,16 @@ def may_show_face(dataset: Dataset) -> bool:
     return may_hold_head(dataset) or shown or kind in _SURFACES
 
 
-def cut(series: list[list[Entry]], work: Work) -> None:
-    """Find the faces in the series of one patient, study and frame of reference.
+def cut(series: list[list[Entry]], work: Work) -> dict[int, dict[str, Any]]:
+    """Find what is cut out of the series of one patient, study and frame of reference.
 
     A mask is kept for each file, or why there is none: no head, slices missing, a check that
-    failed. `without_face` goes by it.
+    failed. `without_face` goes by it. What was measured is returned, by the first row of each
+    series.
     """
-    from medlab.neuro.study import NoHeadError, deface_study
+    from medlab.neuro.study import NoHeadError, cut_study
 
+    measured: dict[int, dict[str, Any]] = {}
     volumes: dict[int, Any] = {}
     parts: dict[int, str] = {}
 
@@ -79,15 +81,17 @@ def cut(series: list[list[Entry]], work: Work) -> None:
         return volume.img
 
     reads = [partial(read, number) for number in range(len(series))]
-    for number, done in deface_study(reads, parts):
+    for number, done in cut_study(reads, work.settings.head, parts, work.settings.bet_f):
         entries = series[number]
         if not isinstance(done, MedlabError):
-            _keep_masks(volumes[number], np.asanyarray(done.removed.dataobj) > 0, entries, work)
+            _keep_masks(volumes[number], done.mask, entries, work)
+            measured[entries[0].row] = done.report
             continue
         _log.info("row %d and its series: %s", entries[0].row, type(done).__name__)
         reason = NO_HEAD if isinstance(done, NoHeadError) else str(done)
         for entry in entries:
             _kept(work, entry.row, ".txt").write_text(reason, encoding="utf-8")
+    return measured
 
 
 def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, bool]:
@@ -102,7 +106,7 @@ def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, b
     """
     if not may_show_face(before):
         return before, False
-    if FACES not in work.settings.options:
+    if work.settings.head == "leave":
         done.unchecked.append("face")
         return before, False
     if not may_hold_head(before):
@@ -125,7 +129,7 @@ def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, b
 
 def let_pass(work: Work) -> set[int]:
     """Return the rows of the map that a person let pass, their faces not checked."""
-    if FACES not in work.settings.options or not work.faces_approved.is_file():
+    if work.settings.head == "leave" or not work.faces_approved.is_file():
         return set()
     with work.faces_approved.open(newline="", encoding="utf-8") as file:
         try:
@@ -138,9 +142,8 @@ def let_pass(work: Work) -> set[int]:
 
 
 def unlooked(work: Work) -> Work:
-    """Return a job's work without the face option, for a file that a person let pass."""
-    options = tuple(option for option in work.settings.options if option != FACES)
-    return replace(work, settings=replace(work.settings, options=options))
+    """Return a job's work that leaves heads alone, for a file that a person let pass."""
+    return replace(work, settings=replace(work.settings, head="leave"))
 
 
 def reopen_approved(job: Job) -> None:

@@ -28,7 +28,7 @@ from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
 from medlab.pipeline.planning import plan, worked
 from medlab.pipeline.pool import EachDone, each_done
-from medlab.pipeline.settings import FACES, Outcome, Progress, Settings
+from medlab.pipeline.settings import Outcome, Progress, Settings
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class Summary:
 
     `statuses` counts source files, `new` those done in this run, `strangers` the files in
     the target folder that the job did not make, `no_picture` objects whose pixel data are
-    labels, parameters or doses.
+    labels, parameters or doses. `heads` says how the heads were cut, and the worst that was
+    measured.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class Summary:
     cohort: CohortCheck | None = None
     strangers: int = 0
     no_picture: int = 0
+    heads: str = ""
 
     @property
     def withheld(self) -> int:
@@ -77,6 +79,7 @@ class Summary:
         lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
         if self.no_picture:
             lines.append(f"no picture (labels, maps, doses), left as it is: {self.no_picture}")
+        lines += [self.heads] if self.heads else []
         lines += [] if self.cohort is None else [self.cohort.sentence()]
         return [*lines, f"report: {self.report}"]
 
@@ -264,7 +267,7 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
     if job.work.settings.review:
         _write_review(job.ledger, folder / "review-text.csv")
     joined.write_boxes(job)
-    if FACES in job.work.settings.options:
+    if job.work.settings.head != "leave":
         unchecked = job.ledger.table(
             f"SELECT row, message FROM finding WHERE place = '{faces.PLACE}'"
         )
@@ -275,7 +278,14 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
     head = job.audit.append("job ended", new=new, statuses=statuses, strangers=strangers)
     facts = report.write(job, head, cohort, strangers)
     return Summary(
-        folder, statuses, new, facts["not_checked"], cohort, strangers, facts["no_picture"]
+        folder,
+        statuses,
+        new,
+        facts["not_checked"],
+        cohort,
+        strangers,
+        facts["no_picture"],
+        facts["heads"]["says"],
     )
 
 

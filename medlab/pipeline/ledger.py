@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -43,13 +43,18 @@ CREATE TABLE IF NOT EXISTS text (
     number INTEGER PRIMARY KEY, place TEXT, text TEXT, UNIQUE (place, text));
 CREATE TABLE IF NOT EXISTS text_kept (
     row INTEGER, number INTEGER, PRIMARY KEY (row, number)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS head (
+    row INTEGER PRIMARY KEY, residual_face REAL, brain_changed REAL, head_kept REAL,
+    volume_ml REAL, warnings TEXT);
 CREATE TEMP TABLE met (source BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS action_row ON action (row);
 CREATE INDEX IF NOT EXISTS finding_row ON finding (row);
 CREATE INDEX IF NOT EXISTS unchecked_row ON unchecked (row);
 """
 _OF_A_ROW = ("action", "finding", "unchecked", "box", "text_kept")
-_OF_A_SOURCE = ("owner", *_OF_A_ROW)
+_OF_A_SOURCE = ("owner", "head", *_OF_A_ROW)
+_OPEN_SPACES = "FROM file WHERE space IS NOT NULL AND status = ''"
+_MEASURED = ("residual_face", "brain_changed", "head_kept", "volume_ml")
 
 
 class Entry(NamedTuple):
@@ -228,12 +233,33 @@ class Ledger:
         many("INSERT INTO finding VALUES (?, ?, ?, ?)", [(done.row, *f) for f in done.findings])
         many("INSERT INTO unchecked VALUES (?, ?)", [(done.row, what) for what in done.unchecked])
         many("INSERT INTO box VALUES (?, ?)", [(done.row, json.dumps(box)) for box in done.boxes])
+        if done.head:
+            self.note_head(done.row, done.head)
         many("INSERT OR IGNORE INTO text (place, text) VALUES (?, ?)", done.kept)
         many(
             """INSERT OR IGNORE INTO text_kept
             SELECT ?, number FROM text WHERE place = ? AND text = ?""",
             [(done.row, *kept) for kept in done.kept],
         )
+
+    def note_head(self, row: int, report: Mapping[str, Any]) -> None:
+        """Note what was measured on a head that was cut; `row` is that of its first file."""
+        figures = [report.get(name) for name in _MEASURED]
+        warnings = json.dumps(report.get("warnings", []))
+        self._db.execute(
+            "INSERT OR REPLACE INTO head VALUES (?, ?, ?, ?, ?, ?)", (row, *figures, warnings)
+        )
+
+    def heads(self) -> dict[str, Any]:
+        """Return how many heads were cut, the worst figures of all, and all warnings."""
+        names = ("cut", "residual_face", "brain_changed", "head_kept", "least_ml", "most_ml")
+        found = self._db.execute(
+            """SELECT count(*), max(residual_face), max(brain_changed), min(head_kept),
+            min(volume_ml), max(volume_ml) FROM head"""
+        ).fetchone()
+        said = (json.loads(text) for (text,) in self._db.execute("SELECT warnings FROM head"))
+        warnings = list(dict.fromkeys(warning for warnings in said for warning in warnings))
+        return dict(zip(names, found, strict=True)) | {"warnings": warnings}
 
     def open_entries(self, kind: str = "%") -> Iterator[Entry]:
         """Give the files that are still to be done, in steps of bounded memory."""
@@ -273,16 +299,18 @@ class Ledger:
 
     def open_spaces(self) -> Iterator[list[list[Entry]]]:
         """Give the series of each space in which something is to be done, largest first."""
-        spaces = self._db.execute(
-            "SELECT DISTINCT space FROM file WHERE space IS NOT NULL AND status = ''"
-        ).fetchall()
-        for space in spaces:
+        for space in self._db.execute(f"SELECT DISTINCT space {_OPEN_SPACES}").fetchall():
             series = self._db.execute(
                 """SELECT series FROM file WHERE space = ? AND status IN ('', 'done')
                 GROUP BY series ORDER BY count(*) DESC, min(row)""",
                 space,
             ).fetchall()
             yield [self._of_series(one) for one in series]
+
+    def count_spaces(self) -> int:
+        """Return the number of spaces that `open_spaces` gives."""
+        query = f"SELECT count(DISTINCT space) {_OPEN_SPACES}"
+        return int(self._db.execute(query).fetchone()[0])
 
     def _of_series(self, series: tuple[bytes]) -> list[Entry]:
         rows = self._db.execute(

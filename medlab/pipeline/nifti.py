@@ -6,15 +6,16 @@ import re
 import tempfile
 from collections.abc import Callable, Container
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.errors import MedlabError, RefusedError, usable
 from medlab.pipeline.files import digest_of
-from medlab.pipeline.settings import FACES, NO_HEAD, Outcome, Work
+from medlab.pipeline.settings import NO_HEAD, Outcome, Settings, Work
+
+if TYPE_CHECKING:
+    from medlab.neuro.study import Removal
 
 _LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
 _IMAGES = (".nii.gz", ".nii")
@@ -66,7 +67,6 @@ def clean_nifti(
     `phrases` are the IDs and full names of all patients of the job.
     """
     from medlab.neuro import header, volume
-    from medlab.neuro.files import check_outside
 
     def code(label: str) -> str:
         done.ways_back.append(("label", _code(work.key, label), label))
@@ -80,13 +80,10 @@ def clean_nifti(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
-        cut = _face(source) if _hides_faces(source, work) else {}
-        header.clean_file(source, part, rename=code, known=known, **cut)
-        if cut:
-            check_outside(source, part, cut["removed"])
+        done.head = clean_header(source, part, work.settings, rename=code, known=known)
         found = header.inspect_file(part)
         done.findings = [("fail", f"{one.kind} of the source is left", one.place) for one in found]
-        if not cut and _hides_faces(source, work):
+        if not done.head and _hides_faces(source, work.settings):
             done.findings.append(("review", NO_HEAD, ""))
         named = any(label in name.as_posix() for label in _labels(relative))
         if found or named or (not work.single and known(name.as_posix())):
@@ -97,7 +94,7 @@ def clean_nifti(
         part.replace(target)
     done.status, done.target = "done", name.as_posix()
     done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
-    if _stem(source)[1] in _IMAGES and not _hides_faces(source, work):
+    if _stem(source)[1] in _IMAGES and not _hides_faces(source, work.settings):
         done.unchecked = ["face"]
 
 
@@ -118,26 +115,48 @@ def output_name(relative: Path, work: Work, code: Callable[[str], str]) -> Path:
     return Path("sourcedata" if tree else "", "nifti", digest.hex()[:16] + ending)
 
 
-def _hides_faces(source: Path, work: Work) -> bool:
-    return FACES in work.settings.options and _stem(source)[1] in _IMAGES
+def _hides_faces(source: Path, settings: Settings) -> bool:
+    return settings.head != "leave" and _stem(source)[1] in _IMAGES
 
 
-def _face(source: Path) -> dict[str, Any]:
-    """Return what is to be cut out of an image; nothing where it holds no head."""
-    from medlab.neuro.files import cut_of
+def clean_header(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    rename: Callable[[str], str] | None = None,
+    known: Callable[[str], bool] | None = None,
+) -> dict[str, Any]:
+    """Clean the header of a file, and cut what the settings say out of the head in it.
+
+    Returns what was measured; nothing where heads are left alone, or the image holds none.
+    `rename` and `known` go to `medlab.neuro.header.clean_file`.
+    """
+    from medlab.neuro import header
+    from medlab.neuro.files import write_cut
+
+    head = _head(source, settings) if _hides_faces(source, settings) else None
+    if head is None:
+        header.clean_file(source, target, rename=rename, known=known)
+        return {}
+    write_cut(source, target, head.img, head.mask, rename=rename, known=known)
+    return head.report
+
+
+def _head(source: Path, settings: Settings) -> Removal | None:
+    """Return what is cut out of an image; None where it holds no head."""
     from medlab.neuro.header import read_sidecar
-    from medlab.neuro.study import NoHeadError, deface_study
+    from medlab.neuro.study import NoHeadError, cut_study
     from medlab.neuro.volume import load
 
     sidecar = source.with_name(_stem(source)[0] + ".json")
     told = read_sidecar(sidecar) if sidecar.is_file() else {}
     part = str(told.get("BodyPart") or told.get("BodyPartExamined") or "")
-    ((_, found),) = deface_study([lambda: load(source)], {0: part})
+    ((_, found),) = cut_study([lambda: load(source)], settings.head, {0: part}, settings.bet_f)
     if isinstance(found, NoHeadError):
-        return {}
+        return None
     if isinstance(found, MedlabError):
         raise found
-    return cut_of(found.img, np.asanyarray(found.removed.dataobj) > 0)
+    return found
 
 
 def _labels(relative: Path) -> list[str]:

@@ -13,7 +13,7 @@ from medlab.pipeline import faces, joined, owners, steps
 from medlab.pipeline.files import digest_of, kind_of, walk
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import FACES, Work
+from medlab.pipeline.settings import Work
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -44,10 +44,12 @@ def plan(job: Job) -> None:
         for group in job.ledger.same_instances():
             _settle_copies(job, group)
     job.ledger.write_phrases(job.work.phrases)
-    if FACES in job.work.settings.options:
-        spaces = job.ledger.open_spaces()
-        for _ in job.each(steps.cut_faces, spaces, job.jobs, steps.start, job.work):
-            pass
+    if job.work.settings.head != "leave":
+        spaces, total = job.ledger.open_spaces(), job.ledger.count_spaces()
+        done = job.each(steps.cut_heads, spaces, job.jobs, steps.start, job.work)
+        for _, measured in _shown(job, done, "cutting heads", total):
+            for row, report in (measured or {}).items():
+                job.ledger.note_head(row, report)
 
 
 def worked(
@@ -56,13 +58,16 @@ def worked(
     """Give the results of `work` on all open files of a kind, some at a time, with a bar."""
     entries = job.ledger.open_entries(kind)
     done = job.each(work, entries, job.jobs, steps.start, job.work)
-    total = job.ledger.count_open(kind)
-    if callable(job.progress):
-        bar = _told(done, words, total, job.progress)
-    else:
-        bar = iter(tqdm(done, words, total, unit="file", disable=not job.progress or not total))
+    bar = _shown(job, done, words, job.ledger.count_open(kind))
     while batch := list(islice(bar, _TOGETHER)):
         yield batch
+
+
+def _shown(job: Job, done: Iterator[T], words: str, total: int) -> Iterator[T]:
+    """Give what is done, with a bar or to whoever asked to be told."""
+    if callable(job.progress):
+        return _told(done, words, total, job.progress)
+    return iter(tqdm(done, words, total, unit="file", disable=not job.progress or not total))
 
 
 def _told(

@@ -17,7 +17,7 @@ from medlab.disk import appearing
 from medlab.pipeline.cohort import CohortCheck
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import NO_PICTURE, Settings
+from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
 
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
@@ -81,7 +81,8 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "medlab": __version__,
         "edition": dicom.EDITION,
         "policy": settings.policy,
-        "options": list(settings.options),
+        "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
+        "heads": heads(ledger, settings),
         "codes": settings.codes,
         "started": job.started,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -105,6 +106,24 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "audit": {"lines": job.audit.count, "head": head},
         "words": _words(settings, job.vault is not None),
     }
+
+
+def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
+    """Return what was measured on the heads that were cut, the worst of all images."""
+    found = ledger.heads()
+    says = ""
+    if found["cut"] and settings.head == "deface":
+        says = (
+            f"heads defaced: {found['cut']}; at worst {found['residual_face']:.3f} of a face "
+            f"left, {found['brain_changed']:.0f} brain voxels changed, {found['head_kept']:.3f} "
+            "of a head kept"
+        )
+    elif found["cut"]:
+        says = (
+            f"heads stripped: {found['cut']}; brains of {found['least_ml']:.0f} to "
+            f"{found['most_ml']:.0f} ml, at worst {found['residual_face']:.3f} of the front left"
+        )
+    return found | {"says": says}
 
 
 def _withheld(ledger: Ledger) -> list[dict[str, Any]]:

@@ -29,7 +29,9 @@ COHORT_METHODS = (
     "mdav",
     "full-domain",
 )
+HEADS = ("leave", "deface", "strip")
 _CHOICES = {
+    "head": HEADS,
     "cohort_method": COHORT_METHODS,
     "unknown": ("withhold", "code"),
     "codes": ("keyed", "random"),
@@ -47,7 +49,7 @@ class Settings:
     ----------
     policy : {"basic", "research"}
     options : tuple of str
-        PS3.15 options by name, on top of the policy's own.
+        PS3.15 options by name, on top of the policy's own; `FACES` sets `head`.
     keep_private : tuple of str
         Private creators whose elements are kept (and scanned all the same).
     codes : {"keyed", "random"}
@@ -59,6 +61,10 @@ class Settings:
         Boxes that are always filled for some devices: see `medlab.pixels.recipe`.
     pixel_effect : {"blank", "pseudonymize"}
         What stands where text was: black, or the patient's new code.
+    head : {"leave", "deface", "strip"}
+        What is done with heads: nothing, the face cut out, or all but the brain taken away.
+    bet_f : float
+        BET's fractional intensity for stripping, 0 to 1: smaller keeps more.
     quarantine : {"ask", "none"}
         Whether screen saves and dose reports wait for a person's decision.
     ids : str
@@ -87,6 +93,8 @@ class Settings:
     pixel_policy: str = "allow"
     pixel_rules: tuple[Mapping[str, Any], ...] = ()
     pixel_effect: str = "blank"
+    head: str = "leave"
+    bet_f: float = 0.5
     quarantine: str = "ask"
     ids: str = ""
     unknown: str = "withhold"
@@ -105,6 +113,12 @@ class Settings:
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} is {' or '.join(choices)}")
+        if not 0 < self.bet_f < 1:
+            raise UsageError("bet_f lies between 0 and 1")
+        if FACES in self.options:  # the standard's name for it, and one place that says so
+            options = tuple(option for option in self.options if option != FACES)
+            object.__setattr__(self, "options", options)
+            object.__setattr__(self, "head", "deface" if self.head == "leave" else self.head)
         if self.codes == "random" and not self.vault:
             raise UsageError(
                 "random codes live in the vault only; a job without one can't have them"
@@ -183,7 +197,10 @@ class Work:
 
 @dataclass
 class Outcome:
-    """What became of one file. `kept`, `boxes` and `ways_back` hold patients' values."""
+    """What became of one file. `kept`, `boxes` and `ways_back` hold patients' values.
+
+    `head` is what was measured on a head that was cut.
+    """
 
     row: int
     status: str
@@ -197,3 +214,4 @@ class Outcome:
     kept: list[tuple[str, str]] = field(default_factory=list)
     boxes: list[dict[str, Any]] = field(default_factory=list)
     ways_back: list[tuple[str, str, str]] = field(default_factory=list)
+    head: dict[str, Any] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydicom import Dataset, config
 
@@ -172,10 +172,10 @@ def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
     return places[0][:16], places[1][:16]
 
 
-def cut_faces(series: list[list[Entry]]) -> None:
-    """Find the face in the series of one space; see `medlab.pipeline.faces.cut`."""
+def cut_heads(series: list[list[Entry]]) -> dict[int, dict[str, Any]]:
+    """Find what is cut out of the series of one space; see `medlab.pipeline.faces.cut`."""
     with _quiet():
-        faces.cut(series, _hands[-1].work)
+        return faces.cut(series, _hands[-1].work)
 
 
 def clean(entry: Entry) -> Outcome:
@@ -305,7 +305,7 @@ def _short(uid: str) -> str:
 
 @lru_cache(maxsize=8)
 def _plan(policy: str, options: tuple[str, ...], keep_private: tuple[str, ...]) -> dicom.Plan:
-    headers = tuple(option for option in options if option not in (PIXELS, FACES))
+    headers = tuple(option for option in options if option != PIXELS)
     try:
         return dicom.plan(policy, headers, keep_private)
     except InputError as error:

@@ -3,7 +3,7 @@
 import pytest
 from app_study import study
 
-from medlab.app import orders
+from medlab.app.order import Order
 
 
 @pytest.fixture
@@ -21,6 +21,6 @@ def order(session):
 
     def make(**choices):
         usual = {"source": source, "target": session / "out" / "result", "key": bytes(range(32))}
-        return orders.Order(folder=session, **(usual | choices))
+        return Order(folder=session, **(usual | choices))
 
     return make

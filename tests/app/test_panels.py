@@ -4,7 +4,8 @@ import ipywidgets as ipw
 import pytest
 from app_study import NUMBER, study
 
-from medlab.app import intake, looks, orders
+from medlab.app import intake, looks
+from medlab.app.order import Result
 from medlab.app.panels import Page, _before_and_after, _summary
 
 
@@ -115,10 +116,10 @@ def test_removal_is_the_default_and_defacing_where_heads_may_be(
 def test_what_was_not_checked_is_told_before_what_was_written(page):
     order = page.choices.order(page.files.source, page.files.source.parent / "session")
     cautions = ("keep the second zip apart", "not checked: face in 3 images")
-    said = _summary(order, orders.Result(3, 0, (), cautions, ()))
+    said = _summary(order, Result(3, 0, (), cautions, ()))
     assert said.startswith("<p role='alert'>")
     assert said.index("Not checked: face in 3 images. 3 files written") < said.index("second zip")
-    assert "Not checked" not in _summary(order, orders.Result(3, 0, (), cautions[:1], ()))
+    assert "Not checked" not in _summary(order, Result(3, 0, (), cautions[:1], ()))
 
 
 def test_what_decryption_brought_back_is_masked_until_it_is_shown(tmp_path):

@@ -11,7 +11,8 @@ from app_study import NAME, NUMBER, study
 from pydicom import dcmread
 
 from medlab import crypto, samples
-from medlab.app import orders, work
+from medlab.app import process, work
+from medlab.app.order import clean_up
 from medlab.errors import RefusedError
 from medlab.methods import encryption
 
@@ -110,7 +111,7 @@ def test_what_was_encrypted_is_decrypted_with_the_key_of_the_download_alone(orde
     key = crypto.parse_key((session / "key.txt").read_bytes())
     assert encryption.decrypt_elements(images(session)[0], key).PatientID == NUMBER
     (session / "out" / "result").rename(session / "files" / "encrypted")
-    orders.clean_up(first)
+    clean_up(first)
     again = {"task": "decryption", "source": session / "files" / "encrypted"}
     with pytest.raises(RefusedError, match="wrong key"):
         work.do(order(**again, key=bytes(32)), told)
@@ -166,7 +167,7 @@ def test_an_order_that_makes_no_sense_is_refused_before_it_starts(order, choices
 def test_a_cancelled_run_ends_its_process_and_leaves_nothing(order, session):
     study(session / "files" / "more", 60)
     asked = order(source=session / "files")
-    run, seen = orders.Run(asked), []
+    run, seen = process.Run(asked), []
 
     def stop_early(step, done, total):
         seen.append(step)
@@ -174,7 +175,7 @@ def test_a_cancelled_run_ends_its_process_and_leaves_nothing(order, session):
 
     with pytest.raises(RefusedError, match="cancelled"):
         run.wait(stop_early)
-    orders.clean_up(asked)
+    clean_up(asked)
     assert seen
     assert not run._process.is_alive()
     assert [p for p in session.rglob("*") if p.is_file() and "files" not in p.parts] == []

@@ -3,6 +3,7 @@
 import csv
 import warnings
 
+import nibabel as nib
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -12,6 +13,8 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from medlab import samples
 from medlab.cli import commands
+from medlab.neuro import study
+from medlab.neuro.surface import FrontChange
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 STORAGE, FRAME = "1.2.840.10008.5.1.4.1.1.", generate_uid()
@@ -190,3 +193,36 @@ def test_heads_are_read_and_written_without_a_word_of_their_headers(tmp_path):
     assert code == 0, text
     assert "FENWICK" not in words
     assert "Rosalind" not in words
+
+
+def test_a_head_is_stripped_to_its_brain_in_dicom_and_nifti_by_the_same_job(tmp_path):
+    head = samples.head(1, 1, spacing_mm=3.0)
+    data, brain = (np.asanyarray(img.dataobj) for img in (head.img, head.brain_mask))
+    tissue, brain = data > 100, brain > 0
+    write(tmp_path / "src/dicom", data, 3.0)
+    nib.save(head.img, tmp_path / "src/head.nii.gz")
+    code, said = run("deidentify", tmp_path / "src", tmp_path / "out", "--head", "strip")
+    assert code == 0, said
+    assert "heads stripped: 2; brains of " in said
+    files = outputs(tmp_path / "out")
+    (scan,) = (tmp_path / "out").rglob("*.nii.gz")
+    for after in (array(of(tmp_path / "out", "")), np.asanyarray(nib.load(scan).dataobj)):
+        assert (after == data)[brain].mean() > 0.95
+        assert (after == data)[tissue & ~brain].mean() < 0.25
+    assert {d.RecognizableVisualFeatures for d in files} == {"NO"}
+    assert not any(d.PatientName == "Fenwick^Rosalind" for d in files)
+    page = (tmp_path / "out.job/report.html").read_text()
+    assert "heads stripped: 2" in page
+    assert "Fenwick" not in page
+
+
+def test_a_brain_that_takes_the_face_with_it_is_withheld(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "front_change", lambda *_: FrontChange(None, np.array([1, 1, 0])))
+    data = np.asanyarray(samples.head(1, 1, spacing_mm=4.0).img.dataobj)
+    write(tmp_path / "src", data, 4.0)
+    code, _ = run("deidentify", tmp_path / "src", tmp_path / "out", "--head", "strip")
+    assert code == 1
+    assert not outputs(tmp_path / "out")
+    assert (
+        "67% of the front of the head would stay" in (tmp_path / "out.job/faces.csv").read_text()
+    )

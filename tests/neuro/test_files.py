@@ -11,6 +11,7 @@ from medlab import pipeline, samples
 from medlab.errors import RefusedError
 from medlab.neuro import header
 from medlab.neuro.files import check_outside
+from medlab.neuro.study import Removal
 from medlab.pipeline.settings import Settings
 
 FACES = Settings(options=("clean-recognizable-visual-features",))
@@ -100,8 +101,9 @@ def test_a_head_that_moved_between_volumes_is_withheld(tmp_path):
 def test_a_job_withholds_what_a_cut_changed_elsewhere(tmp_path, monkeypatch):
     (tmp_path / "in").mkdir()
     image(tmp_path / "in" / "scan.nii")
-    cut = {"removed": REMOVED, "empty": 0.0}
-    monkeypatch.setattr("medlab.pipeline.nifti._face", lambda source: cut)
+    report = {"residual_face": 0.0, "brain_changed": 0, "head_kept": 0.9}
+    cut = Removal(nib.Nifti1Image(np.zeros((4, 5, 6)), np.eye(4)), REMOVED, report)
+    monkeypatch.setattr("medlab.pipeline.nifti._head", lambda *_: cut)
     assert pipeline.deidentify(tmp_path / "in", tmp_path / "a", FACES).statuses == {"done": 1}
     swapped = lambda content, *rest: content[:-2] + content[-2:][::-1]  # noqa: E731
     monkeypatch.setattr(header, "_without", swapped)
