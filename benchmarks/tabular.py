@@ -23,7 +23,7 @@ import pandas as pd
 
 from medlab import tabular
 from medlab.tabular.mondrian import partition_rows
-from medlab.tabular.tables import read_table
+from medlab.tabular.reading import read_table
 
 QUASI = ["age", "workclass", "education", "marital", "race", "sex", "hours", "country"]
 SENSITIVE = "occupation"

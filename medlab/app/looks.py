@@ -18,7 +18,6 @@ from pydicom import Dataset
 
 from medlab import dicom, viz
 from medlab.app.intake import Item, counted
-from medlab.app.single import SHOWN
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError
 
@@ -28,6 +27,11 @@ HIDDEN = (
 )
 PLANES = viz.slices.PLANES
 _MOST_ROWS = 300
+#: What a person is shown before and after.
+_SHOWN = (
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientAge", "PatientSex"),
+    *("PatientWeight", "StudyDate", "AccessionNumber", "InstitutionName", "StudyInstanceUID"),
+)
 _P = ParamSpec("_P")
 
 
@@ -213,7 +217,7 @@ def headers(item: Item, after: Item, *, reveal: bool, restored: bool = False) ->
     versions = {"before": dicom.read(item.middle), "after": dicom.read(after.middle)}
     original = "after" if restored else "before"
     versions = {original: versions.pop(original)} | versions
-    table = methods.side_by_side(versions, SHOWN, reveal=reveal)[["before", "after"]]
+    table = methods.side_by_side(versions, _SHOWN, reveal=reveal)[["before", "after"]]
     return _table_html(
         table.reset_index(), "Elements that name or describe the person, before and after."
     )

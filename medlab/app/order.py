@@ -13,8 +13,9 @@ from medlab.pipeline.settings import HEADS
 
 POLICY, NOTHING = "policy", "nothing"
 ENCRYPTION, DECRYPTION, SLICING = "encryption", "decryption", "slicing"
-METHODS = ("suppression", "randomization", "pseudonymization", "bucketization", ENCRYPTION)
-TASKS = (POLICY, *METHODS, DECRYPTION, SLICING, NOTHING)
+#: Methods of the catalogue that change elements, one at a time.
+BY_ELEMENTS = ("suppression", "randomization", "pseudonymization", "bucketization")
+TASKS = (POLICY, *BY_ELEMENTS, SLICING, ENCRYPTION, DECRYPTION, NOTHING)
 TEXTS = ("leave", "remove", "pseudonymize", "blur")
 Tell = Callable[[str, int, int], None]
 

@@ -19,6 +19,7 @@ from medlab import crypto
 from medlab.app import folders, intake, looks
 from medlab.app.intake import Item, counted, may_hold_head
 from medlab.app.order import (
+    BY_ELEMENTS,
     DECRYPTION,
     ENCRYPTION,
     NOTHING,
@@ -31,16 +32,13 @@ from medlab.app.order import (
 from medlab.app.process import Run
 from medlab.app.work import UNCHECKED
 from medlab.errors import InputError, MedlabError, RefusedError
+from medlab.methods.catalogue import METHODS
 from medlab.widgets import tag_explorer
 from medlab.widgets.instrument import Instrument
 
 TASKS = {
     "De-identify the whole header by a policy (recommended)": POLICY,
-    "Suppression: names, numbers and dates go": "suppression",
-    "Randomization: noise on dates, age and weight, random names": "randomization",
-    "Pseudonymization: codes drawn with a key, dates moved": "pseudonymization",
-    "Bucketization: age, weight and dates become coarse": "bucketization",
-    "Slicing: the table of the patients, cells exchanged in buckets": SLICING,
+    **{f"{name.capitalize()}: {METHODS[name].says}": name for name in (*BY_ELEMENTS, SLICING)},
     "Encrypt name and ID with a key": ENCRYPTION,
     "Decrypt name and ID with the key": DECRYPTION,
     "Leave headers as they are": NOTHING,

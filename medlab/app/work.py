@@ -17,15 +17,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from pydicom import Dataset
 
 from medlab import __version__, crypto, dicom
-from medlab.app import single
 from medlab.app.folders import RESULTS
 from medlab.app.intake import NIFTI, Item, counted, inventory
 from medlab.app.order import DECRYPTION, ENCRYPTION, NOTHING, POLICY, SLICING, Order, Result, Tell
+from medlab.dicom.files import read_header
 from medlab.errors import MedlabError, RefusedError
-from medlab.methods import encryption, pseudonymization
+from medlab.methods import encryption, pseudonymization, study
+from medlab.methods.catalogue import METHODS
 from medlab.pixels.effects import WARNING
 
 if TYPE_CHECKING:
@@ -250,11 +252,14 @@ def _treatment(order: Order, paths: list[Path], log: _Log) -> Callable[[Dataset]
         return partial(encryption.encrypt_elements, key=order.key)
     if order.task == DECRYPTION:
         return partial(encryption.decrypt_elements, key=order.key)
-    found, removed = single.changes(paths, order.task, order.key)
-    log.lines.append(f"elements changed: {', '.join(sorted(found)) or 'none'}")
+    verbs = METHODS[order.task].elements
+    assert verbs is not None
+    setting = study.Setting(order.key, np.random.default_rng())
+    changes, removed = study.changes_of(map(read_header, paths), verbs, setting)
+    log.lines.append(f"elements changed: {', '.join(sorted(changes)) or 'none'}")
     if removed:
         log.cautions.append(f"removed, for a value did not fit: {', '.join(removed)}")
-    return partial(single.changed, found=found)
+    return partial(study.changed, changes=changes)
 
 
 def _write(
@@ -329,7 +334,7 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
 def _slice_cohort(order: Order, tell: Tell, log: _Log) -> None:
     """Slice the table of the patients: slicing is a property of tables, not of one header."""
     from medlab import tabular
-    from medlab.tabular.tables import in_keyed_order, write_table
+    from medlab.tabular.writing import in_keyed_order, write_table
 
     tell("reading headers", 0, 1)
     table = dicom.cohort_table(order.source, by="patient")

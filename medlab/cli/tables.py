@@ -67,7 +67,7 @@ def anonymize_table(
     \b
     medlab anonymize cohort.csv out.csv --qi Age,Sex,Weight --sensitive Diagnosis --k 5 --l 2
     """  # noqa: D301  # click wants the character itself
-    from medlab.tabular.tables import anonymize_file
+    from medlab.pipeline.tables import anonymize_file
 
     if l_kind != "distinct":
         choices |= {"l_kind": l_kind, "c": c}
@@ -115,7 +115,7 @@ def measure_risk(
 
         _tell_notes(risk_of_two(source, other, qi, sensitive, **choices))
     else:
-        from medlab.tabular.tables import risk_file
+        from medlab.evaluation.files import risk_file
 
         _tell_notes(risk_file(source, qi, sensitive, **choices))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from medlab.evaluation.experiments import grid, measure
 from medlab.evaluation.groups import Tables, hold_back, one_each
 from medlab.evaluation.measures import evaluate
-from medlab.evaluation.protections import METHODS, Point, usual_points
 from medlab.evaluation.review import review
 from medlab.evaluation.tradeoff import (
     LIMITS,
@@ -16,10 +15,10 @@ from medlab.evaluation.tradeoff import (
     risk_and_loss,
     summarize,
 )
+from medlab.methods.catalogue import Point, usual_points
 
 __all__ = [
     "LIMITS",
-    "METHODS",
     "Point",
     "Tables",
     "acceptable",

@@ -16,7 +16,7 @@ from medlab.disk import write_whole
 from medlab.errors import InputError
 from medlab.evaluation.groups import Tables
 from medlab.evaluation.measures import evaluate
-from medlab.evaluation.protections import METHODS, Point, Task
+from medlab.methods.catalogue import ON_MAP, Point, protect
 from medlab.tabular.release import Release
 from medlab.tabular.roles import counted_by
 
@@ -36,16 +36,15 @@ def measure(
         As `evaluate`, with the columns ``method``, ``strength``, ``seed`` in front. Where a
         method refuses (no such release exists), one row of the group "refused" says why.
     """
-    if point.method not in METHODS:
-        raise InputError(f"no method of that name; choose one of {', '.join(METHODS)}")
+    if point.method not in ON_MAP:
+        raise InputError(f"no method of that name; choose of {', '.join(ON_MAP)}")
     released, register, control = tables
     assert released is not None
     released, subject = counted_by(released)
     # Two generators: what a method draws must not change what the attacks draw.
     rng, attacker = (np.random.default_rng([seed, number]) for number in (5, 6))
-    task = Task(released, list(quasi), sensitive, point.strength, rng, subject)
     try:
-        made = METHODS[point.method](task)
+        made = protect(released, quasi, sensitive, point, rng, subject)
     except InputError as error:
         rows = pd.DataFrame([{"group": "refused", "measure": "refused", "note": str(error)}])
     else:

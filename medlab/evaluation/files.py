@@ -1,21 +1,24 @@
-"""A release in a table file, attacked and measured."""
+"""Releases in table files, attacked and measured."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from medlab.crypto import KEY_VARIABLE, load_key
 from medlab.errors import UsageError
 from medlab.evaluation.composition import composition
 from medlab.evaluation.measures import evaluate
-from medlab.tabular.reading import named_columns, read_file, read_table
-from medlab.tabular.roles import counted_by
-from medlab.tabular.tables import put_back, risk_file
+from medlab.tabular.metrics import measures
+from medlab.tabular.reading import TableRoles, named_columns, read_file, read_table
+from medlab.tabular.release import ReleaseKind
+from medlab.tabular.roles import DIRECT_IDENTIFIERS, check_columns, counted_by
+from medlab.tabular.writing import put_back
 
 
 def evaluate_file(
@@ -77,6 +80,70 @@ def evaluate_file(
     return {"kind": kind, "rows": found, "notes": notes + before.warnings(quasi)}
 
 
+def risk_file(
+    source: Path,
+    quasi: Sequence[str],
+    sensitive: Sequence[str] = (),
+    *,
+    original: Path | None = None,
+    register: Path | None = None,
+    subject: str | None = None,
+    hierarchies: Mapping[str, pd.DataFrame] | None = None,
+    kind: ReleaseKind = "generalized",
+    key_file: Path | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Measure a table file, released by medlab or not.
+
+    Parameters
+    ----------
+    source : Path
+    quasi, sensitive : column names
+    original : Path, optional
+        The table before, for ``gcp``.
+    register : Path, optional
+        People an attacker knows, exact, for ``journalist_max`` and ``marketer``.
+    subject, hierarchies, kind, **more
+        See `medlab.tabular.measures`. Without `subject` a direct identifier that repeats, here or
+        in the original, tells whose row it is.
+    key_file : Path, optional
+        Key of the order in which the rows were written.
+
+    Returns
+    -------
+    dict
+        What `measures` found, and which columns name persons by their DICOM keyword.
+    """
+    read = TableRoles.of(source, quasi, sensitive, subject, hierarchies)
+    table, person, notes = read.file.table, read.subject, read.notes
+    if key_file or os.environ.get(KEY_VARIABLE):
+        table = put_back(read.file, load_key(key_file))
+    check_columns(table, read.quasi, read.sensitive)
+    others = [
+        None if path is None else read_table(path, read.hierarchies)
+        for path in (original, register)
+    ]
+    if person is None and others[0] is not None:
+        others[0], person = counted_by(others[0])
+        if person:
+            notes.append(f"{person} of the original repeats: persons are counted, not rows")
+    measured = measures(
+        table,
+        read.quasi,
+        read.sensitive,
+        original=others[0],
+        register=others[1],
+        subject=person,
+        hierarchies=read.hierarchies,
+        kind=kind,
+        **more,
+    )
+    direct = sorted(DIRECT_IDENTIFIERS.intersection(map(str, table.columns)))
+    names = {"quasi": read.quasi, "sensitive": read.sensitive}
+    columns = read.kinds([*read.quasi, *read.sensitive])
+    return measured | names | {"direct_identifiers": direct, "columns": columns, "notes": notes}
+
+
 def risk_of_two(
     first: Path,
     second: Path,
@@ -96,7 +163,7 @@ def risk_of_two(
     quasi : column names
         Of either release; each is looked at with those that it has.
     sensitive, subject, **more
-        See `medlab.tabular.tables.risk_file`.
+        See `risk_file`.
 
     Returns
     -------

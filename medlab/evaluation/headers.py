@@ -6,8 +6,7 @@ import itertools
 import json
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,11 +18,12 @@ from pydicom.dataelem import DataElement
 from medlab import dicom, methods
 from medlab.errors import InputError, MedlabError
 from medlab.evaluation.scores import Score, rate, wilson
+from medlab.methods.catalogue import METHODS, ON_HEADERS, Method
 from medlab.methods.pseudonymization import enumerate_hashes
+from medlab.methods.study import Setting
 
 SEEN = ("public", "wrong-use", "freetext", "nested", "private", "uid", "date", "meta", "filename")
 _OWN_ELEMENT = ("public", "wrong-use", "freetext")  # looked for where they stood
-_DIRECT = ("PatientName", "PatientID", "AccessionNumber")
 _DATES = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _GUESSED = {"names by dictionary": "PatientName", "numbers by enumeration": "PatientID"}
 _LAST_DIGITS = 4  # of a record number, which an attacker does not know
@@ -54,8 +54,6 @@ class File(NamedTuple):
     dataset: Dataset
 
 
-Protection = Callable[[Sequence[File], bytes], list[File]]
-Verb = Callable[..., Any]
 Volume = tuple[Any, Any]
 
 
@@ -69,58 +67,6 @@ def read_files(folder: Path, per_series: int = 1) -> list[File]:
 def _by_folder(folder: Path) -> list[list[Path]]:
     paths = sorted(dicom.find_files(folder), key=lambda path: (path.parent, path.name))
     return [list(some) for _, some in itertools.groupby(paths, key=lambda path: path.parent)]
-
-
-def _elements(verb: Callable[[str, bytes], Verb], keywords: Sequence[str]) -> Protection:
-    """Return a protection that does a verb to elements of the top level."""
-
-    def protect(files: Sequence[File], key: bytes) -> list[File]:
-        changed = [file.dataset for file in files]
-        for keyword in keywords:
-            changed = methods.apply(changed, keyword, verb(keyword, key))
-        return [file._replace(dataset=new) for file, new in zip(files, changed, strict=True)]
-
-    return protect
-
-
-def _random(keyword: str, key: bytes) -> Verb:
-    rng = np.random.default_rng([*key, *keyword.encode()])
-    return partial(methods.randomization.replace, rng=rng)
-
-
-def _encrypted(files: Sequence[File], key: bytes) -> list[File]:
-    hidden = [methods.encryption.encrypt_elements(file.dataset, key, _DIRECT) for file in files]
-    return [file._replace(dataset=new) for file, new in zip(files, hidden, strict=True)]
-
-
-def _policy(name: str) -> Protection:
-    """Return a protection by a policy of PS3.15; files get numbers for names."""
-
-    def protect(files: Sequence[File], key: bytes) -> list[File]:
-        made = []
-        for number, file in enumerate(files):
-            clean, _ = dicom.deidentify(file.dataset, name, key=key)
-            made.append(File(file.source, f"{clean.PatientID}/{number:05d}.dcm", clean))
-        return made
-
-    return protect
-
-
-# Those that are no policy change name and numbers, bucketization changes dates.
-HEADER_METHODS: Mapping[str, Protection] = {
-    "identity": lambda files, key: list(files),
-    "suppression": _elements(lambda *_: methods.suppression.blank, _DIRECT),
-    "randomization": _elements(_random, _DIRECT),
-    "bucketization": _elements(lambda *_: partial(methods.bucketization.day, to="year"), _DATES),
-    "plain hash": _elements(lambda *_: methods.pseudonymization.plain_hash, _DIRECT),
-    "pseudonymization": _elements(
-        lambda keyword, key: partial(methods.pseudonymization.code, key=key, field=keyword),
-        _DIRECT,
-    ),
-    "encryption": _encrypted,
-    "policy research": _policy("research"),
-    "policy basic": _policy("basic"),
-}
 
 
 def load_truth(folder: Path) -> pd.DataFrame:
@@ -249,7 +195,7 @@ def header_grid(
     folder: Path,
     truth: pd.DataFrame,
     key: bytes,
-    protections: Iterable[str] = tuple(HEADER_METHODS),
+    chosen: Iterable[str] = ON_HEADERS,
 ) -> pd.DataFrame:
     """Protect the headers of sample data in several ways and measure each.
 
@@ -261,8 +207,8 @@ def header_grid(
         From `load_truth`.
     key : bytes
         32 bytes; an attacker does not have it.
-    protections : iterable of str
-        Names of `HEADER_METHODS`.
+    chosen : iterable of str
+        Of `medlab.methods.catalogue.ON_HEADERS`.
 
     Returns
     -------
@@ -276,7 +222,7 @@ def header_grid(
     """
     files, series = read_files(folder), _a_series(folder)
     again, before = _second_visit(files), volume(series)
-    made = {name: HEADER_METHODS[name]([*files, *again, *series], key) for name in protections}
+    made = {name: _protected(METHODS[name], [*files, *again, *series], key) for name in chosen}
     guessed, people = _guessed(files, made), _patients(files)
     rows: list[tuple[Any, ...]] = []
     for name, everything in made.items():
@@ -297,6 +243,18 @@ def header_grid(
             same = float(same_volume(before, volume(everything[-len(series) :])))
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
+
+
+def _protected(method: Method, files: Sequence[File], key: bytes) -> list[File]:
+    """Return files after a method; a policy names them by code and number."""
+    setting = Setting(key, np.random.default_rng(list(key)))
+    made = method.protect_headers([file.dataset for file in files], setting)
+    names = [
+        f"{new.PatientID}/{number:05d}.dcm" if method.name.startswith("policy") else file.name
+        for number, (file, new) in enumerate(zip(files, made, strict=True))
+    ]
+    triples = zip(files, names, made, strict=True)
+    return [File(file.source, name, new) for file, name, new in triples]
 
 
 def _counts(found: pd.DataFrame) -> list[int]:

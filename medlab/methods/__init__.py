@@ -1,28 +1,12 @@
-"""Protecting one value or one column, so that the result still fits its DICOM VR.
+"""Methods of protection: the catalogue, and each on one value, one column, one header.
 
-Each verb takes a value or a pandas Series and gives back the same kind. Slicing, which is
-a property of whole tables, lives in `medlab.tabular`.
+Each verb of `suppression`, `randomization`, `pseudonymization`, `bucketization` and `encryption`
+takes a value or a pandas Series and gives back the same kind, so that the result still fits its
+DICOM VR.
 """
 
 from __future__ import annotations
 
-from medlab.methods import (
-    bucketization,
-    encryption,
-    pseudonymization,
-    randomization,
-    suppression,
-)
-from medlab.methods.elements import apply, side_by_side
-from medlab.methods.values import is_valid
+import lazy_loader as lazy
 
-__all__ = [
-    "apply",
-    "bucketization",
-    "encryption",
-    "is_valid",
-    "pseudonymization",
-    "randomization",
-    "side_by_side",
-    "suppression",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

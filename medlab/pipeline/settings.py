@@ -21,18 +21,9 @@ PIXELS = "clean-pixel-data"
 #: How the count of pixel data that are labels, parameters or doses is kept.
 NO_PICTURE = "no picture"
 NO_HEAD = "no head was found in this series, so no face was cut"
-COHORT_METHODS = (
-    "mondrian",
-    "mondrian-best",
-    "mondrian-relaxed",
-    "k-member",
-    "mdav",
-    "full-domain",
-)
 HEADS = ("leave", "deface", "strip")
 _CHOICES = {
     "head": HEADS,
-    "cohort_method": COHORT_METHODS,
     "unknown": ("withhold", "code"),
     "codes": ("keyed", "random"),
     "pixel_policy": ("allow", "match"),
@@ -78,7 +69,7 @@ class Settings:
     cohort_t : float, optional
         Largest distance of a class from the whole cohort, in the values of `sensitive`.
     cohort_method : str
-        One of `COHORT_METHODS`: those whose result a header can hold one value of.
+        One of `medlab.methods.catalogue.ONE_VALUE`: a header holds one value of a class.
     vault : bool
         Keep the way back.
     review : bool
@@ -123,6 +114,13 @@ class Settings:
             raise UsageError(
                 "random codes live in the vault only; a job without one can't have them"
             )
+        self._check_cohort()
+
+    def _check_cohort(self) -> None:
+        from medlab.methods.catalogue import ONE_VALUE
+
+        if self.cohort_method != "mondrian" and self.cohort_method not in ONE_VALUE:
+            raise UsageError(f"cohort_method is {' or '.join(ONE_VALUE)}")
         if self.cohort_k is not None and not (self.cohort_k >= 2 and self.quasi):
             raise UsageError("cohort_k is 2 or more and needs the quasi-identifiers")
         promised = self.cohort_l > 1 or self.cohort_t is not None

@@ -9,7 +9,6 @@ from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
 from medlab.tabular.faces import k_same
 from medlab.tabular.fulldomain import full_domain
 from medlab.tabular.headers import class_keys, representative
-from medlab.tabular.methods import METHODS, anonymize
 from medlab.tabular.metrics import (
     Risks,
     c_avg,
@@ -41,7 +40,6 @@ from medlab.tabular.twostep import two_step
 
 __all__ = [
     "DIRECT_IDENTIFIERS",
-    "METHODS",
     "LabelSet",
     "Rectangles",
     "Release",
@@ -49,7 +47,6 @@ __all__ = [
     "alpha",
     "anatomize",
     "anatomy",
-    "anonymize",
     "beliefs",
     "beta_likeness",
     "bounds",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 
 from medlab.errors import InputError, UsageError, not_installed
+from medlab.tabular.roles import counted_by
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _MISSING = "."  # of SAS and Stata, in any column
@@ -329,3 +330,47 @@ def named_columns(given: Sequence[str], columns: Iterable[str]) -> list[str]:
         parts = [text] if text in known else next(csv.reader([text], skipinitialspace=True))
         found += [known.get(part, part.strip()) for part in parts if part.strip()]
     return found
+
+
+class TableRoles(NamedTuple):
+    """A table file and the columns that a command line named."""
+
+    file: TableFile
+    quasi: list[str]
+    sensitive: list[str]
+    subject: str | None
+    hierarchies: dict[str, pd.DataFrame]
+    notes: list[str]
+
+    @classmethod
+    def of(
+        cls,
+        source: Path,
+        quasi: Sequence[str],
+        sensitive: Sequence[str],
+        subject: str | None,
+        hierarchies: Mapping[str, pd.DataFrame] | None,
+    ) -> TableRoles:
+        """Read a table and find the columns that were named, and whose row it is."""
+        trees = hierarchies or {}
+        file = read_file(source, {name.strip('" ') for name in trees} | set(trees))
+        columns = file.table.columns
+        trees = {named_columns([name], columns)[0]: tree for name, tree in trees.items()}
+        quasi, sensitive = (named_columns(given, columns) for given in (quasi, sensitive))
+        named = named_columns([subject], columns)[0] if subject else None
+        counted, person = counted_by(file.table, named)
+        notes = file.warnings(quasi)
+        if person and not subject:
+            notes.append(
+                f"{person} repeats: persons are counted, not rows (--id names another column)"
+            )
+        if file.empty_lines:
+            notes.append(f"lines without any value, which are nobody: {file.empty_lines}")
+        if file.separator not in ("", "comma"):
+            notes.append(f"the columns are separated by a {file.separator}")
+        file = replace(file, table=counted)
+        return cls(file, quasi, sensitive, person, dict(trees), notes)
+
+    def kinds(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return what each column was taken for, ready for JSON."""
+        return {name: self.file.kinds[name]._asdict() for name in names}

@@ -18,8 +18,8 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from medlab.evaluation.protections import METHODS
 from medlab.evaluation.tradeoff import point_name
+from medlab.methods.catalogue import ON_MAP
 from medlab.viz.figure import Shown, Stage
 
 # Okabe-Ito colors, dark to light enough to differ in gray; a marker tells the method as well.
@@ -145,7 +145,7 @@ class _Marks:
 
 def _look(method: str) -> dict[str, Any]:
     """Return how the marks and the line of a method look."""
-    names = [*METHODS, method]
+    names = [*ON_MAP, method]
     again, number = divmod(names.index(method), len(_COLORS))
     color = _COLORS[number]
     return {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 from pydicom import Dataset
 
-from medlab import dicom, evaluation, methods
+from medlab import evaluation, methods
 from medlab.errors import InputError
-from medlab.evaluation import protections
-from medlab.methods import bucketization, encryption, pseudonymization, randomization, suppression
-from medlab.tabular.release import SUPPRESSED
+from medlab.methods.catalogue import METHODS
+from medlab.methods.columns import Task
+from medlab.methods.study import SPREAD, Setting
+from medlab.tabular.release import SUPPRESSED, Release
 from medlab.viz.methods import attack_bars
 from medlab.widgets.instrument import Instrument, beside
 
@@ -23,6 +24,30 @@ from medlab.widgets.instrument import Instrument, beside
 _ELEMENTS = {"Age": "PatientAge", "Sex": "PatientSex", "Weight": "PatientWeight"}
 _DIRECT = ("PatientName", "PatientID", "PatientBirthDate")
 _DATE_DAYS = 365  # a noise of 100 % moves a study date by so many days
+_PARAMETERS = {"slicing": "k", "bucketization": "width"}
+#: The handle of each method that has one; what its result says.
+_HANDLES = {
+    "suppression": "columns",
+    "randomization": "noise",
+    "bucketization": "width",
+    "slicing": "k",
+}
+_NOTES = {
+    "identity": "Nothing was done.",
+    "suppression": "Gone: name, number, dates, {gone}.",
+    "randomization": "Noise with a standard deviation of {Age:.1f} in age and {Weight:.1f} in "
+    "weight; a random name and number.",
+    "pseudonymization": "Codes drawn with a key; all dates moved by the same secret number of "
+    "days.",
+    "bucketization": "Classes of {strength} years and {strength} kg; the study's month, the year "
+    "of birth.",
+    "slicing": "Slicing shuffles a table within buckets; one header has nothing to be shuffled "
+    "with.",
+    "encryption": "Name and number stand, unreadable, in a private block; the key reads them "
+    "again.",
+    "policy basic": "PS3.15, the whole header. Of the facts known, {gone} is gone.",
+    "policy research": "PS3.15, the whole header. Of the facts known, {gone} is gone.",
+}
 _SHOWN = (*_DIRECT, *_ELEMENTS.values(), "StudyDate", "StudyInstanceUID")
 
 
@@ -84,15 +109,15 @@ def method_comparer(
 
     @lru_cache(maxsize=64)
     def tried(method: str, strength: int) -> tuple[Tried, pd.Series]:
-        result = TRIALS[method].change(case, strength)
+        result = _tried(case, method, strength)
         return result, _linkage(case, result)
 
     def draw(method: str, **strengths: int) -> str:
         for name, handle in handles.items():
-            handle.disabled = name not in ("method", TRIALS[method].parameter)
-        result, found = tried(method, strengths.get(TRIALS[method].parameter, 0))
-        return _page(case, method, result, {"nothing done": tried(NOTHING, 0)[1], method: found},
-                     reveal)  # fmt: skip
+            handle.disabled = name not in ("method", _HANDLES.get(method))
+        result, found = tried(method, strengths.get(_HANDLES.get(method, ""), 0))
+        rates = {"nothing done": tried("identity", 0)[1], method: found}
+        return _page(case, method, result, rates, reveal)
 
     handles = _handles()
     return Instrument("Method comparer", handles, draw)
@@ -101,7 +126,7 @@ def method_comparer(
 def _handles() -> dict[str, Any]:
     slider = {"continuous_update": False}
     return {
-        "method": ipw.Dropdown(options=list(TRIALS), value="bucketization", description="method"),
+        "method": ipw.Dropdown(options=list(_NOTES), value="bucketization", description="method"),
         "columns": ipw.IntSlider(1, 1, len(_ELEMENTS), description="facts suppressed", **slider),
         "noise": ipw.IntSlider(5, 1, 50, description="noise, % of the range", **slider),
         "width": ipw.IntSlider(10, 1, 40, description="class width, years and kg", **slider),
@@ -134,114 +159,44 @@ def _readable(before: Dataset, after: Dataset) -> list[str]:
     return [name for name in _DIRECT if before.get(name) and before.get(name) == after.get(name)]
 
 
-def _changed(header: Dataset, verbs: Mapping[str, Sequence[Any]]) -> Dataset:
-    """Return a header with a verb, and its arguments, done to each element that is there."""
-    for keyword, verb in verbs.items():
-        if header.get(keyword):
-            (header,) = methods.apply([header], keyword, *verb)
-    return header
-
-
-def _protected(case: Case, name: str, strength: float) -> tuple[Any, str]:
-    rng = np.random.default_rng(case.seed)
-    task = protections.Task(case.people, case.quasi, "Diagnosis", strength, rng)
-    made = protections.METHODS[name](task)
-    return made if isinstance(made, tuple) else (made, made.kind)
-
-
-def _nothing(case: Case, _: int) -> Tried:
-    return Tried(case.header, case.people, "generalized", "Nothing was done.")
-
-
-def _suppressed(case: Case, columns: int) -> Tried:
-    table, kind = _protected(case, "suppression", columns)
-    hidden = [name for name in case.quasi if (table[name] == SUPPRESSED).all()]
-    verbs: dict[str, Sequence[Any]] = {name: [suppression.fixed] for name in _DIRECT}
-    verbs |= {_ELEMENTS[name]: [suppression.remove] for name in hidden}
-    note = f"Gone: name, number, birth date, {', '.join(hidden).lower()}."
-    return Tried(_changed(case.header, verbs), table, kind, note)
-
-
-def _randomized(case: Case, percent: int) -> Tried:
-    table, kind = _protected(case, "randomization", percent / 100)
-    rng, share = np.random.default_rng(case.seed), percent / 100
-    spread = {name: float(np.ptp(case.people[name])) * share for name in ("Age", "Weight")}
-    verbs: dict[str, Sequence[Any]] = {
-        _ELEMENTS[name]: [randomization.noise, sd, rng] for name, sd in spread.items()
-    }
-    verbs["StudyDate"] = [randomization.noise, _DATE_DAYS * share, rng]
-    verbs["PatientID"] = [randomization.replace, rng]
-    sds = " and ".join(f"{sd:.1f} in {name.lower()}" for name, sd in spread.items())
-    note = f"Noise with a standard deviation of {sds}; a random number as PatientID."
-    return Tried(_changed(case.header, verbs), table, kind, note)
-
-
-def _pseudonymized(case: Case, _: int) -> Tried:
-    table, kind = _protected(case, "pseudonymization", 0)
-    verbs = {
-        "PatientName": [pseudonymization.alias, case.key],
-        "PatientID": [pseudonymization.code, case.key],
-        "StudyInstanceUID": [pseudonymization.code, case.key],
-        "StudyDate": [pseudonymization.offset, -(1 + case.key[0])],
-        "PatientBirthDate": [pseudonymization.offset, -(1 + case.key[0])],
-    }
-    note = "Codes drawn with a key; all dates moved by the same secret number of days."
-    return Tried(_changed(case.header, verbs), table, kind, note)
-
-
-def _bucketized(case: Case, width: int) -> Tried:
-    table = case.people.assign(
-        Age=bucketization.age(case.people["Age"], width, label=True),
-        Weight=bucketization.number(case.people["Weight"], width, label=True),
-    )
-    verbs = {
-        "PatientAge": [bucketization.age, width],
-        "PatientWeight": [bucketization.number, width],
-        "StudyDate": [bucketization.day, "month"],
-        "PatientBirthDate": [bucketization.day, "year"],
-    }
-    note = f"Classes of {width} years and {width} kg; the study's month, the year of birth."
-    return Tried(_changed(case.header, verbs), table, "generalized", note)
-
-
-def _sliced(case: Case, k: int) -> Tried:
-    table, kind = _protected(case, "slicing k", k)
-    note = "Slicing shuffles a table within buckets; one header has nothing to be shuffled with."
-    return Tried(case.header, table, kind, note)
-
-
-def _encrypted(case: Case, _: int) -> Tried:
-    table, kind = _protected(case, "encryption", 0)
-    note = "Name and number stand, unreadable, in a private block; the key reads them again."
-    return Tried(encryption.encrypt_elements(case.header, case.key), table, kind, note)
-
-
-def _policy(name: str) -> Callable[[Case, int], Tried]:
-    def change(case: Case, _: int) -> Tried:
-        header, actions = dicom.deidentify(case.header, name, key=case.key)
-        hidden = [column for column, keyword in _ELEMENTS.items() if not header.get(keyword)]
+def _tried(case: Case, name: str, strength: int) -> Tried:
+    """Return a header and a table after a method of the catalogue."""
+    method, rng = METHODS[name], np.random.default_rng(case.seed)
+    share = strength / 100 if name == "randomization" else strength
+    task = Task(case.people, case.quasi, "Diagnosis", share, rng, None, _PARAMETERS.get(name, ""))
+    of_table = method.columns or method.release
+    made = method.protect_table(task) if of_table else (case.people, "generalized")
+    table, kind = made if isinstance(made, tuple) else (made, made.kind)
+    hidden = [] if isinstance(table, Release) else _hidden(case, table)
+    header = case.header
+    if method.headers:
+        (header,) = method.protect_headers([header], _setting(case, name, strength, hidden))
+    if not of_table:  # what the header lost is gone from the table too
+        hidden = [name for name, keyword in _ELEMENTS.items() if not header.get(keyword)]
         table = case.people.assign(**dict.fromkeys(hidden, SUPPRESSED))
-        gone = ", ".join(hidden).lower() or "none"
-        note = f"PS3.15 changed {len(actions)} elements. Of the facts known, {gone} is gone."
-        return Tried(header, table, "generalized", note)
-
-    return change
+    words = {"gone": ", ".join(hidden).lower() or "none", "strength": strength}
+    return Tried(header, table, kind, _NOTES[name].format(**words, **_spread(case, strength)))
 
 
-class _Trial(NamedTuple):
-    change: Callable[[Case, int], Tried]
-    parameter: str = ""
+def _hidden(case: Case, table: pd.DataFrame) -> list[str]:
+    return [name for name in case.quasi if (table[name] == SUPPRESSED).all()]
 
 
-NOTHING = "nothing done"
-TRIALS: Mapping[str, _Trial] = {
-    NOTHING: _Trial(_nothing),
-    "suppression": _Trial(_suppressed, "columns"),
-    "randomization": _Trial(_randomized, "noise"),
-    "pseudonymization": _Trial(_pseudonymized),
-    "bucketization": _Trial(_bucketized, "width"),
-    "slicing": _Trial(_sliced, "k"),
-    "encryption": _Trial(_encrypted),
-    "policy basic": _Trial(_policy("basic")),
-    "policy research": _Trial(_policy("research")),
-}
+def _setting(case: Case, name: str, strength: int, hidden: Sequence[str]) -> Setting:
+    """Return what the header of a method is told: as strong as what the table got."""
+    kept = {
+        "suppression": [_ELEMENTS[fact] for fact in case.quasi if fact not in hidden],
+        "randomization": ["PatientSize"],  # no column of the table
+    }
+    spread = {_ELEMENTS[fact]: sd for fact, sd in _spread(case, strength).items()}
+    return Setting(
+        case.key,
+        np.random.default_rng(case.seed),
+        kept=kept.get(name, ()),
+        spread={**SPREAD, **spread, "dates": _DATE_DAYS * strength / 100},
+        width=strength or 10,
+    )
+
+
+def _spread(case: Case, percent: int) -> dict[str, float]:
+    return {name: float(np.ptp(case.people[name])) * percent / 100 for name in ("Age", "Weight")}

@@ -15,6 +15,7 @@ from medlab.errors import InputError, MissingError
 from medlab.evaluation import Point, Tables
 from medlab.evaluation.attacker import nearest
 from medlab.evaluation.linkage import linked, true_pairs
+from medlab.methods.catalogue import protect
 from medlab.tabular.seen import exact_values, scale, see
 
 QUASI = ["Age", "Sex", "Weight", "Height", "Postcode", "StudyDate", "Modality"]
@@ -49,11 +50,8 @@ def test_hiding_names_and_numbers_changes_no_figure_at_all(small, method):
 
 
 def test_names_and_numbers_were_hidden_indeed(small):
-    from medlab.evaluation.protections import Task
-
-    rng = np.random.default_rng(1)
-    task = Task(small.released, QUASI, SENSITIVE, 0, rng)
-    table, _ = evaluation.METHODS["pseudonymization"](task)
+    asked = (small.released, QUASI, SENSITIVE, Point("pseudonymization"))
+    table, _ = protect(*asked, np.random.default_rng(1))
     for name in ("PatientID", "PatientName"):
         assert not set(table[name]) & set(small.released[name])
 
@@ -287,7 +285,7 @@ def test_bars_are_those_of_student(small):
 
 
 def test_unknown_names_are_refused(small):
-    with pytest.raises(InputError, match="choose one of"):
+    with pytest.raises(InputError, match="choose of"):
         evaluation.measure(small, Point("magic"), QUASI, SENSITIVE, 1)
     rows = evaluation.measure(small, Point("identity"), QUASI, SENSITIVE, 1)
     with pytest.raises(MissingError, match="magic"):

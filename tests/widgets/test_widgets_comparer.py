@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from medlab import samples, widgets
 from medlab.errors import InputError
-from medlab.widgets.comparer import TRIALS
+from medlab.widgets.comparer import _NOTES
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +36,7 @@ def shares(comparer):
     return float(found[0]), float(found[-1])
 
 
-@pytest.mark.parametrize("method", TRIALS)
+@pytest.mark.parametrize("method", _NOTES)
 def test_no_method_shows_a_value_of_the_header(comparer, method):
     comparer.handles["method"].value = method
     assert "Not drawn" not in comparer.status.value

@@ -1,0 +1,19 @@
+# What this package offers; each loads when it is touched.
+from . import bucketization, encryption, pseudonymization, randomization, suppression
+from .catalogue import METHODS, anonymize, overview
+from .elements import apply, side_by_side
+from .values import is_valid
+
+__all__ = [
+    "METHODS",
+    "anonymize",
+    "apply",
+    "bucketization",
+    "encryption",
+    "is_valid",
+    "overview",
+    "pseudonymization",
+    "randomization",
+    "side_by_side",
+    "suppression",
+]

@@ -1,0 +1,129 @@
+"""A table file released: read, protected, measured, written in an order of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from medlab.crypto import KEY_VARIABLE, load_key
+from medlab.errors import RefusedError, UsageError
+from medlab.methods import anonymize
+from medlab.tabular.metrics import measures
+from medlab.tabular.reading import TableRoles, named_columns
+from medlab.tabular.release import Release
+from medlab.tabular.writing import guard_cells, in_keyed_order, released_cells, write_table
+
+
+def anonymize_file(
+    source: Path,
+    target: Path,
+    quasi: Sequence[str],
+    sensitive: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+    k: int = 5,
+    l: float = 1,
+    t: float | None = None,
+    subject: str | None = None,
+    hierarchies: Mapping[str, pd.DataFrame] | None = None,
+    method: str = "mondrian",
+    keep: Sequence[str] = (),
+    key_file: Path | None = None,
+    keep_order: bool = False,
+    spreadsheet: bool = False,
+    **more: Any,
+) -> dict[str, Any]:
+    """Release a table file and return the report.
+
+    Parameters
+    ----------
+    source, target : Path
+        CSV or Parquet, by their suffix.
+    quasi, sensitive, k, l, t, subject, hierarchies, method, keep, **more
+        See `medlab.methods.anonymize`. Without `subject` a direct identifier that repeats, such
+        as PatientID, tells whose row it is.
+    overwrite : bool
+        Replace an existing output.
+    key_file : Path, optional
+        Key of the order in which the rows are written, so that `medlab evaluate` can put them
+        back; else the file named by MEDLAB_KEY_FILE; without either the order is drawn.
+    keep_order : bool
+        Write the rows in the order of the source, where row i is person i.
+    spreadsheet : bool
+        Write an apostrophe before cells that a spreadsheet would run.
+
+    Returns
+    -------
+    dict
+        What `measures` found, what was asked, the columns that were left out, ``order``
+        (shuffled or kept), ``columns`` (what each was taken for), ``notes`` (sentences).
+
+    Raises
+    ------
+    RefusedError
+        If the output exists, or is the input, or a released row has no value at all.
+    """
+    _check_target(source, target, two=method == "anatomy", overwrite=overwrite)
+    key = load_key(key_file) if key_file or os.environ.get(KEY_VARIABLE) else None
+    read = TableRoles.of(source, quasi, sensitive, subject, hierarchies)
+    keep = named_columns(keep, read.file.table.columns)
+    table = read.file.table
+    release = anonymize(
+        table,
+        read.quasi,
+        read.sensitive,
+        k,
+        l,
+        t,
+        method=method,
+        subject=read.subject,
+        hierarchies=read.hierarchies or None,
+        keep=keep or None,
+        **more,
+    )
+    found = measures(
+        release,
+        original=table,
+        k=k,
+        l_kind=more.get("l_kind") or "distinct",
+        c=more.get("c") or 3.0,
+        distance=more.get("distance") or "auto",
+        subject=read.subject,
+        hierarchies=read.hierarchies,
+    )
+    tables = released_cells(release, read.file)
+    notes = [*read.notes, *guard_cells(tables, spreadsheet=spreadsheet)]
+    if not keep_order:
+        tables[""] = tables[""].iloc[in_keyed_order(tables[""], key)]
+    for title, some in tables.items():
+        write_table(some, _second(target) if title else target)
+    return _told(release, found) | {
+        "method": method,
+        "left_out": [name for name in table if name not in release.table],
+        "order": "kept" if keep_order else "shuffled",
+        "columns": read.kinds([*read.quasi, *read.sensitive, *keep]),
+        "notes": notes,
+    }
+
+
+def _check_target(source: Path, target: Path, *, two: bool, overwrite: bool) -> None:
+    paths = [target, _second(target)] if two else [target]
+    if source.resolve() in {path.resolve() for path in paths}:
+        raise RefusedError("the output is the input; nothing is written over an original")
+    if any(path.exists() for path in paths) and not overwrite:
+        raise RefusedError("the output exists; choose another name or add --overwrite")
+    if not target.parent.is_dir():
+        raise UsageError("the folder of the output does not exist; make it first")
+
+
+def _second(target: Path) -> Path:
+    return target.with_name(f"{target.stem}-sensitive{target.suffix}")
+
+
+def _told(release: Release, found: Mapping[str, Any]) -> dict[str, Any]:
+    told = {"quasi": list(release.quasi), "sensitive": list(release.sensitive)}
+    return dict(found) | told | {"asked": dict(release.asked), "facts": dict(release.facts)}
