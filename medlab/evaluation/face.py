@@ -272,16 +272,6 @@ def reidentify(
     return found
 
 
-def faces_detected(heads: Sequence[Image | None]) -> float:
-    """Return the share of heads in whose rendered surface a face detector finds a face.
-
-    A detector says that something looks like a face, not whose it is; see
-    `medlab.neuro.surface.detector_hits`.
-    """
-    seen = [head is not None and surface.detector_hits(surface.view(head)) > 0 for head in heads]
-    return float(np.mean(seen))
-
-
 def identification_table(found: dict[str, Identification]) -> pd.DataFrame:
     """Return one row a way of protection: rank-1 with interval, mean rank, chance."""
     rows = [{"protection": name, **one._asdict()} for name, one in found.items()]

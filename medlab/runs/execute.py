@@ -14,10 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-# First: nbformat would load the grammar that `engine` leaves out.
-from medlab.runs.engine import papermill  # isort: skip
-
 import nbformat
+import papermill
 from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
