@@ -59,7 +59,7 @@ HEADS = {
     "Skull stripping: keep the brain only": "strip",
     "Leave it": "leave",
 }
-_HEADERS_ONLY = (SLICING, DECRYPTION)
+_HEADERS_ONLY = (DECRYPTION,)
 _LOCAL = (
     '<h1>medlab</h1><p class="medlab-soft">Take identity out of medical images, and see what '
     'is left.</p><p class="medlab-local"><b>On this computer only.</b> Nothing leaves it. '

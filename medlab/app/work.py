@@ -25,7 +25,7 @@ from medlab.app.folders import RESULTS
 from medlab.app.intake import NIFTI, Item, counted, inventory
 from medlab.app.order import DECRYPTION, ENCRYPTION, NOTHING, POLICY, SLICING, Order, Result, Tell
 from medlab.dicom.files import read_header
-from medlab.errors import MedlabError, RefusedError
+from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.methods import encryption, pseudonymization, study
 from medlab.methods.catalogue import METHODS
 from medlab.pixels.effects import WARNING
@@ -252,10 +252,8 @@ def _treatment(order: Order, paths: list[Path], log: _Log) -> Callable[[Dataset]
         return partial(encryption.encrypt_elements, key=order.key)
     if order.task == DECRYPTION:
         return partial(encryption.decrypt_elements, key=order.key)
-    verbs = METHODS[order.task].elements
-    assert verbs is not None
-    setting = study.Setting(order.key, np.random.default_rng())
-    changes, removed = study.changes_of(map(read_header, paths), verbs, setting)
+    setting = study.Setting(order.key, np.random.default_rng(), k=order.k)
+    changes, removed = METHODS[order.task].changes(map(read_header, paths), setting)
     log.lines.append(f"elements changed: {', '.join(sorted(changes)) or 'none'}")
     if removed:
         log.cautions.append(f"removed, for a value did not fit: {', '.join(removed)}")
@@ -354,7 +352,10 @@ def _slice_cohort(order: Order, tell: Tell, log: _Log) -> None:
         f"table of {len(people)} patients sliced into buckets of at least {order.k}: "
         f"{', '.join(_QUASI)} and {sensitive}"
     )
-    log.cautions.append("the images are not in the result: slicing exchanges cells of a table")
+    try:
+        _by_method(order, tell, log)
+    except InputError as error:
+        log.cautions.append(f"the images are not in the result: {error}")
 
 
 def _pack(order: Order, result: Result, tell: Tell) -> None:

@@ -61,8 +61,8 @@ def anonymize_table(
 ) -> None:
     """Release a table (CSV or Parquet) that keeps k, l and t; a JSON report goes to stdout.
 
-    Methods: mondrian, mondrian-best, mondrian-relaxed, k-member, fuzzy-cmeans, mdav,
-    full-domain, anatomy, slicing, two-step.
+    Methods: mondrian, mondrian-best, mondrian-relaxed, k-member, k-member-weighted,
+    fuzzy-cmeans, mdav, full-domain, anatomy, slicing, two-step.
 
     \b
     medlab anonymize cohort.csv out.csv --qi Age,Sex,Weight --sensitive Diagnosis --k 5 --l 2

@@ -57,9 +57,9 @@ class File(NamedTuple):
 Volume = tuple[Any, Any]
 
 
-def read_files(folder: Path, per_series: int = 1) -> list[File]:
-    """Read the first files of each series folder below `folder`, with paths relative to it."""
-    paths = [path for some in _by_folder(folder) for path in some[:per_series]]
+def read_files(folder: Path, per_series: int = 1, most: int | None = None) -> list[File]:
+    """Read the first files of `most` series folders below `folder`, with paths relative to it."""
+    paths = [path for some in _by_folder(folder)[:most] for path in some[:per_series]]
     names = [path.relative_to(folder).as_posix() for path in paths]
     return [File(name, name, dicom.read(path)) for name, path in zip(names, paths, strict=True)]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import copy
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,7 +16,8 @@ from medlab import dicom, tabular
 from medlab.errors import InputError
 from medlab.methods import columns, encryption, study
 from medlab.methods.columns import Columns, Made, Task
-from medlab.methods.study import Setting, Verbs
+from medlab.methods.image_slicing import slice_image
+from medlab.methods.study import Changes, Setting, Verbs
 from medlab.tabular.release import Release
 from medlab.tabular.roles import as_names
 
@@ -33,8 +35,13 @@ class Method:
         Where it was described.
     elements : callable, optional
         From a `study.Setting` to a verb for each element that it changes.
+    cohort : callable, optional
+        From headers and a `study.Setting` to the changes of each patient, where values are
+        exchanged between patients.
     header : callable, optional
         From a dataset and a key to a copy, where a header is changed as a whole.
+    image : callable, optional
+        From a dataset and a key to a copy with other pixels.
     columns : callable, optional
         From a `columns.Task` to a table and its kind.
     release : callable, optional
@@ -55,7 +62,9 @@ class Method:
     says: str
     source: str
     elements: Verbs | None = None
+    cohort: Callable[[Iterable[Dataset], Setting], Changes] | None = None
     header: Callable[[Dataset, bytes], Dataset] | None = None
+    image: Callable[[Dataset, bytes], Dataset] | None = None
     columns: Columns | None = None
     release: Callable[..., Release] | None = None
     strengths: Mapping[str, Sequence[float]] = field(default_factory=dict)
@@ -66,22 +75,29 @@ class Method:
 
     @property
     def headers(self) -> bool:
-        """Whether it changes headers."""
+        """Whether it changes one header by itself."""
         return self.elements is not None or self.header is not None
 
     def protect_headers(self, datasets: Sequence[Dataset], setting: Setting) -> list[Dataset]:
-        """Return copies of the datasets of a study, changed alike.
+        """Return copies of the datasets of a study, or of a cohort, changed alike.
 
         Raises
         ------
         InputError
-            If the method is one of tables.
+            If the method is one of tables, or needs more patients.
         """
+        if self.header is not None:
+            return [self.header(dataset, setting.key) for dataset in datasets]
+        changes, _ = self.changes(datasets, setting)
+        return [study.changed(copy.deepcopy(dataset), changes) for dataset in datasets]
+
+    def changes(self, headers: Iterable[Dataset], setting: Setting) -> tuple[Changes, list[str]]:
+        """Return what each value of each patient becomes, and keywords that had to go."""
         if self.elements is not None:
-            return study.protected(datasets, self.elements, setting)
-        if self.header is None:
+            return study.changes_of(headers, self.elements, setting)
+        if self.cohort is None:
             raise InputError(f"{self.name} is a property of tables; a header has no rows")
-        return [self.header(dataset, setting.key) for dataset in datasets]
+        return self.cohort(headers, setting), []
 
     def protect_table(self, task: Task) -> Made:
         """Return a table, and its kind, or a release, at one strength."""
@@ -143,11 +159,18 @@ _ENTRIES = (
         "slicing",
         "the table of the patients, cells exchanged in buckets",
         "Li, Li, Zhang, Molloy, IEEE TKDE 24(3), 2012",
+        cohort=study.sliced,
         release=tabular.slicing,
         strengths={"k": (5, 25)},
         title="slicing",
         cannot=("suppress", "keep"),
         draws=True,
+    ),
+    Method(
+        "image slicing",
+        "blocks of the picture change places by a key; their edges give them away",
+        "a jigsaw solver puts them together: Gallagher, CVPR 2012; no protection",
+        image=slice_image,
     ),
     Method(
         "encryption",
@@ -198,6 +221,13 @@ _ENTRIES = (
         release=tabular.k_member,
         strengths={"k": (5, 25)},
         title="k-member",
+        one_value=True,
+    ),
+    Method(
+        "k-member-weighted",
+        "as k-member, outlying patients served first",
+        "after Yan, Herman, Mahmood, Feng, Xie, Computing 103, 2021",
+        release=partial(tabular.k_member, record_weights="outlyingness"),
         one_value=True,
     ),
     Method(
@@ -395,16 +425,18 @@ def overview() -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index ``method``; columns ``what it does``, ``headers``, ``tables``, ``source``.
+        Index ``method``; columns ``what it does``, ``headers``, ``tables``, ``pixels`` and
+        ``source``.
     """
     rows = {
         name: (
             method.says,
-            "yes" if method.headers else "",
+            "yes" if method.headers else "of a cohort" if method.cohort else "",
             "yes" if method.columns or method.release else "",
+            "yes" if method.image else "",
             method.source,
         )
         for name, method in METHODS.items()
     }
-    names = ["what it does", "headers", "tables", "source"]
+    names = ["what it does", "headers", "tables", "pixels", "source"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("method")

@@ -62,7 +62,7 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
     in the file, stay: this is a method, not a de-identification.
     """
     check_keywords(keywords)
-    if _place(dataset) is not None:
+    if place_of(dataset, CREATOR) is not None:
         raise RefusedError("elements of this dataset are encrypted already; decrypt them first")
     out = copy.deepcopy(dataset)
     hidden = Dataset()
@@ -71,11 +71,26 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
             hidden[keyword] = copy.deepcopy(out[keyword])
             out[keyword].value = ""
     token = cipher.encrypt(json.dumps(hidden.to_json_dict()), key)
-    # Not by `private_block`: that of a copied dataset may be the original's.
-    block = next(number for number in range(0x10, 0x100) if (GROUP, number) not in out)
-    out.add_new((GROUP, block), "LO", CREATOR)
-    out.add_new((GROUP, block << 8 | _TOKEN), "UT", token)
+    leave(out, CREATOR, "UT", token)
     return out
+
+
+def leave(dataset: Dataset, creator: str, vr: str, value: Any) -> None:
+    """Leave one private element of ours in a dataset."""
+    # Not by `private_block`: that of a copied dataset may be the original's.
+    block = next(number for number in range(0x10, 0x100) if (GROUP, number) not in dataset)
+    dataset.add_new((GROUP, block), "LO", creator)
+    dataset.add_new((GROUP, block << 8 | _TOKEN), vr, value)
+
+
+def take(dataset: Dataset, creator: str) -> Any:
+    """Take out what `leave` left, and return its value; None where it left nothing."""
+    block = place_of(dataset, creator)
+    if block is None:
+        return None
+    value = dataset[GROUP, block << 8 | _TOKEN].value
+    del dataset[GROUP, block << 8 | _TOKEN], dataset[GROUP, block]
+    return value
 
 
 def check_keywords(keywords: Sequence[str]) -> None:
@@ -102,19 +117,18 @@ def decrypt_elements(dataset: Dataset, key: bytes) -> Dataset:
     RefusedError
         If the key is another one, or the token was altered.
     """
-    block = _place(dataset)
-    if block is None:
-        raise MissingError("this dataset holds no elements encrypted by medlab")
     out = copy.deepcopy(dataset)
-    out.update(Dataset.from_json(cipher.decrypt(out[GROUP, block << 8 | _TOKEN].value, key)))
-    del out[GROUP, block << 8 | _TOKEN], out[GROUP, block]
+    token = take(out, CREATOR)
+    if token is None:
+        raise MissingError("this dataset holds no elements encrypted by medlab")
+    out.update(Dataset.from_json(cipher.decrypt(token, key)))
     return out
 
 
-def _place(dataset: Dataset) -> int | None:
-    """Return the number of the private block that holds a token, or None."""
+def place_of(dataset: Dataset, creator: str) -> int | None:
+    """Return the number of the private block of a creator of ours, or None."""
     for number in range(0x10, 0x100):
-        creator = dataset.get((GROUP, number))
-        if creator is not None and creator.value == CREATOR:
+        found = dataset.get((GROUP, number))
+        if found is not None and found.value == creator:
             return number if (GROUP, number << 8 | _TOKEN) in dataset else None
     return None

@@ -5,20 +5,21 @@ Every element is changed once for each patient and value.
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 from pydicom import Dataset
 
-from medlab import dicom
+from medlab import dicom, tabular
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError
 from medlab.methods import bucketization, pseudonymization, randomization, suppression
 from medlab.methods.elements import apply
+from medlab.tabular.slicing import exchanged
 
 Verb = Callable[..., Any]
 Changes = dict[str, dict[tuple[str, str], Any]]
@@ -32,6 +33,11 @@ _UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfRefe
 _PEOPLE = (
     *("ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName"),
     *("NameOfPhysiciansReadingStudy", "InstitutionName", "StationName"),
+)
+#: Facts of patients, of which slicing exchanges groups.
+_FACTS = (
+    *("PatientAge", "PatientSex", "PatientSize", "PatientWeight"),
+    *("EthnicGroup", "Occupation", "SmokingStatus", "AdmittingDiagnosesDescription"),
 )
 _GONE = ("PatientAge", "PatientSex", "PatientWeight", "PatientSize", "PatientAddress")
 #: Standard deviations of the noise: years, kg, m, and days under "dates".
@@ -55,6 +61,8 @@ class Setting(NamedTuple):
         Standard deviations of noise, as `SPREAD`.
     width : float
         Of the classes of age (years) and weight (kg).
+    k : int
+        Fewest patients in a bucket of slicing.
     """
 
     key: bytes
@@ -63,6 +71,7 @@ class Setting(NamedTuple):
     kept: Collection[str] = ()
     spread: Mapping[str, float] = SPREAD
     width: float = 10
+    k: int = 5
 
 
 Verbs = Callable[[Setting], Mapping[str, Verb]]
@@ -116,18 +125,68 @@ def bucketized(setting: Setting) -> dict[str, Verb]:
     }
 
 
+def sliced(headers: Iterable[Dataset], setting: Setting) -> Changes:
+    """Return what becomes of the facts of patients whose values are exchanged in buckets.
+
+    The facts of one patient are a row; groups of them are permuted within classes of like
+    patients (`medlab.tabular.slicing`), so that no header tells which belong together.
+
+    Raises
+    ------
+    InputError
+        If there are fewer patients than a bucket holds, or no two facts that all of them have.
+    """
+    texts: dict[str, dict[str, list[str]]] = {}
+    for header in headers:
+        patient = texts.setdefault(dicom.owner(header), {})
+        for keyword in _FACTS:
+            if header.get(keyword) is not None and (text := _text(header, keyword)):
+                patient.setdefault(keyword, []).append(text)
+    if len(texts) < setting.k:
+        raise InputError(
+            f"slicing exchanges values between patients; {len(texts)} are fewer than the "
+            f"{setting.k} of a bucket; lower k or give more files"
+        )
+    named = [name for name in _FACTS if all(name in patient for patient in texts.values())]
+    if len(named) < 2:
+        raise InputError("slicing needs two facts, such as age and weight, that all patients have")
+    spelled = pd.DataFrame(
+        [{name: patient[name][0] for name in named} for patient in texts.values()]
+    )
+    rows = _exchanged(spelled, setting)
+    return {
+        name: {
+            (patient, text): spelled[name][row]
+            for patient, row in zip(texts, rows[name], strict=True)
+            for text in texts[patient][name]
+        }
+        for name in named
+    }
+
+
+def _exchanged(spelled: pd.DataFrame, setting: Setting) -> dict[str, list[int]]:
+    """Return for each fact whose value every patient gets."""
+    table = spelled.apply(_numbers)
+    *quasi, last = table.columns
+    classes = tabular.mondrian(table, quasi, k=setting.k).class_of
+    rows: dict[str, list[int]] = {}
+    for group in tabular.column_groups(table, quasi, last):
+        rows |= dict.fromkeys(group, exchanged(classes, setting.rng).tolist())
+    return rows
+
+
+def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return the texts of an element as numbers, if they are numbers or ages in years."""
+    number = pd.to_numeric(column.str.rstrip("Y"), errors="coerce")
+    return column if number.isna().any() else number
+
+
 def _all(keywords: Iterable[str], verb: Any) -> dict[str, Any]:
     return dict.fromkeys(keywords, verb)
 
 
 def _code(values: Any, key: bytes, vr: str) -> Any:
     return pseudonymization.code(values, key, vr=vr)
-
-
-def protected(datasets: Sequence[Dataset], verbs: Verbs, setting: Setting) -> list[Dataset]:
-    """Return copies of the datasets of a study with a method's verbs done to each."""
-    changes, _ = changes_of(datasets, verbs, setting)
-    return [changed(copy.deepcopy(dataset), changes) for dataset in datasets]
 
 
 def changes_of(

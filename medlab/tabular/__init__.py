@@ -6,7 +6,7 @@ from medlab.tabular.anatomy import anatomize, anatomy
 from medlab.tabular.cells import bounds, label_sets, range_text
 from medlab.tabular.classes import beliefs, class_report, count_table
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
-from medlab.tabular.faces import k_same
+from medlab.tabular.faces import k_same, k_same_eigen, partition_faces
 from medlab.tabular.fulldomain import full_domain
 from medlab.tabular.headers import class_keys, representative
 from medlab.tabular.metrics import (
@@ -69,12 +69,14 @@ __all__ = [
     "k_anonymity",
     "k_member",
     "k_same",
+    "k_same_eigen",
     "l_diversity",
     "label_sets",
     "mdav",
     "measures",
     "mondrian",
     "ncp",
+    "partition_faces",
     "parts_after",
     "range_text",
     "rectangles",

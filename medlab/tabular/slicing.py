@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab.arrays import Ints
 from medlab.errors import InputError
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.release import Release, occurring
@@ -70,16 +71,22 @@ def slicing(
         groups = column_groups(table, buckets.quasi, buckets.sensitive, width)
     if sorted(name for group in groups for name in group) != sorted(names):
         raise InputError("each quasi-identifier and sensitive column belongs to one group")
-    order = np.argsort(buckets.class_of, kind="stable")
     sliced = buckets.table[names].copy()
     for group in groups:
-        drawn = np.lexsort((rng.random(len(table)), buckets.class_of))
+        whose = exchanged(buckets.class_of, rng)
         for name in group:
-            cells = occurring(table[name]).take(drawn).array
-            sliced[name] = cells.take(np.argsort(order, kind="stable"))
+            sliced[name] = occurring(table[name]).take(whose).array
     sliced[BUCKET] = buckets.class_of
     facts = {"groups": [list(group) for group in groups]}
     return replace(buckets, table=sliced, kind="sliced", facts=facts)
+
+
+def exchanged(class_of: Ints, rng: np.random.Generator) -> Ints:
+    """Return whose cell each row gets when cells are permuted within their classes."""
+    whose = np.empty(len(class_of), dtype=np.int64)
+    drawn = np.lexsort((rng.random(len(class_of)), class_of))
+    whose[np.argsort(class_of, kind="stable")] = drawn
+    return whose
 
 
 def contingency(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
@@ -129,6 +136,8 @@ def column_groups(
     rows, columns = np.tril_indices(len(names), -1)
     for pair in np.argsort(-close[rows, columns], kind="stable"):
         a, b = home[rows[pair]], home[columns[pair]]
-        if a != b and (home == a).sum() + (home == b).sum() <= width:
+        joined = (home == a).sum() + (home == b).sum()
+        # One group of all columns would cut nothing.
+        if a != b and joined <= width and joined < len(names):
             home[home == a] = b
     return [[names[i] for i in np.flatnonzero(home == number)] for number in np.unique(home)]

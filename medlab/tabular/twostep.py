@@ -22,6 +22,8 @@ from medlab.tabular.mondrian import mondrian
 from medlab.tabular.release import Release, check_release
 from medlab.tabular.roles import Column, encode
 
+_CELLS = 2**20  # classes times values that are drawn for at once: a few MB
+
 
 def two_step(
     table: pd.DataFrame,
@@ -92,7 +94,10 @@ def _diversified(column: Column, class_of: Array, l: int, rng: np.random.Generat
     poor = np.flatnonzero(lacking)
     if not len(poor):
         return codes
-    new = _missing_values(found, poor, np.bincount(codes, minlength=m)[:m], rng)
+    total = np.bincount(codes, minlength=m)[:m]
+    step = max(1, _CELLS // m)
+    parts = [poor[start : start + step] for start in range(0, len(poor), step)]
+    new = np.concatenate([_missing_values(found, part, total, l, rng) for part in parts])
     rows = np.flatnonzero(lacking[class_of] > 0)
     rows = rows[np.lexsort((rng.random(len(rows)), class_of[rows]))]
     first = np.unique(class_of[rows] * (m + 1) + codes[rows], return_index=True)[1]
@@ -106,11 +111,13 @@ def _diversified(column: Column, class_of: Array, l: int, rng: np.random.Generat
 
 
 def _missing_values(
-    found: tally.Counts, poor: Array, total: Array, rng: np.random.Generator
+    found: tally.Counts, poor: Array, total: Array, l: int, rng: np.random.Generator
 ) -> Array:
-    """Return for each poor class the values it lacks, drawn in turn by their frequency."""
+    """Return for each poor class l values that it lacks, drawn in turn by their frequency."""
     with np.errstate(divide="ignore"):
         keys = np.log(total) + rng.gumbel(size=(len(poor), len(total)))
-    here = np.isin(found.group, poor)
-    keys[np.searchsorted(poor, found.group[here]), found.value[here]] = -np.inf
-    return np.asarray(np.argsort(-keys, axis=1))
+    span = slice(*np.searchsorted(found.group, [poor[0], poor[-1] + 1]))  # they are sorted
+    group, value = found.group[span], found.value[span]
+    here = np.isin(group, poor)
+    keys[np.searchsorted(poor, group[here]), value[here]] = -np.inf
+    return np.asarray(np.argsort(-keys, axis=1)[:, :l])

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from medlab.crypto import keyed_digest
+from medlab.crypto import keyed_digest, keyed_order
 from medlab.disk import appearing
 from medlab.errors import RefusedError, not_installed
 from medlab.tabular.cells import range_text
@@ -85,9 +84,7 @@ def in_keyed_order(table: pd.DataFrame, key: bytes | None = None) -> np.ndarray[
     lines = table.to_csv(index=False, header=False, lineterminator="\n").split("\n")
     digest = hashlib.sha256("\n".join(sorted(lines)).encode()).digest()
     seed = keyed_digest(key, "order of a release", digest)
-    cipher = Cipher(algorithms.AES(seed), modes.CTR(bytes(16))).encryptor()
-    stream = cipher.update(bytes(8 * len(table)))
-    return np.argsort(np.frombuffer(stream, dtype=np.uint64), kind="stable")
+    return keyed_order(seed, len(table))
 
 
 def put_back(released: TableFile, key: bytes) -> pd.DataFrame:

@@ -30,7 +30,7 @@ def outputs(session, zipped="result.zip"):
 
 def images(session):
     files = outputs(session).items()
-    return [dcmread(io.BytesIO(data)) for name, data in files if name.startswith("files/")]
+    return [dcmread(io.BytesIO(data)) for name, data in files if name.endswith(".dcm")]
 
 
 def test_a_policy_leaves_nothing_planted_in_any_name_or_byte_of_the_zip(order, session):
@@ -125,10 +125,12 @@ def test_slicing_gives_a_table_and_refuses_too_few_patients(order, session):
         study(ward / str(number), 1, number=f"P{number}", PatientWeight=str(60 + number))
     with pytest.raises(RefusedError, match=r"4 patients .* fewer than the 5"):
         work.do(order(task="slicing", source=ward), told)
-    work.do(order(task="slicing", source=ward, k=2), told)
+    result = work.do(order(task="slicing", source=ward, k=2), told)
     rows = list(csv.DictReader(io.StringIO(outputs(session)["files/cohort-sliced.csv"].decode())))
     assert sorted(row["Weight"] for row in rows) == ["60.0", "61.0", "62.0", "63.0"]
     assert not {"PatientID", "PatientName"} & set(rows[0])
+    assert sorted(one.PatientWeight for one in images(session)) == [60, 61, 62, 63]
+    assert any("no de-identification" in line for line in result.cautions)
 
 
 def test_a_dicom_head_is_stripped_and_comes_back_as_dicom_without_the_name(order, session):

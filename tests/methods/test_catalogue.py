@@ -21,8 +21,8 @@ def test_whoever_offers_methods_reads_the_one_list():
 
 
 def test_a_method_of_tables_says_so_of_a_header():
-    with pytest.raises(InputError, match="slicing is a property of tables"):
-        METHODS["slicing"].protect_headers([], None)
+    with pytest.raises(InputError, match="anatomy is a property of tables"):
+        METHODS["anatomy"].protect_headers([], None)
 
 
 def test_only_methods_with_one_value_a_class_go_into_headers():

@@ -284,3 +284,10 @@ def test_full_domain_walks_a_lattice_that_nobody_could_build():
     wide = pd.DataFrame({f"c{i}": rng.integers(0, 3, 60) for i in range(30)})
     release = tabular.full_domain(wide.assign(D=list("ab") * 30), list(wide), "D", k=5)
     assert tabular.k_anonymity(release.table, list(wide)) >= 5
+
+
+def test_one_fact_and_one_secret_are_parted_by_slicing(ward):
+    assert len(tabular.column_groups(ward, ["Age"], "Diagnosis")) == 2
+    sliced = tabular.slicing(ward, "Age", "Diagnosis", k=5, rng=np.random.default_rng(1)).table
+    same = (sliced["Age"] == ward["Age"]) & (sliced["Diagnosis"] == ward["Diagnosis"])
+    assert same.mean() < 0.6
