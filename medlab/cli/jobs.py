@@ -5,18 +5,17 @@ from __future__ import annotations
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from tqdm import tqdm
 
 from medlab.cli.group import FAILED, commands
-from medlab.cli.options import (
-    PATH,
-    PIXEL_POLICIES,
-    POLICIES,
-)
+from medlab.cli.options import PATH, PIXEL_POLICIES, POLICIES, VAULT, opened
 from medlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from medlab.crypto import Lock
 
 
 @commands.command("deidentify")
@@ -26,7 +25,7 @@ from medlab.errors import UsageError
 @click.option(
     "--option", "options", multiple=True, metavar="NAME", help="PS3.15 option. Repeatable."
 )
-@click.option("--key-file", type=PATH, help="Secret of the project.")
+@opened
 @click.option(
     "--codes", type=click.Choice(["keyed", "random"]), default="keyed", show_default=True
 )
@@ -65,6 +64,7 @@ def deidentify(
     source: Path,
     target: Path,
     key_file: Path | None,
+    lock: Lock | None,
     map_file: Path | None,
     ids_file: Path | None,
     recipe: Path | None,
@@ -83,6 +83,8 @@ def deidentify(
     \b
     medlab deidentify study clean --policy research
     medlab deidentify study clean --option retain-device-identity --jobs 4
+    medlab deidentify study clean --passphrase-file words
+    medlab deidentify study clean --shares a --shares b --shares c
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline, scale
 
@@ -98,6 +100,7 @@ def deidentify(
             target,
             settings,
             key_file=key_file,
+            lock=lock,
             map_file=map_file,
             ids_file=ids_file,
             jobs=jobs,
@@ -184,7 +187,7 @@ def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
 @click.option("--add", multiple=True, metavar="ROW:X0,Y0,X1,Y1", help="Fill this box as well.")
 @click.option("--drop", multiple=True, type=int, metavar="LINE", help="A line not to fill.")
 @click.option("--boxes", type=PATH, help="An edited copy of pixels.csv.")
-@click.option("--key-file", type=PATH, help="By default that of the job.")
+@opened
 def review_pixels(
     target: Path,
     accept: tuple[str, ...],
@@ -192,6 +195,7 @@ def review_pixels(
     drop: tuple[int, ...],
     boxes: Path | None,
     key_file: Path | None,
+    lock: Lock | None,
 ) -> None:
     """Approve the boxes of a job's images, then run the job again.
 
@@ -215,7 +219,7 @@ def review_pixels(
         drop=drop,
     )
     click.echo(f"{files} files approved")
-    summary = pipeline.rerun(target, key_file=key_file, progress=sys.stderr.isatty())
+    summary = pipeline.rerun(target, key_file=key_file, lock=lock, progress=sys.stderr.isatty())
     for line in summary.lines():
         click.echo(line)
     if not summary.ok:
@@ -225,39 +229,44 @@ def review_pixels(
 @commands.command("reidentify")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.argument("target", metavar="[DST]", required=False, type=PATH)
-@click.option("--vault", "vault_file", type=PATH, help="By default that of SRC.job.")
-@click.option("--key-file", type=PATH, help="By default that of SRC.job.")
+@VAULT
+@opened
 @click.option("--reason", default="", help="Why; goes into the log. Needed to restore.")
 @click.option(
     "--rotate-to",
+    multiple=True,
     type=PATH,
-    help="Put the vault under this key; made if new.",
+    metavar="FILE",
+    help="Put the vault under this key, made if new; given three times, under three shares.",
 )
+@click.option("--rotate-to-passphrase", type=PATH, metavar="FILE", help="Or under a passphrase.")
 def reidentify(
     source: Path,
     target: Path | None,
-    vault_file: Path | None,
-    key_file: Path | None,
     reason: str,
-    rotate_to: Path | None,
+    rotate_to: tuple[Path, ...],
+    rotate_to_passphrase: Path | None,
+    **opener: Any,
 ) -> None:
     """Restore identifiers from the vault, for those who hold its key. Every read is logged.
+
+    The key of one patient (medlab key patient) restores that patient's files alone.
 
     \b
     medlab reidentify clean restored --reason "incidental finding"
     medlab reidentify clean --rotate-to new-key
     """  # noqa: D301  # click wants the character itself
-    from medlab import crypto, pipeline
+    from medlab import pipeline
+    from medlab.pipeline.wayback import rotate
 
-    if target is not None and rotate_to is not None:
-        raise UsageError("give a DST to restore into, or --rotate-to to change the key, not both")
-    with pipeline.open_vault(source, vault_file, key_file) as vault:
-        if rotate_to is not None:
-            key = crypto.load_key(fallback=rotate_to, environment=False)
-            click.echo(f"{vault.rotate(key)} entries moved; the old key opens nothing now")
-            return
+    rotates = bool(rotate_to or rotate_to_passphrase)
+    if (target is not None) == rotates:
+        raise UsageError("give either a DST to restore into, or --rotate-to to change the key")
+    with pipeline.open_vault(source, **opener) as vault:
         if target is None:
-            raise UsageError("give a DST to restore into, or --rotate-to to change the key")
+            moved = rotate(source, vault, rotate_to, rotate_to_passphrase)
+            click.echo(f"{moved} entries moved; the old key opens nothing now")
+            return
         done = pipeline.reidentify(source, target, vault, reason=reason)
     click.echo(f"{done.files} files restored, {done.refused} refused")
     if done.refused or not done.files:
@@ -266,29 +275,28 @@ def reidentify(
 
 @commands.command("audit")
 @click.argument("log", metavar="LOG", type=PATH)
-@click.option(
-    "--key-file",
-    type=PATH,
-    help="Checks the seals, and the end of a vault's log. By default that of the job.",
-)
+@opened
 @click.option("--head", help="The last hash, as it was noted elsewhere.")
-def audit(log: Path, key_file: Path | None, head: str | None) -> None:
-    """Check the chain of an audit log (audit.jsonl, vault.db.log)."""
+def audit(log: Path, key_file: Path | None, lock: Lock | None, head: str | None) -> None:
+    """Check the chain of an audit log (audit.jsonl, vault.db.log).
+
+    With a key (an auditor's, from medlab key audit, will do) also its seals, and the end of a
+    vault's log. The key that a vault may have beside it is taken by itself.
+    """
     from medlab import crypto
+    from medlab.pipeline.wayback import auditing_key
 
     vault_file, own = log.with_name(log.name.removesuffix(".log")), log.with_name("key")
     is_vaults = vault_file != log and vault_file.is_file()
-    key_file = key_file or (own if is_vaults and own.is_file() else None)
-    key = crypto.load_key(key_file) if key_file else None
-    if key is not None and is_vaults:
-        with crypto.Vault(vault_file, key, log=log) as vault:
-            problems, head = vault.check_log(), vault.log_head
-    else:
-        problems = crypto.audit.check(log, key and crypto.subkey(key, "audit"), head)
+    if is_vaults and own.is_file() and lock is None:
+        key_file = key_file or own
+    key = auditing_key(log, vault_file if is_vaults else log.with_name("vault.db"), key_file, lock)
+    end = crypto.vault.log_head(vault_file, key) if key and is_vaults else None
+    problems = crypto.audit.check(log, key, head, end)
     for problem in problems:
         click.echo(problem)
     if problems:
         raise SystemExit(FAILED)
     lines = sum(1 for _ in log.open("rb"))
-    end = "; its end was not checked, for that takes the key or --head" * (head is None)
-    click.echo(f"the log is whole up to line {lines}{end}")
+    unchecked = "; its end was not checked, for that takes the key or --head"
+    click.echo(f"the log is whole up to line {lines}{unchecked * (head is None and end is None)}")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from medlab.cli.group import FAILED, commands
-from medlab.cli.options import PATH
+from medlab.cli.options import PATH, VAULT, opened
 
 _KEY_FILE = click.option(
     "--key-file", type=PATH, help="The key; else the file named by MEDLAB_KEY_FILE."
@@ -18,7 +18,7 @@ _KEY_FILE = click.option(
 
 @commands.group("key")
 def key_commands() -> None:
-    """Make keys."""
+    """Make keys: a project's or a share of three, one patient's, an auditor's."""
 
 
 @key_commands.command("new")
@@ -32,6 +32,44 @@ def new_key(file: Path) -> None:
 
     crypto.write_key(file)
     click.echo("a new key was written; keep a copy of it apart from the data")
+
+
+@key_commands.command("patient")
+@click.argument("source", metavar="SRC", type=PATH)
+@click.argument("code", metavar="CODE")
+@click.argument("file", type=PATH)
+@click.option("--reason", default="", help="Why; goes into the log. Needed.")
+@VAULT
+@opened
+def patient_key(source: Path, code: str, file: Path, reason: str, **opener: Any) -> None:
+    """Write into FILE a key that restores one patient of SRC and nobody else.
+
+    CODE is the Patient ID in the clean files. medlab reidentify takes FILE as --key-file.
+    """
+    from medlab import pipeline
+    from medlab.pipeline.files import check_apart
+
+    check_apart([file], source)
+    with pipeline.open_vault(source, **opener) as vault:
+        vault.patient_key(code, reason=reason).write(file)
+    click.echo("a key was written that restores this patient alone; the log of the vault says so")
+
+
+@key_commands.command("audit")
+@click.argument("source", metavar="SRC", type=PATH)
+@click.argument("file", type=PATH)
+@VAULT
+@opened
+def auditors_key(source: Path, file: Path, **opener: Any) -> None:
+    """Write into FILE a key that checks the logs of SRC.job, and restores nobody.
+
+    medlab audit takes it as --key-file. It makes no seals either.
+    """
+    from medlab import crypto, pipeline
+
+    with pipeline.open_vault(source, **opener) as vault:
+        crypto.roles.write_audit_key(file, vault.audit_key)
+    click.echo("a key was written that checks the logs of this job and opens no identity")
 
 
 @commands.command("encrypt")

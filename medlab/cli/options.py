@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import Any
 
 import click
+
+from medlab.errors import UsageError
 
 PATH = click.Path(path_type=Path)
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
@@ -54,4 +59,30 @@ KEY_OF_ORDER = click.option(
     "--key-file",
     type=PATH,
     help="Key of the order of the rows; else the file named by MEDLAB_KEY_FILE.",
+)
+
+
+_SHARES = "Key files: three lock a vault, any two open it. Repeated."
+
+
+def opened(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the ways to the key of a vault, and hand it `key_file` and `lock`."""
+
+    @click.option("--key-file", type=PATH, help="Secret of the project; by default the job's own.")
+    @click.option("--passphrase-file", type=PATH, help="A passphrase in place of a key file.")
+    @click.option("--shares", multiple=True, type=PATH, metavar="FILE", help=_SHARES)
+    @wraps(command)
+    def unlocked(passphrase_file: Path | None, shares: tuple[Path, ...], **rest: Any) -> None:
+        from medlab import crypto
+
+        lock = crypto.lock(passphrase_file, shares)
+        if lock is not None and rest["key_file"] is not None:
+            raise UsageError("name a key file, a passphrase or shares, not several of them")
+        command(lock=lock, **rest)
+
+    return unlocked
+
+
+VAULT = click.option(
+    "--vault", "vault_file", type=PATH, help="By default that of SRC.job; its log lies beside it."
 )

@@ -3,7 +3,8 @@
 A line that was changed, removed or put in between breaks the chain. Lines cut off at the
 end do not: a vault keeps the last hash of its log sealed; of other logs keep it
 (`AuditLog.head`, also in every report) somewhere else and give it to `check`. With a key,
-each line also carries a seal that only its holder can make.
+each line also carries a seal: a signature that only its holder can make, and that everyone
+can check who has its public half (`audit_key`).
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medlab.crypto.keys import keyed_digest
+from medlab.crypto import cipher
+from medlab.crypto.keys import subkey
 from medlab.disk import alone
 from medlab.errors import InputError, MissingError
 
@@ -34,7 +36,7 @@ class AuditLog:
     path : path
         Made with mode 0600 when it is not there.
     key : bytes, optional
-        Seals every line with an HMAC.
+        Signs every line (Ed25519); see `sealing_key`.
     """
 
     def __init__(self, path: Path | str, key: bytes | None = None) -> None:
@@ -92,7 +94,7 @@ class AuditLog:
         entry["hash"] = _hash(entry)
         self.count, self.head = self.count + 1, entry["hash"]
         if self._key is not None:
-            entry["seal"] = _seal(self._key, self.head)
+            entry["seal"] = cipher.sign(_sealed(self.head), self._key)
         return _text(entry) + b"\n"
 
     def _catch_up(self) -> None:
@@ -113,7 +115,17 @@ class AuditLog:
         self._size = size
 
 
-def check(path: Path | str, key: bytes | None = None, head: str | None = None) -> list[str]:
+def sealing_key(code_key: bytes) -> bytes:
+    """Return the 32 secret bytes that sign the logs of a job with this code key."""
+    return subkey(code_key, "audit")
+
+
+def audit_key(code_key: bytes) -> bytes:
+    """Return the key of an auditor: it checks every seal of a job's logs and makes none."""
+    return cipher.public_key(sealing_key(code_key))
+
+
+def check(path: Path | str, key: bytes | None = None, *heads: str | None) -> list[str]:
     """Return what is wrong with a log, one sentence each; an empty list if nothing is.
 
     Parameters
@@ -121,23 +133,23 @@ def check(path: Path | str, key: bytes | None = None, head: str | None = None) -
     path : path
         The log.
     key : bytes, optional
-        Checks the seals too.
-    head : str, optional
+        Of the auditor (`audit_key`); checks the seals too.
+    *heads : str, optional
         The last hash as it was noted elsewhere. Lines may have been added since; if it is not
         in the log, lines are missing at the end.
     """
     if not Path(path).is_file():
         raise MissingError("there is no audit log at that path")
     problems, previous, number = [], START, 0
-    is_there = head in (None, START)
+    noted = set(heads) - {None, START}
     for place, entry in _entries(Path(path)):
         if entry is None:
             problems.append(f"line {place} is not a whole line of the log")
             continue
         problems += _line_problems(place, entry, previous, number, key)
         previous, number = entry["hash"], entry["n"]
-        is_there |= head == previous
-    if not is_there:
+        noted.discard(previous)
+    if noted:
         problems.append("the line that was noted as the last is not there: lines are missing")
     return problems
 
@@ -151,7 +163,7 @@ def _line_problems(
         problems.append(f"line {place} was changed after it was written")
     if entry.get("previous") != previous or entry["n"] != number + 1:
         problems.append(f"line {place} does not follow the line before it")
-    if key is not None and entry.get("seal") != _seal(key, entry["hash"]):
+    if key is not None and not cipher.is_signed(_sealed(entry["hash"]), entry.get("seal"), key):
         problems.append(f"line {place} was not sealed with this key")
     return problems
 
@@ -179,8 +191,8 @@ def _hash(entry: dict[str, Any]) -> str:
     return hashlib.sha256(_text(entry)).hexdigest()
 
 
-def _seal(key: bytes, value: str) -> str:
-    return keyed_digest(key, "audit", value).hex()
+def _sealed(value: str) -> bytes:
+    return b"medlab line " + value.encode("utf-8", "replace")
 
 
 def _who() -> str:

@@ -1,4 +1,4 @@
-"""Ciphers: text to a Fernet token and back, bytes sealed with AES-GCM, passphrases.
+"""Ciphers: text to a Fernet token and back, bytes sealed with AES-GCM, passphrases, signatures.
 
 A Fernet token is 100 characters and more, so it fits no DICOM name or ID; it stands in a
 private block or in a table. It also tells, in clear, when it was made.
@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import secrets
 from binascii import Error as NotBase64
+from typing import Any
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
@@ -71,12 +73,17 @@ def key_from_passphrase(passphrase: str, salt: bytes, *, log_n: int = 15) -> byt
     log_n : int
         Base-2 logarithm of the cost, 14 to 20. 15 takes about 32 MB and a tenth of a second.
     """
-    if len(passphrase) < 8:
-        raise InputError("a passphrase needs eight characters and more; take several words")
+    check_passphrase(passphrase)
     if len(salt) < 16 or not 14 <= log_n <= _MOST_LOG_N:
         raise InputError("scrypt needs a salt of 16 bytes and more, and log_n from 14 to 20")
     kdf = Scrypt(salt=salt, length=KEY_BYTES, n=2**log_n, r=8, p=1)
     return kdf.derive(passphrase.encode("utf-8"))
+
+
+def check_passphrase(passphrase: str) -> None:
+    """Refuse a passphrase of fewer than eight characters."""
+    if len(passphrase) < 8:
+        raise InputError("a passphrase needs eight characters and more; take several words")
 
 
 def encrypt_with_passphrase(value: str | bytes, passphrase: str, *, log_n: int = 15) -> str:
@@ -114,6 +121,25 @@ def unseal(sealed: bytes, key: bytes, associated: bytes = b"") -> bytes:
         return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], associated)
     except (InvalidTag, ValueError):
         raise RefusedError(_WRONG.format("sealed value")) from None
+
+
+def sign(data: bytes, secret: bytes) -> str:
+    """Return the Ed25519 signature (RFC 8032) of `data` by 32 secret bytes, as 128 hex digits."""
+    return Ed25519PrivateKey.from_private_bytes(secret).sign(data).hex()
+
+
+def public_key(secret: bytes) -> bytes:
+    """Return the 32 bytes that check the signatures of `secret`, and can make none."""
+    return Ed25519PrivateKey.from_private_bytes(secret).public_key().public_bytes_raw()
+
+
+def is_signed(data: bytes, signature: Any, public: bytes) -> bool:
+    """Return whether the holder of the secret behind `public` signed `data`."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public).verify(bytes.fromhex(signature), data)
+    except (InvalidSignature, ValueError, TypeError):
+        return False
+    return True
 
 
 def _fernet(key: bytes) -> Fernet:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 KEY_VARIABLE = "MEDLAB_KEY_FILE"
+#: How the file of a key with a role begins (see `medlab.crypto.roles`); no secret begins so.
+ROLE = b'{"medlab key": '
 _LEAST_BYTES = 16
 _log = logging.getLogger(__name__)
 
@@ -108,13 +110,18 @@ def write_key(path: Path | str, key: bytes | None = None) -> bytes:
     key = new_key() if key is None else key
     if len(key) != KEY_BYTES:
         raise InputError(f"a key has {KEY_BYTES} bytes, this one {len(key)}; use new_key()")
+    write_secret(path, base64.urlsafe_b64encode(key) + b"\n")
+    return key
+
+
+def write_secret(path: Path | str, content: bytes) -> None:
+    """Write a new file that only its owner may read; RefusedError if there is one."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         raise RefusedError("the key file exists; choose another name or keep that key") from None
     with os.fdopen(handle, "wb") as file:
-        file.write(base64.urlsafe_b64encode(key) + b"\n")
-    return key
+        file.write(content)
 
 
 def load_key(
@@ -158,15 +165,20 @@ def load_key(
 
 def read_key(path: Path | str) -> bytes:
     """Return the key in a file; see `load_key` for the forms a file may have."""
+    return parse_key(read_secret(path))
+
+
+def read_secret(path: Path | str, name: str = "key file") -> bytes:
+    """Return what a secret file holds; MissingError calls it by `name` if it is not there."""
     path = Path(path)
     try:
         content = path.read_bytes()
         mode = path.stat().st_mode
     except (FileNotFoundError, IsADirectoryError):
-        raise MissingError("the key file is not there; check its path") from None
+        raise MissingError(f"the {name} is not there; check its path") from None
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
-        _log.warning("the key file can be read by other users; set its mode to 0600")
-    return parse_key(content)
+        _log.warning("the %s can be read by other users; set its mode to 0600", name)
+    return content
 
 
 def parse_key(content: bytes) -> bytes:
@@ -175,9 +187,11 @@ def parse_key(content: bytes) -> bytes:
     Raises
     ------
     InputError
-        If there are fewer than 16 bytes.
+        If there are fewer than 16 bytes, or it is the key of a role.
     """
     text = content.strip()
+    if text.startswith(ROLE):
+        raise InputError("this is the key of one patient or of an auditor, not that of a vault")
     if len(text) == 44:  # base64 of 32 bytes, as Fernet writes it
         with suppress(binascii.Error):
             return base64.b64decode(text, altchars=b"-_", validate=True)

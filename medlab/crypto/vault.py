@@ -1,8 +1,9 @@
 """The vault: the one way back from a code to the person, encrypted, every read logged.
 
-A SQLite file. Values are sealed with AES-GCM under a key that stands elsewhere and bound
-to their kind and code, so that rows can't be exchanged; what is needed to find a value
-again is a keyed digest. While a vault exists the data are pseudonymized, not anonymous.
+A SQLite file. Values are sealed with AES-GCM, each patient's under a key of their own that is
+derived from the vault's, and bound to their kind, code and patient, so that rows can't be
+exchanged; what is needed to find a value again is a keyed digest. While a vault exists the
+data are pseudonymized, not anonymous.
 """
 
 from __future__ import annotations
@@ -10,26 +11,30 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from medlab.crypto import cipher
+from medlab.crypto import audit, cipher
 from medlab.crypto.audit import START, AuditLog, check
-from medlab.crypto.keys import keyed_digest, subkey
-from medlab.errors import InputError, MissingError, RefusedError
+from medlab.crypto.keys import keyed_digest, new_key, subkey
+from medlab.crypto.roles import PatientKey
+from medlab.crypto.vault_lock import Lock, kind_of
+from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, sealed BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS entry (
-    kind TEXT NOT NULL, code TEXT NOT NULL, digest BLOB NOT NULL, sealed BLOB NOT NULL,
-    PRIMARY KEY (kind, code)) WITHOUT ROWID;
+    kind TEXT NOT NULL, code TEXT NOT NULL, owner TEXT NOT NULL, digest BLOB NOT NULL,
+    sealed BLOB NOT NULL, PRIMARY KEY (kind, code, owner)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS entry_digest ON entry (kind, digest);
 """
+_DAMAGE = (sqlite3.DatabaseError, ValueError, KeyError, TypeError)  # of the file, or of its lock
 _KEEP = "INSERT OR REPLACE INTO about VALUES (?, ?)"
-_ADD = "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?)"
-_PAGE = """SELECT kind, code, sealed FROM entry WHERE (kind, code) > (?, ?)
-    ORDER BY kind, code LIMIT 1000"""
+_ADD = "INSERT OR REPLACE INTO entry VALUES (?, ?, ?, ?, ?)"
+_PAGE = """SELECT kind, code, owner, sealed FROM entry WHERE (kind, code, owner) > (?, ?, ?)
+    ORDER BY kind, code, owner LIMIT 1000"""
+_FIND = "SELECT owner, sealed FROM entry WHERE kind = ? AND code = ? ORDER BY owner"
 
 
 class Vault:
@@ -39,9 +44,11 @@ class Vault:
     ----------
     path : path
         The SQLite file, made with mode 0600 when it is not there.
-    key : bytes
-        32 bytes. The first key also becomes the *code key*, from which keyed codes are
-        drawn; that one stays the same when the vault's key is rotated.
+    key : bytes, Lock or PatientKey
+        32 bytes, or what opens a vault that was made with it (a new vault draws its key then).
+        The first key also becomes the *code key*, from which keyed codes are drawn; that one
+        stays the same when the vault's key is rotated. A patient's key opens the entries of
+        that patient, and writes none.
     log : path, optional
         The audit log for reads; by default ``<path>.log`` beside the vault, which keeps the
         hash of its last line sealed.
@@ -49,27 +56,43 @@ class Vault:
     Raises
     ------
     RefusedError
-        If the vault was made with another key.
+        If the vault was made with another key, or by a medlab before there were patients' keys.
     """
 
-    def __init__(self, path: Path | str, key: bytes, *, log: Path | str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path | str,
+        key: bytes | Lock | PatientKey,
+        *,
+        log: Path | str | None = None,
+    ) -> None:
         self.path = Path(path)
         self.log = Path(log) if log is not None else self.path.with_name(self.path.name + ".log")
-        self._key, self._secret = key, subkey(key, "vault")
+        self.key = self.code_key = b""
+        self._patient = key if isinstance(key, PatientKey) else None
         self._log: AuditLog | None = None
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
         self._db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
         try:
+            self._check_form()
             self._db.executescript(_TABLES)
-            self.code_key = self._first_code_key()
+            self._sealing = self._open_as(key)
         except BaseException as error:
             self._db.close()
-            if isinstance(error, sqlite3.DatabaseError):
+            if isinstance(error, _DAMAGE) and not isinstance(error, MedlabError):
                 raise InputError("this file is not a vault, or it is locked or damaged") from None
             raise
 
-    def remember(self, rows: Iterable[tuple[str, str, str]]) -> None:
-        """Keep rows of (kind, code, original); a known code gets the newer original."""
+    @property
+    def locked_by(self) -> str:
+        """What opens the vault: ``"passphrase"``, ``"shares"``, or empty for a key file."""
+        return kind_of(self._about("lock"))
+
+    def remember(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        """Keep rows of (kind, code, original, owner); a known code gets the newer original.
+
+        The owner marks whose an entry is; without one the vault's key alone opens it.
+        """
         with self._transaction():
             self._db.executemany(_ADD, (_row(self._secret, *row) for row in rows))
 
@@ -79,29 +102,35 @@ class Vault:
         Several processes may ask at once: the first to write decides, all get its code.
         """
         with self._transaction():
-            digest = _digest(self._secret, kind, original)
+            digest = _digest(_key_of("", self._secret), kind, original)
             found = self._db.execute(
                 "SELECT code FROM entry WHERE kind = ? AND digest = ?", (kind, digest)
             ).fetchone()
             if found is not None:
                 return str(found[0])
             code = draw()
-            while self._sealed(kind, code) is not None:
+            while self.owners(kind, code):
                 code = draw()
-            self._db.execute(_ADD, _row(self._secret, kind, code, original))
+            self._db.execute(_ADD, _row(self._secret, kind, code, original, ""))
             return code
 
-    def originals(self, kind: str, codes: Iterable[str], *, reason: str = "") -> dict[str, str]:
-        """Return what `codes` stand for; unknown codes are left out.
+    def originals(
+        self, kind: str, codes: Iterable[str], *, reason: str, owner: str = ""
+    ) -> dict[str, str]:
+        """Return what `codes` stand for, with their `owner` where several patients share them.
 
+        Left out are codes that are unknown, another patient's than this key's, or of several
+        patients for whom they stand for different things.
         The read is logged: who, when, why, how many codes, and the first twenty of them.
         """
         wanted = list(codes)
-        self._note("vault read", kind=kind, count=len(wanted), codes=wanted[:20], reason=reason)
-        found = ((code, self._sealed(kind, code)) for code in wanted)
-        return {code: _open(self._secret, kind, code, sealed) for code, sealed in found if sealed}
+        role = "all" if self._patient is None else "patient"
+        said = {"kind": kind, "count": len(wanted), "codes": wanted[:20], "reason": reason}
+        self._note("vault read", role=role, **said)
+        found = ((code, self._find(kind, code, owner)) for code in wanted)
+        return {code: original for code, original in found if original is not None}
 
-    def original(self, kind: str, code: str, *, reason: str = "") -> str:
+    def original(self, kind: str, code: str, *, reason: str) -> str:
         """Return what one code stands for; MissingError if the vault does not know it."""
         found = self.originals(kind, [code], reason=reason)
         if code not in found:
@@ -112,18 +141,38 @@ class Vault:
         """Return the number of codes of each kind."""
         return dict(self._db.execute("SELECT kind, count(*) FROM entry GROUP BY kind").fetchall())
 
-    def rotate(self, new_key: bytes) -> int:
-        """Put every value under `new_key`, all or none, and return how many there were.
+    def owners(self, kind: str, code: str) -> list[str]:
+        """Return the marks of the patients who have a code."""
+        return [owner for owner, _ in self._db.execute(_FIND, (kind, code))]
 
-        Codes stay as they are. The old key opens nothing afterwards; the log says when.
+    def owner_of(self, code: str) -> str:
+        """Return the mark of the patient with this code; empty where there is none, or several."""
+        owners = self.owners("patient", code)
+        return owners[0] if len(owners) == 1 else ""
+
+    def patient_key(self, code: str, *, reason: str) -> PatientKey:
+        """Return a key that opens the entries of one patient and no other; this is logged."""
+        if not (owner := self.owner_of(code)):
+            raise MissingError("the vault knows no patient of that code, or several")
+        key = _key_of(owner, self._secret)
+        self._note("patient key made", codes=[code], reason=reason)
+        return PatientKey(code, owner, key, self._sealing)
+
+    @property
+    def audit_key(self) -> bytes:
+        """What checks the logs of this vault and its job, and opens nothing."""
+        return cipher.public_key(self._sealing)
+
+    def rotate(self, new: bytes | Lock) -> int:
+        """Put every value under a new key or lock, all or none; return how many there were.
+
+        Codes stay as they are. The old key, and keys of patients, open nothing afterwards; the
+        log says when.
         """
-        new_secret = subkey(new_key, "vault")
         with self._transaction():
-            rotated = self._reseal(new_secret)
-            code_key = cipher.seal(self.code_key, new_secret, b"code key")
-            head = cipher.seal(self.log_head.encode(), new_secret, b"log")
-            self._db.executemany(_KEEP, [("code key", code_key), ("log", head)])
-            self._key, self._secret = new_key, new_secret
+            key = self._put_under(new, self.code_key)
+            rotated = self._reseal(subkey(key, "vault"))
+            self.key = key
         self._note("vault key rotated", entries=rotated)
         self._db.execute("VACUUM")  # leaves no old ciphertext in free pages
         return rotated
@@ -144,58 +193,105 @@ class Vault:
     @property
     def log_head(self) -> str:
         """The hash of the last line of the log, as the vault keeps it sealed."""
-        found = self._db.execute("SELECT sealed FROM about WHERE name = 'log'").fetchone()
-        if found is None:
-            raise RefusedError("the vault does not say where its log ends; it was altered")
-        return cipher.unseal(found[0], self._secret, b"log").decode()
+        return _head(self._about("log"), self.audit_key)
 
     def check_log(self) -> list[str]:
         """Return what is wrong with the log of reads; lines missing at its end, too."""
-        return check(self.log, subkey(self.code_key, "audit"), self.log_head)
+        return check(self.log, self.audit_key, self.log_head)
 
     def _note(self, event: str, **fields: Any) -> None:
-        """Add a line to the log and keep its hash sealed; refused if lines are missing."""
+        """Add a line to the log and keep its hash signed; refused if lines are missing."""
+        if not fields.get("reason", event).strip():
+            raise UsageError("give a reason; it goes into the log of the vault")
         with self._transaction():
             head = self.log_head
             if head != START and not self.log.is_file():
                 raise RefusedError("the log of this vault is missing; put it back beside it")
             if self._log is None:
-                self._log = AuditLog(self.log, subkey(self.code_key, "audit"))
+                self._log = AuditLog(self.log, self._sealing)
             self._log.refresh()
             # A crash may have left one line more in the log than the vault knows of.
             if self._log.head != head and self.check_log():
                 raise RefusedError("lines of this vault's log are missing; see medlab audit")
             head = self._log.append(event, **fields)
-            self._db.execute(_KEEP, ("log", cipher.seal(head.encode(), self._secret, b"log")))
+            self._db.execute(_KEEP, ("log", _noted(head, self._sealing)))
 
     def _reseal(self, new_secret: bytes) -> int:
-        count, last = 0, ("", "")
+        count, last = 0, ("", "", "")
         while page := self._db.execute(_PAGE, last).fetchall():  # in steps: bounded memory
-            opened = [(kind, code, _open(self._secret, kind, code, s)) for kind, code, s in page]
-            self._db.executemany(_ADD, [_row(new_secret, *entry) for entry in opened])
-            count, last = count + len(page), page[-1][:2]
+            for kind, code, owner, sealed in page:
+                original = _open(_key_of(owner, self._secret), kind, code, owner, sealed)
+                self._db.execute(_ADD, _row(new_secret, kind, code, original, owner))
+            count, last = count + len(page), page[-1][:3]
         return count
 
-    def _sealed(self, kind: str, code: str) -> bytes | None:
-        found = self._db.execute(
-            "SELECT sealed FROM entry WHERE kind = ? AND code = ?", (kind, code)
-        ).fetchone()
-        return None if found is None else bytes(found[0])
+    def _find(self, kind: str, code: str, owner: str) -> str | None:
+        found = dict(self._db.execute(_FIND, (kind, code)).fetchall())
+        if self._patient is not None:
+            mine = self._patient.owner
+            if owner not in ("", mine) or mine not in found:
+                return None
+            return _open(self._patient.key, kind, code, mine, found[mine])
+        some = {owner: found[owner]} if owner in found else found
+        secret = self._secret
+        originals = {
+            _open(_key_of(whose, secret), kind, code, whose, some[whose]) for whose in some
+        }
+        return originals.pop() if len(originals) == 1 else None
 
-    def _first_code_key(self) -> bytes:
-        """Return the code key; the first key a vault is opened with becomes it."""
-        with self._transaction():
-            found = self._db.execute("SELECT sealed FROM about WHERE name = 'code key'").fetchone()
-            if found is None:
-                code_key = cipher.seal(self._key, self._secret, b"code key")
-                head = cipher.seal(START.encode(), self._secret, b"log")
-                self._db.executemany(_KEEP, [("code key", code_key), ("log", head)])
-                return self._key
-        try:
-            return cipher.unseal(found[0], self._secret, b"code key")
-        except RefusedError:
+    @property
+    def _secret(self) -> bytes:
+        if not self.key:
+            raise RefusedError("a patient's key does not do that; it takes the vault's key")
+        return subkey(self.key, "vault")
+
+    def _about(self, name: str) -> bytes:
+        found = self._db.execute("SELECT sealed FROM about WHERE name = ?", (name,)).fetchone()
+        return b"" if found is None else bytes(found[0])
+
+    def _check_form(self) -> None:
+        columns = {row[1] for row in self._db.execute("PRAGMA table_info(entry)")}
+        if columns and "owner" not in columns:
             raise RefusedError(
-                "this vault was made with another key; use that one, or the one it was rotated to"
+                "this vault is from before patients had keys; use the medlab that wrote it"
+            )
+
+    def _open_as(self, opener: bytes | Lock | PatientKey) -> bytes:
+        """Open with what there is, find the code key, and return what signs the log."""
+        if isinstance(opener, PatientKey):
+            self._check_patient(opener)
+            return opener.sealing
+        with self._transaction():
+            if not self._about("code key"):
+                self.key = self.code_key = self._put_under(opener)
+                sealing = audit.sealing_key(self.code_key)
+                self._db.execute(_KEEP, ("log", _noted(START, sealing)))
+                return sealing
+        self.key = opener.open(self._about("lock")) if isinstance(opener, Lock) else opener
+        self.code_key = self._code_key()
+        return audit.sealing_key(self.code_key)
+
+    def _check_patient(self, patient: PatientKey) -> None:
+        with suppress(RefusedError):
+            if self._find("patient", patient.code, patient.owner) is not None:
+                return
+        raise RefusedError("this patient's key is not of this vault as it is now; get a new one")
+
+    def _put_under(self, opener: bytes | Lock, code_key: bytes | None = None) -> bytes:
+        """Keep the code key, at first the vault's own, under the key that is returned."""
+        key = new_key() if isinstance(opener, Lock) else opener
+        closed = opener.close(key) if isinstance(opener, Lock) else b""
+        sealed = cipher.seal(code_key or key, subkey(key, "vault"), b"code key")
+        self._db.executemany(_KEEP, [("code key", sealed), ("lock", closed)])
+        return key
+
+    def _code_key(self) -> bytes:
+        try:
+            return cipher.unseal(self._about("code key"), self._secret, b"code key")
+        except RefusedError:
+            made = f"locked by {self.locked_by}" if self.locked_by else "made with another key"
+            raise RefusedError(
+                f"this vault was {made}; use that, or what it was rotated to"
             ) from None
 
     @contextmanager
@@ -209,23 +305,49 @@ class Vault:
         self._db.execute("COMMIT")
 
 
-def _row(secret: bytes, kind: str, code: str, original: str) -> tuple[str, str, bytes, bytes]:
+def log_head(path: Path, key: bytes) -> str:
+    """Return the hash of the last line of a vault's log, for one with the auditor's key."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    try:
+        found = db.execute("SELECT sealed FROM about WHERE name = 'log'").fetchone()
+    except sqlite3.DatabaseError:
+        raise InputError("this file is not a vault, or it is locked or damaged") from None
+    finally:
+        db.close()
+    return _head(found[0] if found else b"", key)
+
+
+def _noted(head: str, sealing: bytes) -> bytes:
+    """Return the hash of a log's last line as the vault keeps it: signed."""
+    return f"{head} {cipher.sign(b'medlab head ' + head.encode(), sealing)}".encode()
+
+
+def _head(noted: bytes, key: bytes) -> str:
+    head, _, signature = noted.decode("ascii", "replace").partition(" ")
+    if not cipher.is_signed(b"medlab head " + head.encode(), signature, key):
+        raise RefusedError("the vault does not say where its log ends: it was altered")
+    return head
+
+
+def _key_of(owner: str, secret: bytes) -> bytes:
+    return subkey(secret, f"patient {owner}")
+
+
+def _row(secret: bytes, kind: str, code: str, original: str, owner: str) -> tuple[Any, ...]:
     data = original.encode("utf-8", "surrogatepass")
-    return (
-        kind,
-        code,
-        _digest(secret, kind, original),
-        cipher.seal(data, secret, _place(kind, code)),
-    )
+    key = _key_of(owner, secret)
+    sealed = cipher.seal(data, key, _place(kind, code, owner))
+    return kind, code, owner, _digest(key, kind, original), sealed
 
 
-def _open(secret: bytes, kind: str, code: str, sealed: bytes) -> str:
-    return cipher.unseal(sealed, secret, _place(kind, code)).decode("utf-8", "surrogatepass")
+def _open(key: bytes, kind: str, code: str, owner: str, sealed: bytes) -> str:
+    data = cipher.unseal(sealed, key, _place(kind, code, owner))
+    return data.decode("utf-8", "surrogatepass")
 
 
-def _digest(secret: bytes, kind: str, original: str) -> bytes:
-    return keyed_digest(secret, "find", kind, original)[:16]
+def _digest(key: bytes, kind: str, original: str) -> bytes:
+    return keyed_digest(key, "find", kind, original)[:16]
 
 
-def _place(kind: str, code: str) -> bytes:
-    return keyed_digest(bytes(16), kind, code)  # a fixed form of the pair, not a secret
+def _place(kind: str, code: str, owner: str) -> bytes:
+    return keyed_digest(bytes(16), kind, code, owner)  # a fixed form of the three, not a secret

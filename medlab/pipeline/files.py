@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from medlab.errors import RefusedError, UsageError
@@ -39,6 +39,18 @@ def check_places(source: Path, target: Path) -> None:
         raise RefusedError("SRC and DST lie within one another; choose a DST elsewhere")
     if target.is_file():
         raise UsageError("SRC is a folder, so DST must be a folder and not a file")
+
+
+def check_apart(secrets: Iterable[Path], target: Path) -> None:
+    """Refuse secret files in an output or its private folder, which they would open.
+
+    Raises
+    ------
+    UsageError
+    """
+    places = {target.resolve(), target.with_name(target.name + ".job").resolve()}
+    if any(places & set(secret.resolve().parents) for secret in secrets):
+        raise UsageError("keep keys, shares and passphrases out of DST and DST.job")
 
 
 def private_folder(target: Path) -> Path:

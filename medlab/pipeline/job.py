@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from medlab import __version__, dicom
+from medlab.crypto import Lock
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import faces, joined, report, steps
@@ -38,7 +39,7 @@ class Summary:
     `statuses` counts source files, `new` those done in this run, `strangers` the files in
     the target folder that the job did not make, `no_picture` objects whose pixel data are
     labels, parameters or doses. `heads` says how the heads were cut, and the worst that was
-    measured.
+    measured; `key` who can restore with a copy of the private folder.
     """
 
     folder: Path
@@ -49,6 +50,7 @@ class Summary:
     strangers: int = 0
     no_picture: int = 0
     heads: str = ""
+    key: str = ""
 
     @property
     def withheld(self) -> int:
@@ -81,7 +83,7 @@ class Summary:
             lines.append(f"no picture (labels, maps, doses), left as it is: {self.no_picture}")
         lines += [self.heads] if self.heads else []
         lines += [] if self.cohort is None else [self.cohort.sentence()]
-        return [*lines, f"report: {self.report}"]
+        return [*lines, f"report: {self.report}", *([self.key] if self.key else [])]
 
 
 def deidentify(
@@ -90,6 +92,7 @@ def deidentify(
     settings: Settings | None = None,
     *,
     key_file: Path | str | None = None,
+    lock: Lock | None = None,
     map_file: Path | str | None = None,
     ids_file: Path | None = None,
     jobs: int = 1,
@@ -108,6 +111,9 @@ def deidentify(
     key_file : path, optional
         See `medlab.crypto.load_key`; without it, and without ``MEDLAB_KEY_FILE``, the job
         makes a key in its private folder ``<target>.job``.
+    lock : Lock, optional
+        A passphrase or shares in place of a key file (see `medlab.crypto.lock`); the vault
+        then keeps the key, sealed.
     map_file : path, optional
         Where to put a copy of the map ``source,target,status``. It holds the old names.
     ids_file : path, optional
@@ -145,7 +151,7 @@ def deidentify(
     if each is not None and settings.codes == "random":
         raise UsageError("random codes are drawn from one vault on one machine; use jobs")
     with ExitStack() as stack:
-        job = begin(stack, source, target, settings, key_file, overwrite)
+        job = begin(stack, source, target, settings, key_file, overwrite, lock)
         stack.callback(steps.stop)
         if pairs is not None:
             keep_ids(job.work.ids, pairs, job.work.key)
@@ -168,6 +174,7 @@ def rerun(
     target: Path | str,
     *,
     key_file: Path | str | None = None,
+    lock: Lock | None = None,
     jobs: int = 1,
     progress: Progress = False,
 ) -> Summary:
@@ -179,8 +186,8 @@ def rerun(
     ----------
     target : path
         The DST of an earlier job.
-    key_file : path, optional
-        The key, when it does not stand in the private folder.
+    key_file, lock : path, Lock, optional
+        The key, when it does not stand in the private folder, or what locks it.
     jobs, progress
         As in `deidentify`.
 
@@ -212,6 +219,7 @@ def rerun(
         target,
         Settings(**words),
         key_file=key_file,
+        lock=lock,
         jobs=jobs,
         progress=progress,
     )
@@ -286,6 +294,7 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
         strangers,
         facts["no_picture"],
         facts["heads"]["says"],
+        facts["key"],
     )
 
 

@@ -69,7 +69,7 @@ def clean_nifti(
     from medlab.neuro import header, volume
 
     def code(label: str) -> str:
-        done.ways_back.append(("label", _code(work.key, label), label))
+        done.ways_back.append(("label", _code(work.key, label), label, ""))
         return _code(work.key, label)
 
     def known(text: str) -> bool:

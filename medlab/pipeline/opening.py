@@ -9,13 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medlab.crypto import AuditLog, Vault, load_key, subkey
+from medlab.crypto import AuditLog, Lock, Vault, read_key
+from medlab.crypto.audit import sealing_key
 from medlab.disk import hold
-from medlab.errors import RefusedError
-from medlab.pipeline.files import check_places, private_folder
+from medlab.errors import RefusedError, UsageError
+from medlab.pipeline.files import check_apart, check_places, private_folder
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.pool import EachDone, each_done
 from medlab.pipeline.settings import Progress, Settings, Work
+from medlab.pipeline.wayback import job_key
 
 
 @dataclass
@@ -44,6 +46,7 @@ def begin(
     settings: Settings,
     key_file: Path | str | None = None,
     overwrite: bool = False,
+    lock: Lock | None = None,
 ) -> Job:
     """Open a job and whatever an earlier run of it left; `stack` closes it again.
 
@@ -56,10 +59,17 @@ def begin(
     source, target = source.absolute(), target.absolute()  # a worker may stand elsewhere
     folder = target.with_name(target.name + ".job")
     _check_unclaimed(target, folder, overwrite)
+    if lock is not None:
+        _check_lock(lock, settings, target, folder)
+    elif key_file is not None:
+        read_key(key_file)  # a bad one ends the job before there is a folder
     private_folder(target)
     _lock(stack, folder)
-    key = load_key(key_file, fallback=folder / "key")
-    vault = stack.enter_context(Vault(folder / "vault.db", key)) if settings.vault else None
+    new = not any((folder / name).exists() for name in ("vault.db", "ledger.db"))
+    key = b"" if lock else job_key(folder, key_file, new=new)
+    vault = Vault(folder / "vault.db", lock or key) if settings.vault else None
+    if vault is not None:
+        stack.enter_context(vault)
     code_key = key if vault is None else vault.code_key
     single = source.is_file()
     work = Work(
@@ -68,12 +78,12 @@ def begin(
         target=target.parent if single else target,
         folder=folder,
         key=code_key,
-        vault_key=key,
+        vault_key=key if vault is None else vault.key,
         single=(source.name, target.name) if single else None,
     )
     ledger = Ledger(work.ledger)
     stack.callback(ledger.close)
-    audit = stack.enter_context(AuditLog(folder / "audit.jsonl", subkey(code_key, "audit")))
+    audit = stack.enter_context(AuditLog(folder / "audit.jsonl", sealing_key(code_key)))
     job = Job(work, ledger, vault, audit)
     _take_up(job, f"{settings.fingerprint(code_key)} {source.resolve()}", overwrite)
     return job
@@ -86,6 +96,17 @@ def _check_unclaimed(target: Path, folder: Path, overwrite: bool) -> None:
         raise RefusedError("DST exists; choose another name or say --overwrite")
     if any(target.iterdir()) and not (folder / "ledger.db").exists():
         raise RefusedError("DST is not empty; choose an empty folder or say --overwrite")
+
+
+def _check_lock(lock: Lock, settings: Settings, target: Path, folder: Path) -> None:
+    """Refuse what would leave a key in clear beside the vault, before anything is written."""
+    if not settings.vault:
+        raise UsageError("passphrase and shares lock a vault; a job without one takes a key file")
+    check_apart(lock.files, target)
+    if not (folder / "vault.db").exists():
+        lock.check_whole()
+        if (folder / "ledger.db").exists() or (folder / "key").exists():
+            raise RefusedError("this job began without a lock; choose another DST")
 
 
 def _lock(stack: ExitStack, folder: Path) -> None:

@@ -40,6 +40,16 @@ STATUS_WORDS = {
 # No failures: done, seen twice, taken away, or nothing that medlab was asked to clean.
 FINE = ("done", "duplicate", "not-dicom", "store", "dicomdir", "gone")
 _FIRST_ROWS = 20
+_OPENERS = {"passphrase": "its passphrase", "shares": "any two of its three shares"}
+_LOCKED = (
+    "The vault opens by {}; no key lies in the private folder. Its map and its tables for review "
+    "still tell names."
+)
+_IN_CLEAR = "The key lies in the private folder: a copy of this folder {}."
+_CAN = {
+    True: "restores everything; a passphrase or shares would lock it",
+    False: "tells whose a code is",
+}
 
 
 def statuses(ledger: Ledger) -> dict[str, int]:
@@ -104,8 +114,18 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "kept_texts": ledger.table("SELECT count(DISTINCT number) FROM text_kept")[0][0],
         "vault": {} if job.vault is None else job.vault.count(),
         "audit": {"lines": job.audit.count, "head": head},
+        "key": key_words(job),
         "words": _words(settings, job.vault is not None),
     }
+
+
+def key_words(job: Job) -> str:
+    """Return who can restore with a copy of the private folder; empty where a key file says it."""
+    by = "" if job.vault is None else job.vault.locked_by
+    if by:
+        return _LOCKED.format(_OPENERS[by])
+    in_clear = (job.work.folder / "key").exists()
+    return _IN_CLEAR.format(_CAN[job.vault is not None]) if in_clear else ""
 
 
 def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:

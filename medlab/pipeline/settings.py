@@ -211,5 +211,5 @@ class Outcome:
     unchecked: list[str] = field(default_factory=list)
     kept: list[tuple[str, str]] = field(default_factory=list)
     boxes: list[dict[str, Any]] = field(default_factory=list)
-    ways_back: list[tuple[str, str, str]] = field(default_factory=list)
+    ways_back: list[tuple[str, str, str, str]] = field(default_factory=list)
     head: dict[str, Any] = field(default_factory=dict)

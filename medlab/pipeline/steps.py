@@ -266,7 +266,7 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     probable = [action.path for action in actions if action.note == "probable"]
     done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
-    _remember(before, after, work, done)
+    _remember(before, after, whose, work, done)
 
 
 def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> None:
@@ -280,11 +280,11 @@ def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> N
         raise _UnverifiedError("something of the source is still in the output")
 
 
-def _remember(before: Dataset, after: Dataset, work: Work, done: Outcome) -> None:
+def _remember(before: Dataset, after: Dataset, whose: str, work: Work, done: Outcome) -> None:
     if work.settings.review:
         done.kept = sorted({(keyword, text) for _, keyword, text in dicom.kept_text(after)})
     if work.settings.vault:
-        done.ways_back = list(wayback.entries(before, after, work.key))
+        done.ways_back = list(wayback.entries(before, after, work.key, whose))
 
 
 def _other_kind(path: Path, root: Path) -> str:

@@ -6,13 +6,14 @@ import pytest
 from medlab.crypto import audit
 from medlab.errors import InputError, MissingError
 
-KEY = bytes(range(32))
+CODE_KEY = bytes(range(32))
+SEALING, KEY = audit.sealing_key(CODE_KEY), audit.audit_key(CODE_KEY)
 
 
 @pytest.fixture
 def log(tmp_path):
     path = tmp_path / "audit.jsonl"
-    with audit.AuditLog(path, KEY) as entries:
+    with audit.AuditLog(path, SEALING) as entries:
         for number in range(4):
             entries.append("file", row=number, actions={"X": number})
     return path
@@ -29,13 +30,13 @@ def test_an_untouched_log_has_no_problem(log):
 
 
 def test_a_log_says_who_and_when_and_goes_on_where_it_ended(log):
-    with audit.AuditLog(log, KEY) as entries:
+    with audit.AuditLog(log, SEALING) as entries:
         head = entries.append("job ended")
     last = json.loads(lines_of(log)[-1])
     assert last["n"] == 5
     assert last["who"]
     assert last["time"].endswith("+00:00")
-    assert audit.check(log, KEY, head=head) == []
+    assert audit.check(log, KEY, head) == []
 
 
 def test_a_changed_line_is_found(log):
@@ -60,7 +61,7 @@ def test_lines_cut_off_at_the_end_show_against_the_noted_head(log):
     head = json.loads(lines_of(log)[-1])["hash"]
     log.write_text("".join(lines_of(log)[:-1]))
     assert audit.check(log, KEY) == []
-    assert "missing" in audit.check(log, KEY, head=head)[0]
+    assert "missing" in audit.check(log, KEY, head)[0]
 
 
 def test_a_chain_made_anew_without_the_key_fails_its_seals(log, tmp_path):

@@ -5,24 +5,27 @@ import threading
 
 import pytest
 
-from medlab.crypto import Vault, audit, subkey
+from medlab.crypto import Vault, audit
 from medlab.errors import InputError, MissingError, RefusedError
 
 KEY, OTHER = bytes(range(32)), bytes(32)
+WHY = {"reason": "finding"}
 
 
 @pytest.fixture
 def vault(tmp_path):
     with Vault(tmp_path / "vault.db", KEY) as vault:
-        vault.remember([("patient", "P-1", "Doe^Jane"), ("patient", "P-2", "Roe^Richard")])
+        vault.remember(
+            [("patient", "P-1", "Doe^Jane", "one"), ("patient", "P-2", "Roe^Richard", "two")]
+        )
         yield vault
 
 
 def test_a_code_leads_back_to_the_person(vault):
-    assert vault.original("patient", "P-1") == "Doe^Jane"
-    assert vault.originals("patient", ["P-2", "P-9"]) == {"P-2": "Roe^Richard"}
+    assert vault.original("patient", "P-1", **WHY) == "Doe^Jane"
+    assert vault.originals("patient", ["P-2", "P-9"], **WHY) == {"P-2": "Roe^Richard"}
     with pytest.raises(MissingError):
-        vault.original("patient", "P-9")
+        vault.original("patient", "P-9", **WHY)
 
 
 def test_no_value_stands_in_the_file_in_clear(vault):
@@ -35,12 +38,12 @@ def test_no_value_stands_in_the_file_in_clear(vault):
 
 def test_every_read_is_logged_without_the_value(vault):
     vault.original("patient", "P-1", reason="incidental finding")
-    vault.originals("patient", ["P-1", "P-2"])
+    vault.originals("patient", ["P-1", "P-2"], **WHY)
     lines = [json.loads(line) for line in vault.log.read_text().splitlines()]
     assert [line["event"] for line in lines] == ["vault read", "vault read"]
     assert lines[0]["reason"] == "incidental finding"
     assert "Doe" not in vault.log.read_text()
-    assert audit.check(vault.log, subkey(KEY, "audit")) == []
+    assert audit.check(vault.log, audit.audit_key(KEY)) == []
 
 
 def cut(vault, lines):
@@ -51,7 +54,7 @@ def cut(vault, lines):
 @pytest.mark.parametrize("lines", [0, 1, 2])
 def test_lines_cut_off_the_end_of_the_log_are_found_and_stop_further_reads(vault, lines):
     for _ in range(3):
-        vault.original("patient", "P-1")
+        vault.original("patient", "P-1", **WHY)
     assert vault.check_log() == []
     vault.close()
     cut(vault, lines)
@@ -59,27 +62,27 @@ def test_lines_cut_off_the_end_of_the_log_are_found_and_stop_further_reads(vault
     with Vault(vault.path, KEY) as again:
         assert "lines are missing" in again.check_log()[-1]
         with pytest.raises(RefusedError, match="lines of this vault's log are missing"):
-            again.original("patient", "P-1")
+            again.original("patient", "P-1", **WHY)
     assert len(vault.log.read_bytes().splitlines()) == lines
 
 
 def test_a_log_that_is_gone_stops_further_reads_and_is_not_begun_anew(vault):
-    vault.original("patient", "P-1")
+    vault.original("patient", "P-1", **WHY)
     vault.close()
     vault.log.unlink()
     with Vault(vault.path, KEY) as again:
         with pytest.raises(RefusedError, match="log of this vault is missing"):
-            again.original("patient", "P-1")
+            again.original("patient", "P-1", **WHY)
         with pytest.raises(MissingError, match="no audit log"):
             again.check_log()
     assert not vault.log.exists()
 
 
 def test_a_line_that_a_crash_left_unnoted_is_no_fault(vault):
-    vault.original("patient", "P-1")
-    with audit.AuditLog(vault.log, subkey(KEY, "audit")) as log:
+    vault.original("patient", "P-1", **WHY)
+    with audit.AuditLog(vault.log, audit.sealing_key(KEY)) as log:
         log.append("vault read", kind="patient", count=1)
-    assert vault.original("patient", "P-1") == "Doe^Jane"
+    assert vault.original("patient", "P-1", **WHY) == "Doe^Jane"
     assert vault.check_log() == []
 
 
@@ -101,18 +104,18 @@ def test_values_exchanged_between_rows_are_refused(vault):
     db.commit()
     db.close()
     with pytest.raises(RefusedError):
-        vault.original("patient", "P-2")
+        vault.original("patient", "P-2", **WHY)
 
 
 def test_rotation_moves_all_values_and_the_old_key_opens_nothing(vault):
-    vault.remember(("uid", f"2.25.{n}", f"1.2.{n}") for n in range(2500))  # several pages
+    vault.remember(("uid", f"2.25.{n}", f"1.2.{n}", "") for n in range(2500))  # several pages
     assert vault.rotate(OTHER) == 2502
-    assert vault.original("patient", "P-1") == "Doe^Jane"
+    assert vault.original("patient", "P-1", **WHY) == "Doe^Jane"
     vault.close()
     with pytest.raises(RefusedError):
         Vault(vault.path, KEY)
     with Vault(vault.path, OTHER) as again:
-        assert again.original("uid", "2.25.2499") == "1.2.2499"
+        assert again.original("uid", "2.25.2499", **WHY) == "1.2.2499"
         assert again.code_key == KEY  # codes drawn from it stay the same
         assert again.check_log() == []
     cut(vault, 1)
@@ -125,7 +128,7 @@ def test_a_drawn_code_is_drawn_once_and_never_twice_the_same(vault):
     first = vault.code_for("mrn", "123", lambda: next(draws))
     assert vault.code_for("mrn", "123", lambda: "Z") == first == "A"
     assert vault.code_for("mrn", "456", lambda: "B" if next(draws) == "A" else "A") == "B"
-    assert vault.original("mrn", "B") == "456"
+    assert vault.original("mrn", "B", **WHY) == "456"
 
 
 def test_processes_that_ask_at_once_get_the_same_code(tmp_path):

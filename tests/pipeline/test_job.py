@@ -151,7 +151,7 @@ def test_the_audit_log_holds_one_sealed_line_a_file(hospital, tmp_path):
     digests = {hashlib.sha256(p.read_bytes()).hexdigest() for p in outputs(tmp_path / "clean")}
     assert {line["target_digest"] for line in lines[1:5]} == digests
     assert lines[0]["edition"] == dicom.EDITION
-    key = crypto.subkey(crypto.load_key(summary.folder / "key"), "audit")
+    key = crypto.audit_key(crypto.load_key(summary.folder / "key"))
     head = json.loads((summary.folder / "report.json").read_text())["audit"]["head"]
     assert crypto.audit.check(log, key, head) == []
 

@@ -270,7 +270,7 @@ def test_a_bids_tree_becomes_a_bids_tree_without_the_name(bids, tmp_path):
     assert label in (tmp_path / "clean" / "participants.tsv").read_text()
     assert np.array_equal(nib.load(image).get_fdata().ravel(), np.arange(60))
     with pipeline.open_vault(tmp_path / "clean") as vault:
-        assert vault.original("label", label.removeprefix("sub-")) == "okafor"
+        assert vault.original("label", label.removeprefix("sub-"), reason="test") == "okafor"
     assert pipeline.deidentify(bids, tmp_path / "clean").new == 0
 
 
