@@ -226,8 +226,23 @@ def test_a_patients_key_straight_on_the_database(ward):
     uids = {row[1] for row in found if row[0] == "uid"}  # a frame of reference is everybody's
     shared = [uid for uid in uids if sum(row[:2] == ("uid", uid) for row in found) == 3]
     assert len(shared) == 1
+    facts = [row[1] for row in found if row[0] == "facts"]
+    assert len(set(facts)) == len(facts)
     digests = rows(ward / "out.job/vault.db", "SELECT digest FROM entry WHERE kind = 'uid'")
     assert len(set(digests)) == len(digests)  # nor does equality of what is hidden show
+
+
+def test_of_files_that_name_nobody_no_patients_key_opens_a_row(ward):
+    header = dcmread(ward / "in/3.dcm")
+    header.PatientID = header.PatientName = header.StudyInstanceUID = ""
+    header.save_as(ward / "in/3.dcm")
+    assert run("deidentify", ward / "in", ward / "out").exit_code == 0
+    nobody = [row for row in rows(ward / "out.job/vault.db") if row[2] == ""]
+    assert {"series", "instance", "facts"} <= {row[0] for row in nobody}
+    for code in {row[1] for row in nobody}:
+        refused = run("key", "patient", ward / "out", code, ward / "one", *WHY)
+        assert refused.exit_code == 1
+    assert not (ward / "one").exists()
 
 
 def test_the_auditors_key_finds_what_was_done_to_a_log_and_opens_no_entry(ward):
@@ -347,6 +362,11 @@ def test_a_bad_opener_is_one_sentence_and_leaves_nothing(ward, words):
 
 
 def test_a_lock_comes_at_the_start_of_a_job_and_its_secret_not_into_the_folder(ward):
+    (ward / "new.job").mkdir()
+    shutil.copy(ward / "words", ward / "new.job/words")
+    locked = ("--passphrase-file", ward / "new.job/words")
+    assert run("deidentify", ward / "in", ward / "new", *locked).exit_code == 2
+    assert [path.name for path in ward.glob("new*/*")] == ["words"]
     run("deidentify", ward / "in", ward / "plain", "--no-vault")
     run("deidentify", ward / "in", ward / "out")
     shutil.copy(ward / "words", ward / "out.job/words")
