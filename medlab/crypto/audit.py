@@ -107,6 +107,7 @@ class AuditLog:
         if tail and not tail.endswith(b"\n"):  # the power went in the middle of a line
             self._file.write(b"\n")
             size += 1
+        self.count, self.head = 0, START  # of a log that was emptied while it was open
         for line in reversed(tail.splitlines()):
             entry = _parsed(line)
             if entry is not None:

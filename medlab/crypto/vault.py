@@ -138,7 +138,7 @@ class Vault:
         return found[code]
 
     def count(self) -> dict[str, int]:
-        """Return the number of codes of each kind."""
+        """Return the number of entries of each kind."""
         return dict(self._db.execute("SELECT kind, count(*) FROM entry GROUP BY kind").fetchall())
 
     def owners(self, kind: str, code: str) -> list[str]:
@@ -167,13 +167,13 @@ class Vault:
         """Put every value under a new key or lock, all or none; return how many there were.
 
         Codes stay as they are. The old key, and keys of patients, open nothing afterwards; the
-        log says when.
+        log says when, and a log with lines missing keeps everything as it is.
         """
+        self._note("vault key rotates", entries=sum(self.count().values()))
         with self._transaction():
             key = self._put_under(new, self.code_key)
             rotated = self._reseal(subkey(key, "vault"))
             self.key = key
-        self._note("vault key rotated", entries=rotated)
         self._db.execute("VACUUM")  # leaves no old ciphertext in free pages
         return rotated
 

@@ -93,6 +93,16 @@ def test_a_rotated_vault_ends_the_keys_of_patients_and_keeps_the_auditors(vault)
     assert audit.check(vault.log, auditor, log_head(vault.path, auditor)) == []
 
 
+def test_a_vault_whose_log_was_cut_is_not_rotated(vault):
+    vault.original("patient", "P-1", **WHY)
+    vault.log.write_bytes(b"")
+    with pytest.raises(RefusedError, match="missing"):
+        vault.rotate(OTHER)
+    with pytest.raises(RefusedError, match="another key"):
+        Vault(vault.path, OTHER)
+    Vault(vault.path, KEY).close()
+
+
 def test_the_end_of_a_log_can_be_noted_by_nobody_who_only_audits(vault):
     vault.original("patient", "P-1", **WHY)
     vault.original("patient", "P-1", **WHY)
