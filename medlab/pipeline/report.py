@@ -121,11 +121,10 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
 
 def key_words(job: Job) -> str:
     """Return who can restore with a copy of the private folder; empty where a key file says it."""
+    if (job.work.folder / "key").exists():
+        return _IN_CLEAR.format(_CAN[job.vault is not None])
     by = "" if job.vault is None else job.vault.locked_by
-    if by:
-        return _LOCKED.format(_OPENERS[by])
-    in_clear = (job.work.folder / "key").exists()
-    return _IN_CLEAR.format(_CAN[job.vault is not None]) if in_clear else ""
+    return _LOCKED.format(_OPENERS[by]) if by else ""
 
 
 def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:

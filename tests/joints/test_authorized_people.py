@@ -145,6 +145,9 @@ def test_a_wrong_passphrase_is_one_sentence_and_changes_nothing(ward):
     assert before == {p: p.read_bytes() for p in ward.glob("out.job/**/*") if p.is_file()}
     again = run("deidentify", ward / "in", ward / "out", *locked)
     assert "0 done in this run" in again.output
+    (ward / "out.job/key").write_bytes(base64.b64encode(bytes(32)))
+    again = run("deidentify", ward / "in", ward / "out", *locked)
+    assert "no key lies" not in again.output  # whatever it is, it looks like one
 
 
 def test_any_two_of_three_shares_open_and_no_other_two(ward):
