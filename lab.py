@@ -172,11 +172,25 @@ def setup(extras: list[str]) -> int:
     if unknown:
         raise SetupError(f"no extra of that name; there are: {', '.join(EXTRAS)}")
     make_environment()
-    for name in extras:
-        say(f"adding the extra {name}")
-        install(["--require-hashes", "--no-deps", "-r", str(extra_lock(name))])
+    add_extras(extras)
     say("the environment in .venv is ready")
     return 0
+
+
+def add_extras(names: list[str]) -> None:
+    """Install extras, and note them beside the stamp, for an environment that is made anew."""
+    for name in names:
+        say(f"adding the extra {name}")
+        install(["--require-hashes", "--no-deps", "-r", str(extra_lock(name))])
+        noted = extras_there()
+        (VENV / "medlab.extras").write_text(" ".join(sorted({*noted, name})))
+
+
+def extras_there() -> list[str]:
+    """Return the extras that the environment holds."""
+    noted = VENV / "medlab.extras"
+    words = noted.read_text().split() if noted.is_file() else []
+    return [name for name in words if name in EXTRAS]
 
 
 def say(sentence: str) -> None:
@@ -209,6 +223,7 @@ def make_environment() -> None:
     if stamp.is_file() and stamp.read_text() == wanted and python().is_file():
         return
     say("making the environment in .venv (once; a minute or two)")
+    extras = extras_there()
     make_venv()
     say(f"1 of 2: {len(entries(LOCK.read_text()))} packages")
     install(["--require-hashes", "--no-deps", "-r", str(LOCK)])
@@ -216,6 +231,7 @@ def make_environment() -> None:
     install(["--no-deps", "--no-build-isolation", "-e", str(ROOT)])
     call(["-m", "compileall", "-q", str(ROOT / "medlab")])
     stamp.write_text(wanted)
+    add_extras(extras)
 
 
 def fingerprint() -> str:

@@ -52,6 +52,20 @@ def test_an_unknown_extra_is_refused_before_anything_is_installed(lab, capsys):
     assert "neuro" in capsys.readouterr().err
 
 
+def test_an_environment_made_anew_gets_back_the_extras_that_it_had(lab, monkeypatch, tmp_path):
+    installed = []
+    monkeypatch.setattr(lab, "VENV", tmp_path)
+    monkeypatch.setattr(lab, "call", lambda words: 0)
+    monkeypatch.setattr(lab, "install", lambda words: installed.append(words[-1]))
+    monkeypatch.setattr(lab, "make_venv", lambda: (tmp_path / "medlab.extras").unlink())
+    lab.add_extras(["teach", "neuro", "teach"])
+    installed.clear()
+    lab.make_environment()
+    added = [Path(words).name for words in installed[2:]]
+    assert added == ["requirements-neuro.lock", "requirements-teach.lock"]
+    assert lab.extras_there() == ["neuro", "teach"]
+
+
 def test_the_fingerprint_follows_the_lock(lab, monkeypatch, tmp_path):
     before = lab.fingerprint()
     changed = tmp_path / "requirements.lock"
