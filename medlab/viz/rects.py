@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,7 +16,7 @@ from matplotlib.figure import Figure
 
 from medlab.errors import InputError
 from medlab.tabular.rects import Axis, Rectangles
-from medlab.viz.figure import FAMILY, Shown, Stage, readable, show
+from medlab.viz.figure import FAMILY, Shown, Stage, readable
 
 # Okabe-Ito, with a marker each, so that color never speaks alone.
 _COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
@@ -308,68 +305,6 @@ class Board:
         for number, (mark, spot) in enumerate(zip(marks, middle.to_numpy(), strict=False), 1):
             mark.set(position=spot, text=str(number))
         return self._stage.show([*self._moving, *marks], alt, caption)
-
-
-class Film:
-    """Pictures shown one after the other, with a slider; Jupyter shows it as HTML.
-
-    Attributes
-    ----------
-    pngs : tuple of bytes
-    titles : tuple of str
-    alt : str
-    """
-
-    def __init__(self, pngs: Sequence[bytes], titles: Sequence[str], alt: str) -> None:
-        self.pngs, self.titles, self.alt = tuple(pngs), tuple(titles), alt
-
-    def _repr_html_(self) -> str:
-        name = "film" + hashlib.sha256(b"".join(self.pngs)).hexdigest()[:12]
-        frames = "".join(
-            f'<img class="{name}" src="data:image/png;base64,{base64.b64encode(png).decode()}" '
-            f'alt="{html.escape(f"{self.alt} {title}")}" '
-            f'style="max-width:100%;display:{"none" if number else "block"}">'
-            for number, (png, title) in enumerate(zip(self.pngs, self.titles, strict=True))
-        )
-        show = (
-            f"document.querySelectorAll('img.{name}').forEach("
-            "(picture, number) => {picture.style.display = "
-            "number == this.value ? 'block' : 'none'})"
-        )
-        return (
-            f'<figure style="margin:0.5em 0">{frames}<label>Cuts, step by step '
-            f'<input type="range" min="0" max="{len(self.pngs) - 1}" value="0" '
-            f'style="width:60%" oninput="{html.escape(show)}"></label></figure>'
-        )
-
-
-def film(panels: Sequence[Rectangles], titles: Sequence[str], alt: str) -> Film:
-    """Draw rectangles step by step, to be moved through with a slider.
-
-    Parameters
-    ----------
-    panels : sequence of Rectangles
-        Such as `medlab.tabular.rectangles` with growing `cuts`.
-    titles : sequence of str
-        One for each.
-    alt : str
-        What the pictures show; each title is added to it.
-
-    Returns
-    -------
-    Film
-        Leave it as the last expression of a cell.
-    """
-    shade = _shade_scale(panels)
-    pngs = []
-    for shown, title in zip(panels, titles, strict=True):
-        fig = Figure(figsize=(7.5, 4.8), layout="constrained")
-        ax = fig.add_subplot()
-        _draw(ax, shown, shade, True, 0)
-        ax.set_title(title)
-        _legend(fig, ax, shown, shade, True)
-        pngs.append(show(fig, alt).png)
-    return Film(pngs, titles, alt)
 
 
 def draw_beliefs(curves: Mapping[str, npt.NDArray[np.float64]]) -> Figure:

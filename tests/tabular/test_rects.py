@@ -74,15 +74,6 @@ def test_labels_of_categories_and_units_stand_at_the_axes(ward):
     dated.canvas.draw()
 
 
-def test_a_film_is_one_figure_with_a_slider_and_text_alternatives(ward):
-    release = tabular.mondrian(ward, ["Age", "Weight"], k=60)
-    panels = [tabular.rectangles(release, ward, "Age", "Weight", cuts=i) for i in (0, 1)]
-    page = rects.film(panels, ["none", "one"], "Cohort.")._repr_html_()
-    assert page.count("<img") == 2
-    assert 'alt="Cohort. one"' in page
-    assert 'type="range"' in page
-
-
 def test_counts_say_what_the_released_table_says(ward, quasi):
     release = tabular.mondrian(ward, quasi, "Diagnosis", k=5)
     counted = tabular.count_table(release)
