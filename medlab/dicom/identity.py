@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
+from medlab.dicom import columns
 from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.elements import items_of, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
@@ -25,6 +26,7 @@ ALNUM, LETTER = r"[^\W_]", r"[^\W\d_]"
 _LEAST_DIGITS = 7  # of another patient's number, to be looked for in groups
 _LONGEST_NAME = 64  # signs: PS3.5 6.2.1 for each part of a PN
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+_TELLING = _FREE_TEXT | {"PN"}
 _MANUFACTURER, _MAKER = 0x00080070, "maker"
 
 #: Name parts that are also words of the trade. In coded values (VR CS) they are left alone.
@@ -246,7 +248,13 @@ def _walk(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Dataset, int, Any,
         if vr is None or vr == "UN":
             vr = vr_of(raw)
         yield dataset, tag, raw, vr
-        if vr == "SQ" and depth < MAX_DEPTH:
+        alike = columns.table(dataset, raw) if vr == "SQ" and depth < MAX_DEPTH else None
+        for column in alike or ():  # each different value once, of what may tell
+            if column.vr in _TELLING or column.place[-1] in {*roles(), _MANUFACTURER}:
+                for value in set(column.values):
+                    item, element = column.alone(value)
+                    yield item, column.place[-1], element, column.vr
+        if vr == "SQ" and depth < MAX_DEPTH and alike is None:
             for item in sequence_items(dataset, raw):
                 yield from _walk(item, depth + 1)
 
