@@ -21,6 +21,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from medlab.dicom.elements import label, vr_of
+from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.passthrough import LONG_CODES, VR_OF_CODE, new_item
 
 #: From about here on arrays are faster than items, measured on frames of an Enhanced MR.
@@ -131,12 +132,15 @@ class Column:
         return new_item({element.tag: element}, self.items.implicit, self.items.charset), element
 
 
-def table(dataset: Dataset, element: Any) -> list[Column] | None:
+def table(dataset: Dataset, element: Any, depth: int) -> list[Column] | None:
     """Return the elements of a long sequence of a data set, of every level of its items.
 
-    A nested sequence is followed by what stands in it. None if the items are few, or not alike.
+    A nested sequence is followed by what stands in it. None if the items are few, or not alike,
+    or so deep (`depth` levels above the sequence) that one has to count.
     """
     data = element.value
+    if depth + _DEEPEST > MAX_DEPTH:
+        return None
     if not isinstance(data, bytes) or len(data) < 8 * _LEAST_ITEMS or element.VR == "UN":
         return None
     if not element.is_little_endian or int(element.tag) == _CONTENT:
@@ -159,8 +163,8 @@ def edited(columns: list[Column], edits: Iterable[Edit]) -> bytes:
     An edit is from where, to where, and what stands there instead.
     """
     edits, data, parts, at = sorted(edits), columns[0].items.data, [b""], 0
-    places = np.array([start for start, _, _ in edits], np.int64)
-    grown = np.cumsum([0, *(len(new) - (end - start) for start, end, new in edits)])
+    places = np.array([edit[0] for edit in edits], np.int64)
+    grown = np.cumsum([0, *[len(new) - (end - start) for start, end, new in edits]])
     around: list[Items | Column] = [*{column.items for column in columns}]
     for one in [*around, *(column for column in columns if column.vr == "SQ")]:
         more = grown[np.searchsorted(places, one.end)] - grown[np.searchsorted(places, one.start)]

@@ -635,7 +635,7 @@ def _clean_alike(level: _Level, element: Any) -> Any | None:
     None, and nothing is done, where the items are not alike, or where identity stands in one of
     their texts: then they are treated one by one.
     """
-    work, found = level.work, columns.table(level.dataset, element)
+    work, found = level.work, columns.table(level.dataset, element, level.depth)
     if found is None:
         return None
     logged, texts = len(work.log), len(work.texts)
@@ -673,7 +673,8 @@ def _clean_columns(
             outcomes: dict[Any, _Outcome] = {None: (None, work.log[logged:])}
         else:
             gone = column.place if column.vr == "SQ" else None
-            outcomes = _outcomes(inner, column, dict(zip(keys, column.values, strict=False)))
+            deciding = dict(zip(keys, column.values, strict=False))
+            outcomes = _outcomes(inner, column, rule, deciding)
         if any(new is not None or actions for new, actions in outcomes.values()):
             places = column.rows.tolist(), column.head.tolist(), column.end.tolist(), at.tolist()
             for row, head, end, place, key in zip(*places, keys, strict=True):
@@ -710,7 +711,7 @@ def _deciding(column: columns.Column, rule: Rule | None, work: _Work) -> list[An
 
 
 def _outcomes(
-    level: _Level, column: columns.Column, values: dict[Any, bytes]
+    level: _Level, column: columns.Column, rule: Rule | None, values: dict[Any, bytes]
 ) -> dict[Any, _Outcome]:
     """Treat values of one element, each alone: what is written for it, and the log."""
     log, logged, found = level.work.log, len(level.work.log), {}
@@ -720,7 +721,9 @@ def _outcomes(
         element = column.element(value)
         item._dict = {element.tag: element}
         alone.kept.clear()
-        new = _treat(alone).get(element.tag)
+        if not private.is_creator(int(element.tag)):  # it goes, as all of its block does
+            _settle_anew(alone, element, rule, "")
+        new = alone.kept.get(element.tag)
         if new is not None and (column.vr == "SQ" or not getattr(new, "is_raw", False)):
             raise columns.NotAlikeError
         written = passthrough.element_bytes(new) if new is not None else b""

@@ -248,7 +248,7 @@ def _walk(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Dataset, int, Any,
         if vr is None or vr == "UN":
             vr = vr_of(raw)
         yield dataset, tag, raw, vr
-        alike = columns.table(dataset, raw) if vr == "SQ" and depth < MAX_DEPTH else None
+        alike = columns.table(dataset, raw, depth) if vr == "SQ" and depth < MAX_DEPTH else None
         for column in alike or ():  # each different value once, of what may tell
             if column.vr in _TELLING or column.place[-1] in {*roles(), _MANUFACTURER}:
                 for value in set(column.values):

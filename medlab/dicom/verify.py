@@ -126,7 +126,7 @@ def _parts(
         here = path + label(tag)[0]
         vr = vr_of(element)
         parts.append(_Part(here, dataset, element, tag, vr))
-        alike = columns.table(dataset, element) if long is not None and vr == "SQ" else None
+        alike = columns.table(dataset, element, depth) if long is not None and vr == "SQ" else None
         if long is not None and alike is not None:
             long[here] = alike
         elif vr == "SQ":

@@ -18,7 +18,7 @@ from pydicom.uid import (
 
 from medlab import dicom
 from medlab.dicom import columns
-from medlab.errors import MedlabError
+from medlab.errors import InputError, MedlabError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEY = b"k" * 32
@@ -27,7 +27,7 @@ SYNTAXES = (ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian)
 POLICIES = ("basic", "research")
 
 
-def one_by_one(dataset, element):
+def one_by_one(dataset, element, depth):
     """Stand in for `columns.table`: no sequence is read side by side."""
     return
 
@@ -53,8 +53,8 @@ def tables():
     """How often a sequence was read side by side, from two items on."""
     count, real = [], columns.table
 
-    def counted(dataset, element):
-        found = real(dataset, element)
+    def counted(dataset, element, depth):
+        found = real(dataset, element, depth)
         count.extend([1] if found else [])
         return found
 
@@ -295,6 +295,18 @@ def test_damaged_sequences_come_out_alike(tables, syntax, share, byte, policy):
     start = data.find(b"\xfe\xff\x00\xe0")
     data[int(start + share * (len(data) - start - 1))] = byte
     compare(bytes(data), policy)
+
+
+def nest(levels):
+    made = frame(0)
+    for _ in range(levels):
+        made = item(FrameContentSequence=[made], StackID="1")
+    return made
+
+
+@pytest.mark.parametrize("levels", [14, 17, 99, 101, 103])
+def test_sequences_nest_as_deep_as_item_by_item(tables, levels):
+    assert (compare(written([nest(levels), nest(levels)]), "basic") is InputError) == (levels > 98)
 
 
 def test_nothing_stays_in_the_reserved_bytes_of_one_item(tables):
