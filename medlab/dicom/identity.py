@@ -248,15 +248,23 @@ def _walk(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Dataset, int, Any,
         if vr is None or vr == "UN":
             vr = vr_of(raw)
         yield dataset, tag, raw, vr
-        alike = columns.table(dataset, raw, depth) if vr == "SQ" and depth < MAX_DEPTH else None
-        for column in alike or ():  # each different value once, of what may tell
-            if column.vr in _TELLING or column.place[-1] in {*roles(), _MANUFACTURER}:
-                for value in set(column.values):
-                    item, element = column.alone(value)
-                    yield item, column.place[-1], element, column.vr
-        if vr == "SQ" and depth < MAX_DEPTH and alike is None:
+        if vr == "SQ" and depth < MAX_DEPTH:
+            alike = columns.table(dataset, raw, depth)
+            if alike is not None:
+                yield from _each_once(alike)
+                continue
             for item in sequence_items(dataset, raw):
                 yield from _walk(item, depth + 1)
+
+
+def _each_once(alike: list[columns.Column]) -> Iterator[tuple[Dataset, int, Any, str]]:
+    """Yield the same of a long sequence: of what may tell, each different value once."""
+    for column in alike:
+        tag = column.place[-1]
+        if column.vr in _TELLING or tag in roles() or tag == _MANUFACTURER:
+            for value in set(column.values):
+                item, element = column.alone(value)
+                yield item, tag, element, column.vr
 
 
 def words_said(dataset: Dataset) -> frozenset[str]:

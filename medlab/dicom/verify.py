@@ -126,10 +126,11 @@ def _parts(
         here = path + label(tag)[0]
         vr = vr_of(element)
         parts.append(_Part(here, dataset, element, tag, vr))
-        alike = columns.table(dataset, element, depth) if long is not None and vr == "SQ" else None
-        if long is not None and alike is not None:
-            long[here] = alike
-        elif vr == "SQ":
+        if vr == "SQ":
+            alike = None if long is None else columns.table(dataset, element, depth)
+            if long is not None and alike is not None:
+                long[here] = alike
+                continue
             for number, item in enumerate(sequence_items(dataset, element)):
                 parts += _parts(item, f"{here}[{number}].", depth + 1, long)
     return parts
@@ -382,14 +383,15 @@ def _ways(
     theirs: dict[str, list[Column]] = {}
     ours: dict[str, list[Column]] = {}
     before, after = _parts(source, long=theirs), _parts(output, long=ours)
-    same = theirs.keys() & {part.path for part in after} == ours.keys()
-    if same and all(
-        _add_alike(before, after, alike, ours.get(path, []), plan)
-        for path, alike in theirs.items()
-    ):
-        yield before, after, not theirs
     if theirs or ours:
-        yield _parts(source), _parts(output), True
+        same = theirs.keys() & {part.path for part in after} == ours.keys()
+        if same and all(
+            _add_alike(before, after, alike, ours.get(path, []), plan)
+            for path, alike in theirs.items()
+        ):
+            yield before, after, False
+        before, after = _parts(source), _parts(output)
+    yield before, after, True
 
 
 def _add_alike(
@@ -477,7 +479,8 @@ def _present(sought: Iterable[_Sought], searched: bytes) -> Iterator[_Sought]:
     Of contours few letters are left, and hundreds of UIDs share a root.
     """
     roots: dict[bytes, bool] = {}
-    letters = searched.translate(None, _OF_NUMBERS)
+    # below a megabyte a search is over before this is ready
+    letters = searched.translate(None, _OF_NUMBERS) if len(searched) > 1 << 20 else searched
     few = 2 * len(letters) < len(searched)
     for one in sought:
         if few and not any(code.translate(None, _OF_NUMBERS) in letters for code in one.codes):
