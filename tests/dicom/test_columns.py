@@ -320,3 +320,18 @@ def test_nothing_stays_in_the_reserved_bytes_of_one_item(tables):
     out, _, _ = compare(hidden, "research")
     assert b"UTJD" in hidden
     assert b"UTJD" not in out
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("vr", [b"DS", b"US", b"UI", b"CS", b"XX"])
+@pytest.mark.parametrize("place", [0, 11, 19])
+def test_one_item_may_say_another_vr(tables, place, vr, policy):
+    frames = [frame(number) for number in range(20)]
+    frames[place].FrameContentSequence[0].FrameComments = "mass, Okafor here"
+    data = written(frames)
+    parts = data.split(struct.pack("<HH2s", 0x0020, 0x9158, b"LT"))
+    codes = [vr if number == place else b"LT" for number in range(20)]
+    heads = [struct.pack("<HH2s", 0x0020, 0x9158, code) for code in codes]
+    changed = parts[0] + b"".join(head + part for head, part in zip(heads, parts[1:], strict=True))
+    made = compare(changed, policy)
+    assert made is InputError or b"Okafor" not in made[0] or made[2][0]  # then it is withheld
