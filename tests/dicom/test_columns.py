@@ -335,3 +335,32 @@ def test_one_item_may_say_another_vr(tables, place, vr, policy):
     changed = parts[0] + b"".join(head + part for head, part in zip(heads, parts[1:], strict=True))
     made = compare(changed, policy)
     assert made is InputError or b"Okafor" not in made[0] or made[2][0]  # then it is withheld
+
+
+def resaved(dataset):
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("place", [0, 11, 19])
+def test_a_private_element_left_in_one_item_is_found(tables, place, policy):
+    data = written([frame(number) for number in range(20)])
+    out, _ = dicom.deidentify(dicom.parse(data), policy, key=KEY)
+    inner = out.PerFrameFunctionalGroupsSequence[place].FrameContentSequence[0]
+    inner.private_block(0x0011, "ACME", create=True).add_new(1, "US", 7)
+    found = compare(data, policy, resaved(out))[2][2]
+    assert [(one.kind, f"[{place}]" in one.path) for one in found] == [("private", True)]
+
+
+def test_items_that_stand_elsewhere_in_the_output_are_compared_where_they_stand(tables):
+    frames = [frame(number) for number in range(20)]
+    for number, one in enumerate(frames):
+        one.ReferencedImageSequence[0].ReferencedSOPInstanceUID = f"1.2.826.0.1.9.{number}"
+    data = written(frames)
+    out, _ = dicom.deidentify(dicom.parse(data), "basic", key=KEY)
+    items_ = out.PerFrameFunctionalGroupsSequence
+    items_[1].ReferencedImageSequence = items_[1].ReferencedImageSequence[1:]
+    items_[0].ReferencedImageSequence.append(copy.deepcopy(items_[2].ReferencedImageSequence[0]))
+    assert any(one.kind == "uid" for one in compare(data, "basic", resaved(out))[2][2])
