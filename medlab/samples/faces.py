@@ -11,8 +11,9 @@ import numpy as np
 from medlab.samples.anatomy import Ball, Part, Rod, Shape
 from medlab.samples.cohorts import DEFAULT_SEED
 
-# T1 brightness of the tissues; white matter is the reference.
-AIR, BONE, CSF, VITREOUS, MUSCLE, SKIN = 0.0, 12.0, 34.0, 28.0, 85.0, 105.0
+# T1 brightness of the tissues; white matter is the reference. In the public head ch2 muscle has
+# half of it and bone a tenth to a twentieth.
+AIR, BONE, CSF, VITREOUS, MUSCLE, SKIN = 0.0, 9.0, 34.0, 28.0, 75.0, 105.0
 GRAY, MARROW, WHITE, FAT = 112.0, 128.0, 170.0, 205.0
 
 

@@ -239,11 +239,11 @@ def _brain(face: Face, space: Space, waves: Floats) -> tuple[Floats, Floats, Flo
 
 
 def _coil(space: Space, outer: Floats) -> Floats:
-    """Return how well a head coil sees: it ends below the chin, and nape and throat lie outside.
+    """Return how well a head coil sees: it ends below chin and nape, and sooner between them.
 
-    Of these it sees the skin, which lies nearer, better than what is within.
+    Where it ends it still sees the skin, which lies nearer than what is within.
     """
-    end = -108.0 - np.clip(space.y - 60.0, -60.0, 0.0)
+    end = -40.0 - np.clip(np.maximum(0.8 * space.y, -0.4 * space.y), 0.0, 60.0)
     least = 0.1 + 0.3 * np.clip(1.0 + outer / 10.0, 0.0, 1.0)
     return np.clip(1.0 - (end - space.z) / 40.0, least, 1.0)
 
