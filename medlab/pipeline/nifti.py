@@ -40,6 +40,13 @@ def is_of_tree(path: Path, root: Path) -> bool:
     return (below or listed) and (root / "dataset_description.json").is_file()
 
 
+def is_free_text(path: Path, root: Path) -> bool:
+    """Return whether a file is one of the texts that the BIDS tree at `root` has about itself."""
+    texts = ("README", "CHANGES", "LICENSE", "CITATION")
+    named = path.parent == root and path.name.partition(".")[0].upper() in texts
+    return named and (root / "dataset_description.json").is_file()
+
+
 def said(path: Path, relative: Path) -> frozenset[str]:
     """Return the phrases that a file's name, and the table in it, say of a patient."""
     from medlab.neuro import bids, header
