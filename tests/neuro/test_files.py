@@ -191,3 +191,10 @@ def test_half_a_pair_is_refused_in_a_sentence(tmp_path):
     summary = pipeline.deidentify(source.parent, tmp_path / "dst")
     assert "done" not in summary.statuses
     assert not [*(tmp_path / "dst").rglob("*.hdr")]
+
+
+def test_a_job_of_one_half_writes_both(tmp_path):
+    source = pair(tmp_path / "src", nib.Nifti1Pair)
+    summary = pipeline.deidentify(source, tmp_path / "b.img")
+    assert summary.statuses == {"done": 1}
+    assert type(nib.load(tmp_path / "b.img")) is nib.Nifti1Pair
