@@ -63,13 +63,14 @@ def method_lines(dataset: Dataset) -> list[str]:
 
 def _stamp_again(dataset: FileDataset, plan: Plan) -> None:
     """Add the markers of this pass to those of an earlier one."""
-    dataset.PatientIdentityRemoved = "YES"
+    dataset.PatientIdentityRemoved = "NO" if plan.allowed else "YES"
     methods = method_lines(dataset)
     if _method_text(plan) not in methods:
         methods.append(_method_text(plan))
     dataset.DeidentificationMethod = methods
     add_codes(dataset, plan.codes)
     now = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}[plan.dates]
+    now = plan.temporal or now
     said = dataset.get("LongitudinalTemporalInformationModified")
     known = [name for name in (now, said) if name in _TIMES]
     dataset.LongitudinalTemporalInformationModified = max(known, key=_TIMES.index)

@@ -49,7 +49,8 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "retain-institution-identity": ("113112", "Retain Institution Identity Option"),
     }
 )
-_BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
+#: Code and meaning of the profile itself.
+PROFILE = ("113100", "Basic Application Confidentiality Profile")
 #: What each letter of the table means.
 ACTION_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -92,10 +93,15 @@ class Row(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What happens to an attribute, and the option (empty: the profile itself) that says so."""
+    """What happens to an attribute, and the option (empty: the profile itself) that says so.
+
+    `how` and `value` are those of an own rule: ``"replace"`` and what stands in the place.
+    """
 
     code: str
     option: str
+    how: str = ""
+    value: str = ""
 
 
 def read_table(name: str) -> list[dict[str, str]]:
@@ -204,17 +210,29 @@ class Plan:
         All options in force, those of the policy included, in the order of CID 7050.
     keep_private : tuple of str
         Private creators whose blocks the user wants kept.
+    rules : str
+        Own rules laid over the policy, as YAML (`overlay.lay_over`), and with them:
+    allowed : tuple of str
+        Keywords of the patient's identifiers that own rules may keep.
+    unclaimed : tuple of str
+        Codes that own rules leave no ground for.
+    temporal : str
+        What own rules make of dates at least: ``"MODIFIED"`` or ``"UNMODIFIED"``.
     """
 
     policy: str
     options: tuple[str, ...] = ()
     keep_private: tuple[str, ...] = ()
+    rules: str = ""
+    allowed: tuple[str, ...] = ()
+    unclaimed: tuple[str, ...] = ()
+    temporal: str = ""
 
     @property
     def codes(self) -> tuple[tuple[str, str], ...]:
         """Codes and meanings (CID 7050) of what header cleaning alone can claim."""
         done = [OPTIONS[name] for name in self.options if name not in PIXEL_OPTIONS]
-        return (_BASIC_CODE, *done)
+        return tuple(one for one in (PROFILE, *done) if one[0] not in self.unclaimed)
 
     @property
     def dates(self) -> str:
@@ -339,16 +357,30 @@ def settle(code: str, type_: int | None) -> str:
     return letters[0]
 
 
+@lru_cache(maxsize=64)
+def chosen(plan_: Plan) -> Mapping[str, Rule]:
+    """Return mask of eight digits -> rule, its code still combined, of all that a plan lists."""
+    found = {}
+    for row in load_profile():
+        if row.tag != "gggg,eeee":
+            rule = _choose(row.basic, row.options, plan_.options)
+            found[row.tag.replace(",", "").lower()] = rule
+    for extra in read_table("beyond-the-table.csv"):
+        columns = {extra["option"]: extra["code"]} if extra["option"] else {}
+        found[f"{tag_of(extra['keyword']):08x}"] = _choose(extra["basic"], columns, plan_.options)
+    found["60xxxxxx"] = group_rule(plan_, 0x60000000) or Rule("X", "")
+    return MappingProxyType(found)
+
+
 @lru_cache(maxsize=512)
 def rules_for(plan_: Plan, sop_class: str, inside: int = 0) -> Mapping[int, Rule]:
     """Return tag -> settled rule for one place of one kind of data set."""
     rules = {}
-    for tag, row in basic_rules().items():
-        rule = _choose(row.basic, row.options, plan_.options)
-        rules[tag] = Rule(settle(rule.code, type_in_iod(tag, sop_class, inside)), rule.option)
-    for extra in read_table("beyond-the-table.csv"):
-        columns = {extra["option"]: extra["code"]} if extra["option"] else {}
-        rules[tag_of(extra["keyword"])] = _choose(extra["basic"], columns, plan_.options)
+    for mask, rule in chosen(plan_).items():
+        if "x" not in mask:
+            tag = int(mask, 16)
+            code = settle(rule.code, type_in_iod(tag, sop_class, inside))
+            rules[tag] = Rule(code, rule.option)
     return MappingProxyType(rules)
 
 

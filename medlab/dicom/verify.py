@@ -22,14 +22,14 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import surroundings
+from medlab.dicom import overlay, surroundings
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
-from medlab.dicom.identity import CLINICAL_WORDS, roles
+from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
 from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
-from medlab.dicom.profile import OPTIONS, Plan, group_rule, rules_for, tag_of, word_list
+from medlab.dicom.profile import OPTIONS, Plan, Rule, group_rule, rules_for, tag_of, word_list
 from medlab.errors import InputError
 
 #: What no comparison of headers can prove.
@@ -126,6 +126,19 @@ def _parts(dataset: Dataset, path: str = "", depth: int = 0) -> list[_Part]:
     return parts
 
 
+def _rule_of(part: _Part, plan: Plan, sop_class: str = "") -> Rule | None:
+    """Return what the plan asks for an element, own rules included."""
+    private = bool(part.tag >> 16 & 1)
+    planned = None if private else rules_for(plan, sop_class).get(part.tag)
+    planned = planned or group_rule(plan, part.tag)
+    if not plan.rules or is_creator(part.tag):
+        return planned
+    creator = creators(part.dataset).get(creator_tag(part.tag), "") if private else ""
+    if private and not creator:
+        return planned
+    return overlay.laid(plan, part.path, part.vr, creator, sop_class, planned)
+
+
 def plan_of(dataset: Dataset) -> Plan:
     """Return the plan that a data set says it was treated by (CID 7050 codes)."""
     codes = {
@@ -138,11 +151,16 @@ def plan_of(dataset: Dataset) -> Plan:
 
 def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
     """Return the identifiers of a source that the plan does not keep."""
-    found, maker, known = Secrets(), "", roles()
+    found, allowed, maker, known = Secrets(), Secrets(), "", roles()
     for part in parts:
         role, vr = known.get(part.tag), part.vr
         name = role.name if role else "staff-name" if vr == "PN" else ""
-        if vr == "UI" and _is_of_instance(part.tag, plan):
+        rule = _rule_of(part, plan)
+        if overlay.is_kept(rule):
+            permitted = rule and overlay.is_allowed(part.tag, rule)
+            for value in part.texts if permitted or name == "date" else ():
+                _sort_in(allowed, name, value, plan)
+        elif vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
             found.uids.update(uid for uid in part.texts if _tells(uid))
         elif name:
             raw = part.element.value
@@ -153,6 +171,9 @@ def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
         elif part.tag == _MAKER:
             maker = maker or "".join(part.texts).casefold()
     found.places = {place for place in found.places if place.casefold() not in maker}
+    found.names = {name: near for name, near in found.names.items() if name not in allowed.names}
+    for kind in ("numbers", "places", "births", "dates"):
+        getattr(found, kind).difference_update(getattr(allowed, kind))
     return found
 
 
@@ -160,16 +181,12 @@ def _tells(uid: str) -> bool:
     return len(uid) > 5 and uid not in UID_dictionary
 
 
-def _is_of_instance(tag: int, plan: Plan) -> bool:
-    """Tell whether a UID names an instance, as the profile sees it, and must not stay."""
-    rule = rules_for(plan, "").get(tag)
-    return rule is not None and rule.code in ("U", "D", "X")
-
-
 def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
     if role in _NAME_ROLES:
         for group in value.split("="):
             _sort_name(found, group)
+            if not group.isascii():
+                _sort_name(found, group.lower().translate(DIGRAPHS))
     elif role in _ID_ROLES or (role == "device" and not plan.has("retain-device-identity")):
         found.numbers.add(value)
     elif role in _PLACE_ROLES and not (
@@ -331,6 +348,7 @@ class _Compared(NamedTuple):
 
     findings: list[Finding]
     pairs: _Pairs
+    dated: _Pairs
     secrets: Secrets
 
 
@@ -340,20 +358,23 @@ def _compare(
     with quiet_pydicom():
         plan = plan or plan_of(output)
         before, after = _parts(source), _parts(output)
-        pairs = _pairs(before, after)
+        pairs = dated = _pairs(before, after)
+        if plan.rules:  # which have a look of their own
+            dated = {path: p for path, p in pairs.items() if not _is_own(p[0], plan)}
         found = _secrets(before, plan)
         texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
         findings = [
             *_left_in_bytes(found, source, output, data, (after, pairs, texts), file),
             *_left_in_elements(found, source, plan, (pairs, texts), file),
-            *_dates(pairs, plan, file),
+            *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
+            *_dates(dated, plan, file),
             *_uids(pairs, file),
             *_markers(source, output, plan, file),
             *_private_left(after, plan, file),
             *_meta(output, data, file),
             *_hidden_frames(output, file),
         ]
-    return _Compared(findings, pairs, found)
+    return _Compared(findings, pairs, dated, found)
 
 
 def _pairs(before: list[_Part], after: list[_Part]) -> _Pairs:
@@ -432,10 +453,10 @@ def _left_in_elements(
 ) -> Iterator[Finding]:
     """Compare element by element: what had to change, and identifiers too short for bytes."""
     pairs, texts = compared
-    rules = rules_for(plan, text_at(source, 0x00080016))
+    sop_class = text_at(source, 0x00080016)
     for path, (old, new) in pairs.items():
-        rule = rules.get(new.tag) or group_rule(plan, new.tag)
-        if rule is None or rule.code not in ("X", "Z", "D", "U"):
+        rule = _rule_of(old, plan, sop_class)
+        if rule is None or rule.code not in ("X", "Z", "D", "U") or rule.how == "replace":
             continue
         if new.texts and old.texts == new.texts and not _harmless(new.texts):
             yield Finding(file, path, "element", "fail", "the value is the one of the source")
@@ -444,6 +465,32 @@ def _left_in_elements(
         if any(name in text for name in short):
             yield from _short_names(part, text, short, file)
     yield from _grouped(found.numbers, texts, file)
+
+
+def _is_own(part: _Part, plan: Plan) -> bool:
+    rule = _rule_of(part, plan)
+    return rule is not None and rule.option == overlay.OWN
+
+
+def _own_rules(
+    before: list[_Part], after: list[_Part], plan: Plan, sop_class: str, file: str
+) -> Iterator[Finding]:
+    """Look whether own rules were followed: what had to go, to move, or to be put in."""
+    there = {part.path: part for part in after}
+    for part in before if plan.rules else ():
+        rule, new = _rule_of(part, plan, sop_class), there.get(part.path)
+        if rule is None or rule.option != overlay.OWN:
+            continue
+        texts = new.texts if new else []
+        empties = rule.code == "Z" and rule.how in ("blank", "encrypt", "remove")
+        days = _deltas({"": (part, new)}) if new else set()
+        if (
+            (rule.code == "X" and new is not None)
+            or (empties and texts)
+            or (rule.how == "replace" and "\\".join(texts) != rule.value)
+            or (rule.how == "offset" and not days <= set(range(-FARTHEST_DAYS, 1 - NEAREST_DAYS)))
+        ):
+            yield Finding(file, part.path, "element", "fail", "an own rule was not followed")
 
 
 def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
@@ -551,17 +598,24 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
         tag = tag_of(keyword)
         return Finding(file, f"({tag >> 16:04X},{tag & 0xFFFF:04X})", "marker", "fail", message)
 
-    if says("PatientIdentityRemoved") != "YES":
-        yield fail("PatientIdentityRemoved", "does not say that identity was removed")
+    if says("PatientIdentityRemoved") != ("NO" if plan.allowed else "YES"):
+        yield fail("PatientIdentityRemoved", "does not say whether identity was removed")
     items = sequence_at(output, "DeidentificationMethodCodeSequence")
     codes = {item.get("CodeValue") for item in items}
     if not codes and not says("DeidentificationMethod"):
         yield fail("DeidentificationMethod", "does not say how identity was removed")
     if not {code for code, _ in plan.codes} <= codes:
         yield fail("DeidentificationMethodCodeSequence", "does not name every option in force")
+    earlier = {
+        i.get("CodeValue") for i in sequence_at(source, "DeidentificationMethodCodeSequence")
+    }
+    if codes & set(plan.unclaimed) - earlier:
+        yield fail("DeidentificationMethodCodeSequence", "claims what own rules undo")
     said = says("LongitudinalTemporalInformationModified")
     allowed = {"remove": {"REMOVED"}, "shift": {"MODIFIED", "REMOVED"}}
-    if said not in allowed.get(plan.dates, {"UNMODIFIED", "MODIFIED", "REMOVED"}):
+    if not (plan.temporal and said == plan.temporal) and said not in allowed.get(
+        plan.dates, {"UNMODIFIED", "MODIFIED", "REMOVED"}
+    ):
         yield fail("LongitudinalTemporalInformationModified", "does not fit what became of dates")
     for keyword, option in (
         ("BurnedInAnnotation", "113101"),
@@ -585,6 +639,10 @@ def _private_left(after: list[_Part], plan: Plan, file: str) -> Iterator[Finding
         private = [part for part in parts if not is_creator(part.tag)]
         for part in private:
             creator = known.get(creator_tag(part.tag), "")
+            if (creator and _is_own(part, plan)) or (
+                creator == overlay.ENCRYPTED and overlay.encrypted(plan)
+            ):
+                continue  # see `_own_rules`
             severity = _private_severity(part.tag, creator, plan, declared)
             if severity:
                 message = "a private element that no list keeps"
@@ -724,7 +782,7 @@ def _verify_pair(
         return [Finding(number, "", "element", "fail", "the file cannot be read and compared")]
     with quiet_pydicom():
         who = (text_at(before, _ISSUER), text_at(before, _PATIENT_ID))
-        moves[who] |= _deltas(compared.pairs) if any(who) else set()
+        moves[who] |= _deltas(compared.dated) if any(who) else set()
         names.update(_uid_map(compared.pairs))
     return compared.findings
 

@@ -160,6 +160,8 @@ def deidentify(
             "job started",
             policy=settings.policy,
             options=sorted(header_plan.options),
+            rules=dicom.overlay.lines(settings.rules),
+            allow_identifiers=list(settings.allow_identifiers),
             edition=dicom.EDITION,
             version=__version__,
         )

@@ -18,6 +18,7 @@ from medlab.pipeline.cohort import CohortCheck
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job
 from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
+from medlab.pipeline.steps import plan_of
 
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
@@ -93,6 +94,9 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "policy": settings.policy,
         "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
         "heads": heads(ledger, settings),
+        "rules": dicom.overlay.lines(settings.rules),
+        "allow_identifiers": settings.allow_identifiers,
+        "unclaimed": plan_of(settings).unclaimed,
         "codes": settings.codes,
         "started": job.started,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -191,6 +195,11 @@ def _words(settings: Settings, vault: bool) -> list[str]:
         "person's data, and shifted or kept dates are finer than the year. Sharing needs "
         "Expert Determination (164.514(b)(1)) or a data use agreement.",
     ]
+    if settings.allow_identifiers:
+        words.append(
+            "Own rules keep identifiers of the patient, so these data are not de-identified: "
+            "Patient Identity Removed says NO in each file."
+        )
     if settings.codes == "random":
         words[1] = words[1].replace("keyed codes are", "UIDs and date offsets are keyed, so still")
     if vault:

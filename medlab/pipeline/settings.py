@@ -72,6 +72,10 @@ class Settings:
         One of `medlab.methods.catalogue.ONE_VALUE`: a header holds one value of a class.
     vault : bool
         Keep the way back.
+    rules : str
+        Own rules as YAML, laid over the policy: see `medlab.dicom.lay_over`.
+    allow_identifiers : tuple of str
+        Keywords of the patient's own identifiers that rules may keep.
     review : bool
         List all text that was kept, for a person to read.
     """
@@ -95,6 +99,8 @@ class Settings:
     cohort_method: str = "mondrian"
     quasi: tuple[str, ...] = ()
     sensitive: str = ""
+    rules: str = ""
+    allow_identifiers: tuple[str, ...] = ()
     vault: bool = True
     review: bool = True
 
@@ -114,6 +120,8 @@ class Settings:
             raise UsageError(
                 "random codes live in the vault only; a job without one can't have them"
             )
+        if self.allow_identifiers and not self.rules:
+            raise UsageError("identifiers are allowed for own rules only; name a file of --rules")
         self._check_cohort()
 
     def _check_cohort(self) -> None:

@@ -25,6 +25,7 @@ from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
+from medlab.methods import encryption
 from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import digest_of
 from medlab.pipeline.ids import NEW_ID, Ids
@@ -213,13 +214,14 @@ def some_headers(
 
 def plan_of(settings: Settings) -> dicom.Plan:
     """Return the header plan of a job; pixels and faces are steps of their own."""
-    return _plan(settings.policy, settings.options, settings.keep_private)
+    words = (settings.policy, settings.options, settings.keep_private)
+    return _plan(*words, settings.rules, settings.allow_identifiers)
 
 
 def output_name(dataset: Dataset, copies: int = 0) -> Path:
     """Return the path of an output below DST, made of nothing but its new codes and UIDs."""
     patient = str(dataset.get("PatientID") or "")
-    safe = NEW_ID.fullmatch(patient)
+    safe = NEW_ID.fullmatch(patient) and dataset.get("PatientIdentityRemoved") != "NO"
     uid = str(dataset.get("SOPInstanceUID") or "")
     name = uid if uid.startswith("2.25.") else _short(uid)
     return Path(
@@ -255,6 +257,7 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
         dicom.claim(after, FACES)
     if hands.cohort is not None:
         hands.cohort.apply(whose, after)
+    _encrypt(before, after, work)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
@@ -267,6 +270,20 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
     _remember(before, after, whose, work, done)
+
+
+def _encrypt(before: Dataset, after: Dataset, work: Work) -> None:
+    """Put what own rules encrypt into a private block, as `medlab encrypt` does."""
+    keywords = dicom.overlay.encrypted(plan_of(work.settings))
+    hidden = Dataset()
+    for name in keywords:
+        if name in before:
+            hidden.add(before[name])
+    if hidden:
+        sealed = encryption.encrypt_elements(hidden, work.vault_key, keywords)
+        block = after.private_block(encryption.GROUP, encryption.CREATOR, create=True)
+        token = next(e for e in sealed if e.VR == "UT" and e.tag.group == encryption.GROUP)
+        block.add_new(token.tag.element & 0xFF, "UT", token.value)
 
 
 def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> None:
@@ -304,10 +321,17 @@ def _short(uid: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _plan(policy: str, options: tuple[str, ...], keep_private: tuple[str, ...]) -> dicom.Plan:
+def _plan(
+    policy: str,
+    options: tuple[str, ...],
+    keep_private: tuple[str, ...],
+    rules: str,
+    allowed: tuple[str, ...],
+) -> dicom.Plan:
     headers = tuple(option for option in options if option != PIXELS)
     try:
-        return dicom.plan(policy, headers, keep_private)
+        plan = dicom.plan(policy, headers, keep_private)
+        return dicom.lay_over(plan, rules, allowed) if rules else plan
     except InputError as error:
         raise UsageError(str(error)) from None
 
