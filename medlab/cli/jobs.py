@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from medlab.crypto import Lock
 
 _RULES = click.option("--rules", "rules_file", type=PATH, help="Own rules over the policy (YAML).")
+_ZIPS = click.option(
+    "--restricted-zips",
+    type=PATH,
+    help="safe-harbor: ZIP areas (3 digits) of 20,000 people or fewer; else the 17 of 2000.",
+)
 _ALLOW = click.option(
     "--allow-identifiers",
     multiple=True,
@@ -64,6 +70,7 @@ _ALLOW = click.option(
 @click.option("--cohort-t", type=float, help="Largest distance of a class from the cohort.")
 @click.option("--cohort-method", default="mondrian", show_default=True, metavar="NAME")
 @click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep.")
+@_ZIPS
 @_RULES
 @_ALLOW
 @click.option("--no-vault", is_flag=True, help="Keep no way back.")
@@ -79,6 +86,7 @@ def deidentify(
     ids_file: Path | None,
     recipe: Path | None,
     rules_file: Path | None,
+    restricted_zips: Path | None,
     no_vault: bool,
     jobs: int,
     scheduler: str | None,
@@ -104,8 +112,9 @@ def deidentify(
         from medlab.pixels.recipe import load
 
         choices["pixel_rules"] = tuple(load(recipe))
-    rules = _text_of(rules_file)
-    settings = pipeline.Settings(quasi=quasi, vault=not no_vault, rules=rules, **choices)
+    choices["rules"] = _text_of(rules_file)
+    choices["restricted_zips"] = _zips_of(restricted_zips)
+    settings = pipeline.Settings(quasi=quasi, vault=not no_vault, **choices)
     with scale.cluster(scheduler) if scheduler else nullcontext() as each:
         summary = pipeline.deidentify(
             source,
@@ -136,6 +145,7 @@ def deidentify(
 )
 @click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
 @click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator kept.")
+@_ZIPS
 @_RULES
 @_ALLOW
 def verify(
@@ -144,6 +154,7 @@ def verify(
     policy: str | None,
     options: tuple[str, ...],
     keep_private: tuple[str, ...],
+    restricted_zips: Path | None,
     rules_file: Path | None,
     allow_identifiers: tuple[str, ...],
 ) -> None:
@@ -151,7 +162,8 @@ def verify(
     from medlab import dicom, pipeline
     from medlab.pipeline import cohort
 
-    plan = dicom.plan(policy, options, keep_private) if policy else None
+    words = (options, keep_private, _zips_of(restricted_zips))
+    plan = dicom.plan(policy, *words) if policy else None
     if rules_file is not None:
         if plan is None:
             raise UsageError("own rules lie over a policy; name it with --policy")
@@ -172,7 +184,7 @@ def verify(
 
 
 @commands.command("rules")
-@click.option("--policy", type=POLICIES, default="basic", show_default=True)
+@click.option("--policy", type=click.Choice(["basic", "research"]), default="basic")
 @click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
 def rules(policy: str, options: tuple[str, ...]) -> None:
     """Write a policy as a file of own rules, to begin one of yours with.
@@ -184,6 +196,19 @@ def rules(policy: str, options: tuple[str, ...]) -> None:
     from medlab import dicom
 
     click.echo(dicom.overlay.as_yaml(dicom.plan(policy, options)), nl=False)
+
+
+def _zips_of(file: Path | None) -> tuple[str, ...]:
+    """Return the three-digit ZIP codes of a file, with spaces, commas or lines between them."""
+    if file is None:
+        return ()
+    try:
+        found = re.split(r"[\s,;]+", file.read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError):
+        raise UsageError("the file of restricted ZIP codes cannot be read") from None
+    if not all(re.fullmatch(r"\d{3}", one) for one in found):
+        raise UsageError("restricted ZIP codes are given by their first three digits")
+    return tuple(sorted(set(found)))
 
 
 def _text_of(file: Path | None) -> str:

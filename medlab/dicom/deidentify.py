@@ -46,6 +46,7 @@ from medlab.dicom.elements import (
 from medlab.dicom.files import MAX_DEPTH, is_dicomdir, quiet_pydicom
 from medlab.dicom.identity import identity_of, roles, utf8_reading
 from medlab.dicom.profile import (
+    SAFE_HARBOR,
     Plan,
     Rule,
     basic_rules,
@@ -113,6 +114,7 @@ _NUMBER = re.compile(rb"[\d+\-.eE \\\0]*")
 # a comma that may stand between thousands (1,234) is none
 _COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
+_ZIP = re.compile(r"\b[A-Z]{2}[ ,^]+(\d{3})\d\d(?:-\d{4})?\b")
 _UID_KEEPERS = ("retain-uids", "retain-device-identity", overlay.OWN)
 #: Roles that an own rule may keep: the search then leaves their words, not the patient's.
 _NOT_THE_PATIENT = word_list("not-the-patient")
@@ -242,7 +244,7 @@ def deidentify(
     ----------
     dataset : Dataset
         As read; any SOP class but a DICOMDIR.
-    policy : {"basic", "research"} or Plan
+    policy : {"basic", "research", "safe-harbor"} or Plan
         See `profile.plan`. With a Plan, `options` and `keep_private` must stay empty.
     options : iterable of str
         Further PS3.15 options by name.
@@ -311,7 +313,7 @@ def _begin(
     moved = ours and marks.was_shifted(dataset)
     search = Search(
         identity_of(dataset),
-        "keep" if moved and chosen.dates == "shift" else chosen.dates,
+        "keep" if moved and chosen.dates == "shift" else chosen.dates.replace("year", "remove"),
         0 if moved else dates.offset_days(key, whose),
         key,
         chosen.has("retain-uids"),
@@ -528,6 +530,8 @@ def _unlisted(level: _Level, element: Any) -> None:
     elif vr in ("DA", "DT", "PN"):
         shift = vr != "PN" and level.work.plan.dates != "remove"
         _apply(level, element, Rule("C", "") if shift else _REMOVE)
+    elif vr in ("AE", "UR") and level.work.plan.policy == SAFE_HARBOR:
+        _note(level, element, _REMOVE)
     elif vr in _LOOKED_AT or _is_disguised(element, vr):
         _clean(level, element, _KEEP)
     elif vr in NUMBER_VRS and proper_vr(element) in _TEXT_OF_ANY_KIND:
@@ -561,7 +565,7 @@ def _apply(level: _Level, element: Any, rule: Rule) -> None:
 def _replace(level: _Level, element: Any, rule: Rule) -> None:
     """Put an empty value, a dummy, a code or another UID in an element's place (Z, D, U)."""
     value: Any
-    if rule.how in ("replace", "hash", "alias") or (rule.how and rule.code == "Z"):
+    if rule.how in ("replace", "hash", "alias", "zip") or (rule.how and rule.code == "Z"):
         value = _own_value(level, element, rule)
     elif proper_vr(element) == "UI":
         value = "\\".join(map(level.work.new_uid, texts_of(level.dataset, element)))
@@ -574,8 +578,17 @@ def _replace(level: _Level, element: Any, rule: Rule) -> None:
         value = None
     else:
         value = dummy(level.dataset, element, level.work.new_uid, level.work.is_harmless)
+    if value is None and rule.how == "zip":
+        _note(level, element, _REMOVE)
+        return
     level.kept[element.tag] = with_value(element, value)
     _note(level, element, rule)
+
+
+def _zip(address: str, restricted: Container[str]) -> str | None:
+    """Return the first three digits of a ZIP code behind its state; 000 where few live there."""
+    found = _ZIP.findall(address)
+    return ("000" if found[-1] in restricted else found[-1]) if found else None
 
 
 def _own_value(level: _Level, element: Any, rule: Rule) -> str | None:
@@ -583,6 +596,8 @@ def _own_value(level: _Level, element: Any, rule: Rule) -> str | None:
     work, tag = level.work, int(element.tag)
     if rule.how == "replace":
         return rule.value
+    if rule.how == "zip":
+        return _zip(" ".join(texts_of(level.dataset, element)), work.plan.restricted_zips)
     if rule.how not in ("hash", "alias"):
         return None
     if rule.how == "alias" and tag in work.codes:
@@ -747,7 +762,7 @@ def _moved(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> str:
     if not value:
         return ""
     if vr == "AS":
-        infants = work.plan.dates != "remove"
+        infants = work.plan.dates in ("shift", "keep")
         return _join(value, lambda age: dates.coarsen_age(age, infants=infants))
     if vr == "TM":
         parts = re.split(r"[\\-]", value)
@@ -775,6 +790,8 @@ def _moved_day(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> 
         return ""
     shift = dates.shift_date if vr == "DA" else dates.shift_datetime
     moved = shift(value, work.search.days)  # also refuses what is no date
+    if work.plan.dates == "year":
+        return value.strip()[:4] + "0101" * (vr == "DA")
     return moved if work.search.dates == "shift" and rule.code == "C" else value
 
 

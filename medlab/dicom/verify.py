@@ -22,14 +22,25 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import overlay, surroundings
+from medlab.dicom import overlay, safe_harbor, surroundings
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
+from medlab.dicom.marks import method_lines
 from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
-from medlab.dicom.profile import OPTIONS, Plan, Rule, group_rule, rules_for, tag_of, word_list
+from medlab.dicom.profile import (
+    OPTIONS,
+    SAFE_HARBOR,
+    Plan,
+    Rule,
+    group_rule,
+    rules_for,
+    tag_of,
+    word_list,
+)
+from medlab.dicom.profile import plan as make_plan
 from medlab.errors import InputError
 
 #: What no comparison of headers can prove.
@@ -146,6 +157,8 @@ def plan_of(dataset: Dataset) -> Plan:
         for item in sequence_at(dataset, "DeidentificationMethodCodeSequence")
     }
     options = tuple(name for name, (code, _) in OPTIONS.items() if code in codes)
+    if any(line.endswith(f" {SAFE_HARBOR}") for line in method_lines(dataset)):
+        return make_plan(SAFE_HARBOR)
     return Plan("stated", options)
 
 
@@ -195,8 +208,10 @@ def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
         found.places.add(value)
     elif role == "birth-date" and parse_date(value):
         found.births.add(f"{parse_date(value):%Y%m%d}")
-    elif role == "date" and plan.dates == "remove" and parse_date(value[:8]):
-        found.dates.add(f"{parse_date(value[:8]):%Y%m%d}")
+    elif role == "date" and plan.dates in ("remove", "year") and parse_date(value[:8]):
+        day = f"{parse_date(value[:8]):%Y%m%d}"
+        if plan.dates == "remove" or not day.endswith("0101"):
+            found.dates.add(day)
 
 
 def _sort_name(found: Secrets, group: str) -> None:
@@ -374,6 +389,9 @@ def _compare(
             *_meta(output, data, file),
             *_hidden_frames(output, file),
         ]
+        if plan.policy == SAFE_HARBOR:
+            left = safe_harbor.left(source, output, plan.restricted_zips)
+            findings += [Finding(file, where, "safe harbor", "fail", what) for where, what in left]
     return _Compared(findings, pairs, dated, found)
 
 
@@ -543,6 +561,8 @@ def _dates(pairs: _Pairs, plan: Plan, file: str) -> Iterator[Finding]:
     if plan.dates == "keep":
         if moved - {0}:
             yield Finding(file, "", "date", "fail", "dates should stand as they were, some moved")
+    elif plan.dates == "year":
+        yield from _years(pairs, file)
     elif plan.dates == "remove":
         if moved:
             yield Finding(file, "", "date", "fail", "a date still stands where none should")
@@ -552,6 +572,20 @@ def _dates(pairs: _Pairs, plan: Plan, file: str) -> Iterator[Finding]:
         yield Finding(file, "", "date", "fail", "dates moved by a number of days out of range")
     elif moved == {0} and not _earlier_pass(pairs):
         yield Finding(file, "", "date", "fail", "dates should have moved and did not")
+
+
+def _years(pairs: _Pairs, file: str) -> Iterator[Finding]:
+    for path, (old, new) in pairs.items():
+        years = {day[:4] for day in _days(old)}
+        if new.vr in ("DA", "DT") and not set(map(_year_of, _days(new))) <= {*years, ""}:
+            yield Finding(file, path, "date", "fail", "a date says more than its year")
+
+
+def _year_of(day: str) -> str:
+    """Return the year that a date comes to; empty for a dummy, the date itself if it says more."""
+    if day in (DUMMY_DATE, ""):
+        return ""
+    return day[:4] if day[4:] in ("", "0101") else day
 
 
 def _earlier_pass(pairs: _Pairs) -> bool:
@@ -612,7 +646,11 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
     if codes & set(plan.unclaimed) - earlier:
         yield fail("DeidentificationMethodCodeSequence", "claims what own rules undo")
     said = says("LongitudinalTemporalInformationModified")
-    allowed = {"remove": {"REMOVED"}, "shift": {"MODIFIED", "REMOVED"}}
+    allowed = {
+        "remove": {"REMOVED"},
+        "year": {"MODIFIED", "REMOVED"},
+        "shift": {"MODIFIED", "REMOVED"},
+    }
     if not (plan.temporal and said == plan.temporal) and said not in allowed.get(
         plan.dates, {"UNMODIFIED", "MODIFIED", "REMOVED"}
     ):
