@@ -305,9 +305,8 @@ def _encrypt(before: Dataset, after: Dataset, work: Work) -> None:
             hidden.add(before[name])
     if hidden:
         sealed = encryption.encrypt_elements(hidden, work.vault_key, keywords)
-        block = after.private_block(encryption.GROUP, encryption.CREATOR, create=True)
-        token = next(e for e in sealed if e.VR == "UT" and e.tag.group == encryption.GROUP)
-        block.add_new(token.tag.element & 0xFF, "UT", token.value)
+        token = encryption.take(sealed, encryption.CREATOR)
+        encryption.leave(after, encryption.CREATOR, "UT", token)
 
 
 def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> None:
