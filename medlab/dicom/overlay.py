@@ -131,9 +131,7 @@ def lay_over(plan: Plan, text: str, allowed: Iterable[str] = ()) -> Plan:
     Raises
     ------
     UsageError
-        An entry that cannot be followed; the line and column are named.
-    MissingError
-        `allowed` names no attribute.
+        An entry that cannot be followed, with line and column; `allowed` names what no rule keeps.
     """
     names = tuple(dict.fromkeys(allowed))
     rules = replace(plan, rules=text, allowed=names)
@@ -141,14 +139,20 @@ def lay_over(plan: Plan, text: str, allowed: Iterable[str] = ()) -> Plan:
         if problem := _problem(own, rules):
             raise UsageError(f"{where}: {problem}")
     for name in names:
-        mask, vr = f"{tag_of(name):08x}", vr_of_tag(tag_of(name))
-        if not any(
-            one.code in ("K", "C") and _overlap(one.mask, mask) and one.vr in ("", vr)
-            for one in parse_rules(text)
-        ):
+        if not _keeps(parse_rules(text), name):
             raise UsageError(f"no own rule keeps {name}, so it need not be allowed; leave it out")
     lost, times = _lost(rules)
     return replace(rules, unclaimed=lost, temporal=times)
+
+
+def _keeps(rules: Iterable[Own], keyword: str) -> bool:
+    try:
+        tag = tag_of(keyword)
+    except MissingError:
+        return False
+    mask, vr = f"{tag:08x}", vr_of_tag(tag)
+    kept = (own for own in rules if own.code in ("K", "C") and own.vr in ("", vr))
+    return any(_overlap(own.mask, mask) for own in kept)
 
 
 @cache
@@ -273,8 +277,8 @@ def _problem(own: Own, plan: Plan) -> str:
         return ""
     if own.tag >> 16 in (0, 2) or (own.tag in _STRUCTURE and own.code != "K"):
         return "a file cannot be read without this element, so medlab leaves it or makes it anew"
-    if vrs and vr not in vrs:
-        return f"{own.how} does not fit an element of VR {vr}"
+    if (vrs and vr not in vrs) or _misfits(own.code, vr):
+        return f"{own.how or own.code} does not fit an element of VR {vr}"
     if own.how == "encrypt" and own.path:
         return "encrypt takes elements of the top level; name it without a path"
     if own.how == "replace" and (problem := _problem_of_value(vr, own.value)):
@@ -288,11 +292,17 @@ def _problem(own: Own, plan: Plan) -> str:
 
 def _problem_of_many(own: Own, vrs: frozenset[str]) -> str:
     """Return what is wrong with a rule about several elements."""
-    if vrs and (own.vr not in vrs or own.how == "encrypt"):
-        return f"{own.how} does not fit all these elements; name one, or a VR that it fits"
+    if _misfits(own.code, own.vr) or (vrs and (own.vr not in vrs or own.how == "encrypt")):
+        action = own.how or own.code
+        return f"{action} does not fit all these elements; name one, or a VR that it fits"
     if own.creator and own.mask != "x" * 8 and not int(own.mask[3].replace("x", "1"), 16) & 1:
         return "a private creator stands in odd groups only"
     return _problem_of_value(own.vr, own.value) if own.how == "replace" else ""
+
+
+def _misfits(code: str, vr: str) -> bool:
+    """Tell whether a code that replaces UIDs, and keeps all else, is meant for no such VR."""
+    return (code == "U" and vr != "UI") or (code == "X/Z/U*" and vr != "SQ")
 
 
 def _problem_of_value(vr: str, value: str) -> str:

@@ -58,6 +58,7 @@ _SAFE = (
     "no key was kept; the map leads back, so it stays in the private folder (164.514(c)). Dates "
     "are 1 January of their year: intervals below a year are lost; (0028,0303) says MODIFIED.",
 )
+_NOTHING = ("Safe Harbor: nothing was written", "Nothing was written, so nothing is Safe Harbor.")
 _NOT_SAFE = (
     "this is NO Safe Harbor: something was not checked; the report says what",
     "This is not Safe Harbor (45 CFR 164.514(b)(2)): something was not checked.",
@@ -175,8 +176,8 @@ def _certificate(job: Job, strangers: int) -> dict[str, Any] | None:
         word = "removed" if removed else "withheld" if withheld else "none present"
         row = {"number": number, "kind": name, "status": "not checked" if unchecked else word}
         rows.append(row | {"removed": removed, "withheld": withheld, "not_checked": unchecked})
-    said = _SAFE if not unchecked else _NOT_SAFE
-    return {"rows": rows, "holds": not unchecked, "says": said[0], "words": said[1]}
+    said = _NOT_SAFE if unchecked else _SAFE if statuses(job.ledger).get("done") else _NOTHING
+    return {"rows": rows, "holds": said is _SAFE, "says": said[0], "words": said[1]}
 
 
 def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:

@@ -269,6 +269,17 @@ def test_a_second_run_draws_other_codes_and_one_study_stays_one(ward, tmp_path):
         assert len(list(csv.DictReader(table))) == 2
 
 
+def test_a_job_that_wrote_nothing_is_no_safe_harbor(tmp_path):
+    (tmp_path / "in").mkdir()
+    person(SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.5.1").save_as(tmp_path / "in" / "retina.dcm")
+    code, said = call("deidentify", tmp_path / "in", tmp_path / "out", "--policy", "safe-harbor")
+    assert code == 1
+    assert "nothing was written" in said
+    certificate = json.loads((tmp_path / "out.job" / "report.json").read_text())["certificate"]
+    assert not certificate["holds"]
+    assert certificate["rows"][15]["status"] == "withheld"
+
+
 def test_no_other_policy_calls_itself_so(tmp_path):
     person().save_as(tmp_path / "one.dcm")
     call("deidentify", tmp_path / "one.dcm", tmp_path / "out.dcm", "--policy", "research")
