@@ -151,8 +151,12 @@ def deidentify(
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
     joined.check_available(settings)
     _check_map(map_file, source, target, overwrite)
-    if key_file is not None and settings.policy == SAFE_HARBOR:
-        raise UsageError("Safe Harbor draws its codes and keeps no key; leave out the key file")
+    if (key_file or lock) and settings.policy == SAFE_HARBOR:
+        raise UsageError("Safe Harbor draws its codes and keeps no key; leave out the key or lock")
+    if lock is not None and dicom.overlay.encrypted(header_plan):
+        raise UsageError(
+            "what own rules encrypt opens by a key file, not by a lock; name one"
+        )
     if each is not None and settings.codes == "random":
         raise UsageError("random codes are drawn from one vault on one machine; use jobs")
     with ExitStack() as stack:
@@ -239,6 +243,9 @@ def _begin_safe_harbor(
     45 CFR 164.514(c): a code is not derived from what it stands for, and no key leads back.
     What an earlier run of the same job left cannot be gone on with, so it is made anew.
     """
+    folder = target.with_name(target.name + ".job")
+    if any((folder / name).exists() for name in ("key", "vault.db")):
+        raise RefusedError("an earlier job left its key or vault beside DST; choose another DST")
     asked = _asked_of(target)
     same = asked is not None and (
         asked["source"] == str(source.resolve())
@@ -246,9 +253,9 @@ def _begin_safe_harbor(
     )
     for part in target.rglob(".*.part") if same and target.is_dir() else ():
         part.unlink()  # what a run that was killed left
-    with tempfile.TemporaryDirectory() as folder:
-        write_key(Path(folder, "key"))
-        return begin(stack, source, target, settings, Path(folder, "key"), overwrite or same)
+    with tempfile.TemporaryDirectory() as place:
+        write_key(Path(place, "key"))
+        return begin(stack, source, target, settings, Path(place, "key"), overwrite or same)
 
 
 def _asked_of(target: Path) -> dict[str, Any] | None:

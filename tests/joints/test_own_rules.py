@@ -264,6 +264,16 @@ def test_what_cannot_be_followed_is_told_before_anything_is_written(
     assert not (tmp_path / "out.job").exists()
 
 
+def test_what_is_encrypted_needs_a_key_file_not_a_lock(study, tmp_path):
+    secret = tmp_path / "passphrase"
+    secret.write_text("a passphrase of many words")
+    locked = ("--passphrase-file", secret)
+    code, said = cleaned(study, tmp_path, "PatientName: encrypt", *locked, ok=False)
+    assert code == 2
+    assert "key file" in said
+    assert not (tmp_path / "out.job").exists()
+
+
 def test_a_permission_that_no_rule_needs_is_refused(study, tmp_path):
     allowed = ("--allow-identifiers", "PatientName")
     code, said = cleaned(study, tmp_path, "StudyDescription: keep", *allowed, ok=False)

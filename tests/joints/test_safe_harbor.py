@@ -269,6 +269,16 @@ def test_a_second_run_draws_other_codes_and_one_study_stays_one(ward, tmp_path):
         assert len(list(csv.DictReader(table))) == 2
 
 
+def test_where_an_earlier_job_left_its_vault_no_safe_harbor_begins(tmp_path):
+    (tmp_path / "in").mkdir()
+    person().save_as(tmp_path / "in" / "one.dcm")
+    assert call("deidentify", tmp_path / "in", tmp_path / "out")[0] == 0
+    words = ("--policy", "safe-harbor", "--overwrite")
+    code, said = call("deidentify", tmp_path / "in", tmp_path / "out", *words)
+    assert code == 1
+    assert "key or vault" in said
+
+
 def test_a_job_that_wrote_nothing_is_no_safe_harbor(tmp_path):
     (tmp_path / "in").mkdir()
     person(SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.5.1").save_as(tmp_path / "in" / "retina.dcm")
