@@ -154,9 +154,7 @@ def deidentify(
     if (key_file or lock) and settings.policy == SAFE_HARBOR:
         raise UsageError("Safe Harbor draws its codes and keeps no key; leave out the key or lock")
     if lock is not None and dicom.overlay.encrypted(header_plan):
-        raise UsageError(
-            "what own rules encrypt opens by a key file, not by a lock; name one"
-        )
+        raise UsageError("what own rules encrypt opens by a key file, not by a lock; name one")
     if each is not None and settings.codes == "random":
         raise UsageError("random codes are drawn from one vault on one machine; use jobs")
     with ExitStack() as stack:
