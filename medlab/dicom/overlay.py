@@ -272,7 +272,7 @@ def _problem(own: Own, plan: Plan) -> str:
         return _problem_of_many(own, vrs)
     if own.tag >> 16 & 1:
         return "a private block has another number in each file; write (gggg,xxee) CREATOR"
-    vr, planned = vr_of_tag(own.tag), _planned(plan, own.tag)
+    vr, planned = vr_of_tag(own.tag), chosen(plan).get(own.mask)
     if planned and planned.code == own.code and not own.how:
         return ""
     if own.tag >> 16 in (0, 2) or (own.tag in _STRUCTURE and own.code != "K"):
@@ -314,7 +314,7 @@ def _problem_of_value(vr: str, value: str) -> str:
 
 
 @cache
-def _floor() -> frozenset[int]:
+def floor() -> frozenset[int]:
     """Return the elements that hold the patient's names, numbers, birth date and contacts."""
     persons = re.compile("Patient|Person|Residence")
     return frozenset(
@@ -326,7 +326,7 @@ def _floor() -> frozenset[int]:
 
 def _is_identity(own: Own, tag: int, plan: Plan) -> bool:
     """Tell whether a rule would keep what identifies the patient and nobody allowed."""
-    kept = own.code in ("K", "C") and tag in _floor()
+    kept = own.code in ("K", "C") and tag in floor()
     return kept and keyword_for_tag(tag) not in plan.allowed
 
 
@@ -364,7 +364,7 @@ def laid(
 
 def is_allowed(tag: int, rule: Rule) -> bool:
     """Tell whether an identifier of the patient is kept because somebody allowed it."""
-    return rule.option == OWN and rule.code == "K" and tag in _floor()
+    return rule.option == OWN and rule.code == "K" and tag in floor()
 
 
 def is_kept(rule: Rule | None) -> bool:
@@ -399,11 +399,6 @@ def lines(text: str) -> list[str]:
     return [own.text for own in parse_rules(text)] if text else []
 
 
-def _planned(plan: Plan, tag: int) -> Rule | None:
-    """Return what the policy asks for, as its table has it: not settled by Type."""
-    return chosen(plan).get(f"{tag:08x}")
-
-
 def _lost(plan: Plan) -> tuple[tuple[str, ...], str]:
     """Return the codes that cannot be claimed, and what the dates then are.
 
@@ -417,11 +412,18 @@ def _lost(plan: Plan) -> tuple[tuple[str, ...], str]:
             if not _weakens(own, mask, rule, plan):
                 continue
             lost |= {PROFILE[0], *([OPTIONS[rule.option][0]] if rule.option else ())}
-            if "x" not in mask and vr_of_tag(int(mask, 16)) in ("DA", "DT", "TM"):
-                times = "UNMODIFIED" if own.code == "K" else times or "MODIFIED"
+            times = _times(own, int(mask.replace("x", "0"), 16), times)
+        times = times if own.tag is None else _times(own, own.tag, times)
         if weak and (own.creator or (own._takes_private and own.mask[3] in "13579bdfx")):
             lost.add(PROFILE[0])
     return tuple(sorted(lost)), times
+
+
+def _times(own: Own, tag: int, times: str) -> str:
+    """Return what (0028,0303) has to say at least, once a rule does so to an element."""
+    if vr_of_tag(tag) not in ("DA", "DT", "TM") or not (own.code == "K" or own.how == "offset"):
+        return times
+    return "UNMODIFIED" if own.code == "K" else times or "MODIFIED"
 
 
 def _weakens(own: Own, mask: str, rule: Rule, plan: Plan) -> bool:
@@ -452,11 +454,7 @@ def _lines_of(plan: Plan) -> Iterator[str]:
     for mask, rule in sorted(chosen(plan).items()):
         if mask[:4] in ("0000", "0002"):
             continue  # commands and file meta are made anew
-        keyword = "" if "x" in mask else keyword_for_tag(int(mask, 16)) or _keyword(int(mask, 16))
+        row = None if "x" in mask else basic_rules().get(int(mask, 16))
+        keyword = row.keyword if row else "" if "x" in mask else keyword_for_tag(int(mask, 16))
         name = keyword or f"({mask[:4]},{mask[4:]})"
         yield f"{name}: {rule.code}" + (f"  # {rule.option}" if rule.option else "")
-
-
-def _keyword(tag: int) -> str:
-    row = basic_rules().get(tag)
-    return row.keyword if row else ""

@@ -55,7 +55,7 @@ _LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the 
 _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script begins
 _REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
 _MAKER, _PATIENT_ID, _ISSUER = 0x00080070, 0x00100020, 0x00100021
-_DECLARED_SAFE = 0x00080300
+_DECLARED_SAFE, _TIMES = 0x00080300, 0x00280303
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _NAME_ROLES = ("patient-name", "staff-name")
@@ -63,6 +63,7 @@ _ID_ROLES = frozenset(
     ["patient-id", "other-id", "account", "procedure-id", "plan", "trial-id", "phone", "telecom"]
 )
 _PLACE_ROLES = ("institution", "address")
+_SETS = ("numbers", "places", "births", "dates")
 _META_OF_SENDER = word_list("meta-of-sender")
 # scripts without spaces between words: Thai to Burmese, Khmer, Chinese, kana, Hangul
 _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
@@ -164,30 +165,40 @@ def plan_of(dataset: Dataset) -> Plan:
 
 def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
     """Return the identifiers of a source that the plan does not keep."""
-    found, allowed, maker, known = Secrets(), Secrets(), "", roles()
+    ours, others, maker, known = Secrets(), Secrets(), "", roles()
+    permitted, released = Secrets(), Secrets()
     for part in parts:
         role, vr = known.get(part.tag), part.vr
         name = role.name if role else "staff-name" if vr == "PN" else ""
-        rule = _rule_of(part, plan)
-        if overlay.is_kept(rule):
-            permitted = rule and overlay.is_allowed(part.tag, rule)
-            for value in part.texts if permitted or name == "date" else ():
-                _sort_in(allowed, name, value, plan)
-        elif vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
-            found.uids.update(uid for uid in part.texts if _tells(uid))
+        rule, own = _rule_of(part, plan), part.tag in overlay.floor()
+        kept = overlay.is_kept(rule)
+        if vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
+            others.uids.update(uid for uid in part.texts if _tells(uid))
         elif name:
             raw = part.element.value
             # a second reading: the bytes may be UTF-8 under another declared character set
             second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
+            found = (permitted if own else released) if kept else ours if own else others
             for value in [*part.texts, *([] if second.isascii() else second.split("\\"))]:
                 _sort_in(found, name, value, plan)
         elif part.tag == _MAKER:
             maker = maker or "".join(part.texts).casefold()
-    found.places = {place for place in found.places if place.casefold() not in maker}
-    found.names = {name: near for name, near in found.names.items() if name not in allowed.names}
-    for kind in ("numbers", "places", "births", "dates"):
-        getattr(found, kind).difference_update(getattr(allowed, kind))
-    return found
+    others.places = {place for place in others.places if place.casefold() not in maker}
+    return _joined(_without(ours, permitted), _without(_without(others, released), permitted))
+
+
+def _without(secrets: Secrets, released: Secrets) -> Secrets:
+    """Return secrets without those that own rules release."""
+    sets = {kind: getattr(secrets, kind) - getattr(released, kind) for kind in _SETS}
+    names = {name: near for name, near in secrets.names.items() if name not in released.names}
+    return Secrets(names, uids=secrets.uids, **sets)
+
+
+def _joined(ours: Secrets, others: Secrets) -> Secrets:
+    sets = {kind: getattr(ours, kind) | getattr(others, kind) for kind in _SETS}
+    both = {**ours.names, **others.names}
+    names = {n: ours.names.get(n, "") + others.names.get(n, "") for n in both}
+    return Secrets(names, uids=others.uids, **sets)
 
 
 def _tells(uid: str) -> bool:
@@ -495,6 +506,8 @@ def _own_rules(
 ) -> Iterator[Finding]:
     """Look whether own rules were followed: what had to go, to move, or to be put in."""
     there = {part.path: part for part in after}
+    moved = {*range(-FARTHEST_DAYS, 1 - NEAREST_DAYS)}
+    moved |= {0} if any(p.tag == _TIMES and p.texts == ["MODIFIED"] for p in before) else set()
     for part in before if plan.rules else ():
         rule, new = _rule_of(part, plan, sop_class), there.get(part.path)
         if rule is None or rule.option != overlay.OWN:
@@ -506,7 +519,7 @@ def _own_rules(
             (rule.code == "X" and new is not None)
             or (empties and texts)
             or (rule.how == "replace" and "\\".join(texts) != rule.value)
-            or (rule.how == "offset" and not days <= set(range(-FARTHEST_DAYS, 1 - NEAREST_DAYS)))
+            or (rule.how == "offset" and not days <= moved)
         ):
             yield Finding(file, part.path, "element", "fail", "an own rule was not followed")
 

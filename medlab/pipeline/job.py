@@ -20,6 +20,7 @@ from typing import Any
 
 from medlab import __version__, dicom
 from medlab.crypto import Lock, write_key
+from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import faces, joined, report, steps
@@ -30,7 +31,7 @@ from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job, begin
 from medlab.pipeline.planning import plan, worked
 from medlab.pipeline.pool import EachDone, each_done
-from medlab.pipeline.settings import SAFE_HARBOR, Outcome, Progress, Settings
+from medlab.pipeline.settings import Outcome, Progress, Settings
 
 
 @dataclass(frozen=True)

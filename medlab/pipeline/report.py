@@ -12,12 +12,12 @@ from operator import itemgetter
 from typing import Any
 
 from medlab import __version__, dicom
-from medlab.dicom.profile import ACTION_WORDS
+from medlab.dicom.profile import ACTION_WORDS, SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.pipeline.cohort import CohortCheck
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job
-from medlab.pipeline.settings import FACES, NO_PICTURE, SAFE_HARBOR, Settings
+from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
 from medlab.pipeline.steps import plan_of
 
 STATUS_WORDS = {

@@ -11,11 +11,11 @@ from typing import Any
 
 from medlab import __version__
 from medlab.crypto import keyed_digest
+from medlab.dicom.profile import SAFE_HARBOR
 from medlab.errors import UsageError
 
 # a bar on standard error, or what is called with a step in words, files done and files in all
 Progress = bool | Callable[[str, int, int], None]
-SAFE_HARBOR = "safe-harbor"
 POLICIES = ("basic", "research", SAFE_HARBOR)
 FACES = "clean-recognizable-visual-features"
 PIXELS = "clean-pixel-data"

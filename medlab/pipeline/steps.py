@@ -23,6 +23,7 @@ from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
+from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.methods import encryption
@@ -35,7 +36,6 @@ from medlab.pipeline.settings import (
     FACES,
     NO_PICTURE,
     PIXELS,
-    SAFE_HARBOR,
     Outcome,
     Settings,
     Work,

@@ -115,6 +115,34 @@ private SIEMENS CSA HEADER: keep
     assert out.PatientIdentityRemoved == "YES"
 
 
+@pytest.mark.parametrize(("rule", "said"), [
+    ("SeriesDate: keep", "UNMODIFIED"), ("SeriesDate: offset", "MODIFIED"),
+    ("TM: keep", "UNMODIFIED"), ("SeriesDate: clean", "REMOVED"), ("StudyID: keep", "REMOVED"),
+    ("SecondaryReviewDate: keep", "UNMODIFIED"),
+])  # fmt: skip
+def test_the_file_says_what_became_of_its_dates(study, tmp_path, rule, said):
+    out = cleaned(study, tmp_path, rule)
+    assert out.LongitudinalTemporalInformationModified == said
+
+
+def test_what_a_rule_keeps_may_stand_in_other_elements_too_but_not_the_patient(study, tmp_path):
+    path = study / "one.dcm"
+    dataset = pydicom.dcmread(path)
+    dataset.RequestingService = dataset.InstitutionName  # goes, and says the same
+    dataset.ReferringPhysicianName = dataset.OperatorsName
+    dataset.StationName = "OKAFOR7"
+    dataset.save_as(path)
+    out = cleaned(study, tmp_path, "InstitutionName: keep\nOperatorsName: keep")
+    assert (out.InstitutionName, str(out.OperatorsName)) == ("Elm Hospital", "Smith^Adam")
+    dataset.OperatorsName, dataset.InstitutionName = "Okafor^Jane", "Okafor Clinic"
+    dataset.save_as(path)
+    file, target = tmp_path / "rules.yaml", tmp_path / "second"
+    assert call("deidentify", study, target, "--rules", file)[0] == 0
+    out = pydicom.dcmread(next(target.rglob("*.dcm")))
+    assert "Okafor" not in str(out)
+    assert "Clinic" in out.InstitutionName
+
+
 def test_the_profile_is_claimed_unless_a_rule_keeps_what_it_takes(study, tmp_path):
     out = cleaned(study, tmp_path, "StudyDescription: {replace: PROJECT X}", policy="research")
     assert {"113100", "113105", "113107"} <= claims(out)
