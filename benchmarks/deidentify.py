@@ -2,17 +2,16 @@
 
     python benchmarks/deidentify.py                  # small, a minute
     python benchmarks/deidentify.py --files 200 --repeat 5
-    python benchmarks/deidentify.py --large         # also a file of many nested elements
 
 The peers (pip install dicom-anonymizer dicognito) take part where they are installed.
 Everything runs in one process on the same files, from bytes to bytes, in turns; printed is
-the median over the rounds, as a ratio to pydicom's read and save.
+the median over the rounds, as a ratio to pydicom's read and save. Files of many frames or
+contours are timed by `sequences.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
 import statistics
 import time
 import warnings
@@ -23,8 +22,6 @@ from io import BytesIO
 import numpy as np
 import pydicom
 from pydicom.data import get_testdata_file
-from pydicom.dataset import Dataset
-from pydicom.uid import ImplicitVRLittleEndian
 
 from medlab import dicom
 
@@ -126,31 +123,11 @@ def left(datas: list[bytes], run: Callable[[bytes], bytes]) -> str:
     return f"{count}/{len(datas[:5])}"
 
 
-def contours(number: int) -> bytes:
-    """Return an RT Structure Set of 2,000 contours."""
-    dataset = pydicom.dcmread(get_testdata_file("rtstruct.dcm"), force=True)
-    dataset.SOPInstanceUID = f"1.2.826.0.1.3680043.{number}"
-    one = dataset.ROIContourSequence[0].ContourSequence[0]
-    one.ContourData = [f"{value:.2f}" for value in np.random.default_rng(number).normal(size=120)]
-    dataset.ROIContourSequence[0].ContourSequence = [copy.deepcopy(one) for _ in range(2000)]
-    for place, contour in enumerate(dataset.ROIContourSequence[0].ContourSequence):
-        image = Dataset()
-        image.ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
-        image.ReferencedSOPInstanceUID = f"1.2.826.0.1.3680043.7.{place % 150}"
-        contour.ContourImageSequence = [image]
-    buffer = BytesIO()
-    dataset.ensure_file_meta()
-    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    dataset.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
-
-
 def main() -> None:
     """Print a table of ratios."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--files", type=int, default=30)
     options.add_argument("--repeat", type=int, default=5)
-    options.add_argument("--large", action="store_true", help="one RT Structure Set besides")
     chosen = options.parse_args()
     runs = {
         "pydicom read+save": floor,
@@ -168,7 +145,6 @@ def main() -> None:
         "CT small, private": [numbered("CT_small.dcm", n) for n in many],
     }
     print(f"{'':32}" + "".join(f"{name:>20}" for name in sets) + "   name or ID left")
-    sets |= {"2,000 contours": [contours(1)]} if chosen.large else {}
     times = {name: {s: [] for s in sets} for name in runs}
     for _ in range(chosen.repeat):
         for set_name, datas in sets.items():

@@ -16,7 +16,7 @@ from typing import Any
 import ipywidgets as ipw
 
 from medlab import crypto
-from medlab.app import folders, intake, looks
+from medlab.app import folders, intake, views
 from medlab.app.intake import Item, counted, may_hold_head
 from medlab.app.order import (
     BY_ELEMENTS,
@@ -242,7 +242,7 @@ class Files:
 
         def attempt() -> None:
             try:
-                looks.one_sentence(verb)()
+                views.one_sentence(verb)()
             except MedlabError as error:
                 self._status.value = alert(error)
 
@@ -271,9 +271,9 @@ class Look:
                 "Tags": self._tags,
                 "Images": self._slices,
                 "Text in pixels": lambda: _by_image(
-                    "Text in the pixels", looks.burned_in, [self.item.value], self.reveal.value
+                    "Text in the pixels", views.burned_in, [self.item.value], self.reveal.value
                 ),
-                "Face": lambda: self._drawn("The face in the scan", looks.face),
+                "Face": lambda: self._drawn("The face in the scan", views.face),
                 "Patients": self._patients,
             }
         )
@@ -299,7 +299,7 @@ class Look:
     def _tags(self) -> Instrument:
         item = self.item.value
         if item.kind == "nifti":
-            return self._drawn("What the header says", looks.nifti_header)
+            return self._drawn("What the header says", views.nifti_header)
         explorer: Instrument = tag_explorer(item.paths, start=len(item.paths) // 2 + 1)
         return explorer
 
@@ -307,7 +307,7 @@ class Look:
         return _images("The image", [self.item.value], self.reveal.value)
 
     def _patients(self) -> Instrument:
-        draw = partial(looks.cohort, self._source, reveal=self.reveal.value)
+        draw = partial(views.cohort, self._source, reveal=self.reveal.value)
         return Instrument("The patients in these headers", {}, draw)
 
 
@@ -445,7 +445,7 @@ class Outcome:
             {
                 "Headers": self._headers,
                 "Images": self._slices,
-                "Face": lambda: self._drawn("The face, before and after", looks.face),
+                "Face": lambda: self._drawn("The face, before and after", views.face),
             }
         )
         for handle in (self.pair, self.reveal):
@@ -459,7 +459,7 @@ class Outcome:
             self.reveal.value = False
             self.pair.options = []
         self.told.value = ""
-        looks.volume.cache_clear()
+        views.volume.cache_clear()
         _hide(self.widget, True)
 
     def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:
@@ -481,7 +481,7 @@ class Outcome:
         return Instrument(title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value))
 
     def _headers(self) -> Instrument:
-        draw = partial(looks.headers, restored=self._restored)
+        draw = partial(views.headers, restored=self._restored)
         return _by_image("Before and after", draw, self.pair.value, self.reveal.value)
 
     def _slices(self) -> Instrument:
@@ -539,7 +539,7 @@ class Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
             return
         box.children = (ipw.HTML("<p role='status'>Working …</p>"),)
         try:
-            made = looks.one_sentence(self._makers[self.selected_index or 0])()
+            made = views.one_sentence(self._makers[self.selected_index or 0])()
         except MedlabError as error:
             made = ipw.HTML(alert(error))
         box.children = (made,)
@@ -584,13 +584,13 @@ def _before_and_after(item: Item, outputs: Mapping[Path, Path]) -> tuple[Item, I
 
 def _images(title: str, items: Sequence[Item], reveal: bool) -> Instrument:
     """Return what shows a volume, or its processed one too, in three planes; or its images."""
-    sides = looks.sides(items[0])
+    sides = views.sides(items[0])
     if sides is None:
-        return _by_image(title, looks.picture, items, reveal)
-    handles = dict(zip("xyz", map(_slider, looks.PLANES, sides), strict=True))
+        return _by_image(title, views.picture, items, reveal)
+    handles = dict(zip("xyz", map(_slider, views.PLANES, sides), strict=True))
 
     def draw(x: int, y: int, z: int) -> Any:
-        return looks.slices(*items, reveal=reveal, at=(x, y, z))
+        return views.slices(*items, reveal=reveal, at=(x, y, z))
 
     return Instrument(title, handles, draw)
 

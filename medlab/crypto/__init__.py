@@ -16,7 +16,7 @@ from medlab.crypto.keys import (
     subkey,
     write_key,
 )
-from medlab.crypto.roles import PatientKey
+from medlab.crypto.role_keys import PatientKey
 from medlab.crypto.vault import Vault
 from medlab.crypto.vault_lock import Lock, lock
 

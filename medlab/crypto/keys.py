@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 KEY_VARIABLE = "MEDLAB_KEY_FILE"
-#: How the file of a key with a role begins (see `medlab.crypto.roles`); no secret begins so.
+#: How the file of a key with a role begins (see `medlab.crypto.role_keys`); no secret begins so.
 ROLE = b'{"medlab key": '
 _LEAST_BYTES = 16
 _log = logging.getLogger(__name__)

@@ -18,7 +18,7 @@ from typing import Any
 from medlab.crypto import audit, cipher
 from medlab.crypto.audit import START, AuditLog, check
 from medlab.crypto.keys import keyed_digest, new_key, subkey
-from medlab.crypto.roles import PatientKey
+from medlab.crypto.role_keys import PatientKey
 from medlab.crypto.vault_lock import Lock, kind_of
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
 

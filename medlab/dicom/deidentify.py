@@ -8,9 +8,10 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Callable, Container, Hashable, Iterable
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from pydicom.charset import convert_encodings
@@ -19,7 +20,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
-from medlab.dicom import again, codestream, dates, marks, overlay, passthrough, private
+from medlab.dicom import again, codestream, columns, dates, marks, overlay, passthrough, private
 from medlab.dicom.codes import NO_PERSON, is_own_code, keyed_code, owner, patient_code
 from medlab.dicom.dummies import dummy, dummy_text
 from medlab.dicom.elements import (
@@ -58,7 +59,7 @@ from medlab.dicom.profile import (
     type_in_iod,
     word_list,
 )
-from medlab.dicom.text import REMOVED, Search, clean_bytes, find_spans, in_coded_value
+from medlab.dicom.text import REMOVED, Search, Span, clean_bytes, find_spans, in_coded_value
 from medlab.dicom.text import clean as clean_text
 from medlab.dicom.uids import is_registered, made_by, replace_uid
 from medlab.errors import InputError, KindError, RefusedError
@@ -110,7 +111,8 @@ _CODED = frozenset({"CS", "AE", "UR"})
 _LONGEST = {"SH": 16, "LO": 64, "PN": 64}
 _BREAK = "\n\0\n"
 _TIME = re.compile(r"\d{0,2}:?\d{0,2}:?\d{0,2}(?:\.\d{0,9})?")
-_NUMBER = re.compile(rb"[\d+\-.eE \\\0]*")
+_SIGNS_OF_NUMBERS = b"0123456789+-.eE \\\0"
+_NUMBER = re.compile(b"[%b]*" % re.escape(_SIGNS_OF_NUMBERS))
 # a comma that may stand between thousands (1,234) is none
 _COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
@@ -148,6 +150,12 @@ class Action(NamedTuple):
     code: str
     option: str
     note: str
+
+
+#: What is written for an element, None where it stays as it is; and what the log says.
+_Outcome = tuple[bytes | None, list[Action]]
+#: An action with its place in the bytes of a sequence, by which they are sorted.
+_Placed = tuple[int, Action]
 
 
 @dataclass
@@ -662,6 +670,13 @@ def _mend_numbers(level: _Level, element: Any, rule: Rule) -> None:
 
 def _clean_items(level: _Level, element: Any, rule: Rule) -> None:
     """Keep a sequence and treat every item like a data set of its own."""
+    level.kept[element.tag] = _clean_alike(level, element) or _clean_each(level, element)
+    if rule.code == "C" or rule.option:
+        _note(level, element, rule)
+
+
+def _clean_each(level: _Level, element: Any) -> Any:
+    """Treat the items of a sequence one by one."""
     tag, texts = int(element.tag), len(level.work.texts)
     items = []
     for number, item in enumerate(passthrough.sequence_items(level.dataset, element)):
@@ -681,9 +696,111 @@ def _clean_items(level: _Level, element: Any, rule: Rule) -> None:
     new.is_undefined_length = getattr(element, "is_undefined_length", False)
     if getattr(element, "is_raw", False) and len(level.work.texts) == texts:
         new = passthrough.as_raw(new, element, level.dataset.original_character_set)
-    level.kept[element.tag] = new
-    if rule.code == "C" or rule.option:
-        _note(level, element, rule)
+    return new
+
+
+def _clean_alike(level: _Level, element: Any) -> Any | None:
+    """Treat the items of a long sequence side by side: each different value of an element once.
+
+    None, and nothing is done, where the items are not alike, or where identity stands in one of
+    their texts: then they are treated one by one.
+    """
+    work, found = level.work, columns.table(level.dataset, element, level.depth)
+    if found is None or work.plan.rules:  # own rules may ask for the path of each
+        return None
+    logged, texts = len(work.log), len(work.texts)
+    edits: list[columns.Edit] = []
+    log: list[_Placed] = []
+    try:
+        _clean_columns(level, found, edits, log)
+        clean = not any(spans for _, spans, _ in _searched(work.texts[texts:], work))
+    except (columns.NotAlikeError, InputError):
+        clean = False
+    del work.log[logged:], work.texts[texts:]
+    if not clean:
+        return None
+    work.log += [action for _, action in sorted(log, key=itemgetter(0))]
+    value = columns.edited(found, edits)
+    return element._replace(value=value, length=len(value))
+
+
+def _clean_columns(
+    level: _Level, found: list[columns.Column], edits: list[columns.Edit], log: list[_Placed]
+) -> None:
+    """Treat the elements of items; those of a nested sequence follow it, and go with it."""
+    work, gone = level.work, None
+    for column in found:
+        *outer, tag = column.place
+        if gone is not None and column.place[: len(gone)] == gone:
+            continue
+        rule = work.plan.action(tag, work.sop_class, outer[-1])
+        inner = replace(level, path="", inside=outer[-1], depth=level.depth + len(outer))
+        at, keys = 2 * column.head, _deciding(column, rule, work)
+        if column.vr == "SQ" and _is_entered(tag, rule):
+            logged, at, keys = len(work.log), 2 * column.end - 1, [None] * len(column.rows)
+            if rule and (rule.code == "C" or rule.option):
+                _note(inner, column.element(b""), Rule(rule.code[0], rule.option))
+            outcomes: dict[Any, _Outcome] = {None: (None, work.log[logged:])}
+        else:
+            gone = column.place if column.vr == "SQ" else None
+            deciding = dict(zip(keys, column.values, strict=False))
+            outcomes = _outcomes(inner, column, rule, deciding)
+        if any(new is not None or actions for new, actions in outcomes.values()):
+            places = column.rows.tolist(), column.head.tolist(), column.end.tolist(), at.tolist()
+            for row, head, end, place, key in zip(*places, keys, strict=True):
+                new, actions = outcomes[key]
+                if new is not None:
+                    edits.append((head, end, new))
+                path = level.path + column.items.paths[row]
+                log += [(place, Action(path + one[0], *one[1:])) for one in actions]
+
+
+def _is_entered(tag: int, rule: Rule | None) -> bool:
+    """Tell whether the items of a nested sequence are treated, not the sequence as a whole."""
+    if rule is None:
+        return is_known(tag) and not tag >> 16 & 1
+    return rule.code in ("C", "K", "U*")
+
+
+def _deciding(column: columns.Column, rule: Rule | None, work: _Work) -> list[Any]:
+    """Return for each item what decides about an element: its value, or less; none for silence."""
+    tag, values = column.place[-1], column.values
+    if tag >> 16 & 1 and (work.plan.keep_private or work.plan.has("retain-safe-private")):
+        raise columns.NotAlikeError  # what becomes of it, the elements around it tell
+    silent = "" if rule or tag >> 16 & 1 else _silence(tag, column.written or "")
+    if silent == "numbers":
+        joined = b"\\".join(values)
+        odd = joined.translate(None, _SIGNS_OF_NUMBERS)
+        silent = "" if odd or any(number in joined for number in work.own_numbers) else "bytes"
+    if silent == "bytes":
+        return []
+    vr = proper_vr(column.element(b""))
+    dummies = rule is not None and rule.code in ("Z", "D") and not rule.how
+    dummies = dummies and vr in TEXT_VRS | TIME_VRS
+    # a dummy is the same whatever stood there, if something did
+    return [bool(value) for value in values] if dummies or (rule and rule.code == "X") else values
+
+
+def _outcomes(
+    level: _Level, column: columns.Column, rule: Rule | None, values: dict[Any, bytes]
+) -> dict[Any, _Outcome]:
+    """Treat values of one element, each alone: what is written for it, and the log."""
+    log, logged, found = level.work.log, len(level.work.log), {}
+    item, _ = column.alone(b"")
+    alone = replace(level, dataset=item, kept={})
+    for key, value in values.items():
+        element = column.element(value)
+        item._dict = {element.tag: element}
+        alone.kept.clear()
+        if not private.is_creator(int(element.tag)):  # it goes, as all of its block does
+            _settle_anew(alone, element, rule, "")
+        new = alone.kept.get(element.tag)
+        if new is not None and (column.vr == "SQ" or not getattr(new, "is_raw", False)):
+            raise columns.NotAlikeError
+        written = passthrough.element_bytes(new) if new is not None else b""
+        found[key] = None if new is element else written, log[logged:]
+        del log[logged:]
+    return found
 
 
 def _concept(item: Dataset) -> str:
@@ -840,13 +957,7 @@ def _settle_texts(work: _Work) -> None:
 
     One search over the joined texts is much faster than one search an element.
     """
-    for general, how in ((True, ""), (False, ""), (False, "keep")):
-        chosen: dict[str, list[_Text]] = {}
-        for one in work.texts:
-            if one.is_general == general and one.rule.how == how:
-                chosen.setdefault(one.text, []).append(one)
-        own = work.patient_only if how and chosen else work
-        spans = find_spans(_BREAK.join(chosen), own.search, work.others, general=general)
+    for chosen, spans, own in _searched(work.texts, work):
         start = 0
         for text, same in chosen.items() if spans else ():
             end = start + len(text)
@@ -854,6 +965,20 @@ def _settle_texts(work: _Work) -> None:
                 for one in same:
                     _clean_one_text(one, own)
             start = end + len(_BREAK)
+
+
+def _searched(
+    texts: Iterable[_Text], work: _Work
+) -> Iterator[tuple[dict[str, list[_Text]], list[Span], _Work]]:
+    """Yield texts of each kind by what they say, what stands in them joined, and the search."""
+    for general, how in ((True, ""), (False, ""), (False, "keep")):
+        chosen: dict[str, list[_Text]] = {}
+        for one in texts:
+            if one.is_general == general and one.rule.how == how:
+                chosen.setdefault(one.text, []).append(one)
+        own = work.patient_only if how and chosen else work
+        spans = find_spans(_BREAK.join(chosen), own.search, work.others, general=general)
+        yield chosen, spans, own
 
 
 def _clean_one_text(one: _Text, work: _Work) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
+from medlab.dicom import columns
 from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.elements import items_of, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
@@ -25,6 +26,7 @@ ALNUM, LETTER = r"[^\W_]", r"[^\W\d_]"
 _LEAST_DIGITS = 7  # of another patient's number, to be looked for in groups
 _LONGEST_NAME = 64  # signs: PS3.5 6.2.1 for each part of a PN
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
+_TELLING = _FREE_TEXT | {"PN"}
 _MANUFACTURER, _MAKER = 0x00080070, "maker"
 
 #: Name parts that are also words of the trade. In coded values (VR CS) they are left alone.
@@ -246,8 +248,22 @@ def _walk(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Dataset, int, Any,
             vr = vr_of(raw)
         yield dataset, tag, raw, vr
         if vr == "SQ" and depth < MAX_DEPTH:
+            alike = columns.table(dataset, raw, depth)
+            if alike is not None:
+                yield from _each_once(alike)
+                continue
             for item in sequence_items(dataset, raw):
                 yield from _walk(item, depth + 1)
+
+
+def _each_once(alike: list[columns.Column]) -> Iterator[tuple[Dataset, int, Any, str]]:
+    """Yield the same of a long sequence: of what may tell, each different value once."""
+    for column in alike:
+        tag = column.place[-1]
+        if column.vr in _TELLING or tag in roles() or tag == _MANUFACTURER:
+            for value in set(column.values):
+                item, element = column.alone(value)
+                yield item, tag, element, column.vr
 
 
 def words_said(dataset: Dataset) -> frozenset[str]:

@@ -21,8 +21,8 @@ from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 from medlab.errors import InputError
 
 _UNDEFINED = 0xFFFFFFFF
-_VRS = {vr.encode(): vr.value for vr in VR if len(vr) == 2}
-_LONG = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
+VR_OF_CODE = {vr.encode(): vr.value for vr in VR if len(vr) == 2}
+LONG_CODES = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
 _EXPLICIT, _IMPLICIT, _LENGTH = Struct("<HH2sH"), Struct("<HHI"), Struct("<I")
 _HEAD_BYTES = 8
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
@@ -98,11 +98,11 @@ def _explicit(
         group, element, code, length = unpack(data, at)
         if only_meta and group != 2:
             break
-        vr = _VRS.get(code)
+        vr = VR_OF_CODE.get(code)
         if vr is None:
             raise _NotPlainError
         start = at + 8
-        if code in _LONG:
+        if code in LONG_CODES:
             (length,) = _LENGTH.unpack_from(data, start)
             start += 4
         tag = _tag(group << 16 | element)
@@ -269,7 +269,7 @@ def _add_raw(parts: list[bytes], element: Any, implicit: bool) -> None:
     group, number = tag >> 16, tag & 0xFFFF
     if implicit:
         parts += (_IMPLICIT.pack(group, number, stated), value)
-    elif vr.encode() in _LONG:
+    elif vr.encode() in LONG_CODES:
         parts += (_EXPLICIT.pack(group, number, vr.encode(), 0), _LENGTH.pack(stated), value)
     elif stated > 0xFFFF:
         raise _NotPlainError
@@ -277,6 +277,13 @@ def _add_raw(parts: list[bytes], element: Any, implicit: bool) -> None:
         parts += (_EXPLICIT.pack(group, number, vr.encode(), stated), value)
     if stated == _UNDEFINED:
         parts.append(_END + b"\0\0\0\0")
+
+
+def element_bytes(element: Any) -> bytes:
+    """Return an undecoded element as it is written."""
+    parts: list[bytes] = []
+    _add_raw(parts, element, element.is_implicit_VR)
+    return b"".join(parts)
 
 
 def _by_pydicom(element: Any, implicit: bool, charset: Any) -> bytes:

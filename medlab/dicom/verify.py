@@ -22,7 +22,8 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import overlay, safe_harbor, surroundings
+from medlab.dicom import columns, overlay, safe_harbor, surroundings
+from medlab.dicom.columns import Column
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
@@ -56,6 +57,8 @@ _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script b
 _REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
 _MAKER, _PATIENT_ID, _ISSUER = 0x00080070, 0x00100020, 0x00100021
 _DECLARED_SAFE, _TIMES = 0x00080300, 0x00280303
+_MOMENT = re.compile(rb"[0-9.]{8,26}")
+_OF_NUMBERS = b"0123456789.-\\ "
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _NAME_ROLES = ("patient-name", "staff-name")
@@ -70,6 +73,7 @@ _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
 _INFLECTED = re.compile("[\u0370-\u052f]")  # Greek and Cyrillic names change their endings
 _CASES = (str, str.lower, str.upper, str.capitalize)
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
+_COMPARED = _FREE_TEXT | {"UI", "DA", "DT"}
 
 
 class Finding(NamedTuple):
@@ -123,8 +127,10 @@ class _Part(NamedTuple):
         return texts_of(self.dataset, self.element)
 
 
-def _parts(dataset: Dataset, path: str = "", depth: int = 0) -> list[_Part]:
-    """Return the elements of every level."""
+def _parts(
+    dataset: Dataset, path: str = "", depth: int = 0, long: dict[str, list[Column]] | None = None
+) -> list[_Part]:
+    """Return the elements of every level; those of long sequences go into `long`, if given."""
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
     parts = []
@@ -133,8 +139,12 @@ def _parts(dataset: Dataset, path: str = "", depth: int = 0) -> list[_Part]:
         vr = vr_of(element)
         parts.append(_Part(here, dataset, element, tag, vr))
         if vr == "SQ":
+            alike = None if long is None else columns.table(dataset, element, depth)
+            if long is not None and alike is not None:
+                long[here] = alike
+                continue
             for number, item in enumerate(sequence_items(dataset, element)):
-                parts += _parts(item, f"{here}[{number}].", depth + 1)
+                parts += _parts(item, f"{here}[{number}].", depth + 1, long)
     return parts
 
 
@@ -383,27 +393,102 @@ def _compare(
 ) -> _Compared:
     with quiet_pydicom():
         plan = plan or plan_of(output)
-        before, after = _parts(source), _parts(output)
-        pairs = dated = _pairs(before, after)
-        if plan.rules:  # which have a look of their own
-            dated = {path: p for path, p in pairs.items() if not _is_own(p[0], plan)}
-        found = _secrets(before, plan)
-        texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
-        findings = [
-            *_left_in_bytes(found, source, output, data, (after, pairs, texts), file),
-            *_left_in_elements(found, source, plan, (pairs, texts), file),
-            *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
-            *_dates(dated, plan, file),
-            *_uids(pairs, file),
-            *_markers(source, output, plan, file),
-            *_private_left(after, plan, file),
-            *_meta(output, data, file),
-            *_hidden_frames(output, file),
-        ]
+        for before, after, whole in _ways(source, output, plan):
+            pairs = dated = _pairs(before, after)
+            if plan.rules:  # which have a look of their own
+                dated = {path: p for path, p in pairs.items() if not _is_own(p[0], plan)}
+            found = _secrets(before, plan)
+            texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
+            places = (
+                after if whole else [],
+                pairs,
+                texts,
+            )  # where not all are there, none excuses
+            findings = [
+                *_left_in_bytes(found, source, output, data, places, file),
+                *_left_in_elements(found, source, plan, (pairs, texts), file),
+                *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
+                *_dates(dated, plan, file),
+                *_uids(pairs, file),
+                *_markers(source, output, plan, file),
+                *_private_left(after, plan, file),
+                *_meta(output, data, file),
+                *_hidden_frames(output, file),
+            ]
+            if not findings:
+                break
         if plan.policy == SAFE_HARBOR:
             left = safe_harbor.left(source, output, plan.restricted_zips)
             findings += [Finding(file, where, "safe harbor", "fail", what) for where, what in left]
     return _Compared(findings, pairs, dated, found)
+
+
+def _ways(
+    source: Dataset, output: Dataset, plan: Plan
+) -> Iterator[tuple[list[_Part], list[_Part], bool]]:
+    """Yield the elements of both: of long sequences each different value once; then all.
+
+    What is found in the first is looked for in the second, which can name it.
+    """
+    theirs: dict[str, list[Column]] = {}
+    ours: dict[str, list[Column]] = {}
+    before, after = _parts(source, long=theirs), _parts(output, long=ours)
+    if plan.rules and (theirs or ours):  # own rules may ask for the path of each element
+        before, after = _parts(source), _parts(output)
+    elif theirs or ours:
+        same = theirs.keys() & {part.path for part in after} == ours.keys()
+        if same and all(
+            _add_alike(before, after, alike, ours.get(path, []), plan)
+            for path, alike in theirs.items()
+        ):
+            yield before, after, False
+        before, after = _parts(source), _parts(output)
+    yield before, after, True
+
+
+def _add_alike(
+    before: list[_Part], after: list[_Part], theirs: list[Column], ours: list[Column], plan: Plan
+) -> bool:
+    """Add each different pair of values that an element has in items of source and output.
+
+    False where that says too little: where items or elements stand elsewhere in the output, or
+    are looked at together with those around them.
+    """
+    old, new = ({column.place: column for column in columns} for columns in (theirs, ours))
+    for place in sorted({*old, *new}):
+        tag = place[-1]
+        pair = [(to, side[place]) for to, side in ((before, old), (after, new)) if place in side]
+        first, last = pair[0][1], pair[-1][1]
+        apart = not first.items.stands_like(last.items) or (first.vr == "SQ") != (last.vr == "SQ")
+        if apart or tag == _MAKER or (tag >> 16 & 1 and place in new):
+            return False
+        wanted = not _COMPARED.isdisjoint({first.vr, last.vr})
+        if first.vr != "SQ" and (wanted or tag in roles() or plan.action(tag) is not None):
+            _add_values(pair)
+    return True
+
+
+def _add_values(pair: list[tuple[list[_Part], Column]]) -> None:
+    """Add each different pair of values of one element; of one value, where one side has it."""
+    tag = pair[0][1].place[-1]
+    role = roles().get(tag)
+    moments = {column.vr for _, column in pair} == {"DT"} and (not role or role.name == "date")
+    sides = [dict(zip(column.rows.tolist(), column.values, strict=True)) for _, column in pair]
+    each = {tuple(side.get(row) for side in sides) for row in set().union(*sides)}
+    kept = {_days_of(one) if moments else one: one for one in each}
+    for number, values in enumerate(kept.values()):
+        for (to, column), value in zip(pair, values, strict=True):
+            if value is not None:
+                path = f"#{column.place}{number}"  # no element's, and the same in both
+                to.append(_Part(path, *column.alone(value), tag, column.vr))
+
+
+def _days_of(moments: tuple[bytes | None, ...]) -> tuple[Any, ...]:
+    """Return all that a comparison asks of date-times that differ: their days."""
+    texts = [(one or b"").rstrip(b" \0") for one in moments]
+    if len({*texts}) == len(texts) and all(not text or _MOMENT.fullmatch(text) for text in texts):
+        return "days", *(text[:8] for text in texts)
+    return moments
 
 
 def _pairs(before: list[_Part], after: list[_Part]) -> _Pairs:
@@ -441,9 +526,17 @@ def _left_in_bytes(
 
 
 def _present(sought: Iterable[_Sought], searched: bytes) -> Iterator[_Sought]:
-    """Leave out UIDs whose root does not stand in the bytes: hundreds share one."""
+    """Leave out what cannot stand in the bytes: its letters alone do not, or a UID's root.
+
+    Of contours few letters are left, and hundreds of UIDs share a root.
+    """
     roots: dict[bytes, bool] = {}
+    # below a megabyte a search is over before this is ready
+    letters = searched.translate(None, _OF_NUMBERS) if len(searched) > 1 << 20 else searched
+    few = 2 * len(letters) < len(searched)
     for one in sought:
+        if few and not any(code.translate(None, _OF_NUMBERS) in letters for code in one.codes):
+            continue
         if one.kind == "uid":
             root = min(one.codes).rpartition(b".")[0]  # one code: digits have no case
             if root not in roots:

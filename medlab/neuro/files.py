@@ -75,9 +75,10 @@ def strip(
     if segmentation and not dicom:
         raise InputError("a DICOM Segmentation refers to a DICOM series; the source is none")
     volumes = [target] if brain and not dicom else []
-    _check_endings([*volumes, *([mask_file] if mask_file else [])])
+    _check_endings(volumes, [mask_file] if mask_file else [])
     series = read_series(source) if dicom else None
     img = series.img if series else load(source)
+    place = img if series else read_whole(source)  # in the unit of its header
     found = extract_brain(img, **options)
     mask = np.asanyarray(found.mask.dataobj) > 0
     if segmentation and series:
@@ -91,9 +92,9 @@ def strip(
     elif brain:
         write_cut(source, target, found.brain, ~mask)
     if mask_file:
-        save(found.mask, mask_file)
+        save(_at(place, found.mask), mask_file)
     for piece, path in zip(pieces, wanted, strict=True):
-        _write_piece(piece, path, img, found)
+        _write_piece(piece, path, img, found, place)
     return found.report
 
 
@@ -151,13 +152,10 @@ def write_cut(
     removed: npt.NDArray[np.bool_],
     **words: Callable[[str], Any] | None,
 ) -> None:
-    """Write a cut image: the very bytes of a NIfTI file outside the cut; else as NIfTI.
+    """Write a cut image: the very bytes of the file outside the cut, or nothing.
 
     `words` go to `medlab.neuro.header.clean_file`.
     """
-    if not header.handles(source):
-        save(img, target)
-        return
     values = np.asanyarray(img.dataobj)[removed]
     empty = float(values.flat[0]) if values.size else 0.0
     cut: dict[str, Any] = {"removed": removed, "empty": empty, **words}
@@ -165,7 +163,8 @@ def write_cut(
         part = Path(folder) / target.name
         header.clean_file(source, part, **cut)
         check_outside(source, part, removed)
-        part.replace(target)
+        for path in part.parent.iterdir():  # two halves of a pair
+            path.replace(target.with_name(path.name))
 
 
 def check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -> None:
@@ -191,6 +190,8 @@ def check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) ->
 
 def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
     """Refuse outputs that exist, meet each other, or would change or replace a source."""
+    parts = (header.halves(path) if header.is_half(path) else (path,) for path in outputs)
+    outputs = [path for both in parts for path in both]
     places = [path.resolve() for path in outputs]
     if len(set(places)) < len(places):
         raise InputError("two outputs have one name; give each its own")
@@ -204,9 +205,10 @@ def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: b
                 raise RefusedError("an output would lie in or replace a source, never changed")
 
 
-def _check_endings(outputs: Sequence[Path]) -> None:
-    """Refuse names before the work that `save` would refuse after it."""
-    if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in outputs):
+def _check_endings(outputs: Sequence[Path], masks: Sequence[Path] = ()) -> None:
+    """Refuse names before the work that would be refused after it; a pair is for images only."""
+    single = [*masks, *(path for path in outputs if not header.is_half(path))]
+    if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in single):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
 
 
@@ -237,18 +239,25 @@ def _write_series(
 
 def _beside(target: Path, piece: str) -> Path:
     name = target.name
-    for ending in (".nii.gz", ".nii", ".dcm"):
+    for ending in (".nii.gz", ".nii", ".hdr", ".img", ".dcm"):
         name = name.removesuffix(ending)
     return target.with_name(f"{name}_{piece}" + (".vtk" if piece == "mesh" else ".nii.gz"))
 
 
-def _write_piece(piece: str, path: Path, img: SpatialImage, found: Extraction) -> None:
+def _at(place: SpatialImage, img: nib.Nifti1Image) -> nib.Nifti1Image:
+    return image_like(place, np.asanyarray(img.dataobj))
+
+
+def _write_piece(
+    piece: str, path: Path, img: SpatialImage, found: Extraction, place: SpatialImage
+) -> None:
     if piece == "mesh":
         _write_mesh(found.mesh, path)
     elif piece == "mask":
-        save(image_like(img, np.asanyarray(found.mask.dataobj)), path)
+        save(_at(place, found.mask), path)
     else:
-        save(outline(img, found.mask) if piece == "outline" else skull_image(img, found), path)
+        made = outline(img, found.mask) if piece == "outline" else skull_image(img, found)
+        save(_at(place, made), path)
 
 
 def _write_mesh(mesh: Mesh, path: Path) -> Path:

@@ -110,6 +110,8 @@ def _kind(path: Path) -> str | None:
     for ending, kind in (
         (".nii", "nifti"),
         (".nii.gz", "nifti"),
+        (".hdr", "nifti"),
+        (".img", "nifti"),
         (".json", "sidecar"),
         ("participants.tsv", "table"),
         ("_scans.tsv", "table"),
@@ -129,8 +131,9 @@ def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
     Parameters
     ----------
     path : path
-        ``.nii``, ``.nii.gz``, ``.json``, ``participants.tsv``, ``*_scans.tsv``,
-        ``*_sessions.tsv``, ``*_events.tsv``, ``*_aslcontext.tsv``, ``.bval`` or ``.bvec``.
+        ``.nii``, ``.nii.gz``, either half of a pair (``.hdr``, ``.img``), ``.json``,
+        ``participants.tsv``, ``*_scans.tsv``, ``*_sessions.tsv``, ``*_events.tsv``,
+        ``*_aslcontext.tsv``, ``.bval`` or ``.bvec``.
 
     Returns
     -------
@@ -154,8 +157,8 @@ def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
     if kind == "numbers":
         return [] if _is_numbers(path) else [HeaderFinding("content", "text", "not only numbers")]
     raise InputError(
-        f"files that end in {path.suffix or 'nothing'} cannot be cleaned (pairs of .hdr and .img, "
-        "Analyze and MGH images among them); convert to .nii or .nii.gz"
+        f"files that end in {path.suffix or 'nothing'} cannot be cleaned (MGH images and "
+        "compressed pairs among them); convert to .nii or .nii.gz"
     )
 
 
@@ -201,7 +204,7 @@ def clean_file(
     if kind != _kind(target):
         raise InputError("the output's name has another ending than the input asks for")
     if kind == "nifti":
-        write_nifti(target, _clean_bytes(_unpacked(source)[0], known, removed, empty))
+        _write(target, _clean_bytes(_unpacked(source)[0], known, removed, empty))
     elif kind == "sidecar":
         kept = _clean_sidecar(source, target, rename, known)
         write_whole(target, (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode())
@@ -246,12 +249,47 @@ def clean_header(img: nib.Nifti1Image) -> nib.Nifti1Image:
 def _unpacked(path: Path) -> tuple[bytes, list[HeaderFinding]]:
     """Return the bytes of a NIfTI file, decompressed, and what its container tells."""
     try:
+        if is_half(path):
+            return _joined(*(half.read_bytes() for half in halves(path))), []
         content = path.read_bytes()
         return _inflated(content) if content[:2] == b"\x1f\x8b" else (content, [])
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
             "this image file is missing, cut off or damaged; copy it again"
         ) from error
+
+
+def halves(path: Path) -> tuple[Path, Path]:
+    """Return header file and voxel file of the pair to which either belongs."""
+    upper = path.suffix.isupper()
+    header, voxels = (path.with_suffix(e.upper() if upper else e) for e in (".hdr", ".img"))
+    return header, voxels
+
+
+def is_half(path: Path) -> bool:
+    """Return whether a file is named as half of a pair is."""
+    return path.suffix.lower() in (".hdr", ".img")
+
+
+def _joined(head: bytes, voxels: bytes) -> bytes:
+    """Return a pair as one file: header, extensions, voxels."""
+    header = _parse(head)
+    rest = head[header.sizeof_hdr :].ljust(4, b"\0")
+    start = int(header["vox_offset"])
+    header["magic"], header["vox_offset"] = header.single_magic, header.sizeof_hdr + len(rest)
+    return bytes(header.binaryblock) + rest + voxels[start:]
+
+
+def _write(target: Path, content: bytes) -> None:
+    """Write a NIfTI file, in two halves where the name is that of one."""
+    if not is_half(target):
+        write_nifti(target, content)
+        return
+    header, end = _parse(content), _extent(_parse(content))[0]
+    header["magic"], header["vox_offset"] = header.pair_magic, 0
+    head = bytes(header.binaryblock) + content[header.sizeof_hdr : end]
+    for path, part in zip(halves(target), (head, content[end:]), strict=True):
+        write_whole(path, part)
 
 
 def _inflated(content: bytes) -> tuple[bytes, list[HeaderFinding]]:
@@ -286,7 +324,10 @@ def _parse(content: bytes) -> nib.Nifti1Header:
             except (*errors, ValueError, OSError) as error:
                 sentence = "this NIfTI header is damaged; convert the image again"
                 raise InputError(sentence) from error
-    raise InputError("this file is no NIfTI image: its header has another size or magic word")
+    raise InputError(
+        "this file is no NIfTI image but Analyze or another: its header has another size or magic "
+        "word; convert it to .nii"
+    )
 
 
 def _extent(header: nib.Nifti1Header) -> tuple[int, int]:

@@ -25,7 +25,7 @@ from medlab.dicom.files import quiet_pydicom, read, to_bytes
 from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError, not_installed, usable
 from medlab.neuro.volume import AIR_HU
-from medlab.pixels.frames import layout, stored_frames, values
+from medlab.pixels.frames import layout, padding, stored_frames, values
 from medlab.pixels.mask import cut_frames
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
@@ -109,6 +109,8 @@ def _volume(datasets: Sequence[Dataset]) -> Series:
         raise InputError("the slices of this series differ in rows and columns")
     stored = np.stack([pixels[f.file][f.number].T for f in frames], axis=2)
     values = _rescaled(stored, frames)
+    for at, frame in enumerate(frames):
+        values[..., at][_padded(datasets[frame.file], stored[..., at])] = AIR_HU
     if count < len(frames):
         stored, values = (
             np.stack(np.split(a, len(frames) // count, axis=2), axis=3) for a in (stored, values)
@@ -254,6 +256,16 @@ def _rescaled(stored: npt.NDArray[Any], frames: Sequence[_Frame]) -> npt.NDArray
         whole = stored.astype(np.int32) + intercept.astype(np.int32)
         return whole.astype(np.int16) if np.abs(whole).max() < 2**15 else whole
     return np.asarray(stored * slope + intercept, dtype=np.float32)
+
+
+def _padded(dataset: Dataset, stored: npt.NDArray[Any]) -> Mask:
+    """Return which stored values of a CT are padding (PS3.3 C.7.5.1.1.2), which is no tissue."""
+    form = layout(dataset)
+    ends = [padding(dataset, form, f"PixelPadding{name}") for name in ("Value", "RangeLimit")]
+    one, other = ends[0], ends[0] if ends[1] is None else ends[1]
+    if dataset.get("Modality") != "CT" or one is None or other is None:
+        return np.zeros(stored.shape, bool)
+    return (stored >= min(one, other)) & (stored <= max(one, other))
 
 
 def write_series(

@@ -60,7 +60,7 @@ def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
     Parameters
     ----------
     source : path or nibabel image
-        A NIfTI, Analyze or MGH file, or such an image already in memory.
+        A NIfTI file (or either half of a pair), or any image of nibabel already in memory.
 
     Raises
     ------
@@ -109,6 +109,11 @@ def _in_mm(img: SpatialImage) -> SpatialImage:
     affine = np.diag([scale, scale, scale, 1.0]) @ img.affine
     out = type(img)(img.dataobj, affine, img.header)
     out.header.set_xyzt_units("mm", units[1] if units[1] != "unknown" else None)
+    for name in ("sform", "qform"):  # as they were, with their codes
+        there, code = getattr(img, f"get_{name}")(coded=True)
+        if there is not None:
+            there = np.diag([scale, scale, scale, 1.0]) @ there
+        getattr(out, f"set_{name}")(there, int(code))
     return out
 
 
@@ -120,9 +125,12 @@ def read_whole(path: Path) -> SpatialImage:
         img = nib.load(path)
         if not isinstance(img, SpatialImage):
             raise KindError("this file holds no volume (a surface or tracks?); give a NIfTI image")
+        if not isinstance(img, nib.Nifti1Pair):
+            name = type(img).__name__.removesuffix("Image")
+            raise KindError(f"this file is of the format {name}; convert it to NIfTI first")
         np.asanyarray(img.dataobj[..., -1])
     except (nib.filebasedimages.ImageFileError, nib.spatialimages.HeaderDataError) as error:
-        raise InputError("this file is no NIfTI, Analyze or MGH image that can be read") from error
+        raise InputError("this file is no NIfTI image that can be read") from error
     except (OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError("this image file is cut off or damaged; copy it again") from error
     return img

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from medlab.neuro.study import Removal
 
 _LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
-_IMAGES = (".nii.gz", ".nii")
+_IMAGES = (".nii.gz", ".nii", ".hdr", ".img")
 
 
 def is_sidecar(path: Path, root: Path) -> bool:
@@ -38,6 +38,13 @@ def is_of_tree(path: Path, root: Path) -> bool:
     below = path.relative_to(root).parts[0].startswith("sub-")
     listed = path.name.lower().endswith((".tsv", ".tsv.gz", ".json"))
     return (below or listed) and (root / "dataset_description.json").is_file()
+
+
+def is_free_text(path: Path, root: Path) -> bool:
+    """Return whether a file is one of the texts that the BIDS tree at `root` has about itself."""
+    texts = ("README", "CHANGES", "LICENSE", "CITATION")
+    named = path.parent == root and path.name.partition(".")[0].upper() in texts
+    return named and (root / "dataset_description.json").is_file()
 
 
 def said(path: Path, relative: Path) -> frozenset[str]:
@@ -91,7 +98,9 @@ def clean_nifti(
         if _stem(part)[1] in _IMAGES:
             volume.read_whole(part)
         done.size, done.target_digest = part.stat().st_size, digest_of(part).hex()
-        part.replace(target)
+        # each half of a pair is a file of the job, but of a job of one file both come at once
+        for path in part.parent.iterdir() if work.single else [part]:
+            path.replace(target.with_name(path.name))
     done.status, done.target = "done", name.as_posix()
     done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
     if _stem(source)[1] in _IMAGES and not _hides_faces(source, work.settings):

@@ -25,6 +25,7 @@ STATUS_WORDS = {
     "duplicate": "the same file once more; the map names the one output",
     "not-dicom": "neither DICOM nor NIfTI, nor a table or sidecar beside them; left out",
     "no-cleaner": "a file of a BIDS tree of a kind that cannot be cleaned; withheld",
+    "free-text": "free text about a BIDS tree, which cannot be cleaned; withheld, write a new one",
     "store": "a folder of version control; left out",
     "dicomdir": "DICOMDIR, which lists the old names; left out",
     "unreadable": "could not be read as DICOM; withheld",
@@ -39,7 +40,7 @@ STATUS_WORDS = {
     "closed": "a folder that may not be read",
 }
 # No failures: done, seen twice, taken away, or nothing that medlab was asked to clean.
-FINE = ("done", "duplicate", "not-dicom", "store", "dicomdir", "gone")
+FINE = ("done", "duplicate", "not-dicom", "free-text", "store", "dicomdir", "gone")
 _FIRST_ROWS = 20
 _OPENERS = {"passphrase": "its passphrase", "shares": "any two of its three shares"}
 _LOCKED = (

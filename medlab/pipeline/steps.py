@@ -330,6 +330,8 @@ def _remember(before: Dataset, after: Dataset, whose: str, work: Work, done: Out
 def _other_kind(path: Path, root: Path) -> str:
     if nifti.is_sidecar(path, root):
         return "sidecar"
+    if nifti.is_free_text(path, root):
+        return "free-text"
     if nifti.is_of_tree(path, root):
         return "no-cleaner"
     return "unreadable" if path.suffix.lower() in (".dcm", ".dicom", ".ima") else "not-dicom"

@@ -23,7 +23,7 @@ from medlab.crypto import (
     load_key,
     lock,
     read_key,
-    roles,
+    role_keys,
 )
 from medlab.dicom.codes import NO_PERSON
 from medlab.dicom.elements import is_plain
@@ -144,7 +144,7 @@ def open_vault(
     path = folder / "vault.db" if vault_file is None else vault_file
     if not path.is_file():
         raise MissingError("there is no vault at that place; name it with --vault")
-    patient = roles.read_patient_key(key_file) if key_file else None
+    patient = role_keys.read_patient_key(key_file) if key_file else None
     return Vault(path, lock or patient or job_key(folder, key_file))
 
 
@@ -173,7 +173,7 @@ def auditing_key(
     """
     if key_file is None and lock is None:
         return None
-    if key_file is not None and (key := roles.read_audit_key(key_file)):
+    if key_file is not None and (key := role_keys.read_audit_key(key_file)):
         return key
     if vault_file.is_file() or lock is not None:
         with open_vault(log, vault_file, key_file, lock) as vault:

@@ -389,11 +389,11 @@ def black(dataset: Dataset, form: Layout, frame: Array) -> Array:
         return np.array([0, middle, middle] if luma_chroma else [0, 0, 0], frame.dtype)
     if form.photometric == "PALETTE COLOR":
         return np.array([_extreme_entry(dataset, darkest=True)], frame.dtype)
-    padding = _padding(dataset, form)
-    if padding is None:
+    value: Any = padding(dataset, form)
+    if value is None:
         seen = values(form, frame)
-        padding = seen.max() if _inverted(dataset, form) else seen.min()
-    return _word(form, frame, padding)
+        value = seen.max() if _inverted(dataset, form) else seen.min()
+    return _word(form, frame, value)
 
 
 def white(dataset: Dataset, form: Layout, frame: Array) -> Array:
@@ -415,9 +415,9 @@ def _word(form: Layout, frame: Array, value: Any) -> Array:
     return word if whole else np.left_shift(word, form.low, dtype=frame.dtype)
 
 
-def _padding(dataset: Dataset, form: Layout) -> int | None:
-    """Return PixelPaddingValue when it lies within the bits stored."""
-    said = dataset.get("PixelPaddingValue")
+def padding(dataset: Dataset, form: Layout, keyword: str = "PixelPaddingValue") -> int | None:
+    """Return PixelPaddingValue, or the limit of its range, when it lies within the bits stored."""
+    said = dataset.get(keyword)
     if not isinstance(said, int) or form.keyword in _FLOATS:
         return None
     half = 1 << (form.stored - 1)

@@ -11,8 +11,9 @@ import numpy as np
 from medlab.samples.anatomy import Ball, Part, Rod, Shape
 from medlab.samples.cohorts import DEFAULT_SEED
 
-# T1 brightness of the tissues; white matter is the reference.
-AIR, BONE, CSF, VITREOUS, MUSCLE, SKIN = 0.0, 12.0, 34.0, 28.0, 54.0, 105.0
+# T1 brightness of the tissues; white matter is the reference. In the public head ch2 muscle has
+# half of it and bone a tenth to a twentieth.
+AIR, BONE, CSF, VITREOUS, MUSCLE, SKIN = 0.0, 9.0, 34.0, 28.0, 75.0, 105.0
 GRAY, MARROW, WHITE, FAT = 112.0, 128.0, 170.0, 205.0
 
 
@@ -155,4 +156,17 @@ def contents(face: Face) -> list[tuple[Shape, float]]:
         (Rod((0, 4, -130), (0, 6, -200), 8, 9), AIR),
         (Rod((80, -22, -53), (52, -22, -53), 3, 2.5), AIR),
         (Ball((56, -32, -62), (7, 8, 12)), BONE + 8),
+    ]
+
+
+def base_contents() -> list[tuple[Shape, float]]:
+    """Return what is painted into the base of the skull, in this order: shape, brightness.
+
+    The marrow of the clivus; air in the sphenoid, along the petrous bone and above the eyes.
+    """
+    return [
+        (Rod((0, 0, -36), (0, -20, -66), 5, 4), MARROW - 20),
+        (Ball((9, 20, -42), (8, 14, 11)), AIR),
+        (Rod((16, -4, -46), (60, -36, -48), 5, 9), AIR),
+        (Ball((14, 50, -32), (10, 16, 8)), AIR),
     ]

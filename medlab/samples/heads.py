@@ -32,6 +32,7 @@ from medlab.samples.faces import (
     SKIN,
     WHITE,
     Face,
+    base_contents,
     bone_parts,
     contents,
     face_of,
@@ -42,6 +43,11 @@ _FIELD_MM = np.array([[-96.0, 96.0], [-129.0, 116.0], [-158.0, 102.0]])
 _SLAB_VOXELS = 500_000  # made at a time: keeps a 1 mm head within some 500 MB
 
 _NOISE = 1.5  # standard deviation at 2 mm, in units of brightness (faces.py)
+# The template is the mean of many brains and has tissue up to its mask, where a single brain has
+# fluid. Three quarters of the voxels are half as bright as white matter from 1 mm inside the mask
+# in the template, from 3 mm in the public head ch2.
+_FLUID_MM = 2.0
+_BASE_MM = 2.5  # fluid between the brain and the base of the skull: cisterns are left out
 
 
 class Head(NamedTuple):
@@ -184,8 +190,9 @@ def _tissues(
     """Return brightness without noise, the brain and the face in one space."""
     surface, cover, brain = _brain(face, space, waves)
     outer = assemble(cover - 9.0 - face.scalp, outer_parts(face), space)
-    grain = np.sin(space.x / 5.0) * np.sin(space.y / 7.0 + space.x / 11.0) * np.sin(space.z / 13.0)
-    image = MUSCLE + np.where(grain > 0, 45.0, 15.0) * grain
+    # strands of muscle, fat and dark fascia between them, some 10 by 14 by 50 mm
+    grain = np.sin(space.x / 3.5) * np.sin(space.y / 4.5 + space.x / 11.0) * np.sin(space.z / 16.0)
+    image = MUSCLE + np.where(grain > 0, 45.0, 40.0) * grain
     image += inside(np.maximum(-face.scalp - 1.0 - outer, outer + 1.5), soft) * (FAT - image)
     image += inside(np.maximum(-1.8 - outer, outer), soft) * (SKIN - image)
     bone = assemble(np.full_like(outer, 50.0), bone_parts(face), space)
@@ -196,9 +203,13 @@ def _tissues(
     base = np.clip((-20.0 - space.z) / 4.0, 0.0, 5.0)  # the base of the skull: thick, no marrow
     _fill(image, cover - 9.0 - 0.6 * base, BONE, soft)
     _fill(image, np.maximum(cover - 6.8 + base, 4.6 - cover), MARROW, soft)
-    _fill(image, np.minimum(surface - 1.5, cover - 2.2), CSF, soft)
-    _fill(image, surface, brain, soft)
-    image *= inside(outer, soft) * _coil(space.z)
+    for shape, value in base_contents():
+        paint(image, shape, value, space, soft)
+    depth = np.clip((space.z + 24.0) / 2.0, 0.0, 30.0) + _BASE_MM  # of fluid: less and less below
+    hollow = np.maximum(cover - 2.2, surface - depth)
+    _fill(image, np.minimum(surface - 1.5, hollow), CSF, soft)
+    _fill(image, surface + _FLUID_MM, brain, soft)
+    image *= inside(outer, soft) * _coil(space, outer)
     front = (space.z < -20) & (space.y > 38 - 0.25 * (space.z + 80)) & (outer < 0) & (surface > 12)
     return image, surface <= 0, front
 
@@ -227,9 +238,14 @@ def _brain(face: Face, space: Space, waves: Floats) -> tuple[Floats, Floats, Flo
     return surface, cover, bright
 
 
-def _coil(z: Floats) -> Floats:
-    """Return how well a head coil sees at height `z` (mm): less and less below the mouth."""
-    return np.clip(1.0 - (-78.0 - z) / 100.0, 0.25, 1.0)
+def _coil(space: Space, outer: Floats) -> Floats:
+    """Return how well a head coil sees: it ends below chin and nape, and sooner between them.
+
+    Where it ends it still sees the skin, which lies nearer than what is within.
+    """
+    end = -40.0 - np.clip(np.maximum(0.8 * space.y, -0.4 * space.y), 0.0, 60.0)
+    least = 0.1 + 0.3 * np.clip(1.0 + outer / 10.0, 0.0, 1.0)
+    return np.clip(1.0 - (end - space.z) / 40.0, least, 1.0)
 
 
 def _scan(clean: Floats, noise: float, rng: np.random.Generator) -> NDArray[np.int16]:

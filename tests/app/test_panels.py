@@ -4,7 +4,7 @@ import ipywidgets as ipw
 import pytest
 from app_study import NUMBER, study
 
-from medlab.app import intake, looks
+from medlab.app import intake, views
 from medlab.app.order import Result
 from medlab.app.panels import Page, _before_and_after, _summary
 
@@ -125,10 +125,10 @@ def test_what_was_not_checked_is_told_before_what_was_written(page):
 def test_what_decryption_brought_back_is_masked_until_it_is_shown(tmp_path):
     folders = study(tmp_path / "a", number="code"), study(tmp_path / "b", number=NUMBER)
     coded, restored = (intake.inventory(folder)[0] for folder in folders)
-    masked = looks.headers(coded, restored, reveal=False, restored=True)
+    masked = views.headers(coded, restored, reveal=False, restored=True)
     assert NUMBER not in masked
     assert masked.index("before") < masked.index("after")
-    assert NUMBER in looks.headers(coded, restored, reveal=True, restored=True)
+    assert NUMBER in views.headers(coded, restored, reveal=True, restored=True)
 
 
 def handle(widget, label):

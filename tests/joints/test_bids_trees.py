@@ -166,3 +166,15 @@ def test_images_hold_the_voxels_they_held(trees):
         for root in (source, clean)
     ]
     assert total[0] == total[1] > 0
+
+
+@pytest.mark.parametrize("name", ["README", "README.md", "CHANGES", "LICENSE"])
+def test_free_text_about_a_tree_is_withheld_under_its_own_name(tmp_path, name):
+    put(tmp_path / "src", "dataset_description.json", Name="Sleep", BIDSVersion="1.9.0")
+    put(tmp_path / "src", name, "Scans of Jane Doe")
+    put(tmp_path / "src", f"sub-doe/anat/{name}", "Jane Doe")
+    summary = pipeline.deidentify(tmp_path / "src", tmp_path / "dst")
+    assert summary.statuses == {"done": 1, "free-text": 1, "no-cleaner": 1}
+    assert [p.name for p in (tmp_path / "dst").rglob("*")] == ["dataset_description.json"]
+    (tmp_path / "src" / "dataset_description.json").unlink()  # of no tree
+    assert "free-text" not in pipeline.deidentify(tmp_path / "src", tmp_path / "other").statuses

@@ -8,8 +8,8 @@ import pytest
 from neuro_phantoms import body
 
 from medlab import pipeline, samples
-from medlab.errors import RefusedError
-from medlab.neuro import header
+from medlab.errors import InputError, KindError, RefusedError
+from medlab.neuro import files, header
 from medlab.neuro.files import check_outside
 from medlab.neuro.study import Removal
 from medlab.pipeline.settings import Settings
@@ -110,3 +110,91 @@ def test_a_job_withholds_what_a_cut_changed_elsewhere(tmp_path, monkeypatch):
     again = pipeline.deidentify(tmp_path / "in", tmp_path / "b", FACES)
     assert again.statuses == {"refused": 1}
     assert not [path for path in (tmp_path / "b").rglob("*") if path.is_file()]
+
+
+def pair(folder, kind, unit="mm"):
+    """A head as a pair of integers with a scale, its two transforms unlike each other."""
+    head = samples.head(1, spacing_mm=4).img
+    scale = {"mm": 1, "meter": 1e-3}[unit]
+    affine = np.diag([scale, scale, scale, 1.0]) @ head.affine
+    img = kind(np.asanyarray(head.dataobj).astype("<i2"), affine, dtype="<i2")
+    img.header.set_slope_inter(0.5, 0)
+    img.header.set_xyzt_units(unit)
+    img.header["descrip"] = "Jane Doe"
+    img.set_sform(affine, 4)
+    img.set_qform(affine, 1)
+    folder.mkdir(exist_ok=True)
+    nib.save(img, folder / "a.img")
+    return folder / "a.img"
+
+
+@pytest.mark.parametrize("kind", [nib.Nifti1Pair, nib.Nifti2Pair])
+@pytest.mark.parametrize("verb", ["strip", "deface", "job"])
+def test_a_pair_stays_a_pair_of_scaled_integers(tmp_path, kind, verb):
+    source, target = pair(tmp_path / "src", kind), tmp_path / "dst" / "b.img"
+    if verb == "job":
+        summary = pipeline.deidentify(source.parent, target.parent, settings=FACES)
+        assert summary.statuses == {"done": 2}
+        (target,) = target.parent.rglob("*.img")
+    else:
+        target.parent.mkdir()
+        {"strip": files.strip, "deface": files.deface}[verb](source, target, backend="builtin")
+    before, after = nib.load(source), nib.load(target)
+    assert type(after) is kind
+    assert after.get_data_dtype() == np.dtype("<i2")
+    assert after.dataobj.slope == 0.5
+    old, new = (np.asanyarray(img.dataobj.get_unscaled()) for img in (before, after))
+    assert 0.01 < (old != new).mean() < 0.9
+    assert not new[old != new].any()
+    assert "Doe" not in str(after.header)
+    assert "Doe" not in target.with_suffix(".hdr").read_bytes().decode("latin-1")
+
+
+def test_masks_beside_an_image_in_meters_have_its_transforms_and_codes(tmp_path):
+    source, target = pair(tmp_path, nib.Nifti1Pair, "meter"), tmp_path / "b.nii"
+    pieces = ("mask", "outline", "skull")
+    files.strip(source, target, pieces=pieces, mask_file=tmp_path / "m.nii", backend="builtin")
+    before = nib.load(source)
+    for path in (target, tmp_path / "m.nii", *(tmp_path / f"b_{p}.nii.gz" for p in pieces)):
+        after = nib.load(path)
+        assert after.header.get_xyzt_units()[0] == "meter"
+        for name in ("get_sform", "get_qform"):
+            (old, code), (new, same) = (getattr(i, name)(coded=True) for i in (before, after))
+            assert same == code
+            assert np.allclose(new, old, atol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "words"),
+    [(nib.MGHImage, "a.mgz", "MGH"), (nib.AnalyzeImage, "a.img", "Analyze")],
+)
+def test_other_formats_are_refused_by_name(tmp_path, kind, name, words):
+    nib.save(kind(np.ones((9, 9, 9), np.int16), np.eye(4)), tmp_path / name)
+    for verb in (files.strip, files.deface):
+        with pytest.raises(KindError, match=words):
+            verb(tmp_path / name, tmp_path / "b.nii")
+    assert not (tmp_path / "b.nii").exists()
+
+
+def test_a_pair_replaces_neither_half_of_another(tmp_path):
+    source, target = pair(tmp_path / "src", nib.Nifti1Pair), tmp_path / "b.img"
+    target.with_suffix(".hdr").write_bytes(b"another's")
+    with pytest.raises(RefusedError, match="exists"):
+        files.deface(source, target)
+    with pytest.raises(InputError, match="one name"):
+        files.deface(source, target, also=[(source, target.with_suffix(".hdr"))])
+
+
+def test_half_a_pair_is_refused_in_a_sentence(tmp_path):
+    source = pair(tmp_path / "src", nib.Nifti1Pair)
+    source.unlink()
+    summary = pipeline.deidentify(source.parent, tmp_path / "dst")
+    assert "done" not in summary.statuses
+    assert not [*(tmp_path / "dst").rglob("*.hdr")]
+
+
+def test_a_job_of_one_half_writes_both(tmp_path):
+    source = pair(tmp_path / "src", nib.Nifti1Pair)
+    summary = pipeline.deidentify(source, tmp_path / "b.img")
+    assert summary.statuses == {"done": 1}
+    assert type(nib.load(tmp_path / "b.img")) is nib.Nifti1Pair

@@ -244,6 +244,31 @@ def test_ct_background_is_air(tmp_path, oblique):
     assert (series.read_series(out).img.get_fdata() == -1000).all()
 
 
+@pytest.mark.parametrize(
+    ("modality", "ends", "padded"),
+    [
+        ("CT", (4000, 4095), (4000, 4090)),  # as bright as metal
+        ("CT", (4095, 4000), (4000, 4090)),
+        ("CT", (4090,), (4090,)),
+        ("MR", (4000, 4095), ()),
+    ],
+)
+def test_padding_of_ct_is_read_as_air(tmp_path, oblique, modality, ends, padded):
+    data, affine = oblique
+    data = data + 1024
+    data[0, 0, :], data[0, 1, :] = 4000, 4090
+    for path in write_series(tmp_path / "s", data, affine, modality).iterdir():
+        ds = pydicom.dcmread(path)
+        for name, end in zip(("Value", "RangeLimit"), ends, strict=False):
+            ds.add_new(f"PixelPadding{name}", "US", end)
+        ds.save_as(path)
+    found = series.read_series(tmp_path / "s")
+    shift = 1024 if modality == "CT" else 0
+    expected = np.where(np.isin(data, padded), -1000, data - shift)
+    assert np.array_equal(found.img.get_fdata(), expected)
+    assert np.array_equal(found.stored, data)
+
+
 def _coded(path, form):
     """Give a slice another transfer syntax, or a trait of it."""
     ds = pydicom.dcmread(path)

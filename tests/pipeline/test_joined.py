@@ -252,7 +252,7 @@ def bids(tmp_path):
 
 def test_a_bids_tree_becomes_a_bids_tree_without_the_name(bids, tmp_path):
     summary = pipeline.deidentify(bids, tmp_path / "clean")
-    assert summary.statuses == {"done": 4, "not-dicom": 1}
+    assert summary.statuses == {"done": 4, "free-text": 1}
     found = files(tmp_path / "clean")
     for path in found:
         assert "okafor" not in str(path.relative_to(tmp_path)).lower()

@@ -8,8 +8,8 @@ import ipywidgets as ipw
 import pytest
 
 from medlab.errors import RefusedError
-from medlab.widgets import long
-from medlab.widgets.long import LongInstrument
+from medlab.widgets import background
+from medlab.widgets.background import LongInstrument
 
 
 class Slow:
@@ -117,7 +117,7 @@ def test_a_refusal_of_the_work_is_said_and_not_worked_out_again(instrument, work
 
 @pytest.fixture
 def foresighted(work, monkeypatch):
-    monkeypatch.setattr(long, "REST", 0.1)
+    monkeypatch.setattr(background, "REST", 0.1)
     likely = lambda f: [(f + 0.1,), (f - 0.1,)]  # noqa: E731
     handles = {"f": ipw.FloatSlider(0.5, min=0, max=1, step=0.1, continuous_update=False)}
     return LongInstrument(

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from medlab.crypto import Vault, audit, lock, roles, write_key
+from medlab.crypto import Vault, audit, lock, role_keys, write_key
 from medlab.crypto.vault import log_head
 from medlab.errors import InputError, MissingError, RefusedError, UsageError
 
@@ -126,13 +126,13 @@ def test_the_end_of_a_log_can_be_noted_by_nobody_who_only_audits(vault):
 def test_files_of_roles_are_read_back_as_what_they_are_and_never_as_a_vaults_key(vault, tmp_path):
     one = vault.patient_key("P-1", **WHY)
     one.write(tmp_path / "one")
-    roles.write_audit_key(tmp_path / "auditor", vault.audit_key)
+    role_keys.write_audit_key(tmp_path / "auditor", vault.audit_key)
     write_key(tmp_path / "key")
-    assert roles.read_patient_key(tmp_path / "one") == one
-    assert roles.read_audit_key(tmp_path / "auditor") == vault.audit_key
-    assert roles.read_audit_key(tmp_path / "one") is None
-    assert roles.read_patient_key(tmp_path / "auditor") is None
-    assert roles.read_patient_key(tmp_path / "key") is None
+    assert role_keys.read_patient_key(tmp_path / "one") == one
+    assert role_keys.read_audit_key(tmp_path / "auditor") == vault.audit_key
+    assert role_keys.read_audit_key(tmp_path / "one") is None
+    assert role_keys.read_patient_key(tmp_path / "auditor") is None
+    assert role_keys.read_patient_key(tmp_path / "key") is None
     assert (tmp_path / "one").stat().st_mode & 0o777 == 0o600
     for name in ("one", "auditor"):
         with pytest.raises(InputError, match="not that of a vault"):
@@ -148,7 +148,7 @@ def test_a_damaged_key_of_a_role_is_said_to_be_one(vault, tmp_path, cut):
     damaged.write_bytes((tmp_path / "one").read_bytes().strip()[:-cut])
     damaged.chmod(0o600)
     with pytest.raises(InputError, match="damaged"):
-        roles.read_patient_key(damaged)
+        role_keys.read_patient_key(damaged)
 
 
 def test_a_patients_key_is_not_shown_when_it_is_printed(vault):
