@@ -335,6 +335,52 @@ def test_a_licence_number_in_a_sequence_goes_and_is_found_when_put_back():
     assert any("licence" in message for message in found.values())
 
 
+def frames(count=40):
+    """A file whose frames are long enough a sequence to be read side by side."""
+    items = []
+    for number in range(count):
+        item, content = Dataset(), Dataset()
+        content.FrameAcquisitionDateTime = f"202403{number % 28 + 1:02d}101112"
+        content.FrameReferenceDateTime = "20240101101112"
+        item.FrameContentSequence = [content]
+        item.PatientAddress = f"{number} Elm Street, Springfield, IL {61000 + 100 * number}"
+        items.append(item)
+    return person(PerFrameFunctionalGroupsSequence=items)
+
+
+def test_frames_read_side_by_side_keep_their_years_and_their_own_zip_codes():
+    out, failed = cleaned(frames())
+    assert failed == []
+    items = out.PerFrameFunctionalGroupsSequence
+    moments = {item.FrameContentSequence[0].get("FrameAcquisitionDateTime") for item in items}
+    assert moments == {"2024"}
+    assert [item.PatientAddress for item in items] == [str(610 + number) for number in range(40)]
+    source = frames()
+    content = out.PerFrameFunctionalGroupsSequence[17].FrameContentSequence[0]
+    content.FrameAcquisitionDateTime = "20240318"
+    found = dicom.verify_dataset(source, out, dicom.plan("safe-harbor"))
+    assert any(finding.kind == "date" for finding in found)
+
+
+def test_own_rules_reach_frames_read_side_by_side():
+    path = "PerFrameFunctionalGroupsSequence.FrameContentSequence.FrameReferenceDateTime"
+    text = f"{path}: keep\nFrameAcquisitionDateTime: {{replace: '2001'}}"
+    plan = dicom.lay_over(dicom.plan("basic"), text)
+    source = dicom.parse(dicom.to_bytes(frames()))
+    out, _ = dicom.deidentify(source, plan, key=KEY)
+    out = dicom.parse(dicom.to_bytes(out))
+    for item in out.PerFrameFunctionalGroupsSequence:
+        content = item.FrameContentSequence[0]
+        assert content.FrameReferenceDateTime == "20240101101112"
+        assert content.FrameAcquisitionDateTime == "2001"
+    found = dicom.verify_dataset(source, out, plan)
+    assert not [finding for finding in found if finding.severity == "fail"]
+    content = out.PerFrameFunctionalGroupsSequence[30].FrameContentSequence[0]
+    content.FrameAcquisitionDateTime = "2002"
+    messages = {finding.message for finding in dicom.verify_dataset(source, out, plan)}
+    assert "an own rule was not followed" in messages
+
+
 def test_a_name_in_a_sequence_is_counted_and_removed():
     item = Dataset()
     item.PersonName, item.PersonAddress = "Smith^Adam", "7 Oak Lane"
