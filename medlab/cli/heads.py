@@ -28,8 +28,6 @@ from medlab.cli.options import (
 @click.option("-m", "mask", is_flag=True, help="Write TARGET_mask.")
 @click.option("-n", "no_brain", is_flag=True, help="Write no brain image.")
 @click.option("-o", "outline", is_flag=True, help="Write TARGET_outline.")
-@click.option("-s", "skull", is_flag=True, help="Write TARGET_skull.")
-@click.option("-e", "mesh", is_flag=True, help="Write TARGET_mesh.vtk.")
 @click.option("-t", "threshold", is_flag=True, help="Leave dark voxels out of the mask.")
 @click.option("-R", "robust", is_flag=True, help="Repeat until the center stays in place.")
 @click.option("-Z", "pad", is_flag=True, help="For stacks of few slices.")

@@ -66,15 +66,12 @@ class Surface(NamedTuple):
         Self-intersection of the surface; above 4000 it is not trusted.
     passes : int
         How many times the surface was grown (1 unless it crossed itself).
-    history : tuple of ndarray
-        Vertices at the start and after the iterations that were asked to be kept.
     """
 
     vertices: Floats
     faces: Indices
     crossings: float
     passes: int
-    history: tuple[Floats, ...] = ()
 
 
 def _robust_range(data: npt.NDArray[np.float32]) -> tuple[float, float]:
@@ -309,7 +306,6 @@ def grow(
     f: float = 0.5,
     g: float = 0.0,
     smoothness: float = 1.0,
-    keep_every: int = 0,
     accelerate: bool = False,
     watch: Callable[[float], None] | None = None,
 ) -> Surface:
@@ -329,8 +325,6 @@ def grow(
         Vertical gradient of `f`, -1 to 1; positive keeps more at the bottom.
     smoothness : float
         Factor on the radii of curvature that are smoothed.
-    keep_every : int
-        Keep the vertices every so many iterations in ``history`` (0: none).
     accelerate : bool
         Use numba, which must be installed: the same result, sooner after the first time.
     watch : callable, optional
@@ -348,14 +342,12 @@ def grow(
     field = _field(data, zooms, levels, accelerate)
     limits = (R_MIN_MM * smoothness, R_MAX_MM * smoothness)
     for number in range(_MAX_PASSES):
-        points, history = _one_pass(
-            start, rings, counts, field, f, g, limits, number, keep_every, watch
-        )
+        points = _one_pass(start, rings, counts, field, f, g, limits, number, watch)
         crossings = _self_intersection(points, start, rings)
         if crossings <= _CROSSED:
             break
     vertices = np.ascontiguousarray(points.T)
-    return Surface(vertices, faces, crossings, number + 1, tuple(h.T for h in history))
+    return Surface(vertices, faces, crossings, number + 1)
 
 
 def _one_pass(
@@ -367,11 +359,10 @@ def _one_pass(
     g: float,
     limits: tuple[float, float],
     number: int,
-    keep_every: int,
     watch: Callable[[float], None] | None,
-) -> tuple[Floats, list[Floats]]:
+) -> Floats:
     """Move all vertices 1000 times (Smith 2002, eqs. 4 to 13)."""
-    points, history = start.copy(), [start] if keep_every else []
+    points = start.copy()
     center_z, radius = field.levels.center_mm[2], field.levels.radius_mm
     E, F = (1 / limits[0] + 1 / limits[1]) / 2, 6 / (1 / limits[0] - 1 / limits[1])
     bt: Floats | float = f**0.275
@@ -390,9 +381,7 @@ def _one_pass(
             bt = np.clip(f**0.275 + g * (points[2] - center_z) / radius, 0, 1)
         f3 = pull(points, normals, bt, field)
         points = points + 0.5 * (s - sn * normals) + (f2 * sn + 0.05 * spacing * f3) * normals
-        if keep_every and (i + 1) % keep_every == 0:
-            history.append(points)
-    return points, history
+    return points
 
 
 def _numba_shape() -> Callable[[Floats, Indices, Indices], tuple[Floats, Floats]]:
@@ -495,46 +484,3 @@ def _grid(corners: Floats, n: int) -> Floats:
     i, j = i[i + j <= n], j[i + j <= n]
     weights = np.stack([i, j, n - i - j], axis=1) / n
     return np.asarray(np.einsum("pk,tkx->tpx", weights, corners).reshape(-1, 3))
-
-
-def skull(data: npt.NDArray[np.float32], zooms: Floats, vertices: Floats, faces: Indices) -> Mask:
-    """Return the voxels of the outer skull surface (Smith 2002, section on the skull).
-
-    From every vertex a line goes 30 mm outwards. The brightest point is scalp; the dark
-    point farthest out before it, weighing distance against brightness, is bone; the
-    steepest rise between the two is the outside of the skull. Lines that meet no dark
-    bone or no bright scalp are left out.
-
-    Parameters
-    ----------
-    data : ndarray of float32, shape (X, Y, Z)
-        The image.
-    zooms : ndarray, shape (3,)
-        Voxel size in mm.
-    vertices, faces : ndarray
-        The brain surface.
-    """
-    from scipy.ndimage import map_coordinates
-
-    t2, t98 = _robust_range(data)
-    rings, counts = neighbors(faces, len(vertices))
-    normals, _ = _shape(np.ascontiguousarray(vertices.T), rings, counts)
-    depth = np.arange(0, _SKULL_REACH_MM, 0.5)
-    points = vertices.T[:, :, None] + normals[:, :, None] * depth
-    values = map_coordinates(data, points / zooms[:, None, None], order=1, mode="constant")
-    scalp = values.argmax(axis=1)
-    before = np.arange(depth.size) <= scalp[:, None]
-    darkness = depth / _SKULL_REACH_MM - values / (t98 - t2)
-    bone = np.where(before, darkness, -np.inf).argmax(axis=1)
-    rise = np.gradient(values, axis=1)
-    between = before & (np.arange(depth.size) >= bone[:, None])
-    outside = np.where(between, rise, -np.inf).argmax(axis=1)
-    every = np.arange(len(vertices))
-    t = t2 + 0.1 * (t98 - t2)
-    found = (values[every, bone] < t2 + 2 * (t - t2)) & (values[every, scalp] > t) & (scalp > bone)
-    corners = points[:, every, outside].T[faces[found[faces].all(axis=1)]]
-    shell = np.zeros(data.shape, dtype=bool)
-    for grid in _grids(corners / zooms + 0.5) if len(corners) else []:
-        index = grid.astype(np.intp)
-        shell[tuple(index[((index >= 0) & (index < data.shape)).all(axis=1)].T)] = True
-    return shell

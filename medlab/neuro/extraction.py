@@ -73,15 +73,12 @@ class Extraction:
     report : dict
         Backend and version, options, what was measured, and ``warnings``: sentences on
         what looks wrong. It holds numbers and fixed words only.
-    history : tuple of Mesh
-        The surface while it grew, when asked for (built-in backend).
     """
 
     brain: nib.Nifti1Image
     mask: nib.Nifti1Image
     mesh: Mesh
     report: dict[str, Any]
-    history: tuple[Mesh, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -93,7 +90,6 @@ class _Options:
     smoothness: float
     robust: bool
     backend: str
-    keep_every: int = 0
     accelerate: bool = False
     watch: Callable[[float], None] | None = None
 
@@ -104,7 +100,6 @@ class _Outcome:
     vertices: Floats
     faces: Indices
     facts: dict[str, Any] = field(default_factory=dict)
-    history: tuple[Floats, ...] = ()
 
 
 def extract_brain(
@@ -122,7 +117,6 @@ def extract_brain(
     functional: bool = False,
     crop_neck: bool = False,
     window: tuple[float, float] | str | None = "auto",
-    keep_every: int = 0,
     accelerate: bool = False,
     watch: Callable[[float], None] | None = None,
 ) -> Extraction:
@@ -159,8 +153,6 @@ def extract_brain(
         For CT: set values outside to 0 and smooth by 1 mm before BET sees them, and take
         what is brighter (bone) and what lies beyond it out of the mask. ``auto`` does it,
         with 0 to 100, when the image reads as Hounsfield units.
-    keep_every : int
-        Keep the surface every so many iterations (0: only the last; built-in backend).
     accelerate : bool
         Let numba, if installed, do the inner steps of the built-in BET: the same result.
     watch : callable, optional
@@ -199,9 +191,7 @@ def extract_brain(
         f = _CT_F if limits else _FUNCTIONAL_F if functional else 0.5
     options = _options(f, g, radius_mm, center, smoothness, robust, backend)
     start = _to_working_voxel(options.center, working, img.shape)
-    options = replace(
-        options, center=start, keep_every=keep_every, accelerate=accelerate, watch=watch
-    )
+    options = replace(options, center=start, accelerate=accelerate, watch=watch)
     data = _soft_tissue(working, limits) if limits else working.data
     seen = Working(data, *working[1:])
     outcome = _search(seen, options, crop_neck=crop_neck, pad=pad)
@@ -338,7 +328,6 @@ def _search(seen: Working, options: _Options, *, crop_neck: bool, pad: bool) -> 
     outcome.mask = np.pad(inner, ((0, 0), (0, 0), (cut, 0)))
     move = np.array([0, 0, shift * seen.zooms[2]])
     outcome.vertices = outcome.vertices + move
-    outcome.history = tuple(h + move for h in outcome.history)
     if "center" in outcome.facts:
         outcome.facts["center"] = outcome.facts["center"] + move / seen.zooms
     return outcome
@@ -381,7 +370,6 @@ def _run(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Ou
         f=options.f,
         g=options.g,
         smoothness=options.smoothness,
-        keep_every=options.keep_every,
         accelerate=options.accelerate,
         watch=options.watch,
     )
@@ -396,7 +384,7 @@ def _run(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Ou
         "passes": surface.passes,
         "crossings": surface.crossings,
     }
-    return _Outcome(mask, surface.vertices, surface.faces, facts, surface.history)
+    return _Outcome(mask, surface.vertices, surface.faces, facts)
 
 
 def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Outcome:
@@ -428,7 +416,6 @@ def _finish(
     if not outcome.mask.any():
         raise RefusedError("no brain was found; give another center, radius or f")
     mask = to_file(outcome.mask, seen)
-    history = tuple(Mesh(_to_world(h, seen), outcome.faces) for h in outcome.history)
     report = {
         "backend": options.backend,
         "version": fsl.version() if options.backend == "fsl" else _version(),
@@ -448,7 +435,6 @@ def _finish(
         image_like(img, mask),
         Mesh(_to_world(outcome.vertices, seen), outcome.faces),
         report,
-        history,
     )
 
 
@@ -500,19 +486,3 @@ def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
     edge = inside & ~binary_erosion(inside)
     brightest = data[np.isfinite(data)].max()
     return image_like(img, np.where(edge, brightest, data))
-
-
-def skull_image(img: SpatialImage, found: Extraction) -> nib.Nifti1Image:
-    """Return the outer surface of the skull as a mask (``-s``).
-
-    Parameters
-    ----------
-    img : nibabel image
-        The head.
-    found : Extraction
-        Its brain.
-    """
-    working = to_working(load(img))
-    voxel = nib.affines.apply_affine(np.linalg.inv(working.affine), found.mesh.vertices)
-    shell = bet.skull(working.data, working.zooms, voxel * working.zooms, found.mesh.faces)
-    return image_like(img, to_file(shell, working))

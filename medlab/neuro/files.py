@@ -12,11 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
-from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import header, surface
 from medlab.neuro.deface import MOST_RESIDUAL
-from medlab.neuro.extraction import Extraction, Mesh, extract_brain, outline, skull_image
+from medlab.neuro.extraction import Extraction, extract_brain, outline
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
 from medlab.neuro.study import deface_all, worst
 from medlab.neuro.volume import image_like, load, read_whole, save
@@ -25,7 +24,7 @@ STILL_NAMED = (
     "header, file names and table entries still identify the patient; "
     "'medlab deidentify --head deface' (or strip) removes both"
 )
-PIECES = ("mask", "outline", "skull", "mesh")
+PIECES = ("mask", "outline")
 
 
 def strip(
@@ -51,7 +50,7 @@ def strip(
         Where the mask goes as NIfTI.
     segmentation : Path, optional
         Where the mask goes as a DICOM Segmentation (series only).
-    pieces : sequence of {"mask", "outline", "skull", "mesh"}
+    pieces : sequence of {"mask", "outline"}
         What to write beside `target`, under its name with ``_mask`` and so on.
     overwrite : bool
         Replace what exists.
@@ -241,7 +240,7 @@ def _beside(target: Path, piece: str) -> Path:
     name = target.name
     for ending in (".nii.gz", ".nii", ".hdr", ".img", ".dcm"):
         name = name.removesuffix(ending)
-    return target.with_name(f"{name}_{piece}" + (".vtk" if piece == "mesh" else ".nii.gz"))
+    return target.with_name(f"{name}_{piece}.nii.gz")
 
 
 def _at(place: SpatialImage, img: nib.Nifti1Image) -> nib.Nifti1Image:
@@ -251,28 +250,4 @@ def _at(place: SpatialImage, img: nib.Nifti1Image) -> nib.Nifti1Image:
 def _write_piece(
     piece: str, path: Path, img: SpatialImage, found: Extraction, place: SpatialImage
 ) -> None:
-    if piece == "mesh":
-        _write_mesh(found.mesh, path)
-    elif piece == "mask":
-        save(_at(place, found.mask), path)
-    else:
-        made = outline(img, found.mask) if piece == "outline" else skull_image(img, found)
-        save(_at(place, made), path)
-
-
-def _write_mesh(mesh: Mesh, path: Path) -> Path:
-    """Write a mesh as legacy text VTK, in world mm (RAS+).
-
-    Parameters
-    ----------
-    mesh : Mesh
-        The surface.
-    path : Path
-        The file.
-    """
-    lines = ["# vtk DataFile Version 3.0", "medlab", "ASCII", "DATASET POLYDATA"]
-    lines.append(f"POINTS {len(mesh.vertices)} float")
-    lines += ["{:.4f} {:.4f} {:.4f}".format(*vertex) for vertex in mesh.vertices.tolist()]
-    lines.append(f"POLYGONS {len(mesh.faces)} {4 * len(mesh.faces)}")
-    lines += ["3 {} {} {}".format(*face) for face in mesh.faces.tolist()]
-    return write_whole(path, ("\n".join(lines) + "\n").encode())
+    save(_at(place, outline(img, found.mask) if piece == "outline" else found.mask), path)

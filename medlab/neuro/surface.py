@@ -288,28 +288,3 @@ def residual_face(
     if not inside.any():
         raise InputError("the face region does not meet the front of this head")
     return float(kept[inside].mean())
-
-
-def detector_hits(seen: View) -> int:
-    """Return how many faces a classical detector finds in a rendered head. This proves nothing.
-
-    It fires on defaced heads and bare skulls, and stays silent on real faces that are cut
-    at the nose: a face that no detector finds may still be recognized, and the other way
-    round. It is here to show just that. (The local binary pattern cascade of OpenCV that
-    ships with scikit-image.)
-
-    Parameters
-    ----------
-    seen : View
-        A head, from the front.
-    """
-    from skimage.data import lbp_frontal_face_cascade_filename
-    from skimage.feature import Cascade
-
-    picture = np.repeat(np.round(seen.shade * 255).astype(np.uint8)[..., None], 3, axis=2)
-    cascade = Cascade(lbp_frontal_face_cascade_filename())
-    smallest, largest = (max(24, int(share * min(seen.shade.shape))) for share in (0.3, 1.0))
-    found = cascade.detect_multi_scale(
-        picture, 1.1, 1, (smallest, smallest), (largest, largest), min_neighbor_number=2
-    )
-    return len(found)

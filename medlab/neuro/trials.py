@@ -234,8 +234,7 @@ def compare_protection(
     Returns
     -------
     DataFrame, one row a head
-        ``residual_face``, ``brain_changed`` (voxels), ``head_kept`` (share), and
-        ``detector_hits``, which prove nothing (see `surface.detector_hits`).
+        ``residual_face``, ``brain_changed`` (voxels) and ``head_kept`` (share).
     """
     import pandas as pd
 
@@ -244,7 +243,6 @@ def compare_protection(
     inside = np.asanyarray(brain.dataobj) > 0
     working = to_working(original)
     threshold = surface.head_threshold(working.data)
-    seen = surface.view(original, spacing_mm=2.0)
     rows = {}
     for name, head in heads.items():
         row: dict[str, float] = {}
@@ -254,7 +252,6 @@ def compare_protection(
         row["head_kept"] = scores.head_kept(
             working.data, to_working(head, working).data, threshold
         )
-        row["detector_hits"] = surface.detector_hits(surface.view(head, like=seen))
         rows[name] = row
     return pd.DataFrame.from_dict(rows, orient="index")
 

@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError
-from medlab.neuro.extraction import Mesh
 from medlab.viz.faces import blank
 from medlab.viz.figure import Shown, Stage
 
@@ -314,53 +313,3 @@ class Planes:
         elif share < 1:
             sides = f"left of the line the original{self._hidden}, right of it the result"
         return f"{alt} Shown is {sides}.", f"Shown: {sides}. Dotted: where the other planes lie."
-
-
-def growth(img: SpatialImage, history: Sequence[Mesh], every: int) -> Figure:
-    """Draw the surface of BET while it grows, on one sagittal slice.
-
-    Parameters
-    ----------
-    img : nibabel image
-        The head.
-    history : sequence of Mesh
-        `Extraction.history`: the surface at the start and after each `every` iterations.
-    every : int
-        Iterations between two surfaces.
-
-    Returns
-    -------
-    Figure
-    """
-    if not history:
-        raise InputError("no surface was kept; call extract_brain with keep_every=100")
-    data, affine = _ras(img)
-    chosen = np.unique(np.linspace(0, len(history) - 1, min(6, len(history))).astype(int))
-    columns = min(3, len(chosen))
-    rows = -(-len(chosen) // columns)
-    fig = Figure(figsize=(3.4 * columns, 3.5 * rows), layout="constrained")
-    axes = fig.subplots(rows, columns, squeeze=False).ravel()
-    x = float(history[-1].vertices[:, 0].mean())
-    index = int(np.clip(round((x - affine[0, 3]) / affine[0, 0]), 0, data.shape[0] - 1))
-    for ax, number in zip(axes, chosen, strict=False):
-        _draw(ax, data, affine, 0, index, _limits(data))
-        _cut(ax, history[number], affine[0, 3] + index * affine[0, 0])
-        ax.set_title(f"after {number * every} iterations", fontsize=9)
-    for ax in axes[len(chosen) :]:
-        ax.set_axis_off()
-    return fig
-
-
-def _cut(ax: Axes, mesh: Mesh, x: float) -> None:
-    """Draw where the plane at `x` mm cuts the edges of a mesh."""
-    from matplotlib.collections import LineCollection
-
-    corners = mesh.vertices[mesh.faces]
-    beyond = corners[..., 0] > x
-    crossing = corners[beyond.any(axis=1) & ~beyond.all(axis=1)]
-    start, end = crossing, np.roll(crossing, -1, axis=1)
-    cut = (start[..., 0] > x) != (end[..., 0] > x)  # two of the three edges
-    start, end = start[cut], end[cut]
-    share = ((x - start[:, 0]) / (end[:, 0] - start[:, 0]))[:, None]
-    segments = (start + share * (end - start))[:, 1:].reshape(-1, 2, 2)
-    ax.add_collection(LineCollection(list(segments), colors=_OUTLINES[0], linewidths=1.5))

@@ -215,12 +215,6 @@ def test_who_watches_can_end_the_work(head):
     assert seen[0] == 0 < seen[-1] < 0.15
 
 
-def test_the_surface_is_kept_while_it_grows(head, few_steps):
-    found = neuro.extract_brain(head[0], keep_every=50, backend="builtin")
-    assert len(found.history) == 4
-    assert np.allclose(found.history[-1].vertices, found.mesh.vertices)
-
-
 def test_the_same_image_gives_the_same_mask(head, few_steps):
     one, two = (neuro.extract_brain(head[0], backend="builtin").mask for _ in range(2))
     assert np.array_equal(one.dataobj, two.dataobj)

@@ -7,7 +7,7 @@ from neuro_series import files as datasets
 from neuro_series import write_series
 
 from medlab.cli import commands
-from medlab.neuro import fsl, header, series
+from medlab.neuro import header, series
 
 
 def medlab(*arguments):
@@ -25,22 +25,17 @@ def nifti(tmp_path_factory):
 
 def test_a_nifti_is_stripped_with_the_letters_of_bet(nifti, tmp_path):
     out = tmp_path / "brain.nii.gz"
-    told = medlab("skullstrip", nifti, out, "-f", "0.4", "-g", "0.1", "-m", "-o", "-s", "-e")
+    told = medlab("skullstrip", nifti, out, "-f", "0.4", "-g", "0.1", "-m", "-o")
     assert told.exit_code == 0, told.output
     assert "still identify" in told.output
     assert {p.name for p in tmp_path.iterdir()} == {
-        "brain.nii.gz", "brain_mask.nii.gz", "brain_outline.nii.gz", "brain_skull.nii.gz",
-        "brain_mesh.vtk",
+        "brain.nii.gz", "brain_mask.nii.gz", "brain_outline.nii.gz",
     }  # fmt: skip
     brain, mask = (
         np.asanyarray(nib.load(p).dataobj) for p in (out, tmp_path / "brain_mask.nii.gz")
     )
     assert np.array_equal(brain, np.where(mask, np.asanyarray(nib.load(nifti).dataobj), 0))
     assert header.inspect_file(out) == []
-    vertices, faces = fsl.read_vtk(tmp_path / "brain_mesh.vtk")
-    assert vertices.shape == (2562, 3)
-    assert faces.shape == (5120, 3)
-    assert np.asanyarray(nib.load(tmp_path / "brain_skull.nii.gz").dataobj).any()
 
 
 def test_only_the_mask_is_written_when_asked(nifti, few_steps, tmp_path):
