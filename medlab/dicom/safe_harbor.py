@@ -18,50 +18,13 @@ from pydicom.dataset import Dataset
 from medlab.dicom.dates import DUMMY_DATE, OLDEST_AGE
 from medlab.dicom.elements import label, values_of
 from medlab.dicom.identity import roles
-from medlab.dicom.profile import tag_of, word_list
+from medlab.dicom.profile import read_table, tag_of, word_list
 
+_ROWS = {int(row["number"]): row for row in read_table("safe-harbor.csv")}
 #: The kinds, as the rule numbers them: (A) is 1, (R) is 18.
-KINDS: Mapping[int, str] = MappingProxyType(
-    dict(
-        enumerate(
-            (
-                "names",
-                "geographic units smaller than a state",
-                "dates but for the year, ages over 89",
-                "telephone numbers",
-                "fax numbers",
-                "e-mail addresses",
-                "social security numbers",
-                "medical record numbers",
-                "health plan numbers",
-                "account numbers",
-                "certificate and licence numbers",
-                "vehicle identifiers",
-                "device identifiers, serial numbers and application entity titles",
-                "web addresses (URLs)",
-                "internet protocol addresses",
-                "biometric identifiers",
-                "full-face photographs and comparable images",
-                "other unique numbers, characteristics and codes",
-            ),
-            start=1,
-        )
-    )
-)
-_NAME, _PLACE, _DATE, _DEVICE, _WEB, _BIOMETRIC, _OTHER = 1, 2, 3, 13, 14, 16, 18
-#: What a text says whoever wrote it; the tests have an example of each.
-_FORMS = {
-    3: r"(?<![\d.])(?:19|20)\d\d([-/.]?)(?:0[1-9]|1[0-2])\1(?:0[1-9]|[12]\d|3[01])(?![\d.])"
-    r"|(?i:\b(?:0?9[1-9]|1[0-2]\d)[ -]?(?:y|yo|y/o|yrs?|years?)\b)",
-    4: r"(?i:\b(?:tel|phone|call)\D{0,10}\d[\d ()/-]{6,}\d)|\(\d{3}\) ?\d{3}-\d{4}",
-    5: r"(?i:\bfax\D{0,10}\d[\d ()/-]{6,}\d)",
-    6: r"[\w.+-]+@[\w-]+\.[\w.-]+",
-    7: r"(?<![\d-])\d{3}-\d{2}-\d{4}(?![\d-])",
-    12: r"\b(?=[A-HJ-NPR-Z]*\d)(?=\d*[A-HJ-NPR-Z])[A-HJ-NPR-Z0-9]{17}\b",
-    14: r"(?i:\b(?:https?|ftp)://\S+|\bwww\.\S+)",
-    15: r"(?<![\d.])(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)(?![\d.])",
-}
-_PATTERNS = {kind: re.compile(pattern) for kind, pattern in _FORMS.items()}
+KINDS: Mapping[int, str] = MappingProxyType({n: row["kind"] for n, row in _ROWS.items()})
+_NAME, _DATE, _DEVICE, _WEB, _BIOMETRIC, _OTHER = 1, 3, 13, 14, 16, 18
+_PATTERNS = {n: re.compile(row["pattern"]) for n, row in _ROWS.items() if row["pattern"]}
 _YEAR = re.compile(r"(?<![\d.])(?:18|19)\d\d(?![\d.])")
 _TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 _TECHNICAL = frozenset(map(tag_of, word_list("technical")))

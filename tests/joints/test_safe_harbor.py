@@ -4,6 +4,7 @@ import csv
 import json
 import re
 import shutil
+import time
 
 import pydicom
 import pytest
@@ -333,6 +334,15 @@ def test_a_licence_number_in_a_sequence_goes_and_is_found_when_put_back():
     out.PhysiciansOfRecordIdentificationSequence = [item]
     found = dict(safe_harbor.left(source, out, ()))
     assert any("licence" in message for message in found.values())
+
+
+@pytest.mark.parametrize("sign", "a1 .-@:/(A")
+def test_a_long_text_is_searched_in_time_that_grows_with_its_length(sign):
+    dataset = Dataset()
+    dataset.add_new(0x00204000, "LT", sign * 200_000)
+    start = time.process_time()
+    safe_harbor.kinds_in(dataset)
+    assert time.process_time() - start < 5
 
 
 def frames(count=40):
