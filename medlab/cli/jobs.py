@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,6 +17,19 @@ from medlab.errors import UsageError
 
 if TYPE_CHECKING:
     from medlab.crypto import Lock
+
+_RULES = click.option("--rules", "rules_file", type=PATH, help="Own rules over the policy (YAML).")
+_ZIPS = click.option(
+    "--restricted-zips",
+    type=PATH,
+    help="safe-harbor: ZIP areas (3 digits) of 20,000 people or fewer; else the 17 of 2000.",
+)
+_ALLOW = click.option(
+    "--allow-identifiers",
+    multiple=True,
+    metavar="KEYWORD",
+    help="An identifier of the patient that own rules may keep. Repeatable.",
+)
 
 
 @commands.command("deidentify")
@@ -56,6 +70,9 @@ if TYPE_CHECKING:
 @click.option("--cohort-t", type=float, help="Largest distance of a class from the cohort.")
 @click.option("--cohort-method", default="mondrian", show_default=True, metavar="NAME")
 @click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep.")
+@_ZIPS
+@_RULES
+@_ALLOW
 @click.option("--no-vault", is_flag=True, help="Keep no way back.")
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
 @click.option("--scheduler", metavar="ADDR", help="A Dask cluster that sees the same folders.")
@@ -68,6 +85,8 @@ def deidentify(
     map_file: Path | None,
     ids_file: Path | None,
     recipe: Path | None,
+    rules_file: Path | None,
+    restricted_zips: Path | None,
     no_vault: bool,
     jobs: int,
     scheduler: str | None,
@@ -93,6 +112,8 @@ def deidentify(
         from medlab.pixels.recipe import load
 
         choices["pixel_rules"] = tuple(load(recipe))
+    choices["rules"] = _text_of(rules_file)
+    choices["restricted_zips"] = _zips_of(restricted_zips)
     settings = pipeline.Settings(quasi=quasi, vault=not no_vault, **choices)
     with scale.cluster(scheduler) if scheduler else nullcontext() as each:
         summary = pipeline.deidentify(
@@ -124,18 +145,29 @@ def deidentify(
 )
 @click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
 @click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator kept.")
+@_ZIPS
+@_RULES
+@_ALLOW
 def verify(
     source: Path,
     target: Path,
     policy: str | None,
     options: tuple[str, ...],
     keep_private: tuple[str, ...],
+    restricted_zips: Path | None,
+    rules_file: Path | None,
+    allow_identifiers: tuple[str, ...],
 ) -> None:
     """Look for what is left of SRC in DST, however DST was made."""
     from medlab import dicom, pipeline
     from medlab.pipeline import cohort
 
-    plan = dicom.plan(policy, options, keep_private) if policy else None
+    words = (options, keep_private, _zips_of(restricted_zips))
+    plan = dicom.plan(policy, *words) if policy else None
+    if rules_file is not None:
+        if plan is None:
+            raise UsageError("own rules lie over a policy; name it with --policy")
+        plan = dicom.lay_over(plan, _text_of(rules_file), allow_identifiers)
     findings = pipeline.verify(source, target, plan)
     for finding in findings:
         number = f"file {finding.file}: " if finding.file else ""
@@ -149,6 +181,45 @@ def verify(
     if broken or any(finding.severity == "fail" for finding in findings):
         raise SystemExit(FAILED)
     click.echo("nothing was found that should not be there")
+
+
+@commands.command("rules")
+@click.option("--policy", type=click.Choice(["basic", "research"]), default="basic")
+@click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
+def rules(policy: str, options: tuple[str, ...]) -> None:
+    """Write a policy as a file of own rules, to begin one of yours with.
+
+    \b
+    medlab rules --policy research > rules.yaml
+    medlab deidentify study clean --policy research --rules rules.yaml
+    """  # noqa: D301  # click wants the character itself
+    from medlab import dicom
+
+    click.echo(dicom.overlay.as_yaml(dicom.plan(policy, options)), nl=False)
+
+
+def _zips_of(file: Path | None) -> tuple[str, ...]:
+    """Return the three-digit ZIP codes of a file, with spaces, commas or lines between them."""
+    if file is None:
+        return ()
+    try:
+        found = re.split(r"[\s,;]+", file.read_text(encoding="utf-8").strip())
+    except (OSError, UnicodeDecodeError):
+        raise UsageError("the file of restricted ZIP codes cannot be read") from None
+    if not all(re.fullmatch(r"\d{3}", one) for one in found):
+        raise UsageError("restricted ZIP codes are given by their first three digits")
+    return tuple(sorted(set(found)))
+
+
+def _text_of(file: Path | None) -> str:
+    """Return what a file of own rules says."""
+    try:
+        text = "" if file is None else file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise UsageError("the file of own rules cannot be read; give a YAML in UTF-8") from None
+    if file is not None and not text.strip():
+        raise UsageError("the file of own rules is empty; write one 'KEYWORD: action' a line")
+    return text
 
 
 @commands.group("pixels")

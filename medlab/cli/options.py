@@ -13,7 +13,7 @@ from medlab.errors import UsageError
 
 PATH = click.Path(path_type=Path)
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
-POLICIES = click.Choice(["basic", "research"])
+POLICIES = click.Choice(["basic", "research", "safe-harbor"])
 PIXEL_POLICIES = click.Choice(["allow", "match"])
 BACKEND = click.option("--backend", type=click.Choice(["auto", "fsl", "builtin"]), default="auto")
 QUASI = click.option(

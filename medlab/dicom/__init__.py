@@ -10,6 +10,7 @@ from medlab.dicom.files import find_files, is_dicom, is_dicomdir, parse, read, t
 from medlab.dicom.identity import Identity, identity_of, normalize
 from medlab.dicom.inspection import inspect_to, matching
 from medlab.dicom.marks import claim
+from medlab.dicom.overlay import lay_over
 from medlab.dicom.profile import EDITION, OPTIONS, POLICIES, Plan, Rule, load_profile, plan
 from medlab.dicom.tags import (
     concern_counts,
@@ -52,6 +53,7 @@ __all__ = [
     "is_dicomdir",
     "kept_text",
     "keyed_code",
+    "lay_over",
     "load_profile",
     "matching",
     "normalize",

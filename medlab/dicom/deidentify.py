@@ -20,7 +20,7 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
-from medlab.dicom import again, codestream, columns, dates, marks, passthrough, private
+from medlab.dicom import again, codestream, columns, dates, marks, overlay, passthrough, private
 from medlab.dicom.codes import NO_PERSON, is_own_code, keyed_code, owner, patient_code
 from medlab.dicom.dummies import dummy, dummy_text
 from medlab.dicom.elements import (
@@ -45,8 +45,9 @@ from medlab.dicom.elements import (
     with_value,
 )
 from medlab.dicom.files import MAX_DEPTH, is_dicomdir, quiet_pydicom
-from medlab.dicom.identity import identity_of, utf8_reading
+from medlab.dicom.identity import identity_of, roles, utf8_reading
 from medlab.dicom.profile import (
+    SAFE_HARBOR,
     Plan,
     Rule,
     basic_rules,
@@ -115,7 +116,10 @@ _NUMBER = re.compile(b"[%b]*" % re.escape(_SIGNS_OF_NUMBERS))
 # a comma that may stand between thousands (1,234) is none
 _COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
-_UID_KEEPERS = ("retain-uids", "retain-device-identity")
+_ZIP = re.compile(r"\b[A-Z]{2}[ ,^]+(\d{3})\d\d(?:-\d{4})?\b")
+_UID_KEEPERS = ("retain-uids", "retain-device-identity", overlay.OWN)
+#: Roles that an own rule may keep: the search then leaves their words, not the patient's.
+_NOT_THE_PATIENT = word_list("not-the-patient")
 
 
 class Action(NamedTuple):
@@ -166,6 +170,7 @@ class _Work:
     birth: str
     study_date: str
     codes: dict[int, str]
+    code_of: Callable[[str, str], str | None] | None = None
     texts: list[_Text] = field(default_factory=list)
     log: list[Action] = field(default_factory=list)
     declared: frozenset[tuple[str, int]] = frozenset()
@@ -184,6 +189,14 @@ class _Work:
         codes = tuple(self.codes.values())
         dates_known = (self.birth, self.study_date)
         return self.plan, self.key, self.sop_class, self.search, *dates_known, codes, self.declared
+
+    @cached_property
+    def patient_only(self) -> _Work:
+        """The same work with a search that leaves staff, places and devices."""
+        none: frozenset[Any] = frozenset()
+        who = self.search.identity
+        who = replace(who, staff=none, institutions=none, devices=none)
+        return replace(self, search=replace(self.search, identity=who))
 
     @cached_property
     def numbers(self) -> list[str]:
@@ -239,7 +252,7 @@ def deidentify(
     ----------
     dataset : Dataset
         As read; any SOP class but a DICOMDIR.
-    policy : {"basic", "research"} or Plan
+    policy : {"basic", "research", "safe-harbor"} or Plan
         See `profile.plan`. With a Plan, `options` and `keep_private` must stay empty.
     options : iterable of str
         Further PS3.15 options by name.
@@ -284,7 +297,8 @@ def deidentify(
         work = _begin(dataset, chosen, key, others, code_of, whose)
         out = _empty_like(dataset)
         top = _Level(dataset, work, encodings=_encodings(dataset))
-        top.known = again.memory(*work.circumstances, top.encodings)
+        if not (chosen.rules and overlay.depends_on_place(chosen)):
+            top.known = again.memory(*work.circumstances, top.encodings)
         out._dict = _treat(top)
         _settle_texts(work)
         marks.stamp(out, chosen)
@@ -307,7 +321,7 @@ def _begin(
     moved = ours and marks.was_shifted(dataset)
     search = Search(
         identity_of(dataset),
-        "keep" if moved and chosen.dates == "shift" else chosen.dates,
+        "keep" if moved and chosen.dates == "shift" else chosen.dates.replace("year", "remove"),
         0 if moved else dates.offset_days(key, whose),
         key,
         chosen.has("retain-uids"),
@@ -323,6 +337,7 @@ def _begin(
         text_at(dataset, _BIRTH),
         text_at(dataset, _STUDY_DATE),
         _codes(dataset, key, whose, code_of),
+        code_of,
     )
     if chosen.has("retain-safe-private"):
         work.declared = private.declared_safe(dataset)
@@ -417,6 +432,7 @@ def _treat(level: _Level) -> dict[Any, Any]:
                 _settle(level, element, None, creator)
             continue
         rule = rules.get(number) or group_rule(level.work.plan, number)
+        rule = _laid(level, element, rule)
         silent = _silence(number, element.VR or "") if rule is None else ""
         if silent == "bytes" or (silent == "numbers" and _is_number(element, level.work)):
             level.kept[element.tag] = element
@@ -425,6 +441,15 @@ def _treat(level: _Level) -> dict[Any, Any]:
     for tag, met in codestream.trim(level.dataset, level.kept).items():
         _note(level, level.kept[tag], Rule("K" if met == "opaque" else "C", ""), met)
     return level.kept
+
+
+def _laid(level: _Level, element: Any, planned: Rule | None, creator: str = "") -> Rule | None:
+    """Return what own rules say of an element, where there are any; else what is planned."""
+    plan_ = level.work.plan
+    if not plan_.rules:
+        return planned
+    path = level.path + label(int(element.tag))[0]
+    return overlay.laid(plan_, path, vr_of(element), creator, level.work.sop_class, planned)
 
 
 @lru_cache(maxsize=65536)
@@ -478,11 +503,15 @@ def _private(level: _Level, element: Any, creator: str) -> None:
     """Keep a private element only where its creator, group and low byte are known as safe."""
     tag = int(element.tag)
     why = private.is_kept(level.work.plan, creator, tag, level.work.declared)
-    if not why:
-        _note(level, element, _REMOVE)
+    rule = _laid(level, element, Rule("C", why) if why else None, creator) if creator else None
+    if rule is None or rule.code == "X":
+        _note(level, element, rule or _REMOVE)
         return
     before = len(level.kept)
-    _clean(level, element, Rule("C", why))
+    if rule.code in ("K", "C"):
+        _clean(level, element, Rule("C", rule.option))
+    else:
+        _apply(level, element, rule)
     if len(level.kept) > before:
         place = private.creator_tag(tag)
         level.kept.setdefault(BaseTag(place), level.dataset.get_item(place))
@@ -509,6 +538,8 @@ def _unlisted(level: _Level, element: Any) -> None:
     elif vr in ("DA", "DT", "PN"):
         shift = vr != "PN" and level.work.plan.dates != "remove"
         _apply(level, element, Rule("C", "") if shift else _REMOVE)
+    elif vr in ("AE", "UR") and level.work.plan.policy == SAFE_HARBOR:
+        _note(level, element, _REMOVE)
     elif vr in _LOOKED_AT or _is_disguised(element, vr):
         _clean(level, element, _KEEP)
     elif vr in NUMBER_VRS and proper_vr(element) in _TEXT_OF_ANY_KIND:
@@ -525,8 +556,12 @@ def _is_disguised(element: Any, vr: str) -> bool:
 def _apply(level: _Level, element: Any, rule: Rule) -> None:
     """Do what a rule says to one element."""
     code = rule.code
+    if overlay.is_kept(rule) and vr_of(element) != "SQ":
+        _note(level, element, rule)  # so that the report counts it
     if code == "X":
         _note(level, element, rule)
+    elif overlay.is_allowed(int(element.tag), rule):
+        level.kept[element.tag] = element
     elif code in ("C", "K"):
         _clean(level, element, rule)
     elif code == "U*":
@@ -537,8 +572,11 @@ def _apply(level: _Level, element: Any, rule: Rule) -> None:
 
 def _replace(level: _Level, element: Any, rule: Rule) -> None:
     """Put an empty value, a dummy, a code or another UID in an element's place (Z, D, U)."""
-    if proper_vr(element) == "UI":
-        value: Any = "\\".join(map(level.work.new_uid, texts_of(level.dataset, element)))
+    value: Any
+    if rule.how in ("replace", "hash", "alias", "zip") or (rule.how and rule.code == "Z"):
+        value = _own_value(level, element, rule)
+    elif proper_vr(element) == "UI":
+        value = "\\".join(map(level.work.new_uid, texts_of(level.dataset, element)))
         rule = Rule("U", rule.option)
     elif is_empty(element):
         value = None
@@ -548,8 +586,37 @@ def _replace(level: _Level, element: Any, rule: Rule) -> None:
         value = None
     else:
         value = dummy(level.dataset, element, level.work.new_uid, level.work.is_harmless)
+    if value is None and rule.how == "zip":
+        _note(level, element, _REMOVE)
+        return
     level.kept[element.tag] = with_value(element, value)
     _note(level, element, rule)
+
+
+def _zip(address: str, restricted: Container[str]) -> str | None:
+    """Return the first three digits of a ZIP code behind its state; 000 where few live there."""
+    found = _ZIP.findall(address)
+    return ("000" if found[-1] in restricted else found[-1]) if found else None
+
+
+def _own_value(level: _Level, element: Any, rule: Rule) -> str | None:
+    """Return what an own rule puts in an element's place."""
+    work, tag = level.work, int(element.tag)
+    if rule.how == "replace":
+        return rule.value
+    if rule.how == "zip":
+        return _zip(" ".join(texts_of(level.dataset, element)), work.plan.restricted_zips)
+    if rule.how not in ("hash", "alias"):
+        return None
+    if rule.how == "alias" and tag in work.codes:
+        return work.codes[tag]
+    old = texts_of(level.dataset, element)
+    if proper_vr(element) == "UI":
+        return "\\".join(map(work.new_uid, old))
+    given = work.code_of if rule.how == "alias" else None
+    kind = rule.how if given is None else label(tag)[1]
+    codes = [(given and given(kind, one)) or keyed_code(work.key, kind, one) for one in old]
+    return "\\".join(codes) or None
 
 
 def _clean(level: _Level, element: Any, rule: Rule) -> None:
@@ -566,6 +633,9 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
         readings = plain_text(element, level.encodings), utf8_reading(element.value)
         text = _BREAK.join(filter(None, readings))
         general = vr not in _CODED and int(element.tag) not in TECHNICAL
+        role = roles().get(int(element.tag))
+        if overlay.is_kept(rule) and (vr == "PN" or (role and role.name in _NOT_THE_PATIENT)):
+            rule, general = rule._replace(how="keep"), False
         level.work.texts.append(_Text(level, element, rule, text, general))
     elif vr in BINARY_VRS:
         _clean_binary(level, element, rule)
@@ -636,14 +706,14 @@ def _clean_alike(level: _Level, element: Any) -> Any | None:
     their texts: then they are treated one by one.
     """
     work, found = level.work, columns.table(level.dataset, element, level.depth)
-    if found is None:
+    if found is None or work.plan.rules:  # own rules may ask for the path of each
         return None
     logged, texts = len(work.log), len(work.texts)
     edits: list[columns.Edit] = []
     log: list[_Placed] = []
     try:
         _clean_columns(level, found, edits, log)
-        clean = not any(spans for _, spans in _searched(work.texts[texts:], work))
+        clean = not any(spans for _, spans, _ in _searched(work.texts[texts:], work))
     except (columns.NotAlikeError, InputError):
         clean = False
     del work.log[logged:], work.texts[texts:]
@@ -705,7 +775,8 @@ def _deciding(column: columns.Column, rule: Rule | None, work: _Work) -> list[An
     if silent == "bytes":
         return []
     vr = proper_vr(column.element(b""))
-    dummies = rule is not None and rule.code in ("Z", "D") and vr in TEXT_VRS | TIME_VRS
+    dummies = rule is not None and rule.code in ("Z", "D") and not rule.how
+    dummies = dummies and vr in TEXT_VRS | TIME_VRS
     # a dummy is the same whatever stood there, if something did
     return [bool(value) for value in values] if dummies or (rule and rule.code == "X") else values
 
@@ -808,11 +879,14 @@ def _moved(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> str:
     if not value:
         return ""
     if vr == "AS":
-        infants = work.plan.dates != "remove"
+        infants = work.plan.dates in ("shift", "keep")
         return _join(value, lambda age: dates.coarsen_age(age, infants=infants))
     if vr == "TM":
         parts = re.split(r"[\\-]", value)
         return value if all(_TIME.fullmatch(part.strip()) for part in parts) else ""
+    if rule.how == "offset":
+        shift = dates.shift_date if vr == "DA" else dates.shift_datetime
+        return _join(value, lambda day: shift(day, work.search.days))
     if work.plan.dates == "remove" and (private_ or rule.code == "C"):
         return ""
     return _join(value, lambda day: _moved_day(day, vr, rule, work, private_))
@@ -833,6 +907,8 @@ def _moved_day(value: str, vr: str, rule: Rule, work: _Work, private_: bool) -> 
         return ""
     shift = dates.shift_date if vr == "DA" else dates.shift_datetime
     moved = shift(value, work.search.days)  # also refuses what is no date
+    if work.plan.dates == "year":
+        return value.strip()[:4] + "0101" * (vr == "DA")
     return moved if work.search.dates == "shift" and rule.code == "C" else value
 
 
@@ -881,26 +957,28 @@ def _settle_texts(work: _Work) -> None:
 
     One search over the joined texts is much faster than one search an element.
     """
-    for chosen, spans in _searched(work.texts, work):
+    for chosen, spans, own in _searched(work.texts, work):
         start = 0
         for text, same in chosen.items() if spans else ():
             end = start + len(text)
             if any(s.start < end and s.end > start for s in spans):
                 for one in same:
-                    _clean_one_text(one, work)
+                    _clean_one_text(one, own)
             start = end + len(_BREAK)
 
 
 def _searched(
     texts: Iterable[_Text], work: _Work
-) -> Iterator[tuple[dict[str, list[_Text]], list[Span]]]:
-    """Yield texts by what they say, of both kinds, and what stands in them joined."""
-    for general in (True, False):
+) -> Iterator[tuple[dict[str, list[_Text]], list[Span], _Work]]:
+    """Yield texts of each kind by what they say, what stands in them joined, and the search."""
+    for general, how in ((True, ""), (False, ""), (False, "keep")):
         chosen: dict[str, list[_Text]] = {}
         for one in texts:
-            if one.is_general == general:
+            if one.is_general == general and one.rule.how == how:
                 chosen.setdefault(one.text, []).append(one)
-        yield chosen, find_spans(_BREAK.join(chosen), work.search, work.others, general=general)
+        own = work.patient_only if how and chosen else work
+        spans = find_spans(_BREAK.join(chosen), own.search, work.others, general=general)
+        yield chosen, spans, own
 
 
 def _clean_one_text(one: _Text, work: _Work) -> None:

@@ -203,6 +203,8 @@ class Identity:
 _FIELD_OF_ROLE = {
     row["role"]: row["field"] for row in read_table("identifiers.csv") if row["field"]
 }
+#: Letters that are also spelled with two: Müller, Mueller; Søren, Soeren.
+DIGRAPHS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ø": "oe", "å": "aa", "æ": "ae"})
 _EMPTY_NAMES = frozenset({"anonymous", "anonymized", "unknown", "none", "removed"})
 
 
@@ -210,7 +212,7 @@ _EMPTY_NAMES = frozenset({"anonymous", "anonymized", "unknown", "none", "removed
 def name_parts(value: str) -> tuple[tuple[str, ...], ...]:
     """Return the parts of a person's name, once for every script it is written in.
 
-    German umlauts give a second spelling (Müller: muller, mueller).
+    Letters such as ö and ø give a second spelling (Müller: muller, mueller).
 
     Examples
     --------
@@ -222,11 +224,8 @@ def name_parts(value: str) -> tuple[tuple[str, ...], ...]:
 
 def _name_parts(value: str) -> Iterator[tuple[str, ...]]:
     for group in value.split("="):
-        forms = {group}
-        if re.search("[äöüÄÖÜ]", group):
-            forms.add(re.sub("[äöüÄÖÜ]", lambda m: fold(m[0]) + "e", group))
-        for form in sorted(forms):
-            parts = tuple(part for part in words(form) if part not in _EMPTY_NAMES)
+        for form in sorted({tuple(words(group)), tuple(words(group.lower().translate(DIGRAPHS)))}):
+            parts = tuple(part for part in form if part not in _EMPTY_NAMES)
             if parts:
                 yield parts
 

@@ -17,7 +17,7 @@ from pydicom.tag import BaseTag
 
 from medlab import __version__
 from medlab.dicom.elements import raw_element, sequence_at, text_at
-from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, Plan
+from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, SAFE_HARBOR, Plan
 from medlab.errors import InputError
 
 IMPLEMENTATION_UID = "2.25.160468915264017418043811570219826114517"
@@ -63,13 +63,17 @@ def method_lines(dataset: Dataset) -> list[str]:
 
 def _stamp_again(dataset: FileDataset, plan: Plan) -> None:
     """Add the markers of this pass to those of an earlier one."""
-    dataset.PatientIdentityRemoved = "YES"
+    dataset.PatientIdentityRemoved = "NO" if plan.allowed else "YES"
+    if plan.policy == SAFE_HARBOR:  # what an earlier pass retained is not retained now
+        for tag in {_METHOD, _CODES} & set(dataset.keys()):
+            del dataset[tag]
     methods = method_lines(dataset)
     if _method_text(plan) not in methods:
         methods.append(_method_text(plan))
     dataset.DeidentificationMethod = methods
     add_codes(dataset, plan.codes)
-    now = {"remove": "REMOVED", "shift": "MODIFIED", "keep": "UNMODIFIED"}[plan.dates]
+    times = {"remove": "REMOVED", "year": "MODIFIED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
+    now = plan.temporal or times[plan.dates]
     said = dataset.get("LongitudinalTemporalInformationModified")
     known = [name for name in (now, said) if name in _TIMES]
     dataset.LongitudinalTemporalInformationModified = max(known, key=_TIMES.index)

@@ -49,7 +49,8 @@ OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "retain-institution-identity": ("113112", "Retain Institution Identity Option"),
     }
 )
-_BASIC_CODE = ("113100", "Basic Application Confidentiality Profile")
+#: Code and meaning of the profile itself.
+PROFILE = ("113100", "Basic Application Confidentiality Profile")
 #: What each letter of the table means.
 ACTION_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -64,8 +65,15 @@ ACTION_WORDS: Mapping[str, str] = MappingProxyType(
 #: Options about pixels: the header can only be marked once the pixels were seen to.
 PIXEL_OPTIONS = ("clean-pixel-data", "clean-recognizable-visual-features")
 
+#: The 18 kinds of 45 CFR 164.514(b)(2)(i) go; of dates the year stays.
+SAFE_HARBOR = "safe-harbor"
+_NOT_SAFE = ("clean-graphics", *(name for name in OPTIONS if name.startswith("retain-")))
+_MODIFIED = "retain-longitudinal-modified-dates"
+_ADDRESS = "00101040"
+
 POLICIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        SAFE_HARBOR: ("clean-descriptors", "retain-patient-characteristics"),
         "basic": (),
         "research": (
             "clean-descriptors",
@@ -92,10 +100,15 @@ class Row(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """What happens to an attribute, and the option (empty: the profile itself) that says so."""
+    """What happens to an attribute, and the option (empty: the profile itself) that says so.
+
+    `how` and `value` are those of an own rule: ``"replace"`` and what stands in the place.
+    """
 
     code: str
     option: str
+    how: str = ""
+    value: str = ""
 
 
 def read_table(name: str) -> list[dict[str, str]]:
@@ -199,26 +212,43 @@ class Plan:
     Attributes
     ----------
     policy : str
-        The name it was asked for, ``"basic"`` or ``"research"``.
+        The name it was asked for, such as ``"basic"``.
     options : tuple of str
         All options in force, those of the policy included, in the order of CID 7050.
     keep_private : tuple of str
         Private creators whose blocks the user wants kept.
+    rules : str
+        Own rules laid over the policy, as YAML (`overlay.lay_over`), and with them:
+    allowed : tuple of str
+        Keywords of the patient's identifiers that own rules may keep.
+    unclaimed : tuple of str
+        Codes that own rules leave no ground for.
+    temporal : str
+        What own rules make of dates at least: ``"MODIFIED"`` or ``"UNMODIFIED"``.
+    restricted_zips : tuple of str
+        The first three digits of ZIP codes that become 000 under Safe Harbor.
     """
 
     policy: str
     options: tuple[str, ...] = ()
     keep_private: tuple[str, ...] = ()
+    rules: str = ""
+    allowed: tuple[str, ...] = ()
+    unclaimed: tuple[str, ...] = ()
+    temporal: str = ""
+    restricted_zips: tuple[str, ...] = ()
 
     @property
     def codes(self) -> tuple[tuple[str, str], ...]:
         """Codes and meanings (CID 7050) of what header cleaning alone can claim."""
         done = [OPTIONS[name] for name in self.options if name not in PIXEL_OPTIONS]
-        return (_BASIC_CODE, *done)
+        return tuple(one for one in (PROFILE, *done) if one[0] not in self.unclaimed)
 
     @property
     def dates(self) -> str:
-        """``"remove"``, ``"shift"`` or ``"keep"``."""
+        """``"remove"``, ``"year"``, ``"shift"`` or ``"keep"``."""
+        if self.policy == SAFE_HARBOR:
+            return "year"
         if "retain-longitudinal-full-dates" in self.options:
             return "keep"
         return "shift" if "retain-longitudinal-modified-dates" in self.options else "remove"
@@ -244,20 +274,27 @@ class Plan:
 
 
 def plan(
-    policy: str = "basic", options: Iterable[str] = (), keep_private: Iterable[str] = ()
+    policy: str = "basic",
+    options: Iterable[str] = (),
+    keep_private: Iterable[str] = (),
+    restricted_zips: Iterable[str] = (),
 ) -> Plan:
     """Return the plan of a policy and further options.
 
     Parameters
     ----------
-    policy : {"basic", "research"}
+    policy : {"basic", "research", "safe-harbor"}
         ``basic`` is the Basic Application Level Confidentiality Profile without options;
         ``research`` adds Clean Descriptors, Retain Longitudinal Temporal Information with
-        Modified Dates, Retain Patient Characteristics and Retain Safe Private.
+        Modified Dates, Retain Patient Characteristics and Retain Safe Private; ``safe-harbor``
+        keeps what is none of the 18 kinds of 45 CFR 164.514(b)(2)(i), and of dates the year.
     options : iterable of str
         Names of PS3.15 options, such as ``"retain-uids"``.
     keep_private : iterable of str
         Private creators to keep besides the safe ones, such as ``"SIEMENS CSA HEADER"``.
+    restricted_zips : iterable of str
+        For ``safe-harbor``: three digits of the ZIP areas with 20,000 people or fewer. By default
+        the 17 of the census of 2000, which the department's guidance lists.
 
     Raises
     ------
@@ -277,7 +314,21 @@ def plan(
             "full dates and modified dates exclude each other (PS3.15 E.3.6); name one of them"
         )
     creators = (keep_private,) if isinstance(keep_private, str) else tuple(keep_private)
-    return Plan(policy, tuple(name for name in OPTIONS if name in wanted), creators)
+    zips: tuple[str, ...] = ()
+    if policy == SAFE_HARBOR:
+        _check_safe(asked, creators)
+        zips = tuple(sorted(restricted_zips)) or tuple(sorted(word_list("zips-2000")))
+    options = tuple(name for name in OPTIONS if name in wanted)
+    return Plan(policy, options, creators, restricted_zips=zips)
+
+
+def _check_safe(options: Iterable[str], creators: tuple[str, ...]) -> None:
+    kept = [name for name in options if name in _NOT_SAFE and "characteristics" not in name]
+    if kept or creators:
+        raise UsageError(
+            "Safe Harbor takes dates, UIDs, devices, institutions, private elements and "
+            f"unsearched graphics away; leave out {kept[0] if kept else 'private creators'}"
+        )
 
 
 @cache
@@ -339,16 +390,34 @@ def settle(code: str, type_: int | None) -> str:
     return letters[0]
 
 
+@lru_cache(maxsize=64)
+def chosen(plan_: Plan) -> Mapping[str, Rule]:
+    """Return mask of eight digits -> rule, its code still combined, of all that a plan lists."""
+    found = {}
+    for row in load_profile():
+        if row.tag != "gggg,eeee":
+            rule = _choose(row.basic, row.options, plan_.options)
+            if plan_.dates == "year" and row.vr in ("DA", "DT") and _MODIFIED in row.options:
+                rule = Rule("C", "")  # the year; TM goes as in the profile
+            found[row.tag.replace(",", "").lower()] = rule
+    if plan_.dates == "year":
+        found[_ADDRESS] = Rule("D", "", "zip")
+    for extra in read_table("beyond-the-table.csv"):
+        columns = {extra["option"]: extra["code"]} if extra["option"] else {}
+        found[f"{tag_of(extra['keyword']):08x}"] = _choose(extra["basic"], columns, plan_.options)
+    found["60xxxxxx"] = group_rule(plan_, 0x60000000) or Rule("X", "")
+    return MappingProxyType(found)
+
+
 @lru_cache(maxsize=512)
 def rules_for(plan_: Plan, sop_class: str, inside: int = 0) -> Mapping[int, Rule]:
     """Return tag -> settled rule for one place of one kind of data set."""
     rules = {}
-    for tag, row in basic_rules().items():
-        rule = _choose(row.basic, row.options, plan_.options)
-        rules[tag] = Rule(settle(rule.code, type_in_iod(tag, sop_class, inside)), rule.option)
-    for extra in read_table("beyond-the-table.csv"):
-        columns = {extra["option"]: extra["code"]} if extra["option"] else {}
-        rules[tag_of(extra["keyword"])] = _choose(extra["basic"], columns, plan_.options)
+    for mask, rule in chosen(plan_).items():
+        if "x" not in mask:
+            tag = int(mask, 16)
+            code = settle(rule.code, type_in_iod(tag, sop_class, inside))
+            rules[tag] = rule._replace(code=code)
     return MappingProxyType(rules)
 
 

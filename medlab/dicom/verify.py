@@ -22,15 +22,26 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import columns, surroundings
+from medlab.dicom import columns, overlay, safe_harbor, surroundings
 from medlab.dicom.columns import Column
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
-from medlab.dicom.identity import CLINICAL_WORDS, roles
+from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
+from medlab.dicom.marks import method_lines
 from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
-from medlab.dicom.profile import OPTIONS, Plan, group_rule, rules_for, tag_of, word_list
+from medlab.dicom.profile import (
+    OPTIONS,
+    SAFE_HARBOR,
+    Plan,
+    Rule,
+    group_rule,
+    rules_for,
+    tag_of,
+    word_list,
+)
+from medlab.dicom.profile import plan as make_plan
 from medlab.errors import InputError
 
 #: What no comparison of headers can prove.
@@ -45,7 +56,7 @@ _LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the 
 _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script begins
 _REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
 _MAKER, _PATIENT_ID, _ISSUER = 0x00080070, 0x00100020, 0x00100021
-_DECLARED_SAFE = 0x00080300
+_DECLARED_SAFE, _TIMES = 0x00080300, 0x00280303
 _MOMENT = re.compile(rb"[0-9.]{8,26}")
 _OF_NUMBERS = b"0123456789.-\\ "
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
@@ -55,6 +66,7 @@ _ID_ROLES = frozenset(
     ["patient-id", "other-id", "account", "procedure-id", "plan", "trial-id", "phone", "telecom"]
 )
 _PLACE_ROLES = ("institution", "address")
+_SETS = ("numbers", "places", "births", "dates")
 _META_OF_SENDER = word_list("meta-of-sender")
 # scripts without spaces between words: Thai to Burmese, Khmer, Chinese, kana, Hangul
 _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
@@ -136,6 +148,19 @@ def _parts(
     return parts
 
 
+def _rule_of(part: _Part, plan: Plan, sop_class: str = "") -> Rule | None:
+    """Return what the plan asks for an element, own rules included."""
+    private = bool(part.tag >> 16 & 1)
+    planned = None if private else rules_for(plan, sop_class).get(part.tag)
+    planned = planned or group_rule(plan, part.tag)
+    if not plan.rules or is_creator(part.tag):
+        return planned
+    creator = creators(part.dataset).get(creator_tag(part.tag), "") if private else ""
+    if private and not creator:
+        return planned
+    return overlay.laid(plan, part.path, part.vr, creator, sop_class, planned)
+
+
 def plan_of(dataset: Dataset) -> Plan:
     """Return the plan that a data set says it was treated by (CID 7050 codes)."""
     codes = {
@@ -143,43 +168,59 @@ def plan_of(dataset: Dataset) -> Plan:
         for item in sequence_at(dataset, "DeidentificationMethodCodeSequence")
     }
     options = tuple(name for name, (code, _) in OPTIONS.items() if code in codes)
+    if any(line.endswith(f" {SAFE_HARBOR}") for line in method_lines(dataset)):
+        return make_plan(SAFE_HARBOR)
     return Plan("stated", options)
 
 
 def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
     """Return the identifiers of a source that the plan does not keep."""
-    found, maker, known = Secrets(), "", roles()
+    ours, others, maker, known = Secrets(), Secrets(), "", roles()
+    permitted, released = Secrets(), Secrets()
     for part in parts:
         role, vr = known.get(part.tag), part.vr
         name = role.name if role else "staff-name" if vr == "PN" else ""
-        if vr == "UI" and _is_of_instance(part.tag, plan):
-            found.uids.update(uid for uid in part.texts if _tells(uid))
+        rule, own = _rule_of(part, plan), part.tag in overlay.floor()
+        kept = overlay.is_kept(rule)
+        if vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
+            others.uids.update(uid for uid in part.texts if _tells(uid))
         elif name:
             raw = part.element.value
             # a second reading: the bytes may be UTF-8 under another declared character set
             second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
+            found = (permitted if own else released) if kept else ours if own else others
             for value in [*part.texts, *([] if second.isascii() else second.split("\\"))]:
                 _sort_in(found, name, value, plan)
         elif part.tag == _MAKER:
             maker = maker or "".join(part.texts).casefold()
-    found.places = {place for place in found.places if place.casefold() not in maker}
-    return found
+    others.places = {place for place in others.places if place.casefold() not in maker}
+    return _joined(_without(ours, permitted), _without(_without(others, released), permitted))
+
+
+def _without(secrets: Secrets, released: Secrets) -> Secrets:
+    """Return secrets without those that own rules release."""
+    sets = {kind: getattr(secrets, kind) - getattr(released, kind) for kind in _SETS}
+    names = {name: near for name, near in secrets.names.items() if name not in released.names}
+    return Secrets(names, uids=secrets.uids, **sets)
+
+
+def _joined(ours: Secrets, others: Secrets) -> Secrets:
+    sets = {kind: getattr(ours, kind) | getattr(others, kind) for kind in _SETS}
+    both = {**ours.names, **others.names}
+    names = {n: ours.names.get(n, "") + others.names.get(n, "") for n in both}
+    return Secrets(names, uids=others.uids, **sets)
 
 
 def _tells(uid: str) -> bool:
     return len(uid) > 5 and uid not in UID_dictionary
 
 
-def _is_of_instance(tag: int, plan: Plan) -> bool:
-    """Tell whether a UID names an instance, as the profile sees it, and must not stay."""
-    rule = rules_for(plan, "").get(tag)
-    return rule is not None and rule.code in ("U", "D", "X")
-
-
 def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
     if role in _NAME_ROLES:
         for group in value.split("="):
             _sort_name(found, group)
+            if not group.isascii():
+                _sort_name(found, group.lower().translate(DIGRAPHS))
     elif role in _ID_ROLES or (role == "device" and not plan.has("retain-device-identity")):
         found.numbers.add(value)
     elif role in _PLACE_ROLES and not (
@@ -188,8 +229,10 @@ def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
         found.places.add(value)
     elif role == "birth-date" and parse_date(value):
         found.births.add(f"{parse_date(value):%Y%m%d}")
-    elif role == "date" and plan.dates == "remove" and parse_date(value[:8]):
-        found.dates.add(f"{parse_date(value[:8]):%Y%m%d}")
+    elif role == "date" and plan.dates in ("remove", "year") and parse_date(value[:8]):
+        day = f"{parse_date(value[:8]):%Y%m%d}"
+        if plan.dates == "remove" or not day.endswith("0101"):
+            found.dates.add(day)
 
 
 def _sort_name(found: Secrets, group: str) -> None:
@@ -341,6 +384,7 @@ class _Compared(NamedTuple):
 
     findings: list[Finding]
     pairs: _Pairs
+    dated: _Pairs
     secrets: Secrets
 
 
@@ -350,7 +394,9 @@ def _compare(
     with quiet_pydicom():
         plan = plan or plan_of(output)
         for before, after, whole in _ways(source, output, plan):
-            pairs = _pairs(before, after)
+            pairs = dated = _pairs(before, after)
+            if plan.rules:  # which have a look of their own
+                dated = {path: p for path, p in pairs.items() if not _is_own(p[0], plan)}
             found = _secrets(before, plan)
             texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
             places = (
@@ -361,7 +407,8 @@ def _compare(
             findings = [
                 *_left_in_bytes(found, source, output, data, places, file),
                 *_left_in_elements(found, source, plan, (pairs, texts), file),
-                *_dates(pairs, plan, file),
+                *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
+                *_dates(dated, plan, file),
                 *_uids(pairs, file),
                 *_markers(source, output, plan, file),
                 *_private_left(after, plan, file),
@@ -370,7 +417,10 @@ def _compare(
             ]
             if not findings:
                 break
-    return _Compared(findings, pairs, found)
+        if plan.policy == SAFE_HARBOR:
+            left = safe_harbor.left(source, output, plan.restricted_zips)
+            findings += [Finding(file, where, "safe harbor", "fail", what) for where, what in left]
+    return _Compared(findings, pairs, dated, found)
 
 
 def _ways(
@@ -383,7 +433,9 @@ def _ways(
     theirs: dict[str, list[Column]] = {}
     ours: dict[str, list[Column]] = {}
     before, after = _parts(source, long=theirs), _parts(output, long=ours)
-    if theirs or ours:
+    if plan.rules and (theirs or ours):  # own rules may ask for the path of each element
+        before, after = _parts(source), _parts(output)
+    elif theirs or ours:
         same = theirs.keys() & {part.path for part in after} == ours.keys()
         if same and all(
             _add_alike(before, after, alike, ours.get(path, []), plan)
@@ -523,10 +575,10 @@ def _left_in_elements(
 ) -> Iterator[Finding]:
     """Compare element by element: what had to change, and identifiers too short for bytes."""
     pairs, texts = compared
-    rules = rules_for(plan, text_at(source, 0x00080016))
+    sop_class = text_at(source, 0x00080016)
     for path, (old, new) in pairs.items():
-        rule = rules.get(new.tag) or group_rule(plan, new.tag)
-        if rule is None or rule.code not in ("X", "Z", "D", "U"):
+        rule = _rule_of(old, plan, sop_class)
+        if rule is None or rule.code not in ("X", "Z", "D", "U") or rule.how == "replace":
             continue
         if new.texts and old.texts == new.texts and not _harmless(new.texts):
             yield Finding(file, path, "element", "fail", "the value is the one of the source")
@@ -535,6 +587,34 @@ def _left_in_elements(
         if any(name in text for name in short):
             yield from _short_names(part, text, short, file)
     yield from _grouped(found.numbers, texts, file)
+
+
+def _is_own(part: _Part, plan: Plan) -> bool:
+    rule = _rule_of(part, plan)
+    return rule is not None and rule.option == overlay.OWN
+
+
+def _own_rules(
+    before: list[_Part], after: list[_Part], plan: Plan, sop_class: str, file: str
+) -> Iterator[Finding]:
+    """Look whether own rules were followed: what had to go, to move, or to be put in."""
+    there = {part.path: part for part in after}
+    moved = {*range(-FARTHEST_DAYS, 1 - NEAREST_DAYS)}
+    moved |= {0} if any(p.tag == _TIMES and p.texts == ["MODIFIED"] for p in before) else set()
+    for part in before if plan.rules else ():
+        rule, new = _rule_of(part, plan, sop_class), there.get(part.path)
+        if rule is None or rule.option != overlay.OWN:
+            continue
+        texts = new.texts if new else []
+        empties = rule.code == "Z" and rule.how in ("blank", "encrypt", "remove")
+        days = _deltas({"": (part, new)}) if new else set()
+        if (
+            (rule.code == "X" and new is not None)
+            or (empties and texts)
+            or (rule.how == "replace" and "\\".join(texts) != rule.value)
+            or (rule.how == "offset" and not days <= moved)
+        ):
+            yield Finding(file, part.path, "element", "fail", "an own rule was not followed")
 
 
 def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
@@ -587,6 +667,8 @@ def _dates(pairs: _Pairs, plan: Plan, file: str) -> Iterator[Finding]:
     if plan.dates == "keep":
         if moved - {0}:
             yield Finding(file, "", "date", "fail", "dates should stand as they were, some moved")
+    elif plan.dates == "year":
+        yield from _years(pairs, file)
     elif plan.dates == "remove":
         if moved:
             yield Finding(file, "", "date", "fail", "a date still stands where none should")
@@ -596,6 +678,20 @@ def _dates(pairs: _Pairs, plan: Plan, file: str) -> Iterator[Finding]:
         yield Finding(file, "", "date", "fail", "dates moved by a number of days out of range")
     elif moved == {0} and not _earlier_pass(pairs):
         yield Finding(file, "", "date", "fail", "dates should have moved and did not")
+
+
+def _years(pairs: _Pairs, file: str) -> Iterator[Finding]:
+    for path, (old, new) in pairs.items():
+        years = {day[:4] for day in _days(old)}
+        if new.vr in ("DA", "DT") and not set(map(_year_of, _days(new))) <= {*years, ""}:
+            yield Finding(file, path, "date", "fail", "a date says more than its year")
+
+
+def _year_of(day: str) -> str:
+    """Return the year that a date comes to; empty for a dummy, the date itself if it says more."""
+    if day in (DUMMY_DATE, ""):
+        return ""
+    return day[:4] if day[4:] in ("", "0101") else day
 
 
 def _earlier_pass(pairs: _Pairs) -> bool:
@@ -642,17 +738,28 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
         tag = tag_of(keyword)
         return Finding(file, f"({tag >> 16:04X},{tag & 0xFFFF:04X})", "marker", "fail", message)
 
-    if says("PatientIdentityRemoved") != "YES":
-        yield fail("PatientIdentityRemoved", "does not say that identity was removed")
+    if says("PatientIdentityRemoved") != ("NO" if plan.allowed else "YES"):
+        yield fail("PatientIdentityRemoved", "does not say whether identity was removed")
     items = sequence_at(output, "DeidentificationMethodCodeSequence")
     codes = {item.get("CodeValue") for item in items}
     if not codes and not says("DeidentificationMethod"):
         yield fail("DeidentificationMethod", "does not say how identity was removed")
     if not {code for code, _ in plan.codes} <= codes:
         yield fail("DeidentificationMethodCodeSequence", "does not name every option in force")
+    earlier = {
+        i.get("CodeValue") for i in sequence_at(source, "DeidentificationMethodCodeSequence")
+    }
+    if codes & set(plan.unclaimed) - earlier:
+        yield fail("DeidentificationMethodCodeSequence", "claims what own rules undo")
     said = says("LongitudinalTemporalInformationModified")
-    allowed = {"remove": {"REMOVED"}, "shift": {"MODIFIED", "REMOVED"}}
-    if said not in allowed.get(plan.dates, {"UNMODIFIED", "MODIFIED", "REMOVED"}):
+    allowed = {
+        "remove": {"REMOVED"},
+        "year": {"MODIFIED", "REMOVED"},
+        "shift": {"MODIFIED", "REMOVED"},
+    }
+    if not (plan.temporal and said == plan.temporal) and said not in allowed.get(
+        plan.dates, {"UNMODIFIED", "MODIFIED", "REMOVED"}
+    ):
         yield fail("LongitudinalTemporalInformationModified", "does not fit what became of dates")
     for keyword, option in (
         ("BurnedInAnnotation", "113101"),
@@ -676,6 +783,10 @@ def _private_left(after: list[_Part], plan: Plan, file: str) -> Iterator[Finding
         private = [part for part in parts if not is_creator(part.tag)]
         for part in private:
             creator = known.get(creator_tag(part.tag), "")
+            if (creator and _is_own(part, plan)) or (
+                creator == overlay.ENCRYPTED and overlay.encrypted(plan)
+            ):
+                continue  # see `_own_rules`
             severity = _private_severity(part.tag, creator, plan, declared)
             if severity:
                 message = "a private element that no list keeps"
@@ -815,7 +926,7 @@ def _verify_pair(
         return [Finding(number, "", "element", "fail", "the file cannot be read and compared")]
     with quiet_pydicom():
         who = (text_at(before, _ISSUER), text_at(before, _PATIENT_ID))
-        moves[who] |= _deltas(compared.pairs) if any(who) else set()
+        moves[who] |= _deltas(compared.dated) if any(who) else set()
         names.update(_uid_map(compared.pairs))
     return compared.findings
 

@@ -11,14 +11,16 @@ import hashlib
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from medlab import __version__, dicom
-from medlab.crypto import Lock
+from medlab.crypto import Lock, write_key
+from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import faces, joined, report, steps
@@ -39,7 +41,8 @@ class Summary:
     `statuses` counts source files, `new` those done in this run, `strangers` the files in
     the target folder that the job did not make, `no_picture` objects whose pixel data are
     labels, parameters or doses. `heads` says how the heads were cut, and the worst that was
-    measured; `key` who can restore with a copy of the private folder.
+    measured; `key` who can restore with a copy of the private folder; `certificate` whether this
+    is Safe Harbor, where that was asked for.
     """
 
     folder: Path
@@ -51,6 +54,7 @@ class Summary:
     no_picture: int = 0
     heads: str = ""
     key: str = ""
+    certificate: str = ""
 
     @property
     def withheld(self) -> int:
@@ -81,7 +85,7 @@ class Summary:
         lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
         if self.no_picture:
             lines.append(f"no picture (labels, maps, doses), left as it is: {self.no_picture}")
-        lines += [self.heads] if self.heads else []
+        lines += [line for line in (self.heads, self.certificate) if line]
         lines += [] if self.cohort is None else [self.cohort.sentence()]
         return [*lines, f"report: {self.report}", *([self.key] if self.key else [])]
 
@@ -148,10 +152,17 @@ def deidentify(
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
     joined.check_available(settings)
     _check_map(map_file, source, target, overwrite)
+    if (key_file or lock) and settings.policy == SAFE_HARBOR:
+        raise UsageError("Safe Harbor draws its codes and keeps no key; leave out the key or lock")
+    if lock is not None and dicom.overlay.encrypted(header_plan):
+        raise UsageError("what own rules encrypt opens by a key file, not by a lock; name one")
     if each is not None and settings.codes == "random":
         raise UsageError("random codes are drawn from one vault on one machine; use jobs")
     with ExitStack() as stack:
-        job = begin(stack, source, target, settings, key_file, overwrite, lock)
+        if settings.policy == SAFE_HARBOR:
+            job = _begin_safe_harbor(stack, source, target, settings, overwrite)
+        else:
+            job = begin(stack, source, target, settings, key_file, overwrite, lock)
         stack.callback(steps.stop)
         if pairs is not None:
             keep_ids(job.work.ids, pairs, job.work.key)
@@ -160,6 +171,8 @@ def deidentify(
             "job started",
             policy=settings.policy,
             options=sorted(header_plan.options),
+            rules=dicom.overlay.lines(settings.rules),
+            allow_identifiers=list(settings.allow_identifiers),
             edition=dicom.EDITION,
             version=__version__,
         )
@@ -201,15 +214,11 @@ def rerun(
         If no job has left its notes beside `target`.
     """
     target = Path(target)
-    path = target.with_name(target.name + ".job") / "ledger.db"
-    if not path.is_file():
+    if not (target.with_name(target.name + ".job") / "ledger.db").is_file():
         raise InputError("no job stands beside this folder; run deidentify first")
-    ledger = Ledger(path)
-    asked = ledger.setting("asked")
-    ledger.close()
-    if asked is None:
+    noted = _asked_of(target)
+    if noted is None:
         raise InputError("the job does not say what it was asked for; run deidentify again")
-    noted = json.loads(asked)
     words: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in noted["settings"].items()
@@ -223,6 +232,40 @@ def rerun(
         jobs=jobs,
         progress=progress,
     )
+
+
+def _begin_safe_harbor(
+    stack: ExitStack, source: Path, target: Path, settings: Settings, overwrite: bool
+) -> Job:
+    """Open a job whose codes are drawn anew in each run: its key lives in memory only.
+
+    45 CFR 164.514(c): a code is not derived from what it stands for, and no key leads back.
+    What an earlier run of the same job left cannot be gone on with, so it is made anew.
+    """
+    folder = target.with_name(target.name + ".job")
+    if any((folder / name).exists() for name in ("key", "vault.db")):
+        raise RefusedError("an earlier job left its key or vault beside DST; choose another DST")
+    asked = _asked_of(target)
+    same = asked is not None and (
+        asked["source"] == str(source.resolve())
+        and asked["settings"] == json.loads(json.dumps(asdict(settings)))
+    )
+    for part in target.rglob(".*.part") if same and target.is_dir() else ():
+        part.unlink()  # what a run that was killed left
+    with tempfile.TemporaryDirectory() as place:
+        write_key(Path(place, "key"))
+        return begin(stack, source, target, settings, Path(place, "key"), overwrite or same)
+
+
+def _asked_of(target: Path) -> dict[str, Any] | None:
+    """Return what an earlier job on `target` was asked for, if there was one."""
+    path = target.with_name(target.name + ".job") / "ledger.db"
+    if not path.is_file():
+        return None
+    ledger = Ledger(path)
+    asked = ledger.setting("asked")
+    ledger.close()
+    return None if asked is None else dict(json.loads(asked))
 
 
 def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrite: bool) -> None:
@@ -295,6 +338,7 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
         facts["no_picture"],
         facts["heads"]["says"],
         facts["key"],
+        (facts["certificate"] or {}).get("says", ""),
     )
 
 

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS owner (row INTEGER PRIMARY KEY, study BLOB, owner BLO
 CREATE INDEX IF NOT EXISTS owner_study ON owner (study, owner);
 CREATE TABLE IF NOT EXISTS word (digest BLOB PRIMARY KEY, who BLOB) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS action (row INTEGER, code TEXT, option TEXT, n INTEGER);
+CREATE TABLE IF NOT EXISTS kind (row INTEGER, kind INTEGER, n INTEGER);
 CREATE TABLE IF NOT EXISTS finding (row INTEGER, severity TEXT, message TEXT, place TEXT);
 CREATE TABLE IF NOT EXISTS unchecked (row INTEGER, what TEXT);
 CREATE TABLE IF NOT EXISTS text (
@@ -51,7 +52,7 @@ CREATE INDEX IF NOT EXISTS action_row ON action (row);
 CREATE INDEX IF NOT EXISTS finding_row ON finding (row);
 CREATE INDEX IF NOT EXISTS unchecked_row ON unchecked (row);
 """
-_OF_A_ROW = ("action", "finding", "unchecked", "box", "text_kept")
+_OF_A_ROW = ("action", "kind", "finding", "unchecked", "box", "text_kept")
 _OF_A_SOURCE = ("owner", "head", *_OF_A_ROW)
 _OPEN_SPACES = "FROM file WHERE space IS NOT NULL AND status = ''"
 _MEASURED = ("residual_face", "brain_changed", "head_kept", "volume_ml")
@@ -230,6 +231,7 @@ class Ledger:
             "INSERT INTO action VALUES (?, ?, ?, ?)",
             [(done.row, *what, n) for what, n in done.actions.items()],
         )
+        many("INSERT INTO kind VALUES (?, ?, ?)", [(done.row, *k) for k in done.kinds.items()])
         many("INSERT INTO finding VALUES (?, ?, ?, ?)", [(done.row, *f) for f in done.findings])
         many("INSERT INTO unchecked VALUES (?, ?)", [(done.row, what) for what in done.unchecked])
         many("INSERT INTO box VALUES (?, ?)", [(done.row, json.dumps(box)) for box in done.boxes])

@@ -12,12 +12,13 @@ from operator import itemgetter
 from typing import Any
 
 from medlab import __version__, dicom
-from medlab.dicom.profile import ACTION_WORDS
+from medlab.dicom.profile import ACTION_WORDS, SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.pipeline.cohort import CohortCheck
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.opening import Job
 from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
+from medlab.pipeline.steps import plan_of
 
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
@@ -51,6 +52,18 @@ _CAN = {
     True: "restores everything; a passphrase or shares would lock it",
     False: "tells whose a code is",
 }
+_SAFE = (
+    "Safe Harbor: each of the 18 kinds removed, not there or withheld; a person signs the report",
+    "Each of the 18 kinds of 45 CFR 164.514(b)(2)(i) was removed, was not there, or its file was "
+    "withheld. With the box below signed this is Safe Harbor. Codes were drawn for this run, and "
+    "no key was kept; the map leads back, so it stays in the private folder (164.514(c)). Dates "
+    "are 1 January of their year: intervals below a year are lost; (0028,0303) says MODIFIED.",
+)
+_NOTHING = ("Safe Harbor: nothing was written", "Nothing was written, so nothing is Safe Harbor.")
+_NOT_SAFE = (
+    "this is NO Safe Harbor: something was not checked; the report says what",
+    "This is not Safe Harbor (45 CFR 164.514(b)(2)): something was not checked.",
+)
 
 
 def statuses(ledger: Ledger) -> dict[str, int]:
@@ -64,6 +77,9 @@ def write(
     """Write ``report.json`` and ``report.html`` into the private folder; return the facts."""
     facts = _gather(job, head)
     facts["strangers"] = strangers
+    facts["certificate"] = _certificate(job, strangers)
+    if facts["certificate"]:
+        facts["words"][1] = facts["certificate"]["words"]
     facts["cohort"] = None if cohort is None else cohort._asdict() | {"says": cohort.sentence()}
     page = _template().render(facts, status_words=STATUS_WORDS, action_words=ACTION_WORDS)
     with appearing(job.work.folder / "report.html") as part:
@@ -94,7 +110,10 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "policy": settings.policy,
         "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
         "heads": heads(ledger, settings),
-        "codes": settings.codes,
+        "rules": dicom.overlay.lines(settings.rules),
+        "allow_identifiers": settings.allow_identifiers,
+        "unclaimed": plan_of(settings).unclaimed,
+        "codes": "drawn" if settings.policy == SAFE_HARBOR else settings.codes,
         "started": job.started,
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": sum(counts.values()),
@@ -126,6 +145,40 @@ def key_words(job: Job) -> str:
         return _IN_CLEAR.format(_CAN[job.vault is not None])
     by = "" if job.vault is None else job.vault.locked_by
     return _LOCKED.format(_OPENERS[by]) if by else ""
+
+
+def _certificate(job: Job, strangers: int) -> dict[str, Any] | None:
+    """Return the 18 kinds of Safe Harbor, each with what became of it; None for other policies."""
+    if job.work.settings.policy != SAFE_HARBOR:
+        return None
+    unchecked = (
+        strangers
+        + job.ledger.table(
+            f"SELECT count(DISTINCT row) FROM unchecked JOIN file USING (row) "
+            f"WHERE status = 'done' AND what <> '{NO_PICTURE}'"
+        )[0][0]
+    )
+    unread = job.ledger.table(
+        f"""SELECT count(*) FROM file WHERE status NOT IN {FINE}
+        AND row NOT IN (SELECT row FROM kind)"""
+    )[0][0]
+    counts = {
+        (kind, status == "done"): (elements, files)
+        for kind, status, elements, files in job.ledger.table(
+            """SELECT kind.kind, CASE status WHEN 'done' THEN 'done' ELSE 'withheld' END AS fate,
+            sum(n), count(*) FROM kind JOIN file USING (row)
+            WHERE status <> 'duplicate' GROUP BY 1, 2"""
+        )
+    }
+    rows = []
+    for number, name in dicom.safe_harbor.KINDS.items():
+        removed, withheld = counts.get((number, True), (0, 0))[0], unread
+        withheld += counts.get((number, False), (0, 0))[1]
+        word = "removed" if removed else "withheld" if withheld else "none present"
+        row = {"number": number, "kind": name, "status": "not checked" if unchecked else word}
+        rows.append(row | {"removed": removed, "withheld": withheld, "not_checked": unchecked})
+    said = _NOT_SAFE if unchecked else _SAFE if statuses(job.ledger).get("done") else _NOTHING
+    return {"rows": rows, "holds": said is _SAFE, "says": said[0], "words": said[1]}
 
 
 def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
@@ -192,6 +245,11 @@ def _words(settings: Settings, vault: bool) -> list[str]:
         "person's data, and shifted or kept dates are finer than the year. Sharing needs "
         "Expert Determination (164.514(b)(1)) or a data use agreement.",
     ]
+    if settings.allow_identifiers:
+        words.append(
+            "Own rules keep identifiers of the patient, so these data are not de-identified: "
+            "Patient Identity Removed says NO in each file."
+        )
     if settings.codes == "random":
         words[1] = words[1].replace("keyed codes are", "UIDs and date offsets are keyed, so still")
     if vault:

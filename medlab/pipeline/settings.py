@@ -11,11 +11,12 @@ from typing import Any
 
 from medlab import __version__
 from medlab.crypto import keyed_digest
+from medlab.dicom.profile import SAFE_HARBOR
 from medlab.errors import UsageError
 
 # a bar on standard error, or what is called with a step in words, files done and files in all
 Progress = bool | Callable[[str, int, int], None]
-POLICIES = ("basic", "research")
+POLICIES = ("basic", "research", SAFE_HARBOR)
 FACES = "clean-recognizable-visual-features"
 PIXELS = "clean-pixel-data"
 #: How the count of pixel data that are labels, parameters or doses is kept.
@@ -38,7 +39,8 @@ class Settings:
 
     Parameters
     ----------
-    policy : {"basic", "research"}
+    policy : {"basic", "research", "safe-harbor"}
+        The last sets what it needs: pixels and heads are cleaned, no vault is kept.
     options : tuple of str
         PS3.15 options by name, on top of the policy's own; `FACES` sets `head`.
     keep_private : tuple of str
@@ -72,6 +74,12 @@ class Settings:
         One of `medlab.methods.catalogue.ONE_VALUE`: a header holds one value of a class.
     vault : bool
         Keep the way back.
+    restricted_zips : tuple of str
+        For ``safe-harbor``: see `medlab.dicom.plan`.
+    rules : str
+        Own rules as YAML, laid over the policy: see `medlab.dicom.lay_over`.
+    allow_identifiers : tuple of str
+        Keywords of the patient's own identifiers that rules may keep.
     review : bool
         List all text that was kept, for a person to read.
     """
@@ -95,6 +103,9 @@ class Settings:
     cohort_method: str = "mondrian"
     quasi: tuple[str, ...] = ()
     sensitive: str = ""
+    restricted_zips: tuple[str, ...] = ()
+    rules: str = ""
+    allow_identifiers: tuple[str, ...] = ()
     vault: bool = True
     review: bool = True
 
@@ -106,6 +117,8 @@ class Settings:
                 raise UsageError(f"{name} is {' or '.join(choices)}")
         if not 0 < self.bet_f < 1:
             raise UsageError("bet_f lies between 0 and 1")
+        if self.policy == SAFE_HARBOR:
+            self._set_safe_harbor()
         if FACES in self.options:  # the standard's name for it, and one place that says so
             options = tuple(option for option in self.options if option != FACES)
             object.__setattr__(self, "options", options)
@@ -114,7 +127,20 @@ class Settings:
             raise UsageError(
                 "random codes live in the vault only; a job without one can't have them"
             )
+        if self.allow_identifiers and not self.rules:
+            raise UsageError("identifiers are allowed for own rules only; name a file of --rules")
         self._check_cohort()
+
+    def _set_safe_harbor(self) -> None:
+        """Set what Safe Harbor needs, and refuse what it cannot have."""
+        if self.ids or self.rules or self.codes != "keyed":
+            raise UsageError(
+                "Safe Harbor draws its codes itself and follows no own rules; "
+                "leave out the codes, the table of new IDs and the rules"
+            )
+        object.__setattr__(self, "vault", False)
+        object.__setattr__(self, "clean_pixels", True)
+        object.__setattr__(self, "head", "deface" if self.head == "leave" else self.head)
 
     def _check_cohort(self) -> None:
         from medlab.methods.catalogue import ONE_VALUE
@@ -197,7 +223,8 @@ class Work:
 class Outcome:
     """What became of one file. `kept`, `boxes` and `ways_back` hold patients' values.
 
-    `head` is what was measured on a head that was cut.
+    `head` is what was measured on a head that was cut, `kinds` how many elements of the source
+    hold each of the 18 kinds of Safe Harbor.
     """
 
     row: int
@@ -213,3 +240,4 @@ class Outcome:
     boxes: list[dict[str, Any]] = field(default_factory=list)
     ways_back: list[tuple[str, str, str, str]] = field(default_factory=list)
     head: dict[str, Any] = field(default_factory=dict)
+    kinds: dict[int, int] = field(default_factory=dict)

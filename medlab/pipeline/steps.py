@@ -23,16 +23,26 @@ from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
+from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
+from medlab.methods import encryption
 from medlab.pipeline import faces, joined, nifti, wayback
 from medlab.pipeline.files import digest_of
 from medlab.pipeline.ids import NEW_ID, Ids
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.owners import Owners, place_of
-from medlab.pipeline.settings import FACES, PIXELS, Outcome, Settings, Work
+from medlab.pipeline.settings import (
+    FACES,
+    NO_PICTURE,
+    PIXELS,
+    Outcome,
+    Settings,
+    Work,
+)
 
 _PROBABLE = "a word one letter from the patient's name was taken for it and removed"
+_FACE = 17  # of the 18 kinds
 _log = logging.getLogger(__name__)
 
 
@@ -187,12 +197,15 @@ def clean(entry: Entry) -> Outcome:
         with _quiet():
             if entry.kind == "dicom":
                 _clean(entry, hands, work, done)
+            elif work.settings.policy == SAFE_HARBOR:
+                raise RefusedError("Safe Harbor is checked for DICOM only; convert it first")
             else:
                 source = work.source / entry.source
                 nifti.clean_nifti(source, entry.source, work, hands.phrases, done)
     except MedlabError as error:  # whose sentences never repeat a value
         done.status = next((s for kind, s in _STATUSES if isinstance(error, kind)), "failed")
         place = faces.PLACE if isinstance(error, faces.FaceError) else ""
+        done.kinds |= {_FACE: done.kinds.get(_FACE, 0) + 1} if place and done.kinds else {}
         done.findings.append(("fail", str(error), place))
         _note(entry, error)
     except Exception as error:  # noqa: BLE001 - fail closed: whatever happened, nothing appears
@@ -213,13 +226,14 @@ def some_headers(
 
 def plan_of(settings: Settings) -> dicom.Plan:
     """Return the header plan of a job; pixels and faces are steps of their own."""
-    return _plan(settings.policy, settings.options, settings.keep_private)
+    words = (settings.policy, settings.options, settings.keep_private)
+    return _plan(*words, settings.restricted_zips, settings.rules, settings.allow_identifiers)
 
 
 def output_name(dataset: Dataset, copies: int = 0) -> Path:
     """Return the path of an output below DST, made of nothing but its new codes and UIDs."""
     patient = str(dataset.get("PatientID") or "")
-    safe = NEW_ID.fullmatch(patient)
+    safe = NEW_ID.fullmatch(patient) and dataset.get("PatientIdentityRemoved") != "NO"
     uid = str(dataset.get("SOPInstanceUID") or "")
     name = uid if uid.startswith("2.25.") else _short(uid)
     return Path(
@@ -235,7 +249,9 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     before = dicom.read(source)
     whose = hands.owner_of(before)
     hands.check_known(whose)
+    _count_kinds(before, work, done)
     faceless, face_cut = faces.without_face(before, work, done)
+    done.kinds |= {_FACE: done.kinds.get(_FACE, 0) + 1} if face_cut else {}
     headers, actions = dicom.deidentify(
         faceless,
         plan_of(work.settings),
@@ -253,8 +269,11 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     after = joined.without_text(before, headers, work, done, boxes)
     if face_cut:
         dicom.claim(after, FACES)
+    if work.settings.policy == SAFE_HARBOR and set(done.unchecked) - {NO_PICTURE}:
+        raise RefusedError(f"Safe Harbor needs this checked and it was not: {done.unchecked[0]}")
     if hands.cohort is not None:
         hands.cohort.apply(whose, after)
+    _encrypt(before, after, work)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
@@ -267,6 +286,27 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
     _remember(before, after, whose, work, done)
+
+
+def _count_kinds(before: Dataset, work: Work, done: Outcome) -> None:
+    """Count the 18 kinds for a Safe Harbor certificate."""
+    if work.settings.policy == SAFE_HARBOR:
+        done.kinds = dict(dicom.safe_harbor.kinds_in(before))
+        if dicom.safe_harbor.is_biometric(before):
+            raise RefusedError("the picture of a retina is a biometric identifier")
+
+
+def _encrypt(before: Dataset, after: Dataset, work: Work) -> None:
+    """Put what own rules encrypt into a private block, as `medlab encrypt` does."""
+    keywords = dicom.overlay.encrypted(plan_of(work.settings))
+    hidden = Dataset()
+    for name in keywords:
+        if name in before:
+            hidden.add(before[name])
+    if hidden:
+        sealed = encryption.encrypt_elements(hidden, work.vault_key, keywords)
+        token = encryption.take(sealed, encryption.CREATOR)
+        encryption.leave(after, encryption.CREATOR, "UT", token)
 
 
 def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> None:
@@ -306,10 +346,18 @@ def _short(uid: str) -> str:
 
 
 @lru_cache(maxsize=8)
-def _plan(policy: str, options: tuple[str, ...], keep_private: tuple[str, ...]) -> dicom.Plan:
+def _plan(
+    policy: str,
+    options: tuple[str, ...],
+    keep_private: tuple[str, ...],
+    zips: tuple[str, ...],
+    rules: str,
+    allowed: tuple[str, ...],
+) -> dicom.Plan:
     headers = tuple(option for option in options if option != PIXELS)
     try:
-        return dicom.plan(policy, headers, keep_private)
+        plan = dicom.plan(policy, headers, keep_private, zips)
+        return dicom.lay_over(plan, rules, allowed) if rules else plan
     except InputError as error:
         raise UsageError(str(error)) from None
 

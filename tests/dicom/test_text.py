@@ -114,6 +114,12 @@ def test_umlauts_are_found_in_both_spellings():
         assert clean(f"ref {text} ok", search) == "ref [removed] ok"
 
 
+@pytest.mark.parametrize("text", ["SOEREN", "Søren", "Oestergaard", "AASE"])
+def test_a_letter_of_the_north_is_found_as_two(text):
+    search = Search(Identity(patients=frozenset(name_parts("Østergård^Søren^Åse"))), key=b"k" * 32)
+    assert clean(f"{text} has a cyst", search) == "[removed] has a cyst"
+
+
 def test_of_other_patients_only_ids_and_full_names_count():
     others = {normalize("White^Rose"), normalize("4711-88")}
     search = Search(Identity())
