@@ -3,7 +3,7 @@
 A fit of the brain's surface to the ICBM brain (turn, scales, shears, bends) tells where the
 face lies; its skin tells how far back it is cut. Where that leaves a part of the face,
 everything below a plane under the front of the brain goes too (after quickshear, Schimke and
-Hale 2011). What lies within 5 mm of the brain is never touched.
+Hale 2011). What lies within 7 mm of the brain is never touched.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ STEP_MM, MARGIN = 3, 20  # grid of the distance to the ICBM brain, and voxels ar
 BRAIN_HEIGHT_MM, FITTED_POINTS = 110.0, 1000
 _OUTSIDE_MM = 1.0  # BET's surface lies so far outside the ICBM brain, which ends at the tissue
 _LOWEST_Z = -40.0  # ICBM height below which the second round of the fit does not look
-# Around the brain: never cut. Of 36 heads warped by 20 % (benchmarks/deface.py) 3 mm lost 9 voxels
-# of one brain, whose fluid BET does not reach.
-_PROTECTED_MM = 5.0
+# Around the brain: never cut. BET does not reach all fluid: of 36 heads warped by 20 % (see
+# benchmarks/deface.py) 3 mm lost 9 voxels of one brain, 5 mm lost 4, 6 mm none.
+_PROTECTED_MM = 7.0
 # Brain is what BET found no further than so from the ICBM brain, and all that is nearer than so:
 # of 40 heads warped by 20 % (benchmarks/deface.py) no brain voxel was cut.
 BRAIN_REACH_MM, BRAIN_SURE_MM = 12.0, 5.0
@@ -52,8 +52,8 @@ FACE_LOW, FACE_TOP, FACE_SIDE = -125.0, 12.0, 92.0
 _FACE_DEPTH = np.array([69.0, -7, -15, -30, 7, -16])  # mean of sample heads: if no face is seen
 CHIN_Z, CHIN_SLOPE, NECK_MM = -120.0, 1.5, 40.0  # under the chin the cut runs back so steeply
 # The cut lies so far behind nearly all of the skin, and behind its middle at least and at most
-# so far: of the same heads at most .021 of the face stayed, and at least .882 of the head.
-SKIN_MM, SHALLOWEST_MM, DEEPEST_MM = 4.0, 13.0, 25.0
+# so far: of the same heads at most .015 of the face stayed, and at least .88 of the head.
+SKIN_MM, SHALLOWEST_MM, DEEPEST_MM = 3.5, 12.5, 24.5
 _BROWS_TO_CHIN = np.array([[-1.0, 25, -130], [60.0, 130, -22]])  # |x|, y, z: what must be gone
 _BRAIN_MIDDLE = np.array([0.0, -18, 9])
 EAR_LOW, EAR_HIGH = np.array([70.0, -60, -95]), np.array([130.0, 20, -5])  # |x|, y, z
@@ -541,7 +541,7 @@ def _sheets(img: SpatialImage) -> Iterator[tuple[int, Floats]]:
 
 
 def _protected(img: SpatialImage, brain: nib.Nifti1Image) -> Mask:
-    """Return the voxels of an image within 5 mm of the brain."""
+    """Return the voxels of an image within 7 mm of the brain."""
     from scipy.ndimage import distance_transform_edt, find_objects
 
     there = np.asanyarray(brain.dataobj) > 0

@@ -24,7 +24,7 @@ from medlab.neuro.volume import image_like, load, to_working, voxels
 
 GRID_MM, BINS, MOST_POINTS, FEWEST_POINTS = 4.0, 32, 50_000, 1000
 # Heads that lie alike agree less when one is moved by so much. With 4 mm and 4 degrees a head that
-# lies 2 mm or 2 degrees off is told, and the brain is protected by 5 mm.
+# lies 2 mm or 2 degrees off is told, and the brain is protected by 7 mm.
 MOVED_MM, MOVED_DEG = 4.0, 4.0
 _LEAST_GAIN = 1e-3  # noise agrees with noise by less
 _WIDEST_HEAD_CM2 = 450.0  # a round of 75 cm; hardly a head has 65
