@@ -9,11 +9,7 @@ from typing import Any
 import click
 
 from medlab.cli.group import FAILED, commands
-from medlab.cli.options import PATH, VAULT, opened
-
-_KEY_FILE = click.option(
-    "--key-file", type=PATH, help="The key; else the file named by MEDLAB_KEY_FILE."
-)
+from medlab.cli.options import KEY_FILE, PATH, VAULT, opened
 
 
 @commands.group("key")
@@ -81,7 +77,7 @@ def auditors_key(source: Path, file: Path, **opener: Any) -> None:
     show_default=True,
     help="Keywords of DICOM, with commas between them.",
 )
-@_KEY_FILE
+@KEY_FILE
 def encrypt(source: Path, target: Path, elements: str, key_file: Path | None) -> None:
     """Hide elements of a DICOM file or folder under a key (Fernet: AES-128, HMAC-SHA256).
 
@@ -101,7 +97,7 @@ def encrypt(source: Path, target: Path, elements: str, key_file: Path | None) ->
 @commands.command("decrypt")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.argument("target", metavar="DST", type=PATH)
-@_KEY_FILE
+@KEY_FILE
 def decrypt(source: Path, target: Path, key_file: Path | None) -> None:
     """Put elements back that `medlab encrypt`, or the page, hid under this key."""
     from medlab import crypto

@@ -55,6 +55,9 @@ KIND = click.option(
     type=click.Choice(["generalized", "microdata", "aggregate", "synthetic"]),
     help="How the release was made: what makes no sense for it says n/a.",
 )
+KEY_FILE = click.option(
+    "--key-file", type=PATH, help="The key; else the file named by MEDLAB_KEY_FILE."
+)
 KEY_OF_ORDER = click.option(
     "--key-file",
     type=PATH,

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import nibabel as nib
 import numpy as np
 
-from medlab.arrays import Mask
+from medlab.arrays import Array, Mask
 from medlab.disk import write_whole
 from medlab.errors import InputError
 from medlab.neuro.bids import Rename, coded_part, coded_path, schema
@@ -244,6 +244,28 @@ def clean_header(img: nib.Nifti1Image) -> nib.Nifti1Image:
     clean = type(img)(np.asanyarray(img.dataobj), img.affine, _clean_fields(img.header))
     clean.header.set_data_dtype(img.get_data_dtype())
     return clean
+
+
+def stored_voxels(path: Path) -> tuple[bytes, slice, Array]:
+    """Return the bytes of a NIfTI file, decompressed, where the voxels stand in them, and these.
+
+    The axes run as they are stored: the last one is the fastest.
+
+    Raises
+    ------
+    InputError
+        If it is none, is damaged, or holds fewer voxels than its header says.
+    """
+    content, _ = _unpacked(path)
+    header = _parse(content)
+    try:
+        place = slice(*_extent(header))
+        flat = np.frombuffer(content[place], header.get_data_dtype())
+        return content, place, flat.reshape(header.get_data_shape()[::-1])
+    except (nib.spatialimages.HeaderDataError, ValueError):
+        raise InputError(
+            "this image file is cut off or damaged: its header promises other voxels"
+        ) from None
 
 
 def _unpacked(path: Path) -> tuple[bytes, list[HeaderFinding]]:

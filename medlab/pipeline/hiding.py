@@ -1,0 +1,271 @@
+"""Data hidden in the pixels of DICOM and NIfTI files, or in a private element, and found again."""
+
+from __future__ import annotations
+
+import copy
+import gzip
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+
+from medlab import dicom
+from medlab.arrays import Array
+from medlab.crypto import embedding, seal, steganalysis, subkey, unseal
+from medlab.dicom.files import quiet_pydicom
+from medlab.disk import appearing
+from medlab.errors import InputError, RefusedError, UsageError
+from medlab.methods.encryption import leave, place_of, take
+from medlab.neuro.header import stored_voxels
+from medlab.pixels import frames, mask
+
+PRIVATE = "private"
+METHODS = (*embedding.METHODS, PRIVATE)
+CREATOR = "MEDLAB HIDDEN"
+_LENGTH = 4  # bytes; behind an odd number of them DICOM puts another one
+_OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
+_NIFTI = (".nii", ".nii.gz")
+_PICTURES = (".jpg", ".jpeg", ".jp2", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
+_NOTHING = "wrong key, an altered image, or nothing is hidden in this file"
+
+
+class _Image(NamedTuple):
+    """Pixels (the last axes are rows and columns), their bounds, the file with other pixels."""
+
+    pixels: Array
+    bits: tuple[int, int] | None
+    content: Callable[[Array], bytes]
+
+
+def hide(source: Path, target: Path, payload: Path, key: bytes, method: str = "shift") -> int:
+    """Write a copy of an image file in which a payload is hidden; return the payload's length.
+
+    The copy is read again and compared before it gets its name.
+
+    Parameters
+    ----------
+    source, target : Path
+        DICOM, or NIfTI with integer voxels. A DICOM target has a SOP Instance UID of its own,
+        but for ``private``; the rest of the header stays.
+    payload : Path
+    key : bytes
+        32 bytes.
+    method : {"shift", "expansion", "lsb", "private"}
+        See `medlab.crypto.embedding.embed`; ``private`` is an element of a private block, and
+        for DICOM only.
+
+    Raises
+    ------
+    InputError
+        If the payload does not fit, or the image cannot be read.
+    RefusedError
+        If the pixels would not come back: compression with loss, bits beside the values. If the
+        target exists.
+    """
+    _check_targets(source, target)
+    data = payload.read_bytes()
+    content, pixels = _hidden(source, data, key, method)
+    with _appearing(target, content) as part:
+        found, restored = _found(part, key, method)
+        same = pixels is None or restored is None or np.array_equal(restored, pixels)
+        if found != data or not same:
+            raise RefusedError("what was hidden did not come back, so nothing was written")
+    return len(data)
+
+
+def reveal(source: Path, key: bytes, payload: Path, original: Path | None = None) -> str:
+    """Write what is hidden in an image file, and the file as it was; return the method.
+
+    Parameters
+    ----------
+    source : Path
+        What `hide` wrote.
+    key : bytes
+        32 bytes.
+    payload : Path
+        Where what was hidden goes.
+    original : Path, optional
+        Where the file goes with the pixels that it had before. A DICOM file gets another SOP
+        Instance UID, since the first one is not known any more.
+
+    Raises
+    ------
+    RefusedError
+        If the key is another one, the image was altered, nothing is hidden in it, or the
+        original is asked for and cannot be had. Nothing is written then.
+    """
+    _check_targets(source, original, payload)
+    for method in (PRIVATE, *embedding.METHODS):
+        with suppress(RefusedError):
+            data, pixels = _found(source, key, method)
+            break
+    else:
+        raise RefusedError(_NOTHING)
+    with ExitStack() as stack:
+        if original is not None:
+            stack.enter_context(_appearing(original, _original(source, pixels, method)))
+        stack.enter_context(_appearing(payload, data))
+    return method
+
+
+def detect(source: Path, clean: Path | None = None) -> dict[str, float]:
+    """Return what chi-square test and RS analysis say of an image file, and of the clean one."""
+    figures = {}
+    for prefix, path in (("", source), ("clean_", clean)):
+        if path is not None:
+            pixels = _opened(path).pixels
+            figures[f"{prefix}chi_square_p"] = steganalysis.chi_square(pixels)
+            figures[f"{prefix}rs_rate"] = steganalysis.rs_rate(pixels)
+    return figures
+
+
+def _check_targets(source: Path, image: Path | None, *others: Path) -> None:
+    """Refuse outputs that exist or have one name, and an image under the name of another kind."""
+    targets = [*others, *([image] if image else [])]
+    if len({path.resolve() for path in targets}) < len(targets):
+        raise UsageError("two outputs have one name; give each its own")
+    if any(path.exists() or path.is_symlink() for path in targets):
+        raise RefusedError("an output exists already; choose another name")
+    name = image.name.lower() if image else ""
+    if name.endswith(_PICTURES):
+        raise RefusedError(
+            "a picture format does not keep the values; the target is DICOM or NIfTI"
+        )
+    if image and name.endswith(_NIFTI) is dicom.is_dicom(source):
+        raise InputError("NIfTI, whose name ends in .nii or .nii.gz, stays NIfTI, and DICOM DICOM")
+
+
+@contextmanager
+def _appearing(target: Path, content: bytes) -> Iterator[Path]:
+    """Give a temporary path that holds the content; it gets its name when all went well."""
+    if target.name.lower().endswith(_NIFTI[1]):
+        content = gzip.compress(content, 5, mtime=0)  # with neither name nor time
+    try:
+        with appearing(target, 0o600) as part:
+            part.write_bytes(content)
+            yield part
+    except PermissionError:
+        raise
+    except OSError as error:
+        raise InputError(f"an output cannot be written: {error.strerror}") from None
+
+
+@quiet_pydicom()
+def _hidden(source: Path, data: bytes, key: bytes, method: str) -> tuple[bytes, Array | None]:
+    """Return the content of the file with the payload in it, and the pixels of the source."""
+    if method == PRIVATE:
+        return _with_element(source, data, key), None
+    image = _opened(source)
+    hidden = embedding.embed(image.pixels, data, key, method, bits=image.bits)
+    return image.content(hidden), image.pixels
+
+
+@quiet_pydicom()
+def _found(source: Path, key: bytes, method: str) -> tuple[bytes, Array | None]:
+    """Return the payload, and the pixels before it was hidden where they are to be had."""
+    if method == PRIVATE:
+        return _element(source, key), None
+    image = _opened(source)
+    return embedding.extract(image.pixels, key, method, bits=image.bits)
+
+
+@quiet_pydicom()
+def _original(source: Path, pixels: Array | None, method: str) -> bytes:
+    if method == PRIVATE:
+        dataset = dicom.read(source)
+        take(dataset, CREATOR)
+        return dicom.to_bytes(dataset)
+    if pixels is None:
+        raise RefusedError(f"{method} leaves no way back to the original; reveal without it")
+    return _opened(source).content(pixels)
+
+
+def _opened(path: Path) -> _Image:
+    return _of_dicom(dicom.read(path)) if dicom.is_dicom(path) else _of_nifti(path)
+
+
+def _of_nifti(path: Path) -> _Image:
+    content, place, voxels = stored_voxels(path)
+
+    def changed(pixels: Array) -> bytes:
+        return content[: place.start] + pixels.tobytes() + content[place.stop :]
+
+    return _Image(voxels, None, changed)
+
+
+@quiet_pydicom()
+def _of_dicom(dataset: Dataset) -> _Image:
+    form = frames.layout(dataset)
+    if not _comes_back(dataset, form):
+        raise RefusedError(
+            "the stored values would not come back bit for bit: they are compressed with loss, or "
+            "something stands beside them; clean the pixels first"
+        )
+    stored = [frames.values(form, frame) for frame in frames.stored_frames(dataset, form)]
+    half = 1 << (form.stored - 1)
+    bits = (-half, half - 1) if form.signed else (0, 2 * half - 1)
+
+    def changed(pixels: Array) -> bytes:
+        return _with_pixels(dataset, form, np.moveaxis(pixels, 1, 3))
+
+    return _Image(np.moveaxis(np.stack(stored), 3, 1), bits, changed)
+
+
+def _comes_back(dataset: Dataset, form: frames.Layout) -> bool:
+    """Tell whether the stored values are all that there is, and are written as they are read."""
+    if form.compressed:
+        hidden = (frames.hides(form, frame) for frame in frames.stored_frames(dataset, form))
+        return form.lossless and not any(hidden)
+    same = mask.rewrite(dataset, lambda frame, number: None, form)
+    return bool(same[form.keyword].value == dataset[form.keyword].value)
+
+
+@quiet_pydicom()
+def _with_pixels(dataset: Dataset, form: frames.Layout, pixels: Array) -> bytes:
+    """Return a file with other values, another SOP Instance UID, and else the same header."""
+
+    def change(frame: Array, number: int) -> None:
+        frame[...] = np.left_shift(pixels[number], form.low)
+
+    out = mask.rewrite(dataset, change, form)
+    for keyword in _OF_REWRITE:
+        out.pop(keyword, None)
+        if keyword in dataset:
+            out[keyword] = copy.deepcopy(dataset[keyword])
+    out.SOPInstanceUID = out.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    return dicom.to_bytes(out)
+
+
+def _with_element(source: Path, data: bytes, key: bytes) -> bytes:
+    if not dicom.is_dicom(source):
+        raise InputError("a private element is for DICOM only; take another method")
+    dataset = dicom.read(source)
+    if place_of(dataset, CREATOR) is not None:
+        raise RefusedError("a payload stands in this file already; reveal it first")
+    sealed = seal(data, subkey(key, "hidden element"), _bound(dataset))
+    content = len(sealed).to_bytes(_LENGTH, "big") + sealed
+    leave(dataset, CREATOR, "OB", content + bytes(len(content) % 2))
+    return dicom.to_bytes(dataset)
+
+
+def _element(source: Path, key: bytes) -> bytes:
+    dataset = dicom.read(source) if dicom.is_dicom(source) else Dataset()
+    content = take(dataset, CREATOR)
+    if not isinstance(content, bytes):
+        raise RefusedError(_NOTHING)
+    end = _LENGTH + int.from_bytes(content[:_LENGTH], "big")
+    if content[end:].strip(b"\0"):
+        raise RefusedError(_NOTHING)
+    return unseal(content[_LENGTH:end], subkey(key, "hidden element"), _bound(dataset))
+
+
+def _bound(dataset: Dataset) -> bytes:
+    """Return what a sealed element is bound to: this instance, and its pixels as they stand."""
+    pixels = [bytes(dataset[word].value) for word in frames.KEYWORDS if word in dataset]
+    uid = str(dataset.get("SOPInstanceUID")).encode()
+    return hashlib.sha256(uid + b" " + b"".join(pixels)).digest()
