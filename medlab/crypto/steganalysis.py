@@ -58,7 +58,7 @@ def rs_rate(pixels: Array) -> float:
     -------
     float
         About 0 for a clean photograph, about 1 for a full one; 0 where nothing can be said.
-        Medical images are less regular: the figure may be anything, below zero too.
+        Medical images are less regular: the figure may be anything up to 1, below zero too.
 
     Notes
     -----
@@ -72,8 +72,10 @@ def rs_rate(pixels: Array) -> float:
     roots = np.roots([2 * (d1 + d0), d_0 - d_1 - d1 - 3 * d0, d0 - d_0])
     if not roots.size:
         return 0.0
-    x = float(roots[np.abs(roots).argmin()].real)  # a full image makes both complex, by noise
-    return x / (x - 0.5) if x != 0.5 else 0.0
+    root = roots[np.abs(roots).argmin()]
+    # In a full image noise may make both complex; they are far from 0 then, as for a rate of 1.
+    x = float(root.real if np.isreal(root) else -abs(root))
+    return min(1.0, x / (x - 0.5)) if x != 0.5 else 1.0
 
 
 def _excess(groups: Array, sign: int) -> float:

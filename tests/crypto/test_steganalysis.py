@@ -54,7 +54,7 @@ def test_too_few_values_for_a_test_are_no_finding():
 def test_rs_finds_the_share_of_lowest_bits_that_were_replaced(picture, share):
     pixels = photograph() if picture == "made" else stored(picture)
     hidden = filled(pixels, share) if share else pixels
-    assert rs_rate(hidden) == pytest.approx(share, abs=0.12)
+    assert rs_rate(hidden) == pytest.approx(share, abs=0.2)
 
 
 def test_chi_square_sees_a_full_image_and_not_a_tenth_that_is_scattered():
