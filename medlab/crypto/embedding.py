@@ -1,9 +1,9 @@
 """Data hiding: bytes sealed by a key stand in the pixel values of an image.
 
 Three methods. ``shift`` and ``expansion`` give the image back bit for bit; ``lsb`` does not.
-What is hidden is sealed with AES-GCM, bound to the very image that comes back, and masked: who has
-no key sees neither that it is there nor how long it is, but for what the change of the image
-itself tells (see `medlab.crypto.steganalysis`). The bookkeeping travels in the image.
+What is hidden is sealed with AES-GCM, bound to the very image that comes back, and its length is
+masked. All bookkeeping travels in the image, that of ``expansion`` in clear. What the change of
+the image tells to those without a key is the question of `medlab.crypto.steganalysis`.
 
 Any codec with loss, and any change of a single pixel, destroys it.
 """
@@ -109,7 +109,7 @@ def embed(
         def wrap(told: Array) -> Array:
             return _wrapped(payload, key, _bound(values, limits, method, told), values.size)
 
-        hidden = _REVERSIBLE[method].write(values, limits, wrap)
+        hidden = _WRITE[method](values, limits, wrap)
     return hidden.astype(pixels.dtype).reshape(pixels.shape)
 
 
@@ -143,7 +143,7 @@ def extract(
     _check_key(key)
     if method == "lsb":
         return _lsb_read(values, limits, key), None
-    told, found, restored = _REVERSIBLE[method].read(values, limits)
+    told, found, restored = _READ[method](values, limits)
     bound = _bound(restored, limits, method, told)
     payload = _unwrapped(found, key, lambda _: bound, filled=True)
     return payload, restored.astype(pixels.dtype).reshape(pixels.shape)
@@ -156,7 +156,7 @@ def _checked(pixels: Array, method: str, bits: Bits | None) -> tuple[Array, Bits
     if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize > 4 or pixels.ndim < 2:
         raise InputError("data are hidden in integers of 8 to 32 bits with two axes or more")
     info = np.iinfo(pixels.dtype)
-    low, high = bits or (info.min, info.max)
+    low, high = map(int, bits or (info.min, info.max))
     if not info.min <= low <= high <= info.max:
         raise UsageError("the lowest and highest value allowed do not go with the type")
     if pixels.size and not low <= int(pixels.min()) <= int(pixels.max()) <= high:
@@ -173,9 +173,7 @@ def _check_key(key: bytes) -> None:
 
 def _room(values: Array, limits: Bits, method: str) -> int:
     """Return the net capacity in bytes; below zero where not even an empty payload fits."""
-    if method == "lsb":
-        return int(_partnered(values, limits).sum()) // 8 - _OVERHEAD
-    return _REVERSIBLE[method].room(values, limits) // 8 - _OVERHEAD
+    return _ROOM[method](values, limits) // 8 - _OVERHEAD
 
 
 # What is hidden: nonce, then masked: length, ciphertext, tag, zeros
@@ -405,6 +403,10 @@ def _partnered(values: Array, limits: Bits) -> Mask:
     return ((values - limits[0]) | 1) <= limits[1] - limits[0]
 
 
+def _lsb_room(values: Array, limits: Bits) -> int:
+    return int(_partnered(values, limits).sum())
+
+
 def _lowest(values: Array, limits: Bits, places: Array, bits: Array | int) -> Array:
     """Return a copy with other lowest bits, counted from the lowest value, in some places."""
     out = values.ravel() - limits[0]
@@ -433,13 +435,6 @@ def _lsb_read(values: Array, limits: Bits, key: bytes) -> bytes:
     return _unwrapped(bits, key, bound, filled=False)
 
 
-class _Reversible(NamedTuple):
-    room: Callable[[Array, Bits], int]
-    write: Callable[[Array, Bits, Wrap], Array]
-    read: Callable[[Array, Bits], tuple[Array, Array, Array]]
-
-
-_REVERSIBLE = {
-    "shift": _Reversible(_shift_room, _shift_write, _shift_read),
-    "expansion": _Reversible(_expansion_room, _expansion_write, _expansion_read),
-}
+_ROOM = {"shift": _shift_room, "expansion": _expansion_room, "lsb": _lsb_room}
+_WRITE = {"shift": _shift_write, "expansion": _expansion_write}
+_READ = {"shift": _shift_read, "expansion": _expansion_read}

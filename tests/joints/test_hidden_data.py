@@ -14,7 +14,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 from medlab.cli import commands
 from medlab.pipeline import hiding
 
-DICOM_METHODS = ("shift", "expansion", "lsb", "private")
+DICOM_METHODS = hiding.METHODS
 PAYLOAD = b"a second picture, or a note of 39 bytes"
 
 
@@ -101,6 +101,27 @@ def test_what_was_compressed_without_loss_is_so_again(place, syntax, method):
     assert reveal(place, "out.dcm", *restore).exit_code == 0
     if method != "lsb":
         assert np.array_equal(dcmread(place / "back.dcm").pixel_array, values)
+
+
+@pytest.mark.parametrize("method", ["shift", "expansion", "lsb"])
+def test_pixels_coded_anew_without_loss_keep_the_payload(place, method):
+    assert hide(place, source(), "out.dcm", "--method", method).exit_code == 0
+    coded = dcmread(place / "out.dcm")
+    coded.compress(RLELossless, generate_instance_uid=False)
+    coded.save_as(place / "coded.dcm")
+    assert reveal(place, "coded.dcm").exit_code == 0
+    assert (place / "found").read_bytes() == PAYLOAD
+
+
+def test_a_window_on_eight_bits_destroys_it(place):
+    assert hide(place, source(), "out.dcm").exit_code == 0
+    shown = dcmread(place / "out.dcm")
+    gray = np.clip((shown.pixel_array.astype(float) - 128) / 8, 0, 255).astype(np.uint8)
+    shown.PixelData, shown.BitsAllocated, shown.BitsStored = gray.tobytes(), 8, 8
+    shown.HighBit, shown.PixelRepresentation = 7, 0
+    shown.save_as(place / "shown.dcm")
+    assert reveal(place, "shown.dcm").exit_code == 1
+    assert not (place / "found").exists()
 
 
 def test_values_stay_within_the_bits_stored_wherever_these_lie(place):
@@ -242,6 +263,11 @@ def test_a_full_disk_leaves_no_half_file(place, monkeypatch):
     assert result.exit_code == 1
     assert "No space left" in result.output
     assert names(place) == ["key", "payload"]
+
+
+def test_the_command_offers_the_methods_that_there_are():
+    (choices,) = (p.type.choices for p in commands.commands["hide"].params if p.name == "method")
+    assert tuple(choices) == hiding.METHODS
 
 
 def test_two_payloads_in_private_elements_are_refused(place):
