@@ -19,7 +19,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--payload", type=_FILE, required=True, help="What is hidden: any file.")
 @click.option(
     "--method",
-    type=click.Choice(["shift", "expansion", "lsb", "private"]),
+    type=click.Choice(["private", "shift", "expansion", "lsb"]),
     default="shift",
     show_default=True,
     help="lsb has no way back to the image; private is a private element (DICOM only).",

@@ -28,6 +28,7 @@ _STRENGTH = 8  # largest change of a pixel by `shift`, in gray levels: 54 dB and
 _NONCE, _LENGTH, _TAG = 12, 4, 16  # bytes
 _OVERHEAD = _NONCE + _LENGTH + _TAG
 _NO_BITS = np.zeros(0, np.uint8)
+_OUTSIDE = "the image holds values outside of the bits allowed"
 _NOTHING = "wrong key, an altered image, or nothing is hidden there by this method"
 
 Bits = tuple[int, int]
@@ -95,8 +96,7 @@ def embed(
     >>> extract(hidden, bytes(32))[0]
     b'a note'
     """
-    values, limits = _checked(pixels, method, bits)
-    _check_key(key)
+    values, limits = _checked(pixels, method, bits, key)
     room = _room(values, limits, method)
     if len(payload) > room:
         raise InputError(
@@ -134,13 +134,7 @@ def extract(
     RefusedError
         If the key is another one, the image was altered, or nothing is hidden in it.
     """
-    try:
-        values, limits = _checked(pixels, method, bits)
-    except UsageError:
-        raise
-    except InputError:
-        raise RefusedError(_NOTHING) from None
-    _check_key(key)
+    values, limits = _checked(pixels, method, bits, key, reading=True)
     if method == "lsb":
         return _lsb_read(values, limits, key), None
     told, found, restored = _READ[method](values, limits)
@@ -149,8 +143,17 @@ def extract(
     return payload, restored.astype(pixels.dtype).reshape(pixels.shape)
 
 
-def _checked(pixels: Array, method: str, bits: Bits | None) -> tuple[Array, Bits]:
+def _checked(
+    pixels: Array,
+    method: str,
+    bits: Bits | None,
+    key: bytes = bytes(KEY_BYTES),
+    *,
+    reading: bool = False,
+) -> tuple[Array, Bits]:
     """Return the values as (frames, rows, columns), wide enough for sums of four, and limits."""
+    if len(key) != KEY_BYTES:
+        raise InputError(f"a key has {KEY_BYTES} bytes, this one {len(key)}; use load_key()")
     if method not in METHODS:
         raise UsageError(f"no method of that name; there are {', '.join(METHODS)}")
     if pixels.dtype.kind not in "iu" or pixels.dtype.itemsize > 4 or pixels.ndim < 2:
@@ -160,15 +163,10 @@ def _checked(pixels: Array, method: str, bits: Bits | None) -> tuple[Array, Bits
     if not info.min <= low <= high <= info.max:
         raise UsageError("the lowest and highest value allowed do not go with the type")
     if pixels.size and not low <= int(pixels.min()) <= int(pixels.max()) <= high:
-        raise InputError("the image holds values outside of the bits allowed")
+        raise RefusedError(_NOTHING) if reading else InputError(_OUTSIDE)
     wide = np.int32 if pixels.dtype.itemsize < 4 else np.int64
     count = int(np.prod(pixels.shape[:-2]))
     return pixels.astype(wide).reshape(count, *pixels.shape[-2:]), (low, high)
-
-
-def _check_key(key: bytes) -> None:
-    if len(key) != KEY_BYTES:
-        raise InputError(f"a key has {KEY_BYTES} bytes, this one {len(key)}; use load_key()")
 
 
 def _room(values: Array, limits: Bits, method: str) -> int:

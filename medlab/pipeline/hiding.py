@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 import gzip
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +26,11 @@ from medlab.neuro.header import stored_voxels
 from medlab.pixels import frames, mask
 
 PRIVATE = "private"
-METHODS = (*embedding.METHODS, PRIVATE)
+METHODS = (PRIVATE, *embedding.METHODS)  # in the order in which they are looked for
 CREATOR = "MEDLAB HIDDEN"
-_LENGTH = 4  # bytes; behind an odd number of them DICOM puts another one
 _OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
 _NIFTI = (".nii", ".nii.gz")
 _PICTURES = (".jpg", ".jpeg", ".jp2", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
-_NOTHING = "wrong key, an altered image, or nothing is hidden in this file"
 
 
 class _Image(NamedTuple):
@@ -69,11 +68,8 @@ def hide(source: Path, target: Path, payload: Path, key: bytes, method: str = "s
     """
     _check_targets(source, target)
     data = payload.read_bytes()
-    content, pixels = _hidden(source, data, key, method)
-    with _appearing(target, content) as part:
-        found, restored = _found(part, key, method)
-        same = pixels is None or restored is None or np.array_equal(restored, pixels)
-        if found != data or not same:
+    with _appearing(target, _hidden(source, data, key, method)) as part:
+        if _found(part, key, [method])[1] != data:
             raise RefusedError("what was hidden did not come back, so nothing was written")
     return len(data)
 
@@ -100,12 +96,7 @@ def reveal(source: Path, key: bytes, payload: Path, original: Path | None = None
         original is asked for and cannot be had. Nothing is written then.
     """
     _check_targets(source, original, payload)
-    for method in (PRIVATE, *embedding.METHODS):
-        with suppress(RefusedError):
-            data, pixels = _found(source, key, method)
-            break
-    else:
-        raise RefusedError(_NOTHING)
+    method, data, pixels = _found(source, key, METHODS)
     with ExitStack() as stack:
         if original is not None:
             stack.enter_context(_appearing(original, _original(source, pixels, method)))
@@ -156,22 +147,25 @@ def _appearing(target: Path, content: bytes) -> Iterator[Path]:
 
 
 @quiet_pydicom()
-def _hidden(source: Path, data: bytes, key: bytes, method: str) -> tuple[bytes, Array | None]:
-    """Return the content of the file with the payload in it, and the pixels of the source."""
+def _hidden(source: Path, data: bytes, key: bytes, method: str) -> bytes:
+    """Return the content of the file with the payload in it."""
     if method == PRIVATE:
-        return _with_element(source, data, key), None
+        return _with_element(source, data, key)
     image = _opened(source)
-    hidden = embedding.embed(image.pixels, data, key, method, bits=image.bits)
-    return image.content(hidden), image.pixels
+    return image.content(embedding.embed(image.pixels, data, key, method, bits=image.bits))
 
 
 @quiet_pydicom()
-def _found(source: Path, key: bytes, method: str) -> tuple[bytes, Array | None]:
-    """Return the payload, and the pixels before it was hidden where they are to be had."""
-    if method == PRIVATE:
-        return _element(source, key), None
-    image = _opened(source)
-    return embedding.extract(image.pixels, key, method, bits=image.bits)
+def _found(path: Path, key: bytes, methods: Sequence[str]) -> tuple[str, bytes, Array | None]:
+    """Return the method, the payload, and the pixels as they were where they are to be had."""
+    image = None
+    for method in methods:
+        with suppress(RefusedError):
+            if method == PRIVATE:
+                return method, _element(path, key), None
+            image = image or _opened(path)
+            return method, *embedding.extract(image.pixels, key, method, bits=image.bits)
+    raise RefusedError("wrong key, an altered image, or nothing is hidden in this file")
 
 
 @quiet_pydicom()
@@ -191,11 +185,8 @@ def _opened(path: Path) -> _Image:
 
 def _of_nifti(path: Path) -> _Image:
     content, place, voxels = stored_voxels(path)
-
-    def changed(pixels: Array) -> bytes:
-        return content[: place.start] + pixels.tobytes() + content[place.stop :]
-
-    return _Image(voxels, None, changed)
+    before, behind = content[: place.start], content[place.stop :]
+    return _Image(voxels, None, lambda pixels: before + pixels.tobytes() + behind)
 
 
 @quiet_pydicom()
@@ -209,11 +200,8 @@ def _of_dicom(dataset: Dataset) -> _Image:
     stored = [frames.values(form, frame) for frame in frames.stored_frames(dataset, form)]
     half = 1 << (form.stored - 1)
     bits = (-half, half - 1) if form.signed else (0, 2 * half - 1)
-
-    def changed(pixels: Array) -> bytes:
-        return _with_pixels(dataset, form, np.moveaxis(pixels, 1, 3))
-
-    return _Image(np.moveaxis(np.stack(stored), 3, 1), bits, changed)
+    pixels = np.moveaxis(np.stack(stored), 3, 1)  # samples as frames of their own
+    return _Image(pixels, bits, partial(_with_pixels, dataset, form))
 
 
 def _comes_back(dataset: Dataset, form: frames.Layout) -> bool:
@@ -230,7 +218,7 @@ def _with_pixels(dataset: Dataset, form: frames.Layout, pixels: Array) -> bytes:
     """Return a file with other values, another SOP Instance UID, and else the same header."""
 
     def change(frame: Array, number: int) -> None:
-        frame[...] = np.left_shift(pixels[number], form.low)
+        frame[...] = np.left_shift(np.moveaxis(pixels[number], 0, 2), form.low)
 
     out = mask.rewrite(dataset, change, form)
     for keyword in _OF_REWRITE:
@@ -247,21 +235,17 @@ def _with_element(source: Path, data: bytes, key: bytes) -> bytes:
     dataset = dicom.read(source)
     if place_of(dataset, CREATOR) is not None:
         raise RefusedError("a payload stands in this file already; reveal it first")
-    sealed = seal(data, subkey(key, "hidden element"), _bound(dataset))
-    content = len(sealed).to_bytes(_LENGTH, "big") + sealed
-    leave(dataset, CREATOR, "OB", content + bytes(len(content) % 2))
+    even = data + b"\1" + bytes((len(data) + 1) % 2)  # DICOM would add a byte to an odd number
+    sealed = seal(even, subkey(key, "hidden element"), _bound(dataset))
+    leave(dataset, CREATOR, "OB", sealed)
     return dicom.to_bytes(dataset)
 
 
-def _element(source: Path, key: bytes) -> bytes:
-    dataset = dicom.read(source) if dicom.is_dicom(source) else Dataset()
-    content = take(dataset, CREATOR)
-    if not isinstance(content, bytes):
-        raise RefusedError(_NOTHING)
-    end = _LENGTH + int.from_bytes(content[:_LENGTH], "big")
-    if content[end:].strip(b"\0"):
-        raise RefusedError(_NOTHING)
-    return unseal(content[_LENGTH:end], subkey(key, "hidden element"), _bound(dataset))
+def _element(path: Path, key: bytes) -> bytes:
+    dataset = dicom.read(path) if dicom.is_dicom(path) else Dataset()
+    sealed = take(dataset, CREATOR) or b""
+    even = unseal(sealed, subkey(key, "hidden element"), _bound(dataset))
+    return even.rstrip(b"\0")[:-1]
 
 
 def _bound(dataset: Dataset) -> bytes:

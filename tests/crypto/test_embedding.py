@@ -197,6 +197,15 @@ def test_what_makes_no_sense_is_an_input_error(wrong, error):
         embed(**call)
 
 
+def test_a_float_image_says_so_and_a_value_outside_of_the_bits_was_altered():
+    with pytest.raises(InputError, match="integers"):
+        extract(np.zeros((9, 9)), KEY)
+    hidden = embed(smooth(), b"note", KEY, bits=(0, 2000))
+    hidden[0, 0] = 2001
+    with pytest.raises(RefusedError):
+        extract(hidden, KEY, bits=(0, 2000))
+
+
 # pydicom's own files: bits per pixel and PSNR to reach with a full payload
 LIMITS = [
     ("CT_small.dcm", 0.30, 75),

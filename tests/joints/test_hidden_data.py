@@ -11,7 +11,9 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import JPEG2000Lossless, RLELossless
 
+from medlab import crypto
 from medlab.cli import commands
+from medlab.crypto import embedding
 from medlab.pipeline import hiding
 
 DICOM_METHODS = hiding.METHODS
@@ -263,6 +265,25 @@ def test_a_full_disk_leaves_no_half_file(place, monkeypatch):
     assert result.exit_code == 1
     assert "No space left" in result.output
     assert names(place) == ["key", "payload"]
+
+
+def test_pydicom_alone_gives_the_pixels_that_hold_the_payload(place):
+    assert hide(place, source("examples_overlay.dcm"), "out.dcm").exit_code == 0
+    seen = dcmread(place / "out.dcm").pixel_array
+    key = crypto.load_key(place / "key")
+    found, restored = embedding.extract(seen, key, bits=(0, 4095))
+    assert found == PAYLOAD
+    assert np.array_equal(restored, dcmread(source("examples_overlay.dcm")).pixel_array)
+    assert seen.max() <= 4095
+
+
+def test_the_key_may_be_named_by_the_environment(place):
+    words = [source(), place / "out.dcm", "--payload", place / "payload"]
+    called = CliRunner().invoke(
+        commands, ["hide", *map(str, words)], env={"MEDLAB_KEY_FILE": str(place / "key")}
+    )
+    assert called.exit_code == 0
+    assert reveal(place, "out.dcm").exit_code == 0
 
 
 def test_the_command_offers_the_methods_that_there_are():
