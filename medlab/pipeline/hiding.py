@@ -192,11 +192,6 @@ def _of_nifti(path: Path) -> _Image:
 @quiet_pydicom()
 def _of_dicom(dataset: Dataset) -> _Image:
     form = frames.layout(dataset)
-    if not _comes_back(dataset, form):
-        raise RefusedError(
-            "the stored values would not come back bit for bit: they are compressed with loss, or "
-            "something stands beside them; clean the pixels first"
-        )
     stored = [frames.values(form, frame) for frame in frames.stored_frames(dataset, form)]
     half = 1 << (form.stored - 1)
     bits = (-half, half - 1) if form.signed else (0, 2 * half - 1)
@@ -216,6 +211,11 @@ def _comes_back(dataset: Dataset, form: frames.Layout) -> bool:
 @quiet_pydicom()
 def _with_pixels(dataset: Dataset, form: frames.Layout, pixels: Array) -> bytes:
     """Return a file with other values, another SOP Instance UID, and else the same header."""
+    if not _comes_back(dataset, form):
+        raise RefusedError(
+            "the stored values would not come back bit for bit: they are compressed with loss, or "
+            "something stands beside them; clean the pixels first"
+        )
 
     def change(frame: Array, number: int) -> None:
         frame[...] = np.left_shift(np.moveaxis(pixels[number], 0, 2), form.low)

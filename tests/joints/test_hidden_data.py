@@ -296,6 +296,10 @@ def test_two_payloads_in_private_elements_are_refused(place):
     assert hide(place, place / "one.dcm", "two.dcm", "--method", "private").exit_code == 1
 
 
+def test_detect_looks_at_images_that_cannot_be_changed_too():
+    assert medlab("detect", source("JPEG2000.dcm")).exit_code == 0
+
+
 def test_detect_gives_the_figures_of_both_images_as_json(place):
     (place / "payload").write_bytes(np.random.default_rng(1).bytes(18000))
     image = source("examples_overlay.dcm")
