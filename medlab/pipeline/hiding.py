@@ -193,10 +193,8 @@ def _of_nifti(path: Path) -> _Image:
 def _of_dicom(dataset: Dataset) -> _Image:
     form = frames.layout(dataset)
     stored = [frames.values(form, frame) for frame in frames.stored_frames(dataset, form)]
-    half = 1 << (form.stored - 1)
-    bits = (-half, half - 1) if form.signed else (0, 2 * half - 1)
     pixels = np.moveaxis(np.stack(stored), 3, 1)  # samples as frames of their own
-    return _Image(pixels, bits, partial(_with_pixels, dataset, form))
+    return _Image(pixels, form.bounds, partial(_with_pixels, dataset, form))
 
 
 def _comes_back(dataset: Dataset, form: frames.Layout) -> bool:

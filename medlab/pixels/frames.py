@@ -92,6 +92,12 @@ class Layout:
         return self.high - self.stored + 1
 
     @property
+    def bounds(self) -> tuple[int, int]:
+        """The lowest and the highest value that the bits stored can hold."""
+        half = 1 << (self.stored - 1)
+        return (-half, half - 1) if self.signed else (0, 2 * half - 1)
+
+    @property
     def spare(self) -> bool:
         """Whether there are bits which no viewer shows."""
         return 1 < self.stored < self.allocated
@@ -420,8 +426,7 @@ def padding(dataset: Dataset, form: Layout, keyword: str = "PixelPaddingValue") 
     said = dataset.get(keyword)
     if not isinstance(said, int) or form.keyword in _FLOATS:
         return None
-    half = 1 << (form.stored - 1)
-    low, high = (-half, half - 1) if form.signed else (0, 2 * half - 1)
+    low, high = form.bounds
     if form.signed and said > high:  # read as US, meant as SS
         said -= 1 << 16
     return said if low <= said <= high else None
