@@ -1,12 +1,11 @@
 # What this package offers; each loads when it is touched.
 from . import bucketization, encryption, pseudonymization, randomization, suppression
-from .catalogue import METHODS, anonymize, overview
+from .catalogue import METHODS, overview
 from .elements import apply, side_by_side
 from .values import is_valid
 
 __all__ = [
     "METHODS",
-    "anonymize",
     "apply",
     "bucketization",
     "encryption",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +17,8 @@ from medlab.methods import columns, encryption, study
 from medlab.methods.columns import Columns, Made, Task
 from medlab.methods.image_slicing import slice_image
 from medlab.methods.study import Changes, Setting, Verbs
+from medlab.tabular.algorithms import ALGORITHMS
 from medlab.tabular.release import Release
-from medlab.tabular.roles import as_names
 
 
 @dataclass(frozen=True)
@@ -51,7 +50,7 @@ class Method:
     title : str
         Its name on the map, before the parameter.
     cannot : sequence of str
-        Arguments of `anonymize` that it must not be asked for.
+        Arguments of `medlab.tabular.anonymize` that it must not be asked for.
     draws : bool
         Whether a release is made with chance.
     one_value : bool
@@ -106,14 +105,20 @@ class Method:
         asked: dict[str, Any] = {"k": 5, task.parameter: task.strength}
         asked |= {name: int(asked[name]) for name in ("k", "l") if name in asked}
         roles = (task.table, task.quasi, task.sensitive)
-        return anonymize(*roles, method=self.name, rng=task.rng, subject=task.subject, **asked)
+        return tabular.anonymize(
+            *roles, method=self.name, rng=task.rng, subject=task.subject, **asked
+        )
 
 
 def _policy(name: str) -> Callable[[Dataset, bytes], Dataset]:
     return lambda dataset, key: dicom.deidentify(dataset, name, key=key)[0]
 
 
-_NOT_BY_ROWS = ("suppress", "t", "alpha", "l_kind", "c", "distance")
+def _of_tables(name: str, **more: Any) -> Method:
+    """Return the entry of an algorithm that makes releases; see `medlab.tabular.algorithms`."""
+    return Method(**vars(ALGORITHMS[name]), **more)
+
+
 _ENTRIES = (
     Method(
         "identity",
@@ -155,17 +160,7 @@ _ENTRIES = (
         columns=columns.bucketized,
         strengths={"": (20, 5, 2)},
     ),
-    Method(
-        "slicing",
-        "the table of the patients, cells exchanged in buckets",
-        "Li, Li, Zhang, Molloy, IEEE TKDE 24(3), 2012",
-        cohort=study.sliced,
-        release=tabular.slicing,
-        strengths={"k": (5, 25)},
-        title="slicing",
-        cannot=("suppress", "keep"),
-        draws=True,
-    ),
+    _of_tables("slicing", cohort=study.sliced),
     Method(
         "image slicing",
         "blocks of the picture change places by a key; their edges give them away",
@@ -186,87 +181,16 @@ _ENTRIES = (
         "FIPS 180-4; no protection",
         elements=study.hashed,
     ),
-    Method(
-        "anatomy",
-        "exact facts in one table, counts of sensitive values in another",
-        "Xiao, Tao, VLDB 2006",
-        release=tabular.anatomy,
-        strengths={"l": (2,)},
-        title="Anatomy",
-        cannot=(*_NOT_BY_ROWS, "subject", "hierarchies"),
-        draws=True,
-    ),
-    Method(
-        "mondrian",
-        "classes cut at medians, facts become ranges",
-        "LeFevre, DeWitt, Ramakrishnan, ICDE 2006",
-        release=tabular.mondrian,
-        strengths={"k": (2, 5, 10, 25, 50, 100), "l": (2, 3), "t": (0.4, 0.2)},
-        title="Mondrian",
-        one_value=True,
-    ),
-    Method(
-        "mdav",
-        "classes of near patients, facts become means",
-        "Domingo-Ferrer, Torra, DMKD 11(2), 2005",
-        release=tabular.mdav,
-        strengths={"k": (5, 25)},
-        title="microaggregation",
-        one_value=True,
-    ),
-    Method(
-        "k-member",
-        "classes of near patients, facts become ranges",
-        "Byun, Kamra, Bertino, Li, DASFAA 2007",
-        release=tabular.k_member,
-        strengths={"k": (5, 25)},
-        title="k-member",
-        one_value=True,
-    ),
-    Method(
-        "k-member-weighted",
-        "as k-member, outlying patients served first",
-        "after Yan, Herman, Mahmood, Feng, Xie, Computing 103, 2021",
-        release=partial(tabular.k_member, record_weights="outlyingness"),
-        one_value=True,
-    ),
-    Method(
-        "mondrian-best",
-        "as mondrian, the cut that costs least",
-        "LeFevre, DeWitt, Ramakrishnan, ICDE 2006",
-        release=partial(tabular.mondrian, quality="best"),
-        one_value=True,
-    ),
-    Method(
-        "mondrian-relaxed",
-        "as mondrian, equal values may part",
-        "LeFevre, DeWitt, Ramakrishnan, ICDE 2006",
-        release=partial(tabular.mondrian, strict=False),
-        one_value=True,
-    ),
-    Method(
-        "fuzzy-cmeans",
-        "classes around fuzzy means",
-        "Bezdek, Pattern Recognition with Fuzzy Objective Function Algorithms, 1981",
-        release=tabular.fuzzy_cmeans,
-        draws=True,
-    ),
-    Method(
-        "full-domain",
-        "one level of a hierarchy for a whole column",
-        "Sweeney, IJUFKS 10(5), 2002; Kohlmayer et al., Flash, PASSAT 2012",
-        release=tabular.full_domain,
-        cannot=(),
-        one_value=True,
-    ),
-    Method(
-        "two-step",
-        "classes of k, and diagnoses replaced where a class has too few",
-        "scalable l-diversity in two steps; see docs/tabular.md",
-        release=tabular.two_step,
-        cannot=_NOT_BY_ROWS,
-        draws=True,
-    ),
+    _of_tables("anatomy"),
+    _of_tables("mondrian"),
+    _of_tables("mdav"),
+    _of_tables("k-member"),
+    _of_tables("k-member-weighted"),
+    _of_tables("mondrian-best"),
+    _of_tables("mondrian-relaxed"),
+    _of_tables("fuzzy-cmeans"),
+    _of_tables("full-domain"),
+    _of_tables("two-step"),
     Method(
         "policy basic",
         "the whole header, dates and descriptions gone",
@@ -281,10 +205,9 @@ _ENTRIES = (
     ),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _ENTRIES}
-#: Methods that change headers; that make a release, for `anonymize`; whose classes one value
-#: stands for.
+#: Methods that change headers; that make a release; whose classes one value stands for.
 ON_HEADERS = tuple(name for name, method in METHODS.items() if method.headers)
-RELEASING = tuple(name for name, method in METHODS.items() if method.release is not None)
+RELEASING = tuple(ALGORITHMS)
 ONE_VALUE = tuple(name for name, method in METHODS.items() if method.one_value)
 
 
@@ -364,59 +287,6 @@ def usual_points(quasi: Sequence[str], chosen: str = "all") -> list[Point]:
             strengths = (*(s for s in strengths if s < full), full)
         points += [Point(name, strength) for strength in strengths]
     return points
-
-
-def anonymize(
-    table: pd.DataFrame,
-    quasi: Sequence[str] | str,
-    sensitive: Sequence[str] | str | None = None,
-    k: int = 5,
-    l: float = 1,
-    t: float | None = None,
-    *,
-    method: str = "mondrian",
-    rng: np.random.Generator | None = None,
-    **more: Any,
-) -> Release:
-    """Release a table by a method named in `RELEASING`.
-
-    Parameters
-    ----------
-    table, quasi, sensitive, k, l, t
-        See `medlab.tabular.mondrian`. Anatomy and the two-step method take l as a
-        whole number, at least 2; Anatomy generalizes nothing and has no k.
-    method : str
-    rng : Generator, optional
-        For methods that draw; the others do without.
-    **more
-        Further arguments of the method; None counts as not given.
-
-    Raises
-    ------
-    InputError
-        An unknown method, or a promise that the method cannot make.
-    """
-    if method not in RELEASING:
-        raise InputError(f"no method {method!r}; choose of {', '.join(RELEASING)}")
-    entry = METHODS[method]
-    assert entry.release is not None
-    asked = {name: value for name, value in ({"t": t} | more).items() if value is not None}
-    impossible = set(asked) & set(entry.cannot)
-    if impossible:
-        why = "; it counts rows, so leave one row a person" if "subject" in impossible else ""
-        raise InputError(f"{method} does not go with {', '.join(sorted(impossible))}{why}")
-    if rng is not None and entry.draws:
-        asked["rng"] = rng
-    names = as_names(sensitive)
-    if method in ("anatomy", "two-step", "slicing") and not names:
-        raise InputError(f"{method} is about sensitive values; name a sensitive column")
-    if method == "anatomy":
-        if len(names) > 1:
-            raise InputError("anatomy takes one sensitive column")
-        return entry.release(table, quasi, names[0], max(int(l), 2), **asked)
-    if method == "two-step":
-        return entry.release(table, quasi, names, k, max(int(l), 2), **asked)
-    return entry.release(table, quasi, sensitive, k=k, l=l, **asked)
 
 
 def overview() -> pd.DataFrame:

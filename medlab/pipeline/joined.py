@@ -178,13 +178,13 @@ def plan_cohort(job: Job) -> None:
     path.unlink(missing_ok=True)
     if settings.cohort_k is None:
         return
-    from medlab import methods, tabular
+    from medlab import tabular
 
     columns = _columns(settings.quasi)
     owners, table = owners_and_table(job.work.source, Owners(job.work))
     table["Age"] = table["Age"].clip(upper=90)  # ages over 89 are one class
     sensitive = _SENSITIVE.get(settings.sensitive, settings.sensitive)
-    release = methods.anonymize(
+    release = tabular.anonymize(
         table,
         columns,
         sensitive or None,

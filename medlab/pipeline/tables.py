@@ -11,7 +11,7 @@ import pandas as pd
 
 from medlab.crypto import KEY_VARIABLE, load_key
 from medlab.errors import RefusedError, UsageError
-from medlab.methods import anonymize
+from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
 from medlab.tabular.reading import TableRoles, named_columns
 from medlab.tabular.release import Release
@@ -44,7 +44,7 @@ def anonymize_file(
     source, target : Path
         CSV or Parquet, by their suffix.
     quasi, sensitive, k, l, t, subject, hierarchies, method, keep, **more
-        See `medlab.methods.anonymize`. Without `subject` a direct identifier that repeats, such
+        See `medlab.tabular.anonymize`. Without `subject` a direct identifier that repeats, such
         as PatientID, tells whose row it is.
     overwrite : bool
         Replace an existing output.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medlab.tabular.algorithms import ALGORITHMS, anonymize
 from medlab.tabular.anatomy import anatomize, anatomy
 from medlab.tabular.cells import bounds, label_sets, range_text
 from medlab.tabular.classes import beliefs, class_report, count_table
@@ -39,6 +40,7 @@ from medlab.tabular.slicing import column_groups, contingency, slicing
 from medlab.tabular.twostep import two_step
 
 __all__ = [
+    "ALGORITHMS",
     "DIRECT_IDENTIFIERS",
     "LabelSet",
     "Rectangles",
@@ -47,6 +49,7 @@ __all__ = [
     "alpha",
     "anatomize",
     "anatomy",
+    "anonymize",
     "beliefs",
     "beta_likeness",
     "bounds",

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab import cli, evaluation, methods, tabular
+from medlab import cli, evaluation, tabular
 from medlab.errors import InputError
 from medlab.methods import bucketization
 
@@ -50,7 +50,7 @@ def both(original, released, quasi, register=None, **more):
 @given(st.integers(0, 10_000), st.sampled_from(["mondrian", "full-domain", "k-member"]))
 def test_both_rooms_tell_the_same_of_a_release_and_of_its_text(seed, method):
     original = cohort(seed)
-    release = methods.anonymize(original, QUASI, "Diagnosis", k=4, method=method)
+    release = tabular.anonymize(original, QUASI, "Diagnosis", k=4, method=method)
     text = release.table.assign(**dict(tabular.range_text(release.table, QUASI)))
     register = pd.concat([original[QUASI], cohort(seed + 1, 200)[QUASI]])
     for shown in (release.table, text):

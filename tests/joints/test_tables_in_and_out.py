@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab import evaluation, methods, tabular
+from medlab import evaluation, tabular
 from medlab.cli import commands
 from medlab.crypto import write_key
 from medlab.errors import InputError, KindError
@@ -231,7 +231,7 @@ def test_categories_of_people_elsewhere_do_not_leave(method):
         table[name] = pd.Categorical(table[name], [*table[name].unique(), "Huntington"])
     table["Ward"] = pd.Categorical(["A", "B"] * 30, ["A", "B", "Dr Elsewhere"])
     more = {} if method == "slicing" else {"keep": ["Ward"]}
-    made = methods.anonymize(table, ["Age", "Sex"], "Diagnosis", 5, 2, method=method, **more)
+    made = tabular.anonymize(table, ["Age", "Sex"], "Diagnosis", 5, 2, method=method, **more)
     for one in (made.table, *made.extra.values()):
         for column in one.select_dtypes("category"):
             assert not {"Huntington", "Dr Elsewhere"} & set(one[column].cat.categories)

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medlab import methods, tabular
+from medlab import tabular
 from medlab.errors import InputError
 
 GENERALIZING = [
@@ -22,7 +22,7 @@ GENERALIZING = [
 @pytest.mark.parametrize("method", GENERALIZING)
 @pytest.mark.parametrize(("k", "l"), [(3, 2), (7, 3)])
 def test_k_and_l_hold_whatever_the_method(ward, quasi, method, k, l):
-    release = methods.anonymize(ward, quasi, "Diagnosis", k, l, method=method)
+    release = tabular.anonymize(ward, quasi, "Diagnosis", k, l, method=method)
     found = tabular.measures(release, original=ward)
     assert found["k"] >= k
     assert found["l"] >= l
@@ -34,13 +34,13 @@ def test_k_and_l_hold_whatever_the_method(ward, quasi, method, k, l):
 
 @pytest.mark.parametrize("method", ["k-member", "fuzzy-cmeans", "mdav", "full-domain"])
 def test_t_holds_whatever_the_method(ward, quasi, method):
-    release = methods.anonymize(ward, quasi, "Diagnosis", 4, t=0.3, method=method)
+    release = tabular.anonymize(ward, quasi, "Diagnosis", 4, t=0.3, method=method)
     assert tabular.t_closeness(release.table, quasi, "Diagnosis") <= 0.3 + 1e-9
 
 
 @pytest.mark.parametrize("method", ["k-member", "mdav"])
 def test_clusters_have_k_to_2k_minus_1_rows(ward, quasi, method):
-    sizes = methods.anonymize(ward, quasi, k=7, method=method).classes["size"]
+    sizes = tabular.anonymize(ward, quasi, k=7, method=method).classes["size"]
     assert sizes.min() == 7
     assert sizes.max() <= 13
 
@@ -191,7 +191,7 @@ def test_slicing_keeps_columns_and_buckets_but_not_rows(ward, quasi):
 def test_what_is_drawn_can_be_repeated_only_with_the_generator(ward, quasi, method, l):
     asked = {"sensitive": "Diagnosis", "k": 6, "l": l, "method": method}
     one, two, free, other = (
-        methods.anonymize(ward, quasi, **asked, rng=rng).table
+        tabular.anonymize(ward, quasi, **asked, rng=rng).table
         for rng in (np.random.default_rng(0), np.random.default_rng(0), None, None)
     )
     pd.testing.assert_frame_equal(one, two)
@@ -244,7 +244,7 @@ def test_every_k_same_picture_is_the_mean_of_at_least_k():
 def test_what_a_method_cannot_do_is_refused(ward, quasi, arguments, words):
     arguments = {"sensitive": "Diagnosis"} | arguments
     with pytest.raises(InputError, match=words):
-        methods.anonymize(ward, quasi, **arguments)
+        tabular.anonymize(ward, quasi, **arguments)
 
 
 def test_representatives_fit_the_column_and_keep_the_classes(ward, quasi):

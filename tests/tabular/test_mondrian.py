@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab import methods, tabular
+from medlab import tabular
 from medlab.errors import InputError, KindError, MissingError
 
 
@@ -298,10 +298,10 @@ def test_missing_cells_of_every_type_keep_k(dtype, quality):
 @pytest.mark.parametrize(
     "index", [[0, 1, 2] * 100, pd.RangeIndex(1, 301), pd.RangeIndex(300, name="PatientID")]
 )
-@pytest.mark.parametrize("method", methods.catalogue.RELEASING)
+@pytest.mark.parametrize("method", tabular.ALGORITHMS)
 def test_an_index_that_may_tell_who_is_who_is_refused(ward, quasi, index, method):
     with pytest.raises(InputError, match="reset_index"):
-        methods.anonymize(ward.set_axis(index), quasi, "Diagnosis", k=5, l=2, method=method)
+        tabular.anonymize(ward.set_axis(index), quasi, "Diagnosis", k=5, l=2, method=method)
 
 
 def test_the_order_of_rows_changes_no_class(ward, quasi):

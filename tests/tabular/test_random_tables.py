@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medlab import methods, tabular
+from medlab import tabular
 from medlab.errors import InputError
 
 SEEDS = range(70)
@@ -39,7 +39,7 @@ def classes(release):
     return list(found.values())
 
 
-@pytest.mark.parametrize("method", methods.catalogue.RELEASING)
+@pytest.mark.parametrize("method", tabular.ALGORITHMS)
 def test_no_class_is_smaller_or_less_diverse_than_asked(method):
     refusals = []
     for seed in SEEDS:
@@ -48,7 +48,7 @@ def test_no_class_is_smaller_or_less_diverse_than_asked(method):
         k, l = int(rng.integers(2, 7)), int(rng.integers(2, 4))
         k = max(k, l)
         try:
-            release = methods.anonymize(table, quasi, "D", k, l, method=method, rng=rng)
+            release = tabular.anonymize(table, quasi, "D", k, l, method=method, rng=rng)
         except InputError as error:
             refusals.append(str(error))
             continue

@@ -1,0 +1,185 @@
+"""The algorithms that make releases: one entry each, with what it can promise and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medlab.errors import InputError
+from medlab.tabular.anatomy import anatomy
+from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
+from medlab.tabular.fulldomain import full_domain
+from medlab.tabular.mondrian import mondrian
+from medlab.tabular.release import Release
+from medlab.tabular.roles import as_names
+from medlab.tabular.slicing import slicing
+from medlab.tabular.twostep import two_step
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """What an algorithm is called, does and promises; see `medlab.methods.catalogue.Method`."""
+
+    name: str
+    says: str
+    source: str
+    release: Callable[..., Release]
+    strengths: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    title: str = ""
+    cannot: Sequence[str] = ("suppress",)
+    draws: bool = False
+    one_value: bool = False
+
+
+_NOT_BY_ROWS = ("suppress", "t", "alpha", "l_kind", "c", "distance")
+_ENTRIES = (
+    Algorithm(
+        "slicing",
+        "the table of the patients, cells exchanged in buckets",
+        "Li, Li, Zhang, Molloy, IEEE TKDE 24(3), 2012",
+        release=slicing,
+        strengths={"k": (5, 25)},
+        title="slicing",
+        cannot=("suppress", "keep"),
+        draws=True,
+    ),
+    Algorithm(
+        "anatomy",
+        "exact facts in one table, counts of sensitive values in another",
+        "Xiao, Tao, VLDB 2006",
+        release=anatomy,
+        strengths={"l": (2,)},
+        title="Anatomy",
+        cannot=(*_NOT_BY_ROWS, "subject", "hierarchies"),
+        draws=True,
+    ),
+    Algorithm(
+        "mondrian",
+        "classes cut at medians, facts become ranges",
+        "LeFevre, DeWitt, Ramakrishnan, ICDE 2006",
+        release=mondrian,
+        strengths={"k": (2, 5, 10, 25, 50, 100), "l": (2, 3), "t": (0.4, 0.2)},
+        title="Mondrian",
+        one_value=True,
+    ),
+    Algorithm(
+        "mdav",
+        "classes of near patients, facts become means",
+        "Domingo-Ferrer, Torra, DMKD 11(2), 2005",
+        release=mdav,
+        strengths={"k": (5, 25)},
+        title="microaggregation",
+        one_value=True,
+    ),
+    Algorithm(
+        "k-member",
+        "classes of near patients, facts become ranges",
+        "Byun, Kamra, Bertino, Li, DASFAA 2007",
+        release=k_member,
+        strengths={"k": (5, 25)},
+        title="k-member",
+        one_value=True,
+    ),
+    Algorithm(
+        "k-member-weighted",
+        "as k-member, outlying patients served first",
+        "after Yan, Herman, Mahmood, Feng, Xie, Computing 103, 2021",
+        release=partial(k_member, record_weights="outlyingness"),
+        one_value=True,
+    ),
+    Algorithm(
+        "mondrian-best",
+        "as mondrian, the cut that costs least",
+        "LeFevre, DeWitt, Ramakrishnan, ICDE 2006",
+        release=partial(mondrian, quality="best"),
+        one_value=True,
+    ),
+    Algorithm(
+        "mondrian-relaxed",
+        "as mondrian, equal values may part",
+        "LeFevre, DeWitt, Ramakrishnan, ICDE 2006",
+        release=partial(mondrian, strict=False),
+        one_value=True,
+    ),
+    Algorithm(
+        "fuzzy-cmeans",
+        "classes around fuzzy means",
+        "Bezdek, Pattern Recognition with Fuzzy Objective Function Algorithms, 1981",
+        release=fuzzy_cmeans,
+        draws=True,
+    ),
+    Algorithm(
+        "full-domain",
+        "one level of a hierarchy for a whole column",
+        "Sweeney, IJUFKS 10(5), 2002; Kohlmayer et al., Flash, PASSAT 2012",
+        release=full_domain,
+        cannot=(),
+        one_value=True,
+    ),
+    Algorithm(
+        "two-step",
+        "classes of k, and diagnoses replaced where a class has too few",
+        "scalable l-diversity in two steps; see docs/md",
+        release=two_step,
+        cannot=_NOT_BY_ROWS,
+        draws=True,
+    ),
+)
+ALGORITHMS: Mapping[str, Algorithm] = {one.name: one for one in _ENTRIES}
+
+
+def anonymize(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: Sequence[str] | str | None = None,
+    k: int = 5,
+    l: float = 1,
+    t: float | None = None,
+    *,
+    method: str = "mondrian",
+    rng: np.random.Generator | None = None,
+    **more: Any,
+) -> Release:
+    """Release a table by a method named in `ALGORITHMS`.
+
+    Parameters
+    ----------
+    table, quasi, sensitive, k, l, t
+        See `medlab.tabular.mondrian`. Anatomy and the two-step method take l as a
+        whole number, at least 2; Anatomy generalizes nothing and has no k.
+    method : str
+    rng : Generator, optional
+        For methods that draw; the others do without.
+    **more
+        Further arguments of the method; None counts as not given.
+
+    Raises
+    ------
+    InputError
+        An unknown method, or a promise that the method cannot make.
+    """
+    if method not in ALGORITHMS:
+        raise InputError(f"no method {method!r}; choose of {', '.join(ALGORITHMS)}")
+    entry = ALGORITHMS[method]
+    asked = {name: value for name, value in ({"t": t} | more).items() if value is not None}
+    impossible = set(asked) & set(entry.cannot)
+    if impossible:
+        why = "; it counts rows, so leave one row a person" if "subject" in impossible else ""
+        raise InputError(f"{method} does not go with {', '.join(sorted(impossible))}{why}")
+    if rng is not None and entry.draws:
+        asked["rng"] = rng
+    names = as_names(sensitive)
+    if method in ("anatomy", "two-step", "slicing") and not names:
+        raise InputError(f"{method} is about sensitive values; name a sensitive column")
+    if method == "anatomy":
+        if len(names) > 1:
+            raise InputError("anatomy takes one sensitive column")
+        return entry.release(table, quasi, names[0], max(int(l), 2), **asked)
+    if method == "two-step":
+        return entry.release(table, quasi, names, k, max(int(l), 2), **asked)
+    return entry.release(table, quasi, sensitive, k=k, l=l, **asked)
