@@ -186,12 +186,12 @@ def _worst(table: pd.DataFrame, quasi: list[str], secret: str) -> pd.Series[Any]
     from medlab import tabular
 
     each = table[secret].str.split("; ").explode()
+    each = each[each != ""]  # some files of a patient may not have the element
     group = pd.Series(tabular.class_numbers(table, quasi), table.index)
     found = pd.DataFrame({"value": each, "class": group.reindex(each.index)})
     found["often"] = found.groupby(["class", "value"])["value"].transform("size")
     first = found.sort_values("often", ascending=False, kind="stable")["value"]
-    chosen = first[~first.index.duplicated()].reindex(table.index)
-    return chosen.where(chosen != "")
+    return first[~first.index.duplicated()].reindex(table.index)
 
 
 def check(folder: Path | str) -> CohortCheck | None:

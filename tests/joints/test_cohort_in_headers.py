@@ -101,6 +101,16 @@ def test_a_diagnosis_that_all_of_a_class_have_is_no_second_value(ward, tmp_path)
     assert "counted l = 1" in said
 
 
+def test_files_that_do_not_have_the_element_are_no_value_of_their_own(ward, tmp_path):
+    for path, header in written(ward):  # a report beside the images, without a diagnosis
+        del header.AdmittingDiagnosesDescription
+        header.SOPInstanceUID = header.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        header.save_as(path.with_name(f"beside-{path.name}"))
+    code, said = call("deidentify", ward, tmp_path / "out", *PROMISED)
+    assert code == 0
+    assert "l = 2 of Diagnosis was asked, counted l = 2" in said
+
+
 def test_where_the_policy_takes_the_element_out_the_files_are_said_to_show_nothing(ward, tmp_path):
     asked = ("--policy", "basic", *PROMISED[2:])
     code, said = call("deidentify", ward, tmp_path / "out", *asked)
