@@ -180,14 +180,15 @@ def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
     for part in parts:
         role, vr = known.get(part.tag), part.vr
         name = role.name if role else "staff-name" if vr == "PN" else ""
-        rule, own = _rule_of(part, plan), part.tag in overlay.floor()
-        kept = overlay.is_kept(rule)
+        rule = _rule_of(part, plan) if name or vr == "UI" else None
         if vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
             others.uids.update(uid for uid in part.texts if _tells(uid))
         elif name:
             raw = part.element.value
             # a second reading: the bytes may be UTF-8 under another declared character set
             second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
+            own = part.tag in overlay.floor()
+            kept = overlay.is_kept(rule)
             found = (permitted if own else released) if kept else ours if own else others
             for value in [*part.texts, *([] if second.isascii() else second.split("\\"))]:
                 _sort_in(found, name, value, plan)
@@ -598,10 +599,12 @@ def _own_rules(
     before: list[_Part], after: list[_Part], plan: Plan, sop_class: str, file: str
 ) -> Iterator[Finding]:
     """Look whether own rules were followed: what had to go, to move, or to be put in."""
+    if not plan.rules:
+        return
     there = {part.path: part for part in after}
     moved = {*range(-FARTHEST_DAYS, 1 - NEAREST_DAYS)}
     moved |= {0} if any(p.tag == _TIMES and p.texts == ["MODIFIED"] for p in before) else set()
-    for part in before if plan.rules else ():
+    for part in before:
         rule, new = _rule_of(part, plan, sop_class), there.get(part.path)
         if rule is None or rule.option != overlay.OWN:
             continue

@@ -75,7 +75,7 @@ def test_years_ages_zip_and_no_more():
     assert out.LongitudinalTemporalInformationModified == "MODIFIED"
     claimed = {item.CodeValue for item in out.DeidentificationMethodCodeSequence}
     assert claimed == {"113100", "113105", "113108"}
-    text = str(out)
+    text = re.sub(r"2\.25\.\d+|\b[A-Z2-7]{16}\b", "", str(out))  # drawn: may hold any digits
     for told in ("Okafor", "MRN", "Elm", "62701", "555", "1931", "6789", "5511", "771100",
                  "443322", "CTSTATION7", "WARD7AE", "ARCHIVE9", "example", "10.1.2.3", "1HGCM",
                  "Mar", "ACME", "0312"):  # fmt: skip
