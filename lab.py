@@ -13,7 +13,8 @@
     python lab.py app  [ARGUMENTS OF medlab app]    serve the page without code
     python lab.py docs [RUN]                        build the pages of docs/ from the notebooks in
                                                     the folder of a run (without one, run them)
-    python lab.py setup [EXTRA ...]                 add extras: neuro, scale, teach, app, docs
+    python lab.py setup [EXTRA ...]                 add extras: neuro, scale, teach, app, dp,
+                                                    federated, docs
     python lab.py lock                              for maintainers: renew the lock files
 
 Standard library only. The environment is made in .venv from requirements.lock, with
@@ -36,7 +37,7 @@ ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
 LOCK = ROOT / "requirements.lock"
 COPIES = ROOT / "my-notebooks"
-EXTRAS = ("neuro", "scale", "teach", "app", "docs")
+EXTRAS = ("neuro", "scale", "teach", "app", "dp", "federated", "docs")
 OLDEST = (3, 11)
 # Set in the environment before JupyterLab opens: no history of cells, no news from elsewhere.
 QUIET = {

@@ -29,6 +29,8 @@ NEEDS = {
     "scale": (_modules("distributed", "pyarrow", "pynetdicom"), _extra("scale")),
     "teach": (_modules("nbgrader"), _extra("teach")),
     "app": (_modules("voila"), _extra("app")),
+    "dp": (_modules("opendp"), _extra("dp")),
+    "federated": (_modules("flwr"), _extra("federated")),
     "pyjpegls": (_modules("jpeg_ls"), "a Python that it has a wheel for, 3.13 or older"),
     "chromium": (_program("chromium", "chromium-browser"), "apt-get install chromium"),
     "tesseract": (_program("tesseract"), "apt-get install tesseract-ocr"),

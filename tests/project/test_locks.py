@@ -49,7 +49,7 @@ def test_the_base_lock_holds_every_dependency_of_the_project_and_its_tests():
     assert {name_of(requirement) for requirement in wanted} <= names(ROOT / "requirements.lock")
 
 
-@pytest.mark.parametrize("extra", ["neuro", "scale", "teach", "app"])
+@pytest.mark.parametrize("extra", ["neuro", "scale", "teach", "app", "dp", "federated"])
 def test_the_lock_of_an_extra_adds_what_the_base_lacks(extra):
     wanted = PROJECT["project"]["optional-dependencies"][extra]
     base, added = names(ROOT / "requirements.lock"), names(ROOT / f"requirements-{extra}.lock")
@@ -72,16 +72,20 @@ def test_no_lock_holds_a_copyleft_decoder_or_a_second_opencv():
                 assert "sys_platform == 'never'" in entry.splitlines()[0]
 
 
-def test_no_override_names_a_package_of_a_lock():
-    # uv applies overrides to lock files too, and would then look for another version
+def test_an_override_that_names_a_package_of_the_locks_is_met_by_its_version():
+    # uv applies overrides to lock files too, and would else look for another version
+    held = dict(version.split("==") for lock in LOCKS for version in versions(lock))
     for requirement in PROJECT["tool"]["uv"]["override-dependencies"]:
-        held = {name for lock in LOCKS for name in names(lock)}
-        assert "'never'" in requirement or name_of(requirement) not in held
+        name, _, floor = requirement.partition(">=")
+        if "'never'" not in requirement:
+            assert [*map(int, held[name].split("."))] >= [*map(int, floor.split("."))], name
 
 
-def test_cryptography_is_current():
-    found = next(v for v in versions(ROOT / "requirements.lock") if v.startswith("cryptography=="))
-    assert int(found.split("==")[1].split(".")[0]) >= 50
+@pytest.mark.parametrize(("name", "oldest"), [("cryptography", 50), ("packaging", 26)])
+def test_no_extra_takes_a_package_of_the_base_back(name, oldest):
+    # flwr asks for older ones: without its overrides the whole lock would get them
+    found = next(v for v in versions(ROOT / "requirements.lock") if v.startswith(f"{name}=="))
+    assert int(found.split("==")[1].split(".")[0]) >= oldest
 
 
 def conda_names(requirement: str) -> str:
@@ -99,5 +103,25 @@ def test_the_conda_environment_agrees_with_the_project():
     }
     assert given.pop("pip") == ""
     assert given.pop("python") == PROJECT["project"]["requires-python"]
+    from_pip = next(item["pip"] for item in conda["dependencies"] if isinstance(item, dict))
+    assert from_pip.pop() == "-e ."
+    given |= {name_of(item): re.sub(r"^[a-z0-9-]+", "", item) for item in from_pip}
     assert given == wanted
-    assert {"pip": ["-e ."]} in conda["dependencies"]
+
+
+@pytest.mark.needs("federated")
+def test_flwr_loads_beside_newer_packages_than_it_asks_for():
+    from flwr.clientapp import ClientApp
+    from flwr.serverapp.strategy import FedAvg
+
+    assert callable(ClientApp())
+    assert FedAvg().summary
+
+
+@pytest.mark.needs("dp")
+def test_opendp_loads_without_its_own_extras():
+    from opendp import mod, prelude
+
+    mod.enable_features("contrib")
+    domain, distance = prelude.atom_domain(T=int), prelude.absolute_distance(T=int)
+    assert prelude.m.make_laplace(domain, distance, 1.0).map(1) == 1.0
