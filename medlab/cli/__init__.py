@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from medlab.cli import headers, heads, hiding, jobs, keys, notebooks, tables
+from medlab.cli import differential_privacy, headers, heads, hiding, jobs, keys, notebooks, tables
 from medlab.cli.group import BAD_USAGE, FAILED, commands
 
 __all__ = [
     "BAD_USAGE",
     "FAILED",
     "commands",
+    "differential_privacy",
     "headers",
     "heads",
     "hiding",
