@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from medlab.cli import headers, heads, hiding, jobs, keys, notebooks, tables
+from medlab.cli import headers, heads, hiding, jobs, keys, notebooks, parcels, tables
 from medlab.cli.group import BAD_USAGE, FAILED, commands
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "keys",
     "main",
     "notebooks",
+    "parcels",
     "tables",
 ]
 
