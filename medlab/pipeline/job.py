@@ -25,7 +25,7 @@ from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import face_removal, job_report, steps, text_removal
 from medlab.pipeline.cohort_in_headers import CohortCheck, check, released
-from medlab.pipeline.job_files import walk
+from medlab.pipeline.job_files import give_output_time, walk
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.own_pseudonyms import keep_ids, read_ids
 from medlab.pipeline.planning import plan, worked
@@ -325,7 +325,7 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
         _write_csv(folder / "faces.csv", ("file", "reason"), iter(unchecked))
     cohort = _count_cohort(job)
     statuses = job_report.statuses(job.ledger)
-    strangers = _strangers(job)
+    strangers = _close_target(job)
     head = job.audit.append("job ended", new=new, statuses=statuses, strangers=strangers)
     facts = job_report.write(job, head, cohort, strangers)
     return Summary(
@@ -342,12 +342,29 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
     )
 
 
-def _strangers(job: Job) -> int:
-    """Count the files in DST that are no outputs of this job (a run with another key, say)."""
+def _close_target(job: Job) -> int:
+    """Give all outputs one time; count the files in DST that are none of this job's.
+
+    A run with another key, say, leaves such files.
+    """
+    target = job.work.target
     if job.work.single:
+        output = target / job.work.single[1]
+        pair = (".hdr", ".img")
+        names = map(output.with_suffix, pair) if output.suffix in pair else [output]
+        for path in filter(Path.is_file, names):
+            give_output_time(path)
         return 0
-    found = (path for path, kind, _, _ in walk(job.work.target) if kind != "closed")
-    return sum(not job.ledger.made(os.fsencode(p).decode("utf-8", "replace")) for p in found)
+    folders, strangers = {target}, 0
+    for path, kind, _, _ in walk(target):
+        if kind != "closed" and job.ledger.made(os.fsencode(path).decode("utf-8", "replace")):
+            give_output_time(target / path)
+            folders |= {target / folder for folder in path.parents}
+        else:
+            strangers += kind != "closed"
+    for folder in folders if target.is_dir() else ():
+        give_output_time(folder)
+    return strangers
 
 
 def _count_cohort(job: Job) -> CohortCheck | None:

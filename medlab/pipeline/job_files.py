@@ -16,6 +16,9 @@ and tables for review. Keep it apart from the folder beside it, and never pass i
 _STORES = {".git", ".hg", ".svn", ".datalad"}  # behind a tree of files, and no part of it
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".hdr.gz")
 
+# 2000-01-01 00:00 UTC, the time of every output: times would give away the order of the source
+OUTPUT_TIME_NS = 946_684_800 * 10**9
+
 
 def check_places(source: Path, target: Path) -> None:
     """Refuse a source that is not there, and places that lie within one another.
@@ -97,7 +100,9 @@ def kind_of(path: Path, inside: Path) -> tuple[str, int, int]:
     if not stat.S_ISREG(status.st_mode):
         return "special", 0, 0
     kind = "nifti" if path.name.lower().endswith(_NIFTI) else "file"
-    return kind, status.st_size, status.st_mtime_ns
+    # outputs of a job all bear one time of modification: only the inode tells that one changed
+    neutral = status.st_mtime_ns == OUTPUT_TIME_NS
+    return kind, status.st_size, status.st_ctime_ns if neutral else status.st_mtime_ns
 
 
 def _leads_into(path: Path, inside: Path) -> bool:
@@ -105,6 +110,12 @@ def _leads_into(path: Path, inside: Path) -> bool:
         return inside in path.resolve().parents
     except (OSError, RuntimeError):  # a circle of links
         return False
+
+
+def give_output_time(path: Path) -> None:
+    """Give a file or folder the one time that all outputs bear."""
+    if path.stat().st_mtime_ns != OUTPUT_TIME_NS:
+        os.utime(path, ns=(OUTPUT_TIME_NS, OUTPUT_TIME_NS))
 
 
 def digest_of(path: Path) -> bytes:

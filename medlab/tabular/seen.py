@@ -384,7 +384,6 @@ def in_order(seen: Seen, exact: Exact, owners: Array, kind: str) -> bool:
             other = seen.distance({name: values[mixed] for name, values in exact.items()})
             if other.mean() < distance.mean() - SAME:
                 raise InputError(
-                    "the released rows are no nearer to the original rows in their place than to "
-                    "others; put both into the same order"
+                    "rows are in another order; give --key-file, or release with --keep-order"
                 )
     return True
