@@ -68,9 +68,11 @@ def _table_html(table: pd.DataFrame, caption: str) -> str:
 @one_sentence
 def nifti_header(item: Item, *, reveal: bool) -> str:
     """Return what a NIfTI file says beside its voxels, one row a place."""
-    from medlab.neuro import header
+    from medlab.neuro import nifti_header
 
-    found = pd.DataFrame(header.inspect_file(item.middle), columns=["place", "kind", "value"])
+    found = pd.DataFrame(
+        nifti_header.inspect_file(item.middle), columns=["place", "kind", "value"]
+    )
     if not reveal:
         found["value"] = dicom.tags.MASK
     return _table_html(found, f"{len(found)} places say something beside the voxels.")
@@ -163,9 +165,11 @@ def burned_in(item: Item, *, reveal: bool) -> list[Any]:
     found = pixels.find_text(dataset, pixels.identity_words(dataset))
     away = sum(one.remove for one in found)
     told = f"{len(found)} pieces of text found, {away} of them would be removed."
-    parts: list[Any] = [_table_html(pixels.review.as_table(found, reveal=reveal), told)]
+    parts: list[Any] = [_table_html(pixels.box_review.as_table(found, reveal=reveal), told)]
     if reveal:
-        fig = viz.pixels.boxes({"the image": pixels.review.picture(dataset)}, {"the image": found})
+        fig = viz.pixels.boxes(
+            {"the image": pixels.box_review.picture(dataset)}, {"the image": found}
+        )
         parts.append(
             viz.show(
                 fig,

@@ -169,7 +169,7 @@ def image_utility(
         "volume change": (float(kept.sum() / inside.sum() - 1), 0.0),
     }
     if found is not None:
-        from medlab.neuro.scores import dice
+        from medlab.neuro.head_measures import dice
 
         rows["Dice of the brain mask"] = (dice(np.asarray(found.dataobj) > 0, inside), 1.0)
     rows |= _similarity(old, new, inside)

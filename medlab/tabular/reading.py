@@ -287,6 +287,19 @@ def is_number(cell: str) -> bool:
     return "e" not in cell.lower() or repr(float(cell)) == cell
 
 
+def cell_number(cell: str) -> float:
+    """Return the number of one cell, read by itself: a number, or a DICOM age in years, or NaN."""
+    years = _ages(pd.Index([cell]))
+    if years is not None:
+        return float(years.iloc[0])
+    try:
+        return float(
+            "nan" if _THOUSANDS.fullmatch(cell) and "," in cell else cell.replace(",", ".")
+        )
+    except ValueError:
+        return float("nan")
+
+
 def _odd_cells(text: pd.Series[Any]) -> int:
     """Count what keeps a column of labels from being numbers, where nearly all of it is."""
     rows = text.value_counts()

@@ -17,7 +17,7 @@ from pydicom.config import RAISE
 from pydicom.datadict import dictionary_VR, keyword_for_tag
 from pydicom.valuerep import VR, validate_value
 
-from medlab.dicom.elements import TEXT_VRS, TIME_VRS
+from medlab.dicom.element_texts import TEXT_VRS, TIME_VRS
 from medlab.dicom.identity import roles
 from medlab.dicom.profile import (
     OPTIONS,

@@ -43,7 +43,7 @@ def patient_key(source: Path, code: str, file: Path, reason: str, **opener: Any)
     CODE is the Patient ID in the clean files. medlab reidentify takes FILE as --key-file.
     """
     from medlab import pipeline
-    from medlab.pipeline.files import check_apart
+    from medlab.pipeline.job_files import check_apart
 
     check_apart([file], source)
     with pipeline.open_vault(source, **opener) as vault:

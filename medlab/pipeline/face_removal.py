@@ -23,7 +23,7 @@ from pydicom import Dataset
 from medlab.dicom.codestream import PIXELS
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.pipeline.ledger import Entry
-from medlab.pipeline.opening import Job
+from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import NO_HEAD, Outcome, Work
 from medlab.pixels.mask import cut_frames
 
@@ -68,7 +68,7 @@ def cut(series: list[list[Entry]], work: Work) -> dict[int, dict[str, Any]]:
     failed. `without_face` goes by it. What was measured is returned, by the first row of each
     series.
     """
-    from medlab.neuro.study import NoHeadError, cut_study
+    from medlab.neuro.head_study import NoHeadError, cut_study
 
     measured: dict[int, dict[str, Any]] = {}
     volumes: dict[int, Any] = {}

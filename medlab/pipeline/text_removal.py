@@ -14,12 +14,12 @@ from medlab.crypto import keyed_digest
 from medlab.dicom.codestream import PIXELS as PIXEL_TAGS
 from medlab.dicom.codestream import holds_picture
 from medlab.dicom.cohort import owners_and_table
-from medlab.dicom.marks import add_codes, method_lines
+from medlab.dicom.declarations import add_codes, method_lines
 from medlab.errors import RefusedError, UsageError, not_installed
-from medlab.pipeline.cohort import state
-from medlab.pipeline.files import digest_of
-from medlab.pipeline.opening import Job
+from medlab.pipeline.cohort_in_headers import state
+from medlab.pipeline.job_files import digest_of
 from medlab.pipeline.owners import Owners
+from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import NO_PICTURE, PIXELS, Outcome, Settings, Work
 
 # Columns of dicom.cohort_table that a header can hold one value of, and where.
@@ -113,20 +113,23 @@ def _keep_boxes(
     before: Dataset, after: Dataset, decisions: Any, work: Work, done: Outcome
 ) -> None:
     """Keep what a person needs to see, in the private folder: the boxes and a contact sheet."""
-    review = _pixels().review
-    done.boxes = review.rows(str(done.row), decisions)
+    from medlab.pixels import box_review
+
+    done.boxes = box_review.rows(str(done.row), decisions)
     if not decisions:
         return
     sheets = work.folder / "sheets"
     sheets.mkdir(mode=0o700, exist_ok=True)
-    review.contact_sheet(sheets / f"{done.row}.png", before, decisions, after)
+    box_review.contact_sheet(sheets / f"{done.row}.png", before, decisions, after)
 
 
 def approved_boxes(work: Work) -> dict[str, Any]:
     """Return the boxes that a person approved, by number of the file in the map."""
     if not (_cleans_pixels(work.settings) and work.approved.is_file()):
         return {}
-    return cast(dict[str, Any], _pixels().review.read_table(work.approved))
+    from medlab.pixels import box_review
+
+    return box_review.read_table(work.approved)
 
 
 def reopen_approved(job: Job) -> None:
@@ -142,8 +145,10 @@ def reopen_approved(job: Job) -> None:
 def write_boxes(job: Job) -> None:
     """Write the table of boxes for a person to review."""
     if _cleans_pixels(job.work.settings):
+        from medlab.pixels import box_review
+
         path = job.work.folder / "pixels.csv"
-        _pixels().review.write_table(path, map(json.loads, job.ledger.boxes()))
+        box_review.write_table(path, map(json.loads, job.ledger.boxes()))
 
 
 class Cohort:

@@ -46,18 +46,18 @@ def skullstrip(source: Path, target: Path, **options: Any) -> None:
     built-in one does.
     """
     from medlab.errors import UnavailableError
-    from medlab.neuro import extraction, files
+    from medlab.neuro import extraction, head_files
 
     for letter in ("B", "S", "A", "A2"):
         if options.pop(letter):
             raise UnavailableError(extraction.needs_fsl(letter))
-    pieces = [piece for piece in files.PIECES if options.pop(piece)]
+    pieces = [piece for piece in head_files.PIECES if options.pop(piece)]
     brain = not options.pop("no_brain")
-    report = files.strip(source, target, brain=brain, pieces=pieces, **options)
+    report = head_files.strip(source, target, brain=brain, pieces=pieces, **options)
     for warning in report["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{report['backend']} ({report['version']}): brain of {report['volume_ml']:.0f} ml")
-    click.echo(f"note: {files.STILL_NAMED}")
+    click.echo(f"note: {head_files.STILL_NAMED}")
 
 
 @commands.command("deface")
@@ -81,13 +81,13 @@ def deface(
 
     Refuses rather than write an image whose face could not be removed safely.
     """
-    from medlab.neuro import files
+    from medlab.neuro import head_files
 
-    report = files.deface(source, target, also, **options)
+    report = head_files.deface(source, target, also, **options)
     for warning in report["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     click.echo(
         f"face left: {report['residual_face']:.3f}, brain voxels changed: "
         f"{report['brain_changed']}, head kept: {report['head_kept']:.3f}"
     )
-    click.echo(f"note: {files.STILL_NAMED}")
+    click.echo(f"note: {head_files.STILL_NAMED}")

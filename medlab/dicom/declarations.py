@@ -16,7 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from medlab import __version__
-from medlab.dicom.elements import raw_element, sequence_at, text_at
+from medlab.dicom.element_texts import raw_element, sequence_at, text_at
 from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, SAFE_HARBOR, Plan
 from medlab.errors import InputError
 

@@ -13,11 +13,11 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError, RefusedError
-from medlab.neuro import header, surface
+from medlab.neuro import nifti_header, surface
 from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import Extraction, extract_brain, outline
+from medlab.neuro.head_study import deface_all, worst
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
-from medlab.neuro.study import deface_all, worst
 from medlab.neuro.volume import image_like, load, read_whole, save
 
 STILL_NAMED = (
@@ -153,14 +153,14 @@ def write_cut(
 ) -> None:
     """Write a cut image: the very bytes of the file outside the cut, or nothing.
 
-    `words` go to `medlab.neuro.header.clean_file`.
+    `words` go to `medlab.neuro.nifti_header.clean_file`.
     """
     values = np.asanyarray(img.dataobj)[removed]
     empty = float(values.flat[0]) if values.size else 0.0
     cut: dict[str, Any] = {"removed": removed, "empty": empty, **words}
     with TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
-        header.clean_file(source, part, **cut)
+        nifti_header.clean_file(source, part, **cut)
         check_outside(source, part, removed)
         for path in part.parent.iterdir():  # two halves of a pair
             path.replace(target.with_name(path.name))
@@ -189,7 +189,9 @@ def check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) ->
 
 def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
     """Refuse outputs that exist, meet each other, or would change or replace a source."""
-    parts = (header.halves(path) if header.is_half(path) else (path,) for path in outputs)
+    parts = (
+        nifti_header.halves(path) if nifti_header.is_half(path) else (path,) for path in outputs
+    )
     outputs = [path for both in parts for path in both]
     places = [path.resolve() for path in outputs]
     if len(set(places)) < len(places):
@@ -206,7 +208,7 @@ def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: b
 
 def _check_endings(outputs: Sequence[Path], masks: Sequence[Path] = ()) -> None:
     """Refuse names before the work that would be refused after it; a pair is for images only."""
-    single = [*masks, *(path for path in outputs if not header.is_half(path))]
+    single = [*masks, *(path for path in outputs if not nifti_header.is_half(path))]
     if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in single):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
 

@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 from medlab import dicom
 from medlab.dicom.cohort import COLUMNS
-from medlab.dicom.marks import method_lines
+from medlab.dicom.declarations import method_lines
 from medlab.errors import InputError, usable
 
 #: Elements that no cohort table holds and that still tell patients apart.

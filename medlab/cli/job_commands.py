@@ -160,7 +160,7 @@ def verify(
 ) -> None:
     """Look for what is left of SRC in DST, however DST was made."""
     from medlab import dicom, pipeline
-    from medlab.pipeline import cohort
+    from medlab.pipeline import cohort_in_headers
 
     words = (options, keep_private, _zips_of(restricted_zips))
     plan = dicom.plan(policy, *words) if policy else None
@@ -174,7 +174,7 @@ def verify(
         click.echo(f"{finding.severity}  {number}{finding.path}  {finding.message}")
     for limit in dicom.LIMITS:
         click.echo(f"not proved: {limit}")
-    classes = cohort.check(target) if target.is_dir() else None
+    classes = cohort_in_headers.check(target) if target.is_dir() else None
     if classes is not None:
         click.echo(classes.sentence())
     broken = classes is not None and not classes.holds
@@ -195,7 +195,7 @@ def rules(policy: str, options: tuple[str, ...]) -> None:
     """  # noqa: D301  # click wants the character itself
     from medlab import dicom
 
-    click.echo(dicom.overlay.as_yaml(dicom.plan(policy, options)), nl=False)
+    click.echo(dicom.own_rules.as_yaml(dicom.plan(policy, options)), nl=False)
 
 
 def _zips_of(file: Path | None) -> tuple[str, ...]:
@@ -279,14 +279,14 @@ def review_pixels(
     medlab pixels review clean --boxes edited.csv --accept all
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline
-    from medlab.pixels import review
+    from medlab.pixels import box_review
 
     folder = target.with_name(target.name + ".job")
-    files = review.approve(
+    files = box_review.approve(
         boxes or folder / "pixels.csv",
         folder / "pixels-approved.csv",
         accept=accept,
-        add=[review.parse_addition(text) for text in add],
+        add=[box_review.parse_addition(text) for text in add],
         drop=drop,
     )
     click.echo(f"{files} files approved")
@@ -328,7 +328,7 @@ def reidentify(
     medlab reidentify clean --rotate-to new-key
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline
-    from medlab.pipeline.wayback import rotate
+    from medlab.pipeline.reidentification import rotate
 
     rotates = bool(rotate_to or rotate_to_passphrase)
     if (target is not None) == rotates:
@@ -355,7 +355,7 @@ def audit(log: Path, key_file: Path | None, lock: Lock | None, head: str | None)
     vault's log. The key that a vault may have beside it is taken by itself.
     """
     from medlab import crypto
-    from medlab.pipeline.wayback import auditing_key
+    from medlab.pipeline.reidentification import auditing_key
 
     vault_file, own = log.with_name(log.name.removesuffix(".log")), log.with_name("key")
     is_vaults = vault_file != log and vault_file.is_file()

@@ -15,7 +15,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, RefusedError, usable
-from medlab.neuro import scores, surface
+from medlab.neuro import head_measures, surface
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.series import is_series, read_series
 from medlab.neuro.volume import image_like, load, over_time, to_working, voxels
@@ -152,7 +152,7 @@ def _row(found: Extraction, truth: SpatialImage | None) -> dict[str, Any]:
     if truth is not None:
         zooms = np.array(truth.header.get_zooms()[:3], dtype=float)
         mask, true = (np.asanyarray(m.dataobj) > 0 for m in (found.mask, truth))
-        row |= scores.mask_scores(mask, true, zooms)
+        row |= head_measures.mask_scores(mask, true, zooms)
     return row
 
 
@@ -179,7 +179,7 @@ def half_voxel_spread(img: SpatialImage, found: Extraction, **options: Any) -> d
     again = extract_brain(image_like(img, _half_moved(voxels(img).astype(np.float32))), **options)
     first = _half_moved(np.asanyarray(found.mask.dataobj).astype(np.float32)) >= 0.5
     zooms = np.array(img.header.get_zooms()[:3], dtype=float)
-    return scores.mask_scores(np.asanyarray(again.mask.dataobj) > 0, first, zooms)
+    return head_measures.mask_scores(np.asanyarray(again.mask.dataobj) > 0, first, zooms)
 
 
 def _half_moved(data: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -248,8 +248,8 @@ def compare_protection(
         row: dict[str, float] = {}
         if face is not None:
             row["residual_face"] = surface.residual_face(original, head, face)
-        row["brain_changed"] = scores.brain_changed(before, voxels(head), inside)
-        row["head_kept"] = scores.head_kept(
+        row["brain_changed"] = head_measures.brain_changed(before, voxels(head), inside)
+        row["head_kept"] = head_measures.head_kept(
             working.data, to_working(head, working).data, threshold
         )
         rows[name] = row

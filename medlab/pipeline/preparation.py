@@ -13,11 +13,11 @@ from medlab.crypto import AuditLog, Lock, Vault, read_key
 from medlab.crypto.audit import sealing_key
 from medlab.disk import hold
 from medlab.errors import RefusedError, UsageError
-from medlab.pipeline.files import check_apart, check_places, private_folder
+from medlab.pipeline.job_files import check_apart, check_places, private_folder
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.pool import EachDone, each_done
+from medlab.pipeline.reidentification import job_key
 from medlab.pipeline.settings import Progress, Settings, Work
-from medlab.pipeline.wayback import job_key
 
 
 @dataclass

@@ -14,9 +14,9 @@ from typing import Any
 from medlab import __version__, dicom
 from medlab.dicom.profile import ACTION_WORDS, SAFE_HARBOR
 from medlab.disk import appearing
-from medlab.pipeline.cohort import CohortCheck
+from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.ledger import Ledger
-from medlab.pipeline.opening import Job
+from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
 from medlab.pipeline.steps import plan_of
 
@@ -110,7 +110,7 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "policy": settings.policy,
         "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
         "heads": heads(ledger, settings),
-        "rules": dicom.overlay.lines(settings.rules),
+        "rules": dicom.own_rules.lines(settings.rules),
         "allow_identifiers": settings.allow_identifiers,
         "unclaimed": plan_of(settings).unclaimed,
         "codes": "drawn" if settings.policy == SAFE_HARBOR else settings.codes,

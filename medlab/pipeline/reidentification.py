@@ -26,10 +26,10 @@ from medlab.crypto import (
     role_keys,
 )
 from medlab.dicom.codes import NO_PERSON
-from medlab.dicom.elements import is_plain
+from medlab.dicom.element_texts import is_plain
 from medlab.errors import InputError, MissingError, RefusedError, UsageError
 from medlab.pipeline.copies import Copies, treat_copies
-from medlab.pipeline.files import check_apart
+from medlab.pipeline.job_files import check_apart
 
 _PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
 PatientSex PatientAge PatientSize PatientWeight PatientAddress PatientTelephoneNumbers
