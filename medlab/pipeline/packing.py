@@ -23,7 +23,7 @@ from medlab.crypto import KEY_VARIABLE, Lock, shipping
 from medlab.crypto.shipping import MANIFEST, Member
 from medlab.disk import hold
 from medlab.errors import InputError, RefusedError, UsageError
-from medlab.pipeline.files import PRIVATE_NOTE, check_apart, check_places, private_folder, walk
+from medlab.pipeline.job_files import PRIVATE_NOTE, check_apart, check_places, private_folder, walk
 
 _NOTES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
