@@ -22,7 +22,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medlab.crypto import envelope
 from medlab.dicom import passthrough
-from medlab.dicom.elements import is_private, items_of, raw_element, text_at, vr_of
+from medlab.dicom.element_texts import is_private, items_of, raw_element, text_at, vr_of
 from medlab.dicom.files import parse, quiet_pydicom
 from medlab.dicom.private import creator_tag, creators, is_creator
 from medlab.dicom.profile import tag_of
@@ -49,6 +49,7 @@ _LEFT_OUT = frozenset({0x0000, 0x0002, _PIXELS, 0xFFFC})
 _OF_PIXELS = frozenset({0x00280004, 0x00280006})
 _ITEM, _PLACE = struct.Struct("<HHI"), struct.Struct("<HH")
 _ITEM_TAG, _UNDEFINED, _END_OF_ITEM = (0xFFFE, 0xE000), 0xFFFFFFFF, b"\xfe\xff\x0d\xe0\0\0\0\0"
+_VRS = {None, *passthrough.VR_OF_CODE.values()}  # pydicom reads others, and fails later
 _UNREADABLE = "what the envelope holds was altered, or is no data set that PS3.15 puts there"
 
 
@@ -225,7 +226,10 @@ def _open(
 
 def _parsed(content: bytes, syntax: str) -> Dataset:
     meta = _element(_META_SYNTAX, "UI", syntax.encode() + b"\0" * (len(syntax) % 2))
-    return parse(b"\0" * 128 + b"DICM" + meta + content)
+    found = parse(b"\0" * 128 + b"DICM" + meta + content)
+    if not {element.VR for _, element in items_of(found)} <= _VRS:
+        raise InputError(_UNREADABLE)
+    return found
 
 
 def _only_item(dataset: Dataset, syntax: str) -> Dataset:
