@@ -61,9 +61,7 @@ class Receiver(NamedTuple):
         title, _, place = text.rpartition("@")
         host, _, port = place.rpartition(":")
         if not (0 < len(title) <= 16 and host and port.isdecimal() and 0 < int(port) < 65536):
-            raise UsageError(
-                "a receiver is AE@HOST:PORT, the AE title of up to 16 characters"
-            )
+            raise UsageError("a receiver is AE@HOST:PORT, the AE title of up to 16 characters")
         return cls(title, host.strip("[]"), int(port))
 
 
@@ -214,6 +212,7 @@ class _Receiving:
         except EOFError:
             problem = "the receiving process could not be started"
         if problem:
+            self._process.kill()
             raise InputError(problem)
 
     def check_alive(self) -> None:
@@ -232,8 +231,8 @@ class _Receiving:
 @contextmanager
 def _receiving(listener: Listener, queue: Path) -> Iterator[_Receiving]:
     receiving = _Receiving(listener, queue)
+    receiving.wait()
     try:
-        receiving.wait()
         yield receiving
     finally:
         receiving.end()

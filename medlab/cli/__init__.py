@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from medlab.cli import headers, heads, hiding, jobs, keys, notebooks, tables
+from medlab.cli import headers, heads, hiding, jobs, keys, network, notebooks, tables
 from medlab.cli.group import BAD_USAGE, FAILED, commands
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "jobs",
     "keys",
     "main",
+    "network",
     "notebooks",
     "tables",
 ]
