@@ -30,8 +30,8 @@ from medlab.disk import appearing, end_with_parent
 from medlab.errors import InputError, UsageError, not_installed
 from medlab.pipeline import Settings, Summary
 from medlab.pipeline.ledger import Ledger
+from medlab.pipeline.queue_job import stream
 from medlab.pipeline.settings import Work
-from medlab.pipeline.stream import stream
 
 # Status codes of C-STORE, PS3.4 Table B.2-1
 _SUCCESS, _WARNING, _OUT_OF_RESOURCES, _NOT_UNDERSTOOD = 0x0000, 0xB000, 0xA700, 0xC000
@@ -150,7 +150,7 @@ def serve(
     stop : Event, optional
         Set by SIGTERM and SIGINT as well, in the main thread.
     **job
-        See `medlab.pipeline.stream.stream`.
+        See `medlab.pipeline.queue_job.stream`.
 
     Returns
     -------

@@ -83,7 +83,7 @@ class Settings:
     review : bool
         List all text that was kept, for a person to read.
     stream : bool
-        The source is a queue that files leave when they are done (see `medlab.pipeline.stream`).
+        The source is a queue that files leave when done; see `medlab.pipeline.queue_job`.
     """
 
     policy: str = "basic"
