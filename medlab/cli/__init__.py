@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from medlab.cli import differential_privacy, headers, heads, hiding, jobs, keys, notebooks, tables
-from medlab.cli.group import BAD_USAGE, FAILED, commands
+from medlab.cli import (  # noqa: F401 (each brings its commands)
+    dp_commands,
+    gateway_commands,
+    head_commands,
+    header_commands,
+    hiding_commands,
+    job_commands,
+    key_commands,
+    notebook_commands,
+    shipping_commands,
+    table_commands,
+)
+from medlab.cli.group import commands
 
-__all__ = [
-    "BAD_USAGE",
-    "FAILED",
-    "commands",
-    "differential_privacy",
-    "headers",
-    "heads",
-    "hiding",
-    "jobs",
-    "keys",
-    "main",
-    "notebooks",
-    "tables",
-]
+__all__ = ["commands", "main"]
 
 
 def main() -> None:

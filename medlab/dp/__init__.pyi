@@ -1,5 +1,5 @@
 # What this package offers; each loads when it is touched.
-from . import learning, mechanisms
+from . import learning, noise
 from .meter import Ledger, Meter
 from .queries import Answer, contingency, count, histogram, mean, quantile, total
 
@@ -12,7 +12,7 @@ __all__ = [
     "histogram",
     "learning",
     "mean",
-    "mechanisms",
+    "noise",
     "quantile",
     "total",
 ]

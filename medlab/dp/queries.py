@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from medlab.arrays import Ints
-from medlab.dp import mechanisms
+from medlab.dp import noise
 from medlab.dp.meter import Amount, Meter, column_of, exact_epsilon
 from medlab.errors import InputError
 
@@ -160,7 +160,7 @@ def mean(
     cost = float(exact_epsilon(epsilon))
     sums = _total(values, bounds, meter.contributions, cost / 2)
     scale = meter.contributions / (cost / 2)
-    rows = max(1, int(mechanisms.add_laplace([len(values)], scale)[0]))
+    rows = max(1, int(noise.integer_laplace(np.array([len(values)]), scale)[0]))
     low, high = bounds
     value = min(max(sums.value / rows, low), high)
     # E abs(X + Y) of two Laplace variables of scales a and b: (a**2 + ab + b**2) / (a + b)
@@ -202,16 +202,15 @@ def quantile(
     if not 0 < len(points) <= _MOST_CELLS or len(np.unique(points)) < len(points):
         raise InputError(f"candidates are 1 to {_MOST_CELLS:,} different numbers")
     values = np.sort(_column(table, column)[meter.rows(table)])
-    share = Fraction(str(float(q))).limit_denominator(
-        10**6
-    )  # scores of 1e12 rows fit into 64 bits
+    share = Fraction(str(float(q))).limit_denominator(10**6)  # scores of 1e9 rows are whole floats
     above, below = share.numerator, share.denominator - share.numerator
     left = np.searchsorted(values, points, "left")
     right = len(values) - np.searchsorted(values, points, "right")
     cost = float(exact_epsilon(epsilon))
-    scale = 2 * meter.contributions * max(above, below) / cost
-    place = mechanisms.choose(-np.abs(below * left - above * right), scale)
-    scale /= share.denominator
+    most = meter.contributions * max(above, below)
+    scores = -np.abs(below * left - above * right)
+    place = noise.choice(scores.astype(np.float64), cost**2 / 8, most)
+    scale = 2 * most / share.denominator / cost
     meter.spend(epsilon)
     return Answer(points[place].item(), scale, scale * (math.log(len(points)) + 1), cost)
 
@@ -219,9 +218,9 @@ def quantile(
 def _counts(cells: Ints, meter: Meter, epsilon: Amount) -> Answer:
     cost = float(exact_epsilon(epsilon))
     scale = meter.contributions / cost
-    noisy = mechanisms.add_laplace(cells, scale)
+    noisy = noise.integer_laplace(cells, scale)
     meter.spend(epsilon)  # last: what fails costs nothing, and nothing is seen before it is paid
-    return Answer(noisy, scale, mechanisms.laplace_error(scale), cost)
+    return Answer(noisy, scale, noise.laplace_error(scale), cost)
 
 
 def _total(values: Any, bounds: tuple[float, float], contributions: int, epsilon: float) -> Answer:
@@ -229,9 +228,9 @@ def _total(values: Any, bounds: tuple[float, float], contributions: int, epsilon
     exponent = math.frexp(largest)[1] - _GRID_BITS
     steps = np.rint(np.ldexp(values, -exponent)).astype(np.int64)
     scale = contributions * round(math.ldexp(largest, -exponent)) / epsilon
-    noisy = int(mechanisms.add_laplace([steps.sum()], scale)[0])
+    noisy = int(noise.integer_laplace(np.array([steps.sum()]), scale)[0])
     value, wide, error = (
-        math.ldexp(number, exponent) for number in (noisy, scale, mechanisms.laplace_error(scale))
+        math.ldexp(number, exponent) for number in (noisy, scale, noise.laplace_error(scale))
     )
     return Answer(value, wide, error, epsilon)
 

@@ -22,7 +22,7 @@ from medlab.dicom.files import quiet_pydicom
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.methods.encryption import leave, place_of, take
-from medlab.neuro.header import stored_voxels
+from medlab.neuro.nifti_header import stored_voxels
 from medlab.pixels import frames, mask
 
 PRIVATE = "private"
@@ -137,7 +137,7 @@ def _appearing(target: Path, content: bytes) -> Iterator[Path]:
     if target.name.lower().endswith(_NIFTI[1]):
         content = gzip.compress(content, 5, mtime=0)  # with neither name nor time
     try:
-        with appearing(target, 0o600) as part:
+        with appearing(target, 0o600, replace=False) as part:
             part.write_bytes(content)
             yield part
     except PermissionError:

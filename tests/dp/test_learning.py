@@ -57,8 +57,8 @@ def test_it_learns_and_forgets_as_noise_grows():
         for noise in (0, 1, 50)
     }
     scores = {n: accuracy(fit.weights, features, labels) for n, fit in fits.items()}
-    assert scores[0] > 0.8
-    assert scores[1] > 0.78
+    assert scores[0] > 0.78
+    assert scores[1] > 0.75
     assert scores[50] < scores[0]
     assert fits[0].epsilon > fits[1].epsilon > fits[50].epsilon
 
