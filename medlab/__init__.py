@@ -22,6 +22,7 @@ _AREAS = (
     "runs",
     "samples",
     "scale",
+    "synthetic",
     "tabular",
     "viz",
     "widgets",

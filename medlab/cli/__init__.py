@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import sys
 
-from medlab.cli import headers, heads, hiding, jobs, keys, notebooks, tables
-from medlab.cli.group import BAD_USAGE, FAILED, commands
+from medlab.cli import (  # noqa: F401 (each brings its commands)
+    head_commands,
+    header_commands,
+    hiding_commands,
+    job_commands,
+    key_commands,
+    notebook_commands,
+    table_commands,
+)
+from medlab.cli.group import commands
 
-__all__ = [
-    "BAD_USAGE",
-    "FAILED",
-    "commands",
-    "headers",
-    "heads",
-    "hiding",
-    "jobs",
-    "keys",
-    "main",
-    "notebooks",
-    "tables",
-]
+__all__ = ["commands", "main"]
 
 
 def main() -> None:

@@ -24,15 +24,15 @@ from medlab.dicom import (
     codestream,
     columns,
     dates,
-    marks,
-    overlay,
+    declarations,
+    element_cache,
+    own_rules,
     passthrough,
     private,
-    splice,
 )
 from medlab.dicom.codes import NO_PERSON, is_own_code, keyed_code, owner, patient_code
 from medlab.dicom.dummies import dummy, dummy_text
-from medlab.dicom.elements import (
+from medlab.dicom.element_texts import (
     BINARY_VRS,
     NUMBER_VRS,
     TEXT_VRS,
@@ -126,7 +126,7 @@ _NUMBER = re.compile(b"[%b]*" % re.escape(_SIGNS_OF_NUMBERS))
 _COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
 _ZIP = re.compile(r"\b[A-Z]{2}[ ,^]+(\d{3})\d\d(?:-\d{4})?\b")
-_UID_KEEPERS = ("retain-uids", "retain-device-identity", overlay.OWN)
+_UID_KEEPERS = ("retain-uids", "retain-device-identity", own_rules.OWN)
 #: Roles that an own rule may keep: the search then leaves their words, not the patient's.
 _NOT_THE_PATIENT = word_list("not-the-patient")
 
@@ -183,14 +183,14 @@ class _Work:
     texts: list[_Text] = field(default_factory=list)
     log: list[Action] = field(default_factory=list)
     declared: frozenset[tuple[str, int]] = frozenset()
-    memories: dict[Hashable, splice.Memory] | None = None
+    memories: dict[Hashable, element_cache.Memory] | None = None
     new: list[_New] = field(default_factory=list)
 
-    def known(self, inside: int, encodings: tuple[str, ...]) -> splice.Memory | None:
+    def known(self, inside: int, encodings: tuple[str, ...]) -> element_cache.Memory | None:
         """Return what became of elements in one place of data sets like this one."""
         if self.memories is None:
             return None
-        return self.memories.setdefault((inside, encodings), splice.Memory())
+        return self.memories.setdefault((inside, encodings), element_cache.Memory())
 
     def new_uid(self, uid: str) -> str:
         """Return what stands in a UID's place."""
@@ -239,7 +239,7 @@ class _Level:
     depth: int = 0
     encodings: tuple[str, ...] = ("iso8859",)
     kept: dict[Any, Any] = field(default_factory=dict)
-    known: splice.Memory | None = None
+    known: element_cache.Memory | None = None
 
     @cached_property
     def creators(self) -> dict[int, str]:
@@ -340,12 +340,12 @@ def deidentify(
         work = _begin(dataset, chosen, key, others, code_of, whose)
         out = _empty_like(dataset)
         top = _Level(dataset, work, encodings=_encodings(dataset))
-        if not (chosen.rules and overlay.depends_on_place(chosen)):
-            work.memories = splice.memories(*work.circumstances)
+        if not (chosen.rules and own_rules.depends_on_place(chosen)):
+            work.memories = element_cache.memories(*work.circumstances)
             top.known = work.known(0, top.encodings)
         out._dict = _treat(top)
         _remember(work, _settle_texts(work))
-        marks.stamp(out, chosen)
+        declarations.stamp(out, chosen)
     return out, work.log
 
 
@@ -362,7 +362,7 @@ def _begin(
     whose = whose or owner(dataset)
     named = is_own_code(key, patient or text_at(dataset, _PATIENT_NAME))
     ours = named or (not patient and (not study or made_by(key, study)))
-    moved = ours and marks.was_shifted(dataset)
+    moved = ours and declarations.was_shifted(dataset)
     search = Search(
         identity_of(dataset),
         "keep" if moved and chosen.dates == "shift" else chosen.dates.replace("year", "remove"),
@@ -433,7 +433,7 @@ def _consistent(dataset: Dataset) -> Dataset:
 
 def _empty_like(dataset: Dataset) -> FileDataset:
     """Return a data set without elements that is written the way `dataset` was."""
-    meta = marks.new_meta(syntax_of(dataset) or str(ImplicitVRLittleEndian))
+    meta = declarations.new_meta(syntax_of(dataset) or str(ImplicitVRLittleEndian))
     read_as = dataset.original_encoding, dataset.original_character_set
     return passthrough.new_file({}, meta, b"\0" * 128, *read_as)
 
@@ -490,7 +490,7 @@ def _laid(level: _Level, element: Any, planned: Rule | None, creator: str = "") 
     if not plan_.rules:
         return planned
     path = level.path + label(int(element.tag))[0]
-    return overlay.laid(plan_, path, vr_of(element), creator, level.work.sop_class, planned)
+    return own_rules.laid(plan_, path, vr_of(element), creator, level.work.sop_class, planned)
 
 
 @lru_cache(maxsize=65536)
@@ -526,7 +526,7 @@ def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -
     """Treat one element, and note what came of it."""
     work, logged, texts = level.work, len(level.work.log), len(level.work.texts)
     _settle_anew(level, element, rule, creator)
-    if level.known is not None and type(element) is splice.Atom:
+    if level.known is not None and type(element) is element_cache.Atom:
         start, plan_ = len(level.path), work.plan
         relative = tuple(Action(one[0][start:], *one[1:]) for one in work.log[logged:])
         retains = plan_.rules or plan_.keep_private or plan_.has("retain-safe-private")
@@ -623,11 +623,11 @@ def _is_disguised(element: Any, vr: str) -> bool:
 def _apply(level: _Level, element: Any, rule: Rule) -> None:
     """Do what a rule says to one element."""
     code = rule.code
-    if overlay.is_kept(rule) and vr_of(element) != "SQ":
+    if own_rules.is_kept(rule) and vr_of(element) != "SQ":
         _note(level, element, rule)  # so that the report counts it
     if code == "X":
         _note(level, element, rule)
-    elif overlay.is_allowed(int(element.tag), rule):
+    elif own_rules.is_allowed(int(element.tag), rule):
         level.kept[element.tag] = element
     elif code in ("C", "K"):
         _clean(level, element, rule)
@@ -701,7 +701,7 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
         text = _BREAK.join(filter(None, readings))
         general = vr not in _CODED and int(element.tag) not in TECHNICAL
         role = roles().get(int(element.tag))
-        if overlay.is_kept(rule) and (vr == "PN" or (role and role.name in _NOT_THE_PATIENT)):
+        if own_rules.is_kept(rule) and (vr == "PN" or (role and role.name in _NOT_THE_PATIENT)):
             rule, general = rule._replace(how="keep"), False
         level.work.texts.append(_Text(level, element, rule, text, general))
     elif vr in BINARY_VRS:

@@ -19,8 +19,8 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
-from medlab.dicom import splice
-from medlab.dicom.elements import sorted_items, syntax_of, vr_of
+from medlab.dicom import element_cache
+from medlab.dicom.element_texts import sorted_items, syntax_of, vr_of
 from medlab.errors import InputError
 
 _UNDEFINED = 0xFFFFFFFF
@@ -28,8 +28,8 @@ VR_OF_CODE = {vr.encode(): vr.value for vr in VR if len(vr) == 2}
 LONG_CODES = frozenset(vr.encode() for vr in EXPLICIT_VR_LENGTH_32)
 _EXPLICIT, _IMPLICIT, _LENGTH = Struct("<HH2sH"), Struct("<HHI"), Struct("<I")
 _HEAD_BYTES = 8
-_ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
-_END_OF_ITEM = b"\xfe\xff\x0d\xe0"
+_ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\0\0\0\0"
+_END_OF_ITEM = b"\xfe\xff\x0d\xe0\0\0\0\0"
 _DEEPEST = 100
 _PIXEL_DATA, _SYNTAX, _CHARSET = 0x7FE00010, BaseTag(0x00020010), BaseTag(0x00080005)
 _BLANK, _BLANK_META = dict(vars(Dataset())), dict(vars(FileMetaDataset()))
@@ -125,7 +125,7 @@ def _explicit(
     That is where the file meta or an item of undefined length does, if one of them is read.
     """
     found: dict[BaseTag, Any] = {}
-    unpack, new, (known, make) = _EXPLICIT.unpack_from, tuple.__new__, splice.atoms(False)
+    unpack, new, (known, make) = _EXPLICIT.unpack_from, tuple.__new__, element_cache.atoms(False)
     while at < end:
         if end - at < _HEAD_BYTES:
             _check_whole(data, at)
@@ -137,25 +137,18 @@ def _explicit(
             (length,) = _LENGTH.unpack_from(data, start)
             start += 4
         stop = start + length
-        written = data[at:stop] if length <= splice.LARGEST and stop <= end else b""
+        written = data[at:stop] if length <= element_cache.LARGEST and stop <= end else b""
         atom = known.get(written)
         if atom is None:
             vr = VR_OF_CODE.get(code)
+            if vr is None and in_item and data[at : at + 8] == _END_OF_ITEM:
+                return found, at + 8
             if vr is None:
-                if in_item and data[at : at + 8] == _END_OF_ITEM + b"\0\0\0\0":
-                    return found, at + 8
                 raise _NotPlainError
             tag = _tag(group << 16 | element)
-            if length == _UNDEFINED:
-                value, stop = _undefined(data, tag, vr, start, implicit=False)
-            else:
-                value = data[start:stop]
-            if stop > end:
-                raise _NotPlainError
-            as_read = (tag, vr, length, value, start, False, True, True, False)
-            atom = new(make if written else RawDataElement, as_read)
+            atom, stop = _element(data, (tag, vr, length), start, end, implicit=False)
             if written:
-                known[written] = atom
+                atom = known[written] = new(make, atom)
         found[atom[0]] = atom
         at = stop
     if in_item:
@@ -168,35 +161,41 @@ def _implicit(
 ) -> tuple[dict[BaseTag, Any], int]:
     """Return the elements of implicit VR little endian bytes, and where they end."""
     found: dict[BaseTag, Any] = {}
-    unpack, new, (known, make) = _IMPLICIT.unpack_from, tuple.__new__, splice.atoms(True)
+    unpack, new, (known, make) = _IMPLICIT.unpack_from, tuple.__new__, element_cache.atoms(True)
     while at < end:
         if end - at < _HEAD_BYTES:
             _check_whole(data, at)
         group, element, length = unpack(data, at)
         start = at + 8
         stop = start + length
-        written = data[at:stop] if length <= splice.LARGEST and stop <= end else b""
+        written = data[at:stop] if length <= element_cache.LARGEST and stop <= end else b""
         atom = known.get(written)
         if atom is None:
-            if in_item and data[at : at + 8] == _END_OF_ITEM + b"\0\0\0\0":
+            if in_item and data[at : at + 8] == _END_OF_ITEM:
                 return found, at + 8
             tag = _tag(group << 16 | element)
-            if length == _UNDEFINED:
-                vr = vr_of(RawDataElement(tag, None, 0, b"", 0, True, True))
-                value, stop = _undefined(data, tag, vr, start, implicit=True)
-            else:
-                value = data[start:stop]
-            if stop > end:
-                raise _NotPlainError
-            as_read = (tag, None, length, value, start, True, True, True, False)
-            atom = new(make if written else RawDataElement, as_read)
+            atom, stop = _element(data, (tag, None, length), start, end, implicit=True)
             if written:
-                known[written] = atom
+                atom = known[written] = new(make, atom)
         found[atom[0]] = atom
         at = stop
     if in_item:
         raise _NotPlainError
     return found, at
+
+
+def _element(
+    data: bytes, head: tuple[BaseTag, str | None, int], start: int, end: int, *, implicit: bool
+) -> tuple[RawDataElement, int]:
+    """Return an element that is met for the first time, by tag, VR, length; and where it ends."""
+    tag, vr, length = head
+    value, stop = data[start : start + length], start + length
+    if length == _UNDEFINED:
+        vr_known = vr or vr_of(RawDataElement(tag, None, 0, b"", 0, True, True))
+        value, stop = _undefined(data, tag, vr_known, start, implicit=implicit)
+    if stop > end:
+        raise _NotPlainError
+    return RawDataElement(tag, vr, length, value, start, implicit, True), stop
 
 
 def sequence_items(dataset: Dataset, element: Any) -> list[Dataset]:
@@ -261,7 +260,7 @@ def _items(sequence: Any, implicit: bool, charset: Any) -> list[bytes]:
         body = b"".join(_encoded(item, implicit, own))
         undefined = item.is_undefined_length_sequence_item
         parts += (_ITEM, _LENGTH.pack(_UNDEFINED if undefined else len(body)), body)
-        parts += (_END_OF_ITEM, b"\0\0\0\0") if undefined else ()
+        parts += (_END_OF_ITEM,) if undefined else ()
     return parts
 
 
@@ -286,10 +285,10 @@ def _delimiter(data: bytes, at: int, implicit: bool, depth: int) -> int:
     while data[at : at + 4] == _ITEM:
         (length,) = _LENGTH.unpack_from(data, at + 4)
         at += 8 + (0 if length == _UNDEFINED else length)
-        while length == _UNDEFINED and data[at : at + 8] != _END_OF_ITEM + b"\0\0\0\0":
+        while length == _UNDEFINED and data[at : at + 8] != _END_OF_ITEM:
             at = _behind(data, at, implicit, depth + 1)
         at += 8 * (length == _UNDEFINED)
-    if data[at : at + 8] != _END + b"\0\0\0\0" or depth > _DEEPEST:
+    if data[at : at + 8] != _END or depth > _DEEPEST:
         raise _NotPlainError
     return at
 
@@ -335,14 +334,14 @@ def _encoded(dataset: Dataset, implicit: bool, charset: Any) -> list[bytes]:
     """Return the bytes of every element, in the order of their tags."""
     parts: list[bytes] = []
     for tag, element in sorted_items(dataset):
-        if type(element) is splice.Atom and element.written and element[5] == implicit:
+        if type(element) is element_cache.Atom and element.written and element[5] == implicit:
             parts.append(element.written)
         elif not tag & 0xFFFF and tag > 0xFFFFFF:
             continue  # group lengths are not written any more
         elif getattr(element, "is_raw", False):
             before = len(parts)
             _add_raw(parts, element, implicit)
-            if type(element) is splice.Atom:
+            if type(element) is element_cache.Atom:
                 element.written = b"".join(parts[before:])
         elif element.VR == "SQ":
             value = b"".join(_items(element, implicit, charset))
@@ -371,7 +370,7 @@ def _add_raw(parts: list[bytes], element: Any, implicit: bool) -> None:
     else:
         parts += (_EXPLICIT.pack(group, number, vr.encode(), stated), value)
     if stated == _UNDEFINED:
-        parts.append(_END + b"\0\0\0\0")
+        parts.append(_END)
 
 
 def element_bytes(element: Any) -> bytes:
