@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from medlab.cli import headers, heads, hiding, jobs, keys, notebooks, tables
+from medlab.cli import headers, heads, hiding, jobs, keys, learning, notebooks, tables
 from medlab.cli.group import BAD_USAGE, FAILED, commands
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "hiding",
     "jobs",
     "keys",
+    "learning",
     "main",
     "notebooks",
     "tables",
