@@ -24,7 +24,7 @@ from scipy import ndimage
 
 from medlab import neuro, samples
 from medlab.errors import MedlabError
-from medlab.neuro import scores, surface
+from medlab.neuro import head_measures, surface
 from medlab.neuro.deface import _distance_at, register
 from medlab.neuro.volume import image_like
 
@@ -109,9 +109,9 @@ def figures(head: Truth, done: nib.Nifti1Image) -> dict[str, float]:
     before, after = (np.asanyarray(img.dataobj) for img in (head.img, done))
     threshold = surface.head_threshold(before.astype(np.float32))
     return {
-        "brain": scores.brain_changed(before, after, np.asanyarray(head.brain.dataobj) > 0),
+        "brain": head_measures.brain_changed(before, after, np.asanyarray(head.brain.dataobj) > 0),
         "face": surface.residual_face(head.img, done, head.face),
-        "kept": scores.head_kept(before, after, threshold),
+        "kept": head_measures.head_kept(before, after, threshold),
     }
 
 

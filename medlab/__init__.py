@@ -23,6 +23,7 @@ _AREAS = (
     "runs",
     "samples",
     "scale",
+    "synthetic",
     "tabular",
     "viz",
     "widgets",

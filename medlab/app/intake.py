@@ -19,9 +19,9 @@ from medlab import dicom
 from medlab.app.folders import CAP, safe_path
 from medlab.dicom.files import looks_like_dicom, quiet_pydicom, read_header
 from medlab.errors import InputError, MedlabError, RefusedError
-from medlab.neuro import header
-from medlab.neuro.trials import NO_HEAD
-from medlab.pipeline.faces import may_hold_head as may_be_slices
+from medlab.neuro import nifti_header
+from medlab.neuro.parameter_sweeps import NO_HEAD
+from medlab.pipeline.face_removal import may_hold_head as may_be_slices
 
 UNPACKED = 10 * CAP  # bytes of what is in them
 _MOST_FILES = 20_000
@@ -225,7 +225,7 @@ def _is_wanted(name: str, head: bytes) -> bool:
         return head[:2] == b"\x1f\x8b"
     if lower.endswith(".nii"):
         return head[344:347] in (b"n+1", b"ni1") or head[4:7] == b"n+2"
-    return looks_like_dicom(head[:132]) or header.handles(Path(name))
+    return looks_like_dicom(head[:132]) or nifti_header.handles(Path(name))
 
 
 def _exceeds(pieces: Iterator[int]) -> bool:

@@ -371,7 +371,7 @@ class Choices:
         MedlabError
             If the choices can't be done together, or a folder can't be used.
         """
-        from medlab.pipeline.files import check_places
+        from medlab.pipeline.job_files import check_places
 
         target = _new_folder(self.target.value) if self.target.value else session / "out/result"
         check_places(source, target)

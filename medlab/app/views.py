@@ -68,9 +68,11 @@ def _table_html(table: pd.DataFrame, caption: str) -> str:
 @one_sentence
 def nifti_header(item: Item, *, reveal: bool) -> str:
     """Return what a NIfTI file says beside its voxels, one row a place."""
-    from medlab.neuro import header
+    from medlab.neuro import nifti_header
 
-    found = pd.DataFrame(header.inspect_file(item.middle), columns=["place", "kind", "value"])
+    found = pd.DataFrame(
+        nifti_header.inspect_file(item.middle), columns=["place", "kind", "value"]
+    )
     if not reveal:
         found["value"] = dicom.tags.MASK
     return _table_html(found, f"{len(found)} places say something beside the voxels.")
@@ -133,14 +135,14 @@ def picture(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
     if after is not None:
         shown["after"] = _displayed(after)
     return viz.show(
-        viz.tags.images(shown),
+        viz.disclosures.images(shown),
         alt=" and ".join(shown) + ": one image of the series at its own window",
         caption="One image of the series at its own window.",
     )
 
 
 def _displayed(item: Item) -> Any:
-    return viz.tags.displayed(_image(item))
+    return viz.disclosures.displayed(_image(item))
 
 
 def _image(item: Item) -> Dataset:
@@ -163,9 +165,11 @@ def burned_in(item: Item, *, reveal: bool) -> list[Any]:
     found = pixels.find_text(dataset, pixels.identity_words(dataset))
     away = sum(one.remove for one in found)
     told = f"{len(found)} pieces of text found, {away} of them would be removed."
-    parts: list[Any] = [_table_html(pixels.review.as_table(found, reveal=reveal), told)]
+    parts: list[Any] = [_table_html(pixels.box_review.as_table(found, reveal=reveal), told)]
     if reveal:
-        fig = viz.pixels.boxes({"the image": pixels.review.picture(dataset)}, {"the image": found})
+        fig = viz.pixels.boxes(
+            {"the image": pixels.box_review.picture(dataset)}, {"the image": found}
+        )
         parts.append(
             viz.show(
                 fig,

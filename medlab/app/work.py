@@ -26,7 +26,7 @@ from medlab.app.intake import NIFTI, Item, counted, inventory
 from medlab.app.order import DECRYPTION, ENCRYPTION, NOTHING, POLICY, SLICING, Order, Result, Tell
 from medlab.dicom.files import read_header
 from medlab.errors import InputError, MedlabError, RefusedError
-from medlab.methods import encryption, pseudonymization, study
+from medlab.methods import encryption, header_methods, pseudonymization
 from medlab.methods.catalogue import METHODS
 from medlab.pixels.effects import WARNING
 
@@ -110,7 +110,7 @@ def do(order: Order, tell: Tell) -> Result:
 
 def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     from medlab import pipeline
-    from medlab.pipeline.files import private_folder
+    from medlab.pipeline.job_files import private_folder
 
     settings = _settings(order)
     key_file = private_folder(order.target) / "key"
@@ -141,7 +141,7 @@ def _settings(order: Order) -> Settings:
 
 def _tell_job(job: Summary, log: _Log) -> None:
     """Take over what a job says of itself."""
-    from medlab.pipeline.report import FINE, STATUS_WORDS
+    from medlab.pipeline.job_report import FINE, STATUS_WORDS
 
     words = STATUS_WORDS | {"refused": f"refused; {_REPORT} in the download says why"}
     for status, n in job.statuses.items():
@@ -205,7 +205,7 @@ def _looked_at(
     order: Order, images: list[tuple[Item, Path]], tell: Tell, log: _Log
 ) -> Iterator[_Heads]:
     """Look for heads, by the step that jobs have for it; say at the end what was measured."""
-    from medlab.pipeline import faces, report
+    from medlab.pipeline import face_removal, job_report
     from medlab.pipeline.ledger import Entry, Ledger
     from medlab.pipeline.settings import Settings, Work
 
@@ -217,14 +217,14 @@ def _looked_at(
         series: dict[Item, list[Entry]] = {}
         for number, (item, path) in enumerate(images if order.head != "leave" else []):
             tell("looking for heads", number, len(images))
-            if faces.may_hold_head(dicom.read(path)):
+            if face_removal.may_hold_head(dicom.read(path)):
                 series.setdefault(item, []).append(Entry(number, path, item.kind))
         for number, entries in enumerate(series.values()):
             tell("cutting heads", number, len(series))
-            for row, measured in faces.cut([entries], work).items():
+            for row, measured in face_removal.cut([entries], work).items():
                 ledger.note_head(row, measured)
         yield _Heads(work, ledger)
-        heads = report.heads(ledger, settings)
+        heads = job_report.heads(ledger, settings)
         log.lines += [heads["says"]] if heads["says"] else []
         log.cautions += [f"head: {warning}" for warning in heads["warnings"]]
 
@@ -252,12 +252,12 @@ def _treatment(order: Order, paths: list[Path], log: _Log) -> Callable[[Dataset]
         return partial(encryption.encrypt_elements, key=order.key)
     if order.task == DECRYPTION:
         return partial(encryption.decrypt_elements, key=order.key)
-    setting = study.Setting(order.key, np.random.default_rng(), k=order.k)
+    setting = header_methods.Setting(order.key, np.random.default_rng(), k=order.k)
     changes, removed = METHODS[order.task].changes(map(read_header, paths), setting)
     log.lines.append(f"elements changed: {', '.join(sorted(changes)) or 'none'}")
     if removed:
         log.cautions.append(f"removed, for a value did not fit: {', '.join(removed)}")
-    return partial(study.changed, changes=changes)
+    return partial(header_methods.changed, changes=changes)
 
 
 def _write(
@@ -269,7 +269,7 @@ def _write(
     heads: _Heads,
     log: _Log,
 ) -> None:
-    from medlab.pipeline.faces import without_face
+    from medlab.pipeline.face_removal import without_face
     from medlab.pipeline.settings import FACES, Outcome
 
     before = dicom.read(path)

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import sys
 
-from medlab.cli import headers, heads, hiding, jobs, keys, learning, notebooks, tables
-from medlab.cli.group import BAD_USAGE, FAILED, commands
+from medlab.cli import (  # noqa: F401 (each brings its commands)
+    head_commands,
+    header_commands,
+    hiding_commands,
+    job_commands,
+    key_commands,
+    learning_commands,
+    notebook_commands,
+    table_commands,
+)
+from medlab.cli.group import commands
 
-__all__ = [
-    "BAD_USAGE",
-    "FAILED",
-    "commands",
-    "headers",
-    "heads",
-    "hiding",
-    "jobs",
-    "keys",
-    "learning",
-    "main",
-    "notebooks",
-    "tables",
-]
+__all__ = ["commands", "main"]
 
 
 def main() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from medlab.dicom.codes import keyed_code, owner, patient_code
 from medlab.dicom.cohort import cohort_table
 from medlab.dicom.dates import coarsen_age, offset_days, shift_date, shift_datetime
+from medlab.dicom.declarations import claim
 from medlab.dicom.deidentify import Action, deidentify
 from medlab.dicom.files import find_files, is_dicom, is_dicomdir, parse, read, to_bytes
 from medlab.dicom.identity import Identity, identity_of, normalize
 from medlab.dicom.inspection import inspect_to, matching
-from medlab.dicom.marks import claim
-from medlab.dicom.overlay import lay_over
+from medlab.dicom.own_rules import lay_over
 from medlab.dicom.profile import EDITION, OPTIONS, POLICIES, Plan, Rule, load_profile, plan
 from medlab.dicom.tags import (
     concern_counts,

@@ -8,7 +8,7 @@ from functools import lru_cache
 from pydicom.dataset import Dataset
 
 from medlab import crypto
-from medlab.dicom.elements import text_at
+from medlab.dicom.element_texts import text_at
 from medlab.dicom.identity import normalize, words
 
 #: How an owner begins of whom only the study is known, and of whom no number is known.

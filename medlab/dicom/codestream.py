@@ -26,7 +26,7 @@ from pydicom.encaps import (
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
-from medlab.dicom.elements import syntax_of, text_at
+from medlab.dicom.element_texts import syntax_of, text_at
 from medlab.errors import InputError
 
 _ROWS, _COLUMNS, _FRAMES, _SAMPLES = 0x00280010, 0x00280011, 0x00280008, 0x00280002

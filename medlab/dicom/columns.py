@@ -20,7 +20,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom.elements import label, vr_of
+from medlab.dicom.element_texts import label, vr_of
 from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.passthrough import LONG_CODES, VR_OF_CODE, new_item
 

@@ -20,10 +20,19 @@ from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
 
-from medlab.dicom import again, codestream, columns, dates, marks, overlay, passthrough, private
+from medlab.dicom import (
+    codestream,
+    columns,
+    dates,
+    declarations,
+    element_cache,
+    own_rules,
+    passthrough,
+    private,
+)
 from medlab.dicom.codes import NO_PERSON, is_own_code, keyed_code, owner, patient_code
 from medlab.dicom.dummies import dummy, dummy_text
-from medlab.dicom.elements import (
+from medlab.dicom.element_texts import (
     BINARY_VRS,
     NUMBER_VRS,
     TEXT_VRS,
@@ -117,7 +126,7 @@ _NUMBER = re.compile(b"[%b]*" % re.escape(_SIGNS_OF_NUMBERS))
 _COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
 _ZIP = re.compile(r"\b[A-Z]{2}[ ,^]+(\d{3})\d\d(?:-\d{4})?\b")
-_UID_KEEPERS = ("retain-uids", "retain-device-identity", overlay.OWN)
+_UID_KEEPERS = ("retain-uids", "retain-device-identity", own_rules.OWN)
 #: Roles that an own rule may keep: the search then leaves their words, not the patient's.
 _NOT_THE_PATIENT = word_list("not-the-patient")
 
@@ -222,7 +231,7 @@ class _Level:
     depth: int = 0
     encodings: tuple[str, ...] = ("iso8859",)
     kept: dict[Any, Any] = field(default_factory=dict)
-    known: dict[Hashable, again.Done] | None = None
+    known: dict[Hashable, element_cache.Done] | None = None
 
 
 class _Text(NamedTuple):
@@ -297,11 +306,11 @@ def deidentify(
         work = _begin(dataset, chosen, key, others, code_of, whose)
         out = _empty_like(dataset)
         top = _Level(dataset, work, encodings=_encodings(dataset))
-        if not (chosen.rules and overlay.depends_on_place(chosen)):
-            top.known = again.memory(*work.circumstances, top.encodings)
+        if not (chosen.rules and own_rules.depends_on_place(chosen)):
+            top.known = element_cache.memory(*work.circumstances, top.encodings)
         out._dict = _treat(top)
         _settle_texts(work)
-        marks.stamp(out, chosen)
+        declarations.stamp(out, chosen)
     return out, work.log
 
 
@@ -318,7 +327,7 @@ def _begin(
     whose = whose or owner(dataset)
     named = is_own_code(key, patient or text_at(dataset, _PATIENT_NAME))
     ours = named or (not patient and (not study or made_by(key, study)))
-    moved = ours and marks.was_shifted(dataset)
+    moved = ours and declarations.was_shifted(dataset)
     search = Search(
         identity_of(dataset),
         "keep" if moved and chosen.dates == "shift" else chosen.dates.replace("year", "remove"),
@@ -390,7 +399,7 @@ def _consistent(dataset: Dataset) -> Dataset:
 def _empty_like(dataset: Dataset) -> FileDataset:
     """Return a data set without elements that is written the way `dataset` was."""
     syntax = syntax_of(dataset) or str(ImplicitVRLittleEndian)
-    out = FileDataset("", {}, b"\0" * 128, marks.new_meta(syntax))
+    out = FileDataset("", {}, b"\0" * 128, declarations.new_meta(syntax))
     _read_like(out, dataset)
     return out
 
@@ -449,7 +458,7 @@ def _laid(level: _Level, element: Any, planned: Rule | None, creator: str = "") 
     if not plan_.rules:
         return planned
     path = level.path + label(int(element.tag))[0]
-    return overlay.laid(plan_, path, vr_of(element), creator, level.work.sop_class, planned)
+    return own_rules.laid(plan_, path, vr_of(element), creator, level.work.sop_class, planned)
 
 
 @lru_cache(maxsize=65536)
@@ -465,7 +474,7 @@ def _silence(tag: int, written_vr: str) -> str:
 def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -> None:
     """Treat one element, as before where the same one came before."""
     work, known = level.work, level.known
-    place = None if known is None else again.place_of(element, creator, level.inside)
+    place = None if known is None else element_cache.place_of(element, creator, level.inside)
     if known is None or place is None:
         _settle_anew(level, element, rule, creator)
         return
@@ -478,7 +487,7 @@ def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -
             text = work.texts[texts][2:] if len(work.texts) > texts else None
             start = len(level.path)
             relative = tuple(Action(one[0][start:], *one[1:]) for one in work.log[logged:])
-            again.remember(known, place, again.Done(kept, relative, text))
+            element_cache.remember(known, place, element_cache.Done(kept, relative, text))
         return
     if done.kept is not None:
         level.kept[element.tag] = done.kept
@@ -556,11 +565,11 @@ def _is_disguised(element: Any, vr: str) -> bool:
 def _apply(level: _Level, element: Any, rule: Rule) -> None:
     """Do what a rule says to one element."""
     code = rule.code
-    if overlay.is_kept(rule) and vr_of(element) != "SQ":
+    if own_rules.is_kept(rule) and vr_of(element) != "SQ":
         _note(level, element, rule)  # so that the report counts it
     if code == "X":
         _note(level, element, rule)
-    elif overlay.is_allowed(int(element.tag), rule):
+    elif own_rules.is_allowed(int(element.tag), rule):
         level.kept[element.tag] = element
     elif code in ("C", "K"):
         _clean(level, element, rule)
@@ -634,7 +643,7 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
         text = _BREAK.join(filter(None, readings))
         general = vr not in _CODED and int(element.tag) not in TECHNICAL
         role = roles().get(int(element.tag))
-        if overlay.is_kept(rule) and (vr == "PN" or (role and role.name in _NOT_THE_PATIENT)):
+        if own_rules.is_kept(rule) and (vr == "PN" or (role and role.name in _NOT_THE_PATIENT)):
             rule, general = rule._replace(how="keep"), False
         level.work.texts.append(_Text(level, element, rule, text, general))
     elif vr in BINARY_VRS:

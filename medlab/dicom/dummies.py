@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from medlab.dicom.dates import DUMMY_DATE
-from medlab.dicom.elements import BINARY_VRS, is_empty, proper_vr, texts_of, with_value
+from medlab.dicom.element_texts import BINARY_VRS, is_empty, proper_vr, texts_of, with_value
 from medlab.dicom.files import MAX_DEPTH
 
 TEXT = "ANONYMIZED"

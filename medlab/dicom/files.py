@@ -23,7 +23,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ImplicitVRLittleEndian
 
 from medlab.dicom import passthrough
-from medlab.dicom.elements import TEXT_VRS, items_of, syntax_of, text_at
+from medlab.dicom.element_texts import TEXT_VRS, items_of, syntax_of, text_at
 from medlab.errors import InputError, MedlabError
 
 _DICOMDIR_CLASS = "1.2.840.10008.1.3.10"

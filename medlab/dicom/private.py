@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from pydicom.dataset import Dataset
 
-from medlab.dicom.elements import sequence_at
+from medlab.dicom.element_texts import sequence_at
 from medlab.dicom.profile import Plan, read_table
 
 _SAFE_STATUS = "SAFE"

@@ -16,7 +16,7 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.dataset import Dataset
 
 from medlab.dicom.dates import DUMMY_DATE, OLDEST_AGE
-from medlab.dicom.elements import label, values_of
+from medlab.dicom.element_texts import label, values_of
 from medlab.dicom.identity import roles
 from medlab.dicom.profile import read_table, tag_of, word_list
 

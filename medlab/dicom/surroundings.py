@@ -19,7 +19,7 @@ from pydicom.encaps import generate_fragments
 from pydicom.pixels.decoders.rle import _rle_decode_segment, _rle_parse_header
 from pydicom.tag import BaseTag
 
-from medlab.dicom.elements import syntax_of, text_at
+from medlab.dicom.element_texts import syntax_of, text_at
 
 # rows, columns, samples per pixel, bits allocated
 _IMAGE = tuple(map(BaseTag, (0x00280010, 0x00280011, 0x00280002, 0x00280100)))

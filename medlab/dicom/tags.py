@@ -16,7 +16,15 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import private
 from medlab.dicom.deidentify import TECHNICAL
-from medlab.dicom.elements import TEXT_VRS, is_known, items_of, label, texts_of, values_of, vr_of
+from medlab.dicom.element_texts import (
+    TEXT_VRS,
+    is_known,
+    items_of,
+    label,
+    texts_of,
+    values_of,
+    vr_of,
+)
 from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of

@@ -17,7 +17,7 @@ from typing import NamedTuple
 from pydicom._dicom_dict import DicomDictionary
 
 from medlab.dicom.dates import OLDEST_AGE, parse_date
-from medlab.dicom.days import Written, read_days
+from medlab.dicom.dates_in_text import Written, read_days
 from medlab.dicom.identity import (
     ALNUM,
     CLINICAL_WORDS,

@@ -22,13 +22,13 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import columns, overlay, safe_harbor, surroundings
+from medlab.dicom import columns, own_rules, safe_harbor, surroundings
 from medlab.dicom.columns import Column
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
-from medlab.dicom.elements import items_of, label, sequence_at, text_at, texts_of, vr_of
+from medlab.dicom.declarations import method_lines
+from medlab.dicom.element_texts import items_of, label, sequence_at, text_at, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
-from medlab.dicom.marks import method_lines
 from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
 from medlab.dicom.profile import (
@@ -158,7 +158,7 @@ def _rule_of(part: _Part, plan: Plan, sop_class: str = "") -> Rule | None:
     creator = creators(part.dataset).get(creator_tag(part.tag), "") if private else ""
     if private and not creator:
         return planned
-    return overlay.laid(plan, part.path, part.vr, creator, sop_class, planned)
+    return own_rules.laid(plan, part.path, part.vr, creator, sop_class, planned)
 
 
 def plan_of(dataset: Dataset) -> Plan:
@@ -187,8 +187,8 @@ def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
             raw = part.element.value
             # a second reading: the bytes may be UTF-8 under another declared character set
             second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
-            own = part.tag in overlay.floor()
-            kept = overlay.is_kept(rule)
+            own = part.tag in own_rules.floor()
+            kept = own_rules.is_kept(rule)
             found = (permitted if own else released) if kept else ours if own else others
             for value in [*part.texts, *([] if second.isascii() else second.split("\\"))]:
                 _sort_in(found, name, value, plan)
@@ -592,7 +592,7 @@ def _left_in_elements(
 
 def _is_own(part: _Part, plan: Plan) -> bool:
     rule = _rule_of(part, plan)
-    return rule is not None and rule.option == overlay.OWN
+    return rule is not None and rule.option == own_rules.OWN
 
 
 def _own_rules(
@@ -606,7 +606,7 @@ def _own_rules(
     moved |= {0} if any(p.tag == _TIMES and p.texts == ["MODIFIED"] for p in before) else set()
     for part in before:
         rule, new = _rule_of(part, plan, sop_class), there.get(part.path)
-        if rule is None or rule.option != overlay.OWN:
+        if rule is None or rule.option != own_rules.OWN:
             continue
         texts = new.texts if new else []
         empties = rule.code == "Z" and rule.how in ("blank", "encrypt", "remove")
@@ -787,7 +787,7 @@ def _private_left(after: list[_Part], plan: Plan, file: str) -> Iterator[Finding
         for part in private:
             creator = known.get(creator_tag(part.tag), "")
             if (creator and _is_own(part, plan)) or (
-                creator == overlay.ENCRYPTED and overlay.encrypted(plan)
+                creator == own_rules.ENCRYPTED and own_rules.encrypted(plan)
             ):
                 continue  # see `_own_rules`
             severity = _private_severity(part.tag, creator, plan, declared)

@@ -14,7 +14,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
-from medlab.evaluation.face import Identification, ranked
+from medlab.evaluation.face_recognition import Identification, ranked
 
 _GRID = 32  # voxels along each edge of the common grid
 _HASH_EDGE = 5  # low frequencies along each edge of a perceptual hash
@@ -169,7 +169,7 @@ def image_utility(
         "volume change": (float(kept.sum() / inside.sum() - 1), 0.0),
     }
     if found is not None:
-        from medlab.neuro.scores import dice
+        from medlab.neuro.head_measures import dice
 
         rows["Dice of the brain mask"] = (dice(np.asarray(found.dataobj) > 0, inside), 1.0)
     rows |= _similarity(old, new, inside)

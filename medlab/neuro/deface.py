@@ -23,7 +23,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats, Mask
 from medlab.errors import InputError, MedlabError, RefusedError, UnavailableError
-from medlab.neuro import scores, surface
+from medlab.neuro import head_measures, surface
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.volume import image_like, load, to_working, voxels
 
@@ -191,7 +191,7 @@ def deface(
     a defaced image is not anonymous.
     """
     if others:
-        from medlab.neuro.study import deface_all, worst
+        from medlab.neuro.head_study import deface_all, worst
 
         options: dict[str, Any] = {"ears": ears, "buffer_mm": buffer_mm, "backend": backend}
         first, *rest = done = deface_all([load(one) for one in (img, *others)], **options)
@@ -581,8 +581,8 @@ def _measure(
     new = to_working(after, old)
     threshold = surface.head_threshold(old.data)
     inside = np.asanyarray(brain.dataobj) > 0
-    changed = scores.brain_changed(voxels(before), voxels(after), inside)
-    kept = scores.head_kept(old.data, new.data, threshold)
+    changed = head_measures.brain_changed(voxels(before), voxels(after), inside)
+    kept = head_measures.head_kept(old.data, new.data, threshold)
     residual, pixels = _residual(before, after, fit)
     failed, warnings = [], []
     if changed:

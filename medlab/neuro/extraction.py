@@ -15,7 +15,7 @@ from nibabel.spatialimages import SpatialImage
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import bet, fsl
-from medlab.neuro.scores import crown_row, extraction_warnings
+from medlab.neuro.head_measures import crown_row, extraction_warnings
 from medlab.neuro.volume import (
     SOFT_HU,
     Working,

@@ -1,10 +1,10 @@
 # What this package offers; each loads when it is touched.
 from .copies import treat_copies
 from .job import Summary, deidentify, rerun
+from .reidentification import open_vault, reidentify, restore
 from .settings import Settings
 from .steps import some_headers
 from .verification import inspect_to, verify
-from .wayback import open_vault, reidentify, restore
 
 __all__ = [
     "Settings",

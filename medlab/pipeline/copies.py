@@ -12,7 +12,7 @@ from medlab import dicom
 from medlab.dicom.files import quiet_pydicom
 from medlab.disk import appearing
 from medlab.errors import MedlabError, RefusedError
-from medlab.pipeline.files import check_places, walk
+from medlab.pipeline.job_files import check_places, walk
 
 
 class Copies(NamedTuple):

@@ -22,7 +22,7 @@ from medlab.dicom.files import quiet_pydicom
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.methods.encryption import leave, place_of, take
-from medlab.neuro.header import stored_voxels
+from medlab.neuro.nifti_header import stored_voxels
 from medlab.pixels import frames, mask
 
 PRIVATE = "private"

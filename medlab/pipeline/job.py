@@ -23,14 +23,14 @@ from medlab.crypto import Lock, write_key
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
-from medlab.pipeline import faces, joined, report, steps
-from medlab.pipeline.cohort import CohortCheck, check, released
-from medlab.pipeline.files import give_output_time, walk
-from medlab.pipeline.ids import keep_ids, read_ids
+from medlab.pipeline import face_removal, job_report, steps, text_removal
+from medlab.pipeline.cohort_in_headers import CohortCheck, check, released
+from medlab.pipeline.job_files import give_output_time, walk
 from medlab.pipeline.ledger import Ledger
-from medlab.pipeline.opening import Job, begin
+from medlab.pipeline.own_pseudonyms import keep_ids, read_ids
 from medlab.pipeline.planning import plan, worked
 from medlab.pipeline.pool import EachDone, each_done
+from medlab.pipeline.preparation import Job, begin
 from medlab.pipeline.settings import Outcome, Progress, Settings
 
 
@@ -59,7 +59,7 @@ class Summary:
     @property
     def withheld(self) -> int:
         """The number of files that got no output though they might have had one."""
-        return sum(n for status, n in self.statuses.items() if status not in report.FINE)
+        return sum(n for status, n in self.statuses.items() if status not in job_report.FINE)
 
     @property
     def ok(self) -> bool:
@@ -121,7 +121,7 @@ def deidentify(
     map_file : path, optional
         Where to put a copy of the map ``source,target,status``. It holds the old names.
     ids_file : path, optional
-        New patient IDs, see `medlab.pipeline.ids.read_ids`.
+        New patient IDs, see `medlab.pipeline.own_pseudonyms.read_ids`.
     jobs : int
         Worker processes.
     overwrite : bool
@@ -150,11 +150,11 @@ def deidentify(
         digest = hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
         settings = replace(settings, ids=digest)
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
-    joined.check_available(settings)
+    text_removal.check_available(settings)
     _check_map(map_file, source, target, overwrite)
     if (key_file or lock) and settings.policy == SAFE_HARBOR:
         raise UsageError("Safe Harbor draws its codes and keeps no key; leave out the key or lock")
-    if lock is not None and dicom.overlay.encrypted(header_plan):
+    if lock is not None and dicom.own_rules.encrypted(header_plan):
         raise UsageError("what own rules encrypt opens by a key file, not by a lock; name one")
     if each is not None and settings.codes == "random":
         raise UsageError("random codes are drawn from one vault on one machine; use jobs")
@@ -171,15 +171,15 @@ def deidentify(
             "job started",
             policy=settings.policy,
             options=sorted(header_plan.options),
-            rules=dicom.overlay.lines(settings.rules),
+            rules=dicom.own_rules.lines(settings.rules),
             allow_identifiers=list(settings.allow_identifiers),
             edition=dicom.EDITION,
             version=__version__,
         )
         plan(job)
-        joined.plan_cohort(job)
+        text_removal.plan_cohort(job)
         new = _clean(job)
-        faces.forget_masks(job.work)
+        face_removal.forget_masks(job.work)
         return _finish(job, new, map_file)
 
 
@@ -317,17 +317,17 @@ def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
             shutil.copyfile(folder / "map.csv", part)
     if job.work.settings.review:
         _write_review(job.ledger, folder / "review-text.csv")
-    joined.write_boxes(job)
+    text_removal.write_boxes(job)
     if job.work.settings.head != "leave":
         unchecked = job.ledger.table(
-            f"SELECT row, message FROM finding WHERE place = '{faces.PLACE}'"
+            f"SELECT row, message FROM finding WHERE place = '{face_removal.PLACE}'"
         )
         _write_csv(folder / "faces.csv", ("file", "reason"), iter(unchecked))
     cohort = _count_cohort(job)
-    statuses = report.statuses(job.ledger)
+    statuses = job_report.statuses(job.ledger)
     strangers = _close_target(job)
     head = job.audit.append("job ended", new=new, statuses=statuses, strangers=strangers)
-    facts = report.write(job, head, cohort, strangers)
+    facts = job_report.write(job, head, cohort, strangers)
     return Summary(
         folder,
         statuses,

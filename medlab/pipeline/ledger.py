@@ -351,7 +351,7 @@ class Ledger:
         self._db.execute("UPDATE file SET copies = ? WHERE row = ?", (number, row))
 
     def table(self, query: str) -> list[tuple[Any, ...]]:
-        """Return the rows of one of the report's questions; see `medlab.pipeline.report`."""
+        """Return the rows of one of the report's questions; see `medlab.pipeline.job_report`."""
         return self._db.execute(query).fetchall()
 
     def findings(self) -> Iterator[tuple[int, str, str, str]]:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.errors import MedlabError, RefusedError, usable
-from medlab.pipeline.files import digest_of
+from medlab.pipeline.job_files import digest_of
 from medlab.pipeline.settings import NO_HEAD, Outcome, Settings, Work
 
 if TYPE_CHECKING:
-    from medlab.neuro.study import Removal
+    from medlab.neuro.head_study import Removal
 
 _LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
 _IMAGES = (".nii.gz", ".nii", ".hdr", ".img")
@@ -23,9 +23,9 @@ _IMAGES = (".nii.gz", ".nii", ".hdr", ".img")
 
 def is_sidecar(path: Path, root: Path) -> bool:
     """Return whether a file belongs to a NIfTI file beside it, or to the BIDS tree at `root`."""
-    from medlab.neuro import header
+    from medlab.neuro import nifti_header
 
-    if not header.handles(path):
+    if not nifti_header.handles(path):
         return False
     if (root / "dataset_description.json").is_file():
         return True
@@ -49,7 +49,7 @@ def is_free_text(path: Path, root: Path) -> bool:
 
 def said(path: Path, relative: Path) -> frozenset[str]:
     """Return the phrases that a file's name, and the table in it, say of a patient."""
-    from medlab.neuro import bids, header
+    from medlab.neuro import bids, nifti_header
 
     parts = re.split(r"[_/\\.]", relative.as_posix())
     texts = [part.partition("-")[2] or part for part in parts]  # what stands behind an entity
@@ -58,7 +58,7 @@ def said(path: Path, relative: Path) -> frozenset[str]:
         t for t in texts if t not in bids.vocabulary() and dicom.identity.fold(t) not in usual
     ]
     texts.append(" ".join(texts))
-    for _, _, more in usable([path], header.identifying):  # else it is withheld when cleaned
+    for _, _, more in usable([path], nifti_header.identifying):  # else it is withheld when cleaned
         texts += more
     return dicom.Identity(
         patients=frozenset(parts for text in texts for parts in dicom.identity.name_parts(text)),
@@ -73,7 +73,7 @@ def clean_nifti(
 
     `phrases` are the IDs and full names of all patients of the job.
     """
-    from medlab.neuro import header, volume
+    from medlab.neuro import nifti_header, volume
 
     def code(label: str) -> str:
         done.ways_back.append(("label", _code(work.key, label), label, ""))
@@ -88,7 +88,7 @@ def clean_nifti(
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
         done.head = clean_header(source, part, work.settings, rename=code, known=known)
-        found = header.inspect_file(part)
+        found = nifti_header.inspect_file(part)
         done.findings = [("fail", f"{one.kind} of the source is left", one.place) for one in found]
         if not done.head and _hides_faces(source, work.settings):
             done.findings.append(("review", NO_HEAD, ""))
@@ -138,14 +138,14 @@ def clean_header(
     """Clean the header of a file, and cut what the settings say out of the head in it.
 
     Returns what was measured; nothing where heads are left alone, or the image holds none.
-    `rename` and `known` go to `medlab.neuro.header.clean_file`.
+    `rename` and `known` go to `medlab.neuro.nifti_header.clean_file`.
     """
-    from medlab.neuro import header
-    from medlab.neuro.files import write_cut
+    from medlab.neuro import nifti_header
+    from medlab.neuro.head_files import write_cut
 
     head = _head(source, settings) if _hides_faces(source, settings) else None
     if head is None:
-        header.clean_file(source, target, rename=rename, known=known)
+        nifti_header.clean_file(source, target, rename=rename, known=known)
         return {}
     write_cut(source, target, head.img, head.mask, rename=rename, known=known)
     return head.report
@@ -153,8 +153,8 @@ def clean_header(
 
 def _head(source: Path, settings: Settings) -> Removal | None:
     """Return what is cut out of an image; None where it holds no head."""
-    from medlab.neuro.header import read_sidecar
-    from medlab.neuro.study import NoHeadError, cut_study
+    from medlab.neuro.head_study import NoHeadError, cut_study
+    from medlab.neuro.nifti_header import read_sidecar
     from medlab.neuro.volume import load
 
     sidecar = source.with_name(_stem(source)[0] + ".json")

@@ -16,7 +16,7 @@ from medlab.crypto import keyed_digest
 from medlab.dicom.codes import NO_NUMBER
 from medlab.disk import appearing
 from medlab.errors import usable
-from medlab.pipeline.opening import Job
+from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import Work
 
 

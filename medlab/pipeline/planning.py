@@ -9,10 +9,10 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from medlab.pipeline import faces, joined, owners, steps
-from medlab.pipeline.files import digest_of, kind_of, walk
+from medlab.pipeline import face_removal, owners, steps, text_removal
+from medlab.pipeline.job_files import digest_of, kind_of, walk
 from medlab.pipeline.ledger import Entry
-from medlab.pipeline.opening import Job
+from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import Work
 
 R = TypeVar("R")
@@ -30,8 +30,8 @@ def plan(job: Job) -> None:
         job.ledger.settle_gone()
     job.ledger.write_phrases(job.work.phrases)
     _reopen_missing(job)
-    joined.reopen_approved(job)
-    faces.reopen_approved(job)
+    text_removal.reopen_approved(job)
+    face_removal.reopen_approved(job)
     for batch in chain(*(worked(job, steps.examine, k, "looking") for k in ("file", "nifti"))):
         with job.ledger.together():
             for entry, seen in batch:

@@ -27,10 +27,10 @@ from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.methods import encryption
-from medlab.pipeline import faces, joined, nifti, wayback
-from medlab.pipeline.files import digest_of
-from medlab.pipeline.ids import NEW_ID, Ids
+from medlab.pipeline import face_removal, nifti, reidentification, text_removal
+from medlab.pipeline.job_files import digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
+from medlab.pipeline.own_pseudonyms import NEW_ID, Ids
 from medlab.pipeline.owners import Owners, place_of
 from medlab.pipeline.settings import (
     FACES,
@@ -64,7 +64,7 @@ class _UnverifiedError(RefusedError):
 
 _STATUSES: tuple[tuple[type[MedlabError], str], ...] = (
     (_UnverifiedError, "unverified"),
-    (joined.QuarantineError, "quarantined"),
+    (text_removal.QuarantineError, "quarantined"),
     (RefusedError, "refused"),
     (InputError, "unreadable"),
 )
@@ -86,9 +86,9 @@ class Hands:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.phrases = Phrases(work.phrases, work.key)
-        self.cohort = joined.Cohort(work.cohort, work.key) if work.cohort.exists() else None
-        self.approved = joined.approved_boxes(work)
-        self.let_pass = faces.let_pass(work)
+        self.cohort = text_removal.Cohort(work.cohort, work.key) if work.cohort.exists() else None
+        self.approved = text_removal.approved_boxes(work)
+        self.let_pass = face_removal.let_pass(work)
         self.owner_of = Owners(work)
         self.ids = Ids(work.ids, work.key) if work.settings.ids else None
         drawn = work.settings.codes == "random"
@@ -170,7 +170,7 @@ def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
     A frame of reference is one patient's in one study, whatever its UID says; one series may
     have several.
     """
-    if not faces.may_hold_head(dataset):
+    if not face_removal.may_hold_head(dataset):
         return None, None
     names = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID")
     study, frame, series = (str(dataset.get(name) or "") for name in names)
@@ -183,15 +183,15 @@ def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
 
 
 def cut_heads(series: list[list[Entry]]) -> dict[int, dict[str, Any]]:
-    """Find what is cut out of the series of one space; see `medlab.pipeline.faces.cut`."""
+    """Find what is cut out of the series of one space; see `medlab.pipeline.face_removal.cut`."""
     with _quiet():
-        return faces.cut(series, _hands[-1].work)
+        return face_removal.cut(series, _hands[-1].work)
 
 
 def clean(entry: Entry) -> Outcome:
     """De-identify one file, verify the result and let it appear; or withhold it."""
     hands = _hands[-1]
-    work = faces.unlooked(hands.work) if entry.row in hands.let_pass else hands.work
+    work = face_removal.unlooked(hands.work) if entry.row in hands.let_pass else hands.work
     done = Outcome(entry.row, "failed")
     try:
         with _quiet():
@@ -204,7 +204,7 @@ def clean(entry: Entry) -> Outcome:
                 nifti.clean_nifti(source, entry.source, work, hands.phrases, done)
     except MedlabError as error:  # whose sentences never repeat a value
         done.status = next((s for kind, s in _STATUSES if isinstance(error, kind)), "failed")
-        place = faces.PLACE if isinstance(error, faces.FaceError) else ""
+        place = face_removal.PLACE if isinstance(error, face_removal.FaceError) else ""
         done.kinds |= {_FACE: done.kinds.get(_FACE, 0) + 1} if place and done.kinds else {}
         done.findings.append(("fail", str(error), place))
         _note(entry, error)
@@ -250,7 +250,7 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     whose = hands.owner_of(before)
     hands.check_known(whose)
     _count_kinds(before, work, done)
-    faceless, face_cut = faces.without_face(before, work, done)
+    faceless, face_cut = face_removal.without_face(before, work, done)
     done.kinds |= {_FACE: done.kinds.get(_FACE, 0) + 1} if face_cut else {}
     headers, actions = dicom.deidentify(
         faceless,
@@ -266,7 +266,7 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
         ["text beside the coded image"] if any(action.note == "opaque" for action in met) else []
     )
     boxes = hands.approved.get(str(entry.row))
-    after = joined.without_text(before, headers, work, done, boxes)
+    after = text_removal.without_text(before, headers, work, done, boxes)
     if face_cut:
         dicom.claim(after, FACES)
     if work.settings.policy == SAFE_HARBOR and set(done.unchecked) - {NO_PICTURE}:
@@ -298,7 +298,7 @@ def _count_kinds(before: Dataset, work: Work, done: Outcome) -> None:
 
 def _encrypt(before: Dataset, after: Dataset, work: Work) -> None:
     """Put what own rules encrypt into a private block, as `medlab encrypt` does."""
-    keywords = dicom.overlay.encrypted(plan_of(work.settings))
+    keywords = dicom.own_rules.encrypted(plan_of(work.settings))
     hidden = Dataset()
     for name in keywords:
         if name in before:
@@ -324,7 +324,7 @@ def _remember(before: Dataset, after: Dataset, whose: str, work: Work, done: Out
     if work.settings.review:
         done.kept = sorted({(keyword, text) for _, keyword, text in dicom.kept_text(after)})
     if work.settings.vault:
-        done.ways_back = list(wayback.entries(before, after, work.key, whose))
+        done.ways_back = list(reidentification.entries(before, after, work.key, whose))
 
 
 def _other_kind(path: Path, root: Path) -> str:

@@ -12,7 +12,7 @@ import pandas as pd
 from medlab import dicom
 from medlab.dicom import tags
 from medlab.errors import InputError, usable
-from medlab.pipeline.files import walk
+from medlab.pipeline.job_files import walk
 
 _LEAST, _LEAST_NUMBER = 4, 6  # signs of a word, and of a number: shorter are met by chance
 _LEAST_INSIDE = 6  # letters of a name within a longer word: in a code of 16 once in 100 million
@@ -79,14 +79,14 @@ def _paths(root: Path) -> Iterator[tuple[Path, str]]:
 
 def _said(path: Path, name: str) -> set[str]:
     """Return the words by which one source, or its name, tells a patient."""
-    from medlab.neuro import bids, header
+    from medlab.neuro import bids, nifti_header
 
     texts: list[str] = []
-    if header.handles(path):
+    if nifti_header.handles(path):
         texts.append(name)
-        for _, _, found in usable([path], header.inspect_file):
+        for _, _, found in usable([path], nifti_header.inspect_file):
             told = [f for f in found if f.kind not in ("key", "column") or "Patient" in f.place]
-            texts += [one.value for one in told] + header.identifying(path)
+            texts += [one.value for one in told] + nifti_header.identifying(path)
     elif dicom.is_dicom(path):
         for _, _, dataset in usable([path], dicom.read):
             about = dicom.identity_of(dataset)
@@ -119,11 +119,11 @@ def inspect_to(tell: Callable[[str], None], path: Path | str, **choices: Any) ->
 
 def _nifti_table(number: int, path: Path, reveal: bool) -> pd.DataFrame:
     """Return what stands beside the numbers of one file, as `medlab.dicom.tag_table` has it."""
-    from medlab.neuro import header
+    from medlab.neuro import nifti_header
 
     columns = ["file", *tags.COLUMNS]
     try:
-        found = header.inspect_file(path)
+        found = nifti_header.inspect_file(path)
     except InputError as error:
         return pd.DataFrame([dict.fromkeys(columns, "") | {"file": number, "concern": str(error)}])
     rows = [
@@ -136,22 +136,24 @@ def _nifti_table(number: int, path: Path, reveal: bool) -> pd.DataFrame:
 
 
 def _nifti_files(target: Path) -> Iterator[Path]:
-    from medlab.neuro import header
+    from medlab.neuro import nifti_header
 
     if target.is_file():
-        yield from [target] if header.handles(target) else []
+        yield from [target] if nifti_header.handles(target) else []
     elif target.is_dir():
         found = walk(target)
         files = ((p, kind) for p, kind, *_ in found if kind in ("file", "nifti"))
-        yield from (target / p for p, kind in files if kind == "nifti" or header.handles(p))
+        yield from (target / p for p, kind in files if kind == "nifti" or nifti_header.handles(p))
 
 
 def _left_in(niftis: list[Path]) -> Iterator[dicom.Finding]:
-    from medlab.neuro import header
+    from medlab.neuro import nifti_header
 
     for number, path in enumerate(niftis, start=1):
         try:
-            found = [(one.place, f"{one.kind} stands in it") for one in header.inspect_file(path)]
+            found = [
+                (one.place, f"{one.kind} stands in it") for one in nifti_header.inspect_file(path)
+            ]
         except InputError:
             found = [("", "the file cannot be read")]
         for place, message in found:

@@ -15,9 +15,9 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import codestream
 from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
-from medlab.pixels import carriers, codes, decide, detect, effects, frames, mask, recipe
+from medlab.pixels import barcodes, carriers, decide, detect, effects, frames, mask, recipe
+from medlab.pixels.barcodes import Code
 from medlab.pixels.carriers import Finding
-from medlab.pixels.codes import Code
 from medlab.pixels.decide import Decision, Identity
 from medlab.pixels.detect import Engine
 from medlab.pixels.frames import Layout
@@ -246,7 +246,7 @@ def _read(
     for index, picture in _pictures(dataset, form):
         place = -1 if form.cine else index  # a reader misses text in some frames of a cine
         words[place] += detect.read_frames([(index, picture)], engine)
-        found[place] += codes.find(picture)
+        found[place] += barcodes.find(picture)
     proposed = {
         place: decide.decide(
             _once(words[place]), asked.known, asked.policy, area=form.rows * form.columns

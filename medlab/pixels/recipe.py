@@ -10,7 +10,7 @@ from typing import Any
 
 from pydicom.dataset import Dataset
 
-from medlab.dicom.elements import sequence_at
+from medlab.dicom.element_texts import sequence_at
 from medlab.errors import InputError
 from medlab.pixels.mask import Box
 

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom.files import find_files, quiet_pydicom, read
 from medlab.errors import InputError, MedlabError, RefusedError, usable
-from medlab.pixels import cleaning, decide, frames, mask, recipe, review
+from medlab.pixels import box_review, cleaning, decide, frames, mask, recipe
 from medlab.pixels.decide import Decision
 
 _TEXTY = ("US", "CT", "DX", "CR", "MG", "XA", "RF", "MR", "OT", "NM", "PT")
@@ -79,13 +79,13 @@ def look(
         except MedlabError as error:
             yield Look(number, 0, 0, str(error))
             continue
-        rows += review.rows(path.relative_to(folder).as_posix(), decisions)
+        rows += box_review.rows(path.relative_to(folder).as_posix(), decisions)
         removed = sum(len(one.boxes) for one in decisions if one.remove)
         yield Look(number, removed, sum(len(one.boxes) for one in decisions) - removed)
     if not number:
         raise InputError("the folder holds no DICOM file; check the path")
     if table is not None:
-        review.write_table(table, rows)
+        box_review.write_table(table, rows)
 
 
 def _check_place(path: Path | None, source: Path, overwrite: bool) -> None:
@@ -130,7 +130,7 @@ def _keep_example(path: Path, found: dict[str, Dataset]) -> None:
         modality = str(dataset.get("Modality", ""))
         single = int(dataset.get("NumberOfFrames") or 1) == 1 and "Rows" in dataset
         if modality in _TEXTY and modality not in found and single:
-            review.picture(dataset)  # or it cannot be decoded
+            box_review.picture(dataset)  # or it cannot be decoded
             found[modality] = dataset
 
 
@@ -144,4 +144,4 @@ def _looked_at(path: Path, policy: str, rules: Any) -> tuple[Dataset, list[Decis
 
 def _draw(path: Path, dataset: Dataset, decisions: list[Decision]) -> None:
     boxes = cleaning.boxes_of(decisions, frames.layout(dataset))
-    review.contact_sheet(path, dataset, decisions, mask.fill(dataset, boxes))
+    box_review.contact_sheet(path, dataset, decisions, mask.fill(dataset, boxes))

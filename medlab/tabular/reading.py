@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from medlab.errors import InputError, UsageError, not_installed
-from medlab.tabular.roles import counted_by
+from medlab.tabular.column_roles import counted_by
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _MISSING = "."  # of SAS and Stata, in any column
@@ -285,6 +285,19 @@ def is_number(cell: str) -> bool:
     if not _NUMBER.fullmatch(cell) or not any(map(str.isdigit, cell)):
         return False
     return "e" not in cell.lower() or repr(float(cell)) == cell
+
+
+def cell_number(cell: str) -> float:
+    """Return the number of one cell, read by itself: a number, or a DICOM age in years, or NaN."""
+    years = _ages(pd.Index([cell]))
+    if years is not None:
+        return float(years.iloc[0])
+    try:
+        return float(
+            "nan" if _THOUSANDS.fullmatch(cell) and "," in cell else cell.replace(",", ".")
+        )
+    except ValueError:
+        return float("nan")
 
 
 def _odd_cells(text: pd.Series[Any]) -> int:

@@ -13,7 +13,7 @@ import pandas as pd
 from pydicom import Dataset
 
 from medlab.errors import InputError
-from medlab.pixels import effects, frames, mask, review
+from medlab.pixels import box_review, effects, frames, mask
 from medlab.pixels.decide import Decision
 from medlab.pixels.mask import Box
 from medlab.viz.figure import Shown
@@ -30,7 +30,7 @@ class TextBoxes(Instrument):
         self, image: Dataset, found: Sequence[Decision], file: str, reveal: bool, hidden: bool
     ) -> None:
         self._image, self._found, self._file, self._hidden = image, list(found), file, hidden
-        self._board = Editor(review.picture(image))
+        self._board = Editor(box_review.picture(image))
         self._result = lru_cache(maxsize=16)(self._with_effect)
         super().__init__("Text boxes", self._handles(reveal), self._show)
 
@@ -77,7 +77,7 @@ class TextBoxes(Instrument):
     def table(self, *, reveal: bool = False) -> pd.DataFrame:
         """Return one row a box, as `medlab pixels review` reads it; text masked or revealed."""
         table = pd.DataFrame(
-            review.rows(self._file, self.decisions()), columns=list(review.COLUMNS)
+            box_review.rows(self._file, self.decisions()), columns=list(box_review.COLUMNS)
         )
         hidden = table["text"].where(table["text"] == "", _MASK)
         return table if reveal else table.assign(text=hidden)
@@ -87,7 +87,7 @@ class TextBoxes(Instrument):
 
         It holds what was read and is readable by its owner only.
         """
-        review.write_table(path, review.rows(self._file, self.decisions()))
+        box_review.write_table(path, box_review.rows(self._file, self.decisions()))
 
     def _with_effect(
         self, boxes: tuple[Box, ...], rules: tuple[Box, ...], effect: str, *more: Any
@@ -117,7 +117,7 @@ class TextBoxes(Instrument):
         self.handles["strength"].disabled = effect in effects.LASTING
         decisions, settings = self.decisions(), self.settings()
         images = (self._image, self._result(*settings))
-        pictures = [review.picture(image, frame - 1) for image in images]
+        pictures = [box_review.picture(image, frame - 1) for image in images]
         if self._hidden:
             pictures = [np.zeros_like(picture) for picture in pictures]
         gone = len(settings[0] + settings[1])

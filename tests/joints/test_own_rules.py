@@ -204,9 +204,9 @@ def test_what_is_encrypted_comes_back_with_the_key_of_the_job_and_no_other(study
     back = pydicom.dcmread(next((tmp_path / "back0").rglob("*.dcm")))
     assert str(back.PatientName) == "Okafor^Jane"
     assert back.StudyDescription == "stroke protocol, Okafor"
-    from medlab.dicom import overlay
+    from medlab.dicom import own_rules
 
-    assert overlay.ENCRYPTED == encryption.CREATOR
+    assert own_rules.ENCRYPTED == encryption.CREATOR
 
 
 def test_of_the_sample_hospital_no_mask_keeps_a_patient(tmp_path):
@@ -344,6 +344,6 @@ def test_the_examples_of_the_page_can_be_followed():
     page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
     blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     plans = [dicom.lay_over(dicom.plan("research"), block) for block in blocks]
-    assert len(dicom.overlay.lines(plans[1].rules)) == 10
+    assert len(dicom.own_rules.lines(plans[1].rules)) == 10
     actions = set(re.findall(r"^\| `\{?(\w+)", page, re.MULTILINE))
     assert {"keep", "remove", "blank", "hash", "alias", "offset", "encrypt", "clean"} <= actions

@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from medlab import neuro, samples
 from medlab.errors import RefusedError
-from medlab.neuro import scores, surface
+from medlab.neuro import head_measures, surface
 from medlab.neuro.deface import (
     BUFFER_MM,
     GOOD_FIT_MM,
@@ -46,9 +46,9 @@ def _data(img):
 
 def test_the_face_is_gone_the_brain_is_untouched_and_the_head_is_there(head3, defaced):
     before, after = _data(head3.img), _data(defaced.img)
-    assert scores.brain_changed(before, after, _data(head3.brain_mask) > 0) == 0
+    assert head_measures.brain_changed(before, after, _data(head3.brain_mask) > 0) == 0
     assert surface.residual_face(head3.img, defaced.img, head3.face_mask) <= 0.02
-    assert scores.head_kept(before, after, surface.head_threshold(before)) >= 0.88
+    assert head_measures.head_kept(before, after, surface.head_threshold(before)) >= 0.88
     assert defaced.report["parts"] == ("mask",)
     assert defaced.report["brain_changed"] == 0
     assert np.array_equal(after, np.where(_data(defaced.removed) > 0, 0, before))
@@ -81,7 +81,10 @@ def test_ears_go_when_asked(head3, defaced):
     world = nib.affines.apply_affine(head3.img.affine, np.argwhere(gone))
     assert gone.sum() > 500
     assert (np.abs(world[:, 0]) > 50).all()
-    assert scores.brain_changed(_data(head3.img), _data(both), _data(head3.brain_mask) > 0) == 0
+    assert (
+        head_measures.brain_changed(_data(head3.img), _data(both), _data(head3.brain_mask) > 0)
+        == 0
+    )
 
 
 def test_a_turned_head_is_defaced_as_well(head3):
@@ -91,7 +94,9 @@ def test_a_turned_head_is_defaced_as_well(head3):
     move = lambda img: nib.Nifti1Image(_data(img), turn @ img.affine)  # noqa: E731
     img = move(head3.img)
     done = neuro.deface(img, backend="builtin")
-    assert scores.brain_changed(_data(img), _data(done.img), _data(head3.brain_mask) > 0) == 0
+    assert (
+        head_measures.brain_changed(_data(img), _data(done.img), _data(head3.brain_mask) > 0) == 0
+    )
     assert surface.residual_face(img, done.img, move(head3.face_mask)) <= 0.05
     assert done.report["head_kept"] >= 0.85
 
@@ -214,6 +219,6 @@ def test_ct_with_padding_and_an_offset_loses_its_face_and_no_brain(head3):
     units[:3] = units[-3:] = -976  # -2000: outside the field of view
     img = nib.Nifti1Image(units, head3.img.affine)
     done = neuro.deface(img, backend="builtin")
-    assert scores.brain_changed(units, _data(done.img), _data(head3.brain_mask) > 0) == 0
+    assert head_measures.brain_changed(units, _data(done.img), _data(head3.brain_mask) > 0) == 0
     assert surface.residual_face(img, done.img, head3.face_mask) <= 0.03
     assert 0.85 <= done.report["head_kept"] <= 0.95

@@ -9,9 +9,9 @@ from neuro_phantoms import body
 
 from medlab import pipeline, samples
 from medlab.errors import InputError, KindError, RefusedError
-from medlab.neuro import files, header
-from medlab.neuro.files import check_outside
-from medlab.neuro.study import Removal
+from medlab.neuro import head_files, nifti_header
+from medlab.neuro.head_files import check_outside
+from medlab.neuro.head_study import Removal
 from medlab.pipeline.settings import Settings
 
 FACES = Settings(options=("clean-recognizable-visual-features",))
@@ -44,7 +44,7 @@ def image(path, dtype=">i2", shape=(4, 5, 6), scale=None):
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_a_cut_leaves_each_stored_value_elsewhere(tmp_path, dtype, shape, scale, ending):
     source, target = image(tmp_path / f"a{ending}", dtype, shape, scale), tmp_path / f"b{ending}"
-    header.clean_file(source, target, removed=REMOVED, empty=0)
+    nifti_header.clean_file(source, target, removed=REMOVED, empty=0)
     check_outside(source, target, REMOVED)
     assert not (nib.load(source).get_fdata()[0] == nib.load(target).get_fdata()[0]).all()
 
@@ -76,7 +76,7 @@ def test_what_was_measured_and_holds_no_head_passes(
     def find_no_brain(img):
         raise RefusedError("no brain was found")  # which takes BET all its settings
 
-    monkeypatch.setattr("medlab.neuro.study.deface", find_no_brain)
+    monkeypatch.setattr("medlab.neuro.head_study.deface", find_no_brain)
     (tmp_path / "in").mkdir()
     nib.save(body(zoom, shape, *radii, 600), tmp_path / "in" / "scan.nii.gz")
     if sidecar:
@@ -106,7 +106,7 @@ def test_a_job_withholds_what_a_cut_changed_elsewhere(tmp_path, monkeypatch):
     monkeypatch.setattr("medlab.pipeline.nifti._head", lambda *_: cut)
     assert pipeline.deidentify(tmp_path / "in", tmp_path / "a", FACES).statuses == {"done": 1}
     swapped = lambda content, *rest: content[:-2] + content[-2:][::-1]  # noqa: E731
-    monkeypatch.setattr(header, "_without", swapped)
+    monkeypatch.setattr(nifti_header, "_without", swapped)
     again = pipeline.deidentify(tmp_path / "in", tmp_path / "b", FACES)
     assert again.statuses == {"refused": 1}
     assert not [path for path in (tmp_path / "b").rglob("*") if path.is_file()]
@@ -138,7 +138,9 @@ def test_a_pair_stays_a_pair_of_scaled_integers(tmp_path, kind, verb):
         (target,) = target.parent.rglob("*.img")
     else:
         target.parent.mkdir()
-        {"strip": files.strip, "deface": files.deface}[verb](source, target, backend="builtin")
+        {"strip": head_files.strip, "deface": head_files.deface}[verb](
+            source, target, backend="builtin"
+        )
     before, after = nib.load(source), nib.load(target)
     assert type(after) is kind
     assert after.get_data_dtype() == np.dtype("<i2")
@@ -153,7 +155,9 @@ def test_a_pair_stays_a_pair_of_scaled_integers(tmp_path, kind, verb):
 def test_masks_beside_an_image_in_meters_have_its_transforms_and_codes(tmp_path):
     source, target = pair(tmp_path, nib.Nifti1Pair, "meter"), tmp_path / "b.nii"
     pieces = ("mask", "outline", "skull")
-    files.strip(source, target, pieces=pieces, mask_file=tmp_path / "m.nii", backend="builtin")
+    head_files.strip(
+        source, target, pieces=pieces, mask_file=tmp_path / "m.nii", backend="builtin"
+    )
     before = nib.load(source)
     for path in (target, tmp_path / "m.nii", *(tmp_path / f"b_{p}.nii.gz" for p in pieces)):
         after = nib.load(path)
@@ -170,7 +174,7 @@ def test_masks_beside_an_image_in_meters_have_its_transforms_and_codes(tmp_path)
 )
 def test_other_formats_are_refused_by_name(tmp_path, kind, name, words):
     nib.save(kind(np.ones((9, 9, 9), np.int16), np.eye(4)), tmp_path / name)
-    for verb in (files.strip, files.deface):
+    for verb in (head_files.strip, head_files.deface):
         with pytest.raises(KindError, match=words):
             verb(tmp_path / name, tmp_path / "b.nii")
     assert not (tmp_path / "b.nii").exists()
@@ -180,9 +184,9 @@ def test_a_pair_replaces_neither_half_of_another(tmp_path):
     source, target = pair(tmp_path / "src", nib.Nifti1Pair), tmp_path / "b.img"
     target.with_suffix(".hdr").write_bytes(b"another's")
     with pytest.raises(RefusedError, match="exists"):
-        files.deface(source, target)
+        head_files.deface(source, target)
     with pytest.raises(InputError, match="one name"):
-        files.deface(source, target, also=[(source, target.with_suffix(".hdr"))])
+        head_files.deface(source, target, also=[(source, target.with_suffix(".hdr"))])
 
 
 def test_half_a_pair_is_refused_in_a_sentence(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 
 from medlab import neuro
 from medlab.errors import InputError
-from medlab.neuro import header
+from medlab.neuro import nifti_header
 
 NAME = "Doe^Jane"
 
@@ -36,7 +36,7 @@ def leaky(tmp_path):
 
 
 def test_every_place_that_says_a_name_is_found(leaky):
-    places = {finding.place for finding in header.inspect_file(leaky)}
+    places = {finding.place for finding in nifti_header.inspect_file(leaky)}
     assert places == {
         "descrip", "aux_file", "db_name", "intent_name", "extension 6 (comment)",
         "gzip name", "gzip time", "bytes after the voxels",
@@ -46,16 +46,16 @@ def test_every_place_that_says_a_name_is_found(leaky):
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
 def test_a_cleaned_file_says_nothing_and_keeps_voxels_and_geometry(leaky, tmp_path, ending):
     clean = tmp_path / f"clean{ending}"
-    header.clean_file(leaky, clean)
+    nifti_header.clean_file(leaky, clean)
     raw = clean.read_bytes()
     assert NAME.encode() not in (gzip.decompress(raw) if ending == ".nii.gz" else raw)
     assert NAME.encode() not in raw
-    assert header.inspect_file(clean) == []
+    assert nifti_header.inspect_file(clean) == []
     before, after = nib.load(leaky), nib.load(clean)
     assert np.array_equal(before.dataobj.get_unscaled(), after.dataobj.get_unscaled())
     assert np.array_equal(before.get_fdata(), after.get_fdata())
     assert np.array_equal(before.affine, after.affine)
-    for name in header.GEOMETRY:
+    for name in nifti_header.GEOMETRY:
         assert before.header[name].tobytes() == after.header[name].tobytes()
 
 
@@ -72,7 +72,7 @@ def test_stripping_does_not_carry_text_along(leaky, tmp_path):
 
     img = nib.load(leaky)
     path = save(image_like(img, np.asanyarray(img.dataobj)), tmp_path / "out.nii.gz")
-    assert header.inspect_file(path) == []
+    assert nifti_header.inspect_file(path) == []
     assert nib.load(path).header.get_xyzt_units() == ("mm", "sec")
 
 
@@ -96,7 +96,7 @@ def test_nifti2_and_big_endian_files_are_cleaned(tmp_path):
         img.header["descrip"] = NAME
         source, target = tmp_path / f"{number}.nii", tmp_path / f"{number}-clean.nii"
         source.write_bytes(img.to_bytes())
-        header.clean_file(source, target)
+        nifti_header.clean_file(source, target)
         assert NAME.encode() not in target.read_bytes()
         assert type(nib.load(target)) is type(img)
         assert np.array_equal(nib.load(target).get_fdata(), data)
@@ -117,8 +117,8 @@ def test_a_sidecar_keeps_settings_and_loses_times_names_and_free_text(tmp_path):
         "ConversionSoftware": "of Jane Doe, born 1970; call her",
     }
     source.write_text(json.dumps(kept | gone))
-    assert {f.place for f in header.inspect_file(source)} == set(gone)
-    assert set(header.clean_file(source, target)) == set(gone)
+    assert {f.place for f in nifti_header.inspect_file(source)} == set(gone)
+    assert set(nifti_header.clean_file(source, target)) == set(gone)
     assert json.loads(target.read_text()) == kept
 
 
@@ -129,19 +129,19 @@ def test_participants_lose_what_is_no_word_of_bids_and_ages_over_89_and_get_code
         "participant_id\tage\tsex\tcity\nsub-doe\t93\tF\tLyon\nsub-roe\t40\tM\tBonn\n"
         "Doe, Jane\t1931-05-02\tas her mother\tBonn\n"
     )
-    told = {finding.place for finding in header.inspect_file(source)}
+    told = {finding.place for finding in nifti_header.inspect_file(source)}
     assert told == {"participant_id", "age", "sex", "city"}
-    header.clean_file(source, target, rename={"doe": "A1", "roe": "B2"}.__getitem__)
+    nifti_header.clean_file(source, target, rename={"doe": "A1", "roe": "B2"}.__getitem__)
     assert target.read_text() == (
         "participant_id\tage\tsex\nsub-A1\t89\tF\nsub-B2\t40\tM\nn/a\tn/a\tn/a\n"
     )
-    assert header.inspect_file(target) == []
+    assert nifti_header.inspect_file(target) == []
 
 
 def test_scan_tables_lose_times_and_their_file_names_are_coded(tmp_path):
     source, target = tmp_path / "sub-doe_scans.tsv", tmp_path / "sub-A1_scans.tsv"
     source.write_text("filename\tacq_time\nanat/sub-doe_T1w.nii.gz\t2024-03-01T10:00:00\n")
-    header.clean_file(source, target, rename=lambda label: "A1")
+    nifti_header.clean_file(source, target, rename=lambda label: "A1")
     assert target.read_text() == "filename\nanat/sub-A1_T1w.nii.gz\n"
 
 
@@ -162,7 +162,7 @@ def test_hostile_files_are_refused_in_one_sentence_and_nothing_is_written(tmp_pa
     source, target = tmp_path / name, tmp_path / f"out-{name}"
     source.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        header.clean_file(source, target)
+        nifti_header.clean_file(source, target)
     assert "Doe" not in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == [name]
 
@@ -201,10 +201,10 @@ def test_spectra_keep_what_their_format_requires_and_lose_names(tmp_path):
     source = _with_extensions(
         tmp_path / "s.nii", *texts, (44, body), intent=b"mrs_v0_5", dtype=np.complex64
     )
-    places = {finding.place for finding in header.inspect_file(source)}
+    places = {finding.place for finding in nifti_header.inspect_file(source)}
     assert {"extension 44 (MRS)", "extension 6 (comment)", "extension 18 (free text)"} <= places
     target = tmp_path / "clean.nii.gz"
-    header.clean_file(source, target, known=lambda text: "Roe" in text)
+    nifti_header.clean_file(source, target, known=lambda text: "Roe" in text)
     img = nib.load(target)
     (kept,) = img.header.extensions
     assert json.loads(kept.text) == {
@@ -213,7 +213,7 @@ def test_spectra_keep_what_their_format_requires_and_lose_names(tmp_path):
     }  # fmt: skip
     assert img.header.get_intent()[2] == "mrs_v0_5"
     assert np.array_equal(img.dataobj, nib.load(source).dataobj)
-    assert header.inspect_file(target) == []
+    assert nifti_header.inspect_file(target) == []
 
 
 @pytest.mark.parametrize(
@@ -228,16 +228,16 @@ def test_an_extension_that_cannot_be_cleaned_is_told_and_nothing_is_written(
     tmp_path, code, body, reason
 ):
     source = _with_extensions(tmp_path / "a.nii", (6, b"fine"), (code, body))
-    assert {f.kind for f in header.inspect_file(source)} == {"extension"}
+    assert {f.kind for f in nifti_header.inspect_file(source)} == {"extension"}
     with pytest.raises(InputError, match=reason) as caught:
-        header.clean_file(source, tmp_path / "out.nii")
+        nifti_header.clean_file(source, tmp_path / "out.nii")
     assert "Doe" not in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["a.nii"]
 
 
 def test_an_intent_name_is_kept_for_spectra_only(tmp_path):
     source = _with_extensions(tmp_path / "a.nii", intent=b"mrs_v0_5")
-    header.clean_file(source, tmp_path / "b.nii")
+    nifti_header.clean_file(source, tmp_path / "b.nii")
     assert b"mrs_v0_5" not in (tmp_path / "b.nii").read_bytes()
 
 
@@ -248,10 +248,10 @@ def test_names_in_every_member_of_a_gzip_file_are_found(leaky, tmp_path):
             with gzip.GzipFile(name, "wb", fileobj=file, mtime=0) as out:
                 out.write(part)
         file.write(b"\0" * 512)
-    found = header.inspect_file(tmp_path / "two.nii.gz")
+    found = nifti_header.inspect_file(tmp_path / "two.nii.gz")
     assert NAME in {finding.value for finding in found if finding.place == "gzip name"}
-    header.clean_file(tmp_path / "two.nii.gz", tmp_path / "one.nii.gz")
-    assert header.inspect_file(tmp_path / "one.nii.gz") == []
+    nifti_header.clean_file(tmp_path / "two.nii.gz", tmp_path / "one.nii.gz")
+    assert nifti_header.inspect_file(tmp_path / "one.nii.gz") == []
     assert np.array_equal(nib.load(tmp_path / "one.nii.gz").dataobj, nib.load(leaky).dataobj)
 
 
@@ -261,9 +261,9 @@ def test_sidecars_and_tables_are_read_in_the_encodings_that_occur(tmp_path, enco
     (tmp_path / "participants.tsv").write_bytes(
         "participant_id\tnote\nsub-1\tZoë\n".encode(encoding)
     )
-    header.clean_file(tmp_path / "a.json", tmp_path / "b.json")
+    nifti_header.clean_file(tmp_path / "a.json", tmp_path / "b.json")
     assert json.loads((tmp_path / "b.json").read_text()) == {"EchoTime": 2}
-    assert header.identifying(tmp_path / "participants.tsv") == ["Zoë"]
+    assert nifti_header.identifying(tmp_path / "participants.tsv") == ["Zoë"]
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def test_sidecars_and_tables_are_read_in_the_encodings_that_occur(tmp_path, enco
 def test_an_age_is_a_number_of_whole_years(tmp_path, age, kept):
     (tmp_path / "participants.tsv").write_text(f"participant_id\tage\nsub-1\t{age}\n")
     (tmp_path / "out").mkdir()
-    header.clean_file(tmp_path / "participants.tsv", tmp_path / "out/participants.tsv")
+    nifti_header.clean_file(tmp_path / "participants.tsv", tmp_path / "out/participants.tsv")
     assert (tmp_path / "out/participants.tsv").read_text().split()[-1] == kept
 
 
@@ -289,7 +289,9 @@ def test_words_of_a_group_stay_where_two_rows_say_them_and_no_patient_is_called_
     )
     (tmp_path / "out").mkdir()
     target = tmp_path / "out/participants.tsv"
-    header.clean_file(tmp_path / "participants.tsv", target, known=lambda text: text == "Doe")
+    nifti_header.clean_file(
+        tmp_path / "participants.tsv", target, known=lambda text: text == "Doe"
+    )
     assert [line.split("\t")[1] for line in target.read_text().splitlines()[1:]] == [
         "a b", "a b", "n/a", "n/a", "n/a",
     ]  # fmt: skip
@@ -299,7 +301,7 @@ def test_a_number_that_is_none_in_json_does_not_stay(tmp_path):
     (tmp_path / "a.json").write_text(
         '{"EchoTime": NaN, "SliceTiming": [0, Infinity], "FlipAngle": 9}'
     )
-    header.clean_file(tmp_path / "a.json", tmp_path / "b.json")
+    nifti_header.clean_file(tmp_path / "a.json", tmp_path / "b.json")
     assert (tmp_path / "b.json").read_text() == '{\n  "FlipAngle": 9\n}\n'
 
 
@@ -314,7 +316,7 @@ def test_a_cut_leaves_the_bytes_of_all_other_voxels(tmp_path, kind, endian, slop
     (tmp_path / "a.nii").write_bytes(raw)
     removed = np.zeros(data.shape, bool)
     removed[1, :2] = True
-    header.clean_file(tmp_path / "a.nii", tmp_path / "b.nii", removed=removed, empty=-5)
+    nifti_header.clean_file(tmp_path / "a.nii", tmp_path / "b.nii", removed=removed, empty=-5)
     stored = [
         np.frombuffer((tmp_path / n).read_bytes()[-120:], endian + "i2")
         for n in ("a.nii", "b.nii")

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from medlab import neuro, samples, viz
 from medlab.errors import InputError
-from medlab.neuro import scores, surface, trials
+from medlab.neuro import head_measures, parameter_sweeps, surface
 
 
 @pytest.fixture(scope="module")
@@ -43,14 +43,14 @@ def test_equal_masks_score_perfectly_and_empty_ones_are_refused():
 def test_changed_brain_and_kept_head_are_counted():
     before = np.array([10.0, 20, 30, np.nan])
     after = np.array([10.0, 0, 30, np.nan])
-    assert scores.brain_changed(before, after, np.array([True, True, True, True])) == 1
-    assert scores.head_kept(before, after, 5) == pytest.approx(2 / 3)
+    assert head_measures.brain_changed(before, after, np.array([True, True, True, True])) == 1
+    assert head_measures.head_kept(before, after, 5) == pytest.approx(2 / 3)
 
 
 def test_warnings_name_a_mask_that_ran_down_the_neck():
     data = np.random.default_rng(0).random((40, 40, 60)).astype(np.float32)
     mask = box((5, 35), (5, 35), (0, 60), shape=data.shape)
-    told = " ".join(scores.extraction_warnings(data, mask, np.array([4.0, 4, 4]), {}))
+    told = " ".join(head_measures.extraction_warnings(data, mask, np.array([4.0, 4, 4]), {}))
     assert "ml" in told
     assert "neck" in told
     assert "bottom" in told
@@ -65,7 +65,7 @@ def test_warnings_name_a_mask_in_the_face(crown_mm, told):
     top = 60 - crown_mm // 4
     mask = box((15, 45), (15, 45), (top - 30, top), shape=data.shape)
     data[mask] = 100
-    seen = scores.extraction_warnings(data, mask, np.array([4.0, 4, 4]), {})
+    seen = head_measures.extraction_warnings(data, mask, np.array([4.0, 4, 4]), {})
     assert [line.split(":")[0] for line in seen] == told
 
 
@@ -124,7 +124,7 @@ def test_protection_is_compared_on_the_same_measures(sample):
     cut = nib.Nifti1Image(
         np.where(np.asanyarray(sample.face_mask.dataobj) > 0, 0, data), sample.img.affine
     )
-    table = trials.compare_protection(
+    table = parameter_sweeps.compare_protection(
         {"original": sample.img, "cut": cut}, sample.brain_mask, sample.face_mask
     )
     assert table.loc["original", "residual_face"] == 1
@@ -157,7 +157,7 @@ def test_header_changes_say_no_patient_value(tmp_path):
     read = neuro.series.read_series(series)
     keep = np.ones(read.stored.shape, bool)
     out = neuro.series.write_series(read, keep, tmp_path / "o", kind="defacing", description="x")
-    table = trials.header_changes(series, out)
+    table = parameter_sweeps.header_changes(series, out)
     assert isinstance(table, pd.DataFrame)
     assert table.loc["PatientName"].item() == "same"
     assert table.loc["PatientIdentityRemoved"].item() == "not set"

@@ -7,7 +7,7 @@ from neuro_series import files as datasets
 from neuro_series import write_series
 
 from medlab.cli import commands
-from medlab.neuro import header, series
+from medlab.neuro import nifti_header, series
 
 
 def medlab(*arguments):
@@ -35,7 +35,7 @@ def test_a_nifti_is_stripped_with_the_letters_of_bet(nifti, tmp_path):
         np.asanyarray(nib.load(p).dataobj) for p in (out, tmp_path / "brain_mask.nii.gz")
     )
     assert np.array_equal(brain, np.where(mask, np.asanyarray(nib.load(nifti).dataobj), 0))
-    assert header.inspect_file(out) == []
+    assert nifti_header.inspect_file(out) == []
 
 
 def test_only_the_mask_is_written_when_asked(nifti, few_steps, tmp_path):

@@ -206,7 +206,7 @@ def test_a_folder_that_holds_more_than_a_series_is_never_replaced(stripped, tmp_
 
 
 def test_a_mask_that_kept_the_face_does_not_claim_that_it_is_gone(stripped, tmp_path, monkeypatch):
-    from medlab.neuro import files as commands
+    from medlab.neuro import head_files as commands
 
     found = stripped[0]
     whole = neuro.Extraction(

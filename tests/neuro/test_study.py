@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from medlab import neuro, samples
 from medlab.errors import RefusedError
-from medlab.neuro import scores, study, surface
+from medlab.neuro import head_measures, head_study, surface
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def moved(img, shift=(0, 0, 0), turn=(0, 0, 0), change=None):
 
 
 def alike(one, other):
-    return study.lie_alike(study._grays(one), study._grays(other))
+    return head_study.lie_alike(head_study._grays(one), head_study._grays(other))
 
 
 def other_contrast(data):
@@ -69,7 +69,7 @@ def cut(whole):
         moved(img, (0, -30, 8)),
         img.slicer[:, :, 63:],
     ]
-    return images, study.deface_all(images, backend="builtin")
+    return images, head_study.deface_all(images, backend="builtin")
 
 
 def test_every_image_loses_its_own_face_and_keeps_its_own_brain(whole, cut):
@@ -81,7 +81,9 @@ def test_every_image_loses_its_own_face_and_keeps_its_own_brain(whole, cut):
         )
         assert surface.residual_face(images[number], done[number].img, face) <= 0.05
         assert (
-            scores.brain_changed(_data(images[number]), _data(done[number].img), _data(brain) > 0)
+            head_measures.brain_changed(
+                _data(images[number]), _data(done[number].img), _data(brain) > 0
+            )
             == 0
         )
     assert done[1].cut is done[0].cut
@@ -96,7 +98,7 @@ def test_an_image_without_a_face_in_it_shares_the_cut_and_loses_nothing(cut):
 
 def test_the_figures_are_the_worst_of_all_images(cut):
     _, done = cut
-    report = study.worst(done)
+    report = head_study.worst(done)
     assert report["residual_face"] == max(one.report["residual_face"] for one in done)
     assert report["head_kept"] == min(one.report["head_kept"] for one in done)
     assert report["head_kept"] < done[3].report["head_kept"]
@@ -110,23 +112,25 @@ def test_one_image_that_cannot_be_cut_keeps_all_back(whole):
 def test_a_head_that_moved_between_the_volumes_of_a_series_is_refused(whole):
     data = _data(whole.img)
     still = nib.Nifti1Image(np.stack([data, other_contrast(data)], axis=3), whole.img.affine)
-    study._check_volumes(still)
+    head_study._check_volumes(still)
     away = np.roll(other_contrast(data), 3, axis=1)
     with pytest.raises(RefusedError, match="volume 1 and volume 2"):
-        study._check_volumes(nib.Nifti1Image(np.stack([data, away], axis=3), whole.img.affine))
+        head_study._check_volumes(
+            nib.Nifti1Image(np.stack([data, away], axis=3), whole.img.affine)
+        )
 
 
 def test_what_is_wider_than_any_head_is_no_head():
-    assert study.no_head(body(4.0, (100, 75, 30), 170, 120, 600))
+    assert head_study.no_head(body(4.0, (100, 75, 30), 170, 120, 600))
 
 
 def test_a_solid_part_that_the_header_names_is_no_head_and_the_header_alone_proves_nothing(whole):
     knee = body(2.0, (80, 80, 40), 65, 62, 600)
-    assert study.no_head(knee, "KNEE")
-    assert not study.no_head(knee)
-    assert not study.no_head(knee, "HEADNECK")
+    assert head_study.no_head(knee, "KNEE")
+    assert not head_study.no_head(knee)
+    assert not head_study.no_head(knee, "HEADNECK")
     hollow = body(2.0, (80, 80, 40), 65, 62, 0)  # a throat, for all that is known
-    assert not study.no_head(hollow, "KNEE")
+    assert not head_study.no_head(hollow, "KNEE")
     fine = samples.head(1, 1, spacing_mm=2.0).img
     for part in (fine, fine.slicer[:, :, :45], fine.slicer[:, :, 20:45], whole.img):
-        assert not study.no_head(part, "KNEE")
+        assert not head_study.no_head(part, "KNEE")

@@ -3,7 +3,7 @@ import os
 import pytest
 
 from medlab.errors import InputError, RefusedError
-from medlab.pipeline import files
+from medlab.pipeline import job_files
 
 
 @pytest.fixture
@@ -16,12 +16,12 @@ def source(tmp_path):
 
 
 def kinds(root):
-    return {str(path): kind for path, kind, _, _ in files.walk(root)}
+    return {str(path): kind for path, kind, _, _ in job_files.walk(root)}
 
 
 def test_walk_gives_everything_once_in_the_same_order(source):
     assert kinds(source) == {"a/one.dcm": "file", "scan.nii.gz": "nifti"}
-    assert list(files.walk(source)) == list(files.walk(source))
+    assert list(job_files.walk(source)) == list(job_files.walk(source))
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
@@ -43,30 +43,30 @@ def test_links_out_of_the_folder_pipes_and_circles_are_never_opened(source, tmp_
 @pytest.mark.parametrize("inner", ["in", "in/deep/out", "."])
 def test_places_within_one_another_are_refused(source, tmp_path, inner):
     with pytest.raises((RefusedError, InputError)):
-        files.check_places(source, tmp_path / inner)
+        job_files.check_places(source, tmp_path / inner)
 
 
 def test_a_link_does_not_hide_that_places_lie_within_one_another(source, tmp_path):
     (tmp_path / "alias").symlink_to(source)
     with pytest.raises(RefusedError):
-        files.check_places(source, tmp_path / "alias" / "out")
+        job_files.check_places(source, tmp_path / "alias" / "out")
 
 
 def test_one_file_goes_to_a_file_and_a_folder_to_a_folder(source, tmp_path):
-    files.check_places(source / "a" / "one.dcm", tmp_path / "new.dcm")
+    job_files.check_places(source / "a" / "one.dcm", tmp_path / "new.dcm")
     with pytest.raises(InputError, match="must be a file"):
-        files.check_places(source / "a" / "one.dcm", tmp_path)
+        job_files.check_places(source / "a" / "one.dcm", tmp_path)
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InputError, match="must be a folder"):
-        files.check_places(source, tmp_path / "file")
+        job_files.check_places(source, tmp_path / "file")
     with pytest.raises(RefusedError, match="the same"):
-        files.check_places(source / "a" / "one.dcm", source / "a" / "one.dcm")
+        job_files.check_places(source / "a" / "one.dcm", source / "a" / "one.dcm")
     with pytest.raises(InputError, match="does not exist"):
-        files.check_places(tmp_path / "none", tmp_path / "out")
+        job_files.check_places(tmp_path / "none", tmp_path / "out")
 
 
 def test_the_private_folder_is_marked_and_closed_to_others(tmp_path):
-    folder = files.private_folder(tmp_path / "out")
+    folder = job_files.private_folder(tmp_path / "out")
     assert folder.name == "out.job"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert "patient data" in (folder / "PATIENT-DATA.txt").read_text()

@@ -13,8 +13,8 @@ from pydicom.uid import generate_uid
 
 from medlab import cli, pipeline, pixels
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
-from medlab.neuro import study
-from medlab.pipeline import Settings, cohort
+from medlab.neuro import head_study
+from medlab.pipeline import Settings, cohort_in_headers
 
 
 def files(folder):
@@ -60,8 +60,8 @@ def test_released_ranges_stand_in_the_headers_and_are_counted_again(ward, tmp_pa
     summary = pipeline.deidentify(ward, tmp_path / "clean", settings)
     assert (summary.cohort.patients, summary.cohort.asked) == (12, 3)
     assert summary.cohort.holds
-    table, promises = cohort.released(tmp_path / "clean")
-    assert promises == cohort.Promises(3)
+    table, promises = cohort_in_headers.released(tmp_path / "clean")
+    assert promises == cohort_in_headers.Promises(3)
     assert table.groupby(["Age", "Sex"]).size().min() == summary.cohort.found
     for path in files(tmp_path / "clean"):
         header = dcmread(path)
@@ -80,7 +80,7 @@ def test_verify_notices_a_class_that_lost_its_size(ward, tmp_path):
     header = dcmread(one)
     header.DeidentificationMethod = ["cohort k=3: Age [1, 2]"]
     header.save_as(one)
-    assert not cohort.check(tmp_path / "clean").holds
+    assert not cohort_in_headers.check(tmp_path / "clean").holds
     result = CliRunner().invoke(cli.commands, ["verify", str(ward), str(tmp_path / "clean")])
     assert result.exit_code == 1
     assert "holds 1 of 12" in result.output
@@ -215,7 +215,7 @@ def test_a_face_is_cut_out_of_every_file_of_its_series(tmp_path, monkeypatch):
             report={"residual_face": 0.01, "brain_changed": 0, "head_kept": 0.9, "warnings": []},
         )
 
-    monkeypatch.setattr(study, "deface", deface)
+    monkeypatch.setattr(head_study, "deface", deface)
     summary = pipeline.deidentify(root, tmp_path / "clean", FACES)
     assert summary.statuses == {"done": 6}
     assert summary.unchecked == {"text in pixels": 6}

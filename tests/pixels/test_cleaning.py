@@ -12,7 +12,7 @@ from pydicom.sequence import Sequence
 
 from medlab import pixels
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
-from medlab.pixels import cleaning, codes, detect, frames, recipe
+from medlab.pixels import barcodes, cleaning, detect, frames, recipe
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
 from medlab.pixels.mask import Box
@@ -350,7 +350,7 @@ def test_a_qr_code_is_found_read_and_removed_by_what_it_says():
         code = np.kron(code, np.ones((4, 4), np.uint8))
         values = np.full((160, 240), 255, np.uint8)
         values[20 : 20 + len(code), 40 : 40 + len(code)] = code
-        (found,) = codes.find(values)
+        (found,) = barcodes.find(values)
         assert found.text == text
         done = pixels.clean(
             made.gray(values), ["OKAFOR^JANE"], policy="match", engine=lambda p: [], second=None
@@ -358,9 +358,9 @@ def test_a_qr_code_is_found_read_and_removed_by_what_it_says():
         assert bool(done.boxes) == removed
         assert done.codes == [found]
         if removed:
-            assert codes.find(pixel_array(done.dataset)) == []
+            assert barcodes.find(pixel_array(done.dataset)) == []
         allow = pixels.clean(made.gray(values), engine=lambda p: [], second=None)
-        assert codes.find(pixel_array(allow.dataset)) == []
+        assert barcodes.find(pixel_array(allow.dataset)) == []
 
 
 # OKAFOR JANE 41 as Data Matrix, a row of modules each
@@ -395,8 +395,8 @@ def test_codes_that_the_reader_imagines_in_noise_are_not_believed():
     values = np.random.default_rng(3).normal(10, 4, (400, 400))
     values[100:300, 100:300] = 900
     picture = detect.rendering(values.astype(np.int16))
-    assert codes._zxing(picture)
-    assert codes.find(picture) == []
+    assert barcodes._zxing(picture)
+    assert barcodes.find(picture) == []
 
 
 def test_a_very_large_image_is_read_in_tiles_that_overlap():

@@ -11,7 +11,7 @@ from PIL import Image
 
 from medlab.cli import commands
 from medlab.errors import InputError, RefusedError, UsageError
-from medlab.pixels import cleaning, review, survey
+from medlab.pixels import box_review, cleaning, survey
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
 from medlab.pixels.mask import Box
@@ -25,17 +25,17 @@ DECISIONS = [
 
 def test_the_table_can_be_edited_and_read_back(tmp_path):
     path = tmp_path / "boxes.csv"
-    review.write_table(path, review.rows("7", DECISIONS))
+    box_review.write_table(path, box_review.rows("7", DECISIONS))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert review.read_table(path) == {"7": [Box(8, 8, 63, 27)]}
+    assert box_review.read_table(path) == {"7": [Box(8, 8, 63, 27)]}
     text = path.read_text().replace("remove", "keep") + "7,1,2,3,4,Remove,,,,\n8,,,,,,,,,\n"
     path.write_text(text)
-    assert review.read_table(path) == {"7": [Box(1, 2, 3, 4)], "8": []}
+    assert box_review.read_table(path) == {"7": [Box(1, 2, 3, 4)], "8": []}
 
 
 def test_text_that_a_spreadsheet_would_run_is_disarmed(tmp_path):
     path = tmp_path / "boxes.csv"
-    review.write_table(path, review.rows("7", DECISIONS))
+    box_review.write_table(path, box_review.rows("7", DECISIONS))
     with path.open() as stream:
         assert [row["text"] for row in csv.DictReader(stream)] == ["OKAFOR", "'=R"]
 
@@ -43,20 +43,20 @@ def test_text_that_a_spreadsheet_would_run_is_disarmed(tmp_path):
 @pytest.mark.parametrize("line", ["7,1,2,3,x,remove", "7,1,2,3,4,perhaps", "7,1,,3,4,remove"])
 def test_a_bad_line_is_named_by_its_number(tmp_path, line):
     path = tmp_path / "boxes.csv"
-    path.write_text(",".join(review.COLUMNS) + "\n" + line + "\n")
+    path.write_text(",".join(box_review.COLUMNS) + "\n" + line + "\n")
     with pytest.raises(InputError, match="line 2"):
-        review.read_table(path)
+        box_review.read_table(path)
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
-        review.read_table(tmp_path / "none.csv")
+        box_review.read_table(tmp_path / "none.csv")
 
 
 def test_the_contact_sheet_shows_before_boxes_after_and_is_private(tmp_path):
     ds = made.gray(np.random.default_rng(0).integers(0, 250, (100, 120), dtype=np.uint8))
     path = tmp_path / "sheet.png"
-    review.contact_sheet(path, ds, DECISIONS, ds)
+    box_review.contact_sheet(path, ds, DECISIONS, ds)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     sheet = np.asarray(Image.open(path))
     assert sheet.shape == (100, 380, 3)
@@ -66,22 +66,22 @@ def test_the_contact_sheet_shows_before_boxes_after_and_is_private(tmp_path):
 
 def proposal(tmp_path):
     path = tmp_path / "pixels.csv"
-    review.write_table(path, review.rows("7", DECISIONS) + review.rows("8", DECISIONS))
+    box_review.write_table(path, box_review.rows("7", DECISIONS) + box_review.rows("8", DECISIONS))
     return path, tmp_path / "approved.csv"
 
 
 def test_only_files_that_a_person_names_are_approved(tmp_path):
     table, approved = proposal(tmp_path)
-    assert review.approve(table, approved, accept=["8"]) == 1
-    assert review.read_table(approved) == {"8": [Box(8, 8, 63, 27)]}
-    assert review.approve(table, approved, accept=["all"]) == 2
+    assert box_review.approve(table, approved, accept=["8"]) == 1
+    assert box_review.read_table(approved) == {"8": [Box(8, 8, 63, 27)]}
+    assert box_review.approve(table, approved, accept=["all"]) == 2
 
 
 def test_boxes_are_added_and_dropped_and_earlier_approvals_stay(tmp_path):
     table, approved = proposal(tmp_path)
-    review.approve(table, approved, accept=["8"])
-    review.approve(table, approved, add=[review.parse_addition("7:0,0,9,9")], drop=[2])
-    assert review.read_table(approved) == {"8": [Box(8, 8, 63, 27)], "7": [Box(0, 0, 9, 9)]}
+    box_review.approve(table, approved, accept=["8"])
+    box_review.approve(table, approved, add=[box_review.parse_addition("7:0,0,9,9")], drop=[2])
+    assert box_review.read_table(approved) == {"8": [Box(8, 8, 63, 27)], "7": [Box(0, 0, 9, 9)]}
 
 
 @pytest.mark.parametrize(
@@ -89,22 +89,22 @@ def test_boxes_are_added_and_dropped_and_earlier_approvals_stay(tmp_path):
 )
 def test_what_is_not_in_the_table_cannot_be_approved(tmp_path, wrong):
     with pytest.raises(InputError, match="not in the review table"):
-        review.approve(*proposal(tmp_path), **wrong)
+        box_review.approve(*proposal(tmp_path), **wrong)
 
 
 @pytest.mark.parametrize("text", ["7", "7:1,2,3", "7:a,b,c,d", "1,2,3,4,5"])
 def test_an_addition_that_is_no_box_is_bad_usage(text):
     with pytest.raises(UsageError, match="ROW:X0"):
-        review.parse_addition(text)
+        box_review.parse_addition(text)
 
 
 def test_a_file_without_text_can_be_approved_and_added_to(tmp_path):
     table, approved = tmp_path / "pixels.csv", tmp_path / "approved.csv"
-    review.write_table(table, review.rows("9", []))
-    assert review.approve(table, approved, accept=["9"]) == 1
-    assert review.read_table(approved) == {"9": []}
-    review.approve(table, approved, add=[("9", Box(0, 0, 9, 9))])
-    assert review.read_table(approved) == {"9": [Box(0, 0, 9, 9)]}
+    box_review.write_table(table, box_review.rows("9", []))
+    assert box_review.approve(table, approved, accept=["9"]) == 1
+    assert box_review.read_table(approved) == {"9": []}
+    box_review.approve(table, approved, add=[("9", Box(0, 0, 9, 9))])
+    assert box_review.read_table(approved) == {"9": [Box(0, 0, 9, 9)]}
 
 
 def test_a_table_that_anyone_may_read_becomes_private_and_is_never_half_written(tmp_path):
@@ -112,9 +112,9 @@ def test_a_table_that_anyone_may_read_becomes_private_and_is_never_half_written(
     path.write_text("old")
     path.chmod(0o644)
     with pytest.raises(ZeroDivisionError):
-        review.write_table(path, ({"file": 1 / 0} for _ in range(1)))
+        box_review.write_table(path, ({"file": 1 / 0} for _ in range(1)))
     assert path.read_text() == "old"
-    review.write_table(path, [])
+    box_review.write_table(path, [])
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
 
@@ -123,7 +123,7 @@ def test_the_contact_sheet_shows_the_frame_that_was_read(tmp_path):
     cine = np.zeros((3, 40, 40), np.uint8)
     cine[2] = np.random.default_rng(0).integers(0, 250, (40, 40))
     late = [Decision((Box(0, 0, 9, 9),), True, "date", replace(NAME, frame=2))]
-    review.contact_sheet(tmp_path / "sheet.png", made.gray(cine), late, made.gray(cine))
+    box_review.contact_sheet(tmp_path / "sheet.png", made.gray(cine), late, made.gray(cine))
     assert np.asarray(Image.open(tmp_path / "sheet.png"))[:, :40].any()
 
 
@@ -178,7 +178,7 @@ def test_a_survey_counts_boxes_and_goes_on_after_a_broken_file(tmp_path, monkeyp
         (3, 0, 0),
     ]
     assert "bytes of pixel data" in found[2].problem
-    assert set(review.read_table(tmp_path / "t.csv")) == {"a.dcm", "b.dcm"}
+    assert set(box_review.read_table(tmp_path / "t.csv")) == {"a.dcm", "b.dcm"}
     assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == ["1.png", "2.png"]
 
 
@@ -195,7 +195,7 @@ def test_the_command_line_counts_and_never_shows_what_was_read(tmp_path, monkeyp
 def test_the_command_line_approves_and_runs_the_job_again(tmp_path, monkeypatch):
     folder = tmp_path / "clean.job"
     folder.mkdir()
-    review.write_table(folder / "pixels.csv", review.rows("7", DECISIONS))
+    box_review.write_table(folder / "pixels.csv", box_review.rows("7", DECISIONS))
     asked = []
 
     def rerun(target, **options):
@@ -207,6 +207,6 @@ def test_the_command_line_approves_and_runs_the_job_again(tmp_path, monkeypatch)
     done = CliRunner().invoke(commands, ["pixels", "review", target, "--accept", "7"])
     assert done.exit_code == 0, done.output
     assert asked == [tmp_path / "clean"]
-    assert review.read_table(folder / "pixels-approved.csv") == {"7": [Box(8, 8, 63, 27)]}
+    assert box_review.read_table(folder / "pixels-approved.csv") == {"7": [Box(8, 8, 63, 27)]}
     wrong = CliRunner().invoke(commands, ["pixels", "review", target, "--add", "7:1,2"])
     assert wrong.exit_code == 2

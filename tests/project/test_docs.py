@@ -46,7 +46,7 @@ def test_every_page_of_docs_is_in_the_contents_of_the_site():
         ('<script src="//example.org/x.js"></script>', ["a script from another address"]),
         ("<code><span>gone.md</span></code>", ["gone.md, which does not exist"]),
         ("<code>medlab/gone.py</code>", ["medlab/gone.py, which does not exist"]),
-        ("<code>pixels.md</code> and <code>medlab/cli/jobs.py</code>, not gone.md", []),
+        ("<code>pixels.md</code> and <code>medlab/cli/job_commands.py</code>, not gone.md", []),
         ("<code>results.json</code>", []),
     ],
 )

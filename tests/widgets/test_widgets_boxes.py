@@ -7,7 +7,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from medlab import widgets
-from medlab.pixels import review
+from medlab.pixels import box_review
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
 from medlab.pixels.mask import Box
@@ -102,5 +102,5 @@ def test_the_saved_table_is_what_a_review_accepts(editor, tmp_path):
     editor.handles["added"].value = "70,30,75,35"
     editor.save(tmp_path / "boxes.csv")
     approved = tmp_path / "approved.csv"
-    assert review.approve(tmp_path / "boxes.csv", approved, accept=["all"]) == 1
-    assert review.read_table(approved) == {"7": [NAME, Box(70, 30, 75, 35)]}
+    assert box_review.approve(tmp_path / "boxes.csv", approved, accept=["all"]) == 1
+    assert box_review.read_table(approved) == {"7": [NAME, Box(70, 30, 75, 35)]}

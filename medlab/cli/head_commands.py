@@ -1,0 +1,93 @@
+"""Commands of head scans."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from medlab.cli.group import commands
+from medlab.cli.options import (
+    BACKEND,
+    OVERWRITE,
+    PATH,
+)
+
+
+@commands.command("skullstrip")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", type=PATH)
+@click.option("--mask", "mask_file", type=PATH, help="Mask as NIfTI.")
+@click.option("--seg", "segmentation", type=PATH, help="Mask as DICOM SEG.")
+@click.option("-f", "f", type=float, help="Fractional intensity, smaller keeps more [0.5].")
+@click.option("-g", "g", type=float, default=0.0, help="Vertical gradient of -f.")
+@click.option("-r", "radius_mm", type=float, help="Head radius in mm.")
+@click.option("-c", "center", type=float, nargs=3, help="Center in voxels: X Y Z.")
+@click.option("-w", "smoothness", type=float, default=1.0, help="Smoothness of the surface.")
+@click.option("-m", "mask", is_flag=True, help="Write TARGET_mask.")
+@click.option("-n", "no_brain", is_flag=True, help="Write no brain image.")
+@click.option("-o", "outline", is_flag=True, help="Write TARGET_outline.")
+@click.option("-t", "threshold", is_flag=True, help="Leave dark voxels out of the mask.")
+@click.option("-R", "robust", is_flag=True, help="Repeat until the center stays in place.")
+@click.option("-Z", "pad", is_flag=True, help="For stacks of few slices.")
+@click.option("-F", "functional", is_flag=True, help="For fMRI series.")
+@click.option("-B", "B", is_flag=True, hidden=True)
+@click.option("-S", "S", is_flag=True, hidden=True)
+@click.option("-A", "A", is_flag=True, hidden=True)
+@click.option("-A2", "A2", is_flag=True, hidden=True)
+@click.option("--crop-neck", is_flag=True, help="Look only at the upper 170 mm (not in FSL).")
+@BACKEND
+@OVERWRITE
+def skullstrip(source: Path, target: Path, **options: Any) -> None:
+    """Take the brain out of a head: NIfTI file or DICOM series SOURCE, likewise TARGET.
+
+    The letters are those of FSL's bet, which runs when it is installed; else the
+    built-in one does.
+    """
+    from medlab.errors import UnavailableError
+    from medlab.neuro import extraction, head_files
+
+    for letter in ("B", "S", "A", "A2"):
+        if options.pop(letter):
+            raise UnavailableError(extraction.needs_fsl(letter))
+    pieces = [piece for piece in head_files.PIECES if options.pop(piece)]
+    brain = not options.pop("no_brain")
+    report = head_files.strip(source, target, brain=brain, pieces=pieces, **options)
+    for warning in report["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(f"{report['backend']} ({report['version']}): brain of {report['volume_ml']:.0f} ml")
+    click.echo(f"note: {head_files.STILL_NAMED}")
+
+
+@commands.command("deface")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", type=PATH)
+@click.option(
+    "--also",
+    nargs=2,
+    multiple=True,
+    type=PATH,
+    metavar="IN OUT",
+    help="Another image of the same study, cut alike. May be repeated.",
+)
+@click.option("--ears", is_flag=True, help="Cut the ears too.")
+@BACKEND
+@OVERWRITE
+def deface(
+    source: Path, target: Path, also: tuple[tuple[Path, Path], ...], **options: Any
+) -> None:
+    """Cut the face out of a head: NIfTI file or DICOM series SOURCE, likewise TARGET.
+
+    Refuses rather than write an image whose face could not be removed safely.
+    """
+    from medlab.neuro import head_files
+
+    report = head_files.deface(source, target, also, **options)
+    for warning in report["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    click.echo(
+        f"face left: {report['residual_face']:.3f}, brain voxels changed: "
+        f"{report['brain_changed']}, head kept: {report['head_kept']:.3f}"
+    )
+    click.echo(f"note: {head_files.STILL_NAMED}")

@@ -1,0 +1,172 @@
+"""Commands of tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from medlab.cli.group import commands
+from medlab.cli.options import (
+    DISTANCE,
+    HIERARCHIES,
+    KEY_OF_ORDER,
+    KIND,
+    L_KIND,
+    PATH,
+    QUASI,
+    REGISTER,
+    SENSITIVE,
+    SUBJECT,
+    C,
+)
+from medlab.errors import UsageError
+
+
+@commands.command("anonymize")
+@click.argument("source", metavar="IN", type=PATH)
+@click.argument("target", metavar="OUT", type=PATH)
+@QUASI
+@SENSITIVE
+@click.option("--k", type=click.IntRange(1), default=5, show_default=True, help="Smallest class.")
+@click.option("--l", type=float, default=1, show_default=True, help="Diversity of a class.")
+@L_KIND
+@C
+@click.option("--t", type=float, help="Largest distance of a class from the table.")
+@DISTANCE
+@click.option("--alpha", type=float, help="Largest share of one sensitive value in a class.")
+@click.option("--method", default="mondrian", show_default=True, metavar="NAME")
+@click.option(
+    "--suppress", type=float, help="Of full-domain: largest share of rows hidden.  [default: 0.05]"
+)
+@click.option("--keep", multiple=True, help="Other columns to pass through.")
+@SUBJECT
+@HIERARCHIES
+@KEY_OF_ORDER
+@click.option(
+    "--keep-order", is_flag=True, help="Write row i as row i of IN: it tells who is who."
+)
+@click.option("--spreadsheet", is_flag=True, help="Guard cells that a spreadsheet would run.")
+@click.option("--overwrite", is_flag=True, help="Replace an existing OUT.")
+def anonymize_table(
+    source: Path,
+    target: Path,
+    qi: tuple[str, ...],
+    sensitive: tuple[str, ...],
+    l_kind: str,
+    c: float,
+    hierarchies: tuple[str, ...],
+    **choices: Any,
+) -> None:
+    """Release a table (CSV or Parquet) that keeps k, l and t; a JSON report goes to stdout.
+
+    Methods: mondrian, mondrian-best, mondrian-relaxed, k-member, k-member-weighted,
+    fuzzy-cmeans, mdav, full-domain, anatomy, slicing, two-step.
+
+    \b
+    medlab anonymize cohort.csv out.csv --qi Age,Sex,Weight --sensitive Diagnosis --k 5 --l 2
+    """  # noqa: D301  # click wants the character itself
+    from medlab.pipeline.tables import anonymize_file
+
+    if l_kind != "distinct":
+        choices |= {"l_kind": l_kind, "c": c}
+    report = anonymize_file(
+        source, target, qi, sensitive, hierarchies=_hierarchies(hierarchies), **choices
+    )
+    _tell_notes(report)
+
+
+@commands.command("risk")
+@click.argument("source", metavar="TABLE", type=PATH)
+@QUASI
+@SENSITIVE
+@click.option("--original", type=PATH, help="The table before, for gcp.")
+@REGISTER
+@SUBJECT
+@HIERARCHIES
+@click.option(
+    "--with",
+    "other",
+    metavar="TABLE",
+    type=PATH,
+    help="A second release of the same people: what both tell together (needs --original).",
+)
+@KIND
+@L_KIND
+@C
+@DISTANCE
+@KEY_OF_ORDER
+def measure_risk(
+    source: Path,
+    qi: tuple[str, ...],
+    sensitive: tuple[str, ...],
+    hierarchies: tuple[str, ...],
+    other: Path | None,
+    **choices: Any,
+) -> None:
+    """Measure risk and loss of a table (CSV or Parquet), whoever made it; JSON to stdout."""
+    choices |= {
+        "distance": choices["distance"] or "auto",
+        "hierarchies": _hierarchies(hierarchies),
+    }
+    if other:
+        from medlab.evaluation.release_files import risk_of_two
+
+        _tell_notes(risk_of_two(source, other, qi, sensitive, **choices))
+    else:
+        from medlab.evaluation.release_files import risk_file
+
+        _tell_notes(risk_file(source, qi, sensitive, **choices))
+
+
+@commands.command("evaluate")
+@click.argument("original", metavar="ORIGINAL", type=PATH)
+@click.argument("released", metavar="RELEASED", type=PATH)
+@QUASI
+@click.option("--sensitive", metavar="COL", help="What an attacker wants to know.")
+@click.option("--control", type=PATH, help="People who were not released.")
+@REGISTER
+@SUBJECT
+@KIND
+@KEY_OF_ORDER
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
+def evaluate_release(
+    original: Path, released: Path, qi: tuple[str, ...], sensitive: str | None, **choices: Any
+) -> None:
+    """Attack RELEASED and measure what it is still good for; JSON to stdout.
+
+    Both are tables (CSV or Parquet) with the same rows, unless the kind is synthetic. Rows in
+    the order of a key are put back with that key. Without it a generalized release is judged
+    without order; noise and means need the original's.
+    """
+    from medlab.evaluation.release_files import evaluate_file
+
+    _tell_notes(evaluate_file(original, released, qi, sensitive, **choices))
+
+
+def _hierarchies(given: tuple[str, ...]) -> dict[str, Any]:
+    from medlab.tabular.reading import read_hierarchy
+
+    found = {}
+    for text in given:
+        parts = text.split("=")  # of a name with = the longest that leaves a file
+        pairs = [("=".join(parts[:i]), Path("=".join(parts[i:]))) for i in range(1, len(parts))]
+        if not all(parts) or not pairs:
+            raise UsageError("a hierarchy is written COL=FILE, such as --hierarchy City=city.csv")
+        name, path = next((pair for pair in reversed(pairs) if pair[1].is_file()), pairs[0])
+        found[name] = read_hierarchy(path)
+    return found
+
+
+def _tell_notes(report: dict[str, Any]) -> None:
+    """Say on standard error what the report notes, then write it."""
+    for note in report["notes"]:
+        click.echo(f"medlab: {note}", err=True)
+    click.echo(_json(report))
+
+
+def _json(report: dict[str, Any]) -> str:
+    import json
+
+    return json.dumps(report, indent=2, allow_nan=False, default=float)

@@ -1,0 +1,202 @@
+"""Releases in table files, attacked and measured."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from medlab.crypto import KEY_VARIABLE, load_key
+from medlab.errors import UsageError
+from medlab.evaluation.composition import composition
+from medlab.evaluation.measures import evaluate
+from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns, counted_by
+from medlab.tabular.metrics import measures
+from medlab.tabular.reading import TableRoles, named_columns, read_file, read_table
+from medlab.tabular.release import ReleaseKind
+from medlab.tabular.writing import put_back
+
+
+def evaluate_file(
+    original: Path,
+    released: Path,
+    quasi: Sequence[str],
+    sensitive: str | None = None,
+    *,
+    control: Path | None = None,
+    register: Path | None = None,
+    subject: str | None = None,
+    kind: str = "generalized",
+    key_file: Path | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Attack a released table file and return what `evaluate` finds, ready for JSON.
+
+    Parameters
+    ----------
+    original, released, control, register : Path
+        CSV or Parquet.
+    quasi, sensitive, subject, kind
+        See `medlab.evaluation.evaluate`; columns as `named_columns` takes them.
+    key_file : Path, optional
+        Key of the order in which the rows were written; else the file named by MEDLAB_KEY_FILE.
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``kind``, ``rows`` (one a measure), ``notes`` (sentences).
+    """
+    before = read_file(original)
+    columns = before.table.columns
+    quasi, secrets, subjects = (
+        named_columns([name for name in names if name], columns)
+        for names in (quasi, [sensitive], [subject])
+    )
+    secret, person = (names[0] if names else None for names in (secrets, subjects))
+    # Codes are the same in both tables only as text: 250.1 is not 250.10.
+    if secret in before.kinds and before.kinds[secret].kind != "label":
+        before = read_file(original, secrets)
+    after = read_file(released, secrets)
+    keyed = key_file or os.environ.get(KEY_VARIABLE)
+    rows = evaluate(
+        before.table,
+        put_back(after, load_key(key_file)) if keyed else after.table,
+        quasi,
+        secret,
+        None if control is None else read_table(control, secrets),
+        None if register is None else read_table(register, secrets),
+        np.random.default_rng(seed),
+        kind=kind,
+        subject=person,
+    )
+    person = counted_by(before.table, person)[1]
+    notes = [f"{person} tells whose row it is: persons are counted"] if person else []
+    found = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    return {"kind": kind, "rows": found, "notes": notes + before.warnings(quasi)}
+
+
+def risk_file(
+    source: Path,
+    quasi: Sequence[str],
+    sensitive: Sequence[str] = (),
+    *,
+    original: Path | None = None,
+    register: Path | None = None,
+    subject: str | None = None,
+    hierarchies: Mapping[str, pd.DataFrame] | None = None,
+    kind: ReleaseKind = "generalized",
+    key_file: Path | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Measure a table file, released by medlab or not.
+
+    Parameters
+    ----------
+    source : Path
+    quasi, sensitive : column names
+    original : Path, optional
+        The table before, for ``gcp``.
+    register : Path, optional
+        People an attacker knows, exact, for ``journalist_max`` and ``marketer``.
+    subject, hierarchies, kind, **more
+        See `medlab.tabular.measures`. Without `subject` a direct identifier that repeats, here or
+        in the original, tells whose row it is.
+    key_file : Path, optional
+        Key of the order in which the rows were written.
+
+    Returns
+    -------
+    dict
+        What `measures` found, and which columns name persons by their DICOM keyword.
+    """
+    read = TableRoles.of(source, quasi, sensitive, subject, hierarchies)
+    table, person, notes = read.file.table, read.subject, read.notes
+    if key_file or os.environ.get(KEY_VARIABLE):
+        table = put_back(read.file, load_key(key_file))
+    check_columns(table, read.quasi, read.sensitive)
+    others = [
+        None if path is None else read_table(path, read.hierarchies)
+        for path in (original, register)
+    ]
+    if person is None and others[0] is not None:
+        others[0], person = counted_by(others[0])
+        if person:
+            notes.append(f"{person} of the original repeats: persons are counted, not rows")
+    measured = measures(
+        table,
+        read.quasi,
+        read.sensitive,
+        original=others[0],
+        register=others[1],
+        subject=person,
+        hierarchies=read.hierarchies,
+        kind=kind,
+        **more,
+    )
+    direct = sorted(DIRECT_IDENTIFIERS.intersection(map(str, table.columns)))
+    names = {"quasi": read.quasi, "sensitive": read.sensitive}
+    columns = read.kinds([*read.quasi, *read.sensitive])
+    return measured | names | {"direct_identifiers": direct, "columns": columns, "notes": notes}
+
+
+def risk_of_two(
+    first: Path,
+    second: Path,
+    quasi: Sequence[str],
+    sensitive: Sequence[str] = (),
+    *,
+    original: Path | None,
+    subject: str | None = None,
+    **more: Any,
+) -> dict[str, Any]:
+    """Measure a released table file, and what it tells together with a second one.
+
+    Parameters
+    ----------
+    first, second, original : Path
+        CSV or Parquet.
+    quasi : column names
+        Of either release; each is looked at with those that it has.
+    sensitive, subject, **more
+        See `risk_file`.
+
+    Returns
+    -------
+    dict
+        The report of `risk_file` on the first, and under ``with`` what `composition` finds.
+
+    Raises
+    ------
+    UsageError
+        Without the original, or with several sensitive columns.
+    """
+    if original is None:
+        raise UsageError("two releases are compared by the people in them; add --original")
+    columns = read_file(original).table.columns
+    quasi, secrets, subjects = (
+        named_columns([name for name in names if name], columns)
+        for names in (quasi, sensitive, [subject])
+    )
+    if len(secrets) > 1:
+        raise UsageError("two releases are intersected by one sensitive column; name one")
+    people, one, other = (read_table(path, secrets) for path in (original, first, second))
+    found = composition(
+        people,
+        one,
+        other,
+        quasi,
+        secrets[0] if secrets else None,
+        subject=subjects[0] if subjects else None,
+        hierarchies={
+            named_columns([name], columns)[0]: tree
+            for name, tree in (more.get("hierarchies") or {}).items()
+        },
+    )
+    own = [name for name in quasi if name in one]
+    report = risk_file(first, own, secrets, original=original, subject=subject, **more)
+    return report | {"with": found._asdict()}

@@ -1,0 +1,243 @@
+"""Risk against loss: points with bars, the front of those that nothing beats."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medlab.errors import MissingError
+from medlab.evaluation.attack_statistics import half_interval
+
+# What a measure says of a release, with its value and interval in hundredths.
+_WORDS = {
+    "linkage": "Of 100 people, {} are linked to the right row.",
+    "inference leak": "Of 100 secrets that could not be guessed without the release, {} are told.",
+    "membership AUC": "Asked who of two people is in the table, an attacker is right {} times in "
+    "100; a coin is right 50 times.",
+    "singling out": "Of 100 descriptions read off the release, {} fit one person only, "
+    "beyond chance.",
+    "linkability": "Of 100 people, the two halves of {} are brought together beyond chance.",
+    "prosecutor mean": "By the sizes of the classes, {} of 100 people are picked out.",
+    "uniqueness": "Of 100 rows, {} stand alone.",
+    "query error": "Half of the counts an analyst asks for are wrong by {} % or more.",
+    "coefficient bias": "The coefficients of a regression are off by {} % of their size.",
+    "GCP": "Of the detail in the cells, {} % is lost.",
+    "distribution distance": "The columns' distributions differ by {} % of the largest "
+    "possible distance.",
+    "prediction AUC": "A model trained on it ranks two people rightly {} times in 100.",
+}
+
+#: Most that an attack may reach for a release to be acceptable; what is beyond a control group.
+LIMITS: Mapping[str, float] = {
+    "linkage": 0.09,
+    "inference leak": 0.09,
+    "singling out": 0.09,
+    "membership AUC": 0.6,
+}
+SOURCES: Mapping[str, str] = {
+    "linkage": "EMA policy 0070 (2019): 0.09, one of eleven",
+    "inference leak": "El Emam and others, JMIR 22(11), 2020: 0.09 for what is learned, too",
+    "singling out": "no published limit; that of linkage",
+    "membership AUC": "0.2 of the way from a coin to certainty, after El Emam and others, "
+    "JAMIA Open 5(4), 2022",
+}
+
+_ERRORS = ("query error", "coefficient bias")  # may be above 1
+
+
+def in_words(measured: pd.DataFrame) -> list[str]:
+    """Return what is known of one release as sentences, risks first.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        Rows of `summarize` of one method and strength. Measures without a value, or without
+        a sentence, are passed over.
+
+    Examples
+    --------
+    >>> in_words(pd.DataFrame({"measure": ["GCP"], "value": [0.25], "low": [0.2], "high": [0.3]}))
+    ['Of the detail in the cells, 25 (20 to 30) % is lost.']
+    """
+    known = measured.dropna(subset=["value"]).set_index("measure")[["value", "low", "high"]]
+    hundredths = {name: 100 * known.loc[name].to_numpy() for name in _WORDS if name in known.index}
+    return [_WORDS[name].format(_spread(*ends)) for name, ends in hundredths.items()]
+
+
+def _spread(value: float, low: float, high: float) -> str:
+    between = "" if np.isnan(low) else f" ({_short(low)} to {_short(high)})"
+    return _short(value) + between
+
+
+def _short(hundredths: float) -> str:
+    return f"{hundredths:.1f}".removesuffix(".0")
+
+
+def numbers(values: pd.Series[Any]) -> pd.Series[float]:
+    """Return a column of values as floats, "n/a" as NaN."""
+    return pd.to_numeric(values, errors="coerce").astype(np.float64)
+
+
+def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataFrame:
+    """Return mean and interval over the seeds, one row a method, strength and measure.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `medlab.evaluation.grid`.
+    measures : list of str, optional
+        Only these.
+
+    Returns
+    -------
+    DataFrame
+        method, strength, measure, value, low, high (mean -+ t * sd / sqrt(seeds); with one
+        seed the interval of that run), seeds, baseline and control (means). A measure that is
+        "n/a" everywhere has the value NaN.
+    """
+    chosen = rows if measures is None else rows[rows["measure"].isin(measures)]
+    chosen = chosen.assign(value=numbers(chosen["value"]))
+    found = chosen.groupby(["method", "strength", "measure"], sort=False).agg(
+        value=("value", "mean"),
+        low=("low", "first"),
+        high=("high", "first"),
+        seeds=("value", "count"),
+        baseline=("baseline", "mean"),
+        control=("control", "mean"),
+        sd=("value", "std"),
+        most=("value", "max"),
+        runs=("value", "size"),
+    )
+    half = half_interval(found["sd"].to_numpy(), found["seeds"].to_numpy())
+    alone = (found["runs"] == 1) & found["low"].notna()  # one run has an interval of its own
+    low = found["low"].where(alone, found["value"] - half).astype(np.float64)
+    high = found["high"].where(alone, found["value"] + half).astype(np.float64)
+    # No measure is below 0; shares and AUC are not above 1 either.
+    share = (found["most"] <= 1) & ~found.index.isin(_ERRORS, level="measure")
+    found["low"] = low.clip(lower=0.0)
+    found["high"] = high.clip(upper=1.0).where(share, high)
+    return found.drop(columns=["sd", "most", "runs"]).reset_index()
+
+
+def risk_and_loss(rows: pd.DataFrame, risk: str = "linkage", loss: str = "GCP") -> pd.DataFrame:
+    """Return one point a method and strength: risk and loss with bars, and the Pareto front.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `medlab.evaluation.grid`.
+    risk, loss : str
+        Measures; less is better for both. A loss is shown up to 1.
+
+    Returns
+    -------
+    DataFrame
+        method, strength, risk, risk_low, risk_high, loss, loss_low, loss_high, front (bool).
+        Points where either is "n/a" are left out.
+
+    Raises
+    ------
+    MissingError
+        A measure that the rows do not have.
+    """
+    return map_points(summarize(rows, [risk, loss]), risk, loss)
+
+
+def map_points(measured: pd.DataFrame, risk: str, loss: str) -> pd.DataFrame:
+    """Return the points of `risk_and_loss` from what `summarize` returned.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        From `summarize`, with both measures.
+    risk, loss : str
+    """
+    for name in (risk, loss):
+        if not (measured["measure"] == name).any():
+            raise MissingError(f"no measure {name!r}; see the column measure of the rows")
+    found = measured.set_index(["method", "strength"])
+    ends = ["value", "low", "high"]
+    sides = []
+    for name, measure in (("risk", risk), ("loss", loss)):
+        side = found.loc[found["measure"] == measure, ends].clip(0.0, 1.0)
+        sides.append(side.set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
+    points = sides[0].join(sides[1], how="inner").dropna().reset_index()
+    points["front"] = pareto(points["risk"].to_numpy(), points["loss"].to_numpy())
+    return points
+
+
+def pareto(risk: NDArray[np.float64], loss: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Tell which points nothing beats: none other has both smaller or equal, one smaller.
+
+    Examples
+    --------
+    >>> pareto(np.array([1.0, 0.5, 0.6, 0.0]), np.array([0.0, 0.2, 0.3, 1.0])).tolist()
+    [True, True, False, True]
+    """
+    order = np.lexsort((loss, risk))
+    best, front = np.inf, np.zeros(len(risk), dtype=bool)
+    last = (np.nan, np.nan)
+    for i in order:
+        if loss[i] < best or (risk[i], loss[i]) == last:
+            front[i], best, last = True, min(best, loss[i]), (risk[i], loss[i])
+    return front
+
+
+def point_name(method: str, strength: float) -> str:
+    """Return how a point is spoken of.
+
+    Examples
+    --------
+    >>> point_name("Mondrian k", 5.0), point_name("suppression", 2.0), point_name("identity", 0)
+    ('Mondrian k = 5', 'suppression 2', 'identity')
+    """
+    if not strength:
+        return method
+    return f"{method} = {strength:g}" if method[-2:-1] == " " else f"{method} {strength:g}"
+
+
+def limits_kept(measured: pd.DataFrame, limits: Mapping[str, float] = LIMITS) -> pd.DataFrame:
+    """Tell for each release which limits it keeps, upper end of the interval included.
+
+    Parameters
+    ----------
+    measured : DataFrame
+        From `summarize`.
+    limits : mapping of str to float
+        Most that each measure may reach.
+
+    Returns
+    -------
+    DataFrame of bool, index method and strength
+        One column a limit, for measures that some release has; a release without a value of
+        such a measure does not keep its limit.
+    """
+    chosen = measured[measured["measure"].isin(list(limits))]
+    chosen = chosen.assign(high=chosen["high"].fillna(chosen["value"]))
+    high = (
+        chosen.set_index(["method", "strength", "measure"])["high"]
+        .unstack()
+        .dropna(axis=1, how="all")
+    )
+    return high.le(pd.Series(limits).reindex(high.columns), axis=1)
+
+
+def acceptable(
+    points: pd.DataFrame, measured: pd.DataFrame, limits: Mapping[str, float] = LIMITS
+) -> pd.DataFrame:
+    """Return the points of releases that keep every limit, cheapest first.
+
+    Parameters
+    ----------
+    points : DataFrame
+        From `risk_and_loss`.
+    measured, limits
+        See `limits_kept`.
+    """
+    kept = limits_kept(measured, limits).all(axis=1)
+    safe = kept.reindex(pd.MultiIndex.from_frame(points[["method", "strength"]]), fill_value=False)
+    return points[safe.to_numpy(dtype=bool)].sort_values("loss", kind="stable")

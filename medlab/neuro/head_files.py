@@ -1,0 +1,255 @@
+"""Skull stripping and defacing of files: NIfTI in and out, DICOM series in and out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import numpy.typing as npt
+from nibabel.spatialimages import SpatialImage
+
+from medlab.errors import InputError, RefusedError
+from medlab.neuro import nifti_header, surface
+from medlab.neuro.deface import MOST_RESIDUAL
+from medlab.neuro.extraction import Extraction, extract_brain, outline
+from medlab.neuro.head_study import deface_all, worst
+from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
+from medlab.neuro.volume import image_like, load, read_whole, save
+
+STILL_NAMED = (
+    "header, file names and table entries still identify the patient; "
+    "'medlab deidentify --head deface' (or strip) removes both"
+)
+PIECES = ("mask", "outline")
+
+
+def strip(
+    source: Path,
+    target: Path,
+    *,
+    brain: bool = True,
+    mask_file: Path | None = None,
+    segmentation: Path | None = None,
+    pieces: Sequence[str] = (),
+    overwrite: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Strip a NIfTI file or a DICOM series.
+
+    Parameters
+    ----------
+    source, target : Path
+        Two NIfTI files, or a series (folder or enhanced file) and a new folder.
+    brain : bool
+        Write the stripped image to `target`.
+    mask_file : Path, optional
+        Where the mask goes as NIfTI.
+    segmentation : Path, optional
+        Where the mask goes as a DICOM Segmentation (series only).
+    pieces : sequence of {"mask", "outline"}
+        What to write beside `target`, under its name with ``_mask`` and so on.
+    overwrite : bool
+        Replace what exists.
+    **options
+        Of `extract_brain`.
+
+    Returns
+    -------
+    dict
+        The report of `extract_brain`.
+
+    Raises
+    ------
+    RefusedError
+        If an output exists or lies in the source.
+    """
+    wanted = [_beside(target, piece) for piece in pieces]
+    outputs = [*([target] if brain else []), *(f for f in (mask_file, segmentation) if f), *wanted]
+    _check_places([source], outputs, overwrite)
+    dicom = is_series(source)
+    if segmentation and not dicom:
+        raise InputError("a DICOM Segmentation refers to a DICOM series; the source is none")
+    volumes = [target] if brain and not dicom else []
+    _check_endings(volumes, [mask_file] if mask_file else [])
+    series = read_series(source) if dicom else None
+    img = series.img if series else load(source)
+    place = img if series else read_whole(source)  # in the unit of its header
+    found = extract_brain(img, **options)
+    mask = np.asanyarray(found.mask.dataobj) > 0
+    if segmentation and series:
+        write_segmentation(series, mask, segmentation, overwrite=overwrite)
+    if brain and series:
+        words = (
+            f"BET ({found.report['version']}), f {found.report['f']:g}, g {found.report['g']:g}"
+        )
+        gone = _front_is_gone(img, found)
+        _write_series(series, mask, target, "skull stripping", words, overwrite, gone)
+    elif brain:
+        write_cut(source, target, found.brain, ~mask)
+    if mask_file:
+        save(_at(place, found.mask), mask_file)
+    for piece, path in zip(pieces, wanted, strict=True):
+        _write_piece(piece, path, img, found, place)
+    return found.report
+
+
+def deface(
+    source: Path,
+    target: Path,
+    also: Sequence[tuple[Path, Path]] = (),
+    *,
+    overwrite: bool = False,
+    **options: Any,
+) -> dict[str, Any]:
+    """Deface a NIfTI file or a DICOM series, and further images of the study.
+
+    Parameters
+    ----------
+    source, target : Path
+        Two NIfTI files, or a series (folder or enhanced file) and a new folder.
+    also : sequence of (Path, Path)
+        Further sources and targets: cut alike where the heads lie alike, else by themselves.
+    overwrite : bool
+        Replace what exists.
+    **options
+        Of `medlab.neuro.deface`.
+
+    Returns
+    -------
+    dict
+        The report of `medlab.neuro.deface`, with the worst figures of all images.
+
+    Raises
+    ------
+    RefusedError
+        If a face cannot be removed safely.
+    """
+    pairs = [(source, target), *also]
+    _check_places([one for one, _ in pairs], [other for _, other in pairs], overwrite)
+    _check_endings([other for one, other in pairs if not is_series(one)])
+    heads = [read_series(one) if is_series(one) else load(one) for one, _ in pairs]
+    images = [head.img if isinstance(head, Series) else head for head in heads]
+    found = deface_all(images, **options)
+    for head, (one_source, path), one in zip(heads, pairs, found, strict=True):
+        if isinstance(head, Series):
+            keep = np.asanyarray(one.removed.dataobj) == 0
+            words = f"face cut ({' and '.join(one.report['parts'])})"
+            _write_series(head, keep, path, "defacing", words, overwrite)
+        else:
+            write_cut(one_source, path, one.img, np.asanyarray(one.removed.dataobj) > 0)
+    return worst(found)
+
+
+def write_cut(
+    source: Path,
+    target: Path,
+    img: nib.Nifti1Image,
+    removed: npt.NDArray[np.bool_],
+    **words: Callable[[str], Any] | None,
+) -> None:
+    """Write a cut image: the very bytes of the file outside the cut, or nothing.
+
+    `words` go to `medlab.neuro.nifti_header.clean_file`.
+    """
+    values = np.asanyarray(img.dataobj)[removed]
+    empty = float(values.flat[0]) if values.size else 0.0
+    cut: dict[str, Any] = {"removed": removed, "empty": empty, **words}
+    with TemporaryDirectory(".part", ".", target.parent) as folder:
+        part = Path(folder) / target.name
+        nifti_header.clean_file(source, part, **cut)
+        check_outside(source, part, removed)
+        for path in part.parent.iterdir():  # two halves of a pair
+            path.replace(target.with_name(path.name))
+
+
+def check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -> None:
+    """Refuse a cut image that is not its source elsewhere, each stored value as nibabel reads it.
+
+    Parameters
+    ----------
+    source, target : Path
+        NIfTI.
+    removed : ndarray of bool, shape (X, Y, Z)
+
+    Raises
+    ------
+    RefusedError
+        If type, shape, or a value outside of `removed` differs.
+    """
+    images: list[Any] = [read_whole(path) for path in (source, target)]
+    before, after = (np.asanyarray(img.dataobj.get_unscaled()) for img in images)
+    alike = before.dtype == after.dtype and before.shape == after.shape
+    if not alike or before[~removed].tobytes() != after[~removed].tobytes():
+        raise RefusedError("the cut changed voxels elsewhere, so nothing was written")
+
+
+def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
+    """Refuse outputs that exist, meet each other, or would change or replace a source."""
+    parts = (
+        nifti_header.halves(path) if nifti_header.is_half(path) else (path,) for path in outputs
+    )
+    outputs = [path for both in parts for path in both]
+    places = [path.resolve() for path in outputs]
+    if len(set(places)) < len(places):
+        raise InputError("two outputs have one name; give each its own")
+    for path, place in zip(outputs, places, strict=True):
+        if path.exists() and not overwrite:
+            raise RefusedError("an output exists already; choose another name or --overwrite")
+        if not path.parent.is_dir():
+            raise InputError("the folder of an output does not exist; make it first")
+        for source in (source.resolve() for source in sources):
+            if place in (source, *source.parents) or source in place.parents:
+                raise RefusedError("an output would lie in or replace a source, never changed")
+
+
+def _check_endings(outputs: Sequence[Path], masks: Sequence[Path] = ()) -> None:
+    """Refuse names before the work that would be refused after it; a pair is for images only."""
+    single = [*masks, *(path for path in outputs if not nifti_header.is_half(path))]
+    if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in single):
+        raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
+
+
+def _front_is_gone(img: SpatialImage, found: Extraction) -> bool:
+    """Return whether nothing stands where the front of the head stood, and warn if it does."""
+    left = float(surface.front_change(img, found.brain).kept.mean())
+    if left > MOST_RESIDUAL:
+        found.report["warnings"].append(
+            f"{left:.0%} of the front of the head is still in the mask, so the derived series "
+            "does not claim that the face is gone"
+        )
+    return left <= MOST_RESIDUAL
+
+
+def _write_series(
+    series: Series,
+    keep: npt.NDArray[np.bool_],
+    target: Path,
+    kind: str,
+    words: str,
+    overwrite: bool,
+    gone: bool = True,
+) -> None:
+    write_series(
+        series, keep, target, kind=kind, description=words, faceless=gone, overwrite=overwrite
+    )
+
+
+def _beside(target: Path, piece: str) -> Path:
+    name = target.name
+    for ending in (".nii.gz", ".nii", ".hdr", ".img", ".dcm"):
+        name = name.removesuffix(ending)
+    return target.with_name(f"{name}_{piece}.nii.gz")
+
+
+def _at(place: SpatialImage, img: nib.Nifti1Image) -> nib.Nifti1Image:
+    return image_like(place, np.asanyarray(img.dataobj))
+
+
+def _write_piece(
+    piece: str, path: Path, img: SpatialImage, found: Extraction, place: SpatialImage
+) -> None:
+    save(_at(place, outline(img, found.mask) if piece == "outline" else found.mask), path)

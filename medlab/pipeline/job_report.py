@@ -1,0 +1,267 @@
+"""The report of a job: what was done, what was found, what was not checked. No values."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.resources import files
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from medlab import __version__, dicom
+from medlab.dicom.profile import ACTION_WORDS, SAFE_HARBOR
+from medlab.disk import appearing
+from medlab.pipeline.cohort_in_headers import CohortCheck
+from medlab.pipeline.ledger import Ledger
+from medlab.pipeline.preparation import Job
+from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
+from medlab.pipeline.steps import plan_of
+
+STATUS_WORDS = {
+    "done": "cleaned, verified and written",
+    "duplicate": "the same file once more; the map names the one output",
+    "not-dicom": "neither DICOM nor NIfTI, nor a table or sidecar beside them; left out",
+    "no-cleaner": "a file of a BIDS tree of a kind that cannot be cleaned; withheld",
+    "free-text": "free text about a BIDS tree, which cannot be cleaned; withheld, write a new one",
+    "store": "a folder of version control; left out",
+    "dicomdir": "DICOMDIR, which lists the old names; left out",
+    "unreadable": "could not be read as DICOM; withheld",
+    "unverified": "something of the source was still in the output; withheld",
+    "refused": "refused; the reason stands below; withheld",
+    "failed": "a step failed; withheld",
+    "crashed": "the process died on it; withheld",
+    "quarantined": "a screen save or dose report; withheld until a person has looked at it",
+    "gone": "no longer in SRC; its output, if there was one, was withdrawn",
+    "link": "a link that leads out of the folder, or to a folder; not followed",
+    "special": "a pipe or a device; not opened",
+    "closed": "a folder that may not be read",
+}
+# No failures: done, seen twice, taken away, or nothing that medlab was asked to clean.
+FINE = ("done", "duplicate", "not-dicom", "free-text", "store", "dicomdir", "gone")
+_FIRST_ROWS = 20
+_OPENERS = {"passphrase": "its passphrase", "shares": "any two of its three shares"}
+_LOCKED = (
+    "The vault opens by {}; no key lies in the private folder. Its map and its tables for review "
+    "still tell names."
+)
+_IN_CLEAR = "The key lies in the private folder: a copy of this folder {}."
+_CAN = {
+    True: "restores everything; a passphrase or shares would lock it",
+    False: "tells whose a code is",
+}
+_SAFE = (
+    "Safe Harbor: each of the 18 kinds removed, not there or withheld; a person signs the report",
+    "Each of the 18 kinds of 45 CFR 164.514(b)(2)(i) was removed, was not there, or its file was "
+    "withheld. With the box below signed this is Safe Harbor. Codes were drawn for this run, and "
+    "no key was kept; the map leads back, so it stays in the private folder (164.514(c)). Dates "
+    "are 1 January of their year: intervals below a year are lost; (0028,0303) says MODIFIED.",
+)
+_NOTHING = ("Safe Harbor: nothing was written", "Nothing was written, so nothing is Safe Harbor.")
+_NOT_SAFE = (
+    "this is NO Safe Harbor: something was not checked; the report says what",
+    "This is not Safe Harbor (45 CFR 164.514(b)(2)): something was not checked.",
+)
+
+
+def statuses(ledger: Ledger) -> dict[str, int]:
+    """Return the number of source files of each status."""
+    return dict(ledger.table("SELECT status, count(*) FROM file GROUP BY status ORDER BY 1"))
+
+
+def write(
+    job: Job, head: str, cohort: CohortCheck | None = None, strangers: int = 0
+) -> dict[str, Any]:
+    """Write ``report.json`` and ``report.html`` into the private folder; return the facts."""
+    facts = _gather(job, head)
+    facts["strangers"] = strangers
+    facts["certificate"] = _certificate(job, strangers)
+    if facts["certificate"]:
+        facts["words"][1] = facts["certificate"]["words"]
+    facts["cohort"] = None if cohort is None else cohort._asdict() | {"says": cohort.sentence()}
+    page = _template().render(facts, status_words=STATUS_WORDS, action_words=ACTION_WORDS)
+    with appearing(job.work.folder / "report.html") as part:
+        part.write_text(page, encoding="utf-8")
+    with appearing(job.work.folder / "report.json") as part, part.open("w") as file:
+        file.write(json.dumps(facts, indent=1).removesuffix("\n}") + ',\n "rows": {')
+        for number, (row, findings) in enumerate(_by_row(job.ledger)):
+            file.write(f'{"," * bool(number)}\n  "{row}": {json.dumps(findings)}')
+        file.write("\n }\n}\n")
+    return facts
+
+
+def _by_row(ledger: Ledger) -> Iterator[tuple[int, list[dict[str, str]]]]:
+    """Give every finding of every file, by row of the map, in steps of bounded memory."""
+    for row, group in groupby(ledger.findings(), itemgetter(0)):
+        names = ("severity", "message", "place")
+        yield row, [dict(zip(names, finding, strict=True)) for _, *finding in group]
+
+
+def _gather(job: Job, head: str) -> dict[str, Any]:
+    """Return all that a report tells, as plain values without anything of a patient."""
+    ledger, settings = job.ledger, job.work.settings
+    counts = statuses(ledger)
+    unchecked = dict(ledger.table("SELECT what, count(*) FROM unchecked GROUP BY what"))
+    return {
+        "medlab": __version__,
+        "edition": dicom.EDITION,
+        "policy": settings.policy,
+        "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
+        "heads": heads(ledger, settings),
+        "rules": dicom.own_rules.lines(settings.rules),
+        "allow_identifiers": settings.allow_identifiers,
+        "unclaimed": plan_of(settings).unclaimed,
+        "codes": "drawn" if settings.policy == SAFE_HARBOR else settings.codes,
+        "started": job.started,
+        "ended": datetime.now(UTC).isoformat(timespec="seconds"),
+        "files": sum(counts.values()),
+        "statuses": counts,
+        "withheld": _withheld(ledger),
+        "actions": _actions(ledger),
+        "options_used": _options(ledger),
+        "findings": _findings(ledger),
+        "no_picture": unchecked.pop(NO_PICTURE, 0),
+        "not_checked": unchecked,
+        "images_not_checked": ledger.table(
+            f"SELECT count(DISTINCT row) FROM unchecked WHERE what <> '{NO_PICTURE}'"
+        )[0][0],
+        "other_forms": ledger.table(
+            "SELECT count(*) FROM file WHERE copies > 0 AND status = 'done'"
+        )[0][0],
+        "owners": dict(zip(("files_joined", "studies_of_several"), job.owners, strict=True)),
+        "kept_texts": ledger.table("SELECT count(DISTINCT number) FROM text_kept")[0][0],
+        "vault": {} if job.vault is None else job.vault.count(),
+        "audit": {"lines": job.audit.count, "head": head},
+        "key": key_words(job),
+        "words": _words(settings, job.vault is not None),
+    }
+
+
+def key_words(job: Job) -> str:
+    """Return who can restore with a copy of the private folder; empty where a key file says it."""
+    if (job.work.folder / "key").exists():
+        return _IN_CLEAR.format(_CAN[job.vault is not None])
+    by = "" if job.vault is None else job.vault.locked_by
+    return _LOCKED.format(_OPENERS[by]) if by else ""
+
+
+def _certificate(job: Job, strangers: int) -> dict[str, Any] | None:
+    """Return the 18 kinds of Safe Harbor, each with what became of it; None for other policies."""
+    if job.work.settings.policy != SAFE_HARBOR:
+        return None
+    unchecked = (
+        strangers
+        + job.ledger.table(
+            f"SELECT count(DISTINCT row) FROM unchecked JOIN file USING (row) "
+            f"WHERE status = 'done' AND what <> '{NO_PICTURE}'"
+        )[0][0]
+    )
+    unread = job.ledger.table(
+        f"""SELECT count(*) FROM file WHERE status NOT IN {FINE}
+        AND row NOT IN (SELECT row FROM kind)"""
+    )[0][0]
+    counts = {
+        (kind, status == "done"): (elements, files)
+        for kind, status, elements, files in job.ledger.table(
+            """SELECT kind.kind, CASE status WHEN 'done' THEN 'done' ELSE 'withheld' END AS fate,
+            sum(n), count(*) FROM kind JOIN file USING (row)
+            WHERE status <> 'duplicate' GROUP BY 1, 2"""
+        )
+    }
+    rows = []
+    for number, name in dicom.safe_harbor.KINDS.items():
+        removed, withheld = counts.get((number, True), (0, 0))[0], unread
+        withheld += counts.get((number, False), (0, 0))[1]
+        word = "removed" if removed else "withheld" if withheld else "none present"
+        row = {"number": number, "kind": name, "status": "not checked" if unchecked else word}
+        rows.append(row | {"removed": removed, "withheld": withheld, "not_checked": unchecked})
+    said = _NOT_SAFE if unchecked else _SAFE if statuses(job.ledger).get("done") else _NOTHING
+    return {"rows": rows, "holds": said is _SAFE, "says": said[0], "words": said[1]}
+
+
+def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
+    """Return what was measured on the heads that were cut, the worst of all images."""
+    found = ledger.heads()
+    says = ""
+    if found["cut"] and settings.head == "deface":
+        says = (
+            f"heads defaced: {found['cut']}; at worst {found['residual_face']:.3f} of a face "
+            f"left, {found['brain_changed']:.0f} brain voxels changed, {found['head_kept']:.3f} "
+            "of a head kept"
+        )
+    elif found["cut"]:
+        says = (
+            f"heads stripped: {found['cut']}; brains of {found['least_ml']:.0f} to "
+            f"{found['most_ml']:.0f} ml, at worst {found['residual_face']:.3f} of the front left"
+        )
+    return found | {"says": says}
+
+
+def _withheld(ledger: Ledger) -> list[dict[str, Any]]:
+    found = ledger.table(f"SELECT status, row FROM file WHERE status NOT IN {FINE} ORDER BY 1, 2")
+    return _by_first(found, ("status",))
+
+
+def _findings(ledger: Ledger) -> list[dict[str, Any]]:
+    found = ledger.table(
+        """SELECT severity, message, place, row FROM finding
+        WHERE severity <> 'info' ORDER BY 1, 2, 3, 4"""
+    )
+    return _by_first(found, ("severity", "message", "place"))
+
+
+def _by_first(found: list[tuple[Any, ...]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Group rows whose last cell is a row number; name the first few of each group."""
+    groups: dict[tuple[Any, ...], list[int]] = {}
+    for *what, row in found:
+        groups.setdefault(tuple(what), []).append(row)
+    return [
+        dict(zip(names, what, strict=True)) | {"files": len(rows), "rows": rows[:_FIRST_ROWS]}
+        for what, rows in groups.items()
+    ]
+
+
+def _actions(ledger: Ledger) -> dict[str, int]:
+    return dict(ledger.table("SELECT code, sum(n) FROM action GROUP BY code ORDER BY 2 DESC"))
+
+
+def _options(ledger: Ledger) -> dict[str, dict[str, int]]:
+    out: dict[str, Counter[str]] = {}
+    for option, code, n in ledger.table(
+        "SELECT option, code, sum(n) FROM action GROUP BY 1, 2 ORDER BY 1, 3 DESC"
+    ):
+        out.setdefault(str(option) or "basic profile", Counter())[str(code)] = int(n)
+    return {option: dict(counts) for option, counts in out.items()}
+
+
+def _words(settings: Settings, vault: bool) -> list[str]:
+    """Return what may be said of the result, and what may not."""
+    words = [
+        "Verification looked for what stands in the source headers. It can't find a name that "
+        "stands in no header, a face, or text in pixels that were not checked.",
+        "This is not Safe Harbor (45 CFR 164.514(b)(2)): keyed codes are derived from the "
+        "person's data, and shifted or kept dates are finer than the year. Sharing needs "
+        "Expert Determination (164.514(b)(1)) or a data use agreement.",
+    ]
+    if settings.allow_identifiers:
+        words.append(
+            "Own rules keep identifiers of the patient, so these data are not de-identified: "
+            "Patient Identity Removed says NO in each file."
+        )
+    if settings.codes == "random":
+        words[1] = words[1].replace("keyed codes are", "UIDs and date offsets are keyed, so still")
+    if vault:
+        words.append(
+            "A vault exists, so the data are pseudonymized, not anonymous: whoever holds vault "
+            "and key can restore the identifiers."
+        )
+    return words
+
+
+def _template() -> Any:
+    from jinja2 import Environment
+
+    text = files("medlab.pipeline").joinpath("templates/report.html").read_text(encoding="utf-8")
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(text)

@@ -1,0 +1,277 @@
+"""The way back: what goes into the vault for one file, and how it comes out again."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
+from pydicom.multival import MultiValue
+
+from medlab.crypto import (
+    KEY_VARIABLE,
+    Lock,
+    Vault,
+    audit_key,
+    keyed_digest,
+    load_key,
+    lock,
+    read_key,
+    role_keys,
+)
+from medlab.dicom.codes import NO_PERSON
+from medlab.dicom.element_texts import is_plain
+from medlab.errors import InputError, MissingError, RefusedError, UsageError
+from medlab.pipeline.copies import Copies, treat_copies
+from medlab.pipeline.job_files import check_apart
+
+_PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
+PatientSex PatientAge PatientSize PatientWeight PatientAddress PatientTelephoneNumbers
+OtherPatientIDs OtherPatientNames PatientBirthName PatientMotherBirthName EthnicGroup"""
+_STUDY = """StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID StudyDescription
+ReferringPhysicianName InstitutionName InstitutionAddress AdmissionID"""
+_SERIES = """SeriesInstanceUID SeriesDate SeriesTime SeriesDescription ProtocolName
+FrameOfReferenceUID StationName OperatorsName PerformingPhysicianName"""
+_INSTANCE = """SOPInstanceUID AcquisitionDate AcquisitionTime AcquisitionDateTime
+ContentDate ContentTime InstanceCreationDate InstanceCreationTime"""
+# From the patient down: what is kept at a level, and the UID that names it.
+_LEVELS = (
+    ("patient", _PATIENT.split(), ""),
+    ("study", _STUDY.split(), "StudyInstanceUID"),
+    ("series", _SERIES.split(), "SeriesInstanceUID"),
+    ("instance", _INSTANCE.split(), "SOPInstanceUID"),
+)
+_JOINED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_MARKERS = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
+
+
+def entries(
+    before: Dataset, after: Dataset, key: bytes, whose: str
+) -> Iterator[tuple[str, str, str, str]]:
+    """Give the vault's rows for one file: kind, code, original, owner.
+
+    What stood in the header at each level are *facts*: DICOM JSON under a code drawn from it
+    with `key`, so that equal facts of a patient are kept once. The row of an instance, series,
+    study or patient, under its new UID or Patient ID, names the facts of its level and those
+    above; so a name that differs between two studies, or two files, stays with each. The owner
+    is a keyed mark of `whose` the file is (`medlab.dicom.owner`): what two patients share, such
+    as a UID, is kept once for each; of a file that names nobody, no patient's key opens a row.
+    """
+    owner = "" if whose == NO_PERSON else keyed_digest(key, "owner of entries", whose)[:16].hex()
+    facts: list[str] = []
+    for kind, keywords, uid in _LEVELS:
+        code = str(after.get(uid) or "") if uid else patient_code(after)
+        text = _values(before, keywords)
+        facts.append(keyed_digest(key, "facts", owner, text)[:16].hex())
+        yield "facts", facts[-1], text, owner
+        if code:
+            yield kind, code, " ".join(facts), owner
+    for keyword in _JOINED:
+        old, new = str(before.get(keyword) or ""), str(after.get(keyword) or "")
+        if old and new and old != new:
+            yield "uid", new, old, owner
+
+
+def patient_code(dataset: Dataset) -> str:
+    """Return the code under which the vault keeps the patient of a de-identified file."""
+    return str(dataset.get("PatientID") or dataset.get("StudyInstanceUID") or "")
+
+
+def restore(dataset: Dataset, vault: Vault, *, reason: str) -> Dataset:
+    """Return a copy with the identifiers that the vault holds for it.
+
+    Names, IDs, dates and descriptions of patient, study, series and image come back, and
+    all UIDs with the references to them. What was only taken out (comments, private
+    elements, pixels) does not, and the marks of the de-identification go.
+
+    Raises
+    ------
+    MissingError
+        If the vault knows neither the patient nor the image.
+    RefusedError
+        If they are another patient's than the one whose key opened the vault.
+    """
+    out = copy.deepcopy(dataset)
+    read = partial(vault.originals, reason=reason, owner=vault.owner_of(patient_code(dataset)))
+    for kind, _, uid in reversed(_LEVELS):  # an image made of ours is known by study or patient
+        code = str(dataset.get(uid) or "") if uid else patient_code(dataset)
+        if named := read(kind, [code]):
+            break
+        if vault.owners(kind, code):  # no search further up: that would be another's name
+            raise RefusedError("this file is of another patient than the key, or of several")
+    else:
+        raise MissingError("the vault knows nothing of this file; name the vault of its job")
+    texts = read("facts", named[code].split())
+    _rejoin(out, read)
+    if any("\\u" in text for text in texts.values()):  # JSON's form of all but ASCII
+        out.decode()
+        out.SpecificCharacterSet = "ISO_IR 192"
+    for text in texts.values():
+        out.update(_read(text))
+    for keyword in _MARKERS:
+        if keyword in out:
+            del out[keyword]
+    return out
+
+
+def open_vault(
+    source: Path,
+    vault_file: Path | None = None,
+    key_file: Path | None = None,
+    lock: Lock | None = None,
+) -> Vault:
+    """Open a vault, by default that of the job that made `source`, with its own key.
+
+    `key_file` may hold a vault's key or a patient's.
+
+    Raises
+    ------
+    MissingError
+        If there is no vault or no key.
+    """
+    folder = source.with_name(source.name + ".job")
+    path = folder / "vault.db" if vault_file is None else vault_file
+    if not path.is_file():
+        raise MissingError("there is no vault at that place; name it with --vault")
+    patient = role_keys.read_patient_key(key_file) if key_file else None
+    return Vault(path, lock or patient or job_key(folder, key_file))
+
+
+def job_key(folder: Path, key_file: Path | str | None, *, new: bool = False) -> bytes:
+    """Return the key of the job with this private folder, which a new job may make there.
+
+    Raises
+    ------
+    MissingError
+        If no key is there or was named.
+    """
+    own = folder / "key"
+    if not (new or own.is_file() or key_file or os.environ.get(KEY_VARIABLE)):
+        raise MissingError(
+            "no key: name the key file, passphrase or shares that the job began with"
+        )
+    return load_key(key_file, fallback=own)
+
+
+def auditing_key(
+    log: Path, vault_file: Path, key_file: Path | None, lock: Lock | None
+) -> bytes | None:
+    """Return what checks the seals of a job's logs; None if nothing was named.
+
+    `key_file` may hold an auditor's key, a vault's or a patient's.
+    """
+    if key_file is None and lock is None:
+        return None
+    if key_file is not None and (key := role_keys.read_audit_key(key_file)):
+        return key
+    if vault_file.is_file() or lock is not None:
+        with open_vault(log, vault_file, key_file, lock) as vault:
+            return vault.audit_key
+    return audit_key(load_key(key_file))
+
+
+def rotate(
+    source: Path, vault: Vault, key_files: Sequence[Path], passphrase_file: Path | None = None
+) -> int:
+    """Put the vault of `source` under a key, a passphrase or three shares; count its entries.
+
+    Key files that are not there are made. A key of before that lies beside the vault goes.
+
+    Raises
+    ------
+    UsageError
+        If they lie in `source` or its private folder, or there are neither one nor three.
+    """
+    check_apart([*key_files, *([passphrase_file] if passphrase_file else [])], source)
+    before = vault.key, vault.code_key
+    moved = vault.rotate(_new_opener(key_files, passphrase_file))
+    own = vault.path.with_name("key")
+    if own.is_file() and read_key(own) in before and read_key(own) != vault.key:
+        own.unlink()
+    return moved
+
+
+def _new_opener(key_files: Sequence[Path], passphrase_file: Path | None) -> bytes | Lock:
+    if len(key_files) not in (0, 1, 3) or bool(key_files) == bool(passphrase_file):
+        raise UsageError("rotate to one key, to three shares, or to one passphrase")
+    keys = [load_key(fallback=file, environment=False) for file in key_files]
+    return lock(passphrase_file, key_files if len(keys) == 3 else ()) or keys[0]
+
+
+def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") -> Copies:
+    """Restore the identifiers of a file, or of all DICOM files of a folder, into `target`.
+
+    The copies keep their places below `target`, which is made with mode 0700. Nothing that
+    is there is written over.
+
+    Raises
+    ------
+    UsageError
+        Without a reason.
+    """
+    if not reason.strip():
+        raise UsageError("give a reason (--reason); it goes into the log of the vault")
+    return treat_copies(source, target, partial(restore, vault=vault, reason=reason))
+
+
+def _rejoin(dataset: Dataset, read: Callable[..., dict[str, str]]) -> None:
+    """Put the original UIDs in place of the new ones, at every level and in the file meta."""
+    parts = [dataset, getattr(dataset, "file_meta", Dataset())]
+    elements = [e for part in parts for e in part.iterall() if e.VR == "UI" and e.value]
+    known = read("uid", {uid for e in elements for uid in _uids(e.value)})
+    for element in elements:
+        olds = [known.get(uid, uid) for uid in _uids(element.value)]
+        element.value = olds if len(olds) > 1 else olds[0]
+
+
+def _read(text: str) -> Dataset:
+    plain = json.loads(text)
+    numbers = {tag: plain.pop(tag) for tag, one in list(plain.items()) if one["vr"] == "DS"}
+    values = Dataset.from_json(plain)
+    for tag, one in numbers.items():
+        values.add_new(int(tag, 16), "DS", one.get("Value", [""]))
+    return values
+
+
+def _uids(value: object) -> list[str]:
+    return [str(uid) for uid in _many(value)]
+
+
+def _many(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (MultiValue, list)) else [value]
+
+
+def _values(dataset: Dataset, keywords: list[str]) -> str:
+    """Return elements as DICOM JSON."""
+    elements = tuple(dataset.get_item(keyword) for keyword in keywords if keyword in dataset)
+    if all(isinstance(e, RawDataElement) and is_plain(e.value) for e in elements):
+        return _json_of(elements)
+    return _as_json([dataset[element.tag] for element in elements])
+
+
+@lru_cache(maxsize=512)
+def _json_of(elements: tuple[RawDataElement, ...]) -> str:
+    """Return undecoded ASCII elements as DICOM JSON; the files of a series say the same."""
+    return _as_json([convert_raw_data_element(element) for element in elements])
+
+
+def _as_json(elements: list[DataElement]) -> str:
+    try:
+        plain = {f"{e.tag:08X}": e.to_json_dict(None, 0) for e in elements}
+        for e in elements:
+            if e.VR == "DS" and e.value is not None:  # as written: 53 is not 53.0
+                plain[f"{e.tag:08X}"]["Value"] = [str(one) for one in _many(e.value)]
+        return json.dumps(plain)
+    except (ValueError, TypeError):
+        raise InputError("an identifying element holds no value of its VR") from None

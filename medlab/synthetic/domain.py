@@ -1,0 +1,270 @@
+"""The domain of a table: what each column may hold, known without a look at the table.
+
+Categories are compared as text. Numbers and days fall into bins that are closed on the right, the
+first on both sides. Each cell is read by itself, so that one patient never changes how the cells
+of another are read.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from datetime import date
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from medlab.arrays import Array, Ints
+from medlab.errors import InputError, UsageError
+from medlab.tabular.reading import cell_number
+from medlab.tabular.roles import DIRECT_IDENTIFIERS
+
+DRAFTED = (
+    "# Read off the data: replace every line by public knowledge, or a guarantee that is built "
+    "on it is void.\n"
+)
+_MOST_BINS = 100_000  # a count for each is noise in nearly all of them
+_DRAFT_BINS = 15
+_FREE_TEXT = 50  # labels; a column with more, and with one for two rows, is text about persons
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+class Axis(NamedTuple):
+    """What one column may hold.
+
+    Attributes
+    ----------
+    name : str
+    labels : tuple of str
+        Categories; "" names missing cells. Empty where the column holds numbers.
+    edges : tuple of float
+        Ends of the bins of a number, in days since 1970 of a day.
+    whole : bool
+        Whether a number is drawn whole.
+    days : bool
+        Whether the column holds days.
+    """
+
+    name: str
+    labels: tuple[str, ...] = ()
+    edges: tuple[float, ...] = ()
+    whole: bool = False
+    days: bool = False
+
+    @property
+    def size(self) -> int:
+        """Number of categories or bins."""
+        return len(self.labels) or len(self.edges) - 1
+
+    def encode(self, column: pd.Series[Any]) -> Ints:
+        """Return the place of each cell in the domain, -1 where it has none.
+
+        Numbers outside the bounds are clamped.
+        """
+        place, cells = pd.factorize(column)
+        if self.labels:
+            texts = [_text(cell) for cell in cells]
+            if "." not in self.labels:  # a missing cell of SAS and Stata
+                texts = ["" if text == "." else text for text in texts]
+            known = pd.Index(self.labels).get_indexer(pd.Index([*texts, ""], dtype=object))
+        else:
+            numbers = np.array([*map(self._number, cells), np.nan])
+            known = np.searchsorted(
+                self.edges[1:], np.clip(numbers, self.edges[0], self.edges[-1])
+            )
+            known = np.where(np.isnan(numbers), -1, known)
+        return np.asarray(known)[place]
+
+    def decode(self, codes: Ints, rng: np.random.Generator) -> Array:
+        """Return categories, or numbers drawn evenly within their bins, shape of `codes`."""
+        if self.labels:
+            return np.array(self.labels, dtype=object)[codes]
+        edges = np.array(self.edges)
+        low, high = edges[codes], edges[codes + 1]
+        if not self.whole:
+            return np.asarray(high - (high - low) * rng.random(len(codes)))
+        first, last = self._whole_ends()
+        drawn = rng.integers(first[codes], last[codes] + 1)
+        return drawn.astype("datetime64[D]").astype("datetime64[s]") if self.days else drawn
+
+    def _number(self, cell: Any) -> float:
+        if not self.days:
+            return cell_number(cell) if isinstance(cell, str) else float(cell)
+        form = "%Y%m%d" if str(cell).isdigit() else "ISO8601"
+        day = pd.to_datetime(cell, errors="coerce", format=form)
+        return float("nan") if pd.isna(day) else float(day.toordinal() - _EPOCH)
+
+    def _whole_ends(self) -> tuple[Ints, Ints]:
+        """Return the smallest and largest whole number of each bin."""
+        down = np.floor(self.edges).astype(np.int64)
+        first = down[:-1] + 1
+        first[0] = down[0]
+        return first, down[1:]
+
+
+def _text(cell: Any) -> str:
+    return str(cell).removesuffix(".0") if isinstance(cell, float) else str(cell)
+
+
+def read_domain(path: Path) -> list[Axis]:
+    """Read a domain: YAML with one entry a column.
+
+    ``Sex: [F, M]``, ``Age: {bounds: [18, 90], bins: 15}`` or
+    ``Age: {bounds: [0, 120], cuts: [20, 25, 30]}``. Bounds and cuts may be days, 2024-03-01.
+
+    Raises
+    ------
+    UsageError
+        No such file.
+    InputError
+        Anything else, with the name of the column.
+    """
+    try:
+        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+    except OSError:
+        raise UsageError("the domain file does not exist; --draft-domain writes one") from None
+    except (yaml.YAMLError, UnicodeError, RecursionError):
+        raise InputError("the domain is no YAML; write one entry a column") from None
+    if not isinstance(root, yaml.MappingNode) or not root.value:
+        raise InputError("the domain has no columns; write one entry a column")
+    return check_domain([_axis(_scalar(key, "the domain"), node) for key, node in root.value])
+
+
+def check_domain(domain: Sequence[Axis]) -> list[Axis]:
+    """Return the domain, or refuse a column named twice and one that names persons."""
+    names = [axis.name for axis in domain]
+    if len(set(names)) < len(names):
+        raise InputError("the domain names a column twice; leave one entry of each")
+    direct = sorted(DIRECT_IDENTIFIERS.intersection(names))
+    if direct:
+        raise InputError(
+            f"{', '.join(direct)} identifies people directly and is never released; take it out "
+            "of the domain"
+        )
+    return list(domain)
+
+
+def _axis(name: str, node: yaml.Node) -> Axis:
+    if isinstance(node, yaml.SequenceNode):
+        labels = tuple(_scalar(one, name) for one in node.value)
+        if not labels or len(set(labels)) < len(labels):
+            raise InputError(f"the categories of {name} are none, or one stands twice")
+        return Axis(name, labels=labels)
+    parts = {key.value: one for key, one in node.value} if _is_mapping(node) else {}
+    if set(parts) not in ({"bounds", "bins"}, {"bounds", "cuts"}):
+        raise InputError(
+            f"{name} needs a list of categories, or bounds with bins or cuts, such as "
+            "{bounds: [0, 100], bins: 10}"
+        )
+    bounds, cuts = (_numbers(parts.get(key), name) for key in ("bounds", "cuts"))
+    if len(bounds) != 2 or len({days for _, days in bounds + cuts}) > 1:
+        raise InputError(f"the bounds of {name} are two numbers or days, and cuts are alike")
+    count = _scalar(parts["bins"], name) if "bins" in parts else ""
+    if count and not (count.isdecimal() and len(count) <= 6 and 0 < int(count) <= _MOST_BINS):
+        raise InputError(f"the bins of {name} are a whole number from 1 to {_MOST_BINS}")
+    low, high = (value for value, _ in bounds)
+    inner = [value for value, _ in cuts] or [
+        low + (high - low) * i / int(count or 1) for i in range(1, int(count or 1))
+    ]
+    edges = [low, *inner, high]
+    if (
+        not low < high
+        or not all(a < b for a, b in itertools.pairwise(edges[1:]))
+        or (inner and inner[0] < low)
+    ):
+        raise InputError(f"the bounds and cuts of {name} do not ascend within the bounds")
+    whole = all(value.denominator == 1 and abs(value) < 2**53 for value, _ in bounds + cuts)
+    axis = Axis(name, edges=tuple(map(float, edges)), whole=whole, days=bounds[0][1])
+    if whole and (np.subtract(*axis._whole_ends()[::-1]) < 0).any():
+        raise InputError(f"{name} has more bins than whole numbers; give it fewer")
+    return axis
+
+
+def _is_mapping(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.MappingNode)
+
+
+def _scalar(node: yaml.Node, name: str) -> str:
+    """Return the text of a scalar as it stands: 010 and 250.10 stay so."""
+    if not isinstance(node, yaml.ScalarNode) or node.tag.endswith((":bool", ":null")):
+        raise InputError(
+            f"an entry of {name} is a list, nothing, or what YAML reads as true or false; quote it"
+        )
+    return str(node.value)
+
+
+def _numbers(node: yaml.Node | None, name: str) -> list[tuple[Fraction, bool]]:
+    """Return numbers, or days since 1970, and whether each is a day."""
+    found = []
+    for one in node.value if isinstance(node, yaml.SequenceNode) else ():
+        text = _scalar(one, name)
+        try:
+            try:
+                found.append((Fraction(repr(float(text))), False))
+            except ValueError:
+                found.append((Fraction(date.fromisoformat(text).toordinal() - _EPOCH), True))
+        except ValueError:
+            raise InputError(f"a bound or cut of {name} is no finite number or day") from None
+    return found
+
+
+def draft_domain(table: pd.DataFrame, left_out: Sequence[str] = ()) -> str:
+    """Return a domain read off a table, as YAML: a form to fill in with public knowledge.
+
+    Direct identifiers, free text and columns without any value are left out.
+
+    Parameters
+    ----------
+    table : DataFrame
+    left_out : column names
+        Others to leave out, such as whose row it is.
+    """
+    entries = {
+        str(name): entry
+        for name in table
+        if name not in DIRECT_IDENTIFIERS.union(left_out) and (entry := _entry(table[name]))
+    }
+    if not entries:
+        raise InputError("the table has no column for a domain; identifiers and text make none")
+    body = yaml.safe_dump(
+        entries, sort_keys=False, default_flow_style=None, allow_unicode=True, width=99
+    )
+    return DRAFTED + body
+
+
+def _entry(column: pd.Series[Any]) -> Any:
+    """Return what a domain says of one column, as it was found; None for free text."""
+    known, types = column.dropna(), pd.api.types
+    if types.is_datetime64_any_dtype(column.dtype) and known.nunique() > 1:
+        low, high = known.min().date(), known.max().date()
+        bins = min(_DRAFT_BINS, (high - low).days + 1)
+        return {"bounds": [low.isoformat(), high.isoformat()], "bins": bins} if low < high else []
+    numeric = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
+    if numeric and known.nunique() > 1:
+        if not np.isfinite(known.astype(float)).all():
+            raise InputError(f"column {column.name} has infinite numbers; give it bounds")
+        low, high = known.min().item(), known.max().item()
+        if known.mod(1).eq(0).all():
+            low, high = int(low), int(high)
+            return {"bounds": [low, high], "bins": min(_DRAFT_BINS, high - low + 1)}
+        return {"bounds": [low, high], "bins": _DRAFT_BINS}
+    labels = sorted(set(map(_text, known)))
+    if not labels or len(labels) > max(_FREE_TEXT, len(known) // 2):
+        return None
+    return labels + [""] * bool(column.isna().any() and "" not in labels)
+
+
+def encode(table: pd.DataFrame, domain: Sequence[Axis]) -> Ints:
+    """Return the codes of the rows that lie in the domain, shape (rows, columns)."""
+    codes = np.stack([axis.encode(table[axis.name]) for axis in domain], axis=1)
+    return codes[(codes >= 0).all(axis=1)]
+
+
+def decode(codes: Ints, domain: Sequence[Axis], rng: np.random.Generator) -> pd.DataFrame:
+    """Return the rows of codes as a table; see `Axis.decode`."""
+    columns = {axis.name: axis.decode(codes[:, j], rng) for j, axis in enumerate(domain)}
+    return pd.DataFrame(columns)

@@ -1,0 +1,389 @@
+"""A released table as it is seen from outside: classes of equal cells, measured by the original.
+
+The one reading of released cells. Numbers are put on the scale 0 to 1 of the original column,
+labels stand for sets of the original's labels; a suppressed cell allows everything, a missing one
+those whose value is missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import sparse
+
+from medlab.arrays import Array
+from medlab.errors import InputError
+from medlab.tabular import cells, models
+from medlab.tabular.column_roles import Hierarchies, label_text
+from medlab.tabular.release import SUPPRESSED
+
+_CHUNK_PEOPLE = 2048  # a multiple of 64
+SAME = 1e-9
+MISSING_PLACE = 3.0  # of a missing number, on the scale 0 to 1
+_MISSING_LABEL = "\ue000"  # of the private use area: no label of a table
+TRUTHFUL = ("generalized", "anatomized")  # kinds of release whose cells hold what was there
+_PAIRINGS = 19  # at random: the true pairs are nearer than all of them but once in 20 (p = .05)
+_FEWEST_PAIRED = 20  # rows; of fewer some pairing is as near by chance
+Exact = dict[str, Array]
+
+
+class Scale(NamedTuple):
+    """How a column of the original is measured: a range for numbers, labels otherwise."""
+
+    name: str
+    numeric: bool
+    low: float
+    width: float
+    labels: pd.Index
+
+    def place(self, column: pd.Series[Any]) -> Array:
+        """Return exact values: numbers on the scale 0 to 1, labels by number, others -1."""
+        if self.numeric:
+            values = _ends(column)[0]
+            return np.where(np.isnan(values), MISSING_PLACE, (values - self.low) / self.width)
+        codes, names = _names(column)
+        return np.asarray(self.labels.get_indexer(names)[codes])
+
+
+def _names(column: pd.Series[Any]) -> tuple[Array, pd.Index]:
+    """Return the number of each cell's label, and the labels; the last is the missing one."""
+    codes, values = pd.factorize(column)
+    return codes, pd.Index([*label_text(pd.Series(values)), _MISSING_LABEL])
+
+
+def scale(column: pd.Series[Any]) -> Scale:
+    """Return how the column of an original table is measured."""
+    name, types = str(column.name), pd.api.types
+    if column.dtype == object and types.infer_dtype(column, skipna=True) in ("date", "datetime"):
+        column = pd.to_datetime(column, utc=True)  # of several time zones, say
+    plain = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
+    if plain or types.is_datetime64_any_dtype(column.dtype):
+        return _number_scale(name, *_ends(column))
+    names = _names(column)[1]
+    return Scale(name, False, 0.0, 1.0, names if column.hasnans else names[:-1])
+
+
+def _number_scale(name: str, *ends: Array) -> Scale:
+    known = np.concatenate(ends)
+    known = known[np.isfinite(known)]
+    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    return Scale(name, True, float(low), float(high - low) or 1.0, pd.Index([]))
+
+
+def released_scale(released: pd.Series[Any], known: pd.Series[Any]) -> Scale:
+    """Return how a released column is measured without its original, and what is known of people.
+
+    The release tells: where each of its cells is a number or stands for a range of numbers, the
+    column holds numbers, whatever type a register has by itself.
+    """
+    ends = _ends(released)
+    if not np.isfinite(ends[0]).any() or _is_odd(released).any():
+        return scale(label_text(known).rename(str(released.name)))
+    return _number_scale(str(released.name), *ends, *_ends(known))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A release as classes of equal cells.
+
+    Attributes
+    ----------
+    scales : tuple of Scale
+        One a quasi-identifier.
+    cells : DataFrame, one row a class
+    class_of : int array, shape (rows,)
+    sizes : int array, shape (classes,)
+    parts : tuple
+        One a quasi-identifier. For numbers (low, high), float arrays of shape (classes,) on
+        the scale 0 to 1, infinite where suppressed. For labels (outside, fits): 1.0 where the
+        cell rules anyone out, and a sparse array (labels + 1, classes) of 1.0 for each label
+        that it allows; its last row stands for labels that the original does not know.
+    """
+
+    scales: tuple[Scale, ...]
+    cells: pd.DataFrame
+    class_of: Array
+    sizes: Array
+    parts: tuple[tuple[Any, Any], ...]
+
+    def loss(self) -> Array:
+        """Return the normalized certainty penalty of each class, shape (classes, columns).
+
+        Numbers: width of the interval / range of the original; labels: (labels - 1) / (M - 1) of
+        the original's M; suppressed, or nothing that the original knows, 1; exact 0.
+        """
+        losses = []
+        for one, (a, b) in zip(self.scales, self.parts, strict=True):
+            if one.numeric:
+                hidden = np.isinf(a)
+                width = np.where(hidden, 0.0, b) - np.where(hidden, 0.0, a)
+                losses.append(np.where(hidden, 1.0, np.clip(width, 0.0, 1.0)))
+            else:
+                labels = np.asarray(b.sum(axis=0)).ravel()
+                left = np.clip((labels - 1) / max(len(one.labels) - 1, 1), 0.0, 1.0)
+                losses.append(np.where((a == 0) | (labels == 0), 1.0, left))
+        return np.stack(losses, axis=1)
+
+    def distance(self, exact: Exact) -> Array:
+        """Return how far released row i is from person i, shape (rows,).
+
+        The sum over the columns of the gap to the interval, 1 at most, and of 0 or 1 for labels.
+        """
+        found = np.zeros(len(self.class_of))
+        for one, (a, b) in zip(self.scales, self.parts, strict=True):
+            low, values = a[self.class_of], exact[one.name]
+            if one.numeric:
+                gap = np.maximum(low - values, values - b[self.class_of])
+                found += np.clip(gap, 0.0, 1.0)
+            else:
+                found += low - np.asarray(b[values, self.class_of]).ravel()
+        return found
+
+    def only(self, names: Sequence[str]) -> Seen:
+        """Return what an attacker sees who knows some of the columns only."""
+        chosen = [i for i, one in enumerate(self.scales) if one.name in names]
+        scales = tuple(self.scales[i] for i in chosen)
+        group = models.class_numbers(self.cells, [one.name for one in scales])
+        first = np.unique(group, return_index=True)[1]
+        classes = self.cells.iloc[first].reset_index(drop=True)
+        parts = tuple(_taken(self.scales[i], self.parts[i], first) for i in chosen)
+        class_of = group[self.class_of]
+        return Seen(scales, classes, class_of, np.bincount(class_of), parts)
+
+    def fits(self, exact: Exact) -> Array:
+        """Return how many people fit each class, shape (classes,).
+
+        Who fits a cell is one bit a person; the bits of a class are the common ones.
+        """
+        values = [exact[one.name] for one in self.scales]
+        columns = list(zip(self.scales, self._distinct(), values, strict=True))
+        found = np.zeros(len(self.sizes), dtype=np.int64)
+        for start in range(0, len(values[0]), _CHUNK_PEOPLE):
+            part = slice(start, start + _CHUNK_PEOPLE)
+            common: Any = np.uint64(2**64 - 1)
+            for one, (code, a, b), places in columns:
+                common = common & _bits(_inside(one, a, b, places[part]))[code]
+            found += np.bitwise_count(common).sum(axis=1, dtype=np.int64)
+        return found
+
+    def _distinct(self) -> Iterator[tuple[Array, Any, Any]]:
+        """Yield for each column the number of each class's cell, and the cells' parts."""
+        for one, (a, b) in zip(self.scales, self.parts, strict=True):
+            if one.numeric:
+                ends, code = np.unique(np.stack([a, b]), axis=1, return_inverse=True)
+                yield code, ends[0][:, None], ends[1][:, None]
+            else:
+                code = cells.distinct(self.cells[one.name])[0]
+                first = np.unique(code, return_index=True)[1]
+                yield code, *_taken(one, (a, b), first)
+
+
+def _taken(one: Scale, part: tuple[Any, Any], classes: Array) -> tuple[Any, Any]:
+    """Return the parts of some classes."""
+    a, b = part
+    if not one.numeric:
+        return a[classes], b[:, classes].tocsr()
+    low = a[classes]
+    return low, low if a is b else b[classes]
+
+
+def exact_values(people: pd.DataFrame, scales: Sequence[Scale]) -> Exact:
+    """Return the exact values of people by column, for the scales that the table has."""
+    return {one.name: one.place(people[one.name]) for one in scales if one.name in people}
+
+
+def see(
+    released: pd.DataFrame,
+    scales: Sequence[Scale],
+    aligned: pd.DataFrame | None = None,
+    hierarchies: Hierarchies | None = None,
+) -> Seen:
+    """Read a released table.
+
+    Parameters
+    ----------
+    released : DataFrame
+        Holds a column for each scale; cells as `medlab.tabular` writes them, or their text.
+    scales : sequence of Scale
+    aligned : DataFrame, optional
+        The original of the same rows. A cell that can't be read as what the column holds,
+        such as a node of a hierarchy that is not given, or ``thirties``, then stands for the
+        values of the rows that show it.
+    hierarchies : mapping of str to DataFrame, optional
+        A node of a column's hierarchy stands for the labels below it.
+
+    Raises
+    ------
+    InputError
+        Such a cell among numbers, where there is no original of the same rows.
+    """
+    names = [one.name for one in scales]
+    group = models.class_numbers(released, names)
+    first = np.unique(group, return_index=True)[1]
+    classes = released[names].iloc[first].reset_index(drop=True)
+    parts = []
+    for one in scales:
+        if one.numeric:
+            odd = _is_odd(classes[one.name])
+            if odd.any():
+                behind = _ranges(
+                    released[one.name], None if aligned is None else aligned[one.name]
+                )
+                classes[one.name] = classes[one.name].mask(odd, classes[one.name].map(behind))
+            parts.append(_interval(classes[one.name], one))
+            continue
+        known = None if aligned is None else aligned[one.name]
+        nodes = (hierarchies or {}).get(one.name)
+        classes[one.name] = _spelled(
+            classes[one.name], one, _known(released[one.name], known, one, nodes)
+        )
+        parts.append(_labels(classes[one.name], one))
+    return Seen(tuple(scales), classes, group, np.bincount(group), tuple(parts))
+
+
+def _ends(column: pd.Series[Any]) -> tuple[Array, Array]:
+    """Return lower and upper ends; dates as seconds."""
+    if not pd.api.types.is_datetime64_any_dtype(column.dtype):
+        return cells.bounds(column)
+    values = column.to_numpy(dtype="datetime64[us]").astype(np.float64) / 1e6
+    values = np.where(column.isna().to_numpy(), np.nan, values)
+    return values, values
+
+
+def _interval(column: pd.Series[Any], one: Scale) -> tuple[Array, Array]:
+    low, high = ((end - one.low) / one.width for end in _ends(column))
+    # an end that is not given, as in 90+, is that of the original
+    ends_at = np.isposinf(high) & ~np.isnan(low), np.isneginf(low) & ~np.isnan(high)
+    low, high = np.where(ends_at[1], 0.0, low), np.where(ends_at[0], np.maximum(low, 1.0), high)
+    hidden, missing = np.isnan(low) & column.notna().to_numpy(), column.isna().to_numpy()
+    low, high = (np.where(missing, MISSING_PLACE, end) for end in (low, high))
+    low, high = np.where(hidden, -np.inf, low), np.where(hidden, np.inf, high)
+    return (low, low) if np.array_equal(low, high) else (low, high)
+
+
+def _is_odd(column: pd.Series[Any]) -> Array:
+    """Tell which cells of a column of numbers are neither number, interval, star nor missing."""
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        return np.zeros(len(column), dtype=bool)
+    unread = np.isnan(_ends(column)[0]) & column.notna().to_numpy()
+    return unread & (column.astype(object) != SUPPRESSED).to_numpy(dtype=bool)
+
+
+def _ranges(released: pd.Series[Any], original: pd.Series[Any] | None) -> dict[Any, Any]:
+    """Return the interval of original values behind each cell that can't be read."""
+    if original is None:
+        raise InputError(
+            f"{released.name} holds cells that are no number; write 30, [20, 30] or *"
+        )
+    odd = _is_odd(released)
+    values = pd.Series(_ends(original)[0], index=released.index)[odd]
+    ends = values.groupby(released[odd]).agg(["min", "max"]).dropna()
+    return {cell: pd.Interval(a, b, closed="both") for cell, a, b in ends.itertuples()}
+
+
+def _known(
+    released: pd.Series[Any],
+    original: pd.Series[Any] | None,
+    one: Scale,
+    hierarchy: pd.DataFrame | None,
+) -> dict[str, Any]:
+    """Return the labels behind each released text that is no label of the original.
+
+    A node covers those below it in the hierarchy, ``81***`` those that begin so and are as long;
+    any other text stands for what the rows that show it held before.
+    """
+    codes, objects = cells.distinct(released)
+    texts = pd.Series([cell if isinstance(cell, str) else "" for cell in objects], dtype="str")
+    strange = ~texts.isin([*one.labels, SUPPRESSED, ""]) & ~texts.str.startswith("{")
+    if not strange.any():
+        return {}
+    text = pd.Series(texts.astype(object).to_numpy()[codes], released.index)
+    odd = pd.Series(strange.to_numpy()[codes], released.index)
+    found: dict[str, Any] = {}
+    for cell in texts[strange].unique():
+        stem = cell.rstrip("*")
+        if hierarchy is not None:
+            below = hierarchy.index[(hierarchy.astype(str) == cell).any(axis=1)].astype(str)
+            found[cell] = frozenset(below) & frozenset(one.labels)
+        if stem != cell and not found.get(cell):
+            alike = (name for name in one.labels if len(name) == len(cell))
+            found[cell] = frozenset(name for name in alike if name.startswith(stem))
+    left = (odd & ~text.isin([cell for cell, some in found.items() if some])).to_numpy()
+    if original is not None and left.any():
+        codes, names = _names(original)
+        behind = names[codes].to_series(index=released.index)[left]
+        found |= {str(key): frozenset(some) for key, some in behind.groupby(text[left]) if key}
+    return {cell: some for cell, some in found.items() if some}
+
+
+def _spelled(column: pd.Series[Any], one: Scale, known: dict[str, Any] | None) -> pd.Series[Any]:
+    """Return the column with nodes of hierarchies written as the labels that they cover."""
+    if not known:
+        return column
+    codes, objects = cells.distinct(column)
+    spelled = np.empty(len(objects), dtype=object)
+    spelled[:] = [known.get(cell, cell) if isinstance(cell, str) else cell for cell in objects]
+    return pd.Series(spelled[codes], index=column.index, name=one.name)
+
+
+def _labels(column: pd.Series[Any], one: Scale) -> tuple[Array, Any]:
+    codes, objects = cells.distinct(column)
+    free = np.array([isinstance(cell, str) and cell == SUPPRESSED for cell in objects])
+    allowed = [cells.labels(cell) or {_MISSING_LABEL} for cell in objects]
+    sizes = np.array([len(some) for some in allowed])
+    flat = one.labels.get_indexer(pd.Index([label for some in allowed for label in some]))
+    owner = np.repeat(np.arange(len(objects)), sizes)
+    keep = flat >= 0
+    shape = (len(one.labels) + 1, len(objects))
+    ones = np.ones(int(keep.sum()))
+    table = sparse.csr_array((ones, (flat[keep], owner[keep])), shape=shape)
+    table = table.multiply(~free).tocsr() if free.any() else table
+    return 1.0 - free[codes], table[:, codes].tocsr()
+
+
+def _inside(one: Scale, a: Array, b: Any, values: Array) -> Array:
+    """Tell which cells allow which values, shape (cells, values)."""
+    if one.numeric:
+        return np.asarray((a - SAME <= values) & (values <= b + SAME))
+    return np.asarray((b[values].toarray().T > 0) | (a == 0)[:, None])
+
+
+def _bits(inside: Array) -> Array:
+    """Return bools, shape (cells, values), as bits, shape (cells, words)."""
+    padded = np.zeros((len(inside), _CHUNK_PEOPLE), dtype=bool)
+    padded[:, : inside.shape[1]] = inside
+    return np.packbits(padded, axis=1).view(np.uint64)
+
+
+def in_order(seen: Seen, exact: Exact, owners: Array, kind: str) -> bool:
+    """Tell whether each released row can be made of the original row in its place.
+
+    Raises
+    ------
+    InputError
+        If rows were changed, and the pairs are no nearer than pairs made at random; or if persons
+        have several rows, and it is not known whose each is.
+    """
+    distance = seen.distance(exact)
+    if kind in TRUTHFUL:
+        aligned = bool((distance <= SAME).all())
+        if not aligned and len(np.unique(owners)) < len(owners):
+            raise InputError(
+                "the released rows stand in another order than the original's, so it is not known "
+                "whose row each is; put them back, or leave one row a person"
+            )
+        return aligned
+    if kind in ("microdata", "aggregate") and len(distance) >= _FEWEST_PAIRED:
+        rng = np.random.default_rng(0)
+        for _ in range(_PAIRINGS):
+            mixed = rng.permutation(len(distance))
+            other = seen.distance({name: values[mixed] for name, values in exact.items()})
+            if other.mean() < distance.mean() - SAME:
+                raise InputError(
+                    "rows are in another order; give --key-file, or release with --keep-order"
+                )
+    return True
