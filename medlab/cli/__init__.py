@@ -12,6 +12,7 @@ from medlab.cli import (  # noqa: F401 (each brings its commands)
     key_commands,
     learning_commands,
     notebook_commands,
+    shipping_commands,
     table_commands,
 )
 from medlab.cli.group import commands
