@@ -16,6 +16,7 @@ _AREAS = (
     "dp",
     "errors",
     "evaluation",
+    "federated",
     "methods",
     "neuro",
     "pipeline",
