@@ -1,5 +1,15 @@
 # What this package offers; each loads when it is touched.
-from . import disclosures, faces, frame_pictures, methods, pixels, rects, slices, tradeoff
+from . import (
+    disclosures,
+    faces,
+    frame_pictures,
+    methods,
+    noisy_answers,
+    pixels,
+    rects,
+    slices,
+    tradeoff,
+)
 from .figure import Shown, show
 
 __all__ = [
@@ -8,6 +18,7 @@ __all__ = [
     "faces",
     "frame_pictures",
     "methods",
+    "noisy_answers",
     "pixels",
     "rects",
     "show",
