@@ -10,7 +10,7 @@ from medlab import __version__
 from medlab.errors import MedlabError, UsageError
 
 FAILED = 1
-BAD_USAGE = 2
+_BAD_USAGE = 2
 
 
 class _Commands(click.Group):
@@ -21,7 +21,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except MedlabError as error:
             click.echo(f"medlab: {error}", err=True)
-            ctx.exit(BAD_USAGE if isinstance(error, UsageError) else FAILED)
+            ctx.exit(_BAD_USAGE if isinstance(error, UsageError) else FAILED)
         except PermissionError as error:
             what = error.strerror or "no permission"
             click.echo(f"medlab: {what}; choose a folder that you may write to", err=True)

@@ -49,7 +49,7 @@ from medlab.errors import UsageError
 )
 @click.option("--spreadsheet", is_flag=True, help="Guard cells that a spreadsheet would run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing OUT.")
-def anonymize_table(
+def _anonymize_table(
     source: Path,
     target: Path,
     qi: tuple[str, ...],
@@ -97,7 +97,7 @@ def anonymize_table(
 @C
 @DISTANCE
 @KEY_OF_ORDER
-def measure_risk(
+def _measure_risk(
     source: Path,
     qi: tuple[str, ...],
     sensitive: tuple[str, ...],
@@ -131,7 +131,7 @@ def measure_risk(
 @KIND
 @KEY_OF_ORDER
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def evaluate_release(
+def _evaluate_release(
     original: Path, released: Path, qi: tuple[str, ...], sensitive: str | None, **choices: Any
 ) -> None:
     """Attack RELEASED and measure what it is still good for; JSON to stdout.

@@ -134,12 +134,12 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "kept_texts": ledger.table("SELECT count(DISTINCT number) FROM text_kept")[0][0],
         "vault": {} if job.vault is None else job.vault.count(),
         "audit": {"lines": job.audit.count, "head": head},
-        "key": key_words(job),
+        "key": _key_words(job),
         "words": _words(settings, job.vault is not None),
     }
 
 
-def key_words(job: Job) -> str:
+def _key_words(job: Job) -> str:
     """Return who can restore with a copy of the private folder; empty where a key file says it."""
     if (job.work.folder / "key").exists():
         return _IN_CLEAR.format(_CAN[job.vault is not None])

@@ -148,7 +148,7 @@ def test_nan_and_negative_values_are_borne(head):
 def test_smaller_f_keeps_more_and_g_tilts_the_mask(head):
     img, _ = head
     masks = {
-        (f, g): np.asanyarray(neuro.extract_brain(img, f, g, backend="builtin").mask.dataobj)
+        (f, g): np.asanyarray(neuro.extract_brain(img, f=f, g=g, backend="builtin").mask.dataobj)
         for f, g in [(0.2, 0), (0.8, 0), (0.5, 0.4), (0.5, -0.4)]
     }
     middle = {key: np.argwhere(mask)[:, 2].mean() for key, mask in masks.items()}
