@@ -443,7 +443,12 @@ class Outcome:
         self.reveal = _checkbox("Show pictures, faces and patients on this screen")
         self.tabs = _Tabs(
             {
-                "Headers": self._headers,
+                "Headers": lambda: _by_image(
+                    "Before and after",
+                    partial(views.headers, restored=self._restored),
+                    self.pair.value,
+                    self.reveal.value,
+                ),
                 "Images": self._slices,
                 "Face": lambda: self._drawn("The face, before and after", views.face),
             }
@@ -479,10 +484,6 @@ class Outcome:
 
     def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
         return Instrument(title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value))
-
-    def _headers(self) -> Instrument:
-        draw = partial(views.headers, restored=self._restored)
-        return _by_image("Before and after", draw, self.pair.value, self.reveal.value)
 
     def _slices(self) -> Instrument:
         return _images("Before and after", self.pair.value, self.reveal.value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -163,10 +164,4 @@ def _tell_notes(report: dict[str, Any]) -> None:
     """Say on standard error what the report notes, then write it."""
     for note in report["notes"]:
         click.echo(f"medlab: {note}", err=True)
-    click.echo(_json(report))
-
-
-def _json(report: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(report, indent=2, allow_nan=False, default=float)
+    click.echo(json.dumps(report, indent=2, allow_nan=False, default=float))

@@ -417,36 +417,18 @@ def _finish(
     }
     vertices = nib.affines.apply_affine(seen.affine, outcome.vertices / seen.zooms)
     if "center" in outcome.facts:
-        report["center"] = _center_in_file(outcome.facts["center"], seen)
+        back = nib.orientations.inv_ornt_aff(seen.to_file, seen.data.shape)
+        voxel = np.linalg.solve(back, [*outcome.facts["center"], 1.0])[:3]
+        report["center"] = [round(float(v), 3) for v in voxel]
+    data = voxels(img)
+    empty = np.array(np.nanmin(data) if limits else 0, data.dtype)
+    inside = mask if data.ndim == 3 else mask[..., None]
     return Extraction(
-        _apply_mask(img, mask, empty=float(np.nanmin(voxels(img))) if limits else 0),
+        image_like(img, np.where(inside, data, empty)),
         image_like(img, mask),
         Mesh(np.asarray(vertices), outcome.faces),
         report,
     )
-
-
-def _center_in_file(center: Floats, seen: Working) -> list[float]:
-    back = nib.orientations.inv_ornt_aff(seen.to_file, seen.data.shape)
-    voxel = np.linalg.solve(back, [*center, 1.0])[:3]
-    return [round(float(v), 3) for v in voxel]
-
-
-def _apply_mask(img: SpatialImage, mask: Mask, *, empty: float = 0) -> nib.Nifti1Image:
-    """Return the image with one value outside a mask, in every volume of it.
-
-    Parameters
-    ----------
-    img : nibabel image
-        3-D or 4-D.
-    mask : ndarray of bool, shape (X, Y, Z)
-        In the order of the file.
-    empty : float
-        The value outside.
-    """
-    data = voxels(img)
-    inside = mask if data.ndim == 3 else mask[..., None]
-    return image_like(img, np.where(inside, data, np.array(empty, data.dtype)))
 
 
 def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:

@@ -89,17 +89,17 @@ def cut_study(
     """
     if method == "deface":
         for number, done in _deface_study(images, parts):
-            yield number, done if isinstance(done, MedlabError) else _removal_of(done)
+            if isinstance(done, MedlabError):
+                yield number, done
+            else:
+                removed = np.asanyarray(done.removed.dataobj) > 0
+                yield number, Removal(done.img, removed, done.report)
         return
     for number, read in enumerate(images):
         try:
             yield number, _stripped(load(read()), f)
         except Exception as error:  # noqa: BLE001 - whatever happened, the image is refused
             yield number, _refusal(read, parts.get(number, ""), error)
-
-
-def _removal_of(done: Defacing) -> Removal:
-    return Removal(done.img, np.asanyarray(done.removed.dataobj) > 0, done.report)
 
 
 def _stripped(img: SpatialImage, f: float) -> Removal:

@@ -180,10 +180,8 @@ def _original(source: Path, pixels: Array | None, method: str) -> bytes:
 
 
 def _opened(path: Path) -> _Image:
-    return _of_dicom(dicom.read(path)) if dicom.is_dicom(path) else _of_nifti(path)
-
-
-def _of_nifti(path: Path) -> _Image:
+    if dicom.is_dicom(path):
+        return _of_dicom(dicom.read(path))
     content, place, voxels = stored_voxels(path)
     before, behind = content[: place.start], content[place.stop :]
     return _Image(voxels, None, lambda pixels: before + pixels.tobytes() + behind)
