@@ -135,14 +135,14 @@ def picture(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
     if after is not None:
         shown["after"] = _displayed(after)
     return viz.show(
-        viz.tags.images(shown),
+        viz.disclosures.images(shown),
         alt=" and ".join(shown) + ": one image of the series at its own window",
         caption="One image of the series at its own window.",
     )
 
 
 def _displayed(item: Item) -> Any:
-    return viz.tags.displayed(_image(item))
+    return viz.disclosures.displayed(_image(item))
 
 
 def _image(item: Item) -> Dataset:
@@ -160,16 +160,15 @@ def _image(item: Item) -> Dataset:
 def burned_in(item: Item, *, reveal: bool) -> list[Any]:
     """Return what stands in the pixels of the middle image, and what would be removed."""
     from medlab import pixels
+    from medlab.pixels import box_review
 
     dataset = _image(item)
     found = pixels.find_text(dataset, pixels.identity_words(dataset))
     away = sum(one.remove for one in found)
     told = f"{len(found)} pieces of text found, {away} of them would be removed."
-    parts: list[Any] = [_table_html(pixels.box_review.as_table(found, reveal=reveal), told)]
+    parts: list[Any] = [_table_html(box_review.as_table(found, reveal=reveal), told)]
     if reveal:
-        fig = viz.pixels.boxes(
-            {"the image": pixels.box_review.picture(dataset)}, {"the image": found}
-        )
+        fig = viz.pixels.boxes({"the image": box_review.picture(dataset)}, {"the image": found})
         parts.append(
             viz.show(
                 fig,

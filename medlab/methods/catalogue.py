@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,64 +13,37 @@ from pydicom import Dataset
 
 from medlab import dicom, tabular
 from medlab.errors import InputError
-from medlab.methods import columns, encryption, study
-from medlab.methods.columns import Columns, Made, Task
+from medlab.methods import column_methods, encryption, header_methods
+from medlab.methods.column_methods import Columns, Made, Task
+from medlab.methods.header_methods import Changes, Setting, Verbs
 from medlab.methods.image_slicing import slice_image
-from medlab.methods.study import Changes, Setting, Verbs
-from medlab.tabular.algorithms import ALGORITHMS
-from medlab.tabular.release import Release
+from medlab.tabular.algorithms import ALGORITHMS, Algorithm
 
 
-@dataclass(frozen=True)
-class Method:
-    """What a method is called, and what it does to headers and to tables.
+@dataclass(frozen=True, kw_only=True)
+class Method(Algorithm):
+    """A method of protection: its algorithm for tables, and what it does to headers and columns.
 
     Attributes
     ----------
-    name : str
-    says : str
-        What becomes of what, in a few words.
-    source : str
-        Where it was described.
     elements : callable, optional
-        From a `study.Setting` to a verb for each element that it changes.
+        From a `header_methods.Setting` to a verb for each element that it changes.
     cohort : callable, optional
-        From headers and a `study.Setting` to the changes of each patient, where values are
+        From headers and a `Setting` to the changes of each patient, where values are
         exchanged between patients.
     header : callable, optional
         From a dataset and a key to a copy, where a header is changed as a whole.
     image : callable, optional
         From a dataset and a key to a copy with other pixels.
     columns : callable, optional
-        From a `columns.Task` to a table and its kind.
-    release : callable, optional
-        From a table to a `Release` that keeps promises.
-    strengths : mapping of str to sequence of float
-        What it is tried with on the risk-utility map, by parameter; one without a name is "".
-    title : str
-        Its name on the map, before the parameter.
-    cannot : sequence of str
-        Arguments of `medlab.tabular.anonymize` that it must not be asked for.
-    draws : bool
-        Whether a release is made with chance.
-    one_value : bool
-        Whether one value can stand for each class, as a header needs.
+        From a `column_methods.Task` to a table and its kind.
     """
 
-    name: str
-    says: str
-    source: str
     elements: Verbs | None = None
     cohort: Callable[[Iterable[Dataset], Setting], Changes] | None = None
     header: Callable[[Dataset, bytes], Dataset] | None = None
     image: Callable[[Dataset, bytes], Dataset] | None = None
     columns: Columns | None = None
-    release: Callable[..., Release] | None = None
-    strengths: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    title: str = ""
-    cannot: Sequence[str] = ("suppress",)
-    draws: bool = False
-    one_value: bool = False
 
     @property
     def headers(self) -> bool:
@@ -88,12 +61,12 @@ class Method:
         if self.header is not None:
             return [self.header(dataset, setting.key) for dataset in datasets]
         changes, _ = self.changes(datasets, setting)
-        return [study.changed(copy.deepcopy(dataset), changes) for dataset in datasets]
+        return [header_methods.changed(copy.deepcopy(dataset), changes) for dataset in datasets]
 
     def changes(self, headers: Iterable[Dataset], setting: Setting) -> tuple[Changes, list[str]]:
         """Return what each value of each patient becomes, and keywords that had to go."""
         if self.elements is not None:
-            return study.changes_of(headers, self.elements, setting)
+            return header_methods.changes_of(headers, self.elements, setting)
         if self.cohort is None:
             raise InputError(f"{self.name} is a property of tables; a header has no rows")
         return self.cohort(headers, setting), []
@@ -121,65 +94,65 @@ def _of_tables(name: str, **more: Any) -> Method:
 
 _ENTRIES = (
     Method(
-        "identity",
-        "nothing is changed",
-        "for comparison",
+        name="identity",
+        says="nothing is changed",
+        source="for comparison",
         elements=lambda _: {},
-        columns=columns.unchanged,
+        columns=column_methods.unchanged,
         strengths={"": (0,)},
     ),
     Method(
-        "suppression",
-        "names, numbers and dates go",
-        "DICOM PS3.15 Annex E, codes X, Z and D",
-        elements=study.suppressed,
-        columns=columns.suppressed,
+        name="suppression",
+        says="names, numbers and dates go",
+        source="DICOM PS3.15 Annex E, codes X, Z and D",
+        elements=header_methods.suppressed,
+        columns=column_methods.suppressed,
         strengths={"": (1, 2, 4)},
     ),
     Method(
-        "randomization",
-        "noise on dates, age and weight, random names",
-        "Agrawal, Srikant, Privacy-Preserving Data Mining, SIGMOD 2000",
-        elements=study.randomized,
-        columns=columns.randomized,
+        name="randomization",
+        says="noise on dates, age and weight, random names",
+        source="Agrawal, Srikant, Privacy-Preserving Data Mining, SIGMOD 2000",
+        elements=header_methods.randomized,
+        columns=column_methods.randomized,
         strengths={"": (0.02, 0.05, 0.1, 0.3)},
     ),
     Method(
-        "pseudonymization",
-        "codes drawn with a key, dates moved",
-        "ISO 25237:2017; codes by HMAC, RFC 2104",
-        elements=study.pseudonymized,
-        columns=columns.pseudonymized,
+        name="pseudonymization",
+        says="codes drawn with a key, dates moved",
+        source="ISO 25237:2017; codes by HMAC, RFC 2104",
+        elements=header_methods.pseudonymized,
+        columns=column_methods.pseudonymized,
         strengths={"": (0,)},
     ),
     Method(
-        "bucketization",
-        "age, weight and dates become coarse",
-        "Sweeney, IJUFKS 10(5), 2002 (generalization)",
-        elements=study.bucketized,
-        columns=columns.bucketized,
+        name="bucketization",
+        says="age, weight and dates become coarse",
+        source="Sweeney, IJUFKS 10(5), 2002 (generalization)",
+        elements=header_methods.bucketized,
+        columns=column_methods.bucketized,
         strengths={"": (20, 5, 2)},
     ),
-    _of_tables("slicing", cohort=study.sliced),
+    _of_tables("slicing", cohort=header_methods.sliced),
     Method(
-        "image slicing",
-        "blocks of the picture change places by a key; their edges give them away",
-        "a jigsaw solver puts them together: Gallagher, CVPR 2012; no protection",
+        name="image slicing",
+        says="blocks of the picture change places by a key; their edges give them away",
+        source="a jigsaw solver puts them together: Gallagher, CVPR 2012; no protection",
         image=slice_image,
     ),
     Method(
-        "encryption",
-        "name and ID encrypted with a key",
-        "Fernet: AES-128-CBC with HMAC-SHA256",
+        name="encryption",
+        says="name and ID encrypted with a key",
+        source="Fernet: AES-128-CBC with HMAC-SHA256",
         header=encryption.encrypt_elements,
-        columns=columns.encrypted,
+        columns=column_methods.encrypted,
         strengths={"": (0,)},
     ),
     Method(
-        "plain hash",
-        "hashes without a key, which anyone undoes who can list the names",
-        "FIPS 180-4; no protection",
-        elements=study.hashed,
+        name="plain hash",
+        says="hashes without a key, which anyone undoes who can list the names",
+        source="FIPS 180-4; no protection",
+        elements=header_methods.hashed,
     ),
     _of_tables("anatomy"),
     _of_tables("mondrian"),
@@ -192,15 +165,15 @@ _ENTRIES = (
     _of_tables("full-domain"),
     _of_tables("two-step"),
     Method(
-        "policy basic",
-        "the whole header, dates and descriptions gone",
-        "DICOM PS3.15 Annex E, Basic Profile",
+        name="policy basic",
+        says="the whole header, dates and descriptions gone",
+        source="DICOM PS3.15 Annex E, Basic Profile",
         header=_policy("basic"),
     ),
     Method(
-        "policy research",
-        "the whole header, dates moved, descriptions cleaned",
-        "DICOM PS3.15 Annex E, with options",
+        name="policy research",
+        says="the whole header, dates moved, descriptions cleaned",
+        source="DICOM PS3.15 Annex E, with options",
         header=_policy("research"),
     ),
 )

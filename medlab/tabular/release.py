@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from medlab.arrays import Ints
 from medlab.errors import RefusedError
 from medlab.tabular import counts as tally
+from medlab.tabular.column_roles import Column
+from medlab.tabular.criteria import Task
 from medlab.tabular.models import class_numbers, group_sizes
-from medlab.tabular.roles import Column
-from medlab.tabular.rules import Task
 
 ReleaseKind = Literal["microdata", "generalized", "anatomized", "sliced", "synthetic", "aggregate"]
 SUPPRESSED = "*"
@@ -294,11 +294,11 @@ def release_classes(task: Task, class_of: NDArray[Any], **details: Any) -> Relea
         Attributes of `Release`.
     """
     grouping, _ = number_by_box(group_rows(class_of, task.columns))
-    details = {"asked": task.rules.asked()} | details
+    details = {"asked": task.criteria.asked()} | details
     release = make_release(
         task.table, task.columns, grouping, task.sensitive, task.keep, **details
     )
-    return check_release(release, task.table, task.rules.k, task.rules.l, task.persons)
+    return check_release(release, task.table, task.criteria.k, task.criteria.l, task.persons)
 
 
 def check_release(
