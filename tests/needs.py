@@ -32,10 +32,12 @@ NEEDS = {
     "dp": (_modules("opendp"), _extra("dp")),
     "federated": (_modules("flwr"), _extra("federated")),
     "pyjpegls": (_modules("jpeg_ls"), "a Python that it has a wheel for, 3.13 or older"),
+    "age": (_program("age"), "apt-get install age"),
     "chromium": (_program("chromium", "chromium-browser"), "apt-get install chromium"),
     "tesseract": (_program("tesseract"), "apt-get install tesseract-ocr"),
     "dicom3tools": (_program("dciodvfy"), "apt-get install dicom3tools"),
     "dcmtk": (_program("dcmdump"), "apt-get install dcmtk"),
+    "openssl": (_program("openssl"), "apt-get install openssl"),
     "mricron-data": (CH2.is_file, "apt-get install mricron-data"),
 }
 
