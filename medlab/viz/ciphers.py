@@ -82,7 +82,7 @@ def collisions(block_bits: Mapping[str, int]) -> Figure:
         )  # fmt: skip
     ax.set(xscale="log", ylim=(-2, 104), xlabel="bytes encrypted under one key")
     ax.set_ylabel("chance of two equal blocks, %")
-    ax.legend(frameon=False, loc="center", fontsize=9)
+    ax.legend(framealpha=1, edgecolor="none", loc="center", fontsize=9)
     ax.spines[["top", "right"]].set_visible(False)
     return fig
 
