@@ -1,5 +1,6 @@
 # What this package offers; each loads when it is touched.
 from . import (
+    ciphers,
     disclosures,
     faces,
     frame_pictures,
@@ -14,6 +15,7 @@ from .figure import Shown, show
 
 __all__ = [
     "Shown",
+    "ciphers",
     "disclosures",
     "faces",
     "frame_pictures",
