@@ -1,7 +1,8 @@
 """Learning over sites against learning in one place, and what varied copies of a head cost.
 
 scikit-learn's breast-cancer data: 8 standardized features, 400 rows in five unequal sites sorted
-by the first feature, the other 169 rows to test. CPU time without imports, the median of some runs.
+by the first feature, the other 169 rows to test. CPU time without imports, the median of some
+runs.
 
     python benchmarks/federated.py [--repeat 5]
 """
