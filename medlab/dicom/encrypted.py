@@ -12,6 +12,7 @@ import copy
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
 from pydicom.dataset import Dataset
@@ -22,6 +23,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medlab.crypto import envelope
 from medlab.dicom import passthrough
+from medlab.dicom.declarations import MARKS
 from medlab.dicom.element_texts import is_private, items_of, raw_element, text_at, vr_of
 from medlab.dicom.files import parse, quiet_pydicom
 from medlab.dicom.private import creator_tag, creators, is_creator
@@ -33,15 +35,8 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 CREATOR = "MEDLAB ENVELOPE"
-#: What a de-identification says of itself.
-MARKS = (
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "LongitudinalTemporalInformationModified",
-)
 _GROUP, _DIGEST, _ADDED, _AGAIN = 0x0011, 0x01, 0x02, 0x03
-_SEQUENCE, _SYNTAX, _CONTENT, _MODIFIED = 0x04000500, 0x04000510, 0x04000520, 0x04000550
+_SEQUENCE, _SYNTAX, CONTENT, _MODIFIED = 0x04000500, 0x04000510, 0x04000520, 0x04000550
 _CHARSET, _META_SYNTAX, _PIXELS = 0x00080005, 0x00020010, 0x7FE0
 #: Commands, file meta, pixel data with their tables, padding: written anew, or not brought back.
 _LEFT_OUT = frozenset({0x0000, 0x0002, _PIXELS, 0xFFFC})
@@ -121,10 +116,24 @@ def envelopes(dataset: Dataset) -> list[Dataset]:
     return passthrough.sequence_items(dataset, element)
 
 
-def value_of(item: Dataset) -> bytes:
-    """Return the Encrypted Content (0400,0520) of an item, empty where there is none."""
-    element = item._dict.get(BaseTag(_CONTENT))
-    value = getattr(element, "value", None)
+def without_ciphertexts(data: bytes, dataset: Dataset) -> bytes:
+    """Return the bytes of a file without what is encrypted in its envelopes, and nothing else."""
+    for value in map(_value_of, envelopes(dataset)):
+        with suppress(RefusedError):
+            data = data.replace(value, envelope.outside(value)[1])
+    return data
+
+
+def told_by(value: bytes) -> str:
+    """Return what the Encrypted Content (0400,0520) tells everybody: for how many, and how."""
+    try:
+        return f"encrypted for {envelope.outside(value)[0]}"
+    except RefusedError:
+        return "no envelope that can be read"
+
+
+def _value_of(item: Dataset) -> bytes:
+    value = getattr(item._dict.get(BaseTag(CONTENT)), "value", None)
     return value if isinstance(value, bytes) else b""
 
 
@@ -210,7 +219,7 @@ def _open(
     item: Dataset, key: RSAPrivateKey, certificate: Certificate
 ) -> tuple[Dataset, list[int]] | None:
     """Return the elements in an envelope, and the tags that go; None if it is for others."""
-    content = envelope.decrypt(value_of(item), key, certificate)
+    content = envelope.decrypt(_value_of(item), key, certificate)
     if content is None:
         return None
     syntax = text_at(item, _SYNTAX)
