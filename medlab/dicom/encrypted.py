@@ -1,4 +1,4 @@
-"""Encrypted attributes: what a job took out, in the file, readable for some (PS3.15 B.9 and E.2).
+"""Encrypted attributes: what a job took out, readable for some (PS3.3 C.12.1.1.4, PS3.15 E.1).
 
 An item of the Encrypted Attributes Sequence (0400,0500) holds a CMS envelope, whose content is a
 data set of nothing but a Modified Attributes Sequence (0400,0550) of one item: the elements as
@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.sequence import Sequence as Items
@@ -75,10 +76,13 @@ def add_envelope(before: Dataset, after: Dataset, recipients: Sequence[str]) -> 
     elements |= _signature(elements, [tag for tag, _ in _compared(after) if tag not in before])
     body = _item(elements[tag] for tag in sorted(elements))
     value = envelope.encrypt(_element(_MODIFIED, "SQ", body), recipients)
-    item = Dataset()
-    item.EncryptedContentTransferSyntaxUID = ExplicitVRLittleEndian
-    item.EncryptedContent = value + b"\0" * (len(value) % 2)
-    after.add_new(_SEQUENCE, "SQ", Items([*envelopes(after), item]))
+    parts = ((_SYNTAX, "UI", ExplicitVRLittleEndian.encode()), (CONTENT, "OB", value))
+    implicit, little = after.original_encoding
+    item = {
+        BaseTag(tag): raw_element(tag, vr, part + b"\0" * (len(part) % 2), implicit, little)
+        for tag, vr, part in parts
+    }
+    _set_envelopes(after, [*envelopes(after), passthrough.new_item(item, implicit, "", little)])
 
 
 @quiet_pydicom()
@@ -98,9 +102,7 @@ def restore(dataset: Dataset, key: RSAPrivateKey, certificate: Certificate) -> D
     if not any(contents):
         raise RefusedError("the file holds no encrypted attributes for this certificate")
     closed = [item for item, content in zip(items, contents, strict=True) if content is None]
-    del out[_SEQUENCE]
-    if closed:
-        out.add_new(_SEQUENCE, "SQ", Items(closed))
+    _set_envelopes(out, closed)
     for content in filter(None, reversed(contents)):
         _apply(out, *content)
     if "SOPInstanceUID" in out and hasattr(out, "file_meta"):
@@ -135,6 +137,12 @@ def told_by(value: bytes) -> str:
 def _value_of(item: Dataset) -> bytes:
     value = getattr(item._dict.get(BaseTag(CONTENT)), "value", None)
     return value if isinstance(value, bytes) else b""
+
+
+def _set_envelopes(dataset: Dataset, items: list[Dataset]) -> None:
+    dataset._dict.pop(BaseTag(_SEQUENCE), None)
+    if items:
+        dataset._dict[BaseTag(_SEQUENCE)] = DataElement(_SEQUENCE, "SQ", Items(items))
 
 
 def _modified(before: Dataset, after: Dataset) -> dict[int, bytes]:
