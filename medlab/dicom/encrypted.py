@@ -77,7 +77,7 @@ def add_envelope(before: Dataset, after: Dataset, recipients: Sequence[str]) -> 
     body = _item(elements[tag] for tag in sorted(elements))
     value = envelope.encrypt(_element(_MODIFIED, "SQ", body), recipients)
     parts = ((_SYNTAX, "UI", ExplicitVRLittleEndian.encode()), (CONTENT, "OB", value))
-    implicit, little = after.original_encoding
+    implicit, little = map(bool, after.original_encoding)
     item = {
         BaseTag(tag): raw_element(tag, vr, part + b"\0" * (len(part) % 2), implicit, little)
         for tag, vr, part in parts
