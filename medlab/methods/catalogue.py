@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -55,6 +56,8 @@ class Method:
         Whether a release is made with chance.
     one_value : bool
         Whether one value can stand for each class, as a header needs.
+    usual : bool
+        Whether it is on the map where nobody chooses.
     """
 
     name: str
@@ -71,6 +74,7 @@ class Method:
     cannot: Sequence[str] = ("suppress",)
     draws: bool = False
     one_value: bool = False
+    usual: bool = True
 
     @property
     def headers(self) -> bool:
@@ -119,6 +123,14 @@ def _of_tables(name: str, **more: Any) -> Method:
     return Method(**vars(ALGORITHMS[name]), **more)
 
 
+_TREE = Method(
+    "tree",
+    "rows of nobody along a tree of noisy pairs of columns; of a read-off domain for show only",
+    "after McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021",
+    columns=columns.tree,
+    strengths={"": (0.5, 1, 5)},
+    usual=False,
+)
 _ENTRIES = (
     Method(
         "identity",
@@ -191,6 +203,15 @@ _ENTRIES = (
     _of_tables("fuzzy-cmeans"),
     _of_tables("full-domain"),
     _of_tables("two-step"),
+    Method(
+        "copula",
+        "rows of nobody that go together as those of the patients, without guarantee",
+        "Nelsen, An Introduction to Copulas, 2006 (Gaussian copula)",
+        columns=columns.copula,
+        strengths={"": (0,)},
+        usual=False,
+    ),
+    *((_TREE,) if find_spec("opendp") else ()),
     Method(
         "policy basic",
         "the whole header, dates and descriptions gone",
@@ -275,7 +296,9 @@ def usual_points(quasi: Sequence[str], chosen: str = "all") -> list[Point]:
     >>> [point.strength for point in usual_points(["Age", "Sex", "Weight"], "suppression")]
     [1, 2, 3]
     """
-    names = list(ON_MAP) if chosen == "all" else [name.strip() for name in chosen.split(",")]
+    names = [name for name, (method, _) in ON_MAP.items() if method.usual]
+    if chosen != "all":
+        names = [name.strip() for name in chosen.split(",")]
     if not set(names) <= set(ON_MAP):
         raise InputError(f"no method of that name; choose of {', '.join(ON_MAP)}")
     full = len(quasi)

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from medlab.arrays import Floats, Ints
 
@@ -69,7 +69,8 @@ def _scores(codes: Ints, counts: Sequence[Ints], orders: Sequence[Ints]) -> Floa
     scores = np.empty(codes.shape)
     for j, order in enumerate(orders):
         share = counts[j][order] / len(codes)
-        density = norm.pdf(norm.ppf(np.concatenate([[0.0], np.cumsum(share)]).clip(0, 1)))
+        ends = ndtri(np.concatenate([[0.0], np.cumsum(share)]).clip(0, 1))
+        density = np.exp(-(ends**2) / 2) / np.sqrt(2 * np.pi)
         score = np.empty(len(order))
         score[order] = -np.diff(density) / np.maximum(share, 1e-300)
         scores[:, j] = score[codes[:, j]]

@@ -124,10 +124,18 @@ def read_domain(path: Path) -> list[Axis]:
         Anything else, with the name of the column.
     """
     try:
-        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+        return parse_domain(path.read_text("utf-8"))
     except OSError:
         raise UsageError("the domain file does not exist; --draft-domain writes one") from None
-    except (yaml.YAMLError, UnicodeError, RecursionError):
+    except UnicodeError:
+        raise InputError("the domain is no text in UTF-8") from None
+
+
+def parse_domain(text: str) -> list[Axis]:
+    """Return the domain that a text describes; see `read_domain`."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
         raise InputError("the domain is no YAML; write one entry a column") from None
     if not isinstance(root, yaml.MappingNode) or not root.value:
         raise InputError("the domain has no columns; write one entry a column")

@@ -288,14 +288,10 @@ def is_number(cell: str) -> bool:
 
 
 def cell_number(cell: str) -> float:
-    """Return the number of one cell, read by itself: a number, or a DICOM age in years, or NaN."""
+    """Return the number in one cell, read by itself, or NaN; a DICOM age in years."""
     years = _ages(pd.Index([cell]))
-    if years is not None:
-        return float(years.iloc[0])
     try:
-        return float(
-            "nan" if _THOUSANDS.fullmatch(cell) and "," in cell else cell.replace(",", ".")
-        )
+        return float(cell.replace(",", ".") if years is None else years.iloc[0])
     except ValueError:
         return float("nan")
 
