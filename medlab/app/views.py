@@ -135,14 +135,14 @@ def picture(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
     if after is not None:
         shown["after"] = _displayed(after)
     return viz.show(
-        viz.tags.images(shown),
+        viz.disclosures.images(shown),
         alt=" and ".join(shown) + ": one image of the series at its own window",
         caption="One image of the series at its own window.",
     )
 
 
 def _displayed(item: Item) -> Any:
-    return viz.tags.displayed(_image(item))
+    return viz.disclosures.displayed(_image(item))
 
 
 def _image(item: Item) -> Dataset:

@@ -26,7 +26,7 @@ from medlab.app.intake import NIFTI, Item, counted, inventory
 from medlab.app.order import DECRYPTION, ENCRYPTION, NOTHING, POLICY, SLICING, Order, Result, Tell
 from medlab.dicom.files import read_header
 from medlab.errors import InputError, MedlabError, RefusedError
-from medlab.methods import encryption, pseudonymization, study
+from medlab.methods import encryption, header_methods, pseudonymization
 from medlab.methods.catalogue import METHODS
 from medlab.pixels.effects import WARNING
 
@@ -252,12 +252,12 @@ def _treatment(order: Order, paths: list[Path], log: _Log) -> Callable[[Dataset]
         return partial(encryption.encrypt_elements, key=order.key)
     if order.task == DECRYPTION:
         return partial(encryption.decrypt_elements, key=order.key)
-    setting = study.Setting(order.key, np.random.default_rng(), k=order.k)
+    setting = header_methods.Setting(order.key, np.random.default_rng(), k=order.k)
     changes, removed = METHODS[order.task].changes(map(read_header, paths), setting)
     log.lines.append(f"elements changed: {', '.join(sorted(changes)) or 'none'}")
     if removed:
         log.cautions.append(f"removed, for a value did not fit: {', '.join(removed)}")
-    return partial(study.changed, changes=changes)
+    return partial(header_methods.changed, changes=changes)
 
 
 def _write(

@@ -152,11 +152,11 @@ def measure_risk(
         "hierarchies": _hierarchies(hierarchies),
     }
     if other:
-        from medlab.evaluation.files import risk_of_two
+        from medlab.evaluation.release_files import risk_of_two
 
         _tell_notes(risk_of_two(source, other, qi, sensitive, **choices))
     else:
-        from medlab.evaluation.files import risk_file
+        from medlab.evaluation.release_files import risk_file
 
         _tell_notes(risk_file(source, qi, sensitive, **choices))
 
@@ -186,7 +186,7 @@ def evaluate_release(
     the order of a key are put back with that key. Without it a generalized release is judged
     without order; noise and means need the original's.
     """
-    from medlab.evaluation.files import evaluate_file
+    from medlab.evaluation.release_files import evaluate_file
 
     _tell_notes(evaluate_file(original, released, qi, sensitive, **choices))
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from medlab.evaluation.board_report import review
 from medlab.evaluation.experiments import grid, measure
 from medlab.evaluation.groups import Tables, hold_back, one_each
 from medlab.evaluation.measures import evaluate
-from medlab.evaluation.review import review
-from medlab.evaluation.tradeoff import (
+from medlab.evaluation.risk_utility import (
     LIMITS,
     acceptable,
     in_words,

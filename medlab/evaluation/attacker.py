@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from medlab.arrays import Array
-from medlab.tabular.seen import SAME, Exact, Seen
+from medlab.tabular.released_cells import SAME, Exact, Seen
 
 _CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the processor's cache
 

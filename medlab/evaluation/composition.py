@@ -17,10 +17,10 @@ from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.evaluation.attacker import chunk_rows, nearest
 from medlab.evaluation.inference import by_class, numbered, shares
+from medlab.tabular.column_roles import Hierarchies, as_names, check_columns, counted_by
 from medlab.tabular.metrics import scales_of
 from medlab.tabular.models import group_sizes, person_numbers
-from medlab.tabular.roles import Hierarchies, as_names, check_columns, counted_by
-from medlab.tabular.seen import SAME, Seen, exact_values, see
+from medlab.tabular.released_cells import SAME, Seen, exact_values, see
 
 
 class Composition(NamedTuple):
@@ -71,7 +71,7 @@ def composition(
     quasi : column names
     sensitive : str, optional
     subject : str, optional
-        Column of `original` that tells whose row it is; see `medlab.tabular.roles.counted_by`.
+        Column of `original` that tells whose row it is.
     hierarchies : mapping of str to DataFrame, optional
         A node of a column's hierarchy stands for the labels below it.
 

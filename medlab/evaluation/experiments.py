@@ -17,8 +17,8 @@ from medlab.errors import InputError
 from medlab.evaluation.groups import Tables
 from medlab.evaluation.measures import evaluate
 from medlab.methods.catalogue import ON_MAP, Point, protect
+from medlab.tabular.column_roles import counted_by
 from medlab.tabular.release import Release
-from medlab.tabular.roles import counted_by
 
 
 def measure(

@@ -14,7 +14,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
-from medlab.evaluation.face import Identification, ranked
+from medlab.evaluation.face_recognition import Identification, ranked
 
 _GRID = 32  # voxels along each edge of the common grid
 _HASH_EDGE = 5  # low frequencies along each edge of a perceptual hash

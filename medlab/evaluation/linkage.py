@@ -10,7 +10,7 @@ import pandas as pd
 
 from medlab.arrays import Floats, Ints
 from medlab.evaluation.attacker import Near, chunk_rows, nearest
-from medlab.tabular.seen import Exact, Seen
+from medlab.tabular.released_cells import Exact, Seen
 
 
 def true_pairs(target_owner: Ints, row_owner: Ints) -> tuple[Ints, Ints]:
@@ -53,7 +53,7 @@ def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Fl
     ----------
     seen : Seen
     exact : dict of arrays, shape (people,)
-        Their exact values, see `medlab.tabular.seen.exact_values`.
+        Their exact values, see `medlab.tabular.released_cells.exact_values`.
     halves : two sequences of column names
     """
     found = np.zeros(len(exact[seen.scales[0].name]))

@@ -14,18 +14,18 @@ from scipy import sparse
 from medlab.arrays import Floats, Ints
 from medlab.errors import InputError
 from medlab.evaluation import utility
+from medlab.evaluation.attack_statistics import NOT_APPLICABLE, Score, excess, rate
 from medlab.evaluation.attacker import nearest
 from medlab.evaluation.inference import by_class, inferred, numbered, shares, sliced
 from medlab.evaluation.linkage import linkability, linked, true_pairs
 from medlab.evaluation.membership import membership
 from medlab.evaluation.population import population_uniqueness
-from medlab.evaluation.scores import NOT_APPLICABLE, Score, excess, rate
 from medlab.evaluation.singling_out import singling_out
 from medlab.tabular import metrics
+from medlab.tabular.column_roles import check_columns, counted_by
 from medlab.tabular.models import group_sizes, person_numbers
 from medlab.tabular.release import Release, ReleaseKind
-from medlab.tabular.roles import check_columns, counted_by
-from medlab.tabular.seen import (
+from medlab.tabular.released_cells import (
     SAME,
     TRUTHFUL,
     Exact,
@@ -60,7 +60,7 @@ class People(NamedTuple):
     ----------
     table : DataFrame
     exact : dict of arrays
-        See `medlab.tabular.seen.exact_values`.
+        See `medlab.tabular.released_cells.exact_values`.
     """
 
     table: pd.DataFrame

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from medlab.arrays import Floats
-from medlab.evaluation.scores import Score, auc_score, tpr_at, wilson
+from medlab.evaluation.attack_statistics import Score, auc_score, tpr_at, wilson
 
 
 def membership(members: Floats, others: Floats) -> dict[str, Score]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from medlab.evaluation.scores import Score, excess
-from medlab.tabular.seen import Exact, Scale, see
+from medlab.evaluation.attack_statistics import Score, excess
+from medlab.tabular.released_cells import Exact, Scale, see
 
 
 def singling_out(
@@ -26,7 +26,7 @@ def singling_out(
     ----------
     released : DataFrame
     original, control : dict of arrays
-        Exact values, see `medlab.tabular.seen.exact_values`.
+        Exact values, see `medlab.tabular.released_cells.exact_values`.
     scales : list of Scale
         The quasi-identifiers.
     rng : Generator
@@ -36,7 +36,7 @@ def singling_out(
     Returns
     -------
     Score
-        (member - control) / (1 - control), see `medlab.evaluation.scores.excess`.
+        (member - control) / (1 - control), see `medlab.evaluation.attack_statistics.excess`.
     """
     rows = rng.integers(len(released), size=attempts)
     least = min(2, len(scales))

@@ -15,8 +15,8 @@ import numpy as np
 from scipy import sparse
 
 from medlab.arrays import Floats
-from medlab.evaluation.scores import Z95, Score, auc
-from medlab.tabular.seen import MISSING_PLACE, Exact, Scale, Seen
+from medlab.evaluation.attack_statistics import Z95, Score, auc
+from medlab.tabular.released_cells import MISSING_PLACE, Exact, Scale, Seen
 
 _FLOOR = 0.001  # of the rows: a count below it is compared with it
 _FEWEST = 10  # test rows of a value for it to enter the mean AUC

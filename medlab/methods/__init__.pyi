@@ -1,7 +1,7 @@
 # What this package offers; each loads when it is touched.
 from . import bucketization, encryption, pseudonymization, randomization, suppression
 from .catalogue import METHODS, overview
-from .elements import apply, side_by_side
+from .element_methods import apply, side_by_side
 from .values import is_valid
 
 __all__ = [

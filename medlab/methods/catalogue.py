@@ -14,10 +14,10 @@ from pydicom import Dataset
 
 from medlab import dicom, tabular
 from medlab.errors import InputError
-from medlab.methods import columns, encryption, study
-from medlab.methods.columns import Columns, Made, Task
+from medlab.methods import column_methods, encryption, header_methods
+from medlab.methods.column_methods import Columns, Made, Task
+from medlab.methods.header_methods import Changes, Setting, Verbs
 from medlab.methods.image_slicing import slice_image
-from medlab.methods.study import Changes, Setting, Verbs
 from medlab.tabular.algorithms import ALGORITHMS
 from medlab.tabular.release import Release
 
@@ -34,16 +34,16 @@ class Method:
     source : str
         Where it was described.
     elements : callable, optional
-        From a `study.Setting` to a verb for each element that it changes.
+        From a `header_methods.Setting` to a verb for each element that it changes.
     cohort : callable, optional
-        From headers and a `study.Setting` to the changes of each patient, where values are
+        From headers and a `Setting` to the changes of each patient, where values are
         exchanged between patients.
     header : callable, optional
         From a dataset and a key to a copy, where a header is changed as a whole.
     image : callable, optional
         From a dataset and a key to a copy with other pixels.
     columns : callable, optional
-        From a `columns.Task` to a table and its kind.
+        From a `column_methods.Task` to a table and its kind.
     release : callable, optional
         From a table to a `Release` that keeps promises.
     strengths : mapping of str to sequence of float
@@ -92,12 +92,12 @@ class Method:
         if self.header is not None:
             return [self.header(dataset, setting.key) for dataset in datasets]
         changes, _ = self.changes(datasets, setting)
-        return [study.changed(copy.deepcopy(dataset), changes) for dataset in datasets]
+        return [header_methods.changed(copy.deepcopy(dataset), changes) for dataset in datasets]
 
     def changes(self, headers: Iterable[Dataset], setting: Setting) -> tuple[Changes, list[str]]:
         """Return what each value of each patient becomes, and keywords that had to go."""
         if self.elements is not None:
-            return study.changes_of(headers, self.elements, setting)
+            return header_methods.changes_of(headers, self.elements, setting)
         if self.cohort is None:
             raise InputError(f"{self.name} is a property of tables; a header has no rows")
         return self.cohort(headers, setting), []
@@ -137,42 +137,42 @@ _ENTRIES = (
         "nothing is changed",
         "for comparison",
         elements=lambda _: {},
-        columns=columns.unchanged,
+        columns=column_methods.unchanged,
         strengths={"": (0,)},
     ),
     Method(
         "suppression",
         "names, numbers and dates go",
         "DICOM PS3.15 Annex E, codes X, Z and D",
-        elements=study.suppressed,
-        columns=columns.suppressed,
+        elements=header_methods.suppressed,
+        columns=column_methods.suppressed,
         strengths={"": (1, 2, 4)},
     ),
     Method(
         "randomization",
         "noise on dates, age and weight, random names",
         "Agrawal, Srikant, Privacy-Preserving Data Mining, SIGMOD 2000",
-        elements=study.randomized,
-        columns=columns.randomized,
+        elements=header_methods.randomized,
+        columns=column_methods.randomized,
         strengths={"": (0.02, 0.05, 0.1, 0.3)},
     ),
     Method(
         "pseudonymization",
         "codes drawn with a key, dates moved",
         "ISO 25237:2017; codes by HMAC, RFC 2104",
-        elements=study.pseudonymized,
-        columns=columns.pseudonymized,
+        elements=header_methods.pseudonymized,
+        columns=column_methods.pseudonymized,
         strengths={"": (0,)},
     ),
     Method(
         "bucketization",
         "age, weight and dates become coarse",
         "Sweeney, IJUFKS 10(5), 2002 (generalization)",
-        elements=study.bucketized,
-        columns=columns.bucketized,
+        elements=header_methods.bucketized,
+        columns=column_methods.bucketized,
         strengths={"": (20, 5, 2)},
     ),
-    _of_tables("slicing", cohort=study.sliced),
+    _of_tables("slicing", cohort=header_methods.sliced),
     Method(
         "image slicing",
         "blocks of the picture change places by a key; their edges give them away",
@@ -184,14 +184,14 @@ _ENTRIES = (
         "name and ID encrypted with a key",
         "Fernet: AES-128-CBC with HMAC-SHA256",
         header=encryption.encrypt_elements,
-        columns=columns.encrypted,
+        columns=column_methods.encrypted,
         strengths={"": (0,)},
     ),
     Method(
         "plain hash",
         "hashes without a key, which anyone undoes who can list the names",
         "FIPS 180-4; no protection",
-        elements=study.hashed,
+        elements=header_methods.hashed,
     ),
     _of_tables("anatomy"),
     _of_tables("mondrian"),

@@ -2,7 +2,7 @@
 from .book import Run, begin
 from .execute import run
 from .plan import Job, find_notebooks, notebook_parameters, plan_jobs
-from .report import Outcome, write_report
+from .notebook_pages import Outcome, write_report
 
 __all__ = [
     "Job",

@@ -137,7 +137,7 @@ class Run:
         MissingError, InputError
             A column that is not there, or stands in two roles; a table of few complete rows.
         """
-        from medlab.tabular import reading, roles
+        from medlab.tabular import reading, column_roles
 
         table = headers if self.table is None else reading.read_table(self.table)
         assert table is not None
@@ -146,8 +146,8 @@ class Run:
             for text in (quasi, sensitive, subject)
         )
         person = subjects[0] if subjects else None
-        roles.check_columns(table, names, secret, subject=person)
-        table, person = roles.counted_by(table, person)
+        column_roles.check_columns(table, names, secret, subject=person)
+        table, person = column_roles.counted_by(table, person)
         person = person or ("PatientID" if "PatientID" in table else None)
         whose = table[person] if person else np.arange(len(table))
         table = table.assign(PatientID=whose).dropna(subset=["PatientID", *names, secret])

@@ -25,7 +25,7 @@ from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError
 from medlab.runs.book import RESULTS, checked_data_folder, own_table
 from medlab.runs.plan import Job, notebook_parameters
-from medlab.runs.report import Outcome, page, write_report
+from medlab.runs.notebook_pages import Outcome, page, write_report
 from medlab.runs.scrub import find_failure, scrub
 
 _KERNEL_STARTS = 2

@@ -2,6 +2,6 @@
 
 from medlab.samples.cohorts import DEFAULT_SEED, Cohort, cohort
 from medlab.samples.folder import default_folder, write
-from medlab.samples.heads import Head, head
+from medlab.samples.t1_heads import Head, head
 
 __all__ = ["DEFAULT_SEED", "Cohort", "Head", "cohort", "default_folder", "head", "write"]

@@ -14,7 +14,7 @@ from scipy import ndimage
 
 from medlab.arrays import Floats
 from medlab.errors import UnavailableError
-from medlab.samples.anatomy import Ball, Rod, Shape, inside
+from medlab.samples.signed_distance import Ball, Rod, Shape, inside
 
 Pixels = NDArray[Any]
 

@@ -23,7 +23,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from medlab.samples import people, pictures
-from medlab.samples.ledger import IMPLEMENTATION_UID
+from medlab.samples.ground_truth import IMPLEMENTATION_UID
 from medlab.samples.people import Person
 from medlab.samples.pictures import Text
 

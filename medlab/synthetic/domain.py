@@ -21,7 +21,7 @@ import yaml
 from medlab.arrays import Array, Ints
 from medlab.errors import InputError, UsageError
 from medlab.tabular.reading import cell_number
-from medlab.tabular.roles import DIRECT_IDENTIFIERS
+from medlab.tabular.column_roles import DIRECT_IDENTIFIERS
 
 DRAFTED = (
     "# Read off the data: replace every line by public knowledge, or a guarantee that is built "

@@ -16,7 +16,7 @@ from medlab.dp.meter import LARGEST_DELTA, exact_delta, exact_epsilon
 from medlab.errors import InputError, UsageError
 from medlab.synthetic import copula, tree
 from medlab.synthetic.domain import Axis, check_domain, decode, encode
-from medlab.tabular.roles import check_columns
+from medlab.tabular.column_roles import check_columns
 
 Model = Literal["tree", "copula", "independent"]
 METHODS: tuple[Model, ...] = ("tree", "copula", "independent")

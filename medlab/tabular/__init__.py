@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from medlab.tabular.algorithms import ALGORITHMS, anonymize
 from medlab.tabular.anatomy import anatomize, anatomy
+from medlab.tabular.averaged_faces import k_same, k_same_eigen, partition_faces
 from medlab.tabular.cells import bounds, label_sets, range_text
 from medlab.tabular.classes import beliefs, class_report, count_table
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
-from medlab.tabular.faces import k_same, k_same_eigen, partition_faces
+from medlab.tabular.column_roles import DIRECT_IDENTIFIERS
 from medlab.tabular.fulldomain import full_domain
-from medlab.tabular.headers import class_keys, representative
+from medlab.tabular.header_values import class_keys, representative
 from medlab.tabular.metrics import (
     Risks,
     c_avg,
@@ -33,9 +34,8 @@ from medlab.tabular.models import (
     t_closeness,
 )
 from medlab.tabular.mondrian import mondrian
-from medlab.tabular.rects import Rectangles, frames, parts_after, rectangles
+from medlab.tabular.rectangles import Rectangles, frames, parts_after, rectangles
 from medlab.tabular.release import LabelSet, Release
-from medlab.tabular.roles import DIRECT_IDENTIFIERS
 from medlab.tabular.slicing import column_groups, contingency, slicing
 from medlab.tabular.twostep import two_step
 

@@ -13,10 +13,10 @@ import pandas as pd
 from medlab.errors import InputError
 from medlab.tabular.anatomy import anatomy
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
+from medlab.tabular.column_roles import as_names
 from medlab.tabular.fulldomain import full_domain
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.release import Release
-from medlab.tabular.roles import as_names
 from medlab.tabular.slicing import slicing
 from medlab.tabular.twostep import two_step
 

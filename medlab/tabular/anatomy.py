@@ -15,9 +15,9 @@ import pandas as pd
 
 from medlab.errors import InputError, RefusedError
 from medlab.tabular import counts as tally
+from medlab.tabular.column_roles import encode
+from medlab.tabular.criteria import Rules, make_task
 from medlab.tabular.release import Release, group_rows, make_release, occurring
-from medlab.tabular.roles import encode
-from medlab.tabular.rules import Rules, make_task
 
 GROUP, COUNT = "Group", "Count"
 

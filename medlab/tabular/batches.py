@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medlab.arrays import Array
-from medlab.tabular.roles import Column
-from medlab.tabular.rules import Test
+from medlab.tabular.column_roles import Column
+from medlab.tabular.criteria import Test
 
 _BATCH_ROWS = 1 << 16
 

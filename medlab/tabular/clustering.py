@@ -17,9 +17,9 @@ import pandas as pd
 from medlab.arrays import Array, Floats
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
+from medlab.tabular.column_roles import Column
+from medlab.tabular.criteria import Task, check_weights, task_of
 from medlab.tabular.release import Release, release_classes
-from medlab.tabular.roles import Column
-from medlab.tabular.rules import Task, check_weights, task_of
 
 
 class _Loss:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from medlab.arrays import Floats, Ints
 from medlab.errors import InputError
-from medlab.tabular.roles import Column, encode
+from medlab.tabular.column_roles import Column, encode
 
 Diversity = Literal["distinct", "entropy", "recursive"]
 Distance = Literal["auto", "equal", "ordered"]

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from medlab.arrays import Array
 from medlab.errors import InputError
+from medlab.tabular.column_roles import Column
+from medlab.tabular.criteria import Task, task_of
 from medlab.tabular.release import SUPPRESSED, Release, check_release, release_classes, span
-from medlab.tabular.roles import Column
-from medlab.tabular.rules import Task, task_of
 
 _MOST_CHECKS = 400
 _MOST_NODES = 20_000  # level vectors looked at, where there are so many; some seconds of work

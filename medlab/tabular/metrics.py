@@ -18,10 +18,10 @@ from medlab.arrays import Ints
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular import models
+from medlab.tabular.column_roles import Hierarchies, check_columns, label_text
 from medlab.tabular.counts import Distance, Diversity
 from medlab.tabular.release import SUPPRESSED, Release, ReleaseKind
-from medlab.tabular.roles import Hierarchies, check_columns, label_text
-from medlab.tabular.seen import (
+from medlab.tabular.released_cells import (
     Exact,
     Scale,
     Seen,

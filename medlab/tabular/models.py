@@ -18,8 +18,8 @@ from medlab.arrays import Ints
 from medlab.errors import InputError
 from medlab.tabular import cells
 from medlab.tabular import counts as tally
+from medlab.tabular.column_roles import check_columns
 from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
-from medlab.tabular.roles import check_columns
 
 
 def class_numbers(table: pd.DataFrame, quasi: Sequence[str] | str) -> Ints:

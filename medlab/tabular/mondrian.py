@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular.batches import Batch, Cut, Plan, divide, first_batch, split
+from medlab.tabular.column_roles import Column, Hierarchies
 from medlab.tabular.counts import Distance, Diversity
+from medlab.tabular.criteria import Rules, Task, check_weights, make_task
 from medlab.tabular.cuts import cheapest_cuts, choose, median_cuts
 from medlab.tabular.release import Grouping, Release, check_release, make_release, number_by_box
-from medlab.tabular.roles import Column, Hierarchies
-from medlab.tabular.rules import Rules, Task, check_weights, make_task
 
 
 class _Harvest:

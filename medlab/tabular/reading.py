@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from medlab.errors import InputError, UsageError, not_installed
-from medlab.tabular.roles import counted_by
+from medlab.tabular.column_roles import counted_by
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _MISSING = "."  # of SAS and Stata, in any column

@@ -22,9 +22,9 @@ from numpy.typing import NDArray
 from medlab.arrays import Ints
 from medlab.errors import RefusedError
 from medlab.tabular import counts as tally
+from medlab.tabular.column_roles import Column
+from medlab.tabular.criteria import Task
 from medlab.tabular.models import class_numbers, group_sizes
-from medlab.tabular.roles import Column
-from medlab.tabular.rules import Task
 
 ReleaseKind = Literal["microdata", "generalized", "anatomized", "sliced", "synthetic", "aggregate"]
 SUPPRESSED = "*"

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from medlab.arrays import Ints
 from medlab.errors import InputError
+from medlab.tabular.column_roles import as_names, encode
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.release import Release, occurring
-from medlab.tabular.roles import as_names, encode
 
 BUCKET = "Bucket"
 _BINS = 10

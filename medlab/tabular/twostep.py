@@ -18,9 +18,9 @@ import pandas as pd
 from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
+from medlab.tabular.column_roles import Column, encode
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.release import Release, check_release
-from medlab.tabular.roles import Column, encode
 
 _CELLS = 2**20  # classes times values that are drawn for at once: a few MB
 

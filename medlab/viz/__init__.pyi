@@ -1,16 +1,16 @@
 # What this package offers; each loads when it is touched.
-from . import faces, frames, methods, pixels, rects, slices, tags, tradeoff
+from . import disclosures, faces, frame_pictures, methods, pixels, rects, slices, tradeoff
 from .figure import Shown, show
 
 __all__ = [
     "Shown",
+    "disclosures",
     "faces",
-    "frames",
+    "frame_pictures",
     "methods",
     "pixels",
     "rects",
     "show",
     "slices",
-    "tags",
     "tradeoff",
 ]

@@ -15,7 +15,7 @@ from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
 
 from medlab.errors import InputError
-from medlab.tabular.rects import Axis, Rectangles
+from medlab.tabular.rectangles import Axis, Rectangles
 from medlab.viz.figure import FAMILY, Shown, Stage, readable
 
 # Okabe-Ito, with a marker each, so that color never speaks alone.

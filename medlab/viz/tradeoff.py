@@ -18,7 +18,7 @@ from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from medlab.evaluation.tradeoff import point_name
+from medlab.evaluation.risk_utility import point_name
 from medlab.methods.catalogue import ON_MAP
 from medlab.viz.figure import Shown, Stage
 

@@ -2,10 +2,10 @@
 from .boxes import TextBoxes, text_boxes
 from .brain import bet_explorer
 from .comparer import method_comparer
+from .element_table import tag_explorer
 from .instrument import Instrument
 from .partition import partition_explorer
-from .tags import tag_explorer
-from .tradeoff import tradeoff_explorer
+from .risk_map import tradeoff_explorer
 from .viewer import image_viewer
 
 __all__ = [

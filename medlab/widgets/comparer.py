@@ -14,8 +14,8 @@ from pydicom import Dataset
 from medlab import evaluation, methods
 from medlab.errors import InputError
 from medlab.methods.catalogue import METHODS
-from medlab.methods.columns import Task
-from medlab.methods.study import SPREAD, Setting
+from medlab.methods.column_methods import Task
+from medlab.methods.header_methods import SPREAD, Setting
 from medlab.tabular.release import SUPPRESSED, Release
 from medlab.viz.methods import attack_bars
 from medlab.widgets.instrument import Instrument, beside

@@ -18,7 +18,7 @@ from pydicom import Dataset
 
 from medlab import dicom, neuro
 from medlab.errors import InputError, UnavailableError
-from medlab.viz import frames
+from medlab.viz import frame_pictures
 from medlab.viz.figure import Shown
 from medlab.viz.slices import Planes
 from medlab.widgets.instrument import Instrument
@@ -108,9 +108,9 @@ class _Frames:
     def choose(self) -> None:
         """Let the handles reach over the frames and values of the image chosen."""
         dataset = self.originals[self.image.value - 1]
-        total = frames.count(dataset)
+        total = frame_pictures.count(dataset)
         _span(self.frame, 1, total, (total + 1) // 2)
-        found = frames.value_range(dataset)
+        found = frame_pictures.value_range(dataset)
         for handle in (self.center, self.width):
             handle.disabled = found is None
         if found:
@@ -126,18 +126,21 @@ class _Frames:
         """Return the frame chosen, with its window, line and mask."""
         number = self.image.value - 1
         window = None if self.center.disabled else (center, width)
-        shown = frames.picture(self.originals[number], frame - 1, window)
+        shown = frame_pictures.picture(self.originals[number], frame - 1, window)
         sides = "the original"
         if self.hidden:
             shown, sides = np.zeros_like(shown), "not shown: set reveal to True"
         if self.results:
-            result = frames.picture(self.results[number], frame - 1, window)
-            shown = frames.swiped(shown, result, self.swipe.value / 100)
+            result = frame_pictures.picture(self.results[number], frame - 1, window)
+            shown = frame_pictures.swiped(shown, result, self.swipe.value / 100)
             sides = f"left of the line: {sides}; right of it: the result"
         if self.mask is not None:
-            shown, sides = frames.outlined(shown, self.mask), f"{sides}; yellow outline: the mask"
+            shown, sides = (
+                frame_pictures.outlined(shown, self.mask),
+                f"{sides}; yellow outline: the mask",
+            )
         where = f"Image {number + 1} of {len(self.originals)}, frame {frame} of {self.frame.max}"
-        return frames.as_shown(shown, f"{where}, {sides}", f"{where}; {sides}.")
+        return frame_pictures.as_shown(shown, f"{where}, {sides}", f"{where}; {sides}.")
 
 
 def _volume(

@@ -9,7 +9,7 @@ from pydicom import Dataset
 
 from medlab import methods, samples
 from medlab.errors import InputError
-from medlab.evaluation import headers
+from medlab.evaluation import header_attacks
 from medlab.methods.catalogue import ON_HEADERS
 from medlab.methods.pseudonymization import plain_hash
 
@@ -23,24 +23,24 @@ def folder():
 
 @pytest.fixture(scope="module")
 def truth(folder):
-    return headers.load_truth(folder)
+    return header_attacks.load_truth(folder)
 
 
 @pytest.fixture(scope="module")
 def files(folder):
-    return headers.read_files(folder)
+    return header_attacks.read_files(folder)
 
 
 def test_everything_planted_is_read_from_an_untouched_file(truth, files):
-    found = headers.recovered(truth, files)
-    assert set(found["channel"]) == set(headers.SEEN)
+    found = header_attacks.recovered(truth, files)
+    assert set(found["channel"]) == set(header_attacks.SEEN)
     assert (found["value"] == 1.0).all()
     assert found["planted"].sum() > 300
 
 
 @pytest.fixture(scope="module")
 def grid(folder, truth):
-    rows = headers.header_grid(folder, truth, KEY)
+    rows = header_attacks.header_grid(folder, truth, KEY)
     return rows.pivot_table(index="method", columns="measure", values="value")
 
 
@@ -82,14 +82,14 @@ def test_one_known_date_undoes_moved_dates_and_not_those_removed_or_made_coarse(
 
 
 def test_a_series_that_lost_its_geometry_makes_another_volume(folder):
-    series = headers._a_series(folder)
+    series = header_attacks._a_series(folder)
     moved = copy.deepcopy(series)
     for file in moved:
         file.dataset.PixelSpacing = [9.0, 9.0]
-    before = headers.volume(series)
-    assert headers.same_volume(before, headers.volume(series))
-    assert not headers.same_volume(before, headers.volume(moved))
-    assert not headers.same_volume(before, headers.volume(series[:-1]))
+    before = header_attacks.volume(series)
+    assert header_attacks.same_volume(before, header_attacks.volume(series))
+    assert not header_attacks.same_volume(before, header_attacks.volume(moved))
+    assert not header_attacks.same_volume(before, header_attacks.volume(series[:-1]))
 
 
 def test_a_planted_value_counts_only_where_it_stood():
@@ -108,7 +108,7 @@ def test_a_planted_value_counts_only_where_it_stood():
         ],
         columns=["file", "channel", "value", "path"],
     )
-    found = headers.recovered(truth, [headers.File("a", "1.dcm", dataset)])
+    found = header_attacks.recovered(truth, [header_attacks.File("a", "1.dcm", dataset)])
     assert found.set_index("channel")["read"].to_dict() == {
         "public": 0,
         "wrong-use": 1,
@@ -120,12 +120,12 @@ def test_a_planted_value_counts_only_where_it_stood():
 
 def test_a_folder_without_a_ledger_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"truth\.json"):
-        headers.load_truth(tmp_path)
+        header_attacks.load_truth(tmp_path)
 
 
 def test_plain_hashes_of_a_small_space_are_undone_completely():
     numbers = ["04711", "12345", "99999"]
-    found = headers.hash_attack(
+    found = header_attacks.hash_attack(
         numbers, [plain_hash(one) for one in numbers], (f"{n:05d}" for n in range(100_000))
     )
     assert found["recovered"] == 1.0
@@ -133,13 +133,15 @@ def test_plain_hashes_of_a_small_space_are_undone_completely():
 
 
 def test_what_is_not_among_the_candidates_is_not_found():
-    found = headers.hash_attack(list("abcd"), [plain_hash(one) for one in "abcd"], ["b", "x"])
+    found = header_attacks.hash_attack(
+        list("abcd"), [plain_hash(one) for one in "abcd"], ["b", "x"]
+    )
     assert found["recovered"] == 0.25
 
 
 def test_a_keyed_code_tells_nothing_to_who_hashes_candidates():
     coded = [methods.pseudonymization.code("4711", KEY)]
-    assert headers.hash_attack(["4711"], coded, ["4711"])["recovered"] == 0.0
+    assert header_attacks.hash_attack(["4711"], coded, ["4711"])["recovered"] == 0.0
 
 
 VISITS = pd.DataFrame(
@@ -156,7 +158,7 @@ VISITS = pd.DataFrame(
 
 
 def undone(moved):
-    table = headers.date_attack(VISITS, moved, "PatientID", "StudyDate")
+    table = header_attacks.date_attack(VISITS, moved, "PatientID", "StudyDate")
     return table.set_index("measure")["value"]
 
 
@@ -179,5 +181,5 @@ def test_dates_moved_one_by_one_tell_nothing_and_are_of_no_use():
 def test_people_with_the_same_intervals_hide_each_other():
     twice = pd.concat([VISITS, VISITS.assign(PatientID=VISITS["PatientID"] + "2")])
     twice = twice.reset_index(drop=True)
-    table = headers.date_attack(twice, twice["StudyDate"], "PatientID", "StudyDate")
+    table = header_attacks.date_attack(twice, twice["StudyDate"], "PatientID", "StudyDate")
     assert table.set_index("measure").loc["known intervals", "value"] == 0.0

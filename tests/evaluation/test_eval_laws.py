@@ -16,7 +16,7 @@ from medlab.evaluation import Point, Tables
 from medlab.evaluation.attacker import nearest
 from medlab.evaluation.linkage import linked, true_pairs
 from medlab.methods.catalogue import protect
-from medlab.tabular.seen import exact_values, scale, see
+from medlab.tabular.released_cells import exact_values, scale, see
 
 QUASI = ["Age", "Sex", "Weight", "Height", "Postcode", "StudyDate", "Modality"]
 SENSITIVE = "Diagnosis"

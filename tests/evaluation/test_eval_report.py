@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from medlab import evaluation, samples, viz
 from medlab.cli import commands
-from medlab.evaluation.tradeoff import point_name
+from medlab.evaluation.risk_utility import point_name
 from medlab.viz import tradeoff as maps
 
 QUASI = ["Age", "Sex", "Weight", "Postcode", "StudyDate"]

@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from medlab.errors import InputError
 from medlab.evaluation import pareto
+from medlab.evaluation.attack_statistics import (
+    auc,
+    auc_score,
+    excess,
+    half_interval,
+    rate,
+    tpr_at,
+    wilson,
+)
 from medlab.evaluation.population import population_uniqueness
-from medlab.evaluation.scores import auc, auc_score, excess, half_interval, rate, tpr_at, wilson
 
 
 def test_wilson_gives_the_textbook_interval_of_five_in_ten():

@@ -15,7 +15,7 @@ from medlab.evaluation.inference import shares
 from medlab.evaluation.inference import sliced as sliced_chance
 from medlab.evaluation.linkage import linkability
 from medlab.tabular import LabelSet
-from medlab.tabular.seen import exact_values, scale, see
+from medlab.tabular.released_cells import exact_values, scale, see
 
 WARD = pd.DataFrame(
     {

@@ -168,7 +168,7 @@ def test_rows_with_noise_in_another_order_are_not_judged():
     noisy = original.assign(Age=original["Age"] + rng.normal(0, 3, len(original)))
     evaluation.evaluate(original, noisy, QUASI, "Diagnosis", kind="microdata")
     mixed = noisy.sample(frac=1, random_state=0).reset_index(drop=True)
-    with pytest.raises(InputError, match="same order"):
+    with pytest.raises(InputError, match="another order"):
         evaluation.evaluate(original, mixed, QUASI, "Diagnosis", kind="microdata")
 
 

@@ -8,7 +8,7 @@ from pydicom import Dataset
 
 from medlab.errors import InputError
 from medlab.methods.catalogue import METHODS
-from medlab.methods.study import Setting
+from medlab.methods.header_methods import Setting
 
 FACTS = ("PatientAge", "PatientSex", "PatientWeight", "AdmittingDiagnosesDescription")
 

@@ -7,7 +7,7 @@ from pydicom.data import get_testdata_file
 from pydicom.pixels.processing import apply_color_lut
 from pydicom.pixels.utils import pixel_array
 
-from medlab.viz.tags import decoded, displayed
+from medlab.viz.disclosures import decoded, displayed
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pydicom import Dataset
 
 from medlab import widgets
 from medlab.errors import InputError
-from medlab.widgets import tags as module
+from medlab.widgets import element_table as module
 
 
 @pytest.fixture

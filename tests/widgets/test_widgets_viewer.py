@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from medlab import widgets
 from medlab.errors import InputError
-from medlab.viz import frames
+from medlab.viz import frame_pictures
 from medlab.viz.slices import Planes
 
 SIZE = 8
@@ -206,5 +206,5 @@ def test_a_color_image_has_no_window(ramp):
     color.SamplesPerPixel, color.PhotometricInterpretation = 3, "RGB"
     color.PlanarConfiguration, color.BitsAllocated, color.BitsStored, color.HighBit = 0, 8, 8, 7
     color.PixelData = bytes(3 * SIZE * SIZE)
-    assert frames.value_range(color) is None
+    assert frame_pictures.value_range(color) is None
     assert widgets.image_viewer(color).handles["center"].disabled

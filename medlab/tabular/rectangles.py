@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from medlab.errors import InputError, MissingError
 from medlab.tabular import counts as tally
+from medlab.tabular.column_roles import Column, encode
 from medlab.tabular.release import Release
-from medlab.tabular.roles import Column, encode
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,10 @@ from pydicom.dataelem import DataElement
 
 from medlab import dicom, methods
 from medlab.errors import InputError, MedlabError
-from medlab.evaluation.scores import Score, rate, wilson
+from medlab.evaluation.attack_statistics import Score, rate, wilson
 from medlab.methods.catalogue import METHODS, ON_HEADERS, Method
+from medlab.methods.header_methods import Setting
 from medlab.methods.pseudonymization import enumerate_hashes
-from medlab.methods.study import Setting
 
 SEEN = ("public", "wrong-use", "freetext", "nested", "private", "uid", "date", "meta", "filename")
 _OWN_ELEMENT = ("public", "wrong-use", "freetext")  # looked for where they stood

@@ -15,7 +15,7 @@ from pydicom import Dataset
 from medlab import dicom
 from medlab.dicom.inspection import SEARCHED
 from medlab.errors import InputError
-from medlab.viz import tags
+from medlab.viz import disclosures
 from medlab.widgets.instrument import Instrument
 
 REVEALED = 30  # seconds after which values are masked again
@@ -101,7 +101,9 @@ class _Explorer:
         if row is None or row >= len(table):
             return f"<p>{counted}: no element fits; change what is looked for.</p>"
         chosen: pd.Series = table.iloc[row]
-        card = tags.card(chosen, dicom.standard_says(_number(chosen["tag"]), chosen["creator"]))
+        card = disclosures.card(
+            chosen, dicom.standard_says(_number(chosen["tag"]), chosen["creator"])
+        )
         listed = fits[_LISTED].head(_IN_PAGE).to_html(index=False, border=0, justify="left")
         return f"{card}<details><summary>{counted}, as a table</summary>{listed}</details>"
 

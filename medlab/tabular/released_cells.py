@@ -18,8 +18,8 @@ from scipy import sparse
 from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular import cells, models
+from medlab.tabular.column_roles import Hierarchies, label_text
 from medlab.tabular.release import SUPPRESSED
-from medlab.tabular.roles import Hierarchies, label_text
 
 _CHUNK_PEOPLE = 2048  # a multiple of 64
 SAME = 1e-9

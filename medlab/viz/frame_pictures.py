@@ -13,8 +13,8 @@ from pydicom.pixels.processing import apply_modality_lut
 from scipy.ndimage import binary_erosion
 
 from medlab.errors import InputError
+from medlab.viz.disclosures import decoded, displayed
 from medlab.viz.figure import Shown, check_alternative
-from medlab.viz.tags import decoded, displayed
 
 Picture = npt.NDArray[np.uint8]
 _LINE, _OUTLINE = (255, 255, 255), (240, 228, 66)  # white; yellow of Okabe and Ito

@@ -13,7 +13,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats
 from medlab.errors import InputError, MedlabError
-from medlab.evaluation.scores import wilson
+from medlab.evaluation.attack_statistics import wilson
 from medlab.neuro import surface
 from medlab.neuro.volume import load, to_working
 

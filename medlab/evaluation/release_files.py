@@ -15,10 +15,10 @@ from medlab.errors import UsageError
 from medlab.evaluation.composition import composition
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.membership import with_copies
+from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns, counted_by
 from medlab.tabular.metrics import measures
 from medlab.tabular.reading import TableRoles, named_columns, read_file, read_table
 from medlab.tabular.release import ReleaseKind
-from medlab.tabular.roles import DIRECT_IDENTIFIERS, check_columns, counted_by
 from medlab.tabular.writing import put_back
 
 

@@ -12,8 +12,8 @@ import jinja2
 import pandas as pd
 
 from medlab import __version__
-from medlab.evaluation.scores import NOT_APPLICABLE
-from medlab.evaluation.tradeoff import (
+from medlab.evaluation.attack_statistics import NOT_APPLICABLE
+from medlab.evaluation.risk_utility import (
     LIMITS,
     SOURCES,
     acceptable,

@@ -18,7 +18,7 @@ from medlab import dicom, tabular
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError
 from medlab.methods import bucketization, pseudonymization, randomization, suppression
-from medlab.methods.elements import apply
+from medlab.methods.element_methods import apply
 from medlab.tabular.slicing import exchanged
 
 Verb = Callable[..., Any]

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from medlab.samples.anatomy import Ball, Part, Rod, Shape
 from medlab.samples.cohorts import DEFAULT_SEED
+from medlab.samples.signed_distance import Ball, Part, Rod, Shape
 
 # T1 brightness of the tissues; white matter is the reference. In the public head ch2 muscle has
 # half of it and bone a tenth to a twentieth.

@@ -21,9 +21,8 @@ from scipy.spatial.transform import Rotation
 
 from medlab.arrays import Floats
 from medlab.errors import InputError, UnavailableError
-from medlab.samples.anatomy import Space, assemble, inside, paint
 from medlab.samples.cohorts import DEFAULT_SEED
-from medlab.samples.faces import (
+from medlab.samples.face_shapes import (
     BONE,
     CSF,
     FAT,
@@ -38,6 +37,7 @@ from medlab.samples.faces import (
     face_of,
     outer_parts,
 )  # fmt: skip
+from medlab.samples.signed_distance import Space, assemble, inside, paint
 
 _FIELD_MM = np.array([[-96.0, 96.0], [-129.0, 116.0], [-158.0, 102.0]])
 _SLAB_VOXELS = 500_000  # made at a time: keeps a 1 mm head within some 500 MB

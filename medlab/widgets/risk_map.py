@@ -12,7 +12,7 @@ import pandas as pd
 
 from medlab import evaluation
 from medlab.errors import MissingError
-from medlab.evaluation.tradeoff import map_points, point_name
+from medlab.evaluation.risk_utility import map_points, point_name
 from medlab.viz.tradeoff import Board
 from medlab.widgets.instrument import Instrument, beside
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medlab.errors import MissingError
-from medlab.evaluation.scores import half_interval
+from medlab.evaluation.attack_statistics import half_interval
 
 # What a measure says of a release, with its value and interval in hundredths.
 _WORDS = {

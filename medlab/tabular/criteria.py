@@ -11,9 +11,7 @@ from numpy.typing import NDArray
 
 from medlab.errors import InputError, KindError
 from medlab.tabular import counts as tally
-from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
-from medlab.tabular.models import person_numbers
-from medlab.tabular.roles import (
+from medlab.tabular.column_roles import (
     Column,
     Hierarchies,
     as_names,
@@ -21,6 +19,8 @@ from medlab.tabular.roles import (
     check_index,
     encode,
 )
+from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
+from medlab.tabular.models import person_numbers
 
 _ROUNDING = 1e-9
 

@@ -14,8 +14,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medlab.errors import InputError
+from medlab.tabular.criteria import check_k
 from medlab.tabular.mondrian import mondrian
-from medlab.tabular.rules import check_k
 
 EIGENFACES = 16  # coefficients that tell most faces of a small set apart
 
