@@ -127,7 +127,7 @@ _TREE = Method(
     "tree",
     "rows of nobody along a tree of noisy pairs of columns; of a read-off domain for show only",
     "after McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021",
-    columns=columns.tree,
+    columns=column_methods.tree,
     strengths={"": (0.5, 1, 5)},
     usual=False,
 )
@@ -207,7 +207,7 @@ _ENTRIES = (
         "copula",
         "rows of nobody that go together as those of the patients, without guarantee",
         "Nelsen, An Introduction to Copulas, 2006 (Gaussian copula)",
-        columns=columns.copula,
+        columns=column_methods.copula,
         strengths={"": (0,)},
         usual=False,
     ),

@@ -82,14 +82,14 @@ def _placed(codes: Ints, counts: Sequence[Ints], orders: Sequence[Ints], j: int)
     others = np.delete(_scores(codes, counts, orders), j, axis=1)
     if not others.shape[1]:
         return orders[j]
-    direction = np.linalg.eigh(np.atleast_2d(np.cov(others, rowvar=False)))[1][:, -1]
+    direction = np.linalg.eigh(np.atleast_2d(np.cov(others, rowvar=False, ddof=0)))[1][:, -1]
     totals = np.bincount(codes[:, j], others @ direction, minlength=len(counts[j]))
     return np.argsort(totals / np.maximum(counts[j], 1), kind="stable")
 
 
 def _correlation(scores: Floats) -> Floats:
     """Return the nearest correlations that are possible together, by cutting eigenvalues at 0."""
-    covariance = np.atleast_2d(np.cov(scores, rowvar=False))
+    covariance = np.atleast_2d(np.cov(scores, rowvar=False, ddof=0))
     variance = np.maximum(np.diag(covariance), _LEAST_VARIANCE)
     found = np.clip(covariance / np.outer(variance, variance), -1.0, 1.0)
     np.fill_diagonal(found, 1.0)
