@@ -1,26 +1,38 @@
-"""How much a picture can carry, how much it changes, and what that costs.
+"""How much a picture can carry, how much it changes, and what that costs; what packing costs.
 
 Payloads of exactly the capacity in pydicom's own images. PSNR against the range that Bits Stored
 allows. Cost: CPU time of `capacity`, `embed` and `extract` together, over that of a median filter
 of scipy, 3 by 3, in the same run; the median of some repetitions.
 
-    python benchmarks/crypto.py [--repeat 9]
+Packing: one large file of random bytes, CPU time over that of the AES-GCM stream of cryptography,
+alone and with the SHA-256 that the manifest asks for, each from file to file; memory beyond the
+imports.
+
+    python benchmarks/crypto.py [--repeat 9] [--mb 512]
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import os
+import resource
+import tempfile
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import numpy as np
 import pandas as pd
+import pyrage
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from scipy.ndimage import median_filter
 
-from medlab.crypto import embedding, steganalysis
+from medlab.crypto import embedding, shipping, steganalysis
+from medlab.pipeline import packing
 
 KEY = bytes(range(32))
 #: Bits per pixel and PSNR to reach by default arguments, and the most that it may cost
@@ -71,10 +83,60 @@ def row(name: str, method: str, repeat: int) -> dict[str, object]:
     }
 
 
+def stream(source: Path, target: Path, *, digest: bool) -> None:
+    """Encrypt a file by AES-256-GCM."""
+    cipher = Cipher(algorithms.AES(KEY), modes.GCM(bytes(12))).encryptor()
+    sha256 = hashlib.sha256()
+    with source.open("rb") as plain, target.open("wb") as sealed:
+        while chunk := plain.read(1 << 16):
+            if digest:
+                sha256.update(chunk)
+            sealed.write(cipher.update(chunk))
+        sealed.write(cipher.finalize())
+
+
+def largest_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def packed(mb: int, repeat: int) -> dict[str, float]:
+    """Pack one file of `mb` MiB."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        shipping.new_identity(place / "identity")
+        to = [one.to_public() for one in shipping.read_identities(place / "identity")]
+        (place / "src").mkdir()
+        with (place / "src/large").open("wb") as file:
+            for _ in range(mb):
+                file.write(os.urandom(1 << 20))
+        before, rows = largest_mb(), []
+        for number in range(repeat):
+            target = place / f"out{number}"
+            pack = seconds(lambda target=target: packing.pack(place / "src", target, to))
+            alone, both = (
+                seconds(lambda d=d: stream(place / "src/large", place / "sealed", digest=d))
+                for d in (False, True)
+            )
+            files = [str(place / name) for name in ("src/large", "sealed")]
+            age = seconds(lambda files=files: pyrage.encrypt_file(*files, to))
+            rows.append(
+                {
+                    "pack of AES-GCM": alone / pack,
+                    "pack of AES-GCM and SHA-256": both / pack,
+                    "age alone of AES-GCM": alone / age,
+                }
+            )
+            (target / "part-0001.tar.age").unlink()
+        return dict(pd.DataFrame(rows).median()) | {"MB": largest_mb() - before}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeat", type=int, default=9)
-    repeat = parser.parse_args().repeat
+    parser.add_argument("--mb", type=int, default=512)
+    arguments = parser.parse_args()
+    repeat = arguments.repeat
+    print(pd.Series(packed(arguments.mb, min(repeat, 3))).to_string(float_format="%.2f"))
     table = pd.DataFrame(row(n, m, repeat) for n in LIMITS for m in embedding.METHODS)
     print(table.to_string(index=False, float_format="%.3f"))
     for name, (bits, psnr, cost) in LIMITS.items():

@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 
 from medlab import tabular
-from medlab.tabular.mondrian import partition_rows
 from medlab.tabular.reading import read_table
 
 QUASI = ["age", "workclass", "education", "marital", "race", "sex", "hours", "country"]
@@ -78,11 +77,10 @@ def sort_seconds(table: pd.DataFrame, quasi: list[str]) -> float:
 
 def speed(table: pd.DataFrame, quasi: list[str], sensitive: str, k: int) -> None:
     sort = sort_seconds(table, quasi)
-    parts, _ = cpu(lambda: partition_rows(table, quasi, sensitive, k, l=3), 3)
     whole, release = cpu(lambda: tabular.mondrian(table, quasi, sensitive, k, l=3), 3)
     print(
-        f"{len(table):>9,} rows x {len(quasi)}: argsort {sort:.3f} s; partitioning {parts:.2f} s "
-        f"= {parts / sort:.1f} x; whole DataFrame {whole:.2f} s = {whole / sort:.1f} x; "
+        f"{len(table):>9,} rows x {len(quasi)}: argsort {sort:.3f} s; "
+        f"whole DataFrame {whole:.2f} s = {whole / sort:.1f} x; "
         f"{len(release.classes):,} classes"
     )
 

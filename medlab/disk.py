@@ -11,11 +11,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from medlab.errors import RefusedError
+
 _POLL_S = 0.01  # how often a lock that another process holds for a moment is tried
 
 
 @contextmanager
-def appearing(path: Path, mode: int | None = None) -> Iterator[Path]:
+def appearing(path: Path, mode: int | None = None, *, replace: bool = True) -> Iterator[Path]:
     """Give a temporary path beside `path`; it gets its name when all went well, else it goes.
 
     Nobody ever sees half a file under its own name.
@@ -26,6 +28,9 @@ def appearing(path: Path, mode: int | None = None) -> Iterator[Path]:
         Its folder is made where it is not there.
     mode : int, optional
         Of the file from its first byte, such as 0o600 for what its owner alone may read.
+    replace : bool
+        Whether a file of that name gives way. If not, of two processes that write it the first
+        to end keeps the name, and RefusedError stops the other.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
@@ -35,9 +40,24 @@ def appearing(path: Path, mode: int | None = None) -> Iterator[Path]:
         if mode is not None:
             part.touch(mode=mode)
         yield part
-        part.replace(path)
+        if replace:
+            part.replace(path)
+        else:
+            _name_new(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _name_new(part: Path, path: Path) -> None:
+    """Give a file its name in one step that fails where there is one of that name."""
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise RefusedError("an output exists already; choose another name") from None
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise RefusedError("an output exists already; choose another name") from None
+        part.replace(path)
 
 
 def write_whole(path: Path, content: bytes) -> Path:

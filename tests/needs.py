@@ -32,6 +32,7 @@ NEEDS = {
     "dp": (_modules("opendp"), _extra("dp")),
     "federated": (_modules("flwr"), _extra("federated")),
     "pyjpegls": (_modules("jpeg_ls"), "a Python that it has a wheel for, 3.13 or older"),
+    "age": (_program("age"), "apt-get install age"),
     "chromium": (_program("chromium", "chromium-browser"), "apt-get install chromium"),
     "tesseract": (_program("tesseract"), "apt-get install tesseract-ocr"),
     "dicom3tools": (_program("dciodvfy"), "apt-get install dicom3tools"),

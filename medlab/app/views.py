@@ -160,16 +160,15 @@ def _image(item: Item) -> Dataset:
 def burned_in(item: Item, *, reveal: bool) -> list[Any]:
     """Return what stands in the pixels of the middle image, and what would be removed."""
     from medlab import pixels
+    from medlab.pixels import box_review
 
     dataset = _image(item)
     found = pixels.find_text(dataset, pixels.identity_words(dataset))
     away = sum(one.remove for one in found)
     told = f"{len(found)} pieces of text found, {away} of them would be removed."
-    parts: list[Any] = [_table_html(pixels.box_review.as_table(found, reveal=reveal), told)]
+    parts: list[Any] = [_table_html(box_review.as_table(found, reveal=reveal), told)]
     if reveal:
-        fig = viz.pixels.boxes(
-            {"the image": pixels.box_review.picture(dataset)}, {"the image": found}
-        )
+        fig = viz.pixels.boxes({"the image": box_review.picture(dataset)}, {"the image": found})
         parts.append(
             viz.show(
                 fig,

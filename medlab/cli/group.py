@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from typing import Any
 
 import click
@@ -22,9 +23,11 @@ class _Commands(click.Group):
         except MedlabError as error:
             click.echo(f"medlab: {error}", err=True)
             ctx.exit(BAD_USAGE if isinstance(error, UsageError) else FAILED)
-        except PermissionError as error:
-            what = error.strerror or "no permission"
-            click.echo(f"medlab: {what}; choose a folder that you may write to", err=True)
+        except OSError as error:  # its words hold no path, as those of str(error) do
+            if error.strerror is None or error.errno == errno.EPIPE:
+                raise
+            hint = "choose a place that has room and that you may write to"
+            click.echo(f"medlab: {error.strerror}; {hint}", err=True)
             ctx.exit(FAILED)
 
 

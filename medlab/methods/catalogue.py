@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -18,21 +18,15 @@ from medlab.methods import column_methods, encryption, header_methods
 from medlab.methods.column_methods import Columns, Made, Task
 from medlab.methods.header_methods import Changes, Setting, Verbs
 from medlab.methods.image_slicing import slice_image
-from medlab.tabular.algorithms import ALGORITHMS
-from medlab.tabular.release import Release
+from medlab.tabular.algorithms import ALGORITHMS, Algorithm
 
 
-@dataclass(frozen=True)
-class Method:
-    """What a method is called, and what it does to headers and to tables.
+@dataclass(frozen=True, kw_only=True)
+class Method(Algorithm):
+    """A method of protection: its algorithm for tables, and what it does to headers and columns.
 
     Attributes
     ----------
-    name : str
-    says : str
-        What becomes of what, in a few words.
-    source : str
-        Where it was described.
     elements : callable, optional
         From a `header_methods.Setting` to a verb for each element that it changes.
     cohort : callable, optional
@@ -44,36 +38,15 @@ class Method:
         From a dataset and a key to a copy with other pixels.
     columns : callable, optional
         From a `column_methods.Task` to a table and its kind.
-    release : callable, optional
-        From a table to a `Release` that keeps promises.
-    strengths : mapping of str to sequence of float
-        What it is tried with on the risk-utility map, by parameter; one without a name is "".
-    title : str
-        Its name on the map, before the parameter.
-    cannot : sequence of str
-        Arguments of `medlab.tabular.anonymize` that it must not be asked for.
-    draws : bool
-        Whether a release is made with chance.
-    one_value : bool
-        Whether one value can stand for each class, as a header needs.
     usual : bool
         Whether it is on the map where nobody chooses.
     """
 
-    name: str
-    says: str
-    source: str
     elements: Verbs | None = None
     cohort: Callable[[Iterable[Dataset], Setting], Changes] | None = None
     header: Callable[[Dataset, bytes], Dataset] | None = None
     image: Callable[[Dataset, bytes], Dataset] | None = None
     columns: Columns | None = None
-    release: Callable[..., Release] | None = None
-    strengths: Mapping[str, Sequence[float]] = field(default_factory=dict)
-    title: str = ""
-    cannot: Sequence[str] = ("suppress",)
-    draws: bool = False
-    one_value: bool = False
     usual: bool = True
 
     @property
@@ -124,73 +97,73 @@ def _of_tables(name: str, **more: Any) -> Method:
 
 
 _TREE = Method(
-    "tree",
-    "rows of nobody along a tree of noisy pairs of columns; of a read-off domain for show only",
-    "after McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021",
+    name="tree",
+    says="rows of nobody along a tree of noisy pairs of columns; of a read-off domain for show only",
+    source="after McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021",
     columns=column_methods.tree,
     strengths={"": (0.5, 1, 5)},
     usual=False,
 )
 _ENTRIES = (
     Method(
-        "identity",
-        "nothing is changed",
-        "for comparison",
+        name="identity",
+        says="nothing is changed",
+        source="for comparison",
         elements=lambda _: {},
         columns=column_methods.unchanged,
         strengths={"": (0,)},
     ),
     Method(
-        "suppression",
-        "names, numbers and dates go",
-        "DICOM PS3.15 Annex E, codes X, Z and D",
+        name="suppression",
+        says="names, numbers and dates go",
+        source="DICOM PS3.15 Annex E, codes X, Z and D",
         elements=header_methods.suppressed,
         columns=column_methods.suppressed,
         strengths={"": (1, 2, 4)},
     ),
     Method(
-        "randomization",
-        "noise on dates, age and weight, random names",
-        "Agrawal, Srikant, Privacy-Preserving Data Mining, SIGMOD 2000",
+        name="randomization",
+        says="noise on dates, age and weight, random names",
+        source="Agrawal, Srikant, Privacy-Preserving Data Mining, SIGMOD 2000",
         elements=header_methods.randomized,
         columns=column_methods.randomized,
         strengths={"": (0.02, 0.05, 0.1, 0.3)},
     ),
     Method(
-        "pseudonymization",
-        "codes drawn with a key, dates moved",
-        "ISO 25237:2017; codes by HMAC, RFC 2104",
+        name="pseudonymization",
+        says="codes drawn with a key, dates moved",
+        source="ISO 25237:2017; codes by HMAC, RFC 2104",
         elements=header_methods.pseudonymized,
         columns=column_methods.pseudonymized,
         strengths={"": (0,)},
     ),
     Method(
-        "bucketization",
-        "age, weight and dates become coarse",
-        "Sweeney, IJUFKS 10(5), 2002 (generalization)",
+        name="bucketization",
+        says="age, weight and dates become coarse",
+        source="Sweeney, IJUFKS 10(5), 2002 (generalization)",
         elements=header_methods.bucketized,
         columns=column_methods.bucketized,
         strengths={"": (20, 5, 2)},
     ),
     _of_tables("slicing", cohort=header_methods.sliced),
     Method(
-        "image slicing",
-        "blocks of the picture change places by a key; their edges give them away",
-        "a jigsaw solver puts them together: Gallagher, CVPR 2012; no protection",
+        name="image slicing",
+        says="blocks of the picture change places by a key; their edges give them away",
+        source="a jigsaw solver puts them together: Gallagher, CVPR 2012; no protection",
         image=slice_image,
     ),
     Method(
-        "encryption",
-        "name and ID encrypted with a key",
-        "Fernet: AES-128-CBC with HMAC-SHA256",
+        name="encryption",
+        says="name and ID encrypted with a key",
+        source="Fernet: AES-128-CBC with HMAC-SHA256",
         header=encryption.encrypt_elements,
         columns=column_methods.encrypted,
         strengths={"": (0,)},
     ),
     Method(
-        "plain hash",
-        "hashes without a key, which anyone undoes who can list the names",
-        "FIPS 180-4; no protection",
+        name="plain hash",
+        says="hashes without a key, which anyone undoes who can list the names",
+        source="FIPS 180-4; no protection",
         elements=header_methods.hashed,
     ),
     _of_tables("anatomy"),
@@ -204,24 +177,24 @@ _ENTRIES = (
     _of_tables("full-domain"),
     _of_tables("two-step"),
     Method(
-        "copula",
-        "rows of nobody that go together as those of the patients, without guarantee",
-        "Nelsen, An Introduction to Copulas, 2006 (Gaussian copula)",
+        name="copula",
+        says="rows of nobody that go together as those of the patients, without guarantee",
+        source="Nelsen, An Introduction to Copulas, 2006 (Gaussian copula)",
         columns=column_methods.copula,
         strengths={"": (0,)},
         usual=False,
     ),
     *((_TREE,) if find_spec("opendp") else ()),
     Method(
-        "policy basic",
-        "the whole header, dates and descriptions gone",
-        "DICOM PS3.15 Annex E, Basic Profile",
+        name="policy basic",
+        says="the whole header, dates and descriptions gone",
+        source="DICOM PS3.15 Annex E, Basic Profile",
         header=_policy("basic"),
     ),
     Method(
-        "policy research",
-        "the whole header, dates moved, descriptions cleaned",
-        "DICOM PS3.15 Annex E, with options",
+        name="policy research",
+        says="the whole header, dates moved, descriptions cleaned",
+        source="DICOM PS3.15 Annex E, with options",
         header=_policy("research"),
     ),
 )

@@ -137,7 +137,7 @@ def _appearing(target: Path, content: bytes) -> Iterator[Path]:
     if target.name.lower().endswith(_NIFTI[1]):
         content = gzip.compress(content, 5, mtime=0)  # with neither name nor time
     try:
-        with appearing(target, 0o600) as part:
+        with appearing(target, 0o600, replace=False) as part:
             part.write_bytes(content)
             yield part
     except PermissionError:

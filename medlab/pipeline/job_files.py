@@ -10,6 +10,7 @@ from pathlib import Path
 
 from medlab.errors import RefusedError, UsageError
 
+PRIVATE_NOTE = "PATIENT-DATA.txt"  # marks the private folder of a job
 README = """This folder holds patient data: the key, the vault, the map from old to new names
 and tables for review. Keep it apart from the folder beside it, and never pass it on.
 """
@@ -61,7 +62,7 @@ def private_folder(target: Path) -> Path:
     folder = target.with_name(target.name + ".job")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
-    note = folder / "PATIENT-DATA.txt"
+    note = folder / PRIVATE_NOTE
     if not note.exists():
         note.write_text(README, encoding="utf-8")
     return folder

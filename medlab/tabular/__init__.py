@@ -9,6 +9,7 @@ from medlab.tabular.cells import bounds, label_sets, range_text
 from medlab.tabular.classes import beliefs, class_report, count_table
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS
+from medlab.tabular.criteria import Options
 from medlab.tabular.fulldomain import full_domain
 from medlab.tabular.header_values import class_keys, representative
 from medlab.tabular.metrics import (
@@ -43,6 +44,7 @@ __all__ = [
     "ALGORITHMS",
     "DIRECT_IDENTIFIERS",
     "LabelSet",
+    "Options",
     "Rectangles",
     "Release",
     "Risks",

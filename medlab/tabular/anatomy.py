@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ import pandas as pd
 from medlab.errors import InputError, RefusedError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import encode
-from medlab.tabular.criteria import Rules, make_task
+from medlab.tabular.criteria import Options, make_task
 from medlab.tabular.release import Release, group_rows, make_release, occurring
 
 GROUP, COUNT = "Group", "Count"
@@ -29,8 +30,8 @@ def anatomy(
     l: int = 2,
     *,
     rng: np.random.Generator | None = None,
-    keep: Sequence[str] = (),
-    identifiers: Sequence[str] = (),
+    options: Options | None = None,
+    **more: Any,
 ) -> Release:
     """Put rows into groups of at least l different sensitive values and cut the link.
 
@@ -41,7 +42,7 @@ def anatomy(
     Parameters
     ----------
     table : DataFrame
-    quasi, keep, identifiers
+    quasi
         See `medlab.tabular.mondrian`.
     sensitive : str
     l : int
@@ -49,6 +50,8 @@ def anatomy(
     rng : Generator, optional
         Decides which row goes to which group; default: seeded by the system. A seed
         that others know helps them to guess.
+    options, **more
+        Of `Options` the kept columns and the identifiers.
 
     Returns
     -------
@@ -62,7 +65,7 @@ def anatomy(
         A value is more frequent than 1/l of the rows (the message names the largest
         feasible l), or missing.
     """
-    task = make_task(table, quasi, sensitive, Rules(1), keep=keep, identifiers=identifiers)
+    task = make_task(table, quasi, sensitive, (1, 1, None), options, **more)
     column = encode(table, task.sensitive[0])
     if column.missing:
         raise InputError(f"{column.name} is missing in some rows; fill them in or leave them out")
@@ -81,7 +84,7 @@ def anatomy(
         task.columns,
         group_rows(group, task.columns),
         [],
-        keep,
+        task.keep,
         kind="anatomized",
         asked={"l": l},
     )

@@ -18,7 +18,7 @@ from medlab.arrays import Array, Floats
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Column
-from medlab.tabular.criteria import Task, check_weights, task_of
+from medlab.tabular.criteria import Options, Task, check_weights, make_task
 from medlab.tabular.release import Release, release_classes
 
 
@@ -86,6 +86,7 @@ def k_member(
     weights: Mapping[str, float] | None = None,
     record_weights: Sequence[float] | Literal["outlyingness"] | None = None,
     sensitivity: Mapping[Any, float] | None = None,
+    options: Options | None = None,
     **more: Any,
 ) -> Release:
     """Group rows greedily into clusters of k that widen least.
@@ -108,15 +109,14 @@ def k_member(
         Weights of rows; "outlyingness": see `outlyingness`, 1 at least.
     sensitivity : mapping of sensitive value to float, optional
         How much more a row with this value weighs; default 1.
-    **more
-        hierarchies, subject, keep, identifiers, l_kind, c, alpha, distance as in
-        `medlab.tabular.mondrian`.
+    options, **more
+        `Options`, as one object or by name.
 
     Returns
     -------
     Release
     """
-    task = task_of(table, quasi, sensitive, (k, l, t), more)
+    task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
     scale = check_weights(weights, task.quasi)
     loss = _Loss(task, scale)
     points = features(task.columns, scale)
@@ -124,11 +124,11 @@ def k_member(
     class_of = np.full(len(table), -1)
     free = np.arange(len(table))
     spot = points.mean(axis=0)
-    for number in range(len(table) // task.rules.k):
+    for number in range(len(table) // task.criteria.k):
         far = int((heavy[free] * ((points[free] - spot) ** 2).sum(axis=1)).argmax())
         members, spot = free[[far]], points[free[far]]
         free = np.delete(free, far)
-        for _ in range(task.rules.k - 1):
+        for _ in range(task.criteria.k - 1):
             near = int((loss.growth(free, members) / heavy[free]).argmin())
             members = np.append(members, free[near])
             free = np.delete(free, near)
@@ -159,7 +159,7 @@ def _record_weights(
     """Return the weight of each row; 1 without wishes."""
     heavy = np.ones(len(points))
     if isinstance(asked, str):
-        heavy = np.maximum(outlyingness(points, task.rules.k), 1.0)
+        heavy = np.maximum(outlyingness(points, task.criteria.k), 1.0)
     elif asked is not None:
         heavy = np.asarray(asked, dtype=float)
     for name in task.sensitive if sensitivity else ():
@@ -207,6 +207,7 @@ def fuzzy_cmeans(
     fuzzifier: float = 2.0,
     rounds: int = 20,
     rng: np.random.Generator | None = None,
+    options: Options | None = None,
     **more: Any,
 ) -> Release:
     """Cluster rows by fuzzy c-means, then repair the clusters below k.
@@ -218,7 +219,7 @@ def fuzzy_cmeans(
 
     Parameters
     ----------
-    table, quasi, sensitive, k, l, t, weights, **more
+    table, quasi, sensitive, k, l, t, weights, options, **more
         See `k_member`.
     fuzzifier : float
         Above 1; larger is fuzzier.
@@ -231,17 +232,17 @@ def fuzzy_cmeans(
     -------
     Release
     """
-    task = task_of(table, quasi, sensitive, (k, l, t), more)
+    task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
     points = features(task.columns, check_weights(weights, task.quasi))
     rng = np.random.default_rng(0) if rng is None else rng
-    count = len(points) // task.rules.k
+    count = len(points) // task.criteria.k
     centers = points[np.sort(rng.choice(len(points), count, replace=False))]
     for _ in range(rounds):
         power = _memberships(points, centers, fuzzifier) ** fuzzifier
         centers = (power.T @ points) / power.sum(axis=0)[:, None]
     membership = _memberships(points, centers, fuzzifier)
     class_of = membership.argmax(axis=1)
-    _borrow(class_of, membership, task.rules.k)
+    _borrow(class_of, membership, task.criteria.k)
     return _repaired(task, class_of, points)
 
 
@@ -283,6 +284,7 @@ def mdav(
     t: float | None = None,
     *,
     weights: Mapping[str, float] | None = None,
+    options: Options | None = None,
     **more: Any,
 ) -> Release:
     """Replace groups of k to 2k-1 near rows by their center (microaggregation).
@@ -293,7 +295,7 @@ def mdav(
 
     Parameters
     ----------
-    table, quasi, sensitive, k, l, t, weights, **more
+    table, quasi, sensitive, k, l, t, weights, options, **more
         See `k_member`.
 
     Returns
@@ -303,9 +305,9 @@ def mdav(
         days, or the most frequent label of the group. `lower` and `upper` still tell
         the extent of each group.
     """
-    task = task_of(table, quasi, sensitive, (k, l, t), more)
+    task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
     points = features(task.columns, check_weights(weights, task.quasi))
-    class_of = _mdav_groups(points, task.rules.k)
+    class_of = _mdav_groups(points, task.criteria.k)
     release = _repaired(task, class_of, points, kind="aggregate")
     return _with_centers(release, task.columns)
 

@@ -1,8 +1,9 @@
-"""What is asked of a class: k, l, t and alpha, checked once and made into tests."""
+"""What is asked of a release: the privacy criteria of its classes, the roles of its columns."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,28 +23,72 @@ from medlab.tabular.column_roles import (
 from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
 from medlab.tabular.models import person_numbers
 
-_ROUNDING = 1e-9
+_ROUNDING = 1e-9  # shares and distances are sums of doubles; far below one row in a million
 
 
-class Rules(NamedTuple):
-    """The promises asked for; see `medlab.tabular.mondrian` for their meaning."""
+@dataclass(frozen=True)
+class Options:
+    """What is asked of a release beside its quasi-identifiers, sensitive columns, k, l and t.
 
-    k: int
-    l: float = 1
-    t: float | None = None
+    Every algorithm takes them as one object, or by name: ``mondrian(..., alpha=0.8)`` is
+    ``mondrian(..., options=Options(alpha=0.8))``. `measures` takes them too.
+
+    Attributes
+    ----------
+    l_kind : "distinct", "entropy" or "recursive"
+        What l counts; Machanavajjhala et al., ACM TKDD 1(1), 2007.
+    c : float
+        For recursive (c,l)-diversity.
+    alpha : float, optional
+        Largest share of one sensitive value in a class, in (0, 1].
+    distance : "auto", "equal" or "ordered"
+        Between sensitive values, for t; "auto" follows the column, or its hierarchy.
+    hierarchies : mapping of str to DataFrame, optional
+        For labels: one row a label (the index), one column a level, fine to coarse.
+        The released cell is then a node. A hierarchy of a sensitive column is for t.
+    subject : str, optional
+        Column that tells whose row it is. k, l and t then count distinct persons.
+    keep : column names
+        Other columns that pass through unchanged.
+    identifiers : column names
+        Direct identifiers; never released, refused in any other role.
+    """
+
     l_kind: Diversity = "distinct"
     c: float = 3.0
     alpha: float | None = None
     distance: Distance = "auto"
+    hierarchies: Hierarchies | None = None
+    subject: str | None = None
+    keep: Sequence[str] = ()
+    identifiers: Sequence[str] = ()
+
+    def given(self) -> dict[str, Any]:
+        """Return by name what is not left to its default."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            field.name: values[field.name]
+            for field in fields(self)
+            if values[field.name] is not field.default
+        }
+
+
+class Criteria(NamedTuple):
+    """The privacy criteria of every class."""
+
+    k: int
+    l: float
+    t: float | None
+    options: Options
 
     def asked(self) -> dict[str, Any]:
         """Return what was asked for, without the rest."""
         asked: dict[str, Any] = {"k": int(self.k)}
         if self.l > 1:
-            asked |= {"l": self.l, "l_kind": self.l_kind}
-            if self.l_kind == "recursive":
-                asked["c"] = self.c
-        limits = {"t": self.t, "alpha": self.alpha}
+            asked |= {"l": self.l, "l_kind": self.options.l_kind}
+            if self.options.l_kind == "recursive":
+                asked["c"] = self.options.c
+        limits = {"t": self.t, "alpha": self.options.alpha}
         return asked | {name: limit for name, limit in limits.items() if limit is not None}
 
 
@@ -56,7 +101,7 @@ class Task(NamedTuple):
     quasi, sensitive, keep : tuples of str
     columns : tuple of Column
         The encoded quasi-identifiers.
-    rules : Rules
+    criteria : Criteria
     tests : tuple of Test
     marks : list of int arrays, shape (rows,)
         What the tests look at; last the persons if there is a subject.
@@ -68,7 +113,7 @@ class Task(NamedTuple):
     sensitive: tuple[str, ...]
     keep: tuple[str, ...]
     columns: tuple[Column, ...]
-    rules: Rules
+    criteria: Criteria
     tests: tuple[Test, ...]
     marks: list[NDArray[Any]]
     persons: NDArray[Any] | None
@@ -78,7 +123,7 @@ class Task(NamedTuple):
         shown = np.flatnonzero(class_of >= 0)
         group = class_of[shown]
         classes = int(class_of.max(initial=-1)) + 1
-        holds = np.bincount(group, minlength=classes) >= self.rules.k
+        holds = np.bincount(group, minlength=classes) >= self.criteria.k
         for test in self.tests:
             people = self.persons[shown] if test.by_person and self.persons is not None else None
             codes = self.marks[test.marks][shown]
@@ -109,50 +154,45 @@ def make_task(
     table: pd.DataFrame,
     quasi: Sequence[str] | str,
     sensitive: Sequence[str] | str | None,
-    rules: Rules,
-    *,
-    hierarchies: Hierarchies | None = None,
-    subject: str | None = None,
-    keep: Sequence[str] = (),
-    identifiers: Sequence[str] = (),
+    criteria: tuple[int, float, float | None],
+    options: Options | None,
+    **more: Any,
 ) -> Task:
-    """Check a table, the roles of its columns and the rules; encode what is needed.
+    """Check a table, the roles of its columns and the criteria; encode what is needed.
 
-    Raises
-    ------
-    InputError, MissingError, KindError
+    Parameters
+    ----------
+    table, quasi, sensitive
         See `medlab.tabular.mondrian`.
-    """
-    quasi, sensitive = check_columns(
-        table, quasi, sensitive, keep=keep, identifiers=identifiers, subject=subject
-    )
-    check_index(table)
-    hierarchies = hierarchies or {}
-    tests, marks = _make_tests(table, sensitive, rules, hierarchies, subject)
-    columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)
-    persons = None if subject is None else marks[-1]
-    return Task(table, quasi, sensitive, as_names(keep), columns, rules, tests, marks, persons)
-
-
-def task_of(
-    table: pd.DataFrame,
-    quasi: Sequence[str] | str,
-    sensitive: Sequence[str] | str | None,
-    asked: tuple[int, float, float | None],
-    more: Mapping[str, Any],
-) -> Task:
-    """Return the task of k, l, t and further arguments, of the rules or of the roles.
+    criteria : tuple
+        k, l and t.
+    options : Options
+    **more
+        Options by name; these win.
 
     Raises
     ------
     InputError, MissingError, KindError
         See `medlab.tabular.mondrian`.
     TypeError
-        For a name that is neither.
+        For a name that is no option.
     """
-    rules = {name: more[name] for name in ("l_kind", "c", "alpha", "distance") if name in more}
-    roles = {name: value for name, value in more.items() if name not in rules}
-    return make_task(table, quasi, sensitive, Rules(*asked, **rules), **roles)
+    options = replace(options or Options(), **more)
+    quasi, sensitive = check_columns(
+        table,
+        quasi,
+        sensitive,
+        keep=options.keep,
+        identifiers=options.identifiers,
+        subject=options.subject,
+    )
+    check_index(table)
+    asked, hierarchies = Criteria(*criteria, options), options.hierarchies or {}
+    tests, marks = _make_tests(table, sensitive, asked)
+    columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)
+    persons = None if options.subject is None else marks[-1]
+    keep = as_names(options.keep)
+    return Task(table, quasi, sensitive, keep, columns, asked, tests, marks, persons)
 
 
 def check_k(k: int, rows: int, what: str = "rows") -> int:
@@ -195,11 +235,9 @@ def check_weights(
 def _make_tests(
     table: pd.DataFrame,
     sensitive: Sequence[str],
-    rules: Rules,
-    hierarchies: Mapping[str, pd.DataFrame],
-    subject: str | None,
+    criteria: Criteria,
 ) -> tuple[tuple[Test, ...], list[NDArray[Any]]]:
-    """Check the rules against a table and return the tests of a class.
+    """Check the criteria against a table and return the tests of a class.
 
     Returns
     -------
@@ -210,69 +248,75 @@ def _make_tests(
     Raises
     ------
     InputError
-        A rule out of range, without a sensitive column, or not even kept by the whole
+        A criterion out of range, without a sensitive column, or not even kept by the whole
         table; the message names the largest feasible l.
     """
-    check_k(rules.k, len(table))
-    _check_ranges(rules, sensitive)
-    persons = person_numbers(table, subject)
+    options = criteria.options
+    check_k(criteria.k, len(table))
+    _check_ranges(criteria, sensitive)
+    persons = person_numbers(table, options.subject)
     tests: list[Test] = []
     marks: list[NDArray[Any]] = []
     for name in sensitive:
-        ready = tally.prepare(table, name, rules.distance, hierarchies.get(name), persons)
-        _check_feasible(rules, ready, persons)
-        conditions = _conditions(rules, ready)
+        hierarchy = (options.hierarchies or {}).get(name)
+        ready = tally.prepare(table, name, options.distance, hierarchy, persons)
+        _check_feasible(criteria, ready, persons)
+        conditions = _conditions(criteria, ready)
         if conditions:
             values = len(ready.column.values)
             tests.append(Test(len(marks), values, persons is not None, conditions))
             marks.append(ready.column.codes)
     if persons is not None:
         people = int(persons.max()) + 1
-        check_k(rules.k, people, f"persons in {subject}")
-        enough = (lambda found: tally.distinct(found) >= rules.k,)
+        check_k(criteria.k, people, f"persons in {options.subject}")
+        enough = (lambda found: tally.distinct(found) >= criteria.k,)
         tests.insert(0, Test(len(marks), people, False, enough))
         marks.append(persons)
     return tuple(tests), marks
 
 
-def _check_ranges(rules: Rules, sensitive: Sequence[str]) -> None:
-    if rules.l_kind not in ("distinct", "entropy", "recursive"):
-        raise InputError(f"no l-diversity {rules.l_kind!r}: distinct, entropy or recursive")
-    if not rules.l >= 1:
-        raise InputError(f"l={rules.l} is out of range; l counts values, from 1")
-    if rules.t is not None and not 0 <= rules.t <= 1:
-        raise InputError(f"t={rules.t} is out of range; t is a distance from 0 to 1")
-    if rules.alpha is not None and not 0 < rules.alpha <= 1:
-        raise InputError(f"alpha={rules.alpha} is out of range; alpha is a share above 0, up to 1")
-    if not rules.c > 0:
-        raise InputError(f"c={rules.c} is out of range; c is a positive factor")
-    if not sensitive and (rules.l > 1 or rules.t is not None or rules.alpha is not None):
+def _check_ranges(criteria: Criteria, sensitive: Sequence[str]) -> None:
+    (_, l, t, options), alpha = criteria, criteria.options.alpha
+    if options.l_kind not in ("distinct", "entropy", "recursive"):
+        raise InputError(f"no l-diversity {options.l_kind!r}: distinct, entropy or recursive")
+    if not l >= 1:
+        raise InputError(f"l={l} is out of range; l counts values, from 1")
+    if t is not None and not 0 <= t <= 1:
+        raise InputError(f"t={t} is out of range; t is a distance from 0 to 1")
+    if alpha is not None and not 0 < alpha <= 1:
+        raise InputError(f"alpha={alpha} is out of range; alpha is a share above 0, up to 1")
+    if not options.c > 0:
+        raise InputError(f"c={options.c} is out of range; c is a positive factor")
+    if not sensitive and (l > 1 or t is not None or alpha is not None):
         raise InputError("l, t and alpha are about sensitive values; name a sensitive column")
 
 
-def _check_feasible(rules: Rules, ready: Sensitive, persons: NDArray[Any] | None) -> None:
-    column = ready.column
+def _check_feasible(criteria: Criteria, ready: Sensitive, persons: NDArray[Any] | None) -> None:
+    column, alpha = ready.column, criteria.options.alpha
     rows = np.zeros(len(column.codes), dtype=np.int64)
     whole = tally.count_values(rows, column.codes, 1, len(column.values), persons)
-    most = float(tally.diversity(whole, rules.l_kind, rules.c)[0])
-    if rules.l > 1 and most < rules.l - _ROUNDING:
+    most = float(tally.diversity(whole, criteria.options.l_kind, criteria.options.c)[0])
+    if criteria.l > 1 and most < criteria.l - _ROUNDING:
         raise InputError(
-            f"l={rules.l} ({rules.l_kind}) cannot be reached for {column.name}; "
+            f"l={criteria.l} ({criteria.options.l_kind}) cannot be reached for {column.name}; "
             f"the largest feasible l is {int(np.floor(most * 1000)) / 1000:g}"
         )
     top = float(tally.top_share(whole)[0])
-    if rules.alpha is not None and top > rules.alpha + _ROUNDING:
+    if alpha is not None and top > alpha + _ROUNDING:
         raise InputError(
-            f"alpha={rules.alpha} cannot be reached for {column.name}; one value has a share "
+            f"alpha={alpha} cannot be reached for {column.name}; one value has a share "
             f"of {np.ceil(top * 1000) / 1000:g} in the whole table"
         )
 
 
-def _conditions(rules: Rules, ready: Sensitive) -> tuple[Callable[[Counts], NDArray[Any]], ...]:
+def _conditions(
+    criteria: Criteria, ready: Sensitive
+) -> tuple[Callable[[Counts], NDArray[Any]], ...]:
     conditions: list[Callable[[Counts], NDArray[Any]]] = []
-    l, t, alpha = rules.l - _ROUNDING, rules.t, rules.alpha
-    if rules.l > 1:
-        conditions.append(lambda found: tally.diversity(found, rules.l_kind, rules.c) >= l)
+    l, t, options = criteria.l - _ROUNDING, criteria.t, criteria.options
+    alpha = options.alpha
+    if criteria.l > 1:
+        conditions.append(lambda found: tally.diversity(found, options.l_kind, options.c) >= l)
     if alpha is not None:
         conditions.append(lambda found: tally.top_share(found) <= alpha + _ROUNDING)
     if t is not None:

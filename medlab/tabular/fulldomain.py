@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular.column_roles import Column
-from medlab.tabular.criteria import Task, task_of
+from medlab.tabular.criteria import Options, Task, make_task
 from medlab.tabular.release import SUPPRESSED, Release, check_release, release_classes, span
 
 _MOST_CHECKS = 400
@@ -42,6 +42,7 @@ def full_domain(
     t: float | None = None,
     *,
     suppress: float = 0.05,
+    options: Options | None = None,
     **more: Any,
 ) -> Release:
     """Generalize each column to one level, the same for all rows, and suppress outliers.
@@ -52,8 +53,8 @@ def full_domain(
         See `medlab.tabular.mondrian`.
     suppress : float
         Largest share of rows suppressed.
-    **more
-        See `medlab.tabular.k_member`. `hierarchies` are the levels of label columns;
+    options, **more
+        `Options`, as one object or by name. `hierarchies` are the levels of label columns;
         without one, a label is shown or suppressed. Numbers and dates are cut into 32,
         16, 8, 4, 2 and 1 intervals of equal width.
 
@@ -71,7 +72,7 @@ def full_domain(
     """
     if not 0 <= suppress <= 1:
         raise InputError(f"suppress={suppress} is out of range; it is a share from 0 to 1")
-    task = task_of(table, quasi, sensitive, (k, l, t), more)
+    task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
     ladders = [_ladder(column) for column in task.columns]
     best = _search(task, ladders, int(suppress * len(table)))
     return _release(task, ladders, *best)
@@ -243,4 +244,4 @@ def _release(
         classes[name] = cells[first]
         table[name] = np.where(class_of < 0, SUPPRESSED, cells)
     release = replace(release, table=table, classes=classes)
-    return check_release(release, task.table, task.rules.k, task.rules.l, task.persons)
+    return check_release(release, task.table, task.criteria.k, task.criteria.l, task.persons)

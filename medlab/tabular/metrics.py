@@ -8,6 +8,7 @@ the M labels of the original column; suppressed 1. `GCP` is its mean over all ce
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular import models
 from medlab.tabular.column_roles import Hierarchies, check_columns, label_text
-from medlab.tabular.counts import Distance, Diversity
+from medlab.tabular.criteria import Options
 from medlab.tabular.release import SUPPRESSED, Release, ReleaseKind
 from medlab.tabular.released_cells import (
     Exact,
@@ -238,12 +239,9 @@ def measures(
     original: pd.DataFrame | None = None,
     register: pd.DataFrame | None = None,
     k: int | None = None,
-    l_kind: Diversity = "distinct",
-    c: float = 3.0,
-    distance: Distance = "auto",
     kind: ReleaseKind = "generalized",
-    subject: str | None = None,
-    hierarchies: Hierarchies | None = None,
+    options: Options | None = None,
+    **more: Any,
 ) -> dict[str, Any]:
     """Return all measures of a table as plain numbers, ready for JSON.
 
@@ -259,16 +257,11 @@ def measures(
         People an attacker knows, for ``journalist_max`` and ``marketer``.
     k : int, optional
         The k asked for, for ``c_avg``; default: the k found.
-    l_kind, c
-        See `medlab.tabular.l_diversity`.
-    distance : "auto", "equal" or "ordered"
-        See `medlab.tabular.t_closeness`.
     kind : str
         What kind of release the table is. Class-based measures of perturbed or
         regrouped rows mean nothing and say "n/a".
-    subject : str, optional
-        Column that tells whose row it is.
-    hierarchies : mapping of str to DataFrame, optional
+    options, **more
+        `Options`, as one object or by name: how l and t are counted, persons, hierarchies.
 
     Returns
     -------
@@ -277,6 +270,8 @@ def measures(
         uniqueness, prosecutor_max, prosecutor_mean, journalist_max, marketer.
     """
     facts: Mapping[str, Any] = {}
+    options = replace(options or Options(), **more)
+    subject, hierarchies = options.subject, options.hierarchies
     made = isinstance(table, Release)
     if isinstance(table, Release):
         kind, quasi, facts = table.kind, table.quasi, table.facts
@@ -303,7 +298,7 @@ def measures(
     found |= class_figures(group, persons)
     found["c_avg"] = len(table) / found["classes"] / (k or found["k"])
     found |= risks(table, quasi, register, subject=subject, hierarchies=hierarchies)._asdict()
-    found |= _value_measures(table, group, persons, sensitive, (l_kind, c, distance), hierarchies)
+    found |= _value_measures(table, group, persons, sensitive, options)
     found["discernibility"] = discernibility(table, quasi)
     if original is not None:
         found["gcp"] = gcp(table, quasi, original, hierarchies)
@@ -316,17 +311,16 @@ def _value_measures(
     group: Ints,
     persons: Ints | None,
     sensitive: Sequence[str],
-    asked: tuple[Diversity, float, Distance],
-    hierarchies: Hierarchies | None,
+    options: Options,
 ) -> dict[str, Any]:
     """Return the worst l, t and alpha of the sensitive columns; nothing without one."""
-    found, (l_kind, c, distance) = [], asked
+    found = []
     for name in sensitive:
-        tree = (hierarchies or {}).get(name)
+        tree = (options.hierarchies or {}).get(name)
         counts, ready = tally.count_column(
-            table, name, group, distance=distance, hierarchy=tree, persons=persons
+            table, name, group, distance=options.distance, hierarchy=tree, persons=persons
         )
-        l = tally.diversity(counts, l_kind, c).min()
+        l = tally.diversity(counts, options.l_kind, options.c).min()
         found.append((l, tally.emd(counts, ready).max(), tally.top_share(counts).max()))
     if not found:
         return {}

@@ -21,9 +21,8 @@ from numpy.typing import NDArray
 from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular.batches import Batch, Cut, Plan, divide, first_batch, split
-from medlab.tabular.column_roles import Column, Hierarchies
-from medlab.tabular.counts import Distance, Diversity
-from medlab.tabular.criteria import Rules, Task, check_weights, make_task
+from medlab.tabular.column_roles import Column
+from medlab.tabular.criteria import Options, Task, check_weights, make_task
 from medlab.tabular.cuts import cheapest_cuts, choose, median_cuts
 from medlab.tabular.release import Grouping, Release, check_release, make_release, number_by_box
 
@@ -97,21 +96,17 @@ def _advance(plan: Plan, batch: Batch, harvest: _Harvest) -> tuple[list[Batch], 
 
 
 def _partition(plan: Plan, marks: list[Array], progress: bool) -> _Harvest:
+    from tqdm import tqdm
+
     rows = len(plan.columns[0].codes)
     harvest = _Harvest(rows, len(plan.columns))
     batches = [first_batch(plan, marks)]
-    with _bar(rows, progress) as bar:
+    with tqdm(total=rows, unit_scale=True, unit="row", disable=not progress, leave=False) as bar:
         while batches:
             more, finished = _advance(plan, batches.pop(), harvest)
             batches.extend(more)
             bar.update(finished)
     return harvest
-
-
-def _bar(rows: int, progress: bool) -> Any:
-    from tqdm import tqdm
-
-    return tqdm(total=rows, unit="row", unit_scale=True, disable=not progress, leave=False)
 
 
 def mondrian(
@@ -122,18 +117,12 @@ def mondrian(
     l: float = 1,
     t: float | None = None,
     *,
-    l_kind: Diversity = "distinct",
-    c: float = 3.0,
-    alpha: float | None = None,
-    distance: Distance = "auto",
-    hierarchies: Hierarchies | None = None,
     weights: Mapping[str, float] | None = None,
     strict: bool = True,
     quality: Literal["fast", "best"] = "fast",
-    subject: str | None = None,
-    keep: Sequence[str] = (),
-    identifiers: Sequence[str] = (),
     progress: bool = False,
+    options: Options | None = None,
+    **more: Any,
 ) -> Release:
     """Generalize a table so that every class keeps k, and l, t, alpha if asked for.
 
@@ -151,16 +140,6 @@ def mondrian(
         Diversity of every class; 1 asks for nothing. Missing values do not count.
     t : float, optional
         Largest earth mover's distance between a class and the table, 0 to 1.
-    l_kind : "distinct", "entropy" or "recursive"
-    c : float
-        For recursive (c,l)-diversity.
-    alpha : float, optional
-        Largest share of one sensitive value in a class, in (0, 1].
-    distance : "auto", "equal" or "ordered"
-        Between sensitive values, for t; "auto" follows the column, or its hierarchy.
-    hierarchies : mapping of str to DataFrame, optional
-        For labels: one row a label (the index), one column a level, fine to coarse.
-        The released cell is then a node. A hierarchy of a sensitive column is for t.
     weights : mapping of str to float, optional
         How much the width of a column matters when one is chosen to be cut; default 1.
     strict : bool
@@ -168,14 +147,10 @@ def mondrian(
         is cut at exactly half of its rows.
     quality : "fast" or "best"
         "best" searches the cuts of all columns for the one that loses least.
-    subject : str, optional
-        Column that tells whose row it is. k, l and t then count distinct persons.
-    keep : column names
-        Other columns that pass through unchanged.
-    identifiers : column names
-        Direct identifiers; never released, refused in any other role.
     progress : bool
         Show a bar that counts finished rows.
+    options, **more
+        `Options`, as one object or by name: hierarchies, persons, kept columns, alpha.
 
     Returns
     -------
@@ -197,40 +172,13 @@ def mondrian(
     unbalanced. Where the widest column cannot be cut, the next widest is tried.
     """
     _check_choices(strict, quality)
-    rules = Rules(k, l, t, l_kind, c, alpha, distance)
-    task = make_task(
-        table,
-        quasi,
-        sensitive,
-        rules,
-        hierarchies=hierarchies,
-        subject=subject,
-        keep=keep,
-        identifiers=identifiers,
-    )
+    task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
     scale = check_weights(weights, task.quasi)
     plan = Plan(
         int(k), strict, quality == "best", task.columns, scale, task.tests, _places(task.columns)
     )
     harvest = _partition(plan, task.marks, progress)
     return _release(task, harvest)
-
-
-def partition_rows(
-    table: pd.DataFrame,
-    quasi: Sequence[str] | str,
-    sensitive: Sequence[str] | str | None = None,
-    k: int = 5,
-    l: float = 1,
-) -> Array:
-    """Return only the class of each row, in no particular order of classes.
-
-    The same classes as `mondrian` with these arguments, without a released table.
-    """
-    task = make_task(table, quasi, sensitive, Rules(k, l))
-    scale = check_weights(None, task.quasi)
-    plan = Plan(int(k), True, False, task.columns, scale, task.tests, _places(task.columns))
-    return _partition(plan, task.marks, progress=False).class_of
 
 
 def _release(task: Task, harvest: _Harvest) -> Release:
@@ -244,10 +192,10 @@ def _release(task: Task, harvest: _Harvest) -> Release:
         task.sensitive,
         task.keep,
         cuts=cuts,
-        asked=task.rules.asked(),
+        asked=task.criteria.asked(),
     )
     release.classes["node"] = np.concatenate(harvest.node)[old]
-    return check_release(release, task.table, task.rules.k, task.rules.l, task.persons)
+    return check_release(release, task.table, task.criteria.k, task.criteria.l, task.persons)
 
 
 def _check_choices(strict: bool, quality: str) -> None:

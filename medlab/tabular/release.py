@@ -294,11 +294,11 @@ def release_classes(task: Task, class_of: NDArray[Any], **details: Any) -> Relea
         Attributes of `Release`.
     """
     grouping, _ = number_by_box(group_rows(class_of, task.columns))
-    details = {"asked": task.rules.asked()} | details
+    details = {"asked": task.criteria.asked()} | details
     release = make_release(
         task.table, task.columns, grouping, task.sensitive, task.keep, **details
     )
-    return check_release(release, task.table, task.rules.k, task.rules.l, task.persons)
+    return check_release(release, task.table, task.criteria.k, task.criteria.l, task.persons)
 
 
 def check_release(

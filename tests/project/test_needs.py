@@ -21,6 +21,7 @@ POSIX = {
     "test_job.py",
     "test_keys.py",
     "test_pool.py",
+    "test_shipped_folders.py",
 }
 
 

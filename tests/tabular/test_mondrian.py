@@ -409,3 +409,22 @@ def test_many_batches_give_the_same_classes_as_one(monkeypatch):
     monkeypatch.setattr(module, "_BATCH_ROWS", 100)
     divided = tabular.mondrian(table, ["a", "b"], "s", k=5, l=2)
     assert (whole.class_of == divided.class_of).all()
+
+
+@pytest.mark.parametrize("method", ["mondrian", "k-member", "mdav", "full-domain", "fuzzy-cmeans"])
+def test_options_as_one_object_are_the_options_by_name(ward, method):
+    ward = ward.head(60)
+    options = {"alpha": 0.9, "subject": "PatientID", "keep": ["Modality"]}
+    by_name = tabular.anonymize(ward, ["Age", "Sex"], "Diagnosis", 4, method=method, **options)
+    by_object = tabular.anonymize(
+        ward, ["Age", "Sex"], "Diagnosis", 4, method=method, options=tabular.Options(**options)
+    )
+    pd.testing.assert_frame_equal(by_name.table, by_object.table)
+    assert by_object.asked == by_name.asked
+    figures = tabular.measures(by_object, options=tabular.Options(l_kind="entropy"))
+    assert figures == tabular.measures(by_object, l_kind="entropy")
+
+
+def test_an_option_of_another_name_is_refused(ward):
+    with pytest.raises(TypeError, match="keeps"):
+        tabular.mondrian(ward, ["Age"], k=5, keeps=["Modality"])
