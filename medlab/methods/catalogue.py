@@ -98,7 +98,7 @@ def _of_tables(name: str, **more: Any) -> Method:
 
 _TREE = Method(
     name="tree",
-    says="rows of nobody along a tree of noisy pairs of columns; of a read-off domain for show only",
+    says="rows of nobody along a tree of noisy pairs of columns; its domain is read off: for show",
     source="after McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021",
     columns=column_methods.tree,
     strengths={"": (0.5, 1, 5)},
