@@ -277,3 +277,31 @@ def decode(codes: Ints, domain: Sequence[Axis], rng: np.random.Generator) -> pd.
     """Return the rows of codes as a table; see `Axis.decode`."""
     columns = {axis.name: axis.decode(codes[:, j], rng) for j, axis in enumerate(domain)}
     return pd.DataFrame(columns)
+
+
+def distances(
+    one: pd.DataFrame, other: pd.DataFrame, domain: Sequence[Axis]
+) -> tuple[float, float]:
+    """Return how far two tables are apart, in single columns and in pairs of columns.
+
+    Returns
+    -------
+    tuple of float
+        Mean total variation (half of the sum of differences of shares) over all columns, and over
+        all pairs of columns; NaN where there is no pair.
+    """
+    sizes = [axis.size for axis in domain]
+    first, second = (encode(table, domain) for table in (one, other))
+    columns = [
+        _variation(first[:, j], second[:, j], size) for j, size in enumerate(sizes)
+    ]
+    pairs = [
+        _variation(*(codes[:, i] * sizes[j] + codes[:, j] for codes in (first, second)), sizes[i] * sizes[j])
+        for i, j in itertools.combinations(range(len(sizes)), 2)
+    ]
+    return float(np.mean(columns)), float(np.mean(pairs)) if pairs else float("nan")
+
+
+def _variation(one: Ints, other: Ints, size: int) -> float:
+    shares = [np.bincount(codes, minlength=size) / max(len(codes), 1) for codes in (one, other)]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)
