@@ -15,6 +15,7 @@ _AREAS = (
     "dicom",
     "errors",
     "evaluation",
+    "federated",
     "methods",
     "neuro",
     "pipeline",

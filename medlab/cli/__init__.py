@@ -11,6 +11,7 @@ from medlab.cli import (  # noqa: F401 (each brings its commands)
     hiding_commands,
     job_commands,
     key_commands,
+    learning_commands,
     notebook_commands,
     shipping_commands,
     table_commands,

@@ -257,7 +257,7 @@ def _encoded(dataset: Dataset, implicit: bool, charset: Any) -> list[bytes]:
         else:
             if " or " in str(element.VR):  # pydicom decides between them by the elements around
                 raise _NotPlainError
-            parts.append(_by_pydicom(element, implicit, charset))
+            parts.append(by_pydicom(element, implicit, charset))
     return parts
 
 
@@ -286,7 +286,8 @@ def element_bytes(element: Any) -> bytes:
     return b"".join(parts)
 
 
-def _by_pydicom(element: Any, implicit: bool, charset: Any) -> bytes:
+def by_pydicom(element: Any, implicit: bool, charset: Any) -> bytes:
+    """Return a decoded element as pydicom writes it, little endian."""
     buffer = DicomBytesIO()
     buffer.is_little_endian, buffer.is_implicit_VR = True, implicit
     write_data_element(buffer, element, charset)
