@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from medlab.cli.differential_privacy import BUDGET, KEY_OF_LEDGER
+from medlab.cli.dp_commands import BUDGET, KEY_OF_LEDGER
 from medlab.cli.group import commands
 from medlab.cli.options import (
     DISTANCE,

@@ -292,11 +292,12 @@ def distances(
     """
     sizes = [axis.size for axis in domain]
     first, second = (encode(table, domain) for table in (one, other))
-    columns = [
-        _variation(first[:, j], second[:, j], size) for j, size in enumerate(sizes)
-    ]
+    columns = [_variation(first[:, j], second[:, j], size) for j, size in enumerate(sizes)]
     pairs = [
-        _variation(*(codes[:, i] * sizes[j] + codes[:, j] for codes in (first, second)), sizes[i] * sizes[j])
+        _variation(
+            *(codes[:, i] * sizes[j] + codes[:, j] for codes in (first, second)),
+            sizes[i] * sizes[j],
+        )
         for i, j in itertools.combinations(range(len(sizes)), 2)
     ]
     return float(np.mean(columns)), float(np.mean(pairs)) if pairs else float("nan")

@@ -289,11 +289,11 @@ def is_number(cell: str) -> bool:
 
 def cell_number(cell: str) -> float:
     """Return the number in one cell, read by itself, or NaN; a DICOM age in years."""
-    years = _ages(pd.Index([cell]))
     try:
-        return float(cell.replace(",", ".") if years is None else years.iloc[0])
+        return float(cell.replace(",", "."))
     except ValueError:
-        return float("nan")
+        years = _ages(pd.Index([cell]))
+        return float("nan" if years is None else years.iloc[0])
 
 
 def _odd_cells(text: pd.Series[Any]) -> int:
