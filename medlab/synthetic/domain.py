@@ -291,15 +291,16 @@ def distances(
         all pairs of columns; NaN where there is no pair.
     """
     sizes = [axis.size for axis in domain]
-    first, second = (encode(table, domain) for table in (one, other))
-    columns = [_variation(first[:, j], second[:, j], size) for j, size in enumerate(sizes)]
-    pairs = [
-        _variation(
-            *(codes[:, i] * sizes[j] + codes[:, j] for codes in (first, second)),
-            sizes[i] * sizes[j],
-        )
-        for i, j in itertools.combinations(range(len(sizes)), 2)
+    one_codes, other_codes = (encode(table, domain) for table in (one, other))
+    columns = [
+        _variation(one_codes[:, j], other_codes[:, j], size) for j, size in enumerate(sizes)
     ]
+    pairs = []
+    for i, j in itertools.combinations(range(len(sizes)), 2):
+        first, second = (
+            codes[:, i] * sizes[j] + codes[:, j] for codes in (one_codes, other_codes)
+        )
+        pairs.append(_variation(first, second, sizes[i] * sizes[j]))
     return float(np.mean(columns)), float(np.mean(pairs)) if pairs else float("nan")
 
 

@@ -190,3 +190,13 @@ def test_a_draft_is_read_again_and_fits_the_table_that_it_was_read_off():
 def test_a_draft_leaves_out_text_and_refuses_a_table_of_nothing_else():
     with pytest.raises(InputError, match="no column for a domain"):
         draft_domain(pd.DataFrame({"Note": [f"note {i}" for i in range(200)]}))
+
+
+def test_distances_are_half_the_difference_of_shares():
+    both = domain.parse_domain("A: [a, b]\nB: {bounds: [0, 2], cuts: [1]}")
+    one = pd.DataFrame({"A": list("aabb"), "B": [0, 2, 0, 2]})
+    other = pd.DataFrame({"A": list("aaab"), "B": [0, 2, 0, 2]})
+    assert domain.distances(one, one, both) == (0, 0)
+    # a: 2/4 against 3/4; b of each pair: (a,0) 1/4 to 2/4 and (b,0) 1/4 to 0
+    assert domain.distances(one, other, both) == (0.125, 0.25)
+    assert np.isnan(domain.distances(one, other, both[:1])[1])
