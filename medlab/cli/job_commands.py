@@ -255,18 +255,18 @@ def _text_of(file: Path | None) -> str:
 
 
 @commands.group("pixels")
-def pixel_commands() -> None:
+def _pixel_commands() -> None:
     """See the text in pixels, and review what is done with it."""
 
 
-@pixel_commands.command("find")
+@_pixel_commands.command("find")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("--policy", type=PIXEL_POLICIES, default="allow", show_default=True)
 @click.option("--recipe", type=PATH, help="Rules for devices (YAML).")
 @click.option("--csv", "table", type=PATH, help="Table of all boxes.")
 @click.option("--sheets", type=PATH, help="Folder for contact sheets.")
 @click.option("--overwrite", is_flag=True, help="Write over a table or sheets that are there.")
-def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
+def _find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
     """Look for text in a DICOM file or folder; nothing is changed.
 
     Prints counts only. The table and the sheets hold what was read: keep them private.
@@ -284,14 +284,14 @@ def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
         raise SystemExit(FAILED)
 
 
-@pixel_commands.command("review")
+@_pixel_commands.command("review")
 @click.argument("target", metavar="DST", type=PATH)
 @click.option("--accept", multiple=True, metavar="ROW|all", help="Take the boxes of a file.")
 @click.option("--add", multiple=True, metavar="ROW:X0,Y0,X1,Y1", help="Fill this box as well.")
 @click.option("--drop", multiple=True, type=int, metavar="LINE", help="A line not to fill.")
 @click.option("--boxes", type=PATH, help="An edited copy of pixels.csv.")
 @opened
-def review_pixels(
+def _review_pixels(
     target: Path,
     accept: tuple[str, ...],
     add: tuple[str, ...],

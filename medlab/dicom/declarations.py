@@ -61,7 +61,7 @@ def stamp(dataset: FileDataset, plan: Plan) -> None:
 
 def method_lines(dataset: Dataset) -> list[str]:
     """Return the values of De-identification Method (0012,0063), none where it is empty."""
-    value = dataset.get("DeidentificationMethod") or []
+    value = dataset.get("DeidentificationMethod") or MultiValue(str, [])
     return [str(line) for line in (value if isinstance(value, MultiValue) else [value])]
 
 

@@ -329,12 +329,15 @@ def finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
     """Write map, review table, report and audit log of a job, and sum it up."""
     folder = job.work.folder
     job.ledger.point_copies()
-    _write_map(job.ledger, folder / "map.csv")
+    rows = ((str(row.source), row.target, row.status) for row in job.ledger.rows())
+    _write_csv(folder / "map.csv", ("source", "target", "status"), rows)
     if map_file is not None:
         with appearing(Path(map_file)) as part, _private(part):
             shutil.copyfile(folder / "map.csv", part)
     if job.work.settings.review:
-        _write_review(job.ledger, folder / "review-text.csv")
+        # rare ones first: a name is rarer than a clinical word
+        texts = job.ledger.kept_texts()
+        _write_csv(folder / "review-text.csv", ("element", "text", "files", "first_row"), texts)
     text_removal.write_boxes(job)
     if job.work.settings.head != "leave":
         unchecked = job.ledger.table(
@@ -393,16 +396,6 @@ def _count_cohort(job: Job) -> CohortCheck | None:
     with appearing(job.work.folder / "cohort-release.csv") as part:
         table.to_csv(part)
     return check(job.work.target)
-
-
-def _write_map(ledger: Ledger, path: Path) -> None:
-    lines = ((str(row.source), row.target, row.status) for row in ledger.rows())
-    _write_csv(path, ("source", "target", "status"), lines)
-
-
-def _write_review(ledger: Ledger, path: Path) -> None:
-    """Write all text that was kept, rare ones first: a name is rarer than a clinical word."""
-    _write_csv(path, ("element", "text", "files", "first_row"), ledger.kept_texts())
 
 
 def _write_csv(path: Path, header: tuple[str, ...], lines: Iterator[tuple[Any, ...]]) -> None:

@@ -1,9 +1,10 @@
 # What this package offers; each loads when it is touched.
-from . import disclosures, faces, frame_pictures, methods, pixels, rects, slices, tradeoff
+from . import ciphers, disclosures, faces, frame_pictures, methods, pixels, rects, slices, tradeoff
 from .figure import Shown, show
 
 __all__ = [
     "Shown",
+    "ciphers",
     "disclosures",
     "faces",
     "frame_pictures",
