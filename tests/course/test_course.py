@@ -49,8 +49,8 @@ def small(*sources):
     )
 
 
-def test_the_course_has_the_nine_sets_of_the_plan():
-    assert [name[:2] for name in NAMES] == [f"{number:02d}" for number in range(1, 10)]
+def test_the_course_has_the_ten_sets_of_the_plan():
+    assert [name[:2] for name in NAMES] == [f"{number:02d}" for number in range(1, 11)]
     listed = (SETS[0].parent / "README.md").read_text()
     assert re.findall(r"`(\d\d_\w+)`", listed) == NAMES
 
