@@ -230,7 +230,7 @@ def plan_of(settings: Settings) -> dicom.Plan:
     return _plan(*words, settings.restricted_zips, settings.rules, settings.allow_identifiers)
 
 
-def output_name(dataset: Dataset, copies: int = 0) -> Path:
+def _output_name(dataset: Dataset, copies: int = 0) -> Path:
     """Return the path of an output below DST, made of nothing but its new codes and UIDs."""
     patient = str(dataset.get("PatientID") or "")
     safe = NEW_ID.fullmatch(patient) and dataset.get("PatientIdentityRemoved") != "NO"
@@ -276,7 +276,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     if hands.cohort is not None:
         hands.cohort.apply(whose, after)
     _encrypt(before, after, work)
-    name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
+    name = Path(work.single[1]) if work.single else _output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
         part.write_bytes(data)
