@@ -1,5 +1,16 @@
 # What this package offers; each loads when it is touched.
-from . import ciphers, disclosures, faces, frame_pictures, methods, pixels, rects, slices, tradeoff
+from . import (
+    ciphers,
+    disclosures,
+    faces,
+    frame_pictures,
+    methods,
+    noisy_answers,
+    pixels,
+    rects,
+    slices,
+    tradeoff,
+)
 from .figure import Shown, show
 
 __all__ = [
@@ -9,6 +20,7 @@ __all__ = [
     "faces",
     "frame_pictures",
     "methods",
+    "noisy_answers",
     "pixels",
     "rects",
     "show",
