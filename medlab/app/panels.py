@@ -392,7 +392,7 @@ class _Choices:
 
     def _key(self) -> bytes:
         if self.key.value:
-            return crypto.parse_key(self.key.value.encode("utf-8"))
+            return crypto.keys.parse_key(self.key.value.encode("utf-8"))
         if self.task.value == DECRYPTION:
             raise InputError("decryption needs the key that the names were encrypted with")
         return crypto.new_key()

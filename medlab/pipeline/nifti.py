@@ -60,7 +60,7 @@ def said(path: Path, relative: Path) -> frozenset[str]:
     texts.append(" ".join(texts))
     for _, _, more in usable([path], nifti_header.identifying):  # else it is withheld when cleaned
         texts += more
-    return dicom.Identity(
+    return dicom.identity.Identity(
         patients=frozenset(parts for text in texts for parts in dicom.identity.name_parts(text)),
         ids=frozenset(texts),
     ).phrases

@@ -155,7 +155,7 @@ def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> _Examined:
     if not dicom.is_dicom(path):
         return _Examined(row, _other_kind(path, root))
     dataset = dicom.read(path)
-    if dicom.is_dicomdir(dataset):
+    if dicom.files.is_dicomdir(dataset):
         return _Examined(row, "dicomdir")
     uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]

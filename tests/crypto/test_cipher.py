@@ -55,7 +55,7 @@ def test_scrypt_is_that_of_rfc_7914():
 
     salt = b"sixteen bytes ok"
     expected = hashlib.scrypt(b"correct horse", salt=salt, n=2**14, r=8, p=1, dklen=32)
-    assert crypto.key_from_passphrase("correct horse", salt, log_n=14) == expected
+    assert crypto.cipher.key_from_passphrase("correct horse", salt, log_n=14) == expected
 
 
 def test_a_passphrase_opens_what_it_closed_and_another_does_not():
