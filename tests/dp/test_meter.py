@@ -165,11 +165,11 @@ def drop_spend_and_count_anew(lines):
 
 
 def spend_less(lines):
-    return [line.replace('"1/4"', '"1/8"') for line in lines]
+    return [line.replace('"3/4"', '"5/8"') for line in lines]
 
 
 def allow_more(lines):
-    return [line.replace('"epsilon": "1"', '"epsilon": "9"') for line in lines]
+    return [line.replace('"budget": "1"', '"budget": "9"') for line in lines]
 
 
 def reorder(lines):
