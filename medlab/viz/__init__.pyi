@@ -10,6 +10,7 @@ from . import (
     rects,
     slices,
     tradeoff,
+    variants,
 )
 from .figure import Shown, show
 
@@ -26,4 +27,5 @@ __all__ = [
     "show",
     "slices",
     "tradeoff",
+    "variants",
 ]
