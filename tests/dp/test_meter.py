@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab.crypto import KEY_VARIABLE, write_key
+from medlab.crypto import write_key
+from medlab.crypto.keys import KEY_VARIABLE
 from medlab.dp import Ledger, Meter
 from medlab.errors import InputError, KindError, MissingError, RefusedError, UsageError
 
