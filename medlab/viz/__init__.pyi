@@ -1,9 +1,8 @@
 # What this package offers; each loads when it is touched.
 from . import disclosures, faces, frame_pictures, methods, pixels, rects, slices, tradeoff
-from .figure import Shown, show
+from .figure import show
 
 __all__ = [
-    "Shown",
     "disclosures",
     "faces",
     "frame_pictures",

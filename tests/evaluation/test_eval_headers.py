@@ -87,9 +87,9 @@ def test_a_series_that_lost_its_geometry_makes_another_volume(folder):
     for file in moved:
         file.dataset.PixelSpacing = [9.0, 9.0]
     before = header_attacks.volume(series)
-    assert header_attacks.same_volume(before, header_attacks.volume(series))
-    assert not header_attacks.same_volume(before, header_attacks.volume(moved))
-    assert not header_attacks.same_volume(before, header_attacks.volume(series[:-1]))
+    assert header_attacks._same_volume(before, header_attacks.volume(series))
+    assert not header_attacks._same_volume(before, header_attacks.volume(moved))
+    assert not header_attacks._same_volume(before, header_attacks.volume(series[:-1]))
 
 
 def test_a_planted_value_counts_only_where_it_stood():

@@ -12,8 +12,9 @@ from joblib import parallel_config
 
 from medlab import evaluation, samples, tabular
 from medlab.errors import InputError, MissingError
-from medlab.evaluation import Point, Tables
+from medlab.evaluation import Point
 from medlab.evaluation.attacker import nearest
+from medlab.evaluation.groups import Tables
 from medlab.evaluation.linkage import linked, true_pairs
 from medlab.methods.catalogue import protect
 from medlab.tabular.released_cells import exact_values, scale, see

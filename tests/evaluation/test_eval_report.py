@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from medlab import evaluation, samples, viz
 from medlab.cli import commands
-from medlab.evaluation.risk_utility import point_name
+from medlab.evaluation.risk_utility import limits_kept, point_name
 from medlab.viz import tradeoff as maps
 
 QUASI = ["Age", "Sex", "Weight", "Postcode", "StudyDate"]
@@ -66,7 +66,7 @@ def test_an_attack_that_nobody_measured_is_said_to_be_open(rows):
     assert "nothing is said of it: membership AUC" in page
     some = rows["measure"].eq("membership AUC") & rows["method"].eq("suppression")
     measured = evaluation.summarize(rows[~some])
-    assert not evaluation.limits_kept(measured).loc[("suppression", 5.0), "membership AUC"]
+    assert not limits_kept(measured).loc[("suppression", 5.0), "membership AUC"]
 
 
 def test_the_report_speaks_of_both_laws_and_of_what_was_not_tested(rows):

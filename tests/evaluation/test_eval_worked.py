@@ -14,7 +14,7 @@ from medlab.evaluation.attacker import nearest
 from medlab.evaluation.inference import shares
 from medlab.evaluation.inference import sliced as sliced_chance
 from medlab.evaluation.linkage import linkability
-from medlab.tabular import LabelSet
+from medlab.tabular.release import LabelSet
 from medlab.tabular.released_cells import exact_values, scale, see
 
 WARD = pd.DataFrame(
@@ -169,7 +169,7 @@ def count(table, posterior):
     start = [(1 - ages.low) / ages.width, (10001 - zips.low) / zips.width]
     stop = [(30 - ages.low) / ages.width, (20000 - zips.low) / zips.width]
     nothing = np.array([-1])
-    asked = utility.Queries(
+    asked = utility._Queries(
         np.array([[0, 1]]), np.array([start]), np.array([stop]), nothing, [], np.array([0])
     )
     return utility.count(reading, asked)[0]
@@ -200,7 +200,7 @@ def test_queries_at_once_count_as_one_by_one():
     exact = exact_values(table, scales)
     labels = pd.Index(["yes", "no"])
     reading = utility.read_exact(scales, exact, shares(table, "s", labels))
-    asked = utility.draw_queries(reading, rng, 40)
+    asked = utility._draw_queries(reading, rng, 40)
     expected = [
         sum(
             asked.start[q, 0] <= a <= asked.stop[q, 0]

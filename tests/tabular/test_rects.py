@@ -8,6 +8,7 @@ import pytest
 
 from medlab import tabular
 from medlab.errors import InputError, MissingError
+from medlab.tabular.rectangles import _parts_after
 from medlab.viz import rects
 
 
@@ -32,7 +33,7 @@ def test_every_cut_makes_one_part_more(ward):
     release = tabular.mondrian(ward, ["Age", "Weight"], k=9)
     cuts = len(release.cuts)
     for step in (0, 1, 2, cuts // 2, cuts):
-        parts = tabular.parts_after(release, step)
+        parts = _parts_after(release, step)
         assert len(np.unique(parts)) == step + 1
         assert np.bincount(parts).min() >= 9
     assert tabular.frames(release, 5)[0] == 0
