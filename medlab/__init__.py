@@ -13,8 +13,10 @@ __version__ = "0.1.0"
 _AREAS = (
     "crypto",
     "dicom",
+    "dp",
     "errors",
     "evaluation",
+    "federated",
     "methods",
     "neuro",
     "pipeline",

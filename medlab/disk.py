@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,7 +35,7 @@ def appearing(path: Path, mode: int | None = None, *, replace: bool = True) -> I
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     name = hashlib.sha256(os.fsencode(path)).hexdigest()[:16]
-    part = path.with_name(f".{os.getpid()}-{name}.part")
+    part = path.with_name(f".{os.getpid()}-{threading.get_native_id()}-{name}.part")
     part.unlink(missing_ok=True)
     try:
         if mode is not None:

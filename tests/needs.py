@@ -37,6 +37,7 @@ NEEDS = {
     "tesseract": (_program("tesseract"), "apt-get install tesseract-ocr"),
     "dicom3tools": (_program("dciodvfy"), "apt-get install dicom3tools"),
     "dcmtk": (_program("dcmdump"), "apt-get install dcmtk"),
+    "openssl": (_program("openssl"), "apt-get install openssl"),
     "mricron-data": (CH2.is_file, "apt-get install mricron-data"),
 }
 

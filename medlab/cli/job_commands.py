@@ -17,14 +17,15 @@ from medlab.errors import UsageError
 
 if TYPE_CHECKING:
     from medlab.crypto import Lock
+    from medlab.pipeline import Settings
 
-_RULES = click.option("--rules", "rules_file", type=PATH, help="Own rules over the policy (YAML).")
+RULES = click.option("--rules", "rules_file", type=PATH, help="Own rules over the policy (YAML).")
 _ZIPS = click.option(
     "--restricted-zips",
     type=PATH,
     help="safe-harbor: ZIP areas (3 digits) of 20,000 people or fewer; else the 17 of 2000.",
 )
-_ALLOW = click.option(
+ALLOW_IDENTIFIERS = click.option(
     "--allow-identifiers",
     multiple=True,
     metavar="KEYWORD",
@@ -32,29 +33,47 @@ _ALLOW = click.option(
 )
 
 
-@commands.command("deidentify")
-@click.argument("source", metavar="SRC", type=PATH)
-@click.argument("target", metavar="DST", type=PATH)
-@click.option("--policy", type=POLICIES, default="basic", show_default=True)
-@click.option(
+POLICY = click.option("--policy", type=POLICIES, default="basic", show_default=True)
+OPTION = click.option(
     "--option", "options", multiple=True, metavar="NAME", help="PS3.15 option. Repeatable."
 )
-@opened
-@click.option(
+CODES = click.option(
     "--codes", type=click.Choice(["keyed", "random"]), default="keyed", show_default=True
 )
-@click.option("--ids", "ids_file", type=PATH, help="New patient IDs: CSV with old and new.")
-@click.option(
+IDS = click.option("--ids", "ids_file", type=PATH, help="New patient IDs: CSV with old and new.")
+UNKNOWN = click.option(
     "--unknown",
     type=click.Choice(["withhold", "code"]),
     default="withhold",
     show_default=True,
     help="What becomes of patients whom --ids does not name.",
 )
+CLEAN_PIXELS = click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
+PIXEL_POLICY = click.option("--pixel-policy", type=PIXEL_POLICIES, default="allow")
+RECIPE = click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML).")
+QUARANTINE = click.option(
+    "--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True
+)
+KEEP_PRIVATE = click.option(
+    "--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep."
+)
+NO_VAULT = click.option("--no-vault", is_flag=True, help="Keep no way back.")
+JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+
+
+@commands.command("deidentify")
+@click.argument("source", metavar="SRC", type=PATH)
+@click.argument("target", metavar="DST", type=PATH)
+@POLICY
+@OPTION
+@opened
+@CODES
+@IDS
+@UNKNOWN
 @click.option("--map", "map_file", type=PATH, help="Copy of the map (CSV).")
-@click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
-@click.option("--pixel-policy", type=PIXEL_POLICIES, default="allow")
-@click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML).")
+@CLEAN_PIXELS
+@PIXEL_POLICY
+@RECIPE
 @click.option(
     "--head",
     type=click.Choice(["leave", "deface", "strip"]),
@@ -62,19 +81,19 @@ _ALLOW = click.option(
     show_default=True,
     help="Cut faces out of heads, or keep the brain only.",
 )
-@click.option("--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True)
+@QUARANTINE
 @click.option("--cohort-k", type=click.IntRange(2), help="Smallest class of the cohort.")
 @click.option("--qi", multiple=True, help="Quasi-identifiers, with commas or repeated.")
 @click.option("--sensitive", default="", help="The sensitive column, for l and t.")
 @click.option("--cohort-l", type=click.IntRange(1), default=1, help="Its values in each class.")
 @click.option("--cohort-t", type=float, help="Largest distance of a class from the cohort.")
 @click.option("--cohort-method", default="mondrian", show_default=True, metavar="NAME")
-@click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep.")
+@KEEP_PRIVATE
 @_ZIPS
-@_RULES
-@_ALLOW
-@click.option("--no-vault", is_flag=True, help="Keep no way back.")
-@click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+@RULES
+@ALLOW_IDENTIFIERS
+@NO_VAULT
+@JOBS
 @click.option("--scheduler", metavar="ADDR", help="A Dask cluster that sees the same folders.")
 @click.option("--overwrite", is_flag=True, help="Do it anew, though there are outputs.")
 def deidentify(
@@ -84,14 +103,9 @@ def deidentify(
     lock: Lock | None,
     map_file: Path | None,
     ids_file: Path | None,
-    recipe: Path | None,
-    rules_file: Path | None,
-    restricted_zips: Path | None,
-    no_vault: bool,
     jobs: int,
     scheduler: str | None,
     overwrite: bool,
-    qi: tuple[str, ...],
     **choices: Any,
 ) -> None:
     """De-identify a file or a folder to PS3.15, verify the result, report.
@@ -107,14 +121,7 @@ def deidentify(
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline, scale
 
-    quasi = tuple(name.strip() for names in qi for name in names.split(",") if name.strip())
-    if recipe is not None:
-        from medlab.pixels.recipe import load
-
-        choices["pixel_rules"] = tuple(load(recipe))
-    choices["rules"] = _text_of(rules_file)
-    choices["restricted_zips"] = _zips_of(restricted_zips)
-    settings = pipeline.Settings(quasi=quasi, vault=not no_vault, **choices)
+    settings = settings_of(**choices)
     with scale.cluster(scheduler) if scheduler else nullcontext() as each:
         summary = pipeline.deidentify(
             source,
@@ -135,6 +142,31 @@ def deidentify(
         raise SystemExit(FAILED)
 
 
+def settings_of(
+    *,
+    qi: tuple[str, ...] = (),
+    recipe: Path | None,
+    rules_file: Path | None,
+    restricted_zips: Path | None = None,
+    no_vault: bool,
+    **choices: Any,
+) -> Settings:
+    """Return the settings that the options of a command ask for."""
+    from medlab import pipeline
+
+    if recipe is not None:
+        from medlab.pixels.recipe import load
+
+        choices["pixel_rules"] = tuple(load(recipe))
+    return pipeline.Settings(
+        quasi=tuple(name.strip() for names in qi for name in names.split(",") if name.strip()),
+        rules=_text_of(rules_file),
+        restricted_zips=_zips_of(restricted_zips),
+        vault=not no_vault,
+        **choices,
+    )
+
+
 @commands.command("verify")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.argument("target", metavar="DST", type=PATH)
@@ -146,8 +178,8 @@ def deidentify(
 @click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
 @click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator kept.")
 @_ZIPS
-@_RULES
-@_ALLOW
+@RULES
+@ALLOW_IDENTIFIERS
 def verify(
     source: Path,
     target: Path,
@@ -223,18 +255,18 @@ def _text_of(file: Path | None) -> str:
 
 
 @commands.group("pixels")
-def pixel_commands() -> None:
+def _pixel_commands() -> None:
     """See the text in pixels, and review what is done with it."""
 
 
-@pixel_commands.command("find")
+@_pixel_commands.command("find")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("--policy", type=PIXEL_POLICIES, default="allow", show_default=True)
 @click.option("--recipe", type=PATH, help="Rules for devices (YAML).")
 @click.option("--csv", "table", type=PATH, help="Table of all boxes.")
 @click.option("--sheets", type=PATH, help="Folder for contact sheets.")
 @click.option("--overwrite", is_flag=True, help="Write over a table or sheets that are there.")
-def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
+def _find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
     """Look for text in a DICOM file or folder; nothing is changed.
 
     Prints counts only. The table and the sheets hold what was read: keep them private.
@@ -252,14 +284,14 @@ def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
         raise SystemExit(FAILED)
 
 
-@pixel_commands.command("review")
+@_pixel_commands.command("review")
 @click.argument("target", metavar="DST", type=PATH)
 @click.option("--accept", multiple=True, metavar="ROW|all", help="Take the boxes of a file.")
 @click.option("--add", multiple=True, metavar="ROW:X0,Y0,X1,Y1", help="Fill this box as well.")
 @click.option("--drop", multiple=True, type=int, metavar="LINE", help="A line not to fill.")
 @click.option("--boxes", type=PATH, help="An edited copy of pixels.csv.")
 @opened
-def review_pixels(
+def _review_pixels(
     target: Path,
     accept: tuple[str, ...],
     add: tuple[str, ...],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ from medlab.errors import UsageError
 )
 @click.option("--spreadsheet", is_flag=True, help="Guard cells that a spreadsheet would run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing OUT.")
-def anonymize_table(
+def _anonymize_table(
     source: Path,
     target: Path,
     qi: tuple[str, ...],
@@ -97,7 +98,7 @@ def anonymize_table(
 @C
 @DISTANCE
 @KEY_OF_ORDER
-def measure_risk(
+def _measure_risk(
     source: Path,
     qi: tuple[str, ...],
     sensitive: tuple[str, ...],
@@ -131,7 +132,7 @@ def measure_risk(
 @KIND
 @KEY_OF_ORDER
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def evaluate_release(
+def _evaluate_release(
     original: Path, released: Path, qi: tuple[str, ...], sensitive: str | None, **choices: Any
 ) -> None:
     """Attack RELEASED and measure what it is still good for; JSON to stdout.
@@ -163,10 +164,4 @@ def _tell_notes(report: dict[str, Any]) -> None:
     """Say on standard error what the report notes, then write it."""
     for note in report["notes"]:
         click.echo(f"medlab: {note}", err=True)
-    click.echo(_json(report))
-
-
-def _json(report: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(report, indent=2, allow_nan=False, default=float)
+    click.echo(json.dumps(report, indent=2, allow_nan=False, default=float))

@@ -16,6 +16,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from medlab import __version__
+from medlab.dicom import passthrough
 from medlab.dicom.element_texts import raw_element, sequence_at, text_at
 from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, SAFE_HARBOR, Plan
 from medlab.errors import InputError
@@ -45,7 +46,10 @@ def stamp(dataset: FileDataset, plan: Plan) -> None:
     at the pixels may say NO (see `claim`).
     """
     implicit, little = dataset.original_encoding
-    if any(tag in dataset for tag in (_METHOD, _CODES, _TIMES_SAID)) or implicit is None:
+    if (
+        any(BaseTag(tag) in dataset._dict for tag in (_METHOD, _CODES, _TIMES_SAID))
+        or implicit is None
+    ):
         _stamp_again(dataset, plan)
     else:
         dataset._dict.update(_first_marks(plan, implicit, bool(little)))
@@ -57,7 +61,7 @@ def stamp(dataset: FileDataset, plan: Plan) -> None:
 
 def method_lines(dataset: Dataset) -> list[str]:
     """Return the values of De-identification Method (0012,0063), none where it is empty."""
-    value = dataset.get("DeidentificationMethod") or []
+    value = dataset.get("DeidentificationMethod") or MultiValue(str, [])
     return [str(line) for line in (value if isinstance(value, MultiValue) else [value])]
 
 
@@ -100,17 +104,19 @@ def _meta_element(tag: int, vr: str, value: str | bytes) -> RawDataElement:
 
 def new_meta(syntax: str) -> FileMetaDataset:
     """Return file meta that knows nothing of the sender (PS3.10 7.1)."""
-    meta = FileMetaDataset()
+    return passthrough.new_meta(dict(_of_ours(syntax)))
+
+
+@lru_cache(maxsize=64)
+def _of_ours(syntax: str) -> dict[BaseTag, RawDataElement]:
     version = f"MEDLAB_{__version__}".replace(".", "_")[:16]
-    for tag, vr, value in (
+    values = (
         (0x00020001, "OB", b"\0\1"),
         (0x00020010, "UI", syntax),
         (0x00020012, "UI", IMPLEMENTATION_UID),
         (0x00020013, "SH", version),
-    ):
-        meta._dict[BaseTag(tag)] = _meta_element(tag, vr, value)
-    meta.set_original_encoding(False, True)
-    return meta
+    )
+    return {BaseTag(tag): _meta_element(tag, vr, value) for tag, vr, value in values}
 
 
 def add_codes(dataset: Dataset, codes: Iterable[tuple[str, str]]) -> None:

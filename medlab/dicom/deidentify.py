@@ -183,6 +183,14 @@ class _Work:
     texts: list[_Text] = field(default_factory=list)
     log: list[Action] = field(default_factory=list)
     declared: frozenset[tuple[str, int]] = frozenset()
+    memories: dict[Hashable, element_cache.Memory] | None = None
+    new: list[_New] = field(default_factory=list)
+
+    def known(self, inside: int, encodings: tuple[str, ...]) -> element_cache.Memory | None:
+        """Return what became of elements in one place of data sets like this one."""
+        if self.memories is None:
+            return None
+        return self.memories.setdefault((inside, encodings), element_cache.Memory())
 
     def new_uid(self, uid: str) -> str:
         """Return what stands in a UID's place."""
@@ -193,11 +201,11 @@ class _Work:
         return not in_coded_value(code, self.search, self.others)
 
     @property
-    def circumstances(self) -> tuple[Hashable, ...]:
-        """Everything that decides what becomes of an element, but for `others`."""
+    def circumstances(self) -> tuple[Any, ...]:
+        """Everything beside an element that decides what becomes of it."""
         codes = tuple(self.codes.values())
-        dates_known = (self.birth, self.study_date)
-        return self.plan, self.key, self.sop_class, self.search, *dates_known, codes, self.declared
+        who = (self.search, self.birth, self.study_date, codes, self.others)
+        return self.plan, self.key, self.sop_class, self.declared, *who
 
     @cached_property
     def patient_only(self) -> _Work:
@@ -231,7 +239,33 @@ class _Level:
     depth: int = 0
     encodings: tuple[str, ...] = ("iso8859",)
     kept: dict[Any, Any] = field(default_factory=dict)
-    known: dict[Hashable, element_cache.Done] | None = None
+    known: element_cache.Memory | None = None
+
+    @cached_property
+    def creators(self) -> dict[int, str]:
+        """Creator tag -> creator."""
+        return private.creators(self.dataset)
+
+
+class _Done(NamedTuple):
+    """What became of an element: what is kept of it, what the log says, what is to be searched.
+
+    `creator` reserves the block in which a private element stands, if that decided.
+    """
+
+    kept: Any
+    actions: tuple[Action, ...]
+    text: tuple[Any, ...] | None = None
+    creator: tuple[int, str] | None = None
+
+
+class _New(NamedTuple):
+    """An element met for the first time: what became of it, but for what is found in its texts."""
+
+    level: _Level
+    element: Any
+    done: _Done
+    texts: range
 
 
 class _Text(NamedTuple):
@@ -307,9 +341,10 @@ def deidentify(
         out = _empty_like(dataset)
         top = _Level(dataset, work, encodings=_encodings(dataset))
         if not (chosen.rules and own_rules.depends_on_place(chosen)):
-            top.known = element_cache.memory(*work.circumstances, top.encodings)
+            work.memories = element_cache.memories(*work.circumstances)
+            top.known = work.known(0, top.encodings)
         out._dict = _treat(top)
-        _settle_texts(work)
+        _remember(work, _settle_texts(work))
         declarations.stamp(out, chosen)
     return out, work.log
 
@@ -398,16 +433,9 @@ def _consistent(dataset: Dataset) -> Dataset:
 
 def _empty_like(dataset: Dataset) -> FileDataset:
     """Return a data set without elements that is written the way `dataset` was."""
-    syntax = syntax_of(dataset) or str(ImplicitVRLittleEndian)
-    out = FileDataset("", {}, b"\0" * 128, declarations.new_meta(syntax))
-    _read_like(out, dataset)
-    return out
-
-
-def _read_like(out: Dataset, dataset: Dataset) -> None:
-    """Tell a new data set how the elements it takes over were encoded."""
-    implicit, little = dataset.original_encoding
-    out.set_original_encoding(implicit, little, dataset.original_character_set)
+    meta = declarations.new_meta(syntax_of(dataset) or str(ImplicitVRLittleEndian))
+    read_as = dataset.original_encoding, dataset.original_character_set
+    return passthrough.new_file({}, meta, b"\0" * 128, *read_as)
 
 
 def _encodings(dataset: Dataset, outer: tuple[str, ...] = ("iso8859",)) -> tuple[str, ...]:
@@ -429,22 +457,26 @@ def _treat(level: _Level) -> dict[Any, Any]:
     """Return the elements that one level of a data set keeps."""
     if level.depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
-    rules = rules_for(level.work.plan, level.work.sop_class, level.inside)
-    found: dict[int, str] | None = None
+    work, known = level.work, level.known
+    rules = rules_for(work.plan, work.sop_class, level.inside)
     for number, element in items_of(level.dataset):
+        before = known and known.get(id(element))
+        if before and _again(level, element, before[1]):
+            continue
         if not number & 0xFFFF or number >> 16 in (0, 2):
             continue  # group lengths would be wrong; commands do not belong; meta is made anew
         if number >> 16 & 1:
-            found = private.creators(level.dataset) if found is None else found
             if not private.is_creator(number):  # kept with the first element of its block
-                creator = found.get(private.creator_tag(number), "")
+                creator = level.creators.get(private.creator_tag(number), "")
                 _settle(level, element, None, creator)
             continue
-        rule = rules.get(number) or group_rule(level.work.plan, number)
+        rule = rules.get(number) or group_rule(work.plan, number)
         rule = _laid(level, element, rule)
         silent = _silence(number, element.VR or "") if rule is None else ""
-        if silent == "bytes" or (silent == "numbers" and _is_number(element, level.work)):
+        if silent == "bytes" or (silent == "numbers" and _is_number(element, work)):
             level.kept[element.tag] = element
+            if known is not None:
+                known.note(element, _Done(element, ()))
         else:
             _settle(level, element, rule)
     for tag, met in codestream.trim(level.dataset, level.kept).items():
@@ -471,32 +503,58 @@ def _silence(tag: int, written_vr: str) -> str:
     return "" if both - _SILENT_VRS else "numbers" if both & _NUMERIC else "bytes"
 
 
-def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -> None:
-    """Treat one element, as before where the same one came before."""
-    work, known = level.work, level.known
-    place = None if known is None else element_cache.place_of(element, creator, level.inside)
-    if known is None or place is None:
-        _settle_anew(level, element, rule, creator)
-        return
-    done = known.get(place)
-    if done is None:
-        logged, texts = len(work.log), len(work.texts)
-        _settle_anew(level, element, rule, creator)
-        kept = level.kept.get(element.tag)
-        if kept is None or not (creator or vr_of(element) in BINARY_VRS):
-            text = work.texts[texts][2:] if len(work.texts) > texts else None
-            start = len(level.path)
-            relative = tuple(Action(one[0][start:], *one[1:]) for one in work.log[logged:])
-            element_cache.remember(known, place, element_cache.Done(kept, relative, text))
-        return
+def _again(level: _Level, element: Any, done: _Done) -> bool:
+    """Treat an element as the same one was treated before, if that holds here."""
+    if done.creator and level.creators.get(done.creator[0], "") != done.creator[1]:
+        return False
     if done.kept is not None:
         level.kept[element.tag] = done.kept
-    actions: Iterable[Action] = done.actions
-    if level.path:
-        actions = [Action(level.path + one[0], *one[1:]) for one in actions]
-    work.log += actions
+        if done.creator:
+            place = done.creator[0]
+            level.kept.setdefault(BaseTag(place), level.dataset.get_item(place))
+    if done.actions:
+        actions: Iterable[Action] = done.actions
+        if level.path:
+            actions = [Action(level.path + one[0], *one[1:]) for one in actions]
+        level.work.log += actions
     if done.text is not None:
-        work.texts.append(_Text(level, element, *done.text))
+        level.work.texts.append(_Text(level, element, *done.text))
+    return True
+
+
+def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -> None:
+    """Treat one element, and note what came of it."""
+    work, logged, texts = level.work, len(level.work.log), len(level.work.texts)
+    _settle_anew(level, element, rule, creator)
+    if level.known is not None and type(element) is element_cache.Atom:
+        start, plan_ = len(level.path), work.plan
+        relative = tuple(Action(one[0][start:], *one[1:]) for one in work.log[logged:])
+        retains = plan_.rules or plan_.keep_private or plan_.has("retain-safe-private")
+        place = private.creator_tag(int(element.tag))
+        decided = (place, creator) if is_private(element) and retains else None
+        done = _Done(level.kept.get(element.tag), relative, None, decided)
+        work.new.append(_New(level, element, done, range(texts, len(work.texts))))
+
+
+def _remember(work: _Work, found: set[int]) -> None:
+    """Note what became of elements that were met for the first time.
+
+    Parameters
+    ----------
+    found : set of int
+        Numbers of the texts in which something was found. They are searched again.
+    """
+    for level, element, done, texts in work.new:
+        kept = done.kept
+        if not found.isdisjoint(texts):
+            if kept is not element:  # a sequence with a text in it
+                continue
+            done = done._replace(text=work.texts[texts[0]][2:])
+        elif getattr(kept, "VR", "") == "SQ" and not getattr(kept, "is_raw", False):
+            kept = passthrough.as_raw(kept, element, level.dataset.original_character_set)
+            done = done._replace(kept=kept)
+        if level.known is not None and (kept is None or getattr(kept, "is_raw", False)):
+            level.known.note(element, done)
 
 
 def _settle_anew(level: _Level, element: Any, rule: Rule | None, creator: str) -> None:
@@ -693,7 +751,7 @@ def _clean_each(level: _Level, element: Any) -> Any:
         encodings = _encodings(item, level.encodings)
         inner = _Level(item, level.work, path, tag, level.depth + 1, encodings)
         implicit, little = item.original_encoding
-        inner.known = level.known if encodings == level.encodings else None
+        inner.known = level.work.known(tag, encodings)
         out = passthrough.new_item(_treat(inner), implicit, item.original_character_set, little)
         out.is_undefined_length_sequence_item = item.is_undefined_length_sequence_item
         if tag == _CONTENT and _concept(item) in _IDENTITY_CONCEPTS:
@@ -702,7 +760,7 @@ def _clean_each(level: _Level, element: Any) -> Any:
             _coarsen_item(out, inner)
         items.append(out)
     new = with_value(element, items)
-    new.is_undefined_length = getattr(element, "is_undefined_length", False)
+    new.is_undefined_length = passthrough.is_undefined(element)
     if getattr(element, "is_raw", False) and len(level.work.texts) == texts:
         new = passthrough.as_raw(new, element, level.dataset.original_character_set)
     return new
@@ -717,7 +775,7 @@ def _clean_alike(level: _Level, element: Any) -> Any | None:
     work, found = level.work, columns.table(level.dataset, element, level.depth)
     if found is None or work.plan.rules:  # own rules may ask for the path of each
         return None
-    logged, texts = len(work.log), len(work.texts)
+    logged, texts, new = len(work.log), len(work.texts), len(work.new)
     edits: list[columns.Edit] = []
     log: list[_Placed] = []
     try:
@@ -725,7 +783,7 @@ def _clean_alike(level: _Level, element: Any) -> Any | None:
         clean = not any(spans for _, spans, _ in _searched(work.texts[texts:], work))
     except (columns.NotAlikeError, InputError):
         clean = False
-    del work.log[logged:], work.texts[texts:]
+    del work.log[logged:], work.texts[texts:], work.new[new:]
     if not clean:
         return None
     work.log += [action for _, action in sorted(log, key=itemgetter(0))]
@@ -961,11 +1019,14 @@ def _clean_binary(level: _Level, element: Any, rule: Rule) -> None:
             _note(level, element, rule, "text")
 
 
-def _settle_texts(work: _Work) -> None:
+def _settle_texts(work: _Work) -> set[int]:
     """Search all kept text at once, then clean the few elements in which something stands.
 
-    One search over the joined texts is much faster than one search an element.
+    One search over the joined texts is much faster than one search an element. Returned are the
+    numbers of those few.
     """
+    found: set[int] = set()
+    places = {id(one): number for number, one in enumerate(work.texts)}
     for chosen, spans, own in _searched(work.texts, work):
         start = 0
         for text, same in chosen.items() if spans else ():
@@ -973,7 +1034,9 @@ def _settle_texts(work: _Work) -> None:
             if any(s.start < end and s.end > start for s in spans):
                 for one in same:
                     _clean_one_text(one, own)
+                    found.add(places[id(one)])
             start = end + len(_BREAK)
+    return found
 
 
 def _searched(

@@ -1,52 +1,79 @@
-"""What was done to an element is done again where the same element comes back.
+"""What came before is known again: elements that files share are read, decided and written once.
 
-The files of a series say nearly the same, so most of their elements need no second look.
-Taking this module out costs speed, nothing else.
+The files of a series say nearly the same. Every way an element is written has one object here;
+what was found out about it is noted under that object, so that of the next file only what is new
+is looked at, and all else is put together from the bytes it was read as. Each use has a slow
+equal; with `_on` false, or this module taken out, speed is lost and nothing else.
 """
 
 from __future__ import annotations
 
 from collections.abc import Hashable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
-_LARGEST, _MOST = 1024, 4096
+from pydicom.dataelem import RawDataElement
+
+#: Longer elements, in bytes, are hardly ever the same in two files.
+LARGEST = 4096
+_MOST = 4096  # elements; with what is noted about each, a few megabytes
+_on = True
 
 
-class Done(NamedTuple):
-    """What became of an element: what is kept of it, what the log says, what is to be searched."""
+class Atom(RawDataElement):
+    """An undecoded element of which there is one for each way of writing it.
 
-    kept: Any
-    actions: tuple[Any, ...]
-    text: tuple[Any, ...] | None
+    Attributes
+    ----------
+    written : bytes
+        Header and value as they go out; empty until somebody has written it.
+    """
+
+    written: bytes = b""
+
+
+class Memory:
+    """What was found out about atoms under the same circumstances."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[Any, Any]] = {}
+        self.get = self._found.get  # by the atom's id: None, or the atom and what was noted
+
+    def note(self, element: Any, found: Any) -> None:
+        """Note something about an element, if there is but one of it."""
+        if type(element) is Atom:
+            if len(self._found) >= _MOST:
+                self._found.clear()
+            self._found[id(element)] = element, found  # with the atom: its id stays its own
 
 
 @lru_cache(maxsize=64)
-def memory(*circumstances: Hashable) -> dict[Hashable, Done]:
-    """Return what is remembered of data sets treated under the same circumstances.
-
-    Circumstances are everything beside the element itself that decides what becomes of it:
-    plan, key, SOP class, the words to search for, character set.
-    """
+def _memories(*circumstances: Hashable) -> dict[Hashable, Memory]:
     return {}
 
 
-def place_of(element: Any, creator: str, inside: int) -> Hashable | None:
-    """Return by what an element in an item of `inside` is known again; None if decoded or large.
+def memories(*circumstances: Hashable) -> dict[Hashable, Memory]:
+    """Return what is remembered under circumstances, by further ones that vary within a file.
 
-    Undecoded elements cannot be changed, so that data sets may share them.
+    Circumstances are everything beside the element itself that decides what is found out, such
+    as plan, key, SOP class, the words to search for. What can not be compared, remembers nothing.
     """
-    if not getattr(element, "is_raw", False):
-        return None
-    tag, vr, _, value = element[:4]
-    if not isinstance(value, bytes) or len(value) > _LARGEST:
-        return None
-    return int(tag), vr, creator, inside, value
+    try:
+        return _memories(*circumstances)
+    except TypeError:  # a set of other patients: somebody may add one
+        return {}
 
 
-def remember(known: dict[Hashable, Done], place: Hashable, done: Done) -> None:
-    """Keep an outcome, if it can be shared: an undecoded element, or none."""
-    if done.kept is None or getattr(done.kept, "is_raw", False):
-        if len(known) >= _MOST:
-            known.clear()
-        known[place] = done
+@lru_cache(maxsize=2)
+def _atoms(implicit: bool) -> dict[bytes, Any]:
+    return {}
+
+
+def atoms(implicit: bool) -> tuple[dict[bytes, Any], type[RawDataElement]]:
+    """Return the elements of one encoding as written, and the class of new ones."""
+    if not _on:
+        return {}, RawDataElement
+    known = _atoms(implicit)
+    if len(known) > _MOST:
+        known.clear()
+    return known, Atom

@@ -31,11 +31,18 @@ _ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
 
 def items_of(dataset: Dataset) -> list[tuple[int, Any]]:
     """Return the tags and elements of one level in order, undecoded where they still are."""
-    items = dataset._dict
-    ordered = sorted(zip(map(int, items), items.values(), strict=True), key=itemgetter(0))
+    ordered = sorted_items(dataset)
     if [1 for _, element in ordered if element.value is None and _is_raw(element)]:
         ordered = [(tag, dataset.get_item(tag)) for tag, _ in ordered]  # deferred reading
     return ordered
+
+
+def sorted_items(dataset: Dataset) -> list[tuple[int, Any]]:
+    """Return the same as `items_of`, but what is read when it is touched is left so."""
+    items = dataset._dict
+    tags = [*map(int, items)]
+    ordered = list(zip(tags, items.values(), strict=True))
+    return ordered if tags == sorted(tags) else sorted(ordered, key=itemgetter(0))
 
 
 def raw_element(tag: int, vr: str, value: bytes, implicit: bool, little: bool) -> RawDataElement:

@@ -145,13 +145,34 @@ def deidentify(
     """
     source, target = Path(source), Path(target)
     settings = Settings() if settings is None else settings
+    _check_map(map_file, source, target, overwrite)
+    with opened(source, target, settings, key_file, lock, ids_file, overwrite, each) as job:
+        job.jobs, job.progress = jobs, progress
+        plan(job)
+        text_removal.plan_cohort(job)
+        new = clean(job)
+        face_removal.forget_masks(job.work)
+        return finish(job, new, map_file)
+
+
+@contextmanager
+def opened(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    key_file: Path | str | None = None,
+    lock: Lock | None = None,
+    ids_file: Path | None = None,
+    overwrite: bool = False,
+    each: EachDone | None = None,
+) -> Iterator[Job]:
+    """Check what is asked for, open a job and note its start; see `deidentify`."""
     pairs = None if ids_file is None else read_ids(ids_file)
     if pairs is not None:
         digest = hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
         settings = replace(settings, ids=digest)
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
     text_removal.check_available(settings)
-    _check_map(map_file, source, target, overwrite)
     if (key_file or lock) and settings.policy == SAFE_HARBOR:
         raise UsageError("Safe Harbor draws its codes and keeps no key; leave out the key or lock")
     if lock is not None and dicom.own_rules.encrypted(header_plan):
@@ -166,7 +187,7 @@ def deidentify(
         stack.callback(steps.stop)
         if pairs is not None:
             keep_ids(job.work.ids, pairs, job.work.key)
-        job.jobs, job.progress, job.each = jobs, progress, each or each_done
+        job.each = each or each_done
         job.audit.append(
             "job started",
             policy=settings.policy,
@@ -176,11 +197,7 @@ def deidentify(
             edition=dicom.EDITION,
             version=__version__,
         )
-        plan(job)
-        text_removal.plan_cohort(job)
-        new = _clean(job)
-        face_removal.forget_masks(job.work)
-        return _finish(job, new, map_file)
+        yield job
 
 
 def rerun(
@@ -279,7 +296,7 @@ def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrit
         raise RefusedError("the map file exists; choose another name or add --overwrite")
 
 
-def _clean(job: Job) -> int:
+def clean(job: Job) -> int:
     """Clean every open file and return how many outputs appeared."""
     new = 0
     for batch in worked(job, steps.clean, "%", "cleaning"):
@@ -308,15 +325,19 @@ def _audited(done: Outcome) -> dict[str, Any]:
     }
 
 
-def _finish(job: Job, new: int, map_file: Path | str | None) -> Summary:
+def finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
+    """Write map, review table, report and audit log of a job, and sum it up."""
     folder = job.work.folder
     job.ledger.point_copies()
-    _write_map(job.ledger, folder / "map.csv")
+    rows = ((str(row.source), row.target, row.status) for row in job.ledger.rows())
+    _write_csv(folder / "map.csv", ("source", "target", "status"), rows)
     if map_file is not None:
         with appearing(Path(map_file)) as part, _private(part):
             shutil.copyfile(folder / "map.csv", part)
     if job.work.settings.review:
-        _write_review(job.ledger, folder / "review-text.csv")
+        # rare ones first: a name is rarer than a clinical word
+        texts = job.ledger.kept_texts()
+        _write_csv(folder / "review-text.csv", ("element", "text", "files", "first_row"), texts)
     text_removal.write_boxes(job)
     if job.work.settings.head != "leave":
         unchecked = job.ledger.table(
@@ -375,16 +396,6 @@ def _count_cohort(job: Job) -> CohortCheck | None:
     with appearing(job.work.folder / "cohort-release.csv") as part:
         table.to_csv(part)
     return check(job.work.target)
-
-
-def _write_map(ledger: Ledger, path: Path) -> None:
-    lines = ((str(row.source), row.target, row.status) for row in ledger.rows())
-    _write_csv(path, ("source", "target", "status"), lines)
-
-
-def _write_review(ledger: Ledger, path: Path) -> None:
-    """Write all text that was kept, rare ones first: a name is rarer than a clinical word."""
-    _write_csv(path, ("element", "text", "files", "first_row"), ledger.kept_texts())
 
 
 def _write_csv(path: Path, header: tuple[str, ...], lines: Iterator[tuple[Any, ...]]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import groupby
@@ -86,17 +85,13 @@ def write(
         part.write_text(page, encoding="utf-8")
     with appearing(job.work.folder / "report.json") as part, part.open("w") as file:
         file.write(json.dumps(facts, indent=1).removesuffix("\n}") + ',\n "rows": {')
-        for number, (row, findings) in enumerate(_by_row(job.ledger)):
+        rows = groupby(job.ledger.findings(), itemgetter(0))  # in steps of bounded memory
+        for number, (row, group) in enumerate(rows):
+            names = ("severity", "message", "place")
+            findings = [dict(zip(names, finding, strict=True)) for _, *finding in group]
             file.write(f'{"," * bool(number)}\n  "{row}": {json.dumps(findings)}')
         file.write("\n }\n}\n")
     return facts
-
-
-def _by_row(ledger: Ledger) -> Iterator[tuple[int, list[dict[str, str]]]]:
-    """Give every finding of every file, by row of the map, in steps of bounded memory."""
-    for row, group in groupby(ledger.findings(), itemgetter(0)):
-        names = ("severity", "message", "place")
-        yield row, [dict(zip(names, finding, strict=True)) for _, *finding in group]
 
 
 def _gather(job: Job, head: str) -> dict[str, Any]:
@@ -104,6 +99,10 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
     ledger, settings = job.ledger, job.work.settings
     counts = statuses(ledger)
     unchecked = dict(ledger.table("SELECT what, count(*) FROM unchecked GROUP BY what"))
+    withheld = ledger.table(
+        f"SELECT status, row FROM file WHERE status NOT IN {FINE} ORDER BY 1, 2"
+    )
+    actions = "SELECT code, sum(n) FROM action GROUP BY code ORDER BY 2 DESC"
     return {
         "medlab": __version__,
         "edition": dicom.EDITION,
@@ -118,8 +117,8 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": sum(counts.values()),
         "statuses": counts,
-        "withheld": _withheld(ledger),
-        "actions": _actions(ledger),
+        "withheld": _by_first(withheld, ("status",)),
+        "actions": dict(ledger.table(actions)),
         "options_used": _options(ledger),
         "findings": _findings(ledger),
         "no_picture": unchecked.pop(NO_PICTURE, 0),
@@ -134,12 +133,12 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "kept_texts": ledger.table("SELECT count(DISTINCT number) FROM text_kept")[0][0],
         "vault": {} if job.vault is None else job.vault.count(),
         "audit": {"lines": job.audit.count, "head": head},
-        "key": key_words(job),
+        "key": _key_words(job),
         "words": _words(settings, job.vault is not None),
     }
 
 
-def key_words(job: Job) -> str:
+def _key_words(job: Job) -> str:
     """Return who can restore with a copy of the private folder; empty where a key file says it."""
     if (job.work.folder / "key").exists():
         return _IN_CLEAR.format(_CAN[job.vault is not None])
@@ -199,11 +198,6 @@ def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
     return found | {"says": says}
 
 
-def _withheld(ledger: Ledger) -> list[dict[str, Any]]:
-    found = ledger.table(f"SELECT status, row FROM file WHERE status NOT IN {FINE} ORDER BY 1, 2")
-    return _by_first(found, ("status",))
-
-
 def _findings(ledger: Ledger) -> list[dict[str, Any]]:
     found = ledger.table(
         """SELECT severity, message, place, row FROM finding
@@ -221,10 +215,6 @@ def _by_first(found: list[tuple[Any, ...]], names: tuple[str, ...]) -> list[dict
         dict(zip(names, what, strict=True)) | {"files": len(rows), "rows": rows[:_FIRST_ROWS]}
         for what, rows in groups.items()
     ]
-
-
-def _actions(ledger: Ledger) -> dict[str, int]:
-    return dict(ledger.table("SELECT code, sum(n) FROM action GROUP BY code ORDER BY 2 DESC"))
 
 
 def _options(ledger: Ledger) -> dict[str, dict[str, int]]:

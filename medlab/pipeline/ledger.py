@@ -47,6 +47,7 @@ CREATE TABLE IF NOT EXISTS text_kept (
 CREATE TABLE IF NOT EXISTS head (
     row INTEGER PRIMARY KEY, residual_face REAL, brain_changed REAL, head_kept REAL,
     volume_ml REAL, warnings TEXT);
+CREATE TABLE IF NOT EXISTS sent (row INTEGER PRIMARY KEY, refused INTEGER);
 CREATE TEMP TABLE met (source BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS action_row ON action (row);
 CREATE INDEX IF NOT EXISTS finding_row ON finding (row);
@@ -168,6 +169,33 @@ class Ledger:
         )
         self._db.execute("INSERT OR REPLACE INTO owner VALUES (?, ?, ?)", (row, *owner))
 
+    def status(self, source: Path) -> str | None:
+        """Return what became of a source file; None of one that is not in the ledger."""
+        query = "SELECT status FROM file WHERE source = ?"
+        found = self._db.execute(query, (os.fsencode(source),)).fetchone()
+        return None if found is None else str(found[0])
+
+    def unsent(self) -> list[tuple[int, str]]:
+        """Return row and output of some of the files that are done and were not yet sent on."""
+        return self.table(
+            """SELECT row, target FROM file WHERE status = 'done'
+            AND row NOT IN (SELECT row FROM sent) ORDER BY row LIMIT 500"""
+        )
+
+    def note_sent(self, row: int, *, refused: bool) -> None:
+        """Note the output of a file as sent on, or as refused by the receiver."""
+        self._db.execute("INSERT OR REPLACE INTO sent VALUES (?, ?)", (row, refused))
+
+    def forget_refusals(self) -> None:
+        """Have what a receiver refused sent again."""
+        self._db.execute("DELETE FROM sent WHERE refused")
+
+    def count_sent(self) -> tuple[int, int, int]:
+        """Return how many outputs were taken, refused, and not yet sent."""
+        taken, refused = self.table("SELECT total(NOT refused), total(refused) FROM sent")[0]
+        done = self.table("SELECT count(*) FROM file WHERE status = 'done'")[0][0]
+        return int(taken), int(refused), int(done - taken - refused)
+
     def settle(self, row: int, status: str) -> None:
         """Note a file as one that gets no output of its own."""
         self._db.execute("UPDATE file SET status = ?, target = '' WHERE row = ?", (status, row))
@@ -184,7 +212,7 @@ class Ledger:
         if row is not None:
             self._db.execute("UPDATE file SET status = '' WHERE row = ?", (row,))
             return
-        self._db.execute("UPDATE file SET status = '' WHERE status <> 'done'")
+        self._db.execute("UPDATE file SET status = '' WHERE status <> 'done' AND source IN met")
         self._db.execute("UPDATE file SET kind = 'file' WHERE kind = 'unreadable'")
 
     def withdraw(self) -> list[str]:
@@ -392,7 +420,7 @@ class Ledger:
 
     def forget(self) -> None:
         """Forget everything: the job begins anew."""
-        for table in ("about", "file", "phrase", "word", "text", *_OF_A_SOURCE):
+        for table in ("about", "file", "phrase", "word", "text", "sent", *_OF_A_SOURCE):
             self._db.execute(f"DELETE FROM {table}")
 
     def close(self) -> None:

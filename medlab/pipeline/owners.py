@@ -57,6 +57,8 @@ def join(job: Job) -> None:
         joined |= {place: full[own] for place, own in owners.items() if full[own] != own}
         several += len(set(full.values())) > 1
     earlier = _read(work.owners)
+    if work.settings.stream:  # what left the queue stays as it was
+        joined, earlier = earlier | joined, earlier | joined
     rows = {place: job.ledger.rows_of(place) for place in joined.keys() | earlier.keys()}
     for place in rows:
         if joined.get(place) != earlier.get(place):

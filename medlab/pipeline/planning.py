@@ -26,12 +26,26 @@ def plan(job: Job) -> None:
     with job.ledger.together():
         for found in _found(job.work):
             job.ledger.add(*found)
+        if not job.work.settings.stream:
+            job.ledger.settle_gone()
         job.ledger.reopen()
-        job.ledger.settle_gone()
     job.ledger.write_phrases(job.work.phrases)
-    _reopen_missing(job)
+    if not job.work.settings.stream:
+        _reopen_missing(job)
     text_removal.reopen_approved(job)
     face_removal.reopen_approved(job)
+    _look(job)
+
+
+def take_in(job: Job) -> None:
+    """Write what came into the queue of a stream since into the ledger, and look at it."""
+    with job.ledger.together():
+        for found in _found(job.work):
+            job.ledger.add(*found)
+    _look(job)
+
+
+def _look(job: Job) -> None:
     for batch in chain(*(worked(job, steps.examine, k, "looking") for k in ("file", "nifti"))):
         with job.ledger.together():
             for entry, seen in batch:
@@ -80,7 +94,8 @@ def _told(
 
 def _found(work: Work) -> Iterator[tuple[Path, str, int, int]]:
     if work.single is None:
-        yield from walk(work.source)
+        stream = work.settings.stream  # into which files are being written
+        yield from (f for f in walk(work.source) if not (stream and f[0].suffix == ".part"))
         return
     path = work.source / work.single[0]
     yield Path(work.single[0]), *kind_of(path, path.resolve().parent)
@@ -100,7 +115,9 @@ def _settle_copies(job: Job, group: list[Entry]) -> None:
     """Of files with one SOP Instance UID, let each different content be written once."""
     numbers: dict[bytes, int] = {}
     for entry in group:
-        digest = digest_of(job.work.source / entry.source)
+        # what left the queue of a stream had the digest of its content for a name
+        stream, source = job.work.settings.stream, entry.source
+        digest = source.stem.encode() if stream else digest_of(job.work.source / source)
         seen = digest in numbers
         number = numbers.setdefault(digest, len(numbers))
         job.ledger.number_copy(entry.row, number)

@@ -82,6 +82,8 @@ class Settings:
         Keywords of the patient's own identifiers that rules may keep.
     review : bool
         List all text that was kept, for a person to read.
+    stream : bool
+        The source is a queue that files leave when done; see `medlab.pipeline.queue_job`.
     """
 
     policy: str = "basic"
@@ -108,6 +110,7 @@ class Settings:
     allow_identifiers: tuple[str, ...] = ()
     vault: bool = True
     review: bool = True
+    stream: bool = False
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
@@ -123,6 +126,11 @@ class Settings:
             options = tuple(option for option in self.options if option != FACES)
             object.__setattr__(self, "options", options)
             object.__setattr__(self, "head", "deface" if self.head == "leave" else self.head)
+        if self.stream and (self.policy == SAFE_HARBOR or self.head != "leave" or self.cohort_k):
+            raise UsageError(
+                "a cohort, heads and Safe Harbor need all files at once; "
+                "run deidentify on what came in"
+            )
         if self.codes == "random" and not self.vault:
             raise UsageError(
                 "random codes live in the vault only; a job without one can't have them"

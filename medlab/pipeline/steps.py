@@ -46,7 +46,7 @@ _FACE = 17  # of the 18 kinds
 _log = logging.getLogger(__name__)
 
 
-class Examined(NamedTuple):
+class _Examined(NamedTuple):
     """What the first look at a file found; only digests of its identity."""
 
     row: int
@@ -80,7 +80,7 @@ _NOTES = {
 }
 
 
-class Hands:
+class _Hands:
     """What a worker process holds open: the phrases of all patients and, if need be, the vault."""
 
     def __init__(self, work: Work) -> None:
@@ -115,13 +115,13 @@ class Hands:
             self.vault.close()
 
 
-_hands: list[Hands] = []
+_hands: list[_Hands] = []
 
 
 def start(work: Work) -> None:
     """Take up the work of a job in this process."""
     stop()
-    _hands.append(Hands(work))
+    _hands.append(_Hands(work))
 
 
 def stop() -> None:
@@ -130,7 +130,7 @@ def stop() -> None:
         _hands.pop().close()
 
 
-def examine(entry: Entry) -> Examined:
+def examine(entry: Entry) -> _Examined:
     """Look at one file for the first time: what is it, whose is it."""
     work = _hands[-1].work
     path = work.source / entry.source
@@ -143,23 +143,23 @@ def examine(entry: Entry) -> Examined:
             return found._replace(phrases=[phrase_digest(work.key, phrase) for phrase in said])
     except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
         _note(entry, error)
-        return Examined(entry.row, "unreadable")
+        return _Examined(entry.row, "unreadable")
 
 
-def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> Examined:
+def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> _Examined:
     row = entry.row
     if entry.kind == "nifti":
-        return Examined(row, entry.kind)
+        return _Examined(row, entry.kind)
     if not dicom.is_dicom(path):
-        return Examined(row, _other_kind(path, root))
+        return _Examined(row, _other_kind(path, root))
     dataset = dicom.read(path)
     if dicom.is_dicomdir(dataset):
-        return Examined(row, "dicomdir")
+        return _Examined(row, "dicomdir")
     uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
     instance = keyed_digest(key, "instance", uid)[:16]
     said = [phrase_digest(key, word) for word in dicom.identity.words_said(dataset)]
-    return Examined(
+    return _Examined(
         row, "dicom", instance, phrases, _places(dataset, key), place_of(key, dataset), said
     )
 
@@ -244,9 +244,11 @@ def output_name(dataset: Dataset, copies: int = 0) -> Path:
     )
 
 
-def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
+def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     source = work.source / entry.source
     before = dicom.read(source)
+    if work.settings.stream:
+        _check_instance(before)
     whose = hands.owner_of(before)
     hands.check_known(whose)
     _count_kinds(before, work, done)
@@ -286,6 +288,13 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
     _remember(before, after, whose, work, done)
+
+
+def _check_instance(before: Dataset) -> None:
+    """Refuse what came over a network under another instance UID than its own."""
+    uid = str(before.get("SOPInstanceUID") or "").strip(" \0")
+    if not uid or uid != str(before.file_meta.MediaStorageSOPInstanceUID).strip(" \0"):
+        raise text_removal.QuarantineError("it names no instance, or another than the sender said")
 
 
 def _count_kinds(before: Dataset, work: Work, done: Outcome) -> None:

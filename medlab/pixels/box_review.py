@@ -53,11 +53,9 @@ def write_table(path: str | Path, table: Iterable[dict[str, Any]]) -> None:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         for row in table:
-            writer.writerow({**row, "text": _unspreadsheet(str(row.get("text", "")))})
-
-
-def _unspreadsheet(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+            text = str(row.get("text", ""))
+            formula = text.startswith(("=", "+", "-", "@", "\t"))
+            writer.writerow({**row, "text": f"'{text}" if formula else text})
 
 
 def read_table(path: str | Path) -> dict[str, list[Box]]:

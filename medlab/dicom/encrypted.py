@@ -1,0 +1,288 @@
+"""Encrypted attributes: what a job took out, in the file, readable for some (PS3.15 B.9 and E.2).
+
+An item of the Encrypted Attributes Sequence (0400,0500) holds a CMS envelope, whose content is a
+data set of nothing but a Modified Attributes Sequence (0400,0550) of one item: the elements as
+they were. Ours holds a SHA-256 of itself, for CBC alone lets altered bytes pass. That finds
+damage. It proves no sender: whoever has the certificate can write an envelope.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import struct
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, cast
+
+from pydicom.dataset import Dataset
+from pydicom.filewriter import correct_ambiguous_vr_element
+from pydicom.sequence import Sequence as Items
+from pydicom.tag import BaseTag
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from medlab.crypto import envelope
+from medlab.dicom import passthrough
+from medlab.dicom.element_texts import is_private, items_of, raw_element, text_at, vr_of
+from medlab.dicom.files import parse, quiet_pydicom
+from medlab.dicom.private import creator_tag, creators, is_creator
+from medlab.dicom.profile import tag_of
+from medlab.errors import InputError, RefusedError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+    from cryptography.x509 import Certificate
+
+CREATOR = "MEDLAB ENVELOPE"
+#: What a de-identification says of itself.
+MARKS = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
+_GROUP, _DIGEST, _ADDED, _AGAIN = 0x0011, 0x01, 0x02, 0x03
+_SEQUENCE, _SYNTAX, _CONTENT, _MODIFIED = 0x04000500, 0x04000510, 0x04000520, 0x04000550
+_CHARSET, _META_SYNTAX, _PIXELS = 0x00080005, 0x00020010, 0x7FE0
+#: Commands, file meta, pixel data with their tables, padding: written anew, or not brought back.
+_LEFT_OUT = frozenset({0x0000, 0x0002, _PIXELS, 0xFFFC})
+#: How the pixel data are to be read. Pixels that were changed stay so, and these with them.
+_OF_PIXELS = frozenset({0x00280004, 0x00280006})
+_ITEM, _PLACE = struct.Struct("<HHI"), struct.Struct("<HH")
+_ITEM_TAG, _UNDEFINED, _END_OF_ITEM = (0xFFFE, 0xE000), 0xFFFFFFFF, b"\xfe\xff\x0d\xe0\0\0\0\0"
+_VRS = {None, *passthrough.VR_OF_CODE.values()}  # pydicom reads others, and fails later
+_UNREADABLE = "what the envelope holds was altered, or is no data set that PS3.15 puts there"
+
+
+def as_read(dataset: Dataset) -> Dataset:
+    """Return a data set that stays as it is, whatever is decoded in the one it is made of."""
+    out = copy.copy(dataset)
+    out._dict = {
+        tag: element if getattr(element, "is_raw", False) else copy.deepcopy(element)
+        for tag, element in dataset._dict.items()
+    }
+    return out
+
+
+@quiet_pydicom()
+def add_envelope(before: Dataset, after: Dataset, recipients: Sequence[str]) -> None:
+    """Put what was removed or changed into (0400,0500), behind the items that are there.
+
+    Parameters
+    ----------
+    before : Dataset
+        As it was read, see `as_read`.
+    after : Dataset
+        What was made of it. It gets the item, in place.
+    recipients : sequence of str
+        Certificates in PEM, see `medlab.crypto.envelope.valid_recipients`.
+    """
+    elements = _modified(before, after)
+    elements |= _signature(elements, [tag for tag, _ in _compared(after) if tag not in before])
+    body = _item(elements[tag] for tag in sorted(elements))
+    value = envelope.encrypt(_element(_MODIFIED, "SQ", body), recipients)
+    item = Dataset()
+    item.EncryptedContentTransferSyntaxUID = ExplicitVRLittleEndian
+    item.EncryptedContent = value + b"\0" * (len(value) % 2)
+    after.add_new(_SEQUENCE, "SQ", Items([*envelopes(after), item]))
+
+
+@quiet_pydicom()
+def restore(dataset: Dataset, key: RSAPrivateKey, certificate: Certificate) -> Dataset:
+    """Return a copy with what its envelopes for this certificate hold, the last one first.
+
+    Those items go, and so do the marks of the de-identification. Items for others stay.
+
+    Raises
+    ------
+    RefusedError
+        If there is no item for this certificate, or one that was altered.
+    """
+    out = copy.deepcopy(dataset)
+    items = envelopes(out)
+    contents = [_open(item, key, certificate) for item in items]
+    if not any(contents):
+        raise RefusedError("the file holds no encrypted attributes for this certificate")
+    closed = [item for item, content in zip(items, contents, strict=True) if content is None]
+    del out[_SEQUENCE]
+    if closed:
+        out.add_new(_SEQUENCE, "SQ", Items(closed))
+    for content in filter(None, reversed(contents)):
+        _apply(out, *content)
+    if "SOPInstanceUID" in out and hasattr(out, "file_meta"):
+        out.file_meta.MediaStorageSOPInstanceUID = out.SOPInstanceUID
+    return out
+
+
+def envelopes(dataset: Dataset) -> list[Dataset]:
+    """Return the items of the Encrypted Attributes Sequence of a data set."""
+    element = dataset._dict.get(BaseTag(_SEQUENCE))
+    if element is None or vr_of(element) != "SQ":
+        return []
+    return passthrough.sequence_items(dataset, element)
+
+
+def value_of(item: Dataset) -> bytes:
+    """Return the Encrypted Content (0400,0520) of an item, empty where there is none."""
+    element = item._dict.get(BaseTag(_CONTENT))
+    value = getattr(element, "value", None)
+    return value if isinstance(value, bytes) else b""
+
+
+def _modified(before: Dataset, after: Dataset) -> dict[int, bytes]:
+    """Return the elements of `before`, encoded, that are not the same in `after`."""
+    found = {}
+    for tag, element in _compared(before):
+        new = after._dict.get(BaseTag(tag))
+        # without its character set, changed or not, the item could not be read on its own
+        if new is not element or tag == _CHARSET:
+            code = _encoded(before, element)
+            if new is None or tag == _CHARSET or _encoded(after, new) != code:
+                found[tag] = code
+    for tag in {creator_tag(tag) for tag in found if tag >> 16 & 1 and not is_creator(tag)}:
+        if tag in before:  # PS3.5 7.8.1: every item declares its private blocks itself
+            found[tag] = _encoded(before, before.get_item(tag))
+    return found
+
+
+def _compared(dataset: Dataset) -> Iterator[tuple[int, Any]]:
+    for tag, element in items_of(dataset):
+        is_length = not tag & 0xFFFF
+        if tag != _SEQUENCE and tag >> 16 not in _LEFT_OUT and not is_length:
+            yield tag, element
+
+
+def _signature(elements: dict[int, bytes], added: Iterable[int]) -> dict[int, bytes]:
+    """Return our private block: tags of elements that are new, and a digest of all but itself.
+
+    The creator's name stands there twice, with more than a block of the cipher between: one
+    altered byte, which spoils a block and a bit of the next, leaves it to be seen that a digest
+    belongs here.
+    """
+    ours = [tag for tag in elements if tag >> 16 == _GROUP]
+    used = {tag & 0xFF if is_creator(tag) else tag >> 8 & 0xFF for tag in ours}
+    block = next(number for number in range(0x10, 0x100) if number not in used)
+    creator, first = _GROUP << 16 | block, _GROUP << 16 | block << 8
+    places = b"".join(_PLACE.pack(tag >> 16, tag & 0xFFFF) for tag in added)
+    name = CREATOR.ljust(16).encode()
+    parts = ((creator, "LO", name), (first | _ADDED, "AT", places), (first | _AGAIN, "LO", name))
+    found = {tag: _element(tag, vr, value) for tag, vr, value in parts}
+    digest = _digest(elements | found)
+    return found | {first | _DIGEST: _element(first | _DIGEST, "OB", digest)}
+
+
+def _digest(elements: dict[int, bytes]) -> bytes:
+    return hashlib.sha256(b"".join(elements[tag] for tag in sorted(elements))).digest()
+
+
+def _element(tag: int, vr: str, value: bytes, implicit: bool = False) -> bytes:
+    return passthrough.element_bytes(raw_element(tag, vr, value, implicit, little=True))
+
+
+def _item(elements: Iterable[bytes]) -> bytes:
+    body = b"".join(elements)
+    return _ITEM.pack(*_ITEM_TAG, len(body)) + body
+
+
+def _encoded(dataset: Dataset, element: Any, implicit: bool = False) -> bytes:
+    """Return an element in little endian, of the VR that it was written with, or should have.
+
+    Bytes that are in little endian are not decoded: they may be none of their VR.
+    """
+    is_plain = getattr(element, "is_raw", False) and element.is_little_endian
+    if is_plain and element.is_implicit_VR == implicit:
+        return passthrough.element_bytes(element)
+    tag, vr = int(element.tag), vr_of(element)
+    if vr == "SQ":
+        items = passthrough.sequence_items(dataset, element)
+        inner = (_item(_encoded(i, e, implicit) for _, e in items_of(i)) for i in items)
+        sequence = raw_element(tag, vr, b"".join(inner), implicit, little=True)
+        if implicit and is_private(element):  # by this alone it is seen to be a sequence
+            sequence = sequence._replace(length=_UNDEFINED)
+        return passthrough.element_bytes(sequence)
+    if is_plain and len(vr) == 2:
+        is_long = len(element.value) > 0xFFFF and vr.encode() not in passthrough.LONG_CODES
+        return _element(tag, "UN" if is_long else vr, element.value, implicit)
+    plain = correct_ambiguous_vr_element(copy.copy(dataset[tag]), dataset, True)
+    return passthrough.by_pydicom(plain, implicit, dataset._character_set)
+
+
+def _open(
+    item: Dataset, key: RSAPrivateKey, certificate: Certificate
+) -> tuple[Dataset, list[int]] | None:
+    """Return the elements in an envelope, and the tags that go; None if it is for others."""
+    content = envelope.decrypt(value_of(item), key, certificate)
+    if content is None:
+        return None
+    syntax = text_at(item, _SYNTAX)
+    try:
+        with quiet_pydicom():
+            if syntax not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+                raise InputError(_UNREADABLE)
+            modified = _only_item(_parsed(content, syntax), syntax)
+            return modified, _checked(modified, is_ours=CREATOR.encode() in content)
+    except InputError:
+        raise RefusedError(_UNREADABLE) from None
+
+
+def _parsed(content: bytes, syntax: str) -> Dataset:
+    meta = _element(_META_SYNTAX, "UI", syntax.encode() + b"\0" * (len(syntax) % 2))
+    found = parse(b"\0" * 128 + b"DICM" + meta + content)
+    if not {element.VR for _, element in items_of(found)} <= _VRS:
+        raise InputError(_UNREADABLE)
+    return found
+
+
+def _only_item(dataset: Dataset, syntax: str) -> Dataset:
+    """Return the one item of the one sequence that a data set may hold."""
+    ((tag, element),) = items_of(dataset)
+    if tag != _MODIFIED:
+        raise InputError(_UNREADABLE)
+    if not getattr(element, "is_raw", False):  # of undefined length: `parse` has looked into it
+        (item,) = element.value
+        return cast(Dataset, item)
+    group, number, length = _ITEM.unpack_from(element.value)
+    body = element.value[_ITEM.size :]
+    if length == _UNDEFINED and body.endswith(_END_OF_ITEM):
+        body = body.removesuffix(_END_OF_ITEM)
+    elif length != len(body):
+        raise InputError(_UNREADABLE)
+    if (group, number) != _ITEM_TAG:
+        raise InputError(_UNREADABLE)
+    return _parsed(body, syntax)
+
+
+def _checked(modified: Dataset, is_ours: bool) -> list[int]:
+    """Take out our private block after a look at its digest, and return the tags that go."""
+    if not is_ours:
+        return [tag_of(keyword) for keyword in MARKS]
+    codes = {tag: _encoded(modified, element) for tag, element in items_of(modified)}
+    for creator, name in creators(modified).items():
+        first = (creator & 0xFFFF0000) | (creator & 0xFF) << 8
+        signed = {tag: code for tag, code in codes.items() if tag != first | _DIGEST}
+        digest = codes.get(first | _DIGEST, b"")
+        if name == CREATOR and digest.endswith(_digest(signed)):
+            places = modified[first | _ADDED].value
+            for tag in (creator, *(first | part for part in (_DIGEST, _ADDED, _AGAIN))):
+                del modified[tag]
+            return [places] if isinstance(places, int) else list(places or ())
+    raise InputError(_UNREADABLE)
+
+
+def _apply(out: Dataset, modified: Dataset, gone: Iterable[int]) -> None:
+    """Put elements back; `gone` are the tags of those that were not there."""
+    for tag in gone:
+        out._dict.pop(BaseTag(tag), None)
+    with_pixels = any(int(tag) >> 16 == _PIXELS for tag in modified._dict)
+    for tag in frozenset() if with_pixels else _OF_PIXELS:
+        modified._dict.pop(BaseTag(tag), None)
+    implicit, little = out.original_encoding
+    other_charset = _CHARSET in modified and modified._character_set != out._character_set
+    if other_charset or not little:
+        out.decode()
+        modified.decode()
+        out.update(modified)
+        return
+    code = b"".join(_encoded(modified, one, bool(implicit)) for _, one in items_of(modified))
+    syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
+    out._dict.update(_parsed(code, syntax)._dict if code else {})
+    out.set_original_encoding(implicit, little, out._character_set)
