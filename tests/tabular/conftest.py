@@ -34,3 +34,10 @@ QUASI = ["Age", "Sex", "Weight", "StudyDate", "Modality"]
 @pytest.fixture
 def quasi():
     return list(QUASI)
+
+
+@pytest.fixture
+def file(ward, tmp_path):
+    path = tmp_path / "in.csv"
+    ward.assign(Postcode="01234").to_csv(path, index=False)
+    return path
