@@ -42,7 +42,7 @@ class Summary:
     the target folder that the job did not make, `no_picture` objects whose pixel data are
     labels, parameters or doses. `heads` says how the heads were cut, and the worst that was
     measured; `key` who can restore with a copy of the private folder; `certificate` whether this
-    is Safe Harbor, where that was asked for.
+    is Safe Harbor, where that was asked for; `envelopes` for whom attributes were encrypted.
     """
 
     folder: Path
@@ -55,6 +55,7 @@ class Summary:
     heads: str = ""
     key: str = ""
     certificate: str = ""
+    envelopes: str = ""
 
     @property
     def withheld(self) -> int:
@@ -85,7 +86,7 @@ class Summary:
         lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
         if self.no_picture:
             lines.append(f"no picture (labels, maps, doses), left as it is: {self.no_picture}")
-        lines += [line for line in (self.heads, self.certificate) if line]
+        lines += [line for line in (self.heads, self.envelopes, self.certificate) if line]
         lines += [] if self.cohort is None else [self.cohort.sentence()]
         return [*lines, f"report: {self.report}", *([self.key] if self.key else [])]
 
@@ -194,6 +195,7 @@ def opened(
             options=sorted(header_plan.options),
             rules=dicom.own_rules.lines(settings.rules),
             allow_identifiers=list(settings.allow_identifiers),
+            recipients=len(settings.recipients),
             edition=dicom.EDITION,
             version=__version__,
         )
@@ -360,6 +362,7 @@ def finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
         facts["heads"]["says"],
         facts["key"],
         (facts["certificate"] or {}).get("says", ""),
+        facts["envelopes"]["says"],
     )
 
 

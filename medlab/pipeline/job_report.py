@@ -11,13 +11,14 @@ from operator import itemgetter
 from typing import Any
 
 from medlab import __version__, dicom
+from medlab.crypto.envelope import certificate_of
 from medlab.dicom.profile import ACTION_WORDS, SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
-from medlab.pipeline.steps import plan_of
+from medlab.pipeline.steps import ENVELOPE_KEPT, plan_of
 
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
@@ -109,6 +110,7 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "policy": settings.policy,
         "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
         "heads": heads(ledger, settings),
+        "envelopes": envelopes(ledger, settings),
         "rules": dicom.own_rules.lines(settings.rules),
         "allow_identifiers": settings.allow_identifiers,
         "unclaimed": plan_of(settings).unclaimed,
@@ -198,6 +200,22 @@ def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
     return found | {"says": says}
 
 
+def envelopes(ledger: Ledger, settings: Settings) -> dict[str, Any]:
+    """Return who can open the encrypted attributes of how many files, and which have none."""
+    subjects = [certificate_of(pem).subject.rfc4514_string() for pem in settings.recipients]
+    kinds = dict(
+        ledger.table("SELECT kind, count(*) FROM file WHERE status = 'done' GROUP BY kind")
+    )
+    kept = ledger.table(f"SELECT count(*) FROM finding WHERE message = '{ENVELOPE_KEPT}'")[0][0]
+    files, nifti = (kinds.get(kind, 0) if subjects else 0 for kind in ("dicom", "nifti"))
+    says = [f"attributes that came encrypted were kept in {kept} files"] * bool(kept)
+    if subjects:
+        says.insert(0, f"encrypted attributes in {files} files, for {len(subjects)} recipients")
+        says += [f"{nifti} NIfTI files have no place for them"] * bool(nifti)
+    counts = {"files": files, "no_place": nifti, "kept": kept}
+    return {"recipients": subjects} | counts | {"says": "; ".join(says)}
+
+
 def _findings(ledger: Ledger) -> list[dict[str, Any]]:
     found = ledger.table(
         """SELECT severity, message, place, row FROM finding
@@ -242,6 +260,12 @@ def _words(settings: Settings, vault: bool) -> list[str]:
         )
     if settings.codes == "random":
         words[1] = words[1].replace("keyed codes are", "UIDs and date offsets are keyed, so still")
+    if settings.recipients:
+        words.append(
+            "Each DICOM file holds what was taken out of it, encrypted. So the data are "
+            "pseudonymized, not anonymous: each recipient can restore them with a private key, "
+            "without vault and key of this job."
+        )
     if vault:
         words.append(
             "A vault exists, so the data are pseudonymized, not anonymous: whoever holds vault "

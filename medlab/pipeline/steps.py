@@ -23,6 +23,7 @@ from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
+from medlab.dicom import encrypted
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
@@ -41,6 +42,7 @@ from medlab.pipeline.settings import (
     Work,
 )
 
+ENVELOPE_KEPT = "attributes that another hand has encrypted were kept as they came"
 _PROBABLE = "a word one letter from the patient's name was taken for it and removed"
 _FACE = 17  # of the 18 kinds
 _log = logging.getLogger(__name__)
@@ -247,6 +249,7 @@ def output_name(dataset: Dataset, copies: int = 0) -> Path:
 def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     source = work.source / entry.source
     before = dicom.read(source)
+    original = encrypted.as_read(before)
     if work.settings.stream:
         _check_instance(before)
     whose = hands.owner_of(before)
@@ -276,6 +279,10 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     if hands.cohort is not None:
         hands.cohort.apply(whose, after)
     _encrypt(before, after, work)
+    if encrypted.envelopes(before):
+        done.findings.append(("info", ENVELOPE_KEPT, "(0400,0500)"))
+    if work.settings.recipients:
+        encrypted.add_envelope(original, after, work.settings.recipients)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:

@@ -228,7 +228,7 @@ _Proposed = dict[int, list[Decision]]
 
 
 def _all(proposed: _Proposed) -> list[Decision]:
-    return [one for decisions in proposed.values() for one in decisions]
+    return [decision for decisions in proposed.values() for decision in decisions]
 
 
 def _proposal(
@@ -305,7 +305,7 @@ def _outside_regions(
     areas = recipe.image_regions(dataset)
     if not areas:
         return []
-    stay = [box for one in decisions if not one.remove for box in one.boxes]
+    stay = [box for decision in decisions if not decision.remove for box in decision.boxes]
     around = recipe.outside([*areas, *stay], form.rows, form.columns)
     return [Decision((box,), True, "outside the image region") for box in around]
 
@@ -323,7 +323,7 @@ def _cleaned(
     result = _changed(before, form, boxes, task.options, findings)
     lasting = task.options.effect in effects.LASTING
     stay = {
-        number: [box for one in decisions if not one.remove for box in one.boxes]
+        number: [box for decision in decisions if not decision.remove for box in decision.boxes]
         for number, decisions in proposed.items()
     }
     for _ in range(_ROUNDS if read and lasting else 0):
@@ -414,30 +414,36 @@ def _left(result: Dataset, task: _Task, boxes: Boxes, stay: Boxes = ()) -> dict[
         filled, kept = (mask.covered(form, some, index) for some in (boxes, stay))
         words = detect.read_turned(picture, task.options.engine) if filled.any() else []
         turned = decide.decide(words, task.known, task.options.policy, area=area)
-        left = [one for one in turned if _credible(one) and _share(kept, one.boxes) < 0.3]
+        left = [
+            decision
+            for decision in turned
+            if _credible(decision) and _share(kept, decision.boxes) < 0.3
+        ]
         left += _second_look(picture, task)
         found.setdefault(-1 if form.cine else index, []).extend(
             box
-            for one in left
-            if not (drawn and one.word and drawn in decide.squeezed(one.word.text))
-            for box in boxes_of([one], form)
-            if _share(filled, one.boxes) < 0.8
+            for decision in left
+            if not (drawn and decision.word and drawn in decide.squeezed(decision.word.text))
+            for box in boxes_of([decision], form)
+            if _share(filled, decision.boxes) < 0.8
         )
     return {number: many for number, many in found.items() if many}
 
 
-def _credible(one: Decision) -> bool:
+def _credible(decision: Decision) -> bool:
     """Tell whether a reading of the turned image counts: lines that lie flat, and identifiers.
 
     What stands on its side or its head there is often misread.
     """
-    x0, y0, x1, y1 = one.boxes[0]
+    x0, y0, x1, y1 = decision.boxes[0]
     upright = y1 - y0 > x1 - x0
-    return one.remove and one.reason != "not legible" and (upright or _identifies(one))
+    return (
+        decision.remove and decision.reason != "not legible" and (upright or _identifies(decision))
+    )
 
 
-def _identifies(one: Decision) -> bool:
-    return one.reason.startswith("header")
+def _identifies(decision: Decision) -> bool:
+    return decision.reason.startswith("header")
 
 
 def _second_look(picture: detect.Image, task: _Task) -> list[Decision]:
@@ -449,7 +455,7 @@ def _second_look(picture: detect.Image, task: _Task) -> list[Decision]:
     except UnavailableError:
         return []
     decisions = decide.decide(words, task.known, "match")
-    return [one for one in decisions if _identifies(one)]
+    return [decision for decision in decisions if _identifies(decision)]
 
 
 def _share(filled: NDArray[np.bool_], boxes: Sequence[Box]) -> float:
@@ -463,13 +469,15 @@ def boxes_of(decisions: Sequence[Decision], form: Layout) -> list[Box]:
     Boxes of text are widened on both sides to the next multiple of one and a half times their
     height, as far as no text that stays is met: their width shall not tell the length of a name.
     """
-    stay = [box for one in decisions if not one.remove for box in one.boxes]
+    stay = [box for decision in decisions if not decision.remove for box in decision.boxes]
     found: list[Box] = []
-    for one in decisions:
-        if not one.remove:
+    for decision in decisions:
+        if not decision.remove:
             continue
-        text = one.word is not None and len(one.boxes) == 1 and len(one.word.text) > 2
-        found += [_widened(box, stay, form) if text else box for box in one.boxes]
+        text = (
+            decision.word is not None and len(decision.boxes) == 1 and len(decision.word.text) > 2
+        )
+        found += [_widened(box, stay, form) if text else box for box in decision.boxes]
     return mask.cut(form, found)
 
 

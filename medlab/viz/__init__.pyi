@@ -1,12 +1,25 @@
 # What this package offers; each loads when it is touched.
-from . import disclosures, faces, frame_pictures, methods, pixels, rects, slices, tradeoff
+from . import (
+    ciphers,
+    disclosures,
+    faces,
+    frame_pictures,
+    methods,
+    noisy_answers,
+    pixels,
+    rects,
+    slices,
+    tradeoff,
+)
 from .figure import show
 
 __all__ = [
+    "ciphers",
     "disclosures",
     "faces",
     "frame_pictures",
     "methods",
+    "noisy_answers",
     "pixels",
     "rects",
     "show",
