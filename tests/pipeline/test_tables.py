@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import pytest
 from click.testing import CliRunner
+from ward import make_ward
 
 from medlab import tabular
 from medlab.cli import commands
@@ -24,6 +25,11 @@ BINDING = {
     "prosecutor_max",
     "prosecutor_mean",
 }
+
+
+@pytest.fixture
+def ward():
+    return make_ward()
 
 
 @pytest.fixture
