@@ -11,8 +11,8 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import columns, own_rules, safe_harbor, surroundings
+from medlab.dicom import columns, element_cache, own_rules, safe_harbor, surroundings
 from medlab.dicom.columns import Column
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.declarations import method_lines
@@ -57,6 +57,7 @@ _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script b
 _REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
 _MAKER, _PATIENT_ID, _ISSUER = 0x00080070, 0x00100020, 0x00100021
 _DECLARED_SAFE, _TIMES = 0x00080300, 0x00280303
+_CODES, _codes_known = BaseTag(0x00120064), element_cache.Memory()
 _MOMENT = re.compile(rb"[0-9.]{8,26}")
 _OF_NUMBERS = b"0123456789.-\\ "
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
@@ -72,6 +73,8 @@ _META_OF_SENDER = word_list("meta-of-sender")
 _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
 _INFLECTED = re.compile("[\u0370-\u052f]")  # Greek and Cyrillic names change their endings
 _CASES = (str, str.lower, str.upper, str.capitalize)
+_REPLACING = frozenset({"X", "Z", "D", "U"})
+_MADE_BY = "maker"
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 _COMPARED = _FREE_TEXT | {"UI", "DA", "DT"}
 
@@ -100,9 +103,12 @@ class Finding(NamedTuple):
     message: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Secrets:
-    """What the source says that the output must not say."""
+    """What the source says that the output must not say.
+
+    `words` is the same but for the UIDs: one object for all files that say the same.
+    """
 
     names: dict[str, str] = field(default_factory=dict)  # with the initials that stand beside
     numbers: set[str] = field(default_factory=set)
@@ -110,6 +116,7 @@ class Secrets:
     births: set[str] = field(default_factory=set)
     dates: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
+    words: Secrets | None = None
 
 
 class _Part(NamedTuple):
@@ -128,31 +135,69 @@ class _Part(NamedTuple):
 
 
 def _parts(
-    dataset: Dataset, path: str = "", depth: int = 0, long: dict[str, list[Column]] | None = None
+    dataset: Dataset,
+    path: str = "",
+    depth: int = 0,
+    long: dict[str, list[Column]] | None = None,
+    silent: Callable[[int, str], bool] | None = None,
 ) -> list[_Part]:
-    """Return the elements of every level; those of long sequences go into `long`, if given."""
+    """Return the elements of every level.
+
+    Those of long sequences go into `long`, if given; those that `silent` tells by tag and VR, if
+    given, are left out.
+    """
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
     parts = []
     for tag, element in items_of(dataset):
+        vr = element.VR
+        if vr is None or vr == "UN":
+            vr = vr_of(element)
+        if silent is not None and silent(tag, vr):
+            continue
         here = path + label(tag)[0]
-        vr = vr_of(element)
-        parts.append(_Part(here, dataset, element, tag, vr))
+        parts.append(_Part(here, dataset, element, tag, str(vr)))
         if vr == "SQ":
             alike = None if long is None else columns.table(dataset, element, depth)
             if long is not None and alike is not None:
                 long[here] = alike
                 continue
             for number, item in enumerate(sequence_items(dataset, element)):
-                parts += _parts(item, f"{here}[{number}].", depth + 1, long)
+                parts += _parts(item, f"{here}[{number}].", depth + 1, long, silent)
     return parts
+
+
+@lru_cache(maxsize=64)
+def _planned(plan: Plan, sop_class: str = "") -> Callable[[int], Rule | None]:
+    """Return a function that gives the rule of a tag, own rules aside."""
+    rules = rules_for(plan, sop_class)
+    return lru_cache(maxsize=8192)(lambda tag: rules.get(tag) or group_rule(plan, tag))
+
+
+@lru_cache(maxsize=64)
+def _silent_in(plan: Plan, sop_class: str, is_output: bool) -> Callable[[int, str], bool]:
+    """Return a function that tells, by tag and VR, which elements no check asks for.
+
+    Only their bytes are searched. In them what identifies by its tag does not stand, nor text,
+    dates or UIDs, nor what the plan removes or replaces.
+    """
+    planned = _planned(plan, sop_class)
+
+    def is_silent(tag: int, vr: str) -> bool:
+        if vr in _COMPARED or vr == "SQ" or tag in roles() or tag in (_MAKER, _TIMES):
+            return False
+        if tag >> 16 & 1 or not tag & 0xFFFF:
+            return not is_output
+        rule = planned(tag)
+        return rule is None or rule.code not in _REPLACING
+
+    return lru_cache(maxsize=8192)(is_silent)
 
 
 def _rule_of(part: _Part, plan: Plan, sop_class: str = "") -> Rule | None:
     """Return what the plan asks for an element, own rules included."""
     private = bool(part.tag >> 16 & 1)
-    planned = None if private else rules_for(plan, sop_class).get(part.tag)
-    planned = planned or group_rule(plan, part.tag)
+    planned = _planned(plan, sop_class)(part.tag)
     if not plan.rules or is_creator(part.tag):
         return planned
     creator = creators(part.dataset).get(creator_tag(part.tag), "") if private else ""
@@ -163,10 +208,7 @@ def _rule_of(part: _Part, plan: Plan, sop_class: str = "") -> Rule | None:
 
 def plan_of(dataset: Dataset) -> Plan:
     """Return the plan that a data set says it was treated by (CID 7050 codes)."""
-    codes = {
-        str(item.get("CodeValue"))
-        for item in sequence_at(dataset, "DeidentificationMethodCodeSequence")
-    }
+    codes = _codes_said(dataset)
     options = tuple(name for name, (code, _) in OPTIONS.items() if code in codes)
     if any(line.endswith(f" {SAFE_HARBOR}") for line in method_lines(dataset)):
         return make_plan(SAFE_HARBOR)
@@ -175,25 +217,40 @@ def plan_of(dataset: Dataset) -> Plan:
 
 def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
     """Return the identifiers of a source that the plan does not keep."""
-    ours, others, maker, known = Secrets(), Secrets(), "", roles()
-    permitted, released = Secrets(), Secrets()
+    said: list[tuple[str, str, str]] = []
+    uids: set[str] = set()
+    known, planned = roles(), _planned(plan)
     for part in parts:
         role, vr = known.get(part.tag), part.vr
         name = role.name if role else "staff-name" if vr == "PN" else ""
-        rule = _rule_of(part, plan) if name or vr == "UI" else None
+        if not name and vr != "UI":
+            if part.tag == _MAKER:
+                said.append((_MADE_BY, "", "".join(part.texts).casefold()))
+            continue
+        rule = _rule_of(part, plan) if plan.rules else planned(part.tag)
         if vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
-            others.uids.update(uid for uid in part.texts if _tells(uid))
+            uids.update(uid for uid in part.texts if _tells(uid))
         elif name:
             raw = part.element.value
             # a second reading: the bytes may be UTF-8 under another declared character set
             second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
-            own = part.tag in own_rules.floor()
-            kept = own_rules.is_kept(rule)
-            found = (permitted if own else released) if kept else ours if own else others
-            for value in [*part.texts, *([] if second.isascii() else second.split("\\"))]:
-                _sort_in(found, name, value, plan)
-        elif part.tag == _MAKER:
-            maker = maker or "".join(part.texts).casefold()
+            own, kept = part.tag in own_rules.floor(), own_rules.is_kept(rule)
+            whose = ("permitted" if own else "released") if kept else "ours" if own else "others"
+            values = [*part.texts, *([] if second.isascii() else second.split("\\"))]
+            said += [(whose, name, value) for value in values]
+    words = _sorted(tuple(said), plan)
+    return replace(words, uids=uids, words=words)
+
+
+@lru_cache(maxsize=256)
+def _sorted(said: tuple[tuple[str, str, str], ...], plan: Plan) -> Secrets:
+    """Return the identifiers in what elements say, of each whose it is, its role and its text."""
+    found = {whose: Secrets() for whose in ("ours", "others", "permitted", "released")}
+    maker = next((text for whose, _, text in said if whose == _MADE_BY and text), "")
+    for whose, name, value in said:
+        if whose != _MADE_BY:
+            _sort_in(found[whose], name, value, plan)
+    ours, others, permitted, released = found.values()
     others.places = {place for place in others.places if place.casefold() not in maker}
     return _joined(_without(ours, permitted), _without(_without(others, released), permitted))
 
@@ -293,6 +350,18 @@ class _Sought(NamedTuple):
 def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
     """Yield every identifier of four characters and more."""
     codecs = tuple(sorted({"utf-8", "utf-16-le", *encodings}))
+    yield from _sought_words(found.words or found, codecs)
+    for uid in found.uids:
+        yield _as_bytes("uid", uid, ("ascii",), rb"[0-9.]")
+
+
+@lru_cache(maxsize=256)
+def _sought_words(found: Secrets, codecs: tuple[str, ...]) -> list[_Sought]:
+    """Return every identifier of four characters and more that is no UID."""
+    return list(_seek_words(found, codecs))
+
+
+def _seek_words(found: Secrets, codecs: tuple[str, ...]) -> Iterator[_Sought]:
     for name, initials in found.names.items():
         unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= _LEAST:
@@ -310,8 +379,6 @@ def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
     for day in (found.births | found.dates) - {DUMMY_DATE}:
         for form in _date_forms(day):
             yield _as_bytes("date", form, ("ascii",), rb"[0-9.]")
-    for uid in found.uids:
-        yield _as_bytes("uid", uid, ("ascii",), rb"[0-9.]")
 
 
 @lru_cache(maxsize=4096)
@@ -429,11 +496,19 @@ def _ways(
 ) -> Iterator[tuple[list[_Part], list[_Part], bool]]:
     """Yield the elements of both: of long sequences each different value once; then all.
 
+    At first those are left out that no check asks for.
+
     What is found in the first is looked for in the second, which can name it.
     """
     theirs: dict[str, list[Column]] = {}
     ours: dict[str, list[Column]] = {}
-    before, after = _parts(source, long=theirs), _parts(output, long=ours)
+    quiet = element_cache.is_on() and not plan.rules
+    kinds = plan, text_at(source, 0x00080016)
+    quiet_before, quiet_after = (
+        (_silent_in(*kinds, False), _silent_in(*kinds, True)) if quiet else (None, None)
+    )
+    before = _parts(source, long=theirs, silent=quiet_before)
+    after = _parts(output, long=ours, silent=quiet_after)
     if plan.rules and (theirs or ours):  # own rules may ask for the path of each element
         before, after = _parts(source), _parts(output)
     elif theirs or ours:
@@ -443,6 +518,9 @@ def _ways(
             for path, alike in theirs.items()
         ):
             yield before, after, False
+        before, after = _parts(source), _parts(output)
+    elif quiet:
+        yield before, after, False
         before, after = _parts(source), _parts(output)
     yield before, after, True
 
@@ -577,9 +655,10 @@ def _left_in_elements(
     """Compare element by element: what had to change, and identifiers too short for bytes."""
     pairs, texts = compared
     sop_class = text_at(source, 0x00080016)
+    planned = _planned(plan, sop_class)
     for path, (old, new) in pairs.items():
-        rule = _rule_of(old, plan, sop_class)
-        if rule is None or rule.code not in ("X", "Z", "D", "U") or rule.how == "replace":
+        rule = _rule_of(old, plan, sop_class) if plan.rules else planned(old.tag)
+        if rule is None or rule.code not in _REPLACING or rule.how == "replace":
             continue
         if new.texts and old.texts == new.texts and not _harmless(new.texts):
             yield Finding(file, path, "element", "fail", "the value is the one of the source")
@@ -620,9 +699,14 @@ def _own_rules(
             yield Finding(file, part.path, "element", "fail", "an own rule was not followed")
 
 
+@lru_cache(maxsize=256)
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text)
+
+
 def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
     """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
-    squeezed = re.sub(r"[\W_]+", "", "\0".join(text for _, text in texts))
+    squeezed = _squeezed("\0".join(text for _, text in texts))
     for number in numbers:
         signs = re.sub(r"\D", "", _plain(number)).lstrip("0")
         if signs not in squeezed or len(signs) < _LONG_NUMBER or parse_date(signs):
@@ -733,6 +817,20 @@ def _check_uid_map(pairs: Iterable[tuple[str, str]], file: str = "") -> Iterator
         yield Finding(file, "", "uid", "fail", "several UIDs became one")
 
 
+def _codes_said(dataset: Dataset) -> frozenset[str]:
+    """Return the codes of the methods by which a data set says it was de-identified."""
+    element = dataset._dict.get(_CODES)
+    if element is None:
+        return frozenset()
+    known = _codes_known.get(id(element))
+    if known is not None:
+        return frozenset(known[1])
+    items = sequence_at(dataset, "DeidentificationMethodCodeSequence")
+    codes = frozenset(str(item.get("CodeValue")) for item in items)
+    _codes_known.note(element, codes)
+    return codes
+
+
 def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterator[Finding]:
     def says(keyword: str) -> str:
         return text_at(output, tag_of(keyword))
@@ -743,16 +841,12 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
 
     if says("PatientIdentityRemoved") != ("NO" if plan.allowed else "YES"):
         yield fail("PatientIdentityRemoved", "does not say whether identity was removed")
-    items = sequence_at(output, "DeidentificationMethodCodeSequence")
-    codes = {item.get("CodeValue") for item in items}
+    codes = _codes_said(output)
     if not codes and not says("DeidentificationMethod"):
         yield fail("DeidentificationMethod", "does not say how identity was removed")
     if not {code for code, _ in plan.codes} <= codes:
         yield fail("DeidentificationMethodCodeSequence", "does not name every option in force")
-    earlier = {
-        i.get("CodeValue") for i in sequence_at(source, "DeidentificationMethodCodeSequence")
-    }
-    if codes & set(plan.unclaimed) - earlier:
+    if codes & set(plan.unclaimed) - _codes_said(source):
         yield fail("DeidentificationMethodCodeSequence", "claims what own rules undo")
     said = says("LongitudinalTemporalInformationModified")
     allowed = {
