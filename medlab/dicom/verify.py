@@ -26,7 +26,15 @@ from medlab.dicom import columns, element_cache, own_rules, safe_harbor, surroun
 from medlab.dicom.columns import Column
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.declarations import method_lines
-from medlab.dicom.element_texts import items_of, label, sequence_at, text_at, texts_of, vr_of
+from medlab.dicom.element_texts import (
+    is_plain,
+    items_of,
+    label,
+    sequence_at,
+    text_at,
+    texts_of,
+    vr_of,
+)
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
 from medlab.dicom.passthrough import sequence_items
@@ -219,27 +227,41 @@ def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
     """Return the identifiers of a source that the plan does not keep."""
     said: list[tuple[str, str, str]] = []
     uids: set[str] = set()
-    known, planned = roles(), _planned(plan)
+    seen = element_cache.memories("secrets", plan).setdefault("", element_cache.Memory())
     for part in parts:
-        role, vr = known.get(part.tag), part.vr
-        name = role.name if role else "staff-name" if vr == "PN" else ""
-        if not name and vr != "UI":
-            if part.tag == _MAKER:
-                said.append((_MADE_BY, "", "".join(part.texts).casefold()))
-            continue
-        rule = _rule_of(part, plan) if plan.rules else planned(part.tag)
-        if vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
-            uids.update(uid for uid in part.texts if _tells(uid))
-        elif name:
-            raw = part.element.value
-            # a second reading: the bytes may be UTF-8 under another declared character set
-            second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
-            own, kept = part.tag in own_rules.floor(), own_rules.is_kept(rule)
-            whose = ("permitted" if own else "released") if kept else "ours" if own else "others"
-            values = [*part.texts, *([] if second.isascii() else second.split("\\"))]
-            said += [(whose, name, value) for value in values]
+        before = seen.get(id(part.element))
+        if before is None:
+            before = part.element, _said_in(part, plan)
+            if is_plain(part.element.value) and not plan.rules:
+                seen.note(*before)
+        said += before[1][0]
+        uids |= before[1][1]
     words = _sorted(tuple(said), plan)
     return replace(words, uids=uids, words=words)
+
+
+_Said = tuple[list[tuple[str, str, str]], set[str]]
+
+
+def _said_in(part: _Part, plan: Plan) -> _Said:
+    """Return whose it is, role and text of what identifies in one element; and UIDs to replace."""
+    role, vr = roles().get(part.tag), part.vr
+    name = role.name if role else "staff-name" if vr == "PN" else ""
+    if not name and vr != "UI":
+        is_maker = part.tag == _MAKER
+        return [(_MADE_BY, "", "".join(part.texts).casefold())] if is_maker else [], set()
+    rule = _rule_of(part, plan)
+    if vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
+        return [], {uid for uid in part.texts if _tells(uid)}
+    if not name:
+        return [], set()
+    raw = part.element.value
+    # a second reading: the bytes may be UTF-8 under another declared character set
+    second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
+    own, kept = part.tag in own_rules.floor(), own_rules.is_kept(rule)
+    whose = ("permitted" if own else "released") if kept else "ours" if own else "others"
+    values = [*part.texts, *([] if second.isascii() else second.split("\\"))]
+    return [(whose, name, value) for value in values], set()
 
 
 @lru_cache(maxsize=256)
