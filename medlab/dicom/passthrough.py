@@ -256,9 +256,13 @@ def as_raw(sequence: Any, element: Any, charset: Any) -> Any:
         items = _items(sequence, element.is_implicit_VR, charset)
     except _NotPlainError:
         return sequence
-    value = b"".join(items)
-    length = _UNDEFINED if is_undefined(element) else len(value)
-    return element._replace(value=value, length=length)
+    return with_bytes(element, b"".join(items))
+
+
+def with_bytes(sequence: Any, value: bytes) -> Any:
+    """Return an undecoded sequence with other items, its length as defined as it was."""
+    length = _UNDEFINED if is_undefined(sequence) else len(value)
+    return sequence._replace(value=value, length=length)
 
 
 def _items(sequence: Any, implicit: bool, charset: Any) -> list[bytes]:

@@ -17,6 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from pydicom._uid_dict import UID_dictionary
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
@@ -373,7 +374,7 @@ def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
     """Yield every identifier of four characters and more."""
     codecs = tuple(sorted({"utf-8", "utf-16-le", *encodings}))
     yield from _sought_words(found.words or found, codecs)
-    for uid in found.uids:
+    for uid in sorted(found.uids):
         yield _as_bytes("uid", uid, ("ascii",), rb"[0-9.]")
 
 
@@ -391,14 +392,14 @@ def _seek_words(found: Secrets, codecs: tuple[str, ...]) -> Iterator[_Sought]:
             latin = "".join(re.findall("[a-z]", initials)) if len(name) > _LEAST else ""
             yield _as_bytes("identity", name, codecs, edge, latin)
     bare = {number.lstrip("0") for number in found.numbers if number.isdigit()}
-    for number in found.numbers | {number for number in bare if len(number) >= _LONG_NUMBER}:
+    for number in sorted(found.numbers | {one for one in bare if len(one) >= _LONG_NUMBER}):
         edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[a-z0-9]"
         if len(number) >= _LEAST and not set(number) <= set("0.- "):
             yield _as_bytes("identity", number, codecs, edge)
-    for place in found.places:
+    for place in sorted(found.places):
         if len(place) >= _LEAST:
             yield _as_bytes("identity", place, codecs, rb"[a-z]")
-    for day in (found.births | found.dates) - {DUMMY_DATE}:
+    for day in sorted((found.births | found.dates) - {DUMMY_DATE}):
         for form in _date_forms(day):
             yield _as_bytes("date", form, ("ascii",), rb"[0-9.]")
 
@@ -483,19 +484,19 @@ def _compare(
 ) -> _Compared:
     with quiet_pydicom():
         plan = plan or plan_of(output)
-        for before, after, whole in _ways(source, output, plan):
+        found: Secrets | None = None
+        for before, after, long in _ways(source, output, plan):
             pairs = dated = _pairs(before, after)
             if plan.rules:  # which have a look of their own
                 dated = {path: p for path, p in pairs.items() if not _is_own(p[0], plan)}
-            found = _secrets(before, plan)
+            # once: texts that are no ASCII have been decoded then, and lost their second reading
+            found = found or _secrets(before, plan)
             texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
-            places = (
-                after if whole else [],
-                pairs,
-                texts,
-            )  # where not all are there, none excuses
+            # where not all are there, none excuses
+            places = ([] if long is not None else after), pairs, texts
+            searched = _each_once(data, output, long) if long else data
             findings = [
-                *_left_in_bytes(found, source, output, data, places, file),
+                *_left_in_bytes(found, source, output, searched, places, file),
                 *_left_in_elements(found, source, plan, (pairs, texts), file),
                 *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
                 *_dates(dated, plan, file),
@@ -510,15 +511,16 @@ def _compare(
         if plan.policy == SAFE_HARBOR:
             left = safe_harbor.left(source, output, plan.restricted_zips)
             findings += [Finding(file, where, "safe harbor", "fail", what) for where, what in left]
-    return _Compared(findings, pairs, dated, found)
+    return _Compared(findings, pairs, dated, found or Secrets())
 
 
 def _ways(
     source: Dataset, output: Dataset, plan: Plan
-) -> Iterator[tuple[list[_Part], list[_Part], bool]]:
+) -> Iterator[tuple[list[_Part], list[_Part], dict[str, list[Column]] | None]]:
     """Yield the elements of both: of long sequences each different value once; then all.
 
-    At first those are left out that no check asks for.
+    At first those are left out that no check asks for. With them come the long sequences of the
+    output, with all of them None.
 
     What is found in the first is looked for in the second, which can name it.
     """
@@ -539,12 +541,27 @@ def _ways(
             _add_alike(before, after, alike, ours.get(path, []), plan)
             for path, alike in theirs.items()
         ):
-            yield before, after, False
+            yield before, after, ours
         before, after = _parts(source), _parts(output)
     elif quiet:
-        yield before, after, False
+        yield before, after, ours
         before, after = _parts(source), _parts(output)
-    yield before, after, True
+    yield before, after, None
+
+
+def _each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> bytes:
+    """Return the bytes of a file in which a long sequence holds each different value once.
+
+    The elements of such a sequence are all of its bytes: `columns.table` has seen to it.
+    """
+    for alike in long.values():
+        whole = alike[0].items.data
+        element = output._dict.get(BaseTag(alike[0].place[0]))
+        start = getattr(element, "value_tell", 0)
+        if getattr(element, "value", None) is whole and data.startswith(whole, start):
+            values = set[bytes]().union(*(one.values for one in alike if one.vr != "SQ"))
+            data = b"\0".join((data[:start], *sorted(values), data[start + len(whole) :]))
+    return data
 
 
 def _add_alike(
@@ -574,14 +591,30 @@ def _add_values(pair: list[tuple[list[_Part], Column]]) -> None:
     tag = pair[0][1].place[-1]
     role = roles().get(tag)
     moments = {column.vr for _, column in pair} == {"DT"} and (not role or role.name == "date")
-    sides = [dict(zip(column.rows.tolist(), column.values, strict=True)) for _, column in pair]
-    each = {tuple(side.get(row) for side in sides) for row in set().union(*sides)}
-    kept = {_days_of(one) if moments else one: one for one in each}
+    both = [column for _, column in pair]
+    if all(np.array_equal(both[0].rows, column.rows) for column in both):
+        each = set(zip(*(column.values for column in both), strict=True))
+    else:
+        sides = [dict(zip(one.rows.tolist(), one.values, strict=True)) for one in both]
+        each = {tuple(side.get(row) for side in sides) for row in set().union(*sides)}
+    if moments and _are_moments(each):
+        days = (one if len({*one}) < len(one) else tuple(v[:8] for v in one) for one in each)
+        kept = dict(zip(days, each, strict=True))
+    else:
+        kept = {_days_of(one) if moments else one: one for one in each}
     for number, values in enumerate(kept.values()):
         for (to, column), value in zip(pair, values, strict=True):
             if value is not None:
                 path = f"#{column.place}{number}"  # no element's, and the same in both
                 to.append(_Part(path, *column.alone(value), tag, column.vr))
+
+
+def _are_moments(pairs: Iterable[tuple[Any, ...]]) -> bool:
+    """Tell whether all values are date-times of one length, from 12 to 26 signs."""
+    values = [value for pair in pairs for value in pair]
+    if None in values or len(lengths := {*map(len, values)}) != 1 or not 12 <= lengths.pop() <= 26:
+        return False
+    return not b"".join(values).translate(None, b"0123456789. ")
 
 
 def _days_of(moments: tuple[bytes | None, ...]) -> tuple[Any, ...]:
