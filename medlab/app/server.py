@@ -127,7 +127,7 @@ class _Result(AuthenticatedFileHandler):
         self.set_header("Cache-Control", "no-store")
 
 
-class Server(Voila):  # type: ignore[misc]
+class _Server(Voila):  # type: ignore[misc]
     """Voilà with the guards and the two handlers of the page."""
 
     tell: Callable[[str], Any]
@@ -151,7 +151,8 @@ class Server(Voila):  # type: ignore[misc]
     def listen(self) -> None:
         """Refuse foreign hosts, wipe what ended sessions leave, and serve until told to stop."""
         self.app.default_router.rules.insert(0, Rule(_Foreign(self), _Refuse))
-        PeriodicCallback(self._wipe, _SWEEP_MS).start()
+        sessions = self.kernel_manager.list_kernel_ids
+        PeriodicCallback(lambda: folders.wipe_ended(self.folder, sessions()), _SWEEP_MS).start()
         super().listen()
 
     def stop(self) -> None:
@@ -159,9 +160,6 @@ class Server(Voila):  # type: ignore[misc]
         with suppress(web.HTTPError):  # a kernel that never came up is not there to be ended
             run_sync(self.kernel_manager.shutdown_all)(now=True)
         super().stop()
-
-    def _wipe(self) -> None:
-        folders.wipe_ended(self.folder, self.kernel_manager.list_kernel_ids())
 
     def launch_browser(self) -> None:
         """Tell the address, and open it through a file: a command line would show the token."""
@@ -177,7 +175,7 @@ class Server(Voila):  # type: ignore[misc]
             webbrowser.open(start.as_uri())
 
 
-def configuration(port: int, idle_seconds: int) -> Config:
+def _configuration(port: int, idle_seconds: int) -> Config:
     """Return what Voilà is told; no other configuration of this user is read."""
     config = Config()
     config.Voila.config_file_paths = []
@@ -242,10 +240,10 @@ def serve(
     )
     with folders.server_folder() as folder:
         os.environ[folders.VARIABLE] = str(folder)
-        config = configuration(port, idle_seconds)
+        config = _configuration(port, idle_seconds)
         config.Voila.token = secrets.token_urlsafe(32)
         config.Voila.connection_dir_root = str(folder)
-        server = Server(config=config)
+        server = _Server(config=config)
         server.tell, server.folder, server.browser_wanted = tell, folder, browser
         server.initialize([])
         if hasattr(signal, "SIGHUP"):  # the window of the terminal was closed

@@ -93,7 +93,8 @@ def strip(
     if mask_file:
         save(_at(place, found.mask), mask_file)
     for piece, path in zip(pieces, wanted, strict=True):
-        _write_piece(piece, path, img, found, place)
+        drawn = outline(img, found.mask) if piece == "outline" else found.mask
+        save(_at(place, drawn), path)
     return found.report
 
 
@@ -161,12 +162,12 @@ def write_cut(
     with TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
         nifti_header.clean_file(source, part, **cut)
-        check_outside(source, part, removed)
+        _check_outside(source, part, removed)
         for path in part.parent.iterdir():  # two halves of a pair
             path.replace(target.with_name(path.name))
 
 
-def check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -> None:
+def _check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -> None:
     """Refuse a cut image that is not its source elsewhere, each stored value as nibabel reads it.
 
     Parameters
@@ -247,9 +248,3 @@ def _beside(target: Path, piece: str) -> Path:
 
 def _at(place: SpatialImage, img: nib.Nifti1Image) -> nib.Nifti1Image:
     return image_like(place, np.asanyarray(img.dataobj))
-
-
-def _write_piece(
-    piece: str, path: Path, img: SpatialImage, found: Extraction, place: SpatialImage
-) -> None:
-    save(_at(place, outline(img, found.mask) if piece == "outline" else found.mask), path)

@@ -74,7 +74,7 @@ def cut_study(
     Parameters
     ----------
     images, parts
-        As in `deface_study`.
+        As in `_deface_study`.
     method : {"deface", "strip"}
         The face, or all but the brain; that is found in each image by itself.
     f : float
@@ -88,18 +88,18 @@ def cut_study(
         What is cut, or why this image must not be handed out.
     """
     if method == "deface":
-        for number, done in deface_study(images, parts):
-            yield number, done if isinstance(done, MedlabError) else _removal_of(done)
+        for number, done in _deface_study(images, parts):
+            if isinstance(done, MedlabError):
+                yield number, done
+            else:
+                removed = np.asanyarray(done.removed.dataobj) > 0
+                yield number, Removal(done.img, removed, done.report)
         return
     for number, read in enumerate(images):
         try:
             yield number, _stripped(load(read()), f)
         except Exception as error:  # noqa: BLE001 - whatever happened, the image is refused
             yield number, _refusal(read, parts.get(number, ""), error)
-
-
-def _removal_of(done: Defacing) -> Removal:
-    return Removal(done.img, np.asanyarray(done.removed.dataobj) > 0, done.report)
 
 
 def _stripped(img: SpatialImage, f: float) -> Removal:
@@ -129,7 +129,7 @@ def _refusal(read: Callable[[], SpatialImage], part: str, error: Exception) -> M
     return _said(error)
 
 
-def deface_study(
+def _deface_study(
     images: Sequence[Callable[[], SpatialImage]], parts: Mapping[int, str] = {}, **options: Any
 ) -> Iterator[tuple[int, Defacing | MedlabError]]:
     """Cut the faces out of images that are said to lie in one space, and measure each.
@@ -140,7 +140,7 @@ def deface_study(
         Each reads an image, and is called again if that could not be cut before another was.
         The first that can be cut by itself shares its cut. One image is in memory at a time.
     parts : mapping of int to str
-        The part of the body that the header of an image names (see `no_head`); may be filled
+        The part of the body that the header of an image names (see `_no_head`); may be filled
         while the images are read.
     **options
         Of `medlab.neuro.deface`.
@@ -190,7 +190,7 @@ def _said(error: Exception) -> MedlabError:
 
 
 def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]:
-    """Cut the faces out of all images, or hand out none; see `deface_study`.
+    """Cut the faces out of all images, or hand out none; see `_deface_study`.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]
         If one of them cannot be cut; one face left undoes the rest.
     """
     found: dict[int, Defacing] = {}
-    for number, done in deface_study([lambda img=img: img for img in images], **options):  # type: ignore[misc]
+    for number, done in _deface_study([lambda img=img: img for img in images], **options):  # type: ignore[misc]
         if isinstance(done, MedlabError):
             which = f"image {number + 1} of {len(images)}: " if len(images) > 1 else ""
             raise RefusedError(f"{which}{done}") from done
@@ -219,7 +219,7 @@ def worst(done: Sequence[Defacing]) -> dict[str, Any]:
 
 def _alike(img: SpatialImage, first: Defacing, grays: _Grays) -> Defacing | None:
     """Return an image cut as the first one was, if it lies as that does and passes the checks."""
-    if not lie_alike(_grays(img), grays):
+    if not _lie_alike(_grays(img), grays):
         return None
     result, removed = cut_out(img, first.cut)
     there = np.asanyarray(first.brain.dataobj) > 0
@@ -258,7 +258,7 @@ def _check_volumes(img: SpatialImage) -> None:
             )
 
 
-def lie_alike(one: _Grays, other: _Grays) -> bool:
+def _lie_alike(one: _Grays, other: _Grays) -> bool:
     """Return whether two images show a head in one place, whatever their contrasts.
 
     They do if they agree best as they lie: better than when one of them is moved or turned a
@@ -319,11 +319,11 @@ def _information(one: Indices, other: Indices) -> float:
 
 
 def _check_head(img: SpatialImage, part: str) -> None:
-    if no_head(img, part):
+    if _no_head(img, part):
         raise NoHeadError("no head was found in this image, so there is no face to cut")
 
 
-def no_head(img: SpatialImage, part: str = "") -> bool:
+def _no_head(img: SpatialImage, part: str = "") -> bool:
     """Return whether an image was measured and can hold no face.
 
     Nearly all of its slices across are wider than any head; or, where no brain was found and the

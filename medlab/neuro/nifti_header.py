@@ -31,10 +31,10 @@ from medlab.neuro.volume import load, write_nifti
 if TYPE_CHECKING:
     import pandas as pd
 
-Known = Callable[[str], bool]
+_Known = Callable[[str], bool]
 
 # What a voxel needs to be placed and read; everything else of a header is left behind.
-GEOMETRY = (
+_GEOMETRY = (
     *("dim", "pixdim", "datatype", "bitpix", "dim_info", "xyzt_units"),
     *("scl_slope", "scl_inter", "cal_max", "cal_min"),
     *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -46,7 +46,7 @@ _TEXT_FIELDS = frozenset(["descrip", "aux_file", "db_name", "intent_name", "data
 _EXTENSIONS = {2: "DICOM", 4: "AFNI", 6: "comment", 18: "free text", 32: "CIFTI", 44: "MRS"}
 #: Codes of extensions without which nobody can tell what the voxels are (nifti1.h: diffusion
 #: directions of MiND, CIFTI's grayordinates, times of frames); those of spectra can be cleaned.
-NEEDED = frozenset([20, 22, 24, 26, 32, 34])
+_NEEDED = frozenset([20, 22, 24, 26, 32, 34])
 _SPECTRA = 44
 _SPECTRA_NAME = re.compile(r"mrs_v\d+_\d+")  # the intent name that NIfTI-MRS requires
 
@@ -71,7 +71,7 @@ _FREE = ("species", "group", "trial_type")
 _OF_SCANS = ("_events.tsv", "_aslcontext.tsv")
 #: Values that BIDS requires and that identify: the same in every output.
 _SUBSTITUTES = {"Name": "De-identified data set", "TimeZero": "00:00:00"}
-OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
+_OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
 _LONGEST_LIFE = 123  # years; what is more is a date, or a number of another kind
 _PIECE = 1 << 20  # bytes of a gzip file read at once
 
@@ -82,7 +82,7 @@ def _sidecar_keys() -> frozenset[str]:
     return frozenset(files("medlab.neuro").joinpath("data/sidecar_keys.txt").read_text().split())
 
 
-class HeaderFinding(NamedTuple):
+class _HeaderFinding(NamedTuple):
     """One place that says something beside the voxels.
 
     Attributes
@@ -125,7 +125,7 @@ def _kind(path: Path) -> str | None:
     return None
 
 
-def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
+def inspect_file(path: str | os.PathLike[str]) -> list[_HeaderFinding]:
     """Return what a NIfTI file, a JSON sidecar or a BIDS table says beside its numbers.
 
     Parameters
@@ -151,11 +151,11 @@ def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
         return _inspect_nifti(path)
     if kind == "sidecar":
         found, kept = read_sidecar(path), _clean_sidecar(path, path)
-        return [HeaderFinding(k, "key", str(v)) for k, v in found.items() if kept.get(k) != v]
+        return [_HeaderFinding(k, "key", str(v)) for k, v in found.items() if kept.get(k) != v]
     if kind == "table":
         return _inspect_table(path)
     if kind == "numbers":
-        return [] if _is_numbers(path) else [HeaderFinding("content", "text", "not only numbers")]
+        return [] if _is_numbers(path) else [_HeaderFinding("content", "text", "not only numbers")]
     raise InputError(
         f"files that end in {path.suffix or 'nothing'} cannot be cleaned (MGH images and "
         "compressed pairs among them); convert to .nii or .nii.gz"
@@ -167,7 +167,7 @@ def clean_file(
     target: str | os.PathLike[str],
     *,
     rename: Rename | None = None,
-    known: Known | None = None,
+    known: _Known | None = None,
     removed: Mask | None = None,
     empty: float = 0,
 ) -> list[str]:
@@ -268,7 +268,7 @@ def stored_voxels(path: Path) -> tuple[bytes, slice, Array]:
         ) from None
 
 
-def _unpacked(path: Path) -> tuple[bytes, list[HeaderFinding]]:
+def _unpacked(path: Path) -> tuple[bytes, list[_HeaderFinding]]:
     """Return the bytes of a NIfTI file, decompressed, and what its container tells."""
     try:
         if is_half(path):
@@ -314,7 +314,7 @@ def _write(target: Path, content: bytes) -> None:
         write_whole(path, part)
 
 
-def _inflated(content: bytes) -> tuple[bytes, list[HeaderFinding]]:
+def _inflated(content: bytes) -> tuple[bytes, list[_HeaderFinding]]:
     """Return what all members of a gzip file hold, and what their headers tell."""
     at, pieces, told = 0, [], []
     while at < len(content):
@@ -362,7 +362,7 @@ def _extent(header: nib.Nifti1Header) -> tuple[int, int]:
 def _clean_fields(header: nib.Nifti1Header) -> nib.Nifti1Header:
     """Return a new header with the geometry of another and nothing else."""
     clean = type(header)(endianness=header.endianness)
-    for name in GEOMETRY:
+    for name in _GEOMETRY:
         clean[name] = header[name]
     return clean
 
@@ -379,10 +379,10 @@ def _extensions(content: bytes, header: nib.Nifti1Header) -> tuple[list[tuple[in
     return found, at
 
 
-def _clean_extension(code: int, content: bytes, known: Known | None = None) -> bytes:
+def _clean_extension(code: int, content: bytes, known: _Known | None = None) -> bytes:
     """Return what stays of an extension: the settings of spectra, of other kinds nothing."""
     name = f"extension {code} ({_EXTENSIONS.get(code, 'unknown')})"
-    if code in NEEDED:
+    if code in _NEEDED:
         raise InputError(f"{name} says what the voxels mean and cannot be cleaned; convert it")
     if code != _SPECTRA:
         return b""
@@ -395,7 +395,7 @@ def _clean_extension(code: int, content: bytes, known: Known | None = None) -> b
 
 
 def _clean_bytes(
-    content: bytes, known: Known | None, removed: Mask | None = None, empty: float = 0
+    content: bytes, known: _Known | None, removed: Mask | None = None, empty: float = 0
 ) -> bytes:
     """Return a NIfTI file with a clean header and the very bytes of its voxels."""
     stored = _parse(content)
@@ -430,7 +430,7 @@ def _without(content: bytes, header: nib.Nifti1Header, removed: Mask, empty: flo
     return data.tobytes(order="F")
 
 
-def _inspect_nifti(path: Path) -> list[HeaderFinding]:
+def _inspect_nifti(path: Path) -> list[_HeaderFinding]:
     """Return text fields, extensions, stray bytes and what the gzip container tells."""
     content, found = _unpacked(path)
     header = _parse(content)
@@ -439,7 +439,7 @@ def _inspect_nifti(path: Path) -> list[HeaderFinding]:
     for name in sorted(_TEXT_FIELDS & set(header)):
         text = _text(header[name])
         if text and not (spectra and name == "intent_name" and _SPECTRA_NAME.fullmatch(text)):
-            found.append(HeaderFinding(name, "text", text))
+            found.append(_HeaderFinding(name, "text", text))
     for code, body in extensions:
         try:
             clean = _clean_extension(code, body) == body
@@ -447,7 +447,7 @@ def _inspect_nifti(path: Path) -> list[HeaderFinding]:
             clean = False
         if not clean:
             name = f"extension {code} ({_EXTENSIONS.get(code, 'unknown')})"
-            found.append(HeaderFinding(name, "extension", _text(body)))
+            found.append(_HeaderFinding(name, "extension", _text(body)))
     return found + _stray(content, header, end)
 
 
@@ -460,7 +460,7 @@ def _text(value: Any) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value)).strip()[:200]
 
 
-def _stray(content: bytes, header: nib.Nifti1Header, at: int) -> list[HeaderFinding]:
+def _stray(content: bytes, header: nib.Nifti1Header, at: int) -> list[_HeaderFinding]:
     """Return what stands between extensions and voxels, and after the voxels."""
     start, end = _extent(header)
     places = {
@@ -468,25 +468,25 @@ def _stray(content: bytes, header: nib.Nifti1Header, at: int) -> list[HeaderFind
         "bytes after the voxels": content[end:],
     }
     return [
-        HeaderFinding(name, "text", _text(rest))
+        _HeaderFinding(name, "text", _text(rest))
         for name, rest in places.items()
         if rest.strip(b"\0")
     ]
 
 
-def _container(head: bytes) -> list[HeaderFinding]:
+def _container(head: bytes) -> list[_HeaderFinding]:
     """Return the name, comment and time that a gzip member keeps of its original."""
     flags, found, at = head[3] if len(head) > 3 else 0, [], 10
     if int.from_bytes(head[4:8], "little"):
         time = int.from_bytes(head[4:8], "little")
-        found.append(HeaderFinding("gzip time", "time", str(np.datetime64(time, "s"))))
+        found.append(_HeaderFinding("gzip time", "time", str(np.datetime64(time, "s"))))
     if flags & 4:
         at += 2 + int.from_bytes(head[at : at + 2], "little")
-        found.append(HeaderFinding("gzip extra field", "container", ""))
+        found.append(_HeaderFinding("gzip extra field", "container", ""))
     for flag, name in ((8, "gzip name"), (16, "gzip comment")):
         if flags & flag:
             text, _, rest = head[at:].partition(b"\0")
-            found.append(HeaderFinding(name, "container", _text(text)))
+            found.append(_HeaderFinding(name, "container", _text(text)))
             at = len(head) - len(rest)
     return found
 
@@ -532,14 +532,14 @@ def _keeps(key: str, value: Any) -> bool:
     return isinstance(value, bool | int | float) and math.isfinite(value)  # NaN is no JSON
 
 
-def _says(value: Any, known: Known | None) -> bool:
+def _says(value: Any, known: _Known | None) -> bool:
     """Return whether the texts in a value say a name or number of a patient."""
     texts = re.findall(r'"([^"]*)"', json.dumps(value, ensure_ascii=False))
     return known is not None and known(" ".join(texts))
 
 
 def _clean_sidecar(
-    source: Path, target: Path, rename: Rename | None = None, known: Known | None = None
+    source: Path, target: Path, rename: Rename | None = None, known: _Known | None = None
 ) -> dict[str, Any]:
     """Return what stays of a sidecar whose file is to be named `target`."""
     kept: dict[str, Any] = {}
@@ -586,10 +586,10 @@ def identifying(path: Path) -> list[str]:
     return [text for column in others for text in column[~column.duplicated(keep=False)]]
 
 
-def _inspect_table(path: Path) -> list[HeaderFinding]:
+def _inspect_table(path: Path) -> list[_HeaderFinding]:
     table, clean = _read_table(path), _clean_table(path)
     return [
-        HeaderFinding(str(name), "column", " ".join(table[name].head(3)))
+        _HeaderFinding(str(name), "column", " ".join(table[name].head(3)))
         for name in table.columns
         if name not in clean or list(clean[name]) != list(table[name])
     ]
@@ -600,7 +600,7 @@ def _columns(path: Path) -> dict[str, str | frozenset[str]]:
 
 
 def _clean_table(
-    path: Path, rename: Rename | None = None, known: Known | None = None
+    path: Path, rename: Rename | None = None, known: _Known | None = None
 ) -> pd.DataFrame:
     """Return the table with known columns only, checked values, and coded labels."""
     table, columns = _read_table(path), _columns(path)
@@ -624,7 +624,7 @@ def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> 
         return coded_part(value, rename) or _NOT_TOLD
     if isinstance(form, frozenset):
         return value if value.lower() in form else _NOT_TOLD
-    if form != "number" and value.strip() == f"{OLDEST}+":  # as BIDS asks for
+    if form != "number" and value.strip() == f"{_OLDEST}+":  # as BIDS asks for
         return value.strip()
     try:
         number = float(value)
@@ -632,7 +632,7 @@ def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> 
         return _NOT_TOLD  # a date of birth, say
     if form == "number":
         return value if math.isfinite(number) else _NOT_TOLD
-    return str(min(int(number), OLDEST)) if 0 <= number <= _LONGEST_LIFE else _NOT_TOLD
+    return str(min(int(number), _OLDEST)) if 0 <= number <= _LONGEST_LIFE else _NOT_TOLD
 
 
 def _is_numbers(path: Path) -> bool:
