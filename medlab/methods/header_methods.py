@@ -101,7 +101,7 @@ def randomized(setting: Setting) -> dict[str, _Verb]:
 
 def pseudonymized(setting: Setting) -> dict[str, _Verb]:
     """Codes drawn with the key; all dates of a patient move by one secret number of days."""
-    days = dicom.offset_days(setting.key, setting.patient)
+    days = dicom.dates.offset_days(setting.key, setting.patient)
     return {
         "PatientName": partial(pseudonymization.alias, key=setting.key),
         **_all(("PatientID", "AccessionNumber", *_UIDS), partial(_code, key=setting.key)),

@@ -10,6 +10,7 @@ from . import (
     rects,
     slices,
     tradeoff,
+    variants,
 )
 from .figure import show
 
@@ -25,4 +26,5 @@ __all__ = [
     "show",
     "slices",
     "tradeoff",
+    "variants",
 ]

@@ -8,7 +8,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 from medlab.errors import UsageError
 from medlab.methods.catalogue import ON_MAP
-from medlab.neuro.extraction import BACKENDS
+from medlab.neuro.extraction import _BACKENDS
 from medlab.runs import book
 from medlab.runs.parameters import check, declared
 from medlab.runs.plan import find_notebooks, notebook_parameters
@@ -71,7 +71,7 @@ def test_every_default_fits_and_every_number_has_limits(notebook):
 
 def test_the_words_of_a_comment_are_those_that_the_package_knows():
     head, tradeoff = (notebook_parameters(find_notebooks([number])[0]) for number in ("04", "05"))
-    assert head["backend"].words == tuple(BACKENDS)
+    assert head["backend"].words == tuple(_BACKENDS)
     assert tradeoff["methods"].words == ("all", *ON_MAP)
 
 

@@ -1,4 +1,4 @@
-"""The budget of noisy training: zero-concentrated differential privacy (zCDP) of all steps."""
+"""Zero-concentrated differential privacy (zCDP): what many Gaussian noises cost together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def rho_of(epsilon: float, delta: float) -> float:
     Notes
     -----
     Bun, Steinke, "Concentrated Differential Privacy", TCC 2016, proposition 1.3:
-    epsilon = rho + 2 sqrt(rho ln(1/delta)), solved for rho.
+    epsilon = rho + 2 sqrt(rho ln(1/delta)), solved for rho; nearly tight.
 
     Examples
     --------

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab.federated.privacy import epsilon_of, noise_multiplier, rho_of
+from medlab.dp.concentrated import epsilon_of, noise_multiplier, rho_of
 
 
 @pytest.mark.parametrize(("epsilon", "delta", "rho"), [
