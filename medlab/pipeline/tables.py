@@ -15,7 +15,13 @@ from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
 from medlab.tabular.reading import TableRoles, named_columns
 from medlab.tabular.release import Release
-from medlab.tabular.writing import guard_cells, in_keyed_order, released_cells, write_table
+from medlab.tabular.writing import (
+    guard_cells,
+    guard_note,
+    in_keyed_order,
+    released_cells,
+    write_table,
+)
 
 
 def anonymize_file(
@@ -96,7 +102,8 @@ def anonymize_file(
         hierarchies=read.hierarchies,
     )
     tables = released_cells(release, read.file)
-    notes = [*read.notes, *guard_cells(tables, spreadsheet=spreadsheet)]
+    formulas = guard_cells(tables, spreadsheet=spreadsheet)
+    notes = [*read.notes, *guard_note(formulas, spreadsheet=spreadsheet)]
     if not keep_order:
         tables[""] = tables[""].iloc[in_keyed_order(tables[""], key)]
     for title, some in tables.items():
