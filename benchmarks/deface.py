@@ -48,7 +48,7 @@ def public_head(folder: Path, spacing: float) -> Truth:
         for name in ("mean_reg2mean", "facemask")
     )
     options = {"robust": True, "crop_neck": True, "backend": "builtin"}
-    found = [neuro.extract_brain(head, f, **options) for f in (0.5, 0.6, 0.7)]
+    found = [neuro.extract_brain(head, f=f, **options) for f in (0.5, 0.6, 0.7)]
     brain = np.min([np.asanyarray(each.mask.dataobj) for each in found], axis=0) > 0
     fit, index = register(found[-1].mesh.vertices), np.argwhere(brain)
     world = nib.affines.apply_affine(head.affine, index)

@@ -248,8 +248,9 @@ def _gunzipped(path: Path) -> Iterator[int]:
 
 def _inflated(path: Path) -> Iterator[int]:
     """Give the sizes of the pieces that a deflated DICOM file unpacks to."""
-    if not _has_meta(path):
-        return
+    with path.open("rb") as stream:
+        if stream.read(132)[128:] != b"DICM":
+            return
     with quiet_pydicom():
         meta = pydicom.filereader.read_file_meta_info(path)
     if meta.get("TransferSyntaxUID") != _DEFLATED:
@@ -259,11 +260,6 @@ def _inflated(path: Path) -> Iterator[int]:
         stream.seek(144 + int(meta.get("FileMetaInformationGroupLength", 0)))
         while piece := unpacker.unconsumed_tail or stream.read(_PIECE):
             yield len(unpacker.decompress(piece, _PIECE))
-
-
-def _has_meta(path: Path) -> bool:
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
 
 
 def _size(folder: Path) -> int:

@@ -99,7 +99,7 @@ class Page:
     def __init__(self, session: Path) -> None:
         self.files = Files(session, self._renew)
         self.look = Look()
-        self.choices = Choices(self._start, self._cancel)
+        self.choices = _Choices(self._start, self._cancel)
         self.outcome = Outcome(session.name)
         self._session = session
         self._run: Run | None = None
@@ -266,7 +266,7 @@ class Look:
         self._source = Path()
         self.item = ipw.Dropdown(description="Look at")
         self.reveal = _checkbox("Show pictures, faces and patients on this screen")
-        self.tabs = Tabs(
+        self.tabs = _Tabs(
             {
                 "Tags": self._tags,
                 "Images": self._slices,
@@ -311,7 +311,7 @@ class Look:
         return Instrument("The patients in these headers", {}, draw)
 
 
-class Choices:
+class _Choices:
     """Step 3: what shall be done, and how far it is."""
 
     def __init__(self, start: Callable[[], None], cancel: Callable[[], None]) -> None:
@@ -441,9 +441,14 @@ class Outcome:
         self.told = ipw.HTML()
         self.pair = ipw.Dropdown(description="Compare")
         self.reveal = _checkbox("Show pictures, faces and patients on this screen")
-        self.tabs = Tabs(
+        self.tabs = _Tabs(
             {
-                "Headers": self._headers,
+                "Headers": lambda: _by_image(
+                    "Before and after",
+                    partial(views.headers, restored=self._restored),
+                    self.pair.value,
+                    self.reveal.value,
+                ),
                 "Images": self._slices,
                 "Face": lambda: self._drawn("The face, before and after", views.face),
             }
@@ -480,10 +485,6 @@ class Outcome:
     def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
         return Instrument(title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value))
 
-    def _headers(self) -> Instrument:
-        draw = partial(views.headers, restored=self._restored)
-        return _by_image("Before and after", draw, self.pair.value, self.reveal.value)
-
     def _slices(self) -> Instrument:
         return _images("Before and after", self.pair.value, self.reveal.value)
 
@@ -502,7 +503,7 @@ class Outcome:
         return f"<p>{''.join(links)}</p>"
 
 
-class Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
+class _Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
     """Tabs that are filled when they are looked at.
 
     Parameters

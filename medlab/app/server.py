@@ -151,7 +151,8 @@ class Server(Voila):  # type: ignore[misc]
     def listen(self) -> None:
         """Refuse foreign hosts, wipe what ended sessions leave, and serve until told to stop."""
         self.app.default_router.rules.insert(0, Rule(_Foreign(self), _Refuse))
-        PeriodicCallback(self._wipe, _SWEEP_MS).start()
+        sessions = self.kernel_manager.list_kernel_ids
+        PeriodicCallback(lambda: folders.wipe_ended(self.folder, sessions()), _SWEEP_MS).start()
         super().listen()
 
     def stop(self) -> None:
@@ -159,9 +160,6 @@ class Server(Voila):  # type: ignore[misc]
         with suppress(web.HTTPError):  # a kernel that never came up is not there to be ended
             run_sync(self.kernel_manager.shutdown_all)(now=True)
         super().stop()
-
-    def _wipe(self) -> None:
-        folders.wipe_ended(self.folder, self.kernel_manager.list_kernel_ids())
 
     def launch_browser(self) -> None:
         """Tell the address, and open it through a file: a command line would show the token."""

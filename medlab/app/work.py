@@ -120,7 +120,11 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     )
     log.lines.append(f"policy {order.policy} of PS3.15, edition {dicom.EDITION}")
     _tell_job(job, log)
-    log.pairs = _mapped(job.folder / "map.csv", order)
+    with (job.folder / "map.csv").open(
+        newline="", encoding="utf-8", errors="surrogateescape"
+    ) as file:
+        rows = [row for row in csv.DictReader(file) if row["status"] == "done"]
+    log.pairs = [(order.source / row["source"], order.target / row["target"]) for row in rows]
     shutil.copyfile(job.report, order.folder / "work" / _REPORT)
     _keep_way_back(job.folder, order, tell, log)
 
@@ -165,16 +169,6 @@ def _keep_way_back(folder: Path, order: Order, tell: Tell, log: _Log) -> None:
     log.cautions.append(
         "the second zip restores the identifiers: keep it apart, and never pass it on"
     )
-
-
-def _holds_identity(source: Path, out: Path, plan: dicom.Plan, name: str) -> bool:
-    return any(one.severity == "fail" for one in dicom.verify_file(source, out, plan, name=name))
-
-
-def _mapped(path: Path, order: Order) -> list[tuple[Path, Path]]:
-    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-        rows = [row for row in csv.DictReader(file) if row["status"] == "done"]
-    return [(order.source / row["source"], order.target / row["target"]) for row in rows]
 
 
 def _by_method(order: Order, tell: Tell, log: _Log) -> None:
@@ -321,8 +315,11 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
     if order.task == DECRYPTION or not looked:
         return
     basic = dicom.plan("basic")
-    left = sum(_holds_identity(source, out, basic, "") for source, out in looked)
-    of_all = f"{left} of {counted(len(looked), 'file')} looked at, one of each series,"
+    identified = sum(
+        any(item.severity == "fail" for item in dicom.verify_file(source, out, basic, name=""))
+        for source, out in looked
+    )
+    of_all = f"{identified} of {counted(len(looked), 'file')} looked at, one of each series,"
     log.cautions.append(
         f"this is no de-identification: {of_all} still hold identifiers; a policy treats the "
         "whole header"

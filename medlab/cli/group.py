@@ -11,7 +11,7 @@ from medlab import __version__
 from medlab.errors import MedlabError, UsageError
 
 FAILED = 1
-BAD_USAGE = 2
+_BAD_USAGE = 2
 
 
 class _Commands(click.Group):
@@ -22,7 +22,7 @@ class _Commands(click.Group):
             return super().invoke(ctx)
         except MedlabError as error:
             click.echo(f"medlab: {error}", err=True)
-            ctx.exit(BAD_USAGE if isinstance(error, UsageError) else FAILED)
+            ctx.exit(_BAD_USAGE if isinstance(error, UsageError) else FAILED)
         except OSError as error:  # its words hold no path, as those of str(error) do
             if error.strerror is None or error.errno == errno.EPIPE:
                 raise

@@ -91,3 +91,22 @@ def deface(
         f"{report['brain_changed']}, head kept: {report['head_kept']:.3f}"
     )
     click.echo(f"note: {head_files.STILL_NAMED}")
+
+
+@commands.command("augment")
+@click.argument("source", metavar="IN", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", metavar="OUT", type=PATH)
+@click.option("--copies", type=int, required=True, help="How many copies.")
+@click.option("--seed", type=int, required=True, help="The same seed gives the same bytes.")
+@click.option("--mask", type=click.Path(exists=True, path_type=Path), help="Moved along.")
+@click.option("--only", help="Of affine,elastic,bias_field,noise,motion.  [default: all]")
+def augment(source: Path, target: Path, only: str | None, **options: Any) -> None:
+    """Write varied copies of a NIfTI file or DICOM series IN as NIfTI into the new folder OUT.
+
+    The header is cleaned. The copies are no anonymization: each is found from its original.
+    """
+    from medlab.pipeline.augmentation import augment_file
+
+    names = [name.strip() for name in only.split(",")] if only is not None else ()
+    augment_file(source, target, only=names, **options)
+    click.echo("note: each copy can be linked to its original; faces are still there")

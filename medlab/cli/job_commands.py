@@ -12,12 +12,13 @@ import click
 from tqdm import tqdm
 
 from medlab.cli.group import FAILED, commands
-from medlab.cli.options import PATH, PIXEL_POLICIES, POLICIES, VAULT, opened
+from medlab.cli.options import PATH, PIXEL_POLICIES, POLICIES, VAULT, lock_of, opened, ways_to_key
 from medlab.errors import UsageError
 
 if TYPE_CHECKING:
     from medlab.crypto import Lock
     from medlab.pipeline import Settings
+    from medlab.pipeline.copies import Copies
 
 RULES = click.option("--rules", "rules_file", type=PATH, help="Own rules over the policy (YAML).")
 _ZIPS = click.option(
@@ -92,6 +93,13 @@ JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_defau
 @_ZIPS
 @RULES
 @ALLOW_IDENTIFIERS
+@click.option(
+    "--encrypt-to",
+    multiple=True,
+    type=PATH,
+    metavar="CERT.pem",
+    help="What goes stays in each file, encrypted for this recipient. Repeatable.",
+)
 @NO_VAULT
 @JOBS
 @click.option("--scheduler", metavar="ADDR", help="A Dask cluster that sees the same folders.")
@@ -118,6 +126,7 @@ def deidentify(
     medlab deidentify study clean --option retain-device-identity --jobs 4
     medlab deidentify study clean --passphrase-file words
     medlab deidentify study clean --shares a --shares b --shares c
+    medlab deidentify study clean --encrypt-to office.pem --encrypt-to board.pem
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline, scale
 
@@ -148,11 +157,13 @@ def settings_of(
     recipe: Path | None,
     rules_file: Path | None,
     restricted_zips: Path | None = None,
+    encrypt_to: tuple[Path, ...] = (),
     no_vault: bool,
     **choices: Any,
 ) -> Settings:
     """Return the settings that the options of a command ask for."""
     from medlab import pipeline
+    from medlab.crypto import envelope
 
     if recipe is not None:
         from medlab.pixels.recipe import load
@@ -162,6 +173,7 @@ def settings_of(
         quasi=tuple(name.strip() for names in qi for name in names.split(",") if name.strip()),
         rules=_text_of(rules_file),
         restricted_zips=_zips_of(restricted_zips),
+        recipients=tuple(map(envelope.read_pem, encrypt_to)),
         vault=not no_vault,
         **choices,
     )
@@ -255,18 +267,18 @@ def _text_of(file: Path | None) -> str:
 
 
 @commands.group("pixels")
-def pixel_commands() -> None:
+def _pixel_commands() -> None:
     """See the text in pixels, and review what is done with it."""
 
 
-@pixel_commands.command("find")
+@_pixel_commands.command("find")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.option("--policy", type=PIXEL_POLICIES, default="allow", show_default=True)
 @click.option("--recipe", type=PATH, help="Rules for devices (YAML).")
 @click.option("--csv", "table", type=PATH, help="Table of all boxes.")
 @click.option("--sheets", type=PATH, help="Folder for contact sheets.")
 @click.option("--overwrite", is_flag=True, help="Write over a table or sheets that are there.")
-def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
+def _find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
     """Look for text in a DICOM file or folder; nothing is changed.
 
     Prints counts only. The table and the sheets hold what was read: keep them private.
@@ -284,14 +296,14 @@ def find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
         raise SystemExit(FAILED)
 
 
-@pixel_commands.command("review")
+@_pixel_commands.command("review")
 @click.argument("target", metavar="DST", type=PATH)
 @click.option("--accept", multiple=True, metavar="ROW|all", help="Take the boxes of a file.")
 @click.option("--add", multiple=True, metavar="ROW:X0,Y0,X1,Y1", help="Fill this box as well.")
 @click.option("--drop", multiple=True, type=int, metavar="LINE", help="A line not to fill.")
 @click.option("--boxes", type=PATH, help="An edited copy of pixels.csv.")
 @opened
-def review_pixels(
+def _review_pixels(
     target: Path,
     accept: tuple[str, ...],
     add: tuple[str, ...],
@@ -333,8 +345,10 @@ def review_pixels(
 @click.argument("source", metavar="SRC", type=PATH)
 @click.argument("target", metavar="[DST]", required=False, type=PATH)
 @VAULT
-@opened
-@click.option("--reason", default="", help="Why; goes into the log. Needed to restore.")
+@ways_to_key
+@click.option("--private-key", type=PATH, metavar="KEY.pem", help="Open encrypted attributes.")
+@click.option("--certificate", type=PATH, metavar="CERT.pem", help="That of --private-key.")
+@click.option("--reason", default="", help="Why; goes into the log. Needed to read a vault.")
 @click.option(
     "--rotate-to",
     multiple=True,
@@ -346,17 +360,25 @@ def review_pixels(
 def reidentify(
     source: Path,
     target: Path | None,
+    vault_file: Path | None,
+    key_file: Path | None,
+    passphrase_file: Path | None,
+    shares: tuple[Path, ...],
+    private_key: Path | None,
+    certificate: Path | None,
     reason: str,
     rotate_to: tuple[Path, ...],
     rotate_to_passphrase: Path | None,
-    **opener: Any,
 ) -> None:
     """Restore identifiers from the vault, for those who hold its key. Every read is logged.
 
-    The key of one patient (medlab key patient) restores that patient's files alone.
+    The key of one patient (medlab key patient) restores that patient's files alone. With
+    --private-key, what deidentify --encrypt-to put into the files is put back, without a vault;
+    --passphrase-file is then that of KEY.pem.
 
     \b
     medlab reidentify clean restored --reason "incidental finding"
+    medlab reidentify clean restored --private-key office.key --certificate office.pem
     medlab reidentify clean --rotate-to new-key
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline
@@ -365,12 +387,21 @@ def reidentify(
     rotates = bool(rotate_to or rotate_to_passphrase)
     if (target is not None) == rotates:
         raise UsageError("give either a DST to restore into, or --rotate-to to change the key")
-    with pipeline.open_vault(source, **opener) as vault:
+    if private_key or certificate:
+        if not (target and private_key and certificate) or vault_file or key_file or shares:
+            raise UsageError("give DST, --private-key and --certificate, and nothing of a vault")
+        _tell(pipeline.open_envelopes(source, target, private_key, certificate, passphrase_file))
+        return
+    lock = lock_of(key_file, passphrase_file, shares)
+    with pipeline.open_vault(source, vault_file, key_file, lock) as vault:
         if target is None:
             moved = rotate(source, vault, rotate_to, rotate_to_passphrase)
             click.echo(f"{moved} entries moved; the old key opens nothing now")
             return
-        done = pipeline.reidentify(source, target, vault, reason=reason)
+        _tell(pipeline.reidentify(source, target, vault, reason=reason))
+
+
+def _tell(done: Copies) -> None:
     click.echo(f"{done.files} files restored, {done.refused} refused")
     if done.refused or not done.files:
         raise SystemExit(FAILED)

@@ -56,7 +56,7 @@ def patient_key(source: Path, code: str, file: Path, reason: str, **opener: Any)
 @click.argument("file", type=PATH)
 @VAULT
 @opened
-def auditors_key(source: Path, file: Path, **opener: Any) -> None:
+def _auditors_key(source: Path, file: Path, **opener: Any) -> None:
     """Write into FILE a key that checks the logs of SRC.job, and restores nobody.
 
     medlab audit takes it as --key-file. It makes no seals either.

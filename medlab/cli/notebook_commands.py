@@ -67,7 +67,7 @@ from medlab.errors import UsageError
     is_flag=True,
     help="Show the notebooks and their parameters, run nothing.",
 )
-def run_notebooks(
+def _run_notebooks(
     notebooks: tuple[str, ...],
     parameters: tuple[tuple[str, str], ...],
     parameter_file: Path | None,
@@ -182,7 +182,7 @@ def _told(outcome: Any) -> str:
     help="People in the cohort table.",
 )
 @click.option("--overwrite", is_flag=True, help="Write into a folder that is not empty.")
-def write_samples(
+def _write_samples(
     folder: Path,
     seed: int,
     heads: int,
@@ -223,7 +223,7 @@ def write_samples(
     help="How long a session lives after its page was lost sight of.",
 )
 @click.option("--no-browser", is_flag=True, help="Only tell the address.")
-def serve_page(port: int, idle_minutes: int, no_browser: bool) -> None:
+def _serve_page(port: int, idle_minutes: int, no_browser: bool) -> None:
     """Serve a page on this machine for those who open no notebook: upload, look, protect."""
     from medlab.app import serve
 
@@ -235,7 +235,7 @@ def serve_page(port: int, idle_minutes: int, no_browser: bool) -> None:
 @click.argument("sets", nargs=-1)
 @click.option("--nbgrader", is_flag=True, help="Make DIR a teacher's course folder of nbgrader.")
 @click.option("--overwrite", is_flag=True, help="Make sets again that are there.")
-def course_copies(folder: Path, sets: tuple[str, ...], **options: bool) -> None:
+def _course_copies(folder: Path, sets: tuple[str, ...], **options: bool) -> None:
     """Write the student copies of the course into DIR, without solutions and hidden tests.
 
     \b

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from medlab.errors import UsageError
+
+if TYPE_CHECKING:
+    from medlab.crypto import Lock
 
 PATH = click.Path(path_type=Path)
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
@@ -68,20 +71,39 @@ KEY_OF_ORDER = click.option(
 _SHARES = "Key files: three lock a vault, any two open it. Repeated."
 
 
+def ways_to_key(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `key_file`, `passphrase_file` and `shares`."""
+    for option in (
+        click.option("--shares", multiple=True, type=PATH, metavar="FILE", help=_SHARES),
+        click.option("--passphrase-file", type=PATH, help="A passphrase in place of a key file."),
+        click.option("--key-file", type=PATH, help="Secret of the project; by default the job's."),
+    ):
+        command = option(command)
+    return command
+
+
+def lock_of(
+    key_file: Path | None, passphrase_file: Path | None, shares: tuple[Path, ...]
+) -> Lock | None:
+    """Return the lock of a vault that was named, if it was no key file."""
+    from medlab import crypto
+
+    lock = crypto.lock(passphrase_file, shares)
+    if lock is not None and key_file is not None:
+        raise UsageError("name a key file, a passphrase or shares, not several of them")
+    return lock
+
+
 def opened(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the ways to the key of a vault, and hand it `key_file` and `lock`."""
 
-    @click.option("--key-file", type=PATH, help="Secret of the project; by default the job's own.")
-    @click.option("--passphrase-file", type=PATH, help="A passphrase in place of a key file.")
-    @click.option("--shares", multiple=True, type=PATH, metavar="FILE", help=_SHARES)
+    @ways_to_key
     @wraps(command)
-    def unlocked(passphrase_file: Path | None, shares: tuple[Path, ...], **rest: Any) -> None:
-        from medlab import crypto
-
-        lock = crypto.lock(passphrase_file, shares)
-        if lock is not None and rest["key_file"] is not None:
-            raise UsageError("name a key file, a passphrase or shares, not several of them")
-        command(lock=lock, **rest)
+    def unlocked(
+        key_file: Path | None, passphrase_file: Path | None, shares: tuple[Path, ...], **rest: Any
+    ) -> None:
+        lock = lock_of(key_file, passphrase_file, shares)
+        command(key_file=key_file, lock=lock, **rest)
 
     return unlocked
 

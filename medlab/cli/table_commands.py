@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from medlab.cli.dp_commands import BUDGET, KEY_OF_LEDGER
 from medlab.cli.group import commands
 from medlab.cli.options import (
     DISTANCE,
@@ -14,6 +16,7 @@ from medlab.cli.options import (
     KEY_OF_ORDER,
     KIND,
     L_KIND,
+    OVERWRITE,
     PATH,
     QUASI,
     REGISTER,
@@ -49,7 +52,7 @@ from medlab.errors import UsageError
 )
 @click.option("--spreadsheet", is_flag=True, help="Guard cells that a spreadsheet would run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing OUT.")
-def anonymize_table(
+def _anonymize_table(
     source: Path,
     target: Path,
     qi: tuple[str, ...],
@@ -77,6 +80,45 @@ def anonymize_table(
     _tell_notes(report)
 
 
+@commands.command("synthesize")
+@click.argument("source", metavar="IN", type=PATH)
+@click.argument("target", metavar="[OUT]", type=PATH, required=False)
+@click.option("--domain", type=PATH, help="What each column may hold: YAML, public knowledge.")
+@click.option("--draft-domain", "draft", type=PATH, help="Write a first domain, read off IN.")
+@click.option(
+    "--method",
+    type=click.Choice(["tree", "copula", "independent"]),
+    default="tree",
+    show_default=True,
+)
+@click.option("--epsilon", type=float, help="How much one patient may change; else no guarantee.")
+@click.option("--delta", type=float, help="Chance that it fails.  [default: 1e-9 for tree]")
+@click.option("--rows", type=click.IntRange(1), help="By default about as many as IN has.")
+@SUBJECT
+@click.option("--ledger", type=PATH, help="Remembers what was spent on IN.")
+@BUDGET
+@KEY_OF_LEDGER
+@click.option("--seed", type=click.IntRange(0), help="Without epsilon: the same bytes again.")
+@OVERWRITE
+def synthesize_table(
+    source: Path, target: Path | None, draft: Path | None, overwrite: bool, **choices: Any
+) -> None:
+    """Draw a table of nobody from a model of IN (CSV or Parquet); a JSON report goes to stdout.
+
+    \b
+    medlab synthesize cohort.csv --draft-domain domain.yaml
+    medlab synthesize cohort.csv out.csv --domain domain.yaml --id PatientID --epsilon 1
+    """  # noqa: D301  # click wants the character itself
+    from medlab.pipeline.tables import draft_domain_file, synthesize_file
+
+    if (target is None) is (draft is None):
+        raise UsageError("name the output, or --draft-domain and no output")
+    if draft is not None:
+        draft_domain_file(source, draft, choices["subject"], overwrite=overwrite)
+    elif target is not None:
+        _tell_notes(synthesize_file(source, target, overwrite=overwrite, **choices))
+
+
 @commands.command("risk")
 @click.argument("source", metavar="TABLE", type=PATH)
 @QUASI
@@ -97,7 +139,7 @@ def anonymize_table(
 @C
 @DISTANCE
 @KEY_OF_ORDER
-def measure_risk(
+def _measure_risk(
     source: Path,
     qi: tuple[str, ...],
     sensitive: tuple[str, ...],
@@ -130,8 +172,13 @@ def measure_risk(
 @SUBJECT
 @KIND
 @KEY_OF_ORDER
+@click.option(
+    "--copies",
+    type=click.FloatRange(0, 1, min_open=True),
+    help="Positive control of a synthetic table: replace this share of its rows by originals.",
+)
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(0))
-def evaluate_release(
+def _evaluate_release(
     original: Path, released: Path, qi: tuple[str, ...], sensitive: str | None, **choices: Any
 ) -> None:
     """Attack RELEASED and measure what it is still good for; JSON to stdout.
@@ -163,10 +210,4 @@ def _tell_notes(report: dict[str, Any]) -> None:
     """Say on standard error what the report notes, then write it."""
     for note in report["notes"]:
         click.echo(f"medlab: {note}", err=True)
-    click.echo(_json(report))
-
-
-def _json(report: dict[str, Any]) -> str:
-    import json
-
-    return json.dumps(report, indent=2, allow_nan=False, default=float)
+    click.echo(json.dumps(report, indent=2, allow_nan=False, default=float))

@@ -32,7 +32,7 @@ _OUTSIDE = "the image holds values outside of the bits allowed"
 _NOTHING = "wrong key, an altered image, or nothing is hidden there by this method"
 
 Bits = tuple[int, int]
-Wrap = Callable[[Array], Array]  # bookkeeping to the bits of what is hidden
+_Wrap = Callable[[Array], Array]  # bookkeeping to the bits of what is hidden
 
 
 def capacity(pixels: Array, method: str = "shift", *, bits: Bits | None = None) -> int:
@@ -287,7 +287,7 @@ def _shift_room(values: Array, limits: Bits) -> int:
     return sum(rooms) if min(rooms) >= 0 else 0
 
 
-def _shift_write(values: Array, limits: Bits, wrap: Wrap) -> Array:
+def _shift_write(values: Array, limits: Bits, wrap: _Wrap) -> Array:
     bits = wrap(_NO_BITS)
     for number in (0, 1):
         values, carrier, unclear, stays = _shifted(values, limits, _layer(values, limits, number))
@@ -366,7 +366,7 @@ def _expansion_room(values: Array, limits: Bits) -> int:
     return int(changes.sum()) - told.size
 
 
-def _expansion_write(values: Array, limits: Bits, wrap: Wrap) -> Array:
+def _expansion_write(values: Array, limits: Bits, wrap: _Wrap) -> Array:
     pairs = _pairs(values, limits)
     changes, doubles, told = _bookkeeping(pairs)
     new = np.where(doubles, 2 * pairs.difference, pairs.difference >> 1 << 1)[changes]

@@ -101,7 +101,7 @@ def _write(form: str, p: dict[str, str], old: date, day: date) -> str:
         first, second = day.day, day.month
         if (int(p["a" + n]), int(p["b" + n])) == (old.month, old.day):  # the month came first
             first, second = second, first
-        parts = _two(first, p["a" + n]), _two(second, p["b" + n]), _year(day, p["y" + n])
+        parts = _two(first, p["a" + n]), _two(second, p["b" + n]), f"{day:%Y}"[-len(p["y" + n]) :]
         return p["s" + n].join(parts)
     n = {"dmon": "5", "mond": "6", "mony": "7"}[form]
     name = _month_name(p["m" + n], day.month)
@@ -110,10 +110,6 @@ def _write(form: str, p: dict[str, str], old: date, day: date) -> str:
     if form == "mond":
         return f"{name}{p['s6']}{_two(day.day, p['d6'])}{p['t6']}{day:%Y}"
     return f"{name}{p['s7']}{day:%Y}"
-
-
-def _year(day: date, like: str) -> str:
-    return f"{day:%Y}"[-len(like) :]
 
 
 def _two(number: int, like: str) -> str:

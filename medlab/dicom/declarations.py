@@ -26,6 +26,13 @@ _SCHEME = "DCM"
 _METHOD, _CODES, _TIMES_SAID = 0x00120063, 0x00120064, 0x00280303
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _META_CLASS, _META_INSTANCE = 0x00020002, 0x00020003
+#: What every de-identification says of itself.
+MARKS = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
 _TIMES = ("UNMODIFIED", "MODIFIED", "REMOVED")
 
 
@@ -61,7 +68,7 @@ def stamp(dataset: FileDataset, plan: Plan) -> None:
 
 def method_lines(dataset: Dataset) -> list[str]:
     """Return the values of De-identification Method (0012,0063), none where it is empty."""
-    value = dataset.get("DeidentificationMethod") or []
+    value = dataset.get("DeidentificationMethod") or MultiValue(str, [])
     return [str(line) for line in (value if isinstance(value, MultiValue) else [value])]
 
 

@@ -1,4 +1,4 @@
-"""Encrypted attributes: what a job took out, in the file, readable for some (PS3.15 B.9 and E.2).
+"""Encrypted attributes: what a job took out, readable for some (PS3.3 C.12.1.1.4, PS3.15 E.1).
 
 An item of the Encrypted Attributes Sequence (0400,0500) holds a CMS envelope, whose content is a
 data set of nothing but a Modified Attributes Sequence (0400,0550) of one item: the elements as
@@ -12,8 +12,10 @@ import copy
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, cast
 
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.sequence import Sequence as Items
@@ -22,6 +24,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medlab.crypto import envelope
 from medlab.dicom import passthrough
+from medlab.dicom.declarations import MARKS
 from medlab.dicom.element_texts import is_private, items_of, raw_element, text_at, vr_of
 from medlab.dicom.files import parse, quiet_pydicom
 from medlab.dicom.private import creator_tag, creators, is_creator
@@ -33,15 +36,8 @@ if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
 CREATOR = "MEDLAB ENVELOPE"
-#: What a de-identification says of itself.
-MARKS = (
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "LongitudinalTemporalInformationModified",
-)
 _GROUP, _DIGEST, _ADDED, _AGAIN = 0x0011, 0x01, 0x02, 0x03
-_SEQUENCE, _SYNTAX, _CONTENT, _MODIFIED = 0x04000500, 0x04000510, 0x04000520, 0x04000550
+_SEQUENCE, _SYNTAX, CONTENT, _MODIFIED = 0x04000500, 0x04000510, 0x04000520, 0x04000550
 _CHARSET, _META_SYNTAX, _PIXELS = 0x00080005, 0x00020010, 0x7FE0
 #: Commands, file meta, pixel data with their tables, padding: written anew, or not brought back.
 _LEFT_OUT = frozenset({0x0000, 0x0002, _PIXELS, 0xFFFC})
@@ -80,10 +76,13 @@ def add_envelope(before: Dataset, after: Dataset, recipients: Sequence[str]) -> 
     elements |= _signature(elements, [tag for tag, _ in _compared(after) if tag not in before])
     body = _item(elements[tag] for tag in sorted(elements))
     value = envelope.encrypt(_element(_MODIFIED, "SQ", body), recipients)
-    item = Dataset()
-    item.EncryptedContentTransferSyntaxUID = ExplicitVRLittleEndian
-    item.EncryptedContent = value + b"\0" * (len(value) % 2)
-    after.add_new(_SEQUENCE, "SQ", Items([*envelopes(after), item]))
+    parts = ((_SYNTAX, "UI", ExplicitVRLittleEndian.encode()), (CONTENT, "OB", value))
+    implicit, little = map(bool, after.original_encoding)
+    item = {
+        BaseTag(tag): raw_element(tag, vr, part + b"\0" * (len(part) % 2), implicit, little)
+        for tag, vr, part in parts
+    }
+    _set_envelopes(after, [*envelopes(after), passthrough.new_item(item, implicit, "", little)])
 
 
 @quiet_pydicom()
@@ -103,9 +102,7 @@ def restore(dataset: Dataset, key: RSAPrivateKey, certificate: Certificate) -> D
     if not any(contents):
         raise RefusedError("the file holds no encrypted attributes for this certificate")
     closed = [item for item, content in zip(items, contents, strict=True) if content is None]
-    del out[_SEQUENCE]
-    if closed:
-        out.add_new(_SEQUENCE, "SQ", Items(closed))
+    _set_envelopes(out, closed)
     for content in filter(None, reversed(contents)):
         _apply(out, *content)
     if "SOPInstanceUID" in out and hasattr(out, "file_meta"):
@@ -121,11 +118,32 @@ def envelopes(dataset: Dataset) -> list[Dataset]:
     return passthrough.sequence_items(dataset, element)
 
 
+def without_ciphertexts(data: bytes, dataset: Dataset) -> bytes:
+    """Return the bytes of a file without what is encrypted in its envelopes, and nothing else."""
+    for value in map(value_of, envelopes(dataset)):
+        with suppress(RefusedError):
+            data = data.replace(value, envelope.outside(value)[1])
+    return data
+
+
+def told_by(value: bytes) -> str:
+    """Return what the Encrypted Content (0400,0520) tells everybody: for how many, and how."""
+    try:
+        return f"encrypted for {envelope.outside(value)[0]}"
+    except RefusedError:
+        return "no envelope that can be read"
+
+
 def value_of(item: Dataset) -> bytes:
     """Return the Encrypted Content (0400,0520) of an item, empty where there is none."""
-    element = item._dict.get(BaseTag(_CONTENT))
-    value = getattr(element, "value", None)
+    value = getattr(item._dict.get(BaseTag(CONTENT)), "value", None)
     return value if isinstance(value, bytes) else b""
+
+
+def _set_envelopes(dataset: Dataset, items: list[Dataset]) -> None:
+    dataset._dict.pop(BaseTag(_SEQUENCE), None)
+    if items:
+        dataset._dict[BaseTag(_SEQUENCE)] = DataElement(_SEQUENCE, "SQ", Items(items))
 
 
 def _modified(before: Dataset, after: Dataset) -> dict[int, bytes]:

@@ -33,7 +33,7 @@ _MANUFACTURER, _MAKER = 0x00080070, "maker"
 CLINICAL_WORDS = word_list("clinical")
 
 
-class Role(NamedTuple):
+class _Role(NamedTuple):
     """What an attribute says about a person: its part in the search, and its HIPAA number."""
 
     name: str
@@ -41,12 +41,12 @@ class Role(NamedTuple):
 
 
 @cache
-def roles() -> Mapping[int, Role]:
+def roles() -> Mapping[int, _Role]:
     """Return tag -> role for the attributes that hold one of the 18 HIPAA identifiers."""
     found = {}
     for row in read_table("identifiers.csv"):
         for keyword in row["keywords"].split():
-            found[tag_of(keyword)] = Role(row["role"], int(row["hipaa"]))
+            found[tag_of(keyword)] = _Role(row["role"], int(row["hipaa"]))
     return MappingProxyType(found)
 
 

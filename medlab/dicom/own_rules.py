@@ -139,7 +139,7 @@ def lay_over(plan: Plan, text: str, allowed: Iterable[str] = ()) -> Plan:
         if problem := _problem(own, rules):
             raise UsageError(f"{where}: {problem}")
     for name in names:
-        if not _keeps(parse_rules(text), name):
+        if not _keeps(_parse_rules(text), name):
             raise UsageError(f"no own rule keeps {name}, so it need not be allowed; leave it out")
     lost, times = _lost(rules)
     return replace(rules, unclaimed=lost, temporal=times)
@@ -150,13 +150,13 @@ def _keeps(rules: Iterable[Own], keyword: str) -> bool:
         tag = tag_of(keyword)
     except MissingError:
         return False
-    mask, vr = f"{tag:08x}", vr_of_tag(tag)
+    mask, vr = f"{tag:08x}", _vr_of_tag(tag)
     kept = (own for own in rules if own.code in ("K", "C") and own.vr in ("", vr))
     return any(_overlap(own.mask, mask) for own in kept)
 
 
 @cache
-def parse_rules(text: str) -> tuple[Own, ...]:
+def _parse_rules(text: str) -> tuple[Own, ...]:
     """Return the own rules of a YAML text."""
     return tuple(own for own, _ in _marked(text))
 
@@ -256,7 +256,7 @@ def _tag(text: str) -> int:
 
 
 @cache
-def vr_of_tag(tag: int) -> str:
+def _vr_of_tag(tag: int) -> str:
     """Return the VR of a standard attribute; empty where no dictionary knows it."""
     row = basic_rules().get(tag)
     try:
@@ -272,7 +272,7 @@ def _problem(own: Own, plan: Plan) -> str:
         return _problem_of_many(own, vrs)
     if own.tag >> 16 & 1:
         return "a private block has another number in each file; write (gggg,xxee) CREATOR"
-    vr, planned = vr_of_tag(own.tag), chosen(plan).get(own.mask)
+    vr, planned = _vr_of_tag(own.tag), chosen(plan).get(own.mask)
     if planned and planned.code == own.code and not own.how:
         return ""
     if own.tag >> 16 in (0, 2) or (own.tag in _STRUCTURE and own.code != "K"):
@@ -379,24 +379,24 @@ def _tags(path: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=65536)
 def _highest(text: str, path: tuple[str, ...], vr: str, creator: str) -> Own | None:
-    fitting = [own for own in parse_rules(text) if own.fits(path, vr, creator)]
+    fitting = [own for own in _parse_rules(text) if own.fits(path, vr, creator)]
     return max(fitting, key=lambda own: own.rank, default=None)
 
 
 def depends_on_place(plan: Plan) -> bool:
     """Tell whether one element may be treated differently in two places, or two jobs."""
-    return any(own.path or own.how == "alias" for own in parse_rules(plan.rules))
+    return any(own.path or own.how == "alias" for own in _parse_rules(plan.rules))
 
 
 def encrypted(plan: Plan) -> list[str]:
     """Return the keywords of the elements that own rules encrypt."""
-    owns = parse_rules(plan.rules) if plan.rules else ()
+    owns = _parse_rules(plan.rules) if plan.rules else ()
     return [keyword_for_tag(own.tag) for own in owns if own.how == "encrypt" and own.tag]
 
 
 def lines(text: str) -> list[str]:
     """Return own rules as they were written, one a line."""
-    return [own.text for own in parse_rules(text)] if text else []
+    return [own.text for own in _parse_rules(text)] if text else []
 
 
 def _lost(plan: Plan) -> tuple[tuple[str, ...], str]:
@@ -406,7 +406,7 @@ def _lost(plan: Plan) -> tuple[tuple[str, ...], str]:
     """
     lost: set[str] = set()
     times = ""
-    for own in parse_rules(plan.rules):
+    for own in _parse_rules(plan.rules):
         weak = own.how == "encrypt" or own.code in ("K", "C")
         for mask, rule in chosen(plan).items() if weak else ():
             if not _weakens(own, mask, rule, plan):
@@ -421,7 +421,7 @@ def _lost(plan: Plan) -> tuple[tuple[str, ...], str]:
 
 def _times(own: Own, tag: int, times: str) -> str:
     """Return what (0028,0303) has to say at least, once a rule does so to an element."""
-    if vr_of_tag(tag) not in ("DA", "DT", "TM") or not (own.code == "K" or own.how == "offset"):
+    if _vr_of_tag(tag) not in ("DA", "DT", "TM") or not (own.code == "K" or own.how == "offset"):
         return times
     return "UNMODIFIED" if own.code == "K" else times or "MODIFIED"
 
@@ -431,7 +431,7 @@ def _weakens(own: Own, mask: str, rule: Rule, plan: Plan) -> bool:
     if own.creator or not _overlap(own.mask, mask):
         return False
     tag = None if "x" in mask else int(mask, 16)
-    if tag is not None and (own.vr not in ("", vr_of_tag(tag)) or _is_identity(own, tag, plan)):
+    if tag is not None and (own.vr not in ("", _vr_of_tag(tag)) or _is_identity(own, tag, plan)):
         return False
     if own.how == "encrypt":
         return True

@@ -353,7 +353,8 @@ def type_in_iod(tag: int, sop_class: str, inside: int = 0) -> int | None:
         1: it must have a value. 2: it must be present. 3: neither. None: the SOP class is
         not one whose Types are known here.
     """
-    if not inside and not _knows(sop_class):
+    ((_, classes), *_) = _types()[(tag_of("SOPClassUID"), 0)]
+    if not inside and sop_class not in (classes or ()):
         return None
     firm = [
         type_
@@ -361,11 +362,6 @@ def type_in_iod(tag: int, sop_class: str, inside: int = 0) -> int | None:
         if uids is None or sop_class in uids
     ]
     return min(firm, default=3)
-
-
-def _knows(sop_class: str) -> bool:
-    (_, classes) = _types()[(tag_of("SOPClassUID"), 0)][0]
-    return classes is not None and sop_class in classes
 
 
 def settle(code: str, type_: int | None) -> str:

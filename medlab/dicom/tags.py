@@ -14,7 +14,7 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import keyword_for_tag, private_dictionary_description
 from pydicom.dataset import Dataset
 
-from medlab.dicom import private
+from medlab.dicom import encrypted, private
 from medlab.dicom.deidentify import TECHNICAL
 from medlab.dicom.element_texts import (
     TEXT_VRS,
@@ -160,6 +160,8 @@ def _concerns(place: Place, action: str, finding: str) -> str:
         reasons.append("private")
     elif action:
         reasons.append(f"PS3.15 {action}")
+    elif tag == encrypted.CONTENT:
+        reasons.append(encrypted.told_by(place.element.value))
     if place.element.VR in ("DA", "DT") and not (role and role.hipaa == 3):
         reasons.append("date")
     expected = role is not None or action not in ("", "K")

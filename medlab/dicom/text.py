@@ -305,13 +305,6 @@ def other_spans(text: str, others: Container[str]) -> Iterator[Span]:
                     yield Span(start, end, REMOVED, "other patient")
 
 
-def _general_spans(text: str) -> Iterator[Span]:
-    """Yield telephone numbers, addresses, e-mail and the like, whoever's they are."""
-    for match in _GENERAL_PATTERN.finditer(text):
-        row = _GENERAL[(match.lastindex or 1) - 1]
-        yield Span(match.start(), match.end(), REMOVED, row["kind"])
-
-
 def _date_spans(text: str, search: Search, *, births_only: bool = False) -> Iterator[Span]:
     """Yield dates: shifted or removed as the policy asks; a birth date always removed."""
     for written in read_days(text):
@@ -379,19 +372,17 @@ def find_spans(
         Also look for telephone numbers, addresses, titles and dates; switched off for
         technical elements such as software versions.
     """
-    spans = [
-        span
-        for span in _own_spans(text, search, general)
-        if span.kind != "probable" or not _is_usual(text[span.start : span.end], others)
-    ]
+    spans = []
+    for span in _own_spans(text, search, general):
+        word = text[span.start : span.end]
+        if span.kind == "probable" and (
+            fold(word) in vocabulary() or said_word(word) in (others or ())
+        ):
+            continue  # a word of the trade, or of other patients' texts too
+        spans.append(span)
     if others is not None:
         spans += other_spans(text, others)
     return _without_overlap(spans)
-
-
-def _is_usual(word: str, others: Container[str] | None) -> bool:
-    """Tell whether a word is one of the trade, or stands in other patients' texts too."""
-    return fold(word) in vocabulary() or (others is not None and said_word(word) in others)
 
 
 @cache
@@ -411,7 +402,9 @@ def _own_spans(text: str, search: Search, general: bool) -> tuple[Span, ...]:
     spans = [*_identity_spans(text, search), *_date_spans(text, search, births_only=not general)]
     spans = [span for span in spans if general or span.kind != "probable"]
     if general:
-        spans += _general_spans(text)
+        for match in _GENERAL_PATTERN.finditer(text):  # whoever's they are
+            kind = _GENERAL[(match.lastindex or 1) - 1]["kind"]
+            spans.append(Span(match.start(), match.end(), REMOVED, kind))
         spans += _age_spans(text, search)
     if not search.keep_uids:
         spans += _uid_spans(text, search)

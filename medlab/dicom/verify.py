@@ -27,6 +27,7 @@ from medlab.dicom.columns import Column
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.declarations import method_lines
 from medlab.dicom.element_texts import items_of, label, sequence_at, text_at, texts_of, vr_of
+from medlab.dicom.encrypted import without_ciphertexts
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
 from medlab.dicom.passthrough import sequence_items
@@ -510,7 +511,8 @@ def _left_in_bytes(
     after, pairs, texts = compared
     charset = text_at(source, 0x00080005)
     encodings = set(convert_encodings(charset.split("\\"))) if charset else set()
-    searched = _REGISTERED.sub(_unless_registered, _without_pixels(data, output).lower())
+    clear = without_ciphertexts(_without_pixels(data, output), output)
+    searched = _REGISTERED.sub(_unless_registered, clear.lower())
     searched += "\0".join(text for _, text in texts).encode()
     for one in _present(_sought(found, {*encodings, "latin-1"}), searched):
         hits = one.count(searched)

@@ -1,4 +1,7 @@
-"""Differential privacy: answers whose dependence on one patient is bounded by a number."""
+"""Differential privacy: a budget, noisy answers about patients, learning with noise.
+
+Noise and choice come from OpenDP (extra ``dp``), which is imported when something is drawn.
+"""
 
 from __future__ import annotations
 

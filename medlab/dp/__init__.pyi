@@ -1,4 +1,18 @@
 # What this package offers; each loads when it is touched.
-from . import noise
+from . import learning, noise
+from .meter import Ledger, Meter
+from .queries import Answer, contingency, count, histogram, mean, quantile, total
 
-__all__ = ["noise"]
+__all__ = [
+    "Answer",
+    "Ledger",
+    "Meter",
+    "contingency",
+    "count",
+    "histogram",
+    "learning",
+    "mean",
+    "noise",
+    "quantile",
+    "total",
+]

@@ -1,18 +1,20 @@
 """Noise and choice, drawn by OpenDP: the one place that knows its names.
 
-OpenDP draws with a generator of its own, exactly, and takes no seed: noise that could be drawn
-again could be taken off again.
+OpenDP draws exactly, on whole numbers, from the operating system's randomness, and takes no seed:
+noise that could be drawn again could be taken off again, and the last bits of rounded floats tell
+of what they hide (Mironov, "On significance of the least significant bits", CCS 2012).
 """
 
 from __future__ import annotations
 
-from functools import cache
+import math
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 
 from medlab.arrays import Array, Floats, Ints
-from medlab.errors import not_installed
+from medlab.errors import InputError, not_installed
 
 
 def integer_laplace(counts: Ints, scale: float) -> Ints:
@@ -26,12 +28,25 @@ def integer_laplace(counts: Ints, scale: float) -> Ints:
 
     Raises
     ------
+    InputError
+        A scale that is not above 0 and finite.
     UnavailableError
         Without the extra dp.
+
+    Notes
+    -----
+    P(noise = k) is proportional to exp(-abs(k) / scale). Ghosh, Roughgarden, Sundararajan, SIAM
+    Journal on Computing 41(6), 2012. What would be beyond 64 bits is set to their end.
     """
-    dp = _opendp()
-    space = dp.vector_domain(dp.atom_domain(T=int)), dp.l1_distance(T=int)
-    return _noisy(dp.m.make_laplace(*space, scale), counts)
+    return _noisy(_mechanism("laplace", _checked(scale)), counts)
+
+
+def laplace_error(scale: float) -> float:
+    """Return the expected absolute value of the noise of `integer_laplace`.
+
+    2q / (1 - q^2) with q = exp(-1 / scale): below `scale`, and nearly `scale` where it is large.
+    """
+    return 1 / math.sinh(1 / scale) if scale > 0.01 else 0.0  # there it is below 1e-42
 
 
 def integer_gaussian(counts: Ints, rho: float) -> Ints:
@@ -44,30 +59,24 @@ def integer_gaussian(counts: Ints, rho: float) -> Ints:
         Zero-concentrated loss where one person changes one count by one: sd = sqrt(1 / (2 rho)).
         Canonne, Kamath, Steinke, NeurIPS 2020.
     """
-    dp = _opendp()
-    space = dp.vector_domain(dp.atom_domain(T=int)), dp.l2_distance(T=float)
-    return _noisy(dp.m.make_gaussian(*space, (2 * rho) ** -0.5), counts)
+    return _noisy(_mechanism("gaussian", _checked(rho) ** -0.5 / math.sqrt(2)), counts)
 
 
-def choice(scores: Floats, rho: float) -> int:
+def choice(scores: Floats, rho: float, sensitivity: float = 1.0) -> int:
     """Return the place of a large score, by the exponential mechanism.
 
     Parameters
     ----------
     scores : float array, shape (candidates,)
-        One person changes each of them by one at most.
+        One person changes each of them by `sensitivity` at most, exactly: whole numbers, or
+        multiples of a power of two.
     rho : float
         Zero-concentrated loss; epsilon-DP of the mechanism is epsilon^2 / 8 (Cesar and Rogers,
         ALT 2021).
+    sensitivity : float
     """
-    dp = _opendp()
-    mechanism = dp.m.make_noisy_max(
-        dp.vector_domain(dp.atom_domain(T=float, nan=False)),
-        dp.linf_distance(T=float),
-        dp.zero_concentrated_divergence(),
-        (2 * rho) ** -0.5,
-    )
-    return int(mechanism(scores.tolist()))
+    scale = sensitivity * _checked(rho) ** -0.5 / math.sqrt(2)
+    return int(_mechanism("choice", scale)(scores.tolist()))
 
 
 def _noisy(mechanism: Any, counts: Array) -> Ints:
@@ -75,11 +84,36 @@ def _noisy(mechanism: Any, counts: Array) -> Ints:
     return np.array(flat, dtype=np.int64).reshape(counts.shape)
 
 
+def _checked(size: float) -> float:
+    if not 0 < size < math.inf:
+        raise InputError("the size of noise must be a finite number above 0")
+    return float(size)
+
+
+@lru_cache(maxsize=64)
+def _mechanism(kind: str, scale: float) -> Any:
+    """Return a measurement of OpenDP that takes a list of numbers."""
+    dp = _opendp()
+    counts = dp.domains.vector_domain(dp.domains.atom_domain(T="i64"))  # int would be 32 bits
+    if kind == "laplace":
+        return dp.measurements.make_laplace(counts, dp.metrics.l1_distance(T="i64"), scale)
+    if kind == "gaussian":
+        return dp.measurements.make_gaussian(counts, dp.metrics.l2_distance(T="i64"), scale)
+    return dp.measurements.make_noisy_max(
+        dp.domains.vector_domain(dp.domains.atom_domain(T=float, nan=False)),
+        dp.metrics.linf_distance(T=float),
+        dp.measures.zero_concentrated_divergence(),
+        scale,
+    )
+
+
 @cache
 def _opendp() -> Any:
     try:
-        import opendp.prelude as dp
+        # Not opendp.prelude, which imports scikit-learn and takes ten times as long.
+        import opendp
+        from opendp import domains, measurements, measures, metrics, mod  # noqa: F401
     except ImportError as error:
         raise not_installed("opendp, which draws the noise,", "dp") from error
-    dp.enable_features("contrib")
-    return dp
+    mod.enable_features("contrib")
+    return opendp

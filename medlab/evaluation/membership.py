@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pandas as pd
+
 from medlab.arrays import Floats
 from medlab.evaluation.attack_statistics import Score, auc_score, tpr_at, wilson
 
@@ -28,3 +31,19 @@ def membership(members: Floats, others: Floats) -> dict[str, Score]:
             name = f"membership TPR at {fpr:.0%} FPR"
             found[name] = Score(value, low, high, fpr, fpr)
     return found
+
+
+def with_copies(
+    released: pd.DataFrame, original: pd.DataFrame, share: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return a synthetic table with a share of its rows replaced by rows of the original.
+
+    The positive control of attacks. None is copied twice as long as there are others, so a
+    membership AUC of about 0.5 + 0.5 * (copies / originals) is the most that can be found.
+    """
+    count = round(share * len(released))
+    columns = [name for name in released if name in original]
+    copied = np.resize(rng.permutation(len(original)), count)
+    kept = rng.permutation(len(released))[count:]
+    both = [released.iloc[kept], original[columns].iloc[copied]]
+    return pd.concat(both, ignore_index=True)

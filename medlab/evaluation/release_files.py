@@ -14,6 +14,7 @@ from medlab.crypto import KEY_VARIABLE, load_key
 from medlab.errors import UsageError
 from medlab.evaluation.composition import composition
 from medlab.evaluation.measures import evaluate
+from medlab.evaluation.membership import with_copies
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns, counted_by
 from medlab.tabular.metrics import measures
 from medlab.tabular.reading import TableRoles, named_columns, read_file, read_table
@@ -32,6 +33,7 @@ def evaluate_file(
     subject: str | None = None,
     kind: str = "generalized",
     key_file: Path | None = None,
+    copies: float | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Attack a released table file and return what `evaluate` finds, ready for JSON.
@@ -44,6 +46,9 @@ def evaluate_file(
         See `medlab.evaluation.evaluate`; columns as `named_columns` takes them.
     key_file : Path, optional
         Key of the order in which the rows were written; else the file named by MEDLAB_KEY_FILE.
+    copies : float, optional
+        Positive control: this share of the rows of a synthetic table is replaced by originals
+        first. An attack that finds nothing then would not have found a leak.
     seed : int
 
     Returns
@@ -63,19 +68,28 @@ def evaluate_file(
         before = read_file(original, secrets)
     after = read_file(released, secrets)
     keyed = key_file or os.environ.get(KEY_VARIABLE)
+    table = put_back(after, load_key(key_file)) if keyed else after.table
+    rng = np.random.default_rng(seed)
+    if copies is not None:
+        if kind != "synthetic":
+            raise UsageError("copies are a control of synthetic tables; add --kind synthetic")
+        table = with_copies(table, before.table, copies, rng)
     rows = evaluate(
         before.table,
-        put_back(after, load_key(key_file)) if keyed else after.table,
+        table,
         quasi,
         secret,
         None if control is None else read_table(control, secrets),
         None if register is None else read_table(register, secrets),
-        np.random.default_rng(seed),
+        rng,
         kind=kind,
         subject=person,
     )
     person = counted_by(before.table, person)[1]
     notes = [f"{person} tells whose row it is: persons are counted"] if person else []
+    if copies is not None:
+        share = f"{copies:.0%} of the rows are originals, put there as a positive control"
+        notes.append(f"{share}: the figures say what the attacks find, and nothing of the release")
     found = rows.astype(object).where(rows.notna(), None).to_dict("records")
     return {"kind": kind, "rows": found, "notes": notes + before.warnings(quasi)}
 

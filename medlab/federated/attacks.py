@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
-from medlab.arrays import Floats
+from medlab.arrays import Array, Floats
 from medlab.errors import InputError
+from medlab.federated import masks
 from medlab.federated.logistic import Descent, clipped, row_gradients, with_intercept
 
 
@@ -86,3 +88,48 @@ def membership(
     )
     left = (len(known) + 1) * gradient_of(start, update, how) - known.sum(axis=0)
     return np.asarray(own @ left - (own**2).sum(axis=1) / 2)
+
+
+def last_rows(
+    updates: Sequence[Sequence[Array]],
+    site: int,
+    rows: tuple[Floats, Floats],
+    strangers: tuple[Floats, Floats],
+    how: Descent,
+    sizes: Sequence[int],
+    clip: float = math.inf,
+) -> Floats:
+    """Return how often each row of a site is told from a stranger by what the server received.
+
+    Parameters
+    ----------
+    updates : list of list of ndarray
+        `medlab.federated.Training.received`, of all rounds; raw or masked.
+    site : int
+        Its place among the sites, from 0.
+    rows, strangers : (features, labels)
+        Of the site, and of as many people or fewer who are nowhere in it; number i is put
+        against number i, with all other rows of the site known.
+    how, clip
+        See `membership`.
+    sizes : sequence of int
+        Rows of each site.
+
+    Returns
+    -------
+    ndarray, one a stranger
+        1 where the row scores higher over all rounds, 0 where the stranger does, 0.5 for a tie.
+    """
+    (X, y), (others, labels), share = rows, strangers, np.asarray(sizes) / sum(sizes)
+    start, scores = np.zeros(X.shape[1] + 1), np.zeros((len(labels), 2))
+    for sent in updates:
+        update, total = sent[site], share @ np.stack(sent)
+        if update.dtype == np.uint32:  # masked words, read as if they were not
+            update = update[:-1].view(np.int32) / masks.SCALE / share[site]
+            total = masks.decode(sent)
+        for i in range(len(labels)):
+            known = np.delete(X, i, axis=0), np.delete(y, i)
+            both = np.stack([X[i], others[i]]), np.array([y[i], labels[i]])
+            scores[i] += membership(start, update, how, known, both, clip)
+        start = total
+    return (1 + np.sign(scores[:, 0] - scores[:, 1])) / 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,6 +38,8 @@ class Method(Algorithm):
         From a dataset and a key to a copy with other pixels.
     columns : callable, optional
         From a `column_methods.Task` to a table and its kind.
+    usual : bool
+        Whether it is on the map where nobody chooses.
     """
 
     elements: Verbs | None = None
@@ -44,6 +47,7 @@ class Method(Algorithm):
     header: Callable[[Dataset, bytes], Dataset] | None = None
     image: Callable[[Dataset, bytes], Dataset] | None = None
     columns: Columns | None = None
+    usual: bool = True
 
     @property
     def headers(self) -> bool:
@@ -92,6 +96,14 @@ def _of_tables(name: str, **more: Any) -> Method:
     return Method(**vars(ALGORITHMS[name]), **more)
 
 
+_TREE = Method(
+    name="tree",
+    says="rows of nobody along a tree of noisy pairs of columns; its domain is read off: for show",
+    source="after McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021",
+    columns=column_methods.tree,
+    strengths={"": (0.5, 1, 5)},
+    usual=False,
+)
 _ENTRIES = (
     Method(
         name="identity",
@@ -164,6 +176,15 @@ _ENTRIES = (
     _of_tables("fuzzy-cmeans"),
     _of_tables("full-domain"),
     _of_tables("two-step"),
+    Method(
+        name="copula",
+        says="rows of nobody that go together as those of the patients, without guarantee",
+        source="Nelsen, An Introduction to Copulas, 2006 (Gaussian copula)",
+        columns=column_methods.copula,
+        strengths={"": (0,)},
+        usual=False,
+    ),
+    *((_TREE,) if find_spec("opendp") else ()),
     Method(
         name="policy basic",
         says="the whole header, dates and descriptions gone",
@@ -248,7 +269,9 @@ def usual_points(quasi: Sequence[str], chosen: str = "all") -> list[Point]:
     >>> [point.strength for point in usual_points(["Age", "Sex", "Weight"], "suppression")]
     [1, 2, 3]
     """
-    names = list(ON_MAP) if chosen == "all" else [name.strip() for name in chosen.split(",")]
+    names = [name for name, (method, _) in ON_MAP.items() if method.usual]
+    if chosen != "all":
+        names = [name.strip() for name in chosen.split(",")]
     if not set(names) <= set(ON_MAP):
         raise InputError(f"no method of that name; choose of {', '.join(ON_MAP)}")
     full = len(quasi)

@@ -8,7 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from medlab.errors import InputError
 from medlab.methods import bucketization, encryption, pseudonymization, randomization
+from medlab.synthetic.domain import draft_domain, parse_domain
+from medlab.synthetic.synthesis import Model, synthesize
 from medlab.tabular.release import SUPPRESSED, Release
 
 Made = Release | tuple[pd.DataFrame, str]
@@ -129,3 +132,28 @@ def _binned(column: pd.Series[Any], bins: int) -> pd.Series[Any]:
         for index, low, high in ends.itertuples()
     }
     return number.map(cells).astype(object)
+
+
+def tree(task: Task) -> Made:
+    """Draw rows along a tree of noisy pairs; strength is epsilon, delta 1e-9."""
+    return _of_nobody(task, "tree", epsilon=task.strength)
+
+
+def copula(task: Task) -> Made:
+    """Draw rows from a Gaussian copula, without guarantee."""
+    return _of_nobody(task, "copula", rng=task.rng)
+
+
+def _of_nobody(task: Task, model: Model, **more: Any) -> Made:
+    """Return rows drawn from a model over a domain that is read off the table.
+
+    Good to see what a model does; a guarantee needs a domain of public knowledge.
+    """
+    table = task.table[[*task.quasi, task.sensitive]]
+    domain = parse_domain(draft_domain(table))
+    if len(domain) < table.shape[1]:
+        raise InputError("a column has too many labels, or no value, for a model to draw from")
+    if task.subject is not None:
+        table = table.assign(**{task.subject: task.table[task.subject]})
+    made = synthesize(table, domain, model, subject=task.subject, **more).table
+    return made.replace("", None), "synthetic"

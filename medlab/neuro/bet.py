@@ -28,7 +28,7 @@ _SKULL_REACH_MM = 30.0
 DEPTH_MIN_MM, DEPTH_MAX_MM = 7.0, 3.0  # how far inwards the darkest and the brightest are sought
 
 
-class Intensities(NamedTuple):
+class _Intensities(NamedTuple):
     """What BET reads from the image before it grows a surface.
 
     Attributes
@@ -53,7 +53,7 @@ class Intensities(NamedTuple):
     radius_mm: float
 
 
-class Surface(NamedTuple):
+class _Surface(NamedTuple):
     """A closed brain surface.
 
     Attributes
@@ -102,7 +102,7 @@ def intensities(
     zooms: Floats,
     center_mm: Floats | None = None,
     radius_mm: float | None = None,
-) -> Intensities:
+) -> _Intensities:
     """Estimate brightness, center and size of the head (Smith 2002, step 1).
 
     Parameters
@@ -137,7 +137,7 @@ def intensities(
     inside = _ball(data.shape, zooms, center_mm, radius_mm) & (data > t2) & (data < t98)
     if not inside.any():
         raise InputError("no tissue lies near the starting center; give another center or radius")
-    return Intensities(t2, t98, t, float(np.median(data[inside])), center_mm, radius_mm)
+    return _Intensities(t2, t98, t, float(np.median(data[inside])), center_mm, radius_mm)
 
 
 def _gravity(weight: npt.NDArray[np.float32]) -> Floats:
@@ -234,7 +234,7 @@ class _Field(NamedTuple):
     zooms: Floats
     dark_mm: Floats  # depths at which the darkest value is sought
     bright_mm: Floats  # depths at which the brightest value is sought; a start of `dark_mm`
-    levels: Intensities
+    levels: _Intensities
     accelerate: bool
 
 
@@ -243,7 +243,7 @@ def _depths(end_mm: float, step_mm: float) -> Floats:
 
 
 def _field(
-    data: npt.NDArray[np.float32], zooms: Floats, levels: Intensities, accelerate: bool
+    data: npt.NDArray[np.float32], zooms: Floats, levels: _Intensities, accelerate: bool
 ) -> _Field:
     step = min(1.0, float(zooms.min()))
     return _Field(
@@ -256,7 +256,7 @@ def _field(
     )
 
 
-def pull(points: Floats, normals: Floats, threshold: Floats | float, field: _Field) -> Floats:
+def _pull(points: Floats, normals: Floats, threshold: Floats | float, field: _Field) -> Floats:
     """Return f3 of Smith 2002, eq. 11: outwards where tissue is bright, inwards where dark.
 
     Parameters
@@ -301,14 +301,14 @@ def _extremes(points: Floats, normals: Floats, field: _Field) -> tuple[Floats, F
 def grow(
     data: npt.NDArray[np.float32],
     zooms: Floats,
-    levels: Intensities,
+    levels: _Intensities,
     *,
     f: float = 0.5,
     g: float = 0.0,
     smoothness: float = 1.0,
     accelerate: bool = False,
     watch: Callable[[float], None] | None = None,
-) -> Surface:
+) -> _Surface:
     """Grow the surface from half the head's radius until it lies on the brain.
 
     Parameters
@@ -347,7 +347,7 @@ def grow(
         if crossings <= _CROSSED:
             break
     vertices = np.ascontiguousarray(points.T)
-    return Surface(vertices, faces, crossings, number + 1)
+    return _Surface(vertices, faces, crossings, number + 1)
 
 
 def _one_pass(
@@ -379,7 +379,7 @@ def _one_pass(
             f2 = np.where(sn > 0, np.minimum(1, f2 * _stiffness(i, number)), f2)
         if g:
             bt = np.clip(f**0.275 + g * (points[2] - center_z) / radius, 0, 1)
-        f3 = pull(points, normals, bt, field)
+        f3 = _pull(points, normals, bt, field)
         points = points + 0.5 * (s - sn * normals) + (f2 * sn + 0.05 * spacing * f3) * normals
     return points
 

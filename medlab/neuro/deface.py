@@ -86,7 +86,7 @@ class Fit(NamedTuple):
         return np.asarray(place + self.bends * along**2 / 100)
 
 
-class Plane(NamedTuple):
+class _Plane(NamedTuple):
     """Everything with ``normal . p > offset`` and in front of `behind` (mm, world y) is cut."""
 
     normal: Floats
@@ -113,7 +113,7 @@ class Cut:
     """
 
     fit: Fit
-    plane: Plane | None
+    plane: _Plane | None
     brain: nib.Nifti1Image
     ears: bool
     depth: Floats
@@ -367,7 +367,7 @@ def _turn(p: Floats) -> Floats:
     )
 
 
-def shear_plane(found: Extraction, buffer_mm: float = BUFFER_MM) -> Plane | None:
+def shear_plane(found: Extraction, buffer_mm: float = BUFFER_MM) -> _Plane | None:
     """Return the plane under the front of the brain (Schimke and Hale 2011).
 
     The brain is projected on the sagittal plane; the longest edge of its convex hull that
@@ -397,7 +397,7 @@ def shear_plane(found: Extraction, buffer_mm: float = BUFFER_MM) -> Plane | None
     edge = np.flatnonzero(ahead)[np.argmax(lengths[ahead])]
     normal = np.array([0.0, *normals[edge]])
     pole = float(profile[:, 0].max())
-    return Plane(normal, buffer_mm - float(hull.equations[edge, 2]), pole - _BEHIND_MM)
+    return _Plane(normal, buffer_mm - float(hull.equations[edge, 2]), pole - _BEHIND_MM)
 
 
 def _believed(mask: nib.Nifti1Image, fit: Fit) -> nib.Nifti1Image:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
+from medlab import __version__
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import bet, fsl
@@ -82,50 +83,11 @@ class Extraction:
 
 
 @dataclass(frozen=True)
-class _Options:
-    f: float
-    g: float
-    radius_mm: float | None
-    center: tuple[float, ...] | None
-    smoothness: float
-    robust: bool
-    backend: str
-    accelerate: bool = False
-    watch: Callable[[float], None] | None = None
+class ExtractionOptions:
+    """How a brain is taken out of a head; the letters are those of FSL's ``bet``.
 
-
-@dataclass
-class _Outcome:
-    mask: Mask
-    vertices: Floats
-    faces: Indices
-    facts: dict[str, Any] = field(default_factory=dict)
-
-
-def extract_brain(
-    img: str | PathLike[str] | SpatialImage,
-    f: float | None = None,
-    g: float = 0.0,
-    radius_mm: float | None = None,
-    center: Sequence[float] | None = None,
-    backend: str = "auto",
-    *,
-    smoothness: float = 1.0,
-    threshold: bool = False,
-    robust: bool = False,
-    pad: bool = False,
-    functional: bool = False,
-    crop_neck: bool = False,
-    window: tuple[float, float] | str | None = "auto",
-    accelerate: bool = False,
-    watch: Callable[[float], None] | None = None,
-) -> Extraction:
-    """Take the brain out of a head.
-
-    Parameters
+    Attributes
     ----------
-    img : path or nibabel image
-        A head, 3-D or 4-D (stripped on its mean), in any orientation and voxel size.
     f : float, optional
         Fractional intensity threshold (``-f``), 0 to 1; smaller keeps more. 0.5, if not
         given; 0.3 with `functional`, 0.01 for CT.
@@ -159,6 +121,67 @@ def extract_brain(
         Told at times which share of a pass is done, 0 to 1; what it raises ends the work
         (built-in backend).
 
+    Raises
+    ------
+    InputError
+        If an option is out of its range.
+    """
+
+    f: float | None = None
+    g: float = 0.0
+    radius_mm: float | None = None
+    center: Sequence[float] | None = None
+    backend: str = "auto"
+    smoothness: float = 1.0
+    threshold: bool = False
+    robust: bool = False
+    pad: bool = False
+    functional: bool = False
+    crop_neck: bool = False
+    window: tuple[float, float] | str | None = "auto"
+    accelerate: bool = False
+    watch: Callable[[float], None] | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, low, high in (("f", self.f, 0, 1), ("g", self.g, -1, 1)):
+            if value is not None and not low <= value <= high:
+                raise InputError(f"{name} is {value}; it lies between {low} and {high}")
+        for name, size in (("radius_mm", self.radius_mm), ("smoothness", self.smoothness)):
+            if size is not None and not 0 < size < np.inf:
+                raise InputError(f"{name} is {size}; it is a number above 0")
+        center, window = self.center, self.window
+        if center is not None and (len(center) != 3 or not np.isfinite(center).all()):
+            raise InputError("the center is three voxel coordinates")
+        if isinstance(window, str) and window != "auto":
+            raise InputError(f"no window {window!r}; give (low, high), 'auto' or None")
+        if isinstance(window, tuple) and not window[0] < window[1]:
+            raise InputError("a window is (low, high) with low below high")
+
+
+@dataclass
+class _Outcome:
+    mask: Mask
+    vertices: Floats
+    faces: Indices
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def extract_brain(
+    img: str | PathLike[str] | SpatialImage,
+    options: ExtractionOptions | None = None,
+    **changes: Any,
+) -> Extraction:
+    """Take the brain out of a head.
+
+    Parameters
+    ----------
+    img : path or nibabel image
+        A head, 3-D or 4-D (stripped on its mean), in any orientation and voxel size.
+    options : ExtractionOptions, optional
+        How it is done.
+    **changes
+        Single options by name, in place of those in `options`: ``f=0.4, backend="builtin"``.
+
     Returns
     -------
     Extraction
@@ -184,23 +207,29 @@ def extract_brain(
     >>> neuro.extract_brain("head.nii.gz", f=0.4).report["volume_ml"]  # doctest: +SKIP
     1421.7
     """
+    options = replace(options or ExtractionOptions(), **changes)
     img = load(img)
     working = to_working(img)
-    limits = _window(working, window)
+    limits = options.window
+    if isinstance(limits, str):  # "auto"
+        limits = None if working.offset is None else SOFT_HU
+    f = options.f
     if f is None:
-        f = _CT_F if limits else _FUNCTIONAL_F if functional else 0.5
-    options = _options(f, g, radius_mm, center, smoothness, robust, backend)
+        f = _CT_F if limits else _FUNCTIONAL_F if options.functional else 0.5
     start = _to_working_voxel(options.center, working, img.shape)
-    options = replace(options, center=start, accelerate=accelerate, watch=watch)
+    backend = settled_backend(options.backend)
+    options = replace(options, f=f, center=start, backend=backend)
     data = _soft_tissue(working, limits) if limits else working.data
     seen = Working(data, *working[1:])
-    outcome = _search(seen, options, crop_neck=crop_neck, pad=pad)
+    outcome = _search(seen, options)
     if limits:
         outcome.mask = _without_bone(outcome.mask, working, limits[1])
-    if threshold:
+    if options.threshold:
         outcome.mask &= data > bet.robust_threshold(data)
-    if functional:
-        outcome.mask = _dilate(outcome.mask)
+    if options.functional:
+        from scipy import ndimage
+
+        outcome.mask = ndimage.binary_dilation(outcome.mask, np.ones((3, 3, 3), bool))
     return _finish(img, seen, outcome, options, limits)
 
 
@@ -215,29 +244,6 @@ def needs_fsl(letter: str) -> str:
     return f"-{letter} ({_NEEDS_FSL[letter]}) needs FSL's own tools; run FSL's bet for it"
 
 
-def _options(
-    f: float,
-    g: float,
-    radius_mm: float | None,
-    center: Sequence[float] | None,
-    smoothness: float,
-    robust: bool,
-    backend: str,
-) -> _Options:
-    """Check the ranges and settle the backend."""
-    for name, value, low, high in (("f", f, 0, 1), ("g", g, -1, 1)):
-        if not low <= value <= high:
-            raise InputError(f"{name} is {value}; it lies between {low} and {high}")
-    for name, size in (("radius_mm", radius_mm), ("smoothness", smoothness)):
-        if size is not None and not 0 < size < np.inf:
-            raise InputError(f"{name} is {size}; it is a number above 0")
-    if center is not None and (len(center) != 3 or not np.isfinite(center).all()):
-        raise InputError("the center is three voxel coordinates")
-    backend = settled_backend(backend)
-    start = None if center is None else tuple(float(c) for c in center)
-    return _Options(f, g, radius_mm, start, smoothness, robust, backend)
-
-
 def settled_backend(backend: str) -> str:
     """Return which of "fsl" and "builtin" does the work when `backend` is asked for."""
     if backend not in BACKENDS:
@@ -248,7 +254,7 @@ def settled_backend(backend: str) -> str:
 
 
 def _to_working_voxel(
-    center: tuple[float, ...] | None, working: Working, shape: tuple[int, ...]
+    center: Sequence[float] | None, working: Working, shape: tuple[int, ...]
 ) -> tuple[float, ...] | None:
     """Return a voxel of the file as a voxel of the working array."""
     if center is None:
@@ -258,19 +264,6 @@ def _to_working_voxel(
     if ((voxel < 0) | (voxel > np.array(working.data.shape) - 1)).any():
         raise InputError("the center lies outside the image; it is given in voxels of the file")
     return tuple(float(v) for v in voxel)
-
-
-def _window(
-    working: Working, window: tuple[float, float] | str | None
-) -> tuple[float, float] | None:
-    """Return the limits to apply, if any."""
-    if isinstance(window, str):
-        if window != "auto":
-            raise InputError(f"no window {window!r}; give (low, high), 'auto' or None")
-        return None if working.offset is None else SOFT_HU
-    if window is not None and not window[0] < window[1]:
-        raise InputError("a window is (low, high) with low below high")
-    return window
 
 
 def _soft_tissue(working: Working, limits: tuple[float, float]) -> npt.NDArray[np.float32]:
@@ -308,14 +301,14 @@ def _without_bone(mask: Mask, working: Working, bone: float) -> Mask:
     return brain
 
 
-def _search(seen: Working, options: _Options, *, crop_neck: bool, pad: bool) -> _Outcome:
+def _search(seen: Working, options: ExtractionOptions) -> _Outcome:
     """Run BET on the image without its neck, or with repeated end slices, if asked for."""
     data = seen.data
     above, below, cut = 0, 0, 0
-    if crop_neck:
+    if options.crop_neck:
         cut = max(0, crown_row(data) - int(NECK_MM / seen.zooms[2]))
         data = np.ascontiguousarray(data[:, :, cut:])
-    if pad:
+    if options.pad:
         missing = max(0, int(np.ceil(_PADDED_MM / seen.zooms[2])) - data.shape[2])
         below, above = missing // 2, missing - missing // 2
         data = np.pad(data, ((0, 0), (0, 0), (below, above)), mode="edge")
@@ -333,7 +326,7 @@ def _search(seen: Working, options: _Options, *, crop_neck: bool, pad: bool) -> 
     return outcome
 
 
-def _robust(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Outcome:
+def _robust(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOptions) -> _Outcome:
     """Run the backend, with ``-R`` until the middle of the brain stays where it is."""
     outcome = _run(data, zooms, options)
     if not options.robust or options.backend == "fsl":
@@ -357,7 +350,7 @@ def _middle(data: npt.NDArray[np.float32], mask: Mask) -> Floats:
     return np.asarray(ndimage.center_of_mass(np.where(mask, data - data.min(), 0)))
 
 
-def _run(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Outcome:
+def _run(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOptions) -> _Outcome:
     """Run one backend once."""
     if options.backend == "fsl":
         return _run_fsl(data, zooms, options)
@@ -367,7 +360,7 @@ def _run(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Ou
         data,
         zooms,
         levels,
-        f=options.f,
+        f=cast(float, options.f),  # settled by `extract_brain`
         g=options.g,
         smoothness=options.smoothness,
         accelerate=options.accelerate,
@@ -387,7 +380,7 @@ def _run(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Ou
     return _Outcome(mask, surface.vertices, surface.faces, facts)
 
 
-def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) -> _Outcome:
+def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOptions) -> _Outcome:
     letters: dict[str, Any] = {"f": options.f, "g": options.g, "w": options.smoothness}
     if options.center is not None:
         letters["c"] = list(options.center)
@@ -399,17 +392,11 @@ def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: _Options) ->
     return _Outcome(result.mask, result.vertices, result.faces)
 
 
-def _dilate(mask: Mask) -> Mask:
-    from scipy import ndimage
-
-    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3, 3), bool)))
-
-
 def _finish(
     img: SpatialImage,
     seen: Working,
     outcome: _Outcome,
-    options: _Options,
+    options: ExtractionOptions,
     limits: tuple[float, float] | None,
 ) -> Extraction:
     """Bring mask and surface back to the file, apply the mask, and report."""
@@ -418,7 +405,7 @@ def _finish(
     mask = to_file(outcome.mask, seen)
     report = {
         "backend": options.backend,
-        "version": fsl.version() if options.backend == "fsl" else _version(),
+        "version": fsl.version() if options.backend == "fsl" else f"medlab {__version__}",
         "f": options.f,
         "g": options.g,
         "smoothness": options.smoothness,
@@ -428,47 +415,20 @@ def _finish(
         "volume_ml": float(outcome.mask.sum() * np.prod(seen.zooms) / 1000),
         "warnings": extraction_warnings(seen.data, outcome.mask, seen.zooms, outcome.facts),
     }
+    vertices = nib.affines.apply_affine(seen.affine, outcome.vertices / seen.zooms)
     if "center" in outcome.facts:
-        report["center"] = _center_in_file(outcome.facts["center"], seen)
+        back = nib.orientations.inv_ornt_aff(seen.to_file, seen.data.shape)
+        voxel = np.linalg.solve(back, [*outcome.facts["center"], 1.0])[:3]
+        report["center"] = [round(float(v), 3) for v in voxel]
+    data = voxels(img)
+    empty = np.array(np.nanmin(data) if limits else 0, data.dtype)
+    inside = mask if data.ndim == 3 else mask[..., None]
     return Extraction(
-        _apply_mask(img, mask, empty=float(np.nanmin(voxels(img))) if limits else 0),
+        image_like(img, np.where(inside, data, empty)),
         image_like(img, mask),
-        Mesh(_to_world(outcome.vertices, seen), outcome.faces),
+        Mesh(np.asarray(vertices), outcome.faces),
         report,
     )
-
-
-def _version() -> str:
-    from medlab import __version__
-
-    return f"medlab {__version__}"
-
-
-def _to_world(vertices: Floats, seen: Working) -> Floats:
-    return np.asarray(nib.affines.apply_affine(seen.affine, vertices / seen.zooms))
-
-
-def _center_in_file(center: Floats, seen: Working) -> list[float]:
-    back = nib.orientations.inv_ornt_aff(seen.to_file, seen.data.shape)
-    voxel = np.linalg.solve(back, [*center, 1.0])[:3]
-    return [round(float(v), 3) for v in voxel]
-
-
-def _apply_mask(img: SpatialImage, mask: Mask, *, empty: float = 0) -> nib.Nifti1Image:
-    """Return the image with one value outside a mask, in every volume of it.
-
-    Parameters
-    ----------
-    img : nibabel image
-        3-D or 4-D.
-    mask : ndarray of bool, shape (X, Y, Z)
-        In the order of the file.
-    empty : float
-        The value outside.
-    """
-    data = voxels(img)
-    inside = mask if data.ndim == 3 else mask[..., None]
-    return image_like(img, np.where(inside, data, np.array(empty, data.dtype)))
 
 
 def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:

@@ -112,12 +112,12 @@ def _collect(folder: Path) -> Result:
     mask = np.asanyarray(nib.Nifti1Image.from_filename(masks[0]).dataobj) > 0
     meshes = sorted(folder.glob("brain_mesh.vtk"))
     vertices, faces = (
-        read_vtk(meshes[0]) if meshes else (np.empty((0, 3)), np.empty((0, 3), np.intp))
+        _read_vtk(meshes[0]) if meshes else (np.empty((0, 3)), np.empty((0, 3), np.intp))
     )
     return Result(mask, vertices, faces)
 
 
-def read_vtk(path: Path) -> tuple[Floats, Indices]:
+def _read_vtk(path: Path) -> tuple[Floats, Indices]:
     """Return vertices and triangles of a legacy text VTK file (``POINTS``, ``POLYGONS``)."""
     words = path.read_text().split()
     at = words.index("POINTS")

@@ -93,7 +93,8 @@ def strip(
     if mask_file:
         save(_at(place, found.mask), mask_file)
     for piece, path in zip(pieces, wanted, strict=True):
-        _write_piece(piece, path, img, found, place)
+        drawn = outline(img, found.mask) if piece == "outline" else found.mask
+        save(_at(place, drawn), path)
     return found.report
 
 
@@ -247,9 +248,3 @@ def _beside(target: Path, piece: str) -> Path:
 
 def _at(place: SpatialImage, img: nib.Nifti1Image) -> nib.Nifti1Image:
     return image_like(place, np.asanyarray(img.dataobj))
-
-
-def _write_piece(
-    piece: str, path: Path, img: SpatialImage, found: Extraction, place: SpatialImage
-) -> None:
-    save(_at(place, outline(img, found.mask) if piece == "outline" else found.mask), path)

@@ -74,7 +74,7 @@ def cut_study(
     Parameters
     ----------
     images, parts
-        As in `deface_study`.
+        As in `_deface_study`.
     method : {"deface", "strip"}
         The face, or all but the brain; that is found in each image by itself.
     f : float
@@ -88,18 +88,18 @@ def cut_study(
         What is cut, or why this image must not be handed out.
     """
     if method == "deface":
-        for number, done in deface_study(images, parts):
-            yield number, done if isinstance(done, MedlabError) else _removal_of(done)
+        for number, done in _deface_study(images, parts):
+            if isinstance(done, MedlabError):
+                yield number, done
+            else:
+                removed = np.asanyarray(done.removed.dataobj) > 0
+                yield number, Removal(done.img, removed, done.report)
         return
     for number, read in enumerate(images):
         try:
             yield number, _stripped(load(read()), f)
         except Exception as error:  # noqa: BLE001 - whatever happened, the image is refused
             yield number, _refusal(read, parts.get(number, ""), error)
-
-
-def _removal_of(done: Defacing) -> Removal:
-    return Removal(done.img, np.asanyarray(done.removed.dataobj) > 0, done.report)
 
 
 def _stripped(img: SpatialImage, f: float) -> Removal:
@@ -129,7 +129,7 @@ def _refusal(read: Callable[[], SpatialImage], part: str, error: Exception) -> M
     return _said(error)
 
 
-def deface_study(
+def _deface_study(
     images: Sequence[Callable[[], SpatialImage]], parts: Mapping[int, str] = {}, **options: Any
 ) -> Iterator[tuple[int, Defacing | MedlabError]]:
     """Cut the faces out of images that are said to lie in one space, and measure each.
@@ -190,7 +190,7 @@ def _said(error: Exception) -> MedlabError:
 
 
 def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]:
-    """Cut the faces out of all images, or hand out none; see `deface_study`.
+    """Cut the faces out of all images, or hand out none; see `_deface_study`.
 
     Raises
     ------
@@ -198,7 +198,7 @@ def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]
         If one of them cannot be cut; one face left undoes the rest.
     """
     found: dict[int, Defacing] = {}
-    for number, done in deface_study([lambda img=img: img for img in images], **options):  # type: ignore[misc]
+    for number, done in _deface_study([lambda img=img: img for img in images], **options):  # type: ignore[misc]
         if isinstance(done, MedlabError):
             which = f"image {number + 1} of {len(images)}: " if len(images) > 1 else ""
             raise RefusedError(f"{which}{done}") from done

@@ -82,7 +82,7 @@ def _sidecar_keys() -> frozenset[str]:
     return frozenset(files("medlab.neuro").joinpath("data/sidecar_keys.txt").read_text().split())
 
 
-class HeaderFinding(NamedTuple):
+class _HeaderFinding(NamedTuple):
     """One place that says something beside the voxels.
 
     Attributes
@@ -125,7 +125,7 @@ def _kind(path: Path) -> str | None:
     return None
 
 
-def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
+def inspect_file(path: str | os.PathLike[str]) -> list[_HeaderFinding]:
     """Return what a NIfTI file, a JSON sidecar or a BIDS table says beside its numbers.
 
     Parameters
@@ -151,11 +151,11 @@ def inspect_file(path: str | os.PathLike[str]) -> list[HeaderFinding]:
         return _inspect_nifti(path)
     if kind == "sidecar":
         found, kept = read_sidecar(path), _clean_sidecar(path, path)
-        return [HeaderFinding(k, "key", str(v)) for k, v in found.items() if kept.get(k) != v]
+        return [_HeaderFinding(k, "key", str(v)) for k, v in found.items() if kept.get(k) != v]
     if kind == "table":
         return _inspect_table(path)
     if kind == "numbers":
-        return [] if _is_numbers(path) else [HeaderFinding("content", "text", "not only numbers")]
+        return [] if _is_numbers(path) else [_HeaderFinding("content", "text", "not only numbers")]
     raise InputError(
         f"files that end in {path.suffix or 'nothing'} cannot be cleaned (MGH images and "
         "compressed pairs among them); convert to .nii or .nii.gz"
@@ -268,7 +268,7 @@ def stored_voxels(path: Path) -> tuple[bytes, slice, Array]:
         ) from None
 
 
-def _unpacked(path: Path) -> tuple[bytes, list[HeaderFinding]]:
+def _unpacked(path: Path) -> tuple[bytes, list[_HeaderFinding]]:
     """Return the bytes of a NIfTI file, decompressed, and what its container tells."""
     try:
         if is_half(path):
@@ -314,7 +314,7 @@ def _write(target: Path, content: bytes) -> None:
         write_whole(path, part)
 
 
-def _inflated(content: bytes) -> tuple[bytes, list[HeaderFinding]]:
+def _inflated(content: bytes) -> tuple[bytes, list[_HeaderFinding]]:
     """Return what all members of a gzip file hold, and what their headers tell."""
     at, pieces, told = 0, [], []
     while at < len(content):
@@ -430,7 +430,7 @@ def _without(content: bytes, header: nib.Nifti1Header, removed: Mask, empty: flo
     return data.tobytes(order="F")
 
 
-def _inspect_nifti(path: Path) -> list[HeaderFinding]:
+def _inspect_nifti(path: Path) -> list[_HeaderFinding]:
     """Return text fields, extensions, stray bytes and what the gzip container tells."""
     content, found = _unpacked(path)
     header = _parse(content)
@@ -439,7 +439,7 @@ def _inspect_nifti(path: Path) -> list[HeaderFinding]:
     for name in sorted(_TEXT_FIELDS & set(header)):
         text = _text(header[name])
         if text and not (spectra and name == "intent_name" and _SPECTRA_NAME.fullmatch(text)):
-            found.append(HeaderFinding(name, "text", text))
+            found.append(_HeaderFinding(name, "text", text))
     for code, body in extensions:
         try:
             clean = _clean_extension(code, body) == body
@@ -447,7 +447,7 @@ def _inspect_nifti(path: Path) -> list[HeaderFinding]:
             clean = False
         if not clean:
             name = f"extension {code} ({_EXTENSIONS.get(code, 'unknown')})"
-            found.append(HeaderFinding(name, "extension", _text(body)))
+            found.append(_HeaderFinding(name, "extension", _text(body)))
     return found + _stray(content, header, end)
 
 
@@ -460,7 +460,7 @@ def _text(value: Any) -> str:
     return "".join(c if c.isprintable() else " " for c in str(value)).strip()[:200]
 
 
-def _stray(content: bytes, header: nib.Nifti1Header, at: int) -> list[HeaderFinding]:
+def _stray(content: bytes, header: nib.Nifti1Header, at: int) -> list[_HeaderFinding]:
     """Return what stands between extensions and voxels, and after the voxels."""
     start, end = _extent(header)
     places = {
@@ -468,25 +468,25 @@ def _stray(content: bytes, header: nib.Nifti1Header, at: int) -> list[HeaderFind
         "bytes after the voxels": content[end:],
     }
     return [
-        HeaderFinding(name, "text", _text(rest))
+        _HeaderFinding(name, "text", _text(rest))
         for name, rest in places.items()
         if rest.strip(b"\0")
     ]
 
 
-def _container(head: bytes) -> list[HeaderFinding]:
+def _container(head: bytes) -> list[_HeaderFinding]:
     """Return the name, comment and time that a gzip member keeps of its original."""
     flags, found, at = head[3] if len(head) > 3 else 0, [], 10
     if int.from_bytes(head[4:8], "little"):
         time = int.from_bytes(head[4:8], "little")
-        found.append(HeaderFinding("gzip time", "time", str(np.datetime64(time, "s"))))
+        found.append(_HeaderFinding("gzip time", "time", str(np.datetime64(time, "s"))))
     if flags & 4:
         at += 2 + int.from_bytes(head[at : at + 2], "little")
-        found.append(HeaderFinding("gzip extra field", "container", ""))
+        found.append(_HeaderFinding("gzip extra field", "container", ""))
     for flag, name in ((8, "gzip name"), (16, "gzip comment")):
         if flags & flag:
             text, _, rest = head[at:].partition(b"\0")
-            found.append(HeaderFinding(name, "container", _text(text)))
+            found.append(_HeaderFinding(name, "container", _text(text)))
             at = len(head) - len(rest)
     return found
 
@@ -586,10 +586,10 @@ def identifying(path: Path) -> list[str]:
     return [text for column in others for text in column[~column.duplicated(keep=False)]]
 
 
-def _inspect_table(path: Path) -> list[HeaderFinding]:
+def _inspect_table(path: Path) -> list[_HeaderFinding]:
     table, clean = _read_table(path), _clean_table(path)
     return [
-        HeaderFinding(str(name), "column", " ".join(table[name].head(3)))
+        _HeaderFinding(str(name), "column", " ".join(table[name].head(3)))
         for name in table.columns
         if name not in clean or list(clean[name]) != list(table[name])
     ]

@@ -27,7 +27,7 @@ NO_HEAD = ("mask", "label", "seg", "dwi", "bold", "fmap")
 _FEWEST_SLICES = 16
 
 
-class Trials(NamedTuple):
+class _Trials(NamedTuple):
     """One head under many settings.
 
     Attributes
@@ -112,7 +112,7 @@ def run_trials(
     img: SpatialImage,
     settings: Mapping[str, Mapping[str, Any] | Extraction],
     truth: SpatialImage | None = None,
-) -> Trials:
+) -> _Trials:
     """Strip one head with several settings.
 
     Parameters
@@ -139,7 +139,7 @@ def run_trials(
             rows[name] = {"refused": str(error)}
             continue
         rows[name] = _row(found[name], truth)
-    return Trials(found, pd.DataFrame.from_dict(rows, orient="index"))
+    return _Trials(found, pd.DataFrame.from_dict(rows, orient="index"))
 
 
 def _row(found: Extraction, truth: SpatialImage | None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _LIGHT = np.array([0.25, 0.75, 0.61])  # from the right of the head, from the fr
 CHANGED_MM = 2.0
 
 
-class Sight(NamedTuple):
+class _Sight(NamedTuple):
     """The sampling grid of a view: ``world = turn @ (origin + spacing * index)``, in mm.
 
     The second axis of the grid runs towards the viewer.
@@ -50,7 +50,7 @@ class View(NamedTuple):
 
     depth_mm: Floats
     shade: Floats
-    sight: Sight
+    sight: _Sight
 
 
 def head_threshold(data: npt.NDArray[np.float32]) -> float:
@@ -110,7 +110,7 @@ def view(
     return View(picture, _shade(picture, sight.spacing), sight)
 
 
-def _sight(working: Working, angle_deg: float, spacing: float | None) -> Sight:
+def _sight(working: Working, angle_deg: float, spacing: float | None) -> _Sight:
     """Lay a grid along the line of sight around the head, with 5 mm to spare."""
     spacing = spacing or max(1.0, 0.75 * float(working.zooms.min()))
     a = np.deg2rad(angle_deg)
@@ -123,10 +123,10 @@ def _sight(working: Working, angle_deg: float, spacing: float | None) -> Sight:
     margin = 5 + 3 * float(working.zooms.max())
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
     nx, ny, nz = (int(np.ceil(side / spacing)) + 1 for side in high - low)
-    return Sight(turn, low, (nx, ny, nz), spacing, threshold)
+    return _Sight(turn, low, (nx, ny, nz), spacing, threshold)
 
 
-def _resample(working: Working, sight: Sight) -> npt.NDArray[np.float32]:
+def _resample(working: Working, sight: _Sight) -> npt.NDArray[np.float32]:
     """Return the volume on the grid of a view, smoothed by 1 mm."""
     from scipy import ndimage
 
@@ -140,7 +140,7 @@ def _resample(working: Working, sight: Sight) -> npt.NDArray[np.float32]:
     return np.asarray(ndimage.gaussian_filter(turned, 1.0 / sight.spacing, truncate=2.0))
 
 
-def _first_hit(volume: npt.NDArray[np.float32], sight: Sight) -> Floats:
+def _first_hit(volume: npt.NDArray[np.float32], sight: _Sight) -> Floats:
     """Return, for each (z, x), how far to the front the head reaches; between voxels."""
     head = _largest(volume > sight.threshold)
     seen = head.any(axis=1)
@@ -241,13 +241,13 @@ def front_points(img: str | PathLike[str] | SpatialImage) -> Floats:
     return _points(*_front(img)[1:])
 
 
-def _front(img: str | PathLike[str] | SpatialImage) -> tuple[Working, Sight, Floats]:
+def _front(img: str | PathLike[str] | SpatialImage) -> tuple[Working, _Sight, Floats]:
     working = to_working(load(img))
     sight = _sight(working, FRONT, None)
     return working, sight, _first_hit(_resample(working, sight), sight)
 
 
-def _points(sight: Sight, depth: Floats) -> Floats:
+def _points(sight: _Sight, depth: Floats) -> Floats:
     z, x = np.nonzero(np.isfinite(depth))
     points: Floats = sight.origin + np.stack([x, np.zeros_like(x), z], axis=1) * sight.spacing
     points[:, 1] = depth[z, x]

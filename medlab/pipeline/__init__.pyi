@@ -1,7 +1,7 @@
 # What this package offers; each loads when it is touched.
 from .copies import treat_copies
 from .job import Summary, deidentify, rerun
-from .reidentification import open_vault, reidentify, restore
+from .reidentification import open_envelopes, open_vault, reidentify, restore
 from .settings import Settings
 from .steps import some_headers
 from .verification import inspect_to, verify
@@ -11,6 +11,7 @@ __all__ = [
     "Summary",
     "deidentify",
     "inspect_to",
+    "open_envelopes",
     "open_vault",
     "reidentify",
     "rerun",

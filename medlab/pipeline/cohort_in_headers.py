@@ -159,8 +159,10 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, Promises]:
             values: dict[str, Any] = {name: float(value), "sensitive": about}
             promises = promises._replace(**values)
         facts = found.setdefault(str(dataset.get("PatientID", "")), {})
-        secret = _said(dataset, promises.sensitive) if promises.sensitive else []
-        for name, text in [*((n, t) for _, n, t in stated), *_technical(dataset), *secret]:
+        for _, name, text in stated:
+            facts.setdefault(name, set()).add(text)
+        for name in [*TECHNICAL, *filter(None, [promises.sensitive])]:
+            text = str(dataset.get(COLUMNS.get(name, name), ""))
             facts.setdefault(name, set()).add(text)
     rows = {
         code: {name: "; ".join(sorted(texts)) for name, texts in facts.items()}
@@ -168,14 +170,6 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, Promises]:
     }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("PatientID").fillna("")
     return table, promises
-
-
-def _said(dataset: Dataset, column: str) -> list[tuple[str, str]]:
-    return [(column, str(dataset.get(COLUMNS.get(column, column), "")))]
-
-
-def _technical(dataset: Dataset) -> list[tuple[str, str]]:
-    return [(keyword, str(dataset.get(keyword, ""))) for keyword in TECHNICAL]
 
 
 def _worst(table: pd.DataFrame, quasi: list[str], secret: str) -> pd.Series[Any]:

@@ -53,7 +53,7 @@ def may_hold_head(dataset: Dataset) -> bool:
     return dataset.get("Modality") in MODALITIES and "PixelData" in dataset and not captured
 
 
-def may_show_face(dataset: Dataset) -> bool:
+def _may_show_face(dataset: Dataset) -> bool:
     """Return whether a face may be seen in an object of this kind, or rendered from it."""
     kind = dataset.get("SOPClassUID")
     shown = kind in _CAPTURES or kind in _PICTURES or dataset.get("Modality") in ("XC", "OT")
@@ -104,7 +104,7 @@ def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, b
     FaceError
         If a face was to be removed and was not, or may be there where none can be cut.
     """
-    if not may_show_face(before):
+    if not _may_show_face(before):
         return before, False
     if work.settings.head == "leave":
         done.unchecked.append("face")

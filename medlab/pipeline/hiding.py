@@ -25,8 +25,8 @@ from medlab.methods.encryption import leave, place_of, take
 from medlab.neuro.nifti_header import stored_voxels
 from medlab.pixels import frames, mask
 
-PRIVATE = "private"
-METHODS = (PRIVATE, *embedding.METHODS)  # in the order in which they are looked for
+_PRIVATE = "private"
+METHODS = (_PRIVATE, *embedding.METHODS)  # in the order in which they are looked for
 CREATOR = "MEDLAB HIDDEN"
 _OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
 _NIFTI = (".nii", ".nii.gz")
@@ -149,7 +149,7 @@ def _appearing(target: Path, content: bytes) -> Iterator[Path]:
 @quiet_pydicom()
 def _hidden(source: Path, data: bytes, key: bytes, method: str) -> bytes:
     """Return the content of the file with the payload in it."""
-    if method == PRIVATE:
+    if method == _PRIVATE:
         return _with_element(source, data, key)
     image = _opened(source)
     return image.content(embedding.embed(image.pixels, data, key, method, bits=image.bits))
@@ -161,7 +161,7 @@ def _found(path: Path, key: bytes, methods: Sequence[str]) -> tuple[str, bytes, 
     image = None
     for method in methods:
         with suppress(RefusedError):
-            if method == PRIVATE:
+            if method == _PRIVATE:
                 return method, _element(path, key), None
             image = image or _opened(path)
             return method, *embedding.extract(image.pixels, key, method, bits=image.bits)
@@ -170,7 +170,7 @@ def _found(path: Path, key: bytes, methods: Sequence[str]) -> tuple[str, bytes, 
 
 @quiet_pydicom()
 def _original(source: Path, pixels: Array | None, method: str) -> bytes:
-    if method == PRIVATE:
+    if method == _PRIVATE:
         dataset = dicom.read(source)
         take(dataset, CREATOR)
         return dicom.to_bytes(dataset)
@@ -180,10 +180,8 @@ def _original(source: Path, pixels: Array | None, method: str) -> bytes:
 
 
 def _opened(path: Path) -> _Image:
-    return _of_dicom(dicom.read(path)) if dicom.is_dicom(path) else _of_nifti(path)
-
-
-def _of_nifti(path: Path) -> _Image:
+    if dicom.is_dicom(path):
+        return _of_dicom(dicom.read(path))
     content, place, voxels = stored_voxels(path)
     before, behind = content[: place.start], content[place.stop :]
     return _Image(voxels, None, lambda pixels: before + pixels.tobytes() + behind)

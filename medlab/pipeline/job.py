@@ -42,7 +42,7 @@ class Summary:
     the target folder that the job did not make, `no_picture` objects whose pixel data are
     labels, parameters or doses. `heads` says how the heads were cut, and the worst that was
     measured; `key` who can restore with a copy of the private folder; `certificate` whether this
-    is Safe Harbor, where that was asked for.
+    is Safe Harbor, where that was asked for; `envelopes` for whom attributes were encrypted.
     """
 
     folder: Path
@@ -55,6 +55,7 @@ class Summary:
     heads: str = ""
     key: str = ""
     certificate: str = ""
+    envelopes: str = ""
 
     @property
     def withheld(self) -> int:
@@ -85,7 +86,7 @@ class Summary:
         lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
         if self.no_picture:
             lines.append(f"no picture (labels, maps, doses), left as it is: {self.no_picture}")
-        lines += [line for line in (self.heads, self.certificate) if line]
+        lines += [line for line in (self.heads, self.envelopes, self.certificate) if line]
         lines += [] if self.cohort is None else [self.cohort.sentence()]
         return [*lines, f"report: {self.report}", *([self.key] if self.key else [])]
 
@@ -194,6 +195,7 @@ def opened(
             options=sorted(header_plan.options),
             rules=dicom.own_rules.lines(settings.rules),
             allow_identifiers=list(settings.allow_identifiers),
+            recipients=len(settings.recipients),
             edition=dicom.EDITION,
             version=__version__,
         )
@@ -329,12 +331,15 @@ def finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
     """Write map, review table, report and audit log of a job, and sum it up."""
     folder = job.work.folder
     job.ledger.point_copies()
-    _write_map(job.ledger, folder / "map.csv")
+    rows = ((str(row.source), row.target, row.status) for row in job.ledger.rows())
+    _write_csv(folder / "map.csv", ("source", "target", "status"), rows)
     if map_file is not None:
         with appearing(Path(map_file)) as part, _private(part):
             shutil.copyfile(folder / "map.csv", part)
     if job.work.settings.review:
-        _write_review(job.ledger, folder / "review-text.csv")
+        # rare ones first: a name is rarer than a clinical word
+        texts = job.ledger.kept_texts()
+        _write_csv(folder / "review-text.csv", ("element", "text", "files", "first_row"), texts)
     text_removal.write_boxes(job)
     if job.work.settings.head != "leave":
         unchecked = job.ledger.table(
@@ -357,6 +362,7 @@ def finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
         facts["heads"]["says"],
         facts["key"],
         (facts["certificate"] or {}).get("says", ""),
+        facts["envelopes"]["says"],
     )
 
 
@@ -393,16 +399,6 @@ def _count_cohort(job: Job) -> CohortCheck | None:
     with appearing(job.work.folder / "cohort-release.csv") as part:
         table.to_csv(part)
     return check(job.work.target)
-
-
-def _write_map(ledger: Ledger, path: Path) -> None:
-    lines = ((str(row.source), row.target, row.status) for row in ledger.rows())
-    _write_csv(path, ("source", "target", "status"), lines)
-
-
-def _write_review(ledger: Ledger, path: Path) -> None:
-    """Write all text that was kept, rare ones first: a name is rarer than a clinical word."""
-    _write_csv(path, ("element", "text", "files", "first_row"), ledger.kept_texts())
 
 
 def _write_csv(path: Path, header: tuple[str, ...], lines: Iterator[tuple[Any, ...]]) -> None:

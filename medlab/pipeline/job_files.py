@@ -18,7 +18,7 @@ _STORES = {".git", ".hg", ".svn", ".datalad"}  # behind a tree of files, and no 
 _NIFTI = (".nii", ".nii.gz", ".hdr", ".img", ".img.gz", ".hdr.gz")
 
 # 2000-01-01 00:00 UTC, the time of every output: times would give away the order of the source
-OUTPUT_TIME_NS = 946_684_800 * 10**9
+_OUTPUT_TIME_NS = 946_684_800 * 10**9
 
 
 def check_places(source: Path, target: Path) -> None:
@@ -102,7 +102,7 @@ def kind_of(path: Path, inside: Path) -> tuple[str, int, int]:
         return "special", 0, 0
     kind = "nifti" if path.name.lower().endswith(_NIFTI) else "file"
     # outputs of a job all bear one time of modification: only the inode tells that one changed
-    neutral = status.st_mtime_ns == OUTPUT_TIME_NS
+    neutral = status.st_mtime_ns == _OUTPUT_TIME_NS
     return kind, status.st_size, status.st_ctime_ns if neutral else status.st_mtime_ns
 
 
@@ -115,8 +115,8 @@ def _leads_into(path: Path, inside: Path) -> bool:
 
 def give_output_time(path: Path) -> None:
     """Give a file or folder the one time that all outputs bear."""
-    if path.stat().st_mtime_ns != OUTPUT_TIME_NS:
-        os.utime(path, ns=(OUTPUT_TIME_NS, OUTPUT_TIME_NS))
+    if path.stat().st_mtime_ns != _OUTPUT_TIME_NS:
+        os.utime(path, ns=(_OUTPUT_TIME_NS, _OUTPUT_TIME_NS))
 
 
 def digest_of(path: Path) -> bytes:

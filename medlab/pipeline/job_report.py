@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import groupby
@@ -12,13 +11,14 @@ from operator import itemgetter
 from typing import Any
 
 from medlab import __version__, dicom
+from medlab.crypto.envelope import certificate_of
 from medlab.dicom.profile import ACTION_WORDS, SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
-from medlab.pipeline.steps import plan_of
+from medlab.pipeline.steps import ENVELOPE_KEPT, plan_of
 
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
@@ -86,17 +86,13 @@ def write(
         part.write_text(page, encoding="utf-8")
     with appearing(job.work.folder / "report.json") as part, part.open("w") as file:
         file.write(json.dumps(facts, indent=1).removesuffix("\n}") + ',\n "rows": {')
-        for number, (row, findings) in enumerate(_by_row(job.ledger)):
+        rows = groupby(job.ledger.findings(), itemgetter(0))  # in steps of bounded memory
+        for number, (row, group) in enumerate(rows):
+            names = ("severity", "message", "place")
+            findings = [dict(zip(names, finding, strict=True)) for _, *finding in group]
             file.write(f'{"," * bool(number)}\n  "{row}": {json.dumps(findings)}')
         file.write("\n }\n}\n")
     return facts
-
-
-def _by_row(ledger: Ledger) -> Iterator[tuple[int, list[dict[str, str]]]]:
-    """Give every finding of every file, by row of the map, in steps of bounded memory."""
-    for row, group in groupby(ledger.findings(), itemgetter(0)):
-        names = ("severity", "message", "place")
-        yield row, [dict(zip(names, finding, strict=True)) for _, *finding in group]
 
 
 def _gather(job: Job, head: str) -> dict[str, Any]:
@@ -104,12 +100,17 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
     ledger, settings = job.ledger, job.work.settings
     counts = statuses(ledger)
     unchecked = dict(ledger.table("SELECT what, count(*) FROM unchecked GROUP BY what"))
+    withheld = ledger.table(
+        f"SELECT status, row FROM file WHERE status NOT IN {FINE} ORDER BY 1, 2"
+    )
+    actions = "SELECT code, sum(n) FROM action GROUP BY code ORDER BY 2 DESC"
     return {
         "medlab": __version__,
         "edition": dicom.EDITION,
         "policy": settings.policy,
         "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
         "heads": heads(ledger, settings),
+        "envelopes": envelopes(ledger, settings),
         "rules": dicom.own_rules.lines(settings.rules),
         "allow_identifiers": settings.allow_identifiers,
         "unclaimed": plan_of(settings).unclaimed,
@@ -118,8 +119,8 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "ended": datetime.now(UTC).isoformat(timespec="seconds"),
         "files": sum(counts.values()),
         "statuses": counts,
-        "withheld": _withheld(ledger),
-        "actions": _actions(ledger),
+        "withheld": _by_first(withheld, ("status",)),
+        "actions": dict(ledger.table(actions)),
         "options_used": _options(ledger),
         "findings": _findings(ledger),
         "no_picture": unchecked.pop(NO_PICTURE, 0),
@@ -134,12 +135,12 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "kept_texts": ledger.table("SELECT count(DISTINCT number) FROM text_kept")[0][0],
         "vault": {} if job.vault is None else job.vault.count(),
         "audit": {"lines": job.audit.count, "head": head},
-        "key": key_words(job),
+        "key": _key_words(job),
         "words": _words(settings, job.vault is not None),
     }
 
 
-def key_words(job: Job) -> str:
+def _key_words(job: Job) -> str:
     """Return who can restore with a copy of the private folder; empty where a key file says it."""
     if (job.work.folder / "key").exists():
         return _IN_CLEAR.format(_CAN[job.vault is not None])
@@ -199,9 +200,20 @@ def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
     return found | {"says": says}
 
 
-def _withheld(ledger: Ledger) -> list[dict[str, Any]]:
-    found = ledger.table(f"SELECT status, row FROM file WHERE status NOT IN {FINE} ORDER BY 1, 2")
-    return _by_first(found, ("status",))
+def envelopes(ledger: Ledger, settings: Settings) -> dict[str, Any]:
+    """Return who can open the encrypted attributes of how many files, and which have none."""
+    subjects = [certificate_of(pem).subject.rfc4514_string() for pem in settings.recipients]
+    kinds = dict(
+        ledger.table("SELECT kind, count(*) FROM file WHERE status = 'done' GROUP BY kind")
+    )
+    kept = ledger.table(f"SELECT count(*) FROM finding WHERE message = '{ENVELOPE_KEPT}'")[0][0]
+    files, nifti = (kinds.get(kind, 0) if subjects else 0 for kind in ("dicom", "nifti"))
+    says = [f"attributes that came encrypted were kept in {kept} files"] * bool(kept)
+    if subjects:
+        says.insert(0, f"encrypted attributes in {files} files, for {len(subjects)} recipients")
+        says += [f"{nifti} NIfTI files have no place for them"] * bool(nifti)
+    counts = {"files": files, "no_place": nifti, "kept": kept}
+    return {"recipients": subjects} | counts | {"says": "; ".join(says)}
 
 
 def _findings(ledger: Ledger) -> list[dict[str, Any]]:
@@ -221,10 +233,6 @@ def _by_first(found: list[tuple[Any, ...]], names: tuple[str, ...]) -> list[dict
         dict(zip(names, what, strict=True)) | {"files": len(rows), "rows": rows[:_FIRST_ROWS]}
         for what, rows in groups.items()
     ]
-
-
-def _actions(ledger: Ledger) -> dict[str, int]:
-    return dict(ledger.table("SELECT code, sum(n) FROM action GROUP BY code ORDER BY 2 DESC"))
 
 
 def _options(ledger: Ledger) -> dict[str, dict[str, int]]:
@@ -252,6 +260,12 @@ def _words(settings: Settings, vault: bool) -> list[str]:
         )
     if settings.codes == "random":
         words[1] = words[1].replace("keyed codes are", "UIDs and date offsets are keyed, so still")
+    if settings.recipients:
+        words.append(
+            "Each DICOM file holds what was taken out of it, encrypted. So the data are "
+            "pseudonymized, not anonymous: each recipient can restore them with a private key, "
+            "without vault and key of this job."
+        )
     if vault:
         words.append(
             "A vault exists, so the data are pseudonymized, not anonymous: whoever holds vault "

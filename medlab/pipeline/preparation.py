@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from medlab.crypto import AuditLog, Lock, Vault, read_key
 from medlab.crypto.audit import sealing_key
@@ -133,10 +132,7 @@ def _take_up(job: Job, mark: str, overwrite: bool) -> None:
         for part in job.work.target.rglob(".*.part"):  # what a run that was killed left
             part.unlink()
     job.ledger.setting("mark", mark)
-    job.ledger.setting("asked", json.dumps(_asked(job.work)))
-
-
-def _asked(work: Work) -> dict[str, Any]:
-    """Return what a later run needs to do the same job again."""
+    work = job.work  # what a later run needs to do the same job again
     source = work.source / work.single[0] if work.single else work.source
-    return {"source": str(source.resolve()), "settings": asdict(work.settings)}
+    asked = {"source": str(source.resolve()), "settings": asdict(work.settings)}
+    job.ledger.setting("asked", json.dumps(asked))

@@ -19,13 +19,16 @@ from medlab.crypto import (
     Lock,
     Vault,
     audit_key,
+    envelope,
     keyed_digest,
     load_key,
     lock,
     read_key,
     role_keys,
 )
+from medlab.dicom import encrypted
 from medlab.dicom.codes import NO_PERSON
+from medlab.dicom.declarations import MARKS
 from medlab.dicom.element_texts import is_plain
 from medlab.errors import InputError, MissingError, RefusedError, UsageError
 from medlab.pipeline.copies import Copies, treat_copies
@@ -48,12 +51,6 @@ _LEVELS = (
     ("instance", _INSTANCE.split(), "SOPInstanceUID"),
 )
 _JOINED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-_MARKERS = (
-    "PatientIdentityRemoved",
-    "DeidentificationMethod",
-    "DeidentificationMethodCodeSequence",
-    "LongitudinalTemporalInformationModified",
-)
 
 
 def entries(
@@ -119,7 +116,7 @@ def restore(dataset: Dataset, vault: Vault, *, reason: str) -> Dataset:
         out.SpecificCharacterSet = "ISO_IR 192"
     for text in texts.values():
         out.update(_read(text))
-    for keyword in _MARKERS:
+    for keyword in MARKS:
         if keyword in out:
             del out[keyword]
     return out
@@ -223,6 +220,38 @@ def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") ->
     if not reason.strip():
         raise UsageError("give a reason (--reason); it goes into the log of the vault")
     return treat_copies(source, target, partial(restore, vault=vault, reason=reason))
+
+
+def open_envelopes(
+    source: Path,
+    target: Path,
+    private_key: Path,
+    certificate: Path,
+    passphrase_file: Path | None = None,
+) -> Copies:
+    """Restore a file, or all DICOM files of a folder, from their encrypted attributes.
+
+    The copies keep their places below `target`; see `treat_copies`. No vault is read.
+
+    Parameters
+    ----------
+    source, target : Path
+    private_key, certificate : Path
+        In PEM, those of one recipient. The certificate may have expired.
+    passphrase_file : Path, optional
+        What locks the private key.
+
+    Raises
+    ------
+    UsageError, MissingError
+        If key and certificate cannot be read, or do not belong together.
+    """
+    check_apart([private_key, *([passphrase_file] if passphrase_file else [])], target)
+    key = envelope.read_private_key(private_key, passphrase_file)
+    named = envelope.certificate_of(envelope.read_pem(certificate))
+    if named.public_key() != key.public_key():
+        raise UsageError("the private key is not that of the certificate; give a pair")
+    return treat_copies(source, target, partial(encrypted.restore, key=key, certificate=named))
 
 
 def _rejoin(dataset: Dataset, read: Callable[..., dict[str, str]]) -> None:

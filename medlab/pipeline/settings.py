@@ -74,6 +74,9 @@ class Settings:
         One of `medlab.methods.catalogue.ONE_VALUE`: a header holds one value of a class.
     vault : bool
         Keep the way back.
+    recipients : tuple of str
+        Certificates in PEM: what is removed or changed stands in each DICOM file, encrypted for
+        them (see `medlab.dicom.encrypted`).
     restricted_zips : tuple of str
         For ``safe-harbor``: see `medlab.dicom.plan`.
     rules : str
@@ -109,6 +112,7 @@ class Settings:
     rules: str = ""
     allow_identifiers: tuple[str, ...] = ()
     vault: bool = True
+    recipients: tuple[str, ...] = ()
     review: bool = True
     stream: bool = False
 
@@ -122,10 +126,7 @@ class Settings:
             raise UsageError("bet_f lies between 0 and 1")
         if self.policy == SAFE_HARBOR:
             self._set_safe_harbor()
-        if FACES in self.options:  # the standard's name for it, and one place that says so
-            options = tuple(option for option in self.options if option != FACES)
-            object.__setattr__(self, "options", options)
-            object.__setattr__(self, "head", "deface" if self.head == "leave" else self.head)
+        self._say_once()
         if self.stream and (self.policy == SAFE_HARBOR or self.head != "leave" or self.cohort_k):
             raise UsageError(
                 "a cohort, heads and Safe Harbor need all files at once; "
@@ -139,12 +140,23 @@ class Settings:
             raise UsageError("identifiers are allowed for own rules only; name a file of --rules")
         self._check_cohort()
 
+    def _say_once(self) -> None:
+        """Bring what can be said in several ways into one form."""
+        if self.recipients:
+            from medlab.crypto import envelope
+
+            object.__setattr__(self, "recipients", envelope.valid_recipients(self.recipients))
+        if FACES in self.options:  # the standard's name for it, and one place that says so
+            options = tuple(option for option in self.options if option != FACES)
+            object.__setattr__(self, "options", options)
+            object.__setattr__(self, "head", "deface" if self.head == "leave" else self.head)
+
     def _set_safe_harbor(self) -> None:
         """Set what Safe Harbor needs, and refuse what it cannot have."""
-        if self.ids or self.rules or self.codes != "keyed":
+        if self.ids or self.rules or self.codes != "keyed" or self.recipients:
             raise UsageError(
-                "Safe Harbor draws its codes itself and follows no own rules; "
-                "leave out the codes, the table of new IDs and the rules"
+                "Safe Harbor draws its codes itself, follows no own rules and keeps no way back; "
+                "leave out the codes, the table of new IDs, the rules and the certificates"
             )
         object.__setattr__(self, "vault", False)
         object.__setattr__(self, "clean_pixels", True)

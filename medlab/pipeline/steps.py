@@ -23,6 +23,7 @@ from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
+from medlab.dicom import encrypted
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
@@ -41,12 +42,13 @@ from medlab.pipeline.settings import (
     Work,
 )
 
+ENVELOPE_KEPT = "attributes that another hand has encrypted were kept as they came"
 _PROBABLE = "a word one letter from the patient's name was taken for it and removed"
 _FACE = 17  # of the 18 kinds
 _log = logging.getLogger(__name__)
 
 
-class Examined(NamedTuple):
+class _Examined(NamedTuple):
     """What the first look at a file found; only digests of its identity."""
 
     row: int
@@ -80,7 +82,7 @@ _NOTES = {
 }
 
 
-class Hands:
+class _Hands:
     """What a worker process holds open: the phrases of all patients and, if need be, the vault."""
 
     def __init__(self, work: Work) -> None:
@@ -115,13 +117,13 @@ class Hands:
             self.vault.close()
 
 
-_hands: list[Hands] = []
+_hands: list[_Hands] = []
 
 
 def start(work: Work) -> None:
     """Take up the work of a job in this process."""
     stop()
-    _hands.append(Hands(work))
+    _hands.append(_Hands(work))
 
 
 def stop() -> None:
@@ -130,7 +132,7 @@ def stop() -> None:
         _hands.pop().close()
 
 
-def examine(entry: Entry) -> Examined:
+def examine(entry: Entry) -> _Examined:
     """Look at one file for the first time: what is it, whose is it."""
     work = _hands[-1].work
     path = work.source / entry.source
@@ -143,23 +145,23 @@ def examine(entry: Entry) -> Examined:
             return found._replace(phrases=[phrase_digest(work.key, phrase) for phrase in said])
     except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
         _note(entry, error)
-        return Examined(entry.row, "unreadable")
+        return _Examined(entry.row, "unreadable")
 
 
-def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> Examined:
+def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> _Examined:
     row = entry.row
     if entry.kind == "nifti":
-        return Examined(row, entry.kind)
+        return _Examined(row, entry.kind)
     if not dicom.is_dicom(path):
-        return Examined(row, _other_kind(path, root))
+        return _Examined(row, _other_kind(path, root))
     dataset = dicom.read(path)
     if dicom.is_dicomdir(dataset):
-        return Examined(row, "dicomdir")
+        return _Examined(row, "dicomdir")
     uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
     instance = keyed_digest(key, "instance", uid)[:16]
     said = [phrase_digest(key, word) for word in dicom.identity.words_said(dataset)]
-    return Examined(
+    return _Examined(
         row, "dicom", instance, phrases, _places(dataset, key), place_of(key, dataset), said
     )
 
@@ -244,9 +246,10 @@ def output_name(dataset: Dataset, copies: int = 0) -> Path:
     )
 
 
-def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
+def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     source = work.source / entry.source
     before = dicom.read(source)
+    original = encrypted.as_read(before)
     if work.settings.stream:
         _check_instance(before)
     whose = hands.owner_of(before)
@@ -276,6 +279,10 @@ def _clean(entry: Entry, hands: Hands, work: Work, done: Outcome) -> None:
     if hands.cohort is not None:
         hands.cohort.apply(whose, after)
     _encrypt(before, after, work)
+    if encrypted.envelopes(before):
+        done.findings.append(("info", ENVELOPE_KEPT, "(0400,0500)"))
+    if work.settings.recipients:
+        encrypted.add_envelope(original, after, work.settings.recipients)
     name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:

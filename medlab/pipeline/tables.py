@@ -7,13 +7,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from medlab.crypto import KEY_VARIABLE, load_key
+from medlab.disk import appearing
+from medlab.dp import Ledger
 from medlab.errors import RefusedError, UsageError
+from medlab.synthetic.domain import draft_domain, parse_domain, read_domain
+from medlab.synthetic.synthesis import NO_GUARANTEE, Model, synthesize
 from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
-from medlab.tabular.reading import TableRoles, named_columns
+from medlab.tabular.reading import TableFile, TableRoles, named_columns, read_file
 from medlab.tabular.release import Release
 from medlab.tabular.writing import (
     guard_cells,
@@ -115,6 +120,99 @@ def anonymize_file(
         "columns": read.kinds([*read.quasi, *read.sensitive, *keep]),
         "notes": notes,
     }
+
+
+def synthesize_file(
+    source: Path,
+    target: Path,
+    domain: Path | None = None,
+    method: Model = "tree",
+    *,
+    epsilon: float | None = None,
+    delta: float | None = None,
+    rows: int | None = None,
+    subject: str | None = None,
+    seed: int | None = None,
+    ledger: Path | None = None,
+    budget: str | None = None,
+    key_file: Path | None = None,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Draw a table of nobody from a model of a table file, and return the report.
+
+    Parameters
+    ----------
+    source, target : Path
+        CSV or Parquet, by their suffix.
+    domain : Path, optional
+        See `medlab.synthetic.read_domain`. Without epsilon it may be read off the data.
+    method, epsilon, delta, rows, subject
+        See `medlab.synthetic.synthesize`.
+    seed : int, optional
+        Without epsilon the same seed gives the same bytes.
+    ledger, budget, key_file
+        See `medlab.dp.Ledger`. The cost is written down before the table is.
+
+    Returns
+    -------
+    dict
+        ``method``, ``rows``, ``epsilon``, ``delta``, ``rho``, ``columns``, ``notes`` (sentences),
+        and ``note`` where there is no guarantee.
+    """
+    _check_target(source, target, two=False, overwrite=overwrite)
+    if target.resolve() in {path.resolve() for path in (domain, ledger, key_file) if path}:
+        raise RefusedError("the output is another file of this call; choose another name")
+    if epsilon is not None and (domain is None or seed is not None):
+        raise UsageError(
+            "with epsilon a public domain is needed (--domain), and no seed: noise that can be "
+            "drawn again can be taken off again"
+        )
+    if (ledger and epsilon is None) or (not ledger and (budget or key_file)):
+        raise UsageError("a ledger goes with epsilon, and budget and key file with a ledger")
+    file = read_file(source)
+    axes = read_domain(domain) if domain else parse_domain(_draft(file, subject))
+    purse = Ledger(ledger, source, budget, key_file=key_file) if ledger else None
+    made = synthesize(
+        file.text,
+        axes,
+        method,
+        epsilon=epsilon,
+        delta=delta,
+        rows=rows,
+        subject=subject,
+        rng=np.random.default_rng(seed) if epsilon is None else None,
+    )
+    if purse and made.epsilon is not None and made.delta is not None:
+        purse.spend(made.epsilon, made.delta)
+    write_table(made.table, target)
+    others = [str(name) for name in file.table if name not in made.table]
+    sentences = {
+        f"left out, since the domain does not name them: {', '.join(others)}": others,
+        f"rows with a missing cell or a category outside its list: {made.left_out}": made.left_out,
+        "each row is taken for a patient; --id names the column that tells whose it is": (
+            epsilon is not None and not subject
+        ),
+    }
+    report: dict[str, Any] = {"method": method, "rows": len(made.table), "epsilon": made.epsilon}
+    report |= {"delta": made.delta, "rho": made.rho, "columns": list(made.table)}
+    report |= {"notes": [sentence for sentence, holds in sentences.items() if holds]}
+    return report | ({"note": NO_GUARANTEE} if epsilon is None else {})
+
+
+def draft_domain_file(
+    source: Path, target: Path, subject: str | None = None, *, overwrite: bool = False
+) -> None:
+    """Write a first domain of a table file, read off the data, for its owner's eyes (0600)."""
+    _check_target(source, target, two=False, overwrite=overwrite)
+    content = _draft(read_file(source), subject)
+    with appearing(target, 0o600) as part:
+        part.write_text(content, "utf-8")
+
+
+def _draft(file: TableFile, subject: str | None) -> str:
+    # A time is read by its column's name, and a domain reads each cell by itself.
+    hours = [name for name, kind in file.kinds.items() if kind.kind == "hour of the day"]
+    return draft_domain(file.table, [*hours, *([subject] if subject else [])])
 
 
 def _check_target(source: Path, target: Path, *, two: bool, overwrite: bool) -> None:

@@ -2,7 +2,7 @@
 
 from medlab.pixels.barcodes import Code
 from medlab.pixels.carriers import Finding
-from medlab.pixels.cleaning import Cleaned, ReviewError, clean, find_text
+from medlab.pixels.cleaning import Cleaned, CleaningOptions, ReviewError, clean, find_text
 from medlab.pixels.decide import Decision, identity_words
 from medlab.pixels.detect import Word, available
 from medlab.pixels.mask import Box, fill, same_outside
@@ -10,6 +10,7 @@ from medlab.pixels.mask import Box, fill, same_outside
 __all__ = [
     "Box",
     "Cleaned",
+    "CleaningOptions",
     "Code",
     "Decision",
     "Finding",

@@ -17,25 +17,25 @@ from numpy.typing import NDArray
 from medlab.errors import InputError
 from medlab.pixels.effects import blurred, font_path, pixelated
 
-Soften = Callable[[NDArray[np.float64]], NDArray[np.float64]]
+_Soften = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 _SIGNS = "0123456789"
 _BRIGHT = 255.0
 _BEAM = 40
 
 
-class Readback(NamedTuple):
+class _Readback(NamedTuple):
     """What the attack reads: the likeliest text and its mean squared distance per pixel."""
 
     text: str
     distance: float
 
 
-def blur(sigma: float) -> Soften:
+def blur(sigma: float) -> _Soften:
     """Return the effect of blurring by `sigma` pixels."""
     return lambda image: np.asarray(blurred(image, sigma), float)
 
 
-def pixelate(block: float) -> Soften:
+def pixelate(block: float) -> _Soften:
     """Return the effect of pixelating by `block` pixels."""
     return lambda image: np.asarray(pixelated(image, int(block)), float)
 
@@ -55,8 +55,8 @@ def written(text: str, size: int = 16, length: int | None = None) -> NDArray[np.
 
 
 def read_back(
-    image: NDArray[np.float64], soften: Soften, length: int, size: int = 16, beam: int = _BEAM
-) -> Readback:
+    image: NDArray[np.float64], soften: _Soften, length: int, size: int = 16, beam: int = _BEAM
+) -> _Readback:
     """Guess a number of `length` digits from its blurred or pixelated picture.
 
     Both effects are linear, so the softened picture of a number is the sum of those of its
@@ -90,10 +90,10 @@ def read_back(
         away = np.square(sums[..., seen] - image[:, seen]).mean(axis=(1, 2))
         best = away.argsort()[:beam]
         digits, sums = digits[best], sums[best]
-    return Readback("".join(map(str, digits[0])), float(away[best[0]]))
+    return _Readback("".join(map(str, digits[0])), float(away[best[0]]))
 
 
-def _digits(soften: Soften, length: int, size: int) -> NDArray[np.float64]:
+def _digits(soften: _Soften, length: int, size: int) -> NDArray[np.float64]:
     """Return softened pictures (places, ten digits, rows, columns) of single digits."""
     before = [written("0" * place, size, length) for place in range(length)]
     return np.array(
@@ -131,7 +131,7 @@ def recovery(
         One row an effect: effect, strength, ``digits`` (share of digits right; a tenth by
         chance) and ``whole`` (share of numbers right).
     """
-    kinds: dict[str, Callable[[float], Soften]] = {"blur": blur, "pixelate": pixelate}
+    kinds: dict[str, Callable[[float], _Soften]] = {"blur": blur, "pixelate": pixelate}
     if any(name not in kinds for name, _ in effects):
         raise InputError("the effects that can be attacked are blur and pixelate")
     rows = []

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pydicom.dataset import Dataset
 
@@ -17,10 +18,13 @@ from medlab.disk import appearing
 from medlab.errors import InputError, UsageError
 from medlab.pixels import detect, frames
 from medlab.pixels.decide import Decision
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import font_path
+from medlab.pixels.mask import Box, meet
 
 COLUMNS = ("file", "x0", "y0", "x1", "y1", "decision", "reason", "text", "score", "frame")
 DECISIONS = ("remove", "keep")
+_REMOVE, _KEEP = (213, 94, 0), (86, 180, 233)  # vermilion, sky blue (Okabe and Ito)
+_LONGEST = 900
 
 
 def rows(file: str, decisions: Iterable[Decision]) -> list[dict[str, Any]]:
@@ -29,14 +33,14 @@ def rows(file: str, decisions: Iterable[Decision]) -> list[dict[str, Any]]:
         {
             "file": file,
             **box._asdict(),
-            "decision": "remove" if one.remove else "keep",
-            "reason": one.reason,
-            "text": one.word.text if one.word else "",
-            "score": f"{one.word.score:.2f}" if one.word else "",
-            "frame": one.word.frame if one.word else "",
+            "decision": "remove" if decision.remove else "keep",
+            "reason": decision.reason,
+            "text": decision.word.text if decision.word else "",
+            "score": f"{decision.word.score:.2f}" if decision.word else "",
+            "frame": decision.word.frame if decision.word else "",
         }
-        for one in decisions
-        for box in one.boxes
+        for decision in decisions
+        for box in decision.boxes
     ]
     return found or [{"file": file, "reason": "no text found"}]
 
@@ -53,11 +57,9 @@ def write_table(path: str | Path, table: Iterable[dict[str, Any]]) -> None:
         writer = csv.DictWriter(stream, COLUMNS)
         writer.writeheader()
         for row in table:
-            writer.writerow({**row, "text": _unspreadsheet(str(row.get("text", "")))})
-
-
-def _unspreadsheet(text: str) -> str:
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t")) else text
+            text = str(row.get("text", ""))
+            formula = text.startswith(("=", "+", "-", "@", "\t"))
+            writer.writerow({**row, "text": f"'{text}" if formula else text})
 
 
 def read_table(path: str | Path) -> dict[str, list[Box]]:
@@ -110,17 +112,78 @@ def contact_sheet(
 
     Readable by its owner only.
     """
-    from medlab.pixels.sheet import draw_sheet
-
     frame = _frame(decisions)
-    sheet = draw_sheet(picture(before, frame), decisions, picture(after, frame))
+    sheet = _draw_sheet(picture(before, frame), decisions, picture(after, frame))
     with appearing(Path(path), 0o600) as part:
         sheet.save(part, "PNG")
 
 
+def _draw_sheet(before: detect.Image, decisions: Sequence[Decision], after: detect.Image) -> Any:
+    """Return a Pillow image of three panels; removed boxes are crossed, kept ones open."""
+    from PIL import Image as Pillow
+
+    panels = [_panel(before), _marked(before, decisions), _panel(after)]
+    scale = min(1.0, _LONGEST / max(panels[0].size))
+    size = tuple(max(1, round(side * scale)) for side in panels[0].size)
+    sheet = Pillow.new("RGB", (3 * size[0] + 20, size[1]), "white")
+    for index, panel in enumerate(panels):
+        sheet.paste(panel.resize(size), (index * (size[0] + 10), 0))
+    return sheet
+
+
+def _marked(picture: detect.Image, decisions: Sequence[Decision]) -> Any:
+    """Return a Pillow image with the boxes of the decisions and the reasons beside them."""
+    from PIL import ImageDraw, ImageFont
+
+    panel = _panel(picture)
+    draw = ImageDraw.Draw(panel)
+    font = ImageFont.truetype(font_path(), max(10, panel.size[1] // 50))
+    taken = [box for decision in decisions for box in decision.boxes if decision.word]
+    for decision in decisions:
+        color = _REMOVE if decision.remove else _KEEP
+        for x0, y0, x1, y1 in decision.boxes:
+            draw.rectangle((x0, y0, x1, y1), outline=color, width=2)
+            if decision.remove:
+                draw.line((x0, y0, x1, y1), fill=color, width=1)
+    read = {id(decision): decision for decision in decisions if decision.remove and decision.word}
+    ruled = {
+        decision.reason: decision
+        for decision in decisions
+        if decision.remove and not decision.word
+    }  # once each
+    for decision in [*read.values(), *ruled.values()]:
+        taken.append(_label(draw, decision.reason, decision.boxes[0], font, taken))
+    return panel
+
+
+def _label(draw: Any, text: str, box: Box, font: Any, taken: Sequence[Box]) -> Box:
+    """Write beside a box where it covers nothing, if there is such a place; return where."""
+    wide, high = int(font.getlength(text)) + 4, int(font.size) + 2
+    middle = (box.y0 + box.y1 - high) // 2
+    places = [(box.x1 + 2, middle), (box.x0 - wide - 2, middle)]
+    places += [(box.x0, box.y1 + 1), (box.x0, box.y0 - high - 1), (box.x0 + 2, middle)]
+    columns, rows = draw.im.size
+    for x, y in places:
+        spot = Box(x, y, x + wide, y + high)
+        inside = min(x, y) >= 0 and spot.x1 <= columns and spot.y1 <= rows
+        if inside and not any(meet(spot, other) for other in taken):
+            draw.rectangle(spot, fill=(0, 0, 0))
+            draw.text((x + 2, y + high / 2), text, fill=_REMOVE, font=font, anchor="lm")
+            return spot
+    return Box(0, 0, 0, 0)
+
+
+def _panel(picture: detect.Image) -> Any:
+    from PIL import Image as Pillow
+
+    return Pillow.fromarray(np.ascontiguousarray(picture)).convert("RGB")
+
+
 def _frame(decisions: Sequence[Decision]) -> int:
     """Return the frame in which most of the text was read."""
-    read = [one.word.frame for one in decisions if one.word and one.word.frame >= 0]
+    read = [
+        decision.word.frame for decision in decisions if decision.word and decision.word.frame >= 0
+    ]
     return max(read, key=read.count, default=0)
 
 
@@ -204,10 +267,13 @@ def as_table(decisions: Sequence[Decision], *, reveal: bool = False) -> pd.DataF
     return pd.DataFrame(
         {
             "text": [
-                (one.word.text if reveal else "***") if one.word else "" for one in decisions
+                (decision.word.text if reveal else "***") if decision.word else ""
+                for decision in decisions
             ],
-            "score": [round(one.word.score, 2) if one.word else None for one in decisions],
-            "decision": ["remove" if one.remove else "keep" for one in decisions],
-            "reason": [one.reason for one in decisions],
+            "score": [
+                round(decision.word.score, 2) if decision.word else None for decision in decisions
+            ],
+            "decision": ["remove" if decision.remove else "keep" for decision in decisions],
+            "reason": [decision.reason for decision in decisions],
         }
     )

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,52 +73,16 @@ class ReviewError(RefusedError):
 
 
 @dataclass(frozen=True)
-class _Asked:
-    """What `clean` was asked for."""
+class CleaningOptions:
+    """How an image is read, what may stay in it, and how the rest is taken out.
 
-    known: Identity
-    policy: str
-    effect: str
-    engine: Engine | None
-    second: Engine | None
-    rules: Sequence[Mapping[str, Any]]
-    pseudonym: str = ""
-
-
-def clean(
-    dataset: Dataset,
-    words: Iterable[str] = (),
-    *,
-    source: Dataset | None = None,
-    policy: str = "allow",
-    quarantine: str = "ask",
-    boxes: Sequence[Box] | None = None,
-    rules: Sequence[Mapping[str, Any]] = (),
-    header_options: Iterable[str] = (),
-    effect: str = "blank",
-    pseudonym: str = "",
-    engine: Engine | None = detect.rapidocr,
-    second: Engine | None = detect.tesseract,
-    require: bool = True,
-) -> Cleaned:
-    """Return an image without the text that identifies, read again to prove it.
-
-    Parameters
+    Attributes
     ----------
-    dataset : Dataset
-        With file meta; not modified.
-    words : iterable of str
-        Values that identify: see `identity_words`.
-    source : Dataset, optional
-        The data set before its header was cleaned: ultrasound regions, devices and saved
-        screens are recognized by its header. By default `dataset` itself.
     policy : {"allow", "match"}
         Remove all text but laterality, view, technique and scale; or only text that the
         header, a pattern or a keyword gives away. See `decide`.
     quarantine : {"ask", "none"}
         Whether saved screens and dose reports wait for a person.
-    boxes : sequence of Box, optional
-        Boxes that a person approved: exactly these are filled, nothing is decided here.
     rules : sequence of mapping
         Device rules; see `recipe.load`.
     header_options : iterable of str
@@ -132,6 +96,66 @@ def clean(
         Text recognizer, and an independent one that only checks and may be missing.
     require : bool
         Raise when no recognizer is there; otherwise apply the rules and claim nothing.
+
+    Raises
+    ------
+    UsageError
+        If there is no such policy, quarantine or effect.
+    """
+
+    policy: str = "allow"
+    quarantine: str = "ask"
+    rules: Sequence[Mapping[str, Any]] = ()
+    header_options: Iterable[str] = ()
+    effect: str = "blank"
+    pseudonym: str = ""
+    engine: Engine | None = detect.rapidocr
+    second: Engine | None = detect.tesseract
+    require: bool = True
+
+    def __post_init__(self) -> None:
+        for name, value, choices in (
+            ("pixel policy", self.policy, decide.POLICIES),
+            ("quarantine", self.quarantine, ("ask", "none")),
+            ("effect", self.effect, effects.EFFECTS),
+        ):
+            if value not in choices:
+                raise UsageError(f"there is no such {name}; choose {', '.join(choices)}")
+
+
+class _Task(NamedTuple):
+    """What `clean` was asked for: the words that identify, and how."""
+
+    known: Identity
+    options: CleaningOptions
+
+
+def clean(
+    dataset: Dataset,
+    words: Iterable[str] = (),
+    options: CleaningOptions | None = None,
+    *,
+    source: Dataset | None = None,
+    boxes: Sequence[Box] | None = None,
+    **changes: Any,
+) -> Cleaned:
+    """Return an image without the text that identifies, read again to prove it.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With file meta; not modified.
+    words : iterable of str
+        Values that identify: see `identity_words`.
+    options : CleaningOptions, optional
+        How it is done.
+    source : Dataset, optional
+        The data set before its header was cleaned: ultrasound regions, devices and saved
+        screens are recognized by its header. By default `dataset` itself.
+    boxes : sequence of Box, optional
+        Boxes that a person approved: exactly these are filled, nothing is decided here.
+    **changes
+        Single options by name, in place of those in `options`: ``policy="match"``.
 
     Returns
     -------
@@ -150,42 +174,41 @@ def clean(
     UsageError
         If there is no such policy, quarantine or effect.
     """
-    _check_choices(policy, quarantine, effect)
+    options = replace(options or CleaningOptions(), **changes)
     result = deepcopy(dataset)
     findings = carriers.strip(result)
     for what in set(codestream.trim(result, result._dict).values()):
         if what == "opaque":
             raise RefusedError("the pixel data cannot be looked through for text beside the image")
         findings.append(Finding("beside the image", "bytes or frames that no viewer shows went"))
-    carriers.refuse_other_text(result, set(header_options))
+    carriers.refuse_other_text(result, set(options.header_options))
     if not any(name in dataset for name in frames.KEYWORDS):
         findings.append(Finding("no pixels", "the object holds no pixel data"))
     elif not codestream.holds_picture(dataset):
         findings.append(Finding("no picture", "labels, parameters or doses were left as they are"))
     if not codestream.holds_picture(dataset):
         return Cleaned(result, [], [], findings)
-    known = decide.identity(words)
-    asked = _Asked(known, policy, effect, engine, second, rules, pseudonym)
+    task = _Task(decide.identity(words), options)
     form = frames.layout(result)
     if boxes is not None:
-        return _approved(result, form, asked, list(boxes), findings)
+        return _approved(result, form, task, list(boxes), findings)
     source = dataset if source is None else source
-    proposed, found, read = _proposal(result, form, asked, source, require)
-    if quarantine == "ask" and recipe.is_report(source):
+    proposed, found, read = _proposal(result, form, task, source)
+    if options.quarantine == "ask" and recipe.is_report(source):
         raise ReviewError(_all(proposed))
-    done = _cleaned(result, form, asked, proposed, findings, read)
+    done = _cleaned(result, form, task, proposed, findings, read)
     return replace(done, codes=found)
 
 
 def find_text(
     dataset: Dataset,
     words: Iterable[str] = (),
-    *,
-    policy: str = "allow",
-    rules: Sequence[Mapping[str, Any]] = (),
-    engine: Engine | None = detect.rapidocr,
+    options: CleaningOptions | None = None,
+    **changes: Any,
 ) -> list[Decision]:
     """Return what stands in the pixels and what `clean` would do with it.
+
+    Parameters are those of `clean`.
 
     Raises
     ------
@@ -194,21 +217,10 @@ def find_text(
     UnavailableError
         If there is no text recognizer.
     """
-    asked = _Asked(decide.identity(words), policy, "blank", engine, None, rules)
+    task = _Task(decide.identity(words), replace(options or CleaningOptions(), **changes))
     if any(name in dataset for name in frames.KEYWORDS) and not codestream.holds_picture(dataset):
         return []
-    return _all(_proposal(dataset, frames.layout(dataset), asked, dataset, require=True)[0])
-
-
-def _check_choices(policy: str, quarantine: str, effect: str) -> None:
-    choices = {
-        "pixel policy": (policy, decide.POLICIES),
-        "quarantine": (quarantine, ("ask", "none")),
-        "effect": (effect, effects.EFFECTS),
-    }
-    for name, (value, known) in choices.items():
-        if value not in known:
-            raise UsageError(f"there is no such {name}; choose {', '.join(known)}")
+    return _all(_proposal(dataset, frames.layout(dataset), task, dataset)[0])
 
 
 #: Decisions by number of the frame they hold for, -1 for all.
@@ -216,30 +228,32 @@ _Proposed = dict[int, list[Decision]]
 
 
 def _all(proposed: _Proposed) -> list[Decision]:
-    return [one for decisions in proposed.values() for one in decisions]
+    return [decision for decisions in proposed.values() for decision in decisions]
 
 
 def _proposal(
-    dataset: Dataset, form: Layout, asked: _Asked, source: Dataset, require: bool
+    dataset: Dataset, form: Layout, task: _Task, source: Dataset
 ) -> tuple[_Proposed, list[Code], bool]:
     """Return decisions, codes, and whether the image was read."""
-    ruled = [Decision((box,), True, "recipe") for box in recipe.recipe_boxes(source, asked.rules)]
+    ruled = [
+        Decision((box,), True, "recipe") for box in recipe.recipe_boxes(source, task.options.rules)
+    ]
     try:
-        if asked.engine is None:
+        if task.options.engine is None:
             raise UnavailableError("no text recognizer was given")
-        proposed, found = _read(dataset, form, asked, asked.engine)
+        proposed, found = _read(dataset, form, task, task.options.engine)
         read = True
     except UnavailableError:
-        if require:
+        if task.options.require:
             raise
         proposed, found, read = {}, [], False
-    if asked.policy == "allow":
+    if task.options.policy == "allow":
         ruled += _outside_regions(source, form, _all(proposed))
     return {**proposed, -1: ruled + proposed.get(-1, [])}, found, read
 
 
 def _read(
-    dataset: Dataset, form: Layout, asked: _Asked, engine: Engine
+    dataset: Dataset, form: Layout, task: _Task, engine: Engine
 ) -> tuple[_Proposed, list[Code]]:
     words: dict[int, list[detect.Word]] = defaultdict(list)
     found: dict[int, list[Code]] = defaultdict(list)
@@ -249,9 +263,9 @@ def _read(
         found[place] += barcodes.find(picture)
     proposed = {
         place: decide.decide(
-            _once(words[place]), asked.known, asked.policy, area=form.rows * form.columns
+            _once(words[place]), task.known, task.options.policy, area=form.rows * form.columns
         )
-        + [_on_code(code, asked) for code in dict.fromkeys(found[place])]
+        + [_on_code(code, task) for code in dict.fromkeys(found[place])]
         for place in words
     }
     return proposed, [code for many in found.values() for code in many]
@@ -277,11 +291,9 @@ def _once(words: Sequence[detect.Word]) -> list[detect.Word]:
     return list(first.values())
 
 
-def _on_code(code: Code, asked: _Asked) -> Decision:
-    reason = (
-        "code that cannot be read" if not code.text else decide.matches(code.text, asked.known)
-    )
-    if not reason and asked.policy == "allow":
+def _on_code(code: Code, task: _Task) -> Decision:
+    reason = "code that cannot be read" if not code.text else decide.matches(code.text, task.known)
+    if not reason and task.options.policy == "allow":
         reason = "code"
     return Decision((code.box,), bool(reason), reason or "code without identity")
 
@@ -293,7 +305,7 @@ def _outside_regions(
     areas = recipe.image_regions(dataset)
     if not areas:
         return []
-    stay = [box for one in decisions if not one.remove for box in one.boxes]
+    stay = [box for decision in decisions if not decision.remove for box in decision.boxes]
     around = recipe.outside([*areas, *stay], form.rows, form.columns)
     return [Decision((box,), True, "outside the image region") for box in around]
 
@@ -301,58 +313,58 @@ def _outside_regions(
 def _cleaned(
     result: Dataset,
     form: Layout,
-    asked: _Asked,
+    task: _Task,
     proposed: _Proposed,
     findings: list[Finding],
     read: bool,
 ) -> Cleaned:
     before = result
     boxes = {number: boxes_of(decisions, form) for number, decisions in proposed.items()}
-    result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
-    lasting = asked.effect in effects.LASTING
+    result = _changed(before, form, boxes, task.options, findings)
+    lasting = task.options.effect in effects.LASTING
     stay = {
-        number: [box for one in decisions if not one.remove for box in one.boxes]
+        number: [box for decision in decisions if not decision.remove for box in decision.boxes]
         for number, decisions in proposed.items()
     }
     for _ in range(_ROUNDS if read and lasting else 0):
-        left = _left(result, asked, boxes, stay)
+        left = _left(result, task, boxes, stay)
         if not left:
             break
         for number, more in left.items():
             boxes[number] = boxes.get(number, []) + more
-        result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
+        result = _changed(before, form, boxes, task.options, findings)
     else:
-        if read and lasting and _left(result, asked, boxes, stay):
+        if read and lasting and _left(result, task, boxes, stay):
             raise RefusedError("text is still read after it was filled; the image is withheld")
     _compare(before, result, boxes)
     if not read:
         reason = str(not_installed("a text recognizer", "pixels"))
         findings.append(Finding("not read", reason, "review"))
     checked = read and lasting
-    complete = checked and asked.policy == "allow"
+    complete = checked and task.options.policy == "allow"
     filled = list(dict.fromkeys(box for many in boxes.values() for box in many))
     return Cleaned(result, filled, _all(proposed), _unique(findings), checked, complete)
 
 
 def _approved(
-    before: Dataset, form: Layout, asked: _Asked, boxes: list[Box], findings: list[Finding]
+    before: Dataset, form: Layout, task: _Task, boxes: list[Box], findings: list[Finding]
 ) -> Cleaned:
     """Fill what a person approved, and tell when more is read that the policy would remove."""
     boxes = mask.cut(form, boxes)
-    result = _changed(before, form, boxes, asked.effect, asked.pseudonym, findings)
+    result = _changed(before, form, boxes, task.options, findings)
     _compare(before, result, boxes)
     findings.append(Finding("approved", "a person approved the boxes"))
     clean = False
     try:
-        if asked.engine is None:
+        if task.options.engine is None:
             raise not_installed("a text recognizer", "pixels")
-        clean = not _left(result, asked, boxes)
+        clean = not _left(result, task, boxes)
         if not clean:
             reason = "text is read outside of the approved boxes"
             findings.append(Finding("still read", reason, "review"))
     except UnavailableError as error:
         findings.append(Finding("not read", str(error), "review"))
-    clean = clean and asked.effect in effects.LASTING
+    clean = clean and task.options.effect in effects.LASTING
     decisions = [Decision((box,), True, "approved") for box in boxes]
     return Cleaned(result, boxes, decisions, _unique(findings), clean, clean)
 
@@ -366,8 +378,7 @@ def _changed(
     before: Dataset,
     form: Layout,
     boxes: Boxes,
-    effect: str,
-    pseudonym: str,
+    options: CleaningOptions,
     findings: list[Finding],
 ) -> Dataset:
     """Fill the boxes and empty what is hidden behind the values; or hand back what came in."""
@@ -377,10 +388,10 @@ def _changed(
     )
     if spare:
         findings.append(Finding("hidden bits", "bits that no viewer shows were emptied"))
-    if effect not in effects.LASTING and filled:
+    if options.effect not in effects.LASTING and filled:
         findings.append(Finding("weak effect", effects.WARNING, "review"))
-    if filled and effect != "blank":
-        return effects.apply(before, boxes, effect, pseudonym=pseudonym)
+    if filled and options.effect != "blank":
+        return effects.apply(before, boxes, options.effect, pseudonym=options.pseudonym)
     return mask.fill(before, boxes) if filled or spare else before
 
 
@@ -388,57 +399,63 @@ def _unique(findings: Sequence[Finding]) -> list[Finding]:
     return list(dict.fromkeys(findings))
 
 
-def _left(result: Dataset, asked: _Asked, boxes: Boxes, stay: Boxes = ()) -> dict[int, list[Box]]:
+def _left(result: Dataset, task: _Task, boxes: Boxes, stay: Boxes = ()) -> dict[int, list[Box]]:
     """Return boxes of what is still read and should be gone, outside of what was filled.
 
     The first engine reads the image turned by a quarter and with more levels for what is
     faint, which is a look of its own. Where nothing was filled, only the second one looks.
     """
-    assert asked.engine is not None
+    assert task.options.engine is not None
     form = frames.layout(result)
-    drawn = decide.squeezed(asked.pseudonym)
+    drawn = decide.squeezed(task.options.pseudonym)
     area = form.rows * form.columns
     found: dict[int, list[Box]] = {}
     for index, picture in _pictures(result, form, closer=True):
         filled, kept = (mask.covered(form, some, index) for some in (boxes, stay))
-        words = detect.read_turned(picture, asked.engine) if filled.any() else []
-        turned = decide.decide(words, asked.known, asked.policy, area=area)
-        left = [one for one in turned if _credible(one) and _share(kept, one.boxes) < 0.3]
-        left += _second_look(picture, asked)
+        words = detect.read_turned(picture, task.options.engine) if filled.any() else []
+        turned = decide.decide(words, task.known, task.options.policy, area=area)
+        left = [
+            decision
+            for decision in turned
+            if _credible(decision) and _share(kept, decision.boxes) < 0.3
+        ]
+        left += _second_look(picture, task)
         found.setdefault(-1 if form.cine else index, []).extend(
             box
-            for one in left
-            if not (drawn and one.word and drawn in decide.squeezed(one.word.text))
-            for box in boxes_of([one], form)
-            if _share(filled, one.boxes) < 0.8
+            for decision in left
+            if not (drawn and decision.word and drawn in decide.squeezed(decision.word.text))
+            for box in boxes_of([decision], form)
+            if _share(filled, decision.boxes) < 0.8
         )
     return {number: many for number, many in found.items() if many}
 
 
-def _credible(one: Decision) -> bool:
+def _credible(decision: Decision) -> bool:
     """Tell whether a reading of the turned image counts: lines that lie flat, and identifiers.
 
     What stands on its side or its head there is often misread.
     """
-    x0, y0, x1, y1 = one.boxes[0]
+    x0, y0, x1, y1 = decision.boxes[0]
     upright = y1 - y0 > x1 - x0
-    return one.remove and one.reason != "not legible" and (upright or _identifies(one))
+    return (
+        decision.remove and decision.reason != "not legible" and (upright or _identifies(decision))
+    )
 
 
-def _identifies(one: Decision) -> bool:
-    return one.reason.startswith("header")
+def _identifies(decision: Decision) -> bool:
+    return decision.reason.startswith("header")
 
 
-def _second_look(picture: detect.Image, asked: _Asked) -> list[Decision]:
+def _second_look(picture: detect.Image, task: _Task) -> list[Decision]:
     """Return what the second engine reads of the header's words and numbers."""
-    if asked.second is None:
+    if task.options.second is None:
         return []
     try:
-        words = [w for w in asked.second(picture) if w.score > 0.6 and len(w.text) >= 4]
+        words = [w for w in task.options.second(picture) if w.score > 0.6 and len(w.text) >= 4]
     except UnavailableError:
         return []
-    decisions = decide.decide(words, asked.known, "match")
-    return [one for one in decisions if _identifies(one)]
+    decisions = decide.decide(words, task.known, "match")
+    return [decision for decision in decisions if _identifies(decision)]
 
 
 def _share(filled: NDArray[np.bool_], boxes: Sequence[Box]) -> float:
@@ -452,13 +469,15 @@ def boxes_of(decisions: Sequence[Decision], form: Layout) -> list[Box]:
     Boxes of text are widened on both sides to the next multiple of one and a half times their
     height, as far as no text that stays is met: their width shall not tell the length of a name.
     """
-    stay = [box for one in decisions if not one.remove for box in one.boxes]
+    stay = [box for decision in decisions if not decision.remove for box in decision.boxes]
     found: list[Box] = []
-    for one in decisions:
-        if not one.remove:
+    for decision in decisions:
+        if not decision.remove:
             continue
-        text = one.word is not None and len(one.boxes) == 1 and len(one.word.text) > 2
-        found += [_widened(box, stay, form) if text else box for box in one.boxes]
+        text = (
+            decision.word is not None and len(decision.boxes) == 1 and len(decision.word.text) > 2
+        )
+        found += [_widened(box, stay, form) if text else box for box in decision.boxes]
     return mask.cut(form, found)
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
@@ -167,7 +167,7 @@ def tesseract(image: Image) -> list[Word]:
     UnavailableError
         If there is no such program or it fails.
     """
-    if not _has_tesseract():
+    if shutil.which("tesseract") is None:
         raise UnavailableError("there is no program tesseract; install tesseract-ocr")
     rows, columns = image.shape[:2]
     kind = b"P5" if image.ndim == 2 else b"P6"
@@ -182,19 +182,14 @@ def tesseract(image: Image) -> list[Word]:
     )
     if done.returncode:
         raise UnavailableError("tesseract failed; are its English data installed?")
-    rows_ = (line.split("\t") for line in done.stdout.decode(errors="replace").splitlines()[1:])
-    return [_tesseract_word(row) for row in rows_ if len(row) == 12 and row[11].strip()]
-
-
-def _tesseract_word(row: Sequence[str]) -> Word:
-    x, y, w, h = (float(part) for part in row[6:10])
-    quad = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
-    return Word(row[11].strip(), float(row[10]) / 100, quad)
-
-
-def _has_tesseract() -> bool:
-    """Tell whether the second engine is there."""
-    return shutil.which("tesseract") is not None
+    words = []
+    for line in done.stdout.decode(errors="replace").splitlines()[1:]:
+        row = line.split("\t")
+        if len(row) == 12 and row[11].strip():
+            x, y, w, h = (float(part) for part in row[6:10])
+            quad = ((x, y), (x + w, y), (x + w, y + h), (x, y + h))
+            words.append(Word(row[11].strip(), float(row[10]) / 100, quad))
+    return words
 
 
 def read(image: Image, engine: Engine = rapidocr) -> list[Word]:

@@ -207,17 +207,13 @@ def native(form: Layout, data: bytes | bytearray) -> Array:
         return bits[: math.prod(shape)].reshape(shape)
     flat = np.frombuffer(pixels, form.dtype, form.length // form.dtype.itemsize)
     if form.subsampled:
-        return _upsampled(flat.reshape(form.frames, form.rows, form.columns // 2, 4))
+        # PS3.3 C.7.6.3.1.2: Y1 Y2 Cb Cr for two pixels of a row
+        pairs = flat.reshape(form.frames, form.rows, form.columns // 2, 4)
+        luma = pairs[..., :2].reshape(form.frames, form.rows, form.columns, 1)
+        return np.concatenate([luma, np.repeat(pairs[..., 2:], 2, axis=2)], axis=3)
     if form.planar:
         return np.moveaxis(flat.reshape(form.frames, form.samples, *shape[1:3]), 1, 3)
     return flat.reshape(shape)
-
-
-def _upsampled(pairs: Array) -> Array:
-    """PS3.3 C.7.6.3.1.2: Y1 Y2 Cb Cr for two pixels of a row."""
-    chroma = np.repeat(pairs[..., 2:], 2, axis=2)
-    luma = pairs[..., :2].reshape(*chroma.shape[:3], 1)
-    return np.concatenate([luma, chroma], axis=3)
 
 
 def native_bytes(form: Layout, values: Array) -> bytes:

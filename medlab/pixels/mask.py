@@ -236,7 +236,8 @@ def _coded(result: Dataset, form: Layout, syntax: UID, changed: Iterator[Array])
         return []
     encoder, options = get_encoder(syntax), _options(result, form)
     plugin = frames.DECODERS[syntax]
-    return [encoder.encode(_squeezed(f), encoding_plugin=plugin, **options) for f in changed]
+    arrays = (np.ascontiguousarray(f[..., 0] if f.shape[2] == 1 else f) for f in changed)
+    return [encoder.encode(array, encoding_plugin=plugin, **options) for array in arrays]
 
 
 def _target(form: Layout) -> UID:
@@ -261,10 +262,6 @@ def _options(result: Dataset, form: Layout) -> dict[str, Any]:
         "photometric_interpretation": str(result.PhotometricInterpretation),
         "planar_configuration": 0,
     }
-
-
-def _squeezed(frame: Array) -> Array:
-    return np.ascontiguousarray(frame[..., 0] if frame.shape[2] == 1 else frame)
 
 
 def _set(result: Dataset, keyword: str, data: bytes, vr: str | None = None) -> None:

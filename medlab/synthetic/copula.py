@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from medlab.arrays import Floats, Ints
 
@@ -69,7 +69,8 @@ def _scores(codes: Ints, counts: Sequence[Ints], orders: Sequence[Ints]) -> Floa
     scores = np.empty(codes.shape)
     for j, order in enumerate(orders):
         share = counts[j][order] / len(codes)
-        density = norm.pdf(norm.ppf(np.concatenate([[0.0], np.cumsum(share)]).clip(0, 1)))
+        ends = ndtri(np.concatenate([[0.0], np.cumsum(share)]).clip(0, 1))
+        density = np.exp(-(ends**2) / 2) / np.sqrt(2 * np.pi)
         score = np.empty(len(order))
         score[order] = -np.diff(density) / np.maximum(share, 1e-300)
         scores[:, j] = score[codes[:, j]]
@@ -81,14 +82,14 @@ def _placed(codes: Ints, counts: Sequence[Ints], orders: Sequence[Ints], j: int)
     others = np.delete(_scores(codes, counts, orders), j, axis=1)
     if not others.shape[1]:
         return orders[j]
-    direction = np.linalg.eigh(np.atleast_2d(np.cov(others, rowvar=False)))[1][:, -1]
+    direction = np.linalg.eigh(np.atleast_2d(np.cov(others, rowvar=False, ddof=0)))[1][:, -1]
     totals = np.bincount(codes[:, j], others @ direction, minlength=len(counts[j]))
     return np.argsort(totals / np.maximum(counts[j], 1), kind="stable")
 
 
 def _correlation(scores: Floats) -> Floats:
     """Return the nearest correlations that are possible together, by cutting eigenvalues at 0."""
-    covariance = np.atleast_2d(np.cov(scores, rowvar=False))
+    covariance = np.atleast_2d(np.cov(scores, rowvar=False, ddof=0))
     variance = np.maximum(np.diag(covariance), _LEAST_VARIANCE)
     found = np.clip(covariance / np.outer(variance, variance), -1.0, 1.0)
     np.fill_diagonal(found, 1.0)

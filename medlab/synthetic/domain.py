@@ -30,6 +30,7 @@ DRAFTED = (
 _MOST_BINS = 100_000  # a count for each is noise in nearly all of them
 _DRAFT_BINS = 15
 _FREE_TEXT = 50  # labels; a column with more, and with one for two rows, is text about persons
+_LARGEST_WHOLE = 2.0**53  # beyond it whole numbers are not told apart
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -44,7 +45,8 @@ class Axis(NamedTuple):
     edges : tuple of float
         Ends of the bins of a number, in days since 1970 of a day.
     whole : bool
-        Whether a number is drawn whole.
+        Whether a number is drawn whole: its bounds and cuts are written without a point, and
+        each bin holds a whole number.
     days : bool
         Whether the column holds days.
     """
@@ -87,7 +89,7 @@ class Axis(NamedTuple):
         low, high = edges[codes], edges[codes + 1]
         if not self.whole:
             return np.asarray(high - (high - low) * rng.random(len(codes)))
-        first, last = self._whole_ends()
+        first, last = self.whole_ends()
         drawn = rng.integers(first[codes], last[codes] + 1)
         return drawn.astype("datetime64[D]").astype("datetime64[s]") if self.days else drawn
 
@@ -98,7 +100,7 @@ class Axis(NamedTuple):
         day = pd.to_datetime(cell, errors="coerce", format=form)
         return float("nan") if pd.isna(day) else float(day.toordinal() - _EPOCH)
 
-    def _whole_ends(self) -> tuple[Ints, Ints]:
+    def whole_ends(self) -> tuple[Ints, Ints]:
         """Return the smallest and largest whole number of each bin."""
         down = np.floor(self.edges).astype(np.int64)
         first = down[:-1] + 1
@@ -124,10 +126,18 @@ def read_domain(path: Path) -> list[Axis]:
         Anything else, with the name of the column.
     """
     try:
-        root = yaml.compose(path.read_text("utf-8"), Loader=yaml.SafeLoader)
+        return parse_domain(path.read_text("utf-8"))
     except OSError:
         raise UsageError("the domain file does not exist; --draft-domain writes one") from None
-    except (yaml.YAMLError, UnicodeError, RecursionError):
+    except UnicodeError:
+        raise InputError("the domain is no text in UTF-8") from None
+
+
+def parse_domain(text: str) -> list[Axis]:
+    """Return the domain that a text describes; see `read_domain`."""
+    try:
+        root = yaml.compose(text, Loader=yaml.SafeLoader)
+    except (yaml.YAMLError, RecursionError):
         raise InputError("the domain is no YAML; write one entry a column") from None
     if not isinstance(root, yaml.MappingNode) or not root.value:
         raise InputError("the domain has no columns; write one entry a column")
@@ -154,38 +164,35 @@ def _axis(name: str, node: yaml.Node) -> Axis:
         if not labels or len(set(labels)) < len(labels):
             raise InputError(f"the categories of {name} are none, or one stands twice")
         return Axis(name, labels=labels)
-    parts = {key.value: one for key, one in node.value} if _is_mapping(node) else {}
+    parts = (
+        {key.value: one for key, one in node.value} if isinstance(node, yaml.MappingNode) else {}
+    )
     if set(parts) not in ({"bounds", "bins"}, {"bounds", "cuts"}):
         raise InputError(
             f"{name} needs a list of categories, or bounds with bins or cuts, such as "
             "{bounds: [0, 100], bins: 10}"
         )
     bounds, cuts = (_numbers(parts.get(key), name) for key in ("bounds", "cuts"))
-    if len(bounds) != 2 or len({days for _, days in bounds + cuts}) > 1:
+    forms = {form for _, form in bounds + cuts}
+    if len(bounds) != 2 or ("day" in forms and len(forms) > 1):
         raise InputError(f"the bounds of {name} are two numbers or days, and cuts are alike")
-    count = _scalar(parts["bins"], name) if "bins" in parts else ""
-    if count and not (count.isdecimal() and len(count) <= 6 and 0 < int(count) <= _MOST_BINS):
+    count = _scalar(parts["bins"], name) if "bins" in parts else "1"
+    if not (count.isdecimal() and len(count) <= 6 and 0 < int(count) <= _MOST_BINS):
         raise InputError(f"the bins of {name} are a whole number from 1 to {_MOST_BINS}")
-    low, high = (value for value, _ in bounds)
-    inner = [value for value, _ in cuts] or [
-        low + (high - low) * i / int(count or 1) for i in range(1, int(count or 1))
-    ]
-    edges = [low, *inner, high]
-    if (
-        not low < high
-        or not all(a < b for a, b in itertools.pairwise(edges[1:]))
-        or (inner and inner[0] < low)
-    ):
+    (low, _), (high, _) = bounds
+    step = (high - low) / int(count)
+    inner = [value for value, _ in cuts] or [low + step * i for i in range(1, int(count))]
+    ascending = all(a < b for a, b in itertools.pairwise([*inner, high]))
+    if not low < high or not ascending or (inner and inner[0] < low):
         raise InputError(f"the bounds and cuts of {name} do not ascend within the bounds")
-    whole = all(value.denominator == 1 and abs(value) < 2**53 for value, _ in bounds + cuts)
-    axis = Axis(name, edges=tuple(map(float, edges)), whole=whole, days=bounds[0][1])
-    if whole and (np.subtract(*axis._whole_ends()[::-1]) < 0).any():
-        raise InputError(f"{name} has more bins than whole numbers; give it fewer")
-    return axis
-
-
-def _is_mapping(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.MappingNode)
+    edges = tuple(map(float, [low, *inner, high]))
+    axis = Axis(name, edges=edges, whole=True, days="day" in forms)
+    fits = max(map(abs, edges)) < _LARGEST_WHOLE and "number" not in forms
+    # Bins narrower than a whole number hold decimals, whatever their bounds.
+    whole = fits and bool((np.subtract(*axis.whole_ends()) <= 0).all())
+    if axis.days and not whole:
+        raise InputError(f"{name} has more bins than days; give it fewer")
+    return axis._replace(whole=whole)
 
 
 def _scalar(node: yaml.Node, name: str) -> str:
@@ -197,18 +204,20 @@ def _scalar(node: yaml.Node, name: str) -> str:
     return str(node.value)
 
 
-def _numbers(node: yaml.Node | None, name: str) -> list[tuple[Fraction, bool]]:
-    """Return numbers, or days since 1970, and whether each is a day."""
+def _numbers(node: yaml.Node | None, name: str) -> list[tuple[Fraction, str]]:
+    """Return numbers, or days since 1970, and how each is written: whole, number or day."""
     found = []
     for one in node.value if isinstance(node, yaml.SequenceNode) else ():
         text = _scalar(one, name)
+        form = "whole" if text.lstrip("+-").isdecimal() else "number"
         try:
-            try:
-                found.append((Fraction(repr(float(text))), False))
-            except ValueError:
-                found.append((Fraction(date.fromisoformat(text).toordinal() - _EPOCH), True))
+            value = Fraction(repr(float(text)))
         except ValueError:
-            raise InputError(f"a bound or cut of {name} is no finite number or day") from None
+            try:
+                value, form = Fraction(date.fromisoformat(text).toordinal() - _EPOCH), "day"
+            except ValueError:
+                raise InputError(f"a bound or cut of {name} is no finite number") from None
+        found.append((value, form))
     return found
 
 
@@ -268,3 +277,33 @@ def decode(codes: Ints, domain: Sequence[Axis], rng: np.random.Generator) -> pd.
     """Return the rows of codes as a table; see `Axis.decode`."""
     columns = {axis.name: axis.decode(codes[:, j], rng) for j, axis in enumerate(domain)}
     return pd.DataFrame(columns)
+
+
+def distances(
+    one: pd.DataFrame, other: pd.DataFrame, domain: Sequence[Axis]
+) -> tuple[float, float]:
+    """Return how far two tables are apart, in single columns and in pairs of columns.
+
+    Returns
+    -------
+    tuple of float
+        Mean total variation (half of the sum of differences of shares) over all columns, and over
+        all pairs of columns; NaN where there is no pair.
+    """
+    sizes = [axis.size for axis in domain]
+    one_codes, other_codes = (encode(table, domain) for table in (one, other))
+    columns = [
+        _variation(one_codes[:, j], other_codes[:, j], size) for j, size in enumerate(sizes)
+    ]
+    pairs = []
+    for i, j in itertools.combinations(range(len(sizes)), 2):
+        first, second = (
+            codes[:, i] * sizes[j] + codes[:, j] for codes in (one_codes, other_codes)
+        )
+        pairs.append(_variation(first, second, sizes[i] * sizes[j]))
+    return float(np.mean(columns)), float(np.mean(pairs)) if pairs else float("nan")
+
+
+def _variation(one: Ints, other: Ints, size: int) -> float:
+    shares = [np.bincount(codes, minlength=size) / max(len(codes), 1) for codes in (one, other)]
+    return float(np.abs(shares[0] - shares[1]).sum() / 2)

@@ -18,6 +18,7 @@ from medlab.dp import noise
 from medlab.errors import InputError
 
 _MOST_CELLS = 100_000  # of a pair: noise in more takes seconds, and drowns a table that fits
+_MOST_ROWS = 10_000_000  # where nobody says how many: a tiny epsilon makes any count noise
 _STEP = 1 / 1024  # of expected counts, so that sums of scores are exact in floating point
 _FITS = 50  # rounds of iterative proportional fitting; after 20 the margins move by under 1e-3
 _SPREAD = 1e-3  # share of the independent table in a pair, so that no row of it is empty
@@ -175,10 +176,10 @@ def sample(
     pairs : mapping of two columns to float array
         Counts of each pair; the pairs make no circle.
     rows : int or None
-        By default the sum of the counts, and at least one.
+        By default the sum of the counts, and at most ten million.
     rng : Generator
     """
-    rows = max(round(float(margins[0].sum())), 1) if rows is None else rows
+    rows = min(round(float(margins[0].sum())), _MOST_ROWS) if rows is None else rows
     drawn = np.full((rows, len(margins)), -1)
     shares = {**pairs} | {(j, i): table.T for (i, j), table in pairs.items()}
     for root, margin in enumerate(margins):

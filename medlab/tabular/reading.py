@@ -288,16 +288,12 @@ def is_number(cell: str) -> bool:
 
 
 def cell_number(cell: str) -> float:
-    """Return the number of one cell, read by itself: a number, or a DICOM age in years, or NaN."""
-    years = _ages(pd.Index([cell]))
-    if years is not None:
-        return float(years.iloc[0])
+    """Return the number in one cell, read by itself, or NaN; a DICOM age in years."""
     try:
-        return float(
-            "nan" if _THOUSANDS.fullmatch(cell) and "," in cell else cell.replace(",", ".")
-        )
+        return float(cell.replace(",", "."))
     except ValueError:
-        return float("nan")
+        years = _ages(pd.Index([cell]))
+        return float("nan" if years is None else years.iloc[0])
 
 
 def _odd_cells(text: pd.Series[Any]) -> int:

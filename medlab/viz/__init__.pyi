@@ -1,16 +1,31 @@
 # What this package offers; each loads when it is touched.
-from . import disclosures, faces, frame_pictures, methods, pixels, rects, slices, tradeoff
+from . import (
+    ciphers,
+    disclosures,
+    faces,
+    frame_pictures,
+    methods,
+    noisy_answers,
+    pixels,
+    rects,
+    slices,
+    tradeoff,
+    variants,
+)
 from .figure import Shown, show
 
 __all__ = [
     "Shown",
+    "ciphers",
     "disclosures",
     "faces",
     "frame_pictures",
     "methods",
+    "noisy_answers",
     "pixels",
     "rects",
     "show",
     "slices",
     "tradeoff",
+    "variants",
 ]

@@ -5,7 +5,6 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from medlab.dicom import OPTIONS, load_profile, plan
 from medlab.dicom.identity import roles
-from medlab.dicom.private import safe_elements
 from medlab.dicom.profile import basic_rules, settle, tag_of, type_in_iod
 from medlab.errors import InputError, MissingError
 
@@ -55,11 +54,6 @@ def test_tags_and_keywords_agree_with_pydicoms_dictionary():
 def test_tags_are_written_as_four_and_four_digits():
     form = re.compile(r"[0-9A-Fgx]{2}[0-9A-Fgx]{2},[0-9A-Fxe]{4}")
     assert all(form.fullmatch(row.tag) for row in load_profile())
-
-
-def test_the_table_of_safe_private_elements_has_the_479_entries_of_the_standard():
-    assert sum(map(len, safe_elements().values())) == 479
-    assert 0x0019000C in safe_elements()["siemens mr header"]
 
 
 def test_all_18_kinds_of_identifiers_but_those_of_free_text_name_attributes():

@@ -84,12 +84,3 @@ def test_harmless_private_elements_stay_where_they_are_asked_for(truth):
         out, _ = dicom.deidentify(source, "research", key=KEY, keep_private=creators)
         assert tag in out
         assert str(out[tag].value) == str(source[tag].value)
-
-
-def test_a_cohort_table_has_one_row_a_study():
-    table = dicom.cohort_table(samples.default_folder() / "studies")
-    assert len(table) == table["StudyInstanceUID"].nunique() >= 5
-    assert str(table["Age"].dtype) == "Int64"
-    assert str(table["StudyDate"].dtype).startswith("datetime64")
-    patients = dicom.cohort_table(samples.default_folder() / "studies", by="patient")
-    assert len(patients) == table["PatientID"].nunique()

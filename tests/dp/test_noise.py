@@ -1,33 +1,79 @@
-"""Noise as its formula says, and choice by score."""
+"""Noise and choice as their formulas say, drawn many times.
+
+Bounds are six standard errors: what is right fails one time in five hundred million.
+"""
+
+import math
+import sys
 
 import numpy as np
 import pytest
 
 from medlab.dp import noise
+from medlab.errors import InputError, UnavailableError
 
-pytestmark = pytest.mark.needs("dp")
 DRAWS = 20_000
-CHANCE = 5.5  # standard errors: a two-sided chance of 4e-8 to fail
+ENDS = np.iinfo(np.int64)
 
 
+def shares_near(found, chances, draws=DRAWS):
+    spread = np.sqrt(chances * (1 - chances) / draws)
+    assert (np.abs(found / draws - chances) <= 6 * spread + 1e-9).all()
+
+
+def near_zero(errors, weight):
+    """Compare how often errors from -5 to 5 came with weights of whole numbers."""
+    weights = {k: weight(k) for k in range(-400, 401)}
+    chances = np.array([weights[k] for k in range(-5, 6)]) / sum(weights.values())
+    shares_near(np.array([(errors == k).sum() for k in range(-5, 6)]), chances)
+
+
+@pytest.mark.needs("dp")
 @pytest.mark.parametrize("scale", [0.5, 2.0, 10.0])
-def test_integer_laplace_errs_as_the_geometric_formula_says(scale):
-    errors = np.abs(noise.integer_laplace(np.full(DRAWS, 7), scale) - 7)
-    q = np.exp(-1 / scale)
-    assert abs(errors.mean() - 2 * q / (1 - q**2)) < CHANCE * errors.std() / np.sqrt(DRAWS)
+def test_integer_laplace_has_its_distribution(scale):
+    errors = noise.integer_laplace(np.full(DRAWS, 7), scale) - 7
+    near_zero(errors, lambda k: math.exp(-abs(k) / scale))
 
 
+@pytest.mark.needs("dp")
 @pytest.mark.parametrize("rho", [0.5, 0.01])
-def test_integer_gaussian_has_the_variance_that_its_rho_asks_for(rho):
-    errors = (noise.integer_gaussian(np.zeros((2, DRAWS // 2), int), rho)).ravel()
-    assert errors.dtype == np.int64
-    spread = errors.astype(float) ** 2
-    # of the discrete Gaussian the variance is at most that of the Gaussian, and near it
-    assert abs(spread.mean() - 1 / (2 * rho)) < CHANCE * spread.std() / np.sqrt(DRAWS) + 1e-3
+def test_integer_gaussian_has_its_distribution(rho):
+    errors = noise.integer_gaussian(np.zeros((2, DRAWS // 2), int), rho)
+    assert errors.shape == (2, DRAWS // 2)
+    near_zero(errors, lambda k: math.exp(-k * k * rho))
 
 
-def test_a_choice_attains_the_odds_of_its_rho_and_no_more():
-    epsilon = np.sqrt(8 * 0.125)
-    picks = np.array([noise.choice(np.array([0.0, 1.0]), 0.125) for _ in range(4000)])
-    share = 1 / (1 + np.exp(-epsilon / 2))  # the exponential mechanism, sensitivity 1
-    assert abs(picks.mean() - share) < CHANCE * np.sqrt(share * (1 - share) / 4000)
+@pytest.mark.needs("dp")
+@pytest.mark.parametrize("sensitivity", [1.0, 4.0])
+def test_a_choice_has_the_chances_of_its_rho(sensitivity):
+    epsilon, scores = math.sqrt(8 * 0.125), np.array([-3.0, 0.0, 2.0, 2.0])
+    weights = np.exp(epsilon * scores / (2 * sensitivity))
+    picks = [noise.choice(scores, 0.125, sensitivity) for _ in range(3000)]
+    shares_near(np.bincount(picks, minlength=4), weights / weights.sum(), 3000)
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.2, 1.0, 7.5, 200.0])
+def test_the_expected_error_is_that_of_the_distribution(scale):
+    weights = [(k, math.exp(-k / scale)) for k in range(1, int(60 * scale) + 10)]
+    error = 2 * sum(k * w for k, w in weights) / (1 + 2 * sum(w for _, w in weights))
+    assert noise.laplace_error(scale) == pytest.approx(error, rel=1e-9)
+
+
+@pytest.mark.needs("dp")
+def test_counts_are_of_64_bits_and_noise_ends_where_they_end():
+    assert abs(int(noise.integer_laplace(np.array([2**40]), 1.0)[0]) - 2**40) < 100
+    assert set(noise.integer_laplace(np.zeros(50, int), 1e300)) <= {ENDS.min, ENDS.max}
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, math.nan, math.inf])
+def test_a_size_that_is_none_is_refused(size):
+    for draw in (noise.integer_laplace, noise.integer_gaussian, noise.choice):
+        with pytest.raises(InputError, match="noise"):
+            draw(np.array([1, 2]), size)
+
+
+def test_without_opendp_the_command_that_brings_it_is_named(monkeypatch):
+    noise._opendp.cache_clear()
+    monkeypatch.setitem(sys.modules, "opendp", None)
+    with pytest.raises(UnavailableError, match="setup dp"):
+        noise.integer_laplace(np.array([1]), 0.123456)

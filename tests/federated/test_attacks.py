@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 
 from medlab import federated
 from medlab.errors import InputError
-from medlab.federated import attacks, logistic, masks
+from medlab.federated import attacks, logistic
 
 SITES = unequal_sites((12, 30))
 OTHERS = unequal_sites((200,), seed=9)[0]
@@ -38,41 +38,46 @@ def test_an_update_without_a_gradient_and_one_of_many_steps_are_refused():
         attacks.read_record(np.zeros(3), np.ones(3), logistic.Descent(steps=2))
 
 
-def hits(updates, clip=math.inf):
-    """How often the row of the first site beats somebody who is not in it."""
-    X, y = SITES[0]
-    won = []
-    for update in updates:
-        for i in range(len(y)):
-            known = np.delete(X, i, axis=0), np.delete(y, i)
-            both = np.vstack([X[i], OTHERS[0][i]]), np.array([y[i], OTHERS[1][i]])
-            member, other = attacks.membership(
-                np.zeros(X.shape[1] + 1), update, HOW, known, both, clip
-            )
-            won.append(member > other)
+def hits(runs, clip=math.inf):
+    """How often a row of the first site beats somebody who is not in it."""
+    size = len(SITES[0][1])
+    strangers = OTHERS[0][:size], OTHERS[1][:size]
+    sizes = [len(y) for _, y in SITES]
+    won = [
+        attacks.last_rows(run.received, 0, SITES[0], strangers, HOW, sizes, clip) for run in runs
+    ]
     return np.mean(won)
 
 
 @pytest.mark.needs("federated")
-def test_a_raw_update_tells_the_last_row_and_a_masked_one_does_not():
-    raw = federated.train(SITES, rounds=1).received[0][0]
-    assert hits([raw]) == 1.0
-    runs = [federated.train(SITES, rounds=1, secure=True).received[0][0] for _ in range(40)]
-    seen = [words[:-1].view(np.int32) / masks.SCALE for words in runs]
+@pytest.mark.parametrize("rounds", [1, 5])
+def test_raw_updates_tell_the_last_row_and_masked_ones_do_not(rounds):
+    assert hits([federated.train(SITES, rounds=rounds)]) == 1.0
+    masked = [federated.train(SITES, rounds=rounds, secure=True) for _ in range(40)]
     # the 12 questions of a run hang together, 40 runs do not: 5.5 standard errors of a coin
-    assert abs(hits(seen) - 0.5) < 5.5 * 0.5 / math.sqrt(40)
+    assert abs(hits(masked) - 0.5) < 5.5 * 0.5 / math.sqrt(40)
 
 
 @pytest.mark.needs("federated")
 def test_under_noise_an_attacker_wins_no_more_than_epsilon_allows():
+    budget = {"rounds": 3, "delta": 1e-5, "clip": 1.0}
     noisy = [
-        federated.train(
-            SITES, rounds=1, epsilon=0.5, delta=1e-5, clip=1.0, rng=np.random.default_rng(seed)
-        ).received[0][0]
+        federated.train(SITES, epsilon=0.5, rng=np.random.default_rng(seed), **budget)
         for seed in range(40)
     ]
-    # of two rows that differ by 2 C, zCDP's Gaussian lets the best attacker tell
-    # Phi(2 / (2 sigma)) of cases, sigma = 9.6: .54
+    # of two rows at most 2 C apart, three steps of Gaussian noise let the best attacker tell
+    # Phi(sqrt(3) 2 / (2 sigma)) of the cases, sigma = 16.6: .54
     assert hits(noisy, clip=1.0) < 0.7
-    sharp = federated.train(SITES, rounds=1, epsilon=1e9, delta=1e-5, clip=1.0).received[0][0]
-    assert hits([sharp], clip=1.0) == 1.0
+    assert hits([federated.train(SITES, epsilon=1e9, **budget)], clip=1.0) == 1.0
+
+
+def test_the_score_is_the_ratio_of_likelihoods_under_gaussian_noise():
+    (X, y), start, sigma = SITES[0], np.full(4, 0.1), 0.3
+    known, one = (X[1:], y[1:]), (X[:1], y[:1])
+    update = start + np.random.default_rng(1).normal(0, 1, 4)
+    total = len(y) * attacks.gradient_of(start, update, HOW)
+    without = logistic.row_gradients(start, logistic.with_intercept(known[0]), known[1]).sum(0)
+    inside = logistic.row_gradients(start, logistic.with_intercept(one[0]), one[1])[0]
+    logs = [-((total - mean) ** 2).sum() / (2 * sigma**2) for mean in (without + inside, without)]
+    score = attacks.membership(start, update, HOW, known, one)[0]
+    assert score / sigma**2 == pytest.approx(logs[0] - logs[1])

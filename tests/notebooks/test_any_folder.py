@@ -18,13 +18,14 @@ from medlab.errors import InputError, MedlabError, usable
 from medlab.neuro.series import read_series
 from medlab.pixels import survey
 
-NOTEBOOKS = runs.find_notebooks()[:6]
+NOTEBOOKS = runs.find_notebooks()[:7]
 IMPORTS = 3  # title, parameters, imports: the first cell that can stop
 #: Fewer repetitions where a notebook has a parameter for them.
 QUICK = {
     "02": {"digits": "3"},
     "05": {"seeds": "1", "heads": "2", "jobs": "1", "methods": "identity, Mondrian k"},
     "06": {"numbers": "1"},
+    "07": {"digits": "3"},
 }
 
 
@@ -103,7 +104,7 @@ def test_every_notebook_reads_what_it_can_of_any_folder_and_numbers_the_rest(mix
         "NIfTI file": [1],
     }
     assert passed.pop("06") == {"DICOM file": [2, 4, 5, 8]}
-    assert passed == {name: {"DICOM file": [2, 8]} for name in ("02", "03", "05")}
+    assert passed == {name: {"DICOM file": [2, 8]} for name in ("02", "03", "05", "07")}
     texts = [path.read_text(encoding="utf-8") for path in (tmp_path / "out").rglob("*.ipynb")]
     texts += [path.read_text(encoding="utf-8") for path in (tmp_path / "out").rglob("*.json")]
     assert len(texts) >= len(NOTEBOOKS)
@@ -133,10 +134,10 @@ def only_damaged(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("fill", "stopping"),
     [
-        (only_nifti, "01 02 03 04 05 06"),
+        (only_nifti, "01 02 03 04 05 06 07"),
         (only_reports, "04 05 06"),
-        (only_text, "01 02 03 04 05 06"),
-        (only_damaged, "01 02 03 04 05 06"),
+        (only_text, "01 02 03 04 05 06 07"),
+        (only_damaged, "01 02 03 04 05 06 07"),
     ],
 )
 def test_a_notebook_without_anything_to_work_on_stops_in_its_first_cell(fill, stopping, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from medlab.errors import InputError
 from medlab.pipeline.ledger import Ledger, Phrases, phrase_digest
-from medlab.pipeline.settings import Outcome, Settings
+from medlab.pipeline.settings import Outcome
 
 KEY = bytes(range(32))
 
@@ -87,19 +87,3 @@ def test_a_damaged_ledger_is_said(tmp_path):
     (tmp_path / "x").write_bytes(b"junk" * 1000)
     with pytest.raises(InputError, match="damaged"):
         Ledger(tmp_path / "x")
-
-
-def test_settings_that_make_no_sense_are_refused():
-    for wrong in (
-        {"policy": "all"}, {"codes": "x"}, {"quarantine": "x"}, {"cohort_k": 1, "quasi": ("Age",)},
-        {"cohort_k": 5}, {"codes": "random", "vault": False},
-    ):  # fmt: skip
-        with pytest.raises(InputError):
-            Settings(**wrong)
-
-
-def test_another_option_or_key_is_another_job():
-    one = Settings(options=("clean-descriptors",)).fingerprint(KEY)
-    assert one == Settings(options=("clean-descriptors",)).fingerprint(KEY)
-    assert one != Settings().fingerprint(KEY)
-    assert one != Settings(options=("clean-descriptors",)).fingerprint(bytes(32))

@@ -17,8 +17,8 @@ OTHER_WAYS = {"importorskip", "skip"}
 POSIX = {
     "test_ci.py",
     "test_disk.py",
-    "test_files_of_a_job.py",
-    "test_job.py",
+    "test_job_files.py",
+    "test_planning.py",
     "test_keys.py",
     "test_pool.py",
     "test_shipped_folders.py",

@@ -16,6 +16,7 @@ from pydicom.pixels import pixel_array
 
 from medlab import pixels
 from medlab.pixels import decide, detect, effects, frames
+from medlab.pixels.detect import Word
 from medlab.pixels.mask import Box
 
 
@@ -141,3 +142,65 @@ def test_a_model_that_is_missing_is_not_fetched(monkeypatch):
     text, _ = made.text_mask((120, 300), [(20, 40, "OKAFOR", 28)])
     with pytest.raises(FileNotFoundError, match=r"gone\.onnx"):
         detect.rapidocr((text * 255).astype(np.uint8))
+
+
+def test_a_very_large_image_is_read_in_tiles_that_overlap():
+    values = np.zeros((1000, 3000), np.uint16)
+    values[500:520, 1700:1900] = 4000
+    ds = made.gray(values, stored=12)
+    sizes = []
+
+    def bright(picture):
+        sizes.append(max(picture.shape))
+        rows, columns = np.nonzero(picture > 200)
+        if not len(rows):
+            return []
+        x0, y0, x1, y1 = columns.min(), rows.min(), columns.max(), rows.max()
+        return [Word("OKAFOR", 0.99, ((x0, y0), (x1, y0), (x1, y1), (x0, y1)))]
+
+    done = pixels.clean(ds, ["OKAFOR"], engine=bright, second=None)
+    assert not pixel_array(done.dataset).any()
+    assert max(sizes) <= 1920
+
+
+def still_and_moving(count, late=None):
+    rng = np.random.default_rng(3)
+    cine = np.zeros((count, 96, 160), np.uint8)
+    cine[:, 20:70, 40:120] = rng.integers(0, 120, (count, 50, 80))
+    text, _ = made.text_mask((96, 160), [(4, 2, "OKAFOR", 13)])
+    cine[:, text > 0.5] = 250
+    if late:
+        text, _ = made.text_mask((96, 160), [(80, 80, "12:30", 13)])
+        cine[late:, text > 0.5] = 250
+    return made.gray(cine)
+
+
+def numbers(ds):
+    return [index for index, _ in detect.pictures(ds, frames.layout(ds))]
+
+
+def test_frames_that_differ_only_in_the_moving_image_are_not_read_again():
+    assert [index for index in numbers(still_and_moving(30)) if index >= 0] == [0]
+
+
+def test_text_that_starts_late_makes_its_first_frame_worth_reading():
+    assert [index for index in numbers(still_and_moving(30, late=17)) if index >= 0] == [0, 17]
+
+
+def test_of_a_thousand_frames_few_are_read_and_the_brightest_of_all_pixels():
+    cine = np.zeros((1000, 40, 80), np.uint8)
+    cine[np.arange(1000), 20, np.arange(1000) % 80] = 255
+    ds = made.gray(cine)
+    pictures = dict(detect.pictures(ds, frames.layout(ds)))
+    assert len(pictures) <= 14
+    assert pictures[-1][20].all()
+
+
+def test_text_over_the_moving_image_is_seen_in_the_projection():
+    ds = still_and_moving(30)
+    cine = pixel_array(ds).copy()
+    text, _ = made.text_mask((96, 160), [(50, 40, "JANE", 14)])
+    cine[11, text > 0.5] = 250
+    ds.PixelData = cine.tobytes()
+    brightest = [picture for index, picture in detect.pictures(ds, frames.layout(ds)) if index < 0]
+    assert any((picture[text > 0.5] > 200).all() for picture in brightest)

@@ -1,0 +1,86 @@
+import types
+
+import pytest
+from click.testing import CliRunner
+from job_hospital import outputs
+from pydicom import dcmread
+
+from medlab import cli, pipeline, pixels
+from medlab.errors import RefusedError, UnavailableError
+from medlab.pipeline import Settings
+
+
+class ReviewError(RefusedError):
+    decisions = ()
+
+
+def cleaner(how):
+    def clean(dataset, words, **_):
+        assert any("Person" in str(word) for word in words)
+        if isinstance(how, Exception):
+            raise how
+        return types.SimpleNamespace(
+            dataset=dataset, checked=True, complete=how, findings=[], decisions=[]
+        )
+
+    return clean
+
+
+@pytest.mark.parametrize(("complete", "burned"), [(True, "NO"), (False, None)])
+def test_pixels_are_claimed_clean_only_after_a_complete_check(
+    ward, tmp_path, monkeypatch, complete, burned
+):
+    monkeypatch.setattr(pixels, "available", lambda: True)
+    monkeypatch.setattr(pixels, "clean", cleaner(complete), raising=False)
+    monkeypatch.setattr(pixels, "identity_words", lambda d: [str(d.PatientName)], raising=False)
+    summary = pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
+    assert summary.ok
+    assert summary.unchecked == {"face": 12}
+    header = dcmread(outputs(tmp_path / "clean")[0])
+    assert header.get("BurnedInAnnotation") == burned
+    codes = [item.CodeValue for item in header.DeidentificationMethodCodeSequence]
+    assert "113101" in codes
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(ReviewError("a dose report"), "quarantined"), (RefusedError("no"), "refused")],
+)
+def test_what_pixel_cleaning_refuses_is_withheld(ward, tmp_path, monkeypatch, error, status):
+    monkeypatch.setattr(pixels, "available", lambda: True)
+    monkeypatch.setattr(pixels, "clean", cleaner(error), raising=False)
+    monkeypatch.setattr(pixels, "identity_words", lambda d: [str(d.PatientName)], raising=False)
+    summary = pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
+    assert summary.statuses == {status: 12}
+    assert not outputs(tmp_path / "clean")
+    waiting = (tmp_path / "clean.job" / "pixels.csv").read_text().splitlines()[1:]
+    assert len(waiting) == (12 if status == "quarantined" else 0)  # named, though without text
+
+
+def test_rules_for_devices_reach_the_pixels_in_every_run(ward, tmp_path, monkeypatch):
+    given = []
+
+    def clean(dataset, words, *, rules, **_):
+        given.append(rules)
+        return cleaner(True)(dataset, words)
+
+    monkeypatch.setattr(pixels, "available", lambda: True)
+    monkeypatch.setattr(pixels, "clean", clean, raising=False)
+    monkeypatch.setattr(pixels, "identity_words", lambda d: [str(d.PatientName)], raising=False)
+    recipe, target = tmp_path / "recipe.yaml", tmp_path / "clean"
+    recipe.write_text("- {when: {Modality: CT, Rows: 128}, blank: [[0, 0, 9, 5]]}")
+    asked = ["deidentify", str(ward), str(target), "--clean-pixels", "--recipe", str(recipe)]
+    assert CliRunner().invoke(cli.commands, asked).exit_code == 0
+    recipe.unlink()
+    outputs(target)[0].unlink()
+    assert pipeline.rerun(target).new == 1
+    assert len(given) == 13
+    rule = {"when": {"Modality": "CT", "Rows": "128"}, "blank": [[0, 0, 9, 5]]}
+    assert all(list(rules) == [rule] for rules in given)
+
+
+def test_cleaning_that_is_not_there_ends_the_job_before_it_begins(ward, tmp_path, monkeypatch):
+    monkeypatch.setattr(pixels, "available", lambda: False)
+    with pytest.raises(UnavailableError, match="text recognizer is not installed"):
+        pipeline.deidentify(ward, tmp_path / "clean", Settings(clean_pixels=True))
+    assert not (tmp_path / "clean.job").exists()
