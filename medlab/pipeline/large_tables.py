@@ -479,6 +479,7 @@ def _release_leaf(task: tuple[int, tuple[Path, ...]]) -> _Leaf | str:
     except InputError as error:
         return str(error)
     text = range_text(release.table, work.quasi).add_prefix(_TEXT)
+    text = text.where(text != "")
     rows = pd.concat([frame[[name for name in frame if name not in released]], released], axis=1)
     path = paths[0].with_name(f"released-{node}.parquet")
     pd.concat([rows.assign(**frame[work.quasi]), text], axis=1).to_parquet(path, index=False)

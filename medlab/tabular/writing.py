@@ -53,7 +53,8 @@ def released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFram
     found = {}
     for title, table in tables.items():
         mixed = [name for name in release.quasi if name in table and table[name].dtype == object]
-        out = table.assign(**dict(range_text(table, mixed)) if mixed else {})
+        text = range_text(table, mixed)
+        out = table.assign(**dict(text.where(text != "")) if mixed else {})
         for name in out:
             if name not in release.quasi and name in source.table:
                 out[name] = _as_read(out[name], source.table[name], source.text[name])
