@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +48,18 @@ def appearing(path: Path, mode: int | None = None, *, replace: bool = True) -> I
             _name_new(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Write to a database at once what is done within it, or, on an error, nothing."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.execute("ROLLBACK")
+        raise
+    database.execute("COMMIT")
 
 
 def _name_new(part: Path, path: Path) -> None:

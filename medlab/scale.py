@@ -17,8 +17,8 @@ from uuid import uuid4
 from medlab import __version__
 from medlab.errors import RefusedError, UsageError, not_installed
 
-T = TypeVar("T")
-R = TypeVar("R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _AHEAD = 8  # tasks under way for each worker
 _HERE = re.compile(r"(?:tcp://)?(?:127\.0\.0\.1|localhost|\[::1\]):\d+|inproc://.*")
 _SECONDS = 15
@@ -73,18 +73,18 @@ def _version() -> str:
 
 def _each_done(
     client: Any,
-    work: Callable[[T], R],
-    tasks: Iterator[T],
+    work: Callable[[_T], _R],
+    tasks: Iterator[_T],
     _jobs: int,
     start: Callable[..., None],
     *args: Any,
-) -> Iterator[tuple[T, R | None]]:
+) -> Iterator[tuple[_T, _R | None]]:
     """Give every task with its result; None where the workers died on it."""
     from distributed import KilledWorker, as_completed
 
     phase = uuid4().hex
     ahead = _AHEAD * len(client.scheduler_info(n_workers=-1)["workers"])
-    under_way: dict[Any, T] = {}
+    under_way: dict[Any, _T] = {}
 
     def submit() -> list[Any]:
         found = []
@@ -105,8 +105,8 @@ def _each_done(
 
 
 def _on_worker(
-    phase: str, work: Callable[[T], R], start: Callable[..., None], args: Any, task: T
-) -> R:
+    phase: str, work: Callable[[_T], _R], start: Callable[..., None], args: Any, task: _T
+) -> _R:
     """Do one task in a worker process, which starts anew with every phase of the job."""
     if _phase != [phase]:
         start(*args)

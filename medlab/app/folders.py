@@ -19,7 +19,7 @@ from medlab.disk import hold
 from medlab.errors import RefusedError
 
 VARIABLE = "MEDLAB_APP_FOLDER"
-PREFIX = "medlab-app-"
+_PREFIX = "medlab-app-"
 SESSION = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 RESULTS = ("result.zip", "private.zip", "key.txt")  # what a session hands out
 _LOCK = "lock"
@@ -36,8 +36,8 @@ def server_folder() -> Iterator[Path]:
 
     Folders that killed servers left are swept first.
     """
-    sweep()
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    _sweep()
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     lock = hold(folder / _LOCK)
     try:
         yield folder
@@ -47,10 +47,10 @@ def server_folder() -> Iterator[Path]:
         _remove(folder)
 
 
-def sweep() -> int:
+def _sweep() -> int:
     """Take away the folders of servers that live no more; return how many."""
     swept = 0
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         if not _is_own(folder) or (lock := hold(folder / _LOCK)) is None:
             continue
         lock.release()

@@ -23,24 +23,24 @@ from medlab.neuro import nifti_header
 from medlab.neuro.parameter_sweeps import NO_HEAD
 from medlab.pipeline.face_removal import may_hold_head as may_be_slices
 
-UNPACKED = 10 * CAP  # bytes of what is in them
+_UNPACKED = 10 * CAP  # bytes of what is in them
 _MOST_FILES = 20_000
 _PIECE = 1 << 20
 _HEAD = 352
 NIFTI = (".nii", ".nii.gz")
-MODALITIES = frozenset(
+_MODALITIES = frozenset(
     "CT MR PT NM US CR DX MG XA RF OT SC SR PR KO SEG ES OP RTSTRUCT RTPLAN RTDOSE".split()  # noqa: SIM905
 )
 _LEAST_SLICES = 16  # a localizer or a single image holds no surface of a face
 _DEFLATED = "1.2.840.10008.1.2.1.99"
 _FULL = "the session is full; start anew, or give the path of a folder on this computer"
 _BOMB = (
-    f"it unpacks to more than {UNPACKED // 1_000_000} MB; unpack it yourself and give the path "
+    f"it unpacks to more than {_UNPACKED // 1_000_000} MB; unpack it yourself and give the path "
     "of the folder on this computer"
 )
 
 
-class Taken(NamedTuple):
+class _Taken(NamedTuple):
     """What became of uploads: files taken, files left out, and why uploads were refused."""
 
     files: int
@@ -86,7 +86,7 @@ def may_hold_head(item: Item) -> bool:
     return may_be_slices(header) and named and slices >= _LEAST_SLICES
 
 
-def take_in(inbox: Path, folder: Path) -> Taken:
+def take_in(inbox: Path, folder: Path) -> _Taken:
     """Move what was uploaded into the folder of the session; zips are unpacked.
 
     Parameters
@@ -109,11 +109,11 @@ def take_in(inbox: Path, folder: Path) -> Taken:
     for count, path in enumerate(uploads, start=1):
         try:
             if zipfile.is_zipfile(path):
-                taken, others = unpack(path, place / f"zip-{count}", UNPACKED - _size(folder))
+                taken, others = _unpack(path, place / f"zip-{count}", _UNPACKED - _size(folder))
                 files, left_out = files + taken, left_out + others
             else:
                 _check_file(path)
-                if _size(folder) + path.stat().st_size > UNPACKED:
+                if _size(folder) + path.stat().st_size > _UNPACKED:
                     raise RefusedError(_FULL)
                 target = place / path.relative_to(inbox)
                 target.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def take_in(inbox: Path, folder: Path) -> Taken:
             why = "its name cannot be used" if isinstance(error, OSError) else error
             refusals.append(f"file {count} of {len(uploads)}: {why}")
         path.unlink(missing_ok=True)
-    return Taken(files, left_out, tuple(refusals))
+    return _Taken(files, left_out, tuple(refusals))
 
 
 def _check_file(path: Path) -> None:
@@ -145,7 +145,7 @@ def _check_file(path: Path) -> None:
         raise RefusedError(_BOMB)
 
 
-def unpack(archive: Path, folder: Path, budget: int) -> tuple[int, int]:
+def _unpack(archive: Path, folder: Path, budget: int) -> tuple[int, int]:
     """Unpack the DICOM and NIfTI files of a zip; all of it, or nothing.
 
     Parameters
@@ -232,7 +232,7 @@ def _exceeds(pieces: Iterator[int]) -> bool:
     total = 0
     for size in pieces:
         total += size
-        if total > UNPACKED:
+        if total > _UNPACKED:
             return True
     return False
 
@@ -307,7 +307,7 @@ def inventory(folder: Path) -> list[Item]:
 
 
 def _named(number: int, modality: str, count: int) -> str:
-    known = modality if modality in MODALITIES else "other kind"
+    known = modality if modality in _MODALITIES else "other kind"
     return f"Series {number}: {known}, {counted(count, 'file')}"
 
 

@@ -36,7 +36,7 @@ from medlab.methods.catalogue import METHODS
 from medlab.widgets import tag_explorer
 from medlab.widgets.instrument import Instrument
 
-TASKS = {
+_TASKS = {
     "De-identify the whole header by a policy (recommended)": POLICY,
     **{f"{name.capitalize()}: {METHODS[name].says}": name for name in (*BY_ELEMENTS, SLICING)},
     "Encrypt name and ID with a key": ENCRYPTION,
@@ -48,7 +48,7 @@ POLICIES = {
     "research: dates moved, descriptions cleaned, age and weight stay": "research",
 }
 # The first is the default: leaving something in is a choice that a person makes.
-TEXTS = {
+_TEXTS = {
     "Remove it (black)": "remove",
     "Write a pseudonym in its place": "pseudonymize",
     "Blur it (can be read back; a lesson only)": "blur",
@@ -77,10 +77,10 @@ def page() -> ipw.Widget:
     """Return the page of this kernel's session."""
     warnings.simplefilter("ignore")  # pydicom's repeat values
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    return Page(folders.session_folder()).widget
+    return _Page(folders.session_folder()).widget
 
 
-class Page:
+class _Page:
     """The page of one session.
 
     Parameters
@@ -97,8 +97,8 @@ class Page:
     """
 
     def __init__(self, session: Path) -> None:
-        self.files = Files(session, self._renew)
-        self.look = Look()
+        self.files = _Files(session, self._renew)
+        self.look = _Look()
         self.choices = _Choices(self._start, self._cancel)
         self.outcome = Outcome(session.name)
         self._session = session
@@ -127,7 +127,7 @@ class Page:
             clean_up(order)
             self._run = Run(order)
         except MedlabError as error:
-            self.choices.say(alert(error))
+            self.choices.say(_alert(error))
             return
         self.outcome.clear()
         self.choices.running(True)
@@ -156,13 +156,13 @@ class Page:
         self._run = None
         self.choices.running(False)
         if isinstance(result, MedlabError):
-            self.choices.say(alert(result))
+            self.choices.say(_alert(result))
             return
         self.choices.say(done("Done. What came of it stands below."))
         self.outcome.show(order, result, self.files.items)
 
 
-class Files:
+class _Files:
     """Step 1: what comes in.
 
     Parameters
@@ -205,7 +205,7 @@ class Files:
         """Take in what was uploaded."""
         self._working("Checking the files …")
         taken = intake.take_in(self._session / "inbox", self._session / "files")
-        told = "".join(alert(refusal) for refusal in taken.refusals)
+        told = "".join(_alert(refusal) for refusal in taken.refusals)
         if taken.left_out:
             told += (
                 f"<p>Left out: {counted(taken.left_out, 'file')} of other kinds in the zip.</p>"
@@ -244,7 +244,7 @@ class Files:
             try:
                 views.one_sentence(verb)()
             except MedlabError as error:
-                self._status.value = alert(error)
+                self._status.value = _alert(error)
 
         return attempt
 
@@ -259,7 +259,7 @@ class Files:
         self._status.value = f"<p role='status'>{what}</p>"
 
 
-class Look:
+class _Look:
     """Step 2: what the files give away."""
 
     def __init__(self) -> None:
@@ -315,10 +315,10 @@ class _Choices:
     """Step 3: what shall be done, and how far it is."""
 
     def __init__(self, start: Callable[[], None], cancel: Callable[[], None]) -> None:
-        self.task = _radio("Headers", TASKS)
+        self.task = _radio("Headers", _TASKS)
         self.policy = _radio("Policy", POLICIES)
         self.k = ipw.BoundedIntText(5, min=2, max=1000, description="Smallest bucket k")
-        self.text = _radio("Text in pixels", TEXTS)
+        self.text = _radio("Text in pixels", _TEXTS)
         self.head = _radio("Heads", HEADS)
         self.f = ipw.FloatSlider(
             0.5, min=0.1, max=0.9, step=0.05, description="Threshold f (small: more is kept)"
@@ -392,7 +392,7 @@ class _Choices:
 
     def _key(self) -> bytes:
         if self.key.value:
-            return crypto.parse_key(self.key.value.encode("utf-8"))
+            return crypto.keys.parse_key(self.key.value.encode("utf-8"))
         if self.task.value == DECRYPTION:
             raise InputError("decryption needs the key that the names were encrypted with")
         return crypto.new_key()
@@ -542,11 +542,11 @@ class _Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
         try:
             made = views.one_sentence(self._makers[self.selected_index or 0])()
         except MedlabError as error:
-            made = ipw.HTML(alert(error))
+            made = ipw.HTML(_alert(error))
         box.children = (made,)
 
 
-def alert(said: object, title: str = "Not done") -> str:
+def _alert(said: object, title: str = "Not done") -> str:
     """Return a refusal as HTML that a screen reader reads at once."""
     return f"<p role='alert'><b>{title}:</b> {html.escape(str(said))}.</p>"
 
@@ -564,7 +564,7 @@ def _summary(order: Order, result: Result) -> str:
         head = f"{'; '.join(unchecked).capitalize()}. {head}"
     where = "" if order.zipped else "<p>They stand in the result folder that you named.</p>"
     return (
-        (alert(head.rstrip("."), "Look at this") if result.withheld or unchecked else done(head))
+        (_alert(head.rstrip("."), "Look at this") if result.withheld or unchecked else done(head))
         + where
         + _listed("What was done", result.lines)
         + _listed("Not done, not checked, or not to be claimed", result.cautions)

@@ -127,7 +127,7 @@ class _Result(AuthenticatedFileHandler):
         self.set_header("Cache-Control", "no-store")
 
 
-class Server(Voila):  # type: ignore[misc]
+class _Server(Voila):  # type: ignore[misc]
     """Voilà with the guards and the two handlers of the page."""
 
     tell: Callable[[str], Any]
@@ -175,7 +175,7 @@ class Server(Voila):  # type: ignore[misc]
             webbrowser.open(start.as_uri())
 
 
-def configuration(port: int, idle_seconds: int) -> Config:
+def _configuration(port: int, idle_seconds: int) -> Config:
     """Return what Voilà is told; no other configuration of this user is read."""
     config = Config()
     config.Voila.config_file_paths = []
@@ -240,10 +240,10 @@ def serve(
     )
     with folders.server_folder() as folder:
         os.environ[folders.VARIABLE] = str(folder)
-        config = configuration(port, idle_seconds)
+        config = _configuration(port, idle_seconds)
         config.Voila.token = secrets.token_urlsafe(32)
         config.Voila.connection_dir_root = str(folder)
-        server = Server(config=config)
+        server = _Server(config=config)
         server.tell, server.folder, server.browser_wanted = tell, folder, browser
         server.initialize([])
         if hasattr(signal, "SIGHUP"):  # the window of the terminal was closed

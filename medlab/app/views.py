@@ -21,7 +21,7 @@ from medlab.app.intake import Item, counted
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError
 
-HIDDEN = (
+_HIDDEN = (
     "<p>Hidden: pictures show who a person is. Choose <b>Show pictures</b> above to see "
     "them on this screen.</p>"
 )
@@ -115,7 +115,7 @@ def slices(
 ) -> Any:
     """Return slices in three planes, those of the processed volume below."""
     if not reveal:
-        return HIDDEN
+        return _HIDDEN
     both = after is not None
     fig = viz.slices.planes(volume(item), volume(after) if after else None, at=at)
     return viz.show(
@@ -130,7 +130,7 @@ def slices(
 def picture(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
     """Return the image in the middle of a series, that of the result beside it."""
     if not reveal:
-        return HIDDEN
+        return _HIDDEN
     shown = {"before" if after else "the image": _displayed(item)}
     if after is not None:
         shown["after"] = _displayed(after)
@@ -177,14 +177,14 @@ def burned_in(item: Item, *, reveal: bool) -> list[Any]:
                 "stretched so that faint text shows.",
             )
         )
-    return parts if reveal else [*parts, HIDDEN]
+    return parts if reveal else [*parts, _HIDDEN]
 
 
 @one_sentence
 def face(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
     """Return the surface of a head, as anyone could render it."""
     if not reveal:
-        return HIDDEN
+        return _HIDDEN
     heads = {"original": volume(item)} | ({"processed": volume(after)} if after else {})
     return viz.show(
         viz.faces.faces(heads),

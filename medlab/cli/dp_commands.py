@@ -12,21 +12,13 @@ from typing import Any
 import click
 
 from medlab.cli.group import commands
-from medlab.cli.options import PATH
+from medlab.cli.options import BUDGET, KEY_OF_LEDGER, PATH
 from medlab.errors import UsageError
 
 _FORMS = "count | histogram:Sex=F,M | total:Age=18,90 | mean:Age=18,90 | quantile:Age=.5,18,90,1"
 #: Numbers that follow the column; a histogram has its categories there.
 _NUMBERS = {"total": 2, "mean": 2, "quantile": 4}
 _MOST_CANDIDATES = 100_000  # as many as a quantile takes
-BUDGET = click.option(
-    "--budget", metavar="B", help="Epsilon of the table for good, set by the first call."
-)
-KEY_OF_LEDGER = click.option(
-    "--key-file",
-    type=PATH,
-    help="Key of the ledger; else the file named by MEDLAB_KEY_FILE, else F.key, which is made.",
-)
 
 
 @commands.command("dp")
@@ -40,13 +32,12 @@ KEY_OF_LEDGER = click.option(
 @KEY_OF_LEDGER
 def answer_queries(
     source: Path,
-    subject: str,
     queries: tuple[str, ...],
     epsilon: str,
     budget: str | None,
     ledger: Path,
-    contributions: int,
     key_file: Path | None,
+    **unit: Any,
 ) -> None:
     """Answer queries about the patients of TABLE with noise that hides each of them; JSON.
 
@@ -66,7 +57,7 @@ def answer_queries(
     summed = {words[0] for kind, words in asked if kind in _NUMBERS}
     table = read_table(source, labels=counted - summed)
     cost = exact_epsilon(epsilon)
-    meter = dp.Meter(cost, subject=subject, contributions=contributions)
+    meter = dp.Meter(cost, **unit)
     answers = [getattr(dp, kind)(table, *words, meter, cost / len(asked)) for kind, words in asked]
     purse.spend(cost)  # when all could be computed, and before any is seen
     told = [

@@ -39,7 +39,7 @@ from medlab.cli.options import (
 @click.option("--crop-neck", is_flag=True, help="Look only at the upper 170 mm (not in FSL).")
 @BACKEND
 @OVERWRITE
-def skullstrip(source: Path, target: Path, **options: Any) -> None:
+def _skullstrip(source: Path, target: Path, **options: Any) -> None:
     """Take the brain out of a head: NIfTI file or DICOM series SOURCE, likewise TARGET.
 
     The letters are those of FSL's bet, which runs when it is installed; else the

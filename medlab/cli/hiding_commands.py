@@ -25,7 +25,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="lsb has no way back to the image; private is a private element (DICOM only).",
 )
 @KEY_FILE
-def hide(source: Path, target: Path, payload: Path, method: str, key_file: Path | None) -> None:
+def _hide(source: Path, target: Path, payload: Path, method: str, key_file: Path | None) -> None:
     """Hide a payload in the pixels of a DICOM or NIfTI file, sealed under a key.
 
     Compression with loss, export to a picture, or a change of one pixel destroys it.
@@ -42,7 +42,7 @@ def hide(source: Path, target: Path, payload: Path, method: str, key_file: Path 
 @click.option("--payload", type=PATH, required=True, help="Where what was hidden goes.")
 @click.option("--restore", "original", type=PATH, help="Where the image goes as it was before.")
 @KEY_FILE
-def reveal(source: Path, payload: Path, original: Path | None, key_file: Path | None) -> None:
+def _reveal(source: Path, payload: Path, original: Path | None, key_file: Path | None) -> None:
     """Take out what `medlab hide` hid in FILE; the method is found by itself."""
     from medlab import crypto
     from medlab.pipeline import hiding

@@ -204,6 +204,7 @@ def verify(
 ) -> None:
     """Look for what is left of SRC in DST, however DST was made."""
     from medlab import dicom, pipeline
+    from medlab.dicom.verify import LIMITS
     from medlab.pipeline import cohort_in_headers
 
     words = (options, keep_private, _zips_of(restricted_zips))
@@ -216,7 +217,7 @@ def verify(
     for finding in findings:
         number = f"file {finding.file}: " if finding.file else ""
         click.echo(f"{finding.severity}  {number}{finding.path}  {finding.message}")
-    for limit in dicom.LIMITS:
+    for limit in LIMITS:
         click.echo(f"not proved: {limit}")
     classes = cohort_in_headers.check(target) if target.is_dir() else None
     if classes is not None:

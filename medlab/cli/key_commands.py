@@ -37,7 +37,7 @@ def new_key(file: Path) -> None:
 @click.option("--reason", default="", help="Why; goes into the log. Needed.")
 @VAULT
 @opened
-def patient_key(source: Path, code: str, file: Path, reason: str, **opener: Any) -> None:
+def _patient_key(source: Path, code: str, file: Path, reason: str, **opener: Any) -> None:
     """Write into FILE a key that restores one patient of SRC and nobody else.
 
     CODE is the Patient ID in the clean files. medlab reidentify takes FILE as --key-file.

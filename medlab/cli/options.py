@@ -61,6 +61,14 @@ KIND = click.option(
 KEY_FILE = click.option(
     "--key-file", type=PATH, help="The key; else the file named by MEDLAB_KEY_FILE."
 )
+BUDGET = click.option(
+    "--budget", metavar="B", help="Epsilon of the table for good, set by the first call."
+)
+KEY_OF_LEDGER = click.option(
+    "--key-file",
+    type=PATH,
+    help="Key of the ledger; else the file named by MEDLAB_KEY_FILE, else F.key, which is made.",
+)
 KEY_OF_ORDER = click.option(
     "--key-file",
     type=PATH,

@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
-from medlab.cli.dp_commands import BUDGET, KEY_OF_LEDGER
 from medlab.cli.group import commands
 from medlab.cli.options import (
+    BUDGET,
     DISTANCE,
     HIERARCHIES,
+    KEY_OF_LEDGER,
     KEY_OF_ORDER,
     KIND,
     L_KIND,

@@ -86,15 +86,15 @@ def check_passphrase(passphrase: str) -> None:
         raise InputError("a passphrase needs eight characters and more; take several words")
 
 
-def encrypt_with_passphrase(value: str | bytes, passphrase: str, *, log_n: int = 15) -> str:
+def _encrypt_with_passphrase(value: str | bytes, passphrase: str, *, log_n: int = 15) -> str:
     """Return ``scrypt$log_n$salt$token``: all that is needed again but the passphrase."""
     salt = secrets.token_bytes(16)
     token = encrypt(value, key_from_passphrase(passphrase, salt, log_n=log_n))
     return f"scrypt${log_n}${base64.urlsafe_b64encode(salt).decode('ascii')}${token}"
 
 
-def decrypt_with_passphrase(text: str, passphrase: str) -> str:
-    """Return what `encrypt_with_passphrase` hid; RefusedError if it can't be had."""
+def _decrypt_with_passphrase(text: str, passphrase: str) -> str:
+    """Return what `_encrypt_with_passphrase` hid; RefusedError if it can't be had."""
     try:
         name, log_n, salt, token = text.split("$")
         if name != "scrypt":

@@ -31,11 +31,11 @@ _NO_BITS = np.zeros(0, np.uint8)
 _OUTSIDE = "the image holds values outside of the bits allowed"
 _NOTHING = "wrong key, an altered image, or nothing is hidden there by this method"
 
-Bits = tuple[int, int]
+_Bits = tuple[int, int]
 _Wrap = Callable[[Array], Array]  # bookkeeping to the bits of what is hidden
 
 
-def capacity(pixels: Array, method: str = "shift", *, bits: Bits | None = None) -> int:
+def capacity(pixels: Array, method: str = "shift", *, bits: _Bits | None = None) -> int:
     """Return how many bytes can be hidden in an image, whatever they are.
 
     Parameters
@@ -57,7 +57,7 @@ def capacity(pixels: Array, method: str = "shift", *, bits: Bits | None = None) 
 
 
 def embed(
-    pixels: Array, payload: bytes, key: bytes, method: str = "shift", *, bits: Bits | None = None
+    pixels: Array, payload: bytes, key: bytes, method: str = "shift", *, bits: _Bits | None = None
 ) -> Array:
     """Return a copy of an image in which a payload is hidden.
 
@@ -114,7 +114,7 @@ def embed(
 
 
 def extract(
-    pixels: Array, key: bytes, method: str = "shift", *, bits: Bits | None = None
+    pixels: Array, key: bytes, method: str = "shift", *, bits: _Bits | None = None
 ) -> tuple[bytes, Array | None]:
     """Return what `embed` hid, and the image as it was before.
 
@@ -146,11 +146,11 @@ def extract(
 def _checked(
     pixels: Array,
     method: str,
-    bits: Bits | None,
+    bits: _Bits | None,
     key: bytes = bytes(KEY_BYTES),
     *,
     reading: bool = False,
-) -> tuple[Array, Bits]:
+) -> tuple[Array, _Bits]:
     """Return the values as (frames, rows, columns), wide enough for sums of four, and limits."""
     if len(key) != KEY_BYTES:
         raise InputError(f"a key has {KEY_BYTES} bytes, this one {len(key)}; use load_key()")
@@ -169,7 +169,7 @@ def _checked(
     return pixels.astype(wide).reshape(count, *pixels.shape[-2:]), (low, high)
 
 
-def _room(values: Array, limits: Bits, method: str) -> int:
+def _room(values: Array, limits: _Bits, method: str) -> int:
     """Return the net capacity in bytes; below zero where not even an empty payload fits."""
     return _ROOM[method](values, limits) // 8 - _OVERHEAD
 
@@ -177,7 +177,7 @@ def _room(values: Array, limits: Bits, method: str) -> int:
 # What is hidden: nonce, then masked: length, ciphertext, tag, zeros
 
 
-def _bound(values: Array, limits: Bits, method: str, told: Array = _NO_BITS) -> bytes:
+def _bound(values: Array, limits: _Bits, method: str, told: Array = _NO_BITS) -> bytes:
     """Return what the seal is bound to: the image that is given back, and the bookkeeping."""
     form = f"{method} {limits} {values.shape} {told.tobytes().hex()} ".encode()
     return hashlib.sha256(form + np.ascontiguousarray(values).tobytes()).digest()
@@ -231,7 +231,7 @@ class _Layer(NamedTuple):
         error = values - self.predicted
         return (error >= -reach) & (error < reach) & self.color
 
-    def beyond(self, values: Array, limits: Bits) -> Mask:
+    def beyond(self, values: Array, limits: _Bits) -> Mask:
         """Return where a shift by the strength would leave the range."""
         low, high = limits
         return ((values > high - self.strength) | (values < low + self.strength)) & self.color
@@ -249,7 +249,7 @@ def _sum_of_four(values: Array) -> Array:
     return sums
 
 
-def _layer(values: Array, limits: Bits, number: int, more: Array | int = 0) -> _Layer:
+def _layer(values: Array, limits: _Bits, number: int, more: Array | int = 0) -> _Layer:
     """Return layer 0 or 1; `more` is what may come to the sum of the neighbors."""
     predicted = np.right_shift(_sum_of_four(values) + more, 2)
     nearer = np.minimum(predicted - limits[0], limits[1] - predicted)
@@ -258,7 +258,7 @@ def _layer(values: Array, limits: Bits, number: int, more: Array | int = 0) -> _
     return _Layer(color, predicted, np.minimum(nearer // 3, _STRENGTH))
 
 
-def _shifted(values: Array, limits: Bits, layer: _Layer) -> tuple[Array, Mask, Mask, Mask]:
+def _shifted(values: Array, limits: _Bits, layer: _Layer) -> tuple[Array, Mask, Mask, Mask]:
     """Return values with zeros as bits, who carries one, who could be mistaken, who stayed.
 
     A pixel far from its prediction that is near an end of the range stays where it is; the
@@ -270,7 +270,7 @@ def _shifted(values: Array, limits: Bits, layer: _Layer) -> tuple[Array, Mask, M
     return moved, carrier, layer.beyond(moved, limits) & ~layer.within(moved, 2), stays
 
 
-def _shift_room(values: Array, limits: Bits) -> int:
+def _shift_room(values: Array, limits: _Bits) -> int:
     if min(values.shape) < 1 or min(values.shape[1:]) < 2:
         return 0
     moved, carrier, unclear, _ = _shifted(values, limits, _layer(values, limits, 0))
@@ -287,7 +287,7 @@ def _shift_room(values: Array, limits: Bits) -> int:
     return sum(rooms) if min(rooms) >= 0 else 0
 
 
-def _shift_write(values: Array, limits: Bits, wrap: _Wrap) -> Array:
+def _shift_write(values: Array, limits: _Bits, wrap: _Wrap) -> Array:
     bits = wrap(_NO_BITS)
     for number in (0, 1):
         values, carrier, unclear, stays = _shifted(values, limits, _layer(values, limits, number))
@@ -297,7 +297,7 @@ def _shift_write(values: Array, limits: Bits, wrap: _Wrap) -> Array:
     return values
 
 
-def _shift_read(values: Array, limits: Bits) -> tuple[Array, Array, Array]:
+def _shift_read(values: Array, limits: _Bits) -> tuple[Array, Array, Array]:
     if min(values.shape[1:]) < 2:
         raise RefusedError(_NOTHING)
     found: list[Array] = []
@@ -332,14 +332,14 @@ class _Pairs(NamedTuple):
         return np.maximum(difference, ~difference) < self.largest
 
 
-def _pairs(values: Array, limits: Bits) -> _Pairs:
+def _pairs(values: Array, limits: _Bits) -> _Pairs:
     even = values.shape[2] // 2 * 2
     x, y = values[..., :even:2] - limits[0], values[..., 1:even:2] - limits[0]
     mean, top = (x + y) >> 1, limits[1] - limits[0]
     return _Pairs(mean, x - y, np.minimum(2 * (top - mean), 2 * mean + 1))
 
 
-def _replaced(values: Array, limits: Bits, mean: Array, difference: Array) -> Array:
+def _replaced(values: Array, limits: _Bits, mean: Array, difference: Array) -> Array:
     """Return the values with other differences: equation (2) of Tian."""
     out, even = values.copy(), 2 * mean.shape[2]
     out[..., :even:2] = limits[0] + mean + ((difference + 1) >> 1)
@@ -361,12 +361,12 @@ def _bookkeeping(pairs: _Pairs) -> tuple[Mask, Mask, Array]:
     )
 
 
-def _expansion_room(values: Array, limits: Bits) -> int:
+def _expansion_room(values: Array, limits: _Bits) -> int:
     changes, _, told = _bookkeeping(_pairs(values, limits))
     return int(changes.sum()) - told.size
 
 
-def _expansion_write(values: Array, limits: Bits, wrap: _Wrap) -> Array:
+def _expansion_write(values: Array, limits: _Bits, wrap: _Wrap) -> Array:
     pairs = _pairs(values, limits)
     changes, doubles, told = _bookkeeping(pairs)
     new = np.where(doubles, 2 * pairs.difference, pairs.difference >> 1 << 1)[changes]
@@ -374,7 +374,7 @@ def _expansion_write(values: Array, limits: Bits, wrap: _Wrap) -> Array:
     return _replaced(values, limits, pairs.mean, pairs.difference)
 
 
-def _expansion_read(values: Array, limits: Bits) -> tuple[Array, Array, Array]:
+def _expansion_read(values: Array, limits: _Bits) -> tuple[Array, Array, Array]:
     pairs = _pairs(values, limits)
     changes = pairs.holds(pairs.difference >> 1 << 1)
     changed = pairs.difference[changes]
@@ -396,34 +396,34 @@ def _expansion_read(values: Array, limits: Bits) -> tuple[Array, Array, Array]:
 # lsb
 
 
-def _partnered(values: Array, limits: Bits) -> Mask:
+def _partnered(values: Array, limits: _Bits) -> Mask:
     """Return where the lowest bit may be 0 or 1: the highest value may have no partner."""
     return ((values - limits[0]) | 1) <= limits[1] - limits[0]
 
 
-def _lsb_room(values: Array, limits: Bits) -> int:
+def _lsb_room(values: Array, limits: _Bits) -> int:
     return int(_partnered(values, limits).sum())
 
 
-def _lowest(values: Array, limits: Bits, places: Array, bits: Array | int) -> Array:
+def _lowest(values: Array, limits: _Bits, places: Array, bits: Array | int) -> Array:
     """Return a copy with other lowest bits, counted from the lowest value, in some places."""
     out = values.ravel() - limits[0]
     out[places] = out[places] & ~1 | bits
     return (out + limits[0]).reshape(values.shape)
 
 
-def _places(values: Array, limits: Bits, key: bytes) -> Array:
+def _places(values: Array, limits: _Bits, key: bytes) -> Array:
     places = np.flatnonzero(_partnered(values, limits))
     return places[keyed_order(subkey(key, "hiding places"), places.size)]
 
 
-def _lsb_write(values: Array, limits: Bits, payload: bytes, key: bytes) -> Array:
+def _lsb_write(values: Array, limits: _Bits, payload: bytes, key: bytes) -> Array:
     places = _places(values, limits, key)[: 8 * (_OVERHEAD + len(payload))]
     bound = _bound(_lowest(values, limits, places, 0), limits, "lsb")
     return _lowest(values, limits, places, _wrapped(payload, key, bound))
 
 
-def _lsb_read(values: Array, limits: Bits, key: bytes) -> bytes:
+def _lsb_read(values: Array, limits: _Bits, key: bytes) -> bytes:
     places = _places(values, limits, key)
 
     def bound(count: int) -> bytes:

@@ -11,7 +11,7 @@ from typing import TypeVar
 from medlab.crypto.keys import KEY_BYTES, ROLE, read_secret, write_secret
 from medlab.errors import InputError
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def _write(path: Path, role: str, words: dict[str, str]) -> None:
     write_secret(path, json.dumps({"medlab key": role, **words}).encode() + b"\n")
 
 
-def _read(path: Path | str, role: str, made: Callable[[dict[str, str]], T]) -> T | None:
+def _read(path: Path | str, role: str, made: Callable[[dict[str, str]], _T]) -> _T | None:
     content = read_secret(path)
     if not content.startswith(ROLE + f'"{role}"'.encode()):
         return None

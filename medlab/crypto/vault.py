@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from medlab.crypto.audit import START, AuditLog, check
 from medlab.crypto.keys import keyed_digest, new_key, subkey
 from medlab.crypto.role_keys import PatientKey
 from medlab.crypto.vault_lock import Lock, kind_of
+from medlab.disk import transaction
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
 
 _TABLES = """
@@ -93,7 +94,7 @@ class Vault:
 
         The owner marks whose an entry is; without one the vault's key alone opens it.
         """
-        with self._transaction():
+        with transaction(self._db):
             self._db.executemany(_ADD, (_row(self._secret, *row) for row in rows))
 
     def code_for(self, kind: str, original: str, draw: Callable[[], str]) -> str:
@@ -101,7 +102,7 @@ class Vault:
 
         Several processes may ask at once: the first to write decides, all get its code.
         """
-        with self._transaction():
+        with transaction(self._db):
             digest = _digest(_key_of("", self._secret), kind, original)
             found = self._db.execute(
                 "SELECT code FROM entry WHERE kind = ? AND digest = ?", (kind, digest)
@@ -170,7 +171,7 @@ class Vault:
         log says when, and a log with lines missing keeps everything as it is.
         """
         self._note("vault key rotates", entries=sum(self.count().values()))
-        with self._transaction():
+        with transaction(self._db):
             key = self._put_under(new, self.code_key)
             rotated = self._reseal(subkey(key, "vault"))
             self.key = key
@@ -203,7 +204,7 @@ class Vault:
         """Add a line to the log and keep its hash signed; refused if lines are missing."""
         if not fields.get("reason", event).strip():
             raise UsageError("give a reason; it goes into the log of the vault")
-        with self._transaction():
+        with transaction(self._db):
             head = self.log_head
             if head != START and not self.log.is_file():
                 raise RefusedError("the log of this vault is missing; put it back beside it")
@@ -261,7 +262,7 @@ class Vault:
         if isinstance(opener, PatientKey):
             self._check_patient(opener)
             return opener.sealing
-        with self._transaction():
+        with transaction(self._db):
             if not self._about("code key"):
                 self.key = self.code_key = self._put_under(opener)
                 sealing = audit.sealing_key(self.code_key)
@@ -293,16 +294,6 @@ class Vault:
             raise RefusedError(
                 f"this vault was {made}; use that, or what it was rotated to"
             ) from None
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
 
 
 def log_head(path: Path, key: bytes) -> str:

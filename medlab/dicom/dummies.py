@@ -12,7 +12,7 @@ from medlab.dicom.dates import DUMMY_DATE
 from medlab.dicom.element_texts import BINARY_VRS, is_empty, proper_vr, texts_of, with_value
 from medlab.dicom.files import MAX_DEPTH
 
-TEXT = "ANONYMIZED"
+_TEXT = "ANONYMIZED"
 _OF_VR: dict[str, Any] = {
     "DA": DUMMY_DATE,
     "DT": DUMMY_DATE + "000000",
@@ -63,12 +63,12 @@ def dummy(
         return [0.0] * many if many > 1 else 0.0
     if int(element.tag) == _REASON:
         return "COERCE"  # a defined term of (0400,0565)
-    return 0 if vr in _NUMBERS else _OF_VR.get(vr, TEXT)
+    return 0 if vr in _NUMBERS else _OF_VR.get(vr, _TEXT)
 
 
 def dummy_text(vr: str) -> str:
     """Return the dummy of a text VR."""
-    return str(_OF_VR.get(vr, TEXT))
+    return str(_OF_VR.get(vr, _TEXT))
 
 
 def _items(
@@ -113,5 +113,5 @@ def _content() -> Dataset:
     item = Dataset()
     item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
     item.ConceptNameCodeSequence = Sequence([name])
-    item.TextValue = TEXT
+    item.TextValue = _TEXT
     return item

@@ -61,7 +61,7 @@ _STEP = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
 _PRIVATE = "private "
 
 
-class Own(NamedTuple):
+class _Own(NamedTuple):
     """One own rule.
 
     Attributes
@@ -145,7 +145,7 @@ def lay_over(plan: Plan, text: str, allowed: Iterable[str] = ()) -> Plan:
     return replace(rules, unclaimed=lost, temporal=times)
 
 
-def _keeps(rules: Iterable[Own], keyword: str) -> bool:
+def _keeps(rules: Iterable[_Own], keyword: str) -> bool:
     try:
         tag = tag_of(keyword)
     except MissingError:
@@ -156,16 +156,16 @@ def _keeps(rules: Iterable[Own], keyword: str) -> bool:
 
 
 @cache
-def _parse_rules(text: str) -> tuple[Own, ...]:
+def _parse_rules(text: str) -> tuple[_Own, ...]:
     """Return the own rules of a YAML text."""
     return tuple(own for own, _ in _marked(text))
 
 
 @lru_cache(maxsize=16)
-def _marked(text: str) -> tuple[tuple[Own, str], ...]:
+def _marked(text: str) -> tuple[tuple[_Own, str], ...]:
     """Return the rules of a text, each with where it stands; refuse two that contradict."""
-    found: list[tuple[Own, str]] = []
-    alike: dict[object, list[tuple[Own, str]]] = {}
+    found: list[tuple[_Own, str]] = []
+    alike: dict[object, list[tuple[_Own, str]]] = {}
     for key, value in _entries(text):
         where = _place(key.start_mark)
         try:
@@ -202,7 +202,7 @@ def _entries(text: str) -> list[tuple[yaml.Node, yaml.Node]]:
     return pairs
 
 
-def _read(key: yaml.Node, value: yaml.Node) -> Own:
+def _read(key: yaml.Node, value: yaml.Node) -> _Own:
     if not isinstance(key, yaml.ScalarNode):
         raise UsageError("a rule begins with a keyword, a tag, a VR, a private creator or a path")
     how, new = _action(value)
@@ -213,7 +213,7 @@ def _read(key: yaml.Node, value: yaml.Node) -> Own:
     whole = text.startswith(_PRIVATE) or _TAG.fullmatch(text)  # a creator's name may have points
     *around, last = [text] if whole else text.split(".")
     path = tuple(f"{_tag(step):08x}" for step in around)
-    return Own(path, *_selector(last.strip()), code, how, new, f"{text}: {said}")
+    return _Own(path, *_selector(last.strip()), code, how, new, f"{text}: {said}")
 
 
 def _action(node: yaml.Node) -> tuple[str, str]:
@@ -265,7 +265,7 @@ def _vr_of_tag(tag: int) -> str:
         return row.vr if row else ""
 
 
-def _problem(own: Own, plan: Plan) -> str:
+def _problem(own: _Own, plan: Plan) -> str:
     """Return what is wrong with a rule, as a sentence; empty where nothing is."""
     _, vrs = _ACTIONS.get(own.how, ("", frozenset()))
     if own.tag is None:
@@ -290,7 +290,7 @@ def _problem(own: Own, plan: Plan) -> str:
     return ""
 
 
-def _problem_of_many(own: Own, vrs: frozenset[str]) -> str:
+def _problem_of_many(own: _Own, vrs: frozenset[str]) -> str:
     """Return what is wrong with a rule about several elements."""
     if _misfits(own.code, own.vr) or (vrs and (own.vr not in vrs or own.how == "encrypt")):
         action = own.how or own.code
@@ -324,7 +324,7 @@ def floor() -> frozenset[int]:
     )
 
 
-def _is_identity(own: Own, tag: int, plan: Plan) -> bool:
+def _is_identity(own: _Own, tag: int, plan: Plan) -> bool:
     """Tell whether a rule would keep what identifies the patient and nobody allowed."""
     kept = own.code in ("K", "C") and tag in floor()
     return kept and keyword_for_tag(tag) not in plan.allowed
@@ -378,7 +378,7 @@ def _tags(path: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=65536)
-def _highest(text: str, path: tuple[str, ...], vr: str, creator: str) -> Own | None:
+def _highest(text: str, path: tuple[str, ...], vr: str, creator: str) -> _Own | None:
     fitting = [own for own in _parse_rules(text) if own.fits(path, vr, creator)]
     return max(fitting, key=lambda own: own.rank, default=None)
 
@@ -419,14 +419,14 @@ def _lost(plan: Plan) -> tuple[tuple[str, ...], str]:
     return tuple(sorted(lost)), times
 
 
-def _times(own: Own, tag: int, times: str) -> str:
+def _times(own: _Own, tag: int, times: str) -> str:
     """Return what (0028,0303) has to say at least, once a rule does so to an element."""
     if _vr_of_tag(tag) not in ("DA", "DT", "TM") or not (own.code == "K" or own.how == "offset"):
         return times
     return "UNMODIFIED" if own.code == "K" else times or "MODIFIED"
 
 
-def _weakens(own: Own, mask: str, rule: Rule, plan: Plan) -> bool:
+def _weakens(own: _Own, mask: str, rule: Rule, plan: Plan) -> bool:
     """Tell whether a rule leaves more of an element of the table than the policy does."""
     if own.creator or not _overlap(own.mask, mask):
         return False

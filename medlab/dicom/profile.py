@@ -85,7 +85,7 @@ POLICIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-class Row(NamedTuple):
+class _Row(NamedTuple):
     """One attribute of Table E.1-1: what it is, and its code in every column."""
 
     tag: str
@@ -125,10 +125,10 @@ def word_list(name: str) -> frozenset[str]:
 
 
 @cache
-def load_profile() -> tuple[Row, ...]:
+def load_profile() -> tuple[_Row, ...]:
     """Return Table E.1-1 of PS3.15, edition 2026c: 656 rows."""
     return tuple(
-        Row(
+        _Row(
             row["tag"],
             row["keyword"],
             row["name"],
@@ -149,7 +149,7 @@ def _tags_of_keywords() -> dict[str, int]:
     return {row.keyword: int(row.tag.replace(",", ""), 16) for row in _plain_rows() if row.keyword}
 
 
-def _plain_rows() -> list[Row]:
+def _plain_rows() -> list[_Row]:
     """Return the rows with one fixed tag: not curves, overlays, private attributes."""
     return [row for row in load_profile() if not set(row.tag) & set("xg")]
 
@@ -169,12 +169,12 @@ def tag_of(keyword: str) -> int:
 
 
 @cache
-def basic_rules() -> Mapping[int, Row]:
+def basic_rules() -> Mapping[int, _Row]:
     """Return the rows by tag, without curves, overlays and private attributes."""
     return MappingProxyType({int(row.tag.replace(",", ""), 16): row for row in _plain_rows()})
 
 
-def row_of(tag: int) -> Row | None:
+def row_of(tag: int) -> _Row | None:
     """Return the row of Table E.1-1 that speaks of a tag, those of whole groups included."""
     if tag >> 16 & 1:
         return next(row for row in load_profile() if row.tag == "gggg,eeee")

@@ -72,7 +72,7 @@ HIPAA = {
 }
 
 
-class Place(NamedTuple):
+class _Place(NamedTuple):
     """An element and where it stands."""
 
     path: str
@@ -82,7 +82,7 @@ class Place(NamedTuple):
     inside: int
 
 
-def walk(dataset: Dataset, path: str = "", level: int = 0, inside: int = 0) -> Iterator[Place]:
+def walk(dataset: Dataset, path: str = "", level: int = 0, inside: int = 0) -> Iterator[_Place]:
     """Yield every element of a data set, at every nesting level, file meta first."""
     if level > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
@@ -95,13 +95,13 @@ def walk(dataset: Dataset, path: str = "", level: int = 0, inside: int = 0) -> I
         number = int(tag)
         here = f"{path}({number >> 16:04X},{number & 0xFFFF:04X})"
         creator = known.get(private.creator_tag(number), "") if number >> 16 & 1 else ""
-        yield Place(here, element, creator, level, inside)
+        yield _Place(here, element, creator, level, inside)
         if element.VR == "SQ":
             for i, item in enumerate(element.value or ()):
                 yield from walk(item, f"{here}[{i}].", level + 1, number)
 
 
-def _name(place: Place) -> str:
+def _name(place: _Place) -> str:
     """Return an element's name; private ones by their creator, where pydicom knows them."""
     tag = place.element.tag
     if not tag.is_private:
@@ -131,7 +131,7 @@ def _shown(element: Any, reveal: bool) -> str:
 _UID_DATE = re.compile(r"(?:19|20)\d{2}(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 
 
-def _finding(place: Place, search: Search) -> str:
+def _finding(place: _Place, search: Search) -> str:
     """Return what was found in an element that may hold anything."""
     element = place.element
     vr = element.VR
@@ -147,7 +147,7 @@ def _finding(place: Place, search: Search) -> str:
     return ""
 
 
-def _concerns(place: Place, action: str, finding: str) -> str:
+def _concerns(place: _Place, action: str, finding: str) -> str:
     """Return in words why an element is of concern; empty where it is not."""
     tag = int(place.element.tag)
     if place.element.is_empty:
@@ -171,7 +171,7 @@ def _concerns(place: Place, action: str, finding: str) -> str:
     return "; ".join(reasons)
 
 
-def _base_action(place: Place) -> str:
+def _base_action(place: _Place) -> str:
     tag = int(place.element.tag)
     if tag >> 16 & 1:
         return "X"
@@ -220,7 +220,7 @@ def _look(identity: Identity) -> Search:
     return Search(identity, dates="remove", keep_uids=True)
 
 
-def _row(place: Place, search: Search, reveal: bool) -> tuple[Any, ...]:
+def _row(place: _Place, search: Search, reveal: bool) -> tuple[Any, ...]:
     element = place.element
     tag = int(element.tag)
     action, finding = _base_action(place), _finding(place, search)

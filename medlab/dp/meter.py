@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,14 @@ import numpy as np
 import pandas as pd
 
 from medlab.arrays import Indices
-from medlab.crypto import keyed_digest, load_key
+from medlab.crypto.keys import KEY_VARIABLE, keyed_digest, load_key
 from medlab.disk import alone, appearing
 from medlab.errors import InputError, KindError, MissingError, RefusedError, UsageError
 
 #: A number, or its decimal text.
 Amount = float | Fraction | str
 #: Below, an answer is nothing but noise; above, a budget is none.
-_EPSILONS = (1e-15, 1e9)
+_EPSILONS = (1e-15, 1e12)
 _MOST_CONTRIBUTIONS = 1_000_000
 #: A delta near 1 / patients allows a release that shows one of them as he is.
 LARGEST_DELTA = 0.001
@@ -151,8 +152,8 @@ class Ledger(Meter):
         The budget; needed as long as there is no ledger, and never changed.
     key_file : Path, optional
         Else the file named by ``MEDLAB_KEY_FILE``, else ``PATH.key``, made with the ledger.
-    subject, contributions
-        See `Meter`.
+    **unit
+        Subject and contributions, see `Meter`.
 
     Raises
     ------
@@ -169,18 +170,19 @@ class Ledger(Meter):
         epsilon: Amount | None = None,
         *,
         key_file: Path | None = None,
-        subject: str | None = "PatientID",
-        contributions: int = 1,
+        **unit: Any,
     ) -> None:
         self.path, self._table_file, self._key_file = path, table_file, key_file
         if not path.parent.is_dir():
             raise UsageError("the folder of the ledger does not exist; make it first")
+        if key_file or os.environ.get(KEY_VARIABLE):
+            self._key()  # a key that is named is there, before anything is made
         entries = self._entries()
         if not entries and epsilon is None:
             raise UsageError("the first call sets the budget of the table; give one (--budget)")
-        budget = Fraction(entries[0]["epsilon"]) if epsilon is None else epsilon
-        super().__init__(budget, delta=LARGEST_DELTA, subject=subject, contributions=contributions)
-        self._take(entries)
+        budget = Fraction(entries[0]["budget"]) if epsilon is None else epsilon
+        super().__init__(budget, delta=LARGEST_DELTA, **unit)
+        self._go_on(entries)
 
     def spend(self, epsilon: Amount, delta: Amount = 0.0) -> None:
         """Take the cost of an answer from the budget, and write that down."""
@@ -188,27 +190,22 @@ class Ledger(Meter):
             Meter(self._budget[0], delta=self._budget[1]).spend(epsilon, delta)
         with alone(_beside(self.path, "lock")):
             entries = self._entries()
-            self._take(entries)
-            before = self._spent
+            self._go_on(entries)
             super().spend(epsilon, delta)
-            if not entries:
-                entries = [{"table": self._digest(), "epsilon": str(self._budget[0])}]
-            parts = [str(new - old) for new, old in zip(self._spent, before, strict=True)]
-            entries.append(dict(zip(("epsilon", "delta"), parts, strict=True)))
+            first = {"table": self._digest(), "budget": str(self._budget[0])}
+            spent = {"epsilon": str(self._spent[0]), "delta": str(self._spent[1])}
             with appearing(self.path, mode=0o600) as part:
-                part.write_bytes(_sealed(entries, self._key()))
+                part.write_bytes(_sealed([*(entries or [first]), spent], self._key()))
 
-    def _take(self, entries: list[dict[str, str]]) -> None:
-        """Set what was spent, by the entries of the ledger: its budget and table, then spends."""
-        if entries and Fraction(entries[0]["epsilon"]) != self._budget[0]:
+    def _go_on(self, entries: list[dict[str, str]]) -> None:
+        """Set what was spent so far: budget and table come first, then the sums of each answer."""
+        if entries and Fraction(entries[0]["budget"]) != self._budget[0]:
             raise RefusedError(
-                f"the ledger has a budget of {float(Fraction(entries[0]['epsilon'])):g}, "
+                f"the ledger has a budget of {float(Fraction(entries[0]['budget'])):g}, "
                 "set by its first call; leave the budget out"
             )
-        self._spent = tuple(
-            sum((Fraction(entry[name]) for entry in entries[1:]), Fraction(0))
-            for name in ("epsilon", "delta")
-        )  # type: ignore[assignment]
+        if entries:
+            self._spent = Fraction(entries[-1]["epsilon"]), Fraction(entries[-1]["delta"])
 
     def _entries(self) -> list[dict[str, str]]:
         if not self.path.exists():
@@ -220,7 +217,7 @@ class Ledger(Meter):
             sound = hmac.compare_digest(_sealed(entries, self._key()), content)
         except (OSError, ValueError, RecursionError):
             sound = False
-        if not sound or not entries:
+        if not sound:
             raise RefusedError("the ledger was cut or edited, or this is not its key")
         if entries[0]["table"] != self._digest():
             raise RefusedError("the ledger belongs to another table; each has one of its own")
@@ -229,9 +226,8 @@ class Ledger(Meter):
     def _key(self) -> bytes:
         """Return the key, which is made only where there is no ledger yet."""
         own = _beside(self.path, "key")
-        return load_key(
-            self._key_file, fallback=own if own.exists() or not self.path.exists() else None
-        )
+        made = own.exists() or not self.path.exists()
+        return load_key(self._key_file, fallback=own if made else None)
 
     def _digest(self) -> str:
         if not self._table_file.is_file():
@@ -245,7 +241,7 @@ def exact_epsilon(epsilon: Amount) -> Fraction:
     Raises
     ------
     InputError
-        No number, or not within 1e-15 and 1e9.
+        No number, or not within 1e-15 and 1e12.
     """
     return _exact(epsilon, "epsilon", *_EPSILONS)
 

@@ -1,6 +1,6 @@
 """Noisy answers about the patients of a table: counts, totals, means, quantiles.
 
-Bounds and categories are arguments, never read off the data: what follows from the data is an
+_Bounds and categories are arguments, never read off the data: what follows from the data is an
 answer that was not paid for. All noise is integer Laplace, on a grid where values are not whole.
 """
 
@@ -19,6 +19,7 @@ from medlab.dp import noise
 from medlab.dp.meter import Amount, Meter, column_of, exact_epsilon
 from medlab.errors import InputError
 
+_Bounds = tuple[float, float]  # low, high
 _MOST_CELLS = 100_000  # of noise: 0.7 s
 _GRID_BITS = 30  # a bound is 2**30 steps at most, so that the sum of 2**33 rows fits into 64 bits
 _LARGEST_BOUND = 2.0**53  # up to here each whole number is a float
@@ -110,18 +111,13 @@ def contingency(
         categories = [categories.get(name, ()) for name in columns]
     cells, labels = _cells(table, columns, categories, meter)
     answer = _counts(cells, meter, epsilon)
-    rows, across = (
-        pd.Index(texts, name=name) for texts, name in zip(labels, columns, strict=True)
-    )
-    return answer._replace(value=pd.DataFrame(answer.value, rows, across))
+    rows, across = map(pd.Index, labels)
+    value = pd.DataFrame(answer.value, rows, across)
+    return answer._replace(value=value.rename_axis(index=columns[0], columns=columns[1]))
 
 
 def total(
-    table: pd.DataFrame,
-    column: str,
-    bounds: tuple[float, float],
-    meter: Meter,
-    epsilon: Amount,
+    table: pd.DataFrame, column: str, bounds: _Bounds, meter: Meter, epsilon: Amount
 ) -> Answer:
     """Return the sum of a column of numbers.
 
@@ -145,11 +141,7 @@ def total(
 
 
 def mean(
-    table: pd.DataFrame,
-    column: str,
-    bounds: tuple[float, float],
-    meter: Meter,
-    epsilon: Amount,
+    table: pd.DataFrame, column: str, bounds: _Bounds, meter: Meter, epsilon: Amount
 ) -> Answer:
     """Return the mean of a column of numbers, for parameters see `total`.
 
@@ -223,7 +215,7 @@ def _counts(cells: Ints, meter: Meter, epsilon: Amount) -> Answer:
     return Answer(noisy, scale, noise.laplace_error(scale), cost)
 
 
-def _total(values: Any, bounds: tuple[float, float], contributions: int, epsilon: float) -> Answer:
+def _total(values: Any, bounds: _Bounds, contributions: int, epsilon: float) -> Answer:
     largest = max(map(abs, bounds))
     exponent = math.frexp(largest)[1] - _GRID_BITS
     steps = np.rint(np.ldexp(values, -exponent)).astype(np.int64)
@@ -236,10 +228,7 @@ def _total(values: Any, bounds: tuple[float, float], contributions: int, epsilon
 
 
 def _cells(
-    table: pd.DataFrame,
-    columns: Sequence[str],
-    categories: Sequence[Sequence[Any]],
-    meter: Meter,
+    table: pd.DataFrame, columns: Sequence[str], categories: Sequence[Sequence[Any]], meter: Meter
 ) -> tuple[Ints, list[list[str]]]:
     """Return the exact counts, an axis a column, and the categories as text."""
     if len(categories) != len(columns):
@@ -249,14 +238,11 @@ def _cells(
     if math.prod(shape) > _MOST_CELLS:
         raise InputError(f"{math.prod(shape):,} cells are too many, {_MOST_CELLS:,} the most")
     rows = meter.rows(table)
+    columns_and_labels = zip(columns, labels, strict=True)
     codes = np.stack(
-        [
-            _codes(column_of(table, name), texts)[rows]
-            for name, texts in zip(columns, labels, strict=True)
-        ]
+        [_codes(column_of(table, name), some)[rows] for name, some in columns_and_labels]
     )
-    inside = codes[:, (codes >= 0).all(axis=0)]
-    flat = np.ravel_multi_index(tuple(inside), shape)
+    flat = np.ravel_multi_index(tuple(codes[:, (codes >= 0).all(axis=0)]), shape)
     return np.bincount(flat, minlength=math.prod(shape)).reshape(shape), labels
 
 
@@ -283,7 +269,7 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _clamped(table: pd.DataFrame, column: str, bounds: tuple[float, float]) -> Any:
+def _clamped(table: pd.DataFrame, column: str, bounds: _Bounds) -> Any:
     limits = _numbers(bounds, "bounds")
     if len(limits) != 2 or not -_LARGEST_BOUND <= limits[0] < limits[1] <= _LARGEST_BOUND:
         raise InputError("bounds are two numbers, (low, high) with low below high")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medlab.crypto import KEY_VARIABLE, load_key
+from medlab.crypto import load_key
+from medlab.crypto.keys import KEY_VARIABLE
 from medlab.errors import UsageError
 from medlab.evaluation.composition import composition
 from medlab.evaluation.measures import evaluate

@@ -14,7 +14,8 @@ import numpy as np
 from pydicom import Dataset
 
 from medlab.arrays import Array
-from medlab.crypto import keyed_digest, keyed_order
+from medlab.crypto import keyed_digest
+from medlab.crypto.keys import keyed_order
 from medlab.errors import InputError, MissingError, RefusedError
 from medlab.methods.encryption import leave, place_of, take
 from medlab.pixels import frames

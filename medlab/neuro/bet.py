@@ -197,7 +197,7 @@ def _cut_in_four(vertices: Floats, faces: Indices) -> tuple[Floats, Indices]:
     return np.concatenate([vertices, middle]), np.ascontiguousarray(finer.T)
 
 
-def neighbors(faces: Indices, vertices: int) -> tuple[Indices, Indices]:
+def _neighbors(faces: Indices, vertices: int) -> tuple[Indices, Indices]:
     """Return the ring of neighbors of each vertex, and how many it has.
 
     Parameters
@@ -337,7 +337,7 @@ def grow(
     it is concave, and so on up to ten times.
     """
     unit, faces = sphere()
-    rings, counts = neighbors(faces, len(unit))
+    rings, counts = _neighbors(faces, len(unit))
     start = unit.T * (levels.radius_mm / 2) + levels.center_mm[:, None]
     field = _field(data, zooms, levels, accelerate)
     limits = (R_MIN_MM * smoothness, R_MAX_MM * smoothness)

@@ -27,7 +27,7 @@ from medlab.neuro import head_measures, surface
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.volume import image_like, load, to_working, voxels
 
-ICBM = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
+_ICBM = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 STEP_MM, MARGIN = 3, 20  # grid of the distance to the ICBM brain, and voxels around it
 BRAIN_HEIGHT_MM, FITTED_POINTS = 110.0, 1000
 _OUTSIDE_MM = 1.0  # BET's surface lies so far outside the ICBM brain, which ends at the tissue
@@ -39,16 +39,16 @@ _PROTECTED_MM = 7.0
 # Brain is what BET found no further than so from the ICBM brain, and all that is nearer than so:
 # of 40 heads warped by 20 % (benchmarks/deface.py) no brain voxel was cut.
 BRAIN_REACH_MM, BRAIN_SURE_MM = 12.0, 5.0
-BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
+_BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
 _BEHIND_MM = 12.0  # the shear plane ends this far behind the frontal pole
 # Heads of all shapes fit within 2.0 to 2.8 mm, heads turned or mirrored not within 3.2 mm.
 GOOD_FIT_MM, WORST_FIT_MM = 2.4, 3.0
-HOPELESS_MM = 5.0  # from here on BET found something else, which fits in no direction
+_HOPELESS_MM = 5.0  # from here on BET found something else, which fits in no direction
 _SMALLEST = 0.55  # scale of a fit; warped by 20 % the heads had 0.65 to 1.5
 LEAST_KEPT, MOST_KEPT, MOST_RESIDUAL = 0.75, 0.999, 0.03
 _FEWEST_PIXELS = 300
 
-# The face in ICBM coordinates (mm, RAS). `face_depth` says how far back it is cut.
+# The face in ICBM coordinates (mm, RAS). `_face_depth` says how far back it is cut.
 FACE_LOW, FACE_TOP, FACE_SIDE = -125.0, 12.0, 92.0
 _FACE_DEPTH = np.array([69.0, -7, -15, -30, 7, -16])  # mean of sample heads: if no face is seen
 CHIN_Z, CHIN_SLOPE, NECK_MM = -120.0, 1.5, 40.0  # under the chin the cut runs back so steeply
@@ -60,7 +60,7 @@ _BRAIN_MIDDLE = np.array([0.0, -18, 9])
 EAR_LOW, EAR_HIGH = np.array([70.0, -60, -95]), np.array([130.0, 20, -5])  # |x|, y, z
 
 
-class Fit(NamedTuple):
+class _Fit(NamedTuple):
     """How the brain lies in ICBM space.
 
     Attributes
@@ -100,7 +100,7 @@ class Cut:
 
     Attributes
     ----------
-    fit : Fit
+    fit : _Fit
         Where the ICBM face lies.
     plane : Plane or None
         The shear plane, if the face mask alone does not take the face.
@@ -109,10 +109,10 @@ class Cut:
     ears : bool
         Whether the ears go too.
     depth : ndarray, shape (6,)
-        How far back the face is cut; see `face_depth`.
+        How far back the face is cut; see `_face_depth`.
     """
 
-    fit: Fit
+    fit: _Fit
     plane: _Plane | None
     brain: nib.Nifti1Image
     ears: bool
@@ -153,7 +153,7 @@ def deface(
     others: Sequence[str | PathLike[str] | SpatialImage] = (),
     *,
     ears: bool = False,
-    buffer_mm: float = BUFFER_MM,
+    buffer_mm: float = _BUFFER_MM,
     backend: str = "auto",
 ) -> Defacing:
     """Cut the face out of a head, and refuse rather than hand out a face.
@@ -200,9 +200,9 @@ def deface(
     if not 0 <= buffer_mm <= 50:
         raise InputError(f"a buffer of {buffer_mm} mm; it lies between 0 and 50 mm")
     found, fit = _locate(img, backend)
-    plane = shear_plane(found, buffer_mm)
+    plane = _shear_plane(found, buffer_mm)
     brain = _believed(found.mask, fit)
-    mask = Cut(fit, None, brain, ears, face_depth(surface.front_points(img), fit))
+    mask = Cut(fit, None, brain, ears, _face_depth(surface.front_points(img), fit))
     for cut in (mask, replace(mask, plane=plane)):
         result, removed = _apply(img, cut)
         report = _measure(img, result, brain, fit)
@@ -219,10 +219,10 @@ def deface(
     return Defacing(result, removed, brain, (), cut, report)
 
 
-def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, Fit]:
+def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, _Fit]:
     """Return the brain that fits the ICBM brain best, out of a few runs of BET."""
     first: Extraction | None = None
-    best: tuple[Extraction, Fit] | None = None
+    best: tuple[Extraction, _Fit] | None = None
     trouble: MedlabError | None = None
     for options in _attempts():
         try:
@@ -251,7 +251,7 @@ def _check_orientation(vertices: Floats, distance_mm: float) -> None:
 
     turns = Rotation.create_group("O").as_matrix().round()
     turns = sorted(turns, key=lambda turn: -10 * np.abs(np.diag(turn)).sum() - np.trace(turn))[1:]
-    limit = min(distance_mm, WORST_FIT_MM) if distance_mm < HOPELESS_MM else 0.0
+    limit = min(distance_mm, WORST_FIT_MM) if distance_mm < _HOPELESS_MM else 0.0
     some = vertices[::3]  # enough to tell, and sooner
     if any(register(some @ turn.T, pitches=(0,)).distance_mm <= limit for turn in turns):
         raise RefusedError(
@@ -286,7 +286,7 @@ def _icbm_distance() -> tuple[npt.NDArray[np.float32], Floats]:
     found = find_spec("nilearn")
     if found is None or not found.submodule_search_locations:
         raise UnavailableError("the nilearn package, which holds the ICBM brain, is not installed")
-    template = nib.Nifti1Image.from_filename(Path(found.submodule_search_locations[0]) / ICBM)
+    template = nib.Nifti1Image.from_filename(Path(found.submodule_search_locations[0]) / _ICBM)
     brain = np.pad(np.asanyarray(template.dataobj)[::STEP_MM, ::STEP_MM, ::STEP_MM] > 0, MARGIN)
     brain = binary_fill_holes(brain)
     distance = STEP_MM * (distance_transform_edt(~brain) - distance_transform_edt(brain))
@@ -303,7 +303,7 @@ def _distance_at(points: Floats) -> Floats:
     return np.asarray(map_coordinates(distance, index.T, order=1, mode="nearest"), dtype=float)
 
 
-def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> Fit:
+def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> _Fit:
     """Fit a brain surface to the ICBM brain by turn, shift, scales, shears and three bends.
 
     Parameters
@@ -329,9 +329,9 @@ def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> Fit:
     distance, affine = _icbm_distance()
     target = nib.affines.apply_affine(affine, np.argwhere(distance < 0)).mean(axis=0)
 
-    def fitted(p: Floats) -> Fit:
+    def fitted(p: Floats) -> _Fit:
         matrix = nib.affines.from_matvec(_turn(p), target + p[6:9])
-        return Fit(matrix @ nib.affines.from_matvec(np.eye(3), -middle), np.inf, p[12:])
+        return _Fit(matrix @ nib.affines.from_matvec(np.eye(3), -middle), np.inf, p[12:])
 
     def misfit(p: Floats, points: Floats) -> Floats:
         gap = np.clip(_distance_at(fitted(p).place(points)) - _OUTSIDE_MM, -25, 25)
@@ -367,7 +367,7 @@ def _turn(p: Floats) -> Floats:
     )
 
 
-def shear_plane(found: Extraction, buffer_mm: float = BUFFER_MM) -> _Plane | None:
+def _shear_plane(found: Extraction, buffer_mm: float = _BUFFER_MM) -> _Plane | None:
     """Return the plane under the front of the brain (Schimke and Hale 2011).
 
     The brain is projected on the sagittal plane; the longest edge of its convex hull that
@@ -400,7 +400,7 @@ def shear_plane(found: Extraction, buffer_mm: float = BUFFER_MM) -> _Plane | Non
     return _Plane(normal, buffer_mm - float(hull.equations[edge, 2]), pole - _BEHIND_MM)
 
 
-def _believed(mask: nib.Nifti1Image, fit: Fit) -> nib.Nifti1Image:
+def _believed(mask: nib.Nifti1Image, fit: _Fit) -> nib.Nifti1Image:
     """Return a brain mask without what lies far outside the fitted ICBM brain, but with that."""
     data = np.asanyarray(mask.dataobj) > 0
     for i, world in _sheets(mask):
@@ -409,14 +409,14 @@ def _believed(mask: nib.Nifti1Image, fit: Fit) -> nib.Nifti1Image:
     return image_like(mask, data)
 
 
-def face_depth(points: Floats, fit: Fit) -> Floats:
+def _face_depth(points: Floats, fit: _Fit) -> Floats:
     """Return how far back the face is cut, as a smooth surface behind its skin.
 
     Parameters
     ----------
     points : ndarray, shape (N, 3)
         The front of the head, world mm.
-    fit : Fit
+    fit : _Fit
         Where the brain lies.
 
     Returns
@@ -442,13 +442,13 @@ def face_depth(points: Floats, fit: Fit) -> Floats:
 
 
 def _terms(x: Floats, z: Floats) -> Floats:
-    """Return the terms of `face_depth`; beyond the face they stay what they are at its edge."""
+    """Return the terms of `_face_depth`; beyond the face they stay what they are at its edge."""
     x, z = (np.clip(x, -80, 80) / 80) ** 2, np.clip(z, FACE_LOW - 5, 10) / 100
     return np.stack([np.ones_like(x), z, z * z, x, x * z, x * x], axis=-1)
 
 
-def face_region(
-    world: Floats, fit: Fit, depth: Floats = _FACE_DEPTH, *, ears: bool = False
+def _face_region(
+    world: Floats, fit: _Fit, depth: Floats = _FACE_DEPTH, *, ears: bool = False
 ) -> Mask:
     """Return which world points lie in the face.
 
@@ -456,10 +456,10 @@ def face_region(
     ----------
     world : ndarray, shape (..., 3)
         Positions in mm.
-    fit : Fit
+    fit : _Fit
         Where the brain lies.
     depth : ndarray, shape (6,)
-        How far back the face goes; see `face_depth`.
+        How far back the face goes; see `_face_depth`.
     ears : bool
         Count the ears in.
     """
@@ -516,7 +516,7 @@ def _apply(img: SpatialImage, cut: Cut) -> tuple[nib.Nifti1Image, nib.Nifti1Imag
     """Return the image without the region, and what was removed."""
     region = np.zeros(img.shape[:3], dtype=bool)
     for i, world in _sheets(img):
-        region[i] = face_region(world, cut.fit, cut.depth, ears=cut.ears)
+        region[i] = _face_region(world, cut.fit, cut.depth, ears=cut.ears)
         if cut.plane is not None:
             below = world @ cut.plane.normal > cut.plane.offset
             region[i] |= below & (world[..., 1] > cut.plane.behind)
@@ -574,7 +574,7 @@ def _measure(
     before: SpatialImage,
     after: nib.Nifti1Image,
     brain: nib.Nifti1Image,
-    fit: Fit,
+    fit: _Fit,
 ) -> dict[str, Any]:
     """Measure a defaced head and tell which checks it fails."""
     old = to_working(before)
@@ -604,7 +604,7 @@ def _measure(
     }
 
 
-def _residual(before: SpatialImage, after: nib.Nifti1Image, fit: Fit) -> tuple[float, int]:
+def _residual(before: SpatialImage, after: nib.Nifti1Image, fit: _Fit) -> tuple[float, int]:
     """Return the share of the face that still stands, and its size in pixels of 1 mm.
 
     Brows to chin in ICBM coordinates: drawn apart from the region that is cut.

@@ -28,7 +28,7 @@ from medlab.neuro.volume import (
     voxels,
 )
 
-BACKENDS = ("auto", "fsl", "builtin")
+_BACKENDS = ("auto", "fsl", "builtin")
 _NEEDS_FSL = {
     "B": "bias field and neck cleanup",
     "S": "eye and optic nerve cleanup",
@@ -39,7 +39,7 @@ _CT_F = 0.01
 _BRIDGE_MM = 2.0
 _FUNCTIONAL_F = 0.3
 _ROBUST_RUNS = 10
-NECK_MM = 170.0  # a head from crown to the bottom of the cerebellum is not taller
+_NECK_MM = 170.0  # a head from crown to the bottom of the cerebellum is not taller
 _PADDED_MM = 160.0
 
 
@@ -246,8 +246,8 @@ def needs_fsl(letter: str) -> str:
 
 def settled_backend(backend: str) -> str:
     """Return which of "fsl" and "builtin" does the work when `backend` is asked for."""
-    if backend not in BACKENDS:
-        raise InputError(f"no backend {backend!r}; there are {', '.join(BACKENDS)}")
+    if backend not in _BACKENDS:
+        raise InputError(f"no backend {backend!r}; there are {', '.join(_BACKENDS)}")
     if backend == "auto":
         return "fsl" if fsl.find() else "builtin"
     return backend
@@ -306,7 +306,7 @@ def _search(seen: Working, options: ExtractionOptions) -> _Outcome:
     data = seen.data
     above, below, cut = 0, 0, 0
     if options.crop_neck:
-        cut = max(0, crown_row(data) - int(NECK_MM / seen.zooms[2]))
+        cut = max(0, crown_row(data) - int(_NECK_MM / seen.zooms[2]))
         data = np.ascontiguousarray(data[:, :, cut:])
     if options.pad:
         missing = max(0, int(np.ceil(_PADDED_MM / seen.zooms[2])) - data.shape[2])

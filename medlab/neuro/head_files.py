@@ -162,12 +162,12 @@ def write_cut(
     with TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
         nifti_header.clean_file(source, part, **cut)
-        check_outside(source, part, removed)
+        _check_outside(source, part, removed)
         for path in part.parent.iterdir():  # two halves of a pair
             path.replace(target.with_name(path.name))
 
 
-def check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -> None:
+def _check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -> None:
     """Refuse a cut image that is not its source elsewhere, each stored value as nibabel reads it.
 
     Parameters

@@ -140,7 +140,7 @@ def _deface_study(
         Each reads an image, and is called again if that could not be cut before another was.
         The first that can be cut by itself shares its cut. One image is in memory at a time.
     parts : mapping of int to str
-        The part of the body that the header of an image names (see `no_head`); may be filled
+        The part of the body that the header of an image names (see `_no_head`); may be filled
         while the images are read.
     **options
         Of `medlab.neuro.deface`.
@@ -219,7 +219,7 @@ def worst(done: Sequence[Defacing]) -> dict[str, Any]:
 
 def _alike(img: SpatialImage, first: Defacing, grays: _Grays) -> Defacing | None:
     """Return an image cut as the first one was, if it lies as that does and passes the checks."""
-    if not lie_alike(_grays(img), grays):
+    if not _lie_alike(_grays(img), grays):
         return None
     result, removed = cut_out(img, first.cut)
     there = np.asanyarray(first.brain.dataobj) > 0
@@ -258,7 +258,7 @@ def _check_volumes(img: SpatialImage) -> None:
             )
 
 
-def lie_alike(one: _Grays, other: _Grays) -> bool:
+def _lie_alike(one: _Grays, other: _Grays) -> bool:
     """Return whether two images show a head in one place, whatever their contrasts.
 
     They do if they agree best as they lie: better than when one of them is moved or turned a
@@ -319,11 +319,11 @@ def _information(one: Indices, other: Indices) -> float:
 
 
 def _check_head(img: SpatialImage, part: str) -> None:
-    if no_head(img, part):
+    if _no_head(img, part):
         raise NoHeadError("no head was found in this image, so there is no face to cut")
 
 
-def no_head(img: SpatialImage, part: str = "") -> bool:
+def _no_head(img: SpatialImage, part: str = "") -> bool:
     """Return whether an image was measured and can hold no face.
 
     Nearly all of its slices across are wider than any head; or, where no brain was found and the

@@ -31,10 +31,10 @@ from medlab.neuro.volume import load, write_nifti
 if TYPE_CHECKING:
     import pandas as pd
 
-Known = Callable[[str], bool]
+_Known = Callable[[str], bool]
 
 # What a voxel needs to be placed and read; everything else of a header is left behind.
-GEOMETRY = (
+_GEOMETRY = (
     *("dim", "pixdim", "datatype", "bitpix", "dim_info", "xyzt_units"),
     *("scl_slope", "scl_inter", "cal_max", "cal_min"),
     *("qform_code", "sform_code", "quatern_b", "quatern_c", "quatern_d"),
@@ -46,7 +46,7 @@ _TEXT_FIELDS = frozenset(["descrip", "aux_file", "db_name", "intent_name", "data
 _EXTENSIONS = {2: "DICOM", 4: "AFNI", 6: "comment", 18: "free text", 32: "CIFTI", 44: "MRS"}
 #: Codes of extensions without which nobody can tell what the voxels are (nifti1.h: diffusion
 #: directions of MiND, CIFTI's grayordinates, times of frames); those of spectra can be cleaned.
-NEEDED = frozenset([20, 22, 24, 26, 32, 34])
+_NEEDED = frozenset([20, 22, 24, 26, 32, 34])
 _SPECTRA = 44
 _SPECTRA_NAME = re.compile(r"mrs_v\d+_\d+")  # the intent name that NIfTI-MRS requires
 
@@ -71,7 +71,7 @@ _FREE = ("species", "group", "trial_type")
 _OF_SCANS = ("_events.tsv", "_aslcontext.tsv")
 #: Values that BIDS requires and that identify: the same in every output.
 _SUBSTITUTES = {"Name": "De-identified data set", "TimeZero": "00:00:00"}
-OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
+_OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
 _LONGEST_LIFE = 123  # years; what is more is a date, or a number of another kind
 _PIECE = 1 << 20  # bytes of a gzip file read at once
 
@@ -167,7 +167,7 @@ def clean_file(
     target: str | os.PathLike[str],
     *,
     rename: Rename | None = None,
-    known: Known | None = None,
+    known: _Known | None = None,
     removed: Mask | None = None,
     empty: float = 0,
 ) -> list[str]:
@@ -362,7 +362,7 @@ def _extent(header: nib.Nifti1Header) -> tuple[int, int]:
 def _clean_fields(header: nib.Nifti1Header) -> nib.Nifti1Header:
     """Return a new header with the geometry of another and nothing else."""
     clean = type(header)(endianness=header.endianness)
-    for name in GEOMETRY:
+    for name in _GEOMETRY:
         clean[name] = header[name]
     return clean
 
@@ -379,10 +379,10 @@ def _extensions(content: bytes, header: nib.Nifti1Header) -> tuple[list[tuple[in
     return found, at
 
 
-def _clean_extension(code: int, content: bytes, known: Known | None = None) -> bytes:
+def _clean_extension(code: int, content: bytes, known: _Known | None = None) -> bytes:
     """Return what stays of an extension: the settings of spectra, of other kinds nothing."""
     name = f"extension {code} ({_EXTENSIONS.get(code, 'unknown')})"
-    if code in NEEDED:
+    if code in _NEEDED:
         raise InputError(f"{name} says what the voxels mean and cannot be cleaned; convert it")
     if code != _SPECTRA:
         return b""
@@ -395,7 +395,7 @@ def _clean_extension(code: int, content: bytes, known: Known | None = None) -> b
 
 
 def _clean_bytes(
-    content: bytes, known: Known | None, removed: Mask | None = None, empty: float = 0
+    content: bytes, known: _Known | None, removed: Mask | None = None, empty: float = 0
 ) -> bytes:
     """Return a NIfTI file with a clean header and the very bytes of its voxels."""
     stored = _parse(content)
@@ -532,14 +532,14 @@ def _keeps(key: str, value: Any) -> bool:
     return isinstance(value, bool | int | float) and math.isfinite(value)  # NaN is no JSON
 
 
-def _says(value: Any, known: Known | None) -> bool:
+def _says(value: Any, known: _Known | None) -> bool:
     """Return whether the texts in a value say a name or number of a patient."""
     texts = re.findall(r'"([^"]*)"', json.dumps(value, ensure_ascii=False))
     return known is not None and known(" ".join(texts))
 
 
 def _clean_sidecar(
-    source: Path, target: Path, rename: Rename | None = None, known: Known | None = None
+    source: Path, target: Path, rename: Rename | None = None, known: _Known | None = None
 ) -> dict[str, Any]:
     """Return what stays of a sidecar whose file is to be named `target`."""
     kept: dict[str, Any] = {}
@@ -600,7 +600,7 @@ def _columns(path: Path) -> dict[str, str | frozenset[str]]:
 
 
 def _clean_table(
-    path: Path, rename: Rename | None = None, known: Known | None = None
+    path: Path, rename: Rename | None = None, known: _Known | None = None
 ) -> pd.DataFrame:
     """Return the table with known columns only, checked values, and coded labels."""
     table, columns = _read_table(path), _columns(path)
@@ -624,7 +624,7 @@ def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> 
         return coded_part(value, rename) or _NOT_TOLD
     if isinstance(form, frozenset):
         return value if value.lower() in form else _NOT_TOLD
-    if form != "number" and value.strip() == f"{OLDEST}+":  # as BIDS asks for
+    if form != "number" and value.strip() == f"{_OLDEST}+":  # as BIDS asks for
         return value.strip()
     try:
         number = float(value)
@@ -632,7 +632,7 @@ def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> 
         return _NOT_TOLD  # a date of birth, say
     if form == "number":
         return value if math.isfinite(number) else _NOT_TOLD
-    return str(min(int(number), OLDEST)) if 0 <= number <= _LONGEST_LIFE else _NOT_TOLD
+    return str(min(int(number), _OLDEST)) if 0 <= number <= _LONGEST_LIFE else _NOT_TOLD
 
 
 def _is_numbers(path: Path) -> bool:

@@ -195,7 +195,7 @@ def mesh(img: str | PathLike[str] | SpatialImage, *, spacing_mm: float = 3.0) ->
     return Mesh(sight.origin + (vertices - 1) * spacing_mm, np.asarray(faces, dtype=np.intp))
 
 
-class FrontChange(NamedTuple):
+class _FrontChange(NamedTuple):
     """The front surface of a head, and where it still stands after processing.
 
     Attributes
@@ -212,7 +212,7 @@ class FrontChange(NamedTuple):
 
 def front_change(
     before: str | PathLike[str] | SpatialImage, after: str | PathLike[str] | SpatialImage
-) -> FrontChange:
+) -> _FrontChange:
     """Compare the front surface of a head before and after.
 
     Parameters
@@ -227,7 +227,7 @@ def front_change(
         new = np.full(old.shape, np.nan)
     seen = np.isfinite(old)
     kept = np.abs(new[seen] - old[seen]) < CHANGED_MM  # NaN: not kept
-    return FrontChange(_points(sight, old), kept)
+    return _FrontChange(_points(sight, old), kept)
 
 
 def front_points(img: str | PathLike[str] | SpatialImage) -> Floats:

@@ -152,7 +152,7 @@ def over_time(data: Array) -> Array:
     return np.asarray(data.mean(axis=3, dtype=np.float32)) if data.ndim == 4 else data
 
 
-def hounsfield_offset(data: Array) -> float | None:
+def _hounsfield_offset(data: Array) -> float | None:
     """Return how far values lie above Hounsfield units, or None if they do not look like CT.
 
     CT has air near -1000, bone above 300 and soft tissue between. If all of it lies 1024
@@ -186,7 +186,7 @@ def to_working(img: SpatialImage, like: Working | None = None) -> Working:
         seen = data[np.isfinite(data)]  # what was not measured is as dark as the darkest
         low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
         data = np.nan_to_num(data, copy=False, nan=low, posinf=high, neginf=low)
-    offset = like.offset if like else hounsfield_offset(data)
+    offset = like.offset if like else _hounsfield_offset(data)
     if offset is not None:
         data = np.maximum(data - np.float32(offset), np.float32(AIR_HU))
     here = nib.orientations.io_orientation(img.affine)

@@ -34,7 +34,7 @@ _STATED = re.compile(r"cohort k=(\d+): (\w+) (.*)")
 _PROMISED = re.compile(r"cohort ([lt])=([\d.]+) of (\w+)")
 
 
-class Promises(NamedTuple):
+class _Promises(NamedTuple):
     """What files state of the classes of their cohort.
 
     Attributes
@@ -64,7 +64,7 @@ class CohortCheck(NamedTuple):
         The k that the files state, and the smallest class that was counted.
     unique_again : int
         Patients who stand alone once kept dates and technical elements are added.
-    promises : Promises
+    promises : _Promises
     l, t : float or None
         What was counted of the sensitive values that the files show; None if they show none.
     """
@@ -73,7 +73,7 @@ class CohortCheck(NamedTuple):
     asked: int
     found: int
     unique_again: int
-    promises: Promises
+    promises: _Promises
     l: float | None = None
     t: float | None = None
 
@@ -132,7 +132,7 @@ def state(dataset: Dataset, promises: Mapping[str, Any], ranges: dict[str, str])
     dataset.DeidentificationMethod = lines + stated
 
 
-def released(folder: Path | str) -> tuple[pd.DataFrame, Promises]:
+def released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
     """Read the release table back from a folder of de-identified files.
 
     Parameters
@@ -145,10 +145,10 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, Promises]:
     table : DataFrame
         One row a patient, index the pseudonym: the stated ranges, `TECHNICAL` and the sensitive
         column, several values of one patient joined by ``;``. Empty when no file states a class.
-    promises : Promises
+    promises : _Promises
     """
     found: dict[str, dict[str, set[str]]] = {}
-    promises = Promises(0)
+    promises = _Promises(0)
     for _, _, dataset in usable(dicom.find_files(folder), dicom.read):
         lines = method_lines(dataset)
         stated = [match.groups() for line in lines if (match := _STATED.fullmatch(line))]

@@ -27,7 +27,7 @@ from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import NO_HEAD, Outcome, Work
 from medlab.pixels.mask import cut_frames
 
-MODALITIES = ("MR", "CT", "PT", "NM")
+_MODALITIES = ("MR", "CT", "PT", "NM")
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _CAPTURES = (f"{_STORAGE}7", *(f"{_STORAGE}7.{n}" for n in range(1, 5)))
 #: Photographs and films of a patient; volumes of C-arms and of a dentist's scanner.
@@ -50,7 +50,7 @@ class FaceError(RefusedError):
 def may_hold_head(dataset: Dataset) -> bool:
     """Return whether images of this kind are slices in which a head can be measured."""
     captured = dataset.get("SOPClassUID") in _CAPTURES
-    return dataset.get("Modality") in MODALITIES and "PixelData" in dataset and not captured
+    return dataset.get("Modality") in _MODALITIES and "PixelData" in dataset and not captured
 
 
 def _may_show_face(dataset: Dataset) -> bool:

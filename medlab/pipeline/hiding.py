@@ -17,7 +17,9 @@ from pydicom.uid import generate_uid
 
 from medlab import dicom
 from medlab.arrays import Array
-from medlab.crypto import embedding, seal, steganalysis, subkey, unseal
+from medlab.crypto import embedding, steganalysis
+from medlab.crypto.cipher import seal, unseal
+from medlab.crypto.keys import subkey
 from medlab.dicom.files import quiet_pydicom
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError

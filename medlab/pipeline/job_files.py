@@ -11,7 +11,7 @@ from pathlib import Path
 from medlab.errors import RefusedError, UsageError
 
 PRIVATE_NOTE = "PATIENT-DATA.txt"  # marks the private folder of a job
-README = """This folder holds patient data: the key, the vault, the map from old to new names
+_README = """This folder holds patient data: the key, the vault, the map from old to new names
 and tables for review. Keep it apart from the folder beside it, and never pass it on.
 """
 _STORES = {".git", ".hg", ".svn", ".datalad"}  # behind a tree of files, and no part of it
@@ -64,7 +64,7 @@ def private_folder(target: Path) -> Path:
     folder.chmod(0o700)
     note = folder / PRIVATE_NOTE
     if not note.exists():
-        note.write_text(README, encoding="utf-8")
+        note.write_text(_README, encoding="utf-8")
     return folder
 
 

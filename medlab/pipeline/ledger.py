@@ -10,12 +10,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from medlab.crypto import keyed_digest
+from medlab.disk import transaction
 from medlab.errors import InputError
 from medlab.pipeline.settings import Outcome
 
@@ -68,7 +69,7 @@ class Entry(NamedTuple):
     copies: int = 0
 
 
-class Row(NamedTuple):
+class _Row(NamedTuple):
     """One line of the map; `source` is below SRC, `target` below DST."""
 
     row: int
@@ -302,7 +303,7 @@ class Ledger:
             last = page[-1][0]
             yield from (Entry(row, Path(os.fsdecode(s)), k, n) for row, s, k, n in page)
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> Iterator[_Row]:
         """Give all rows, in steps of bounded memory."""
         last = 0
         while page := self._db.execute(
@@ -311,7 +312,7 @@ class Ledger:
             (last,),
         ).fetchall():
             last = page[-1][0]
-            yield from (Row(n, Path(os.fsdecode(source)), *rest) for n, source, *rest in page)
+            yield from (_Row(n, Path(os.fsdecode(source)), *rest) for n, source, *rest in page)
 
     def same_instances(self) -> Iterator[list[Entry]]:
         """Give the groups of files that say they are the same instance, by row."""
@@ -407,16 +408,9 @@ class Ledger:
         )
         self._db.execute("DETACH words")
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> AbstractContextManager[None]:
         """Write what is done within it at once, or, on an error, not at all."""
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
+        return transaction(self._db)
 
     def forget(self) -> None:
         """Forget everything: the job begins anew."""

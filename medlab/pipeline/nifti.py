@@ -60,7 +60,7 @@ def said(path: Path, relative: Path) -> frozenset[str]:
     texts.append(" ".join(texts))
     for _, _, more in usable([path], nifti_header.identifying):  # else it is withheld when cleaned
         texts += more
-    return dicom.Identity(
+    return dicom.identity.Identity(
         patients=frozenset(parts for text in texts for parts in dicom.identity.name_parts(text)),
         ids=frozenset(texts),
     ).phrases
@@ -82,7 +82,7 @@ def clean_nifti(
     def known(text: str) -> bool:
         return any(dicom.text.other_spans(text, phrases))
 
-    name = Path(work.single[1]) if work.single else output_name(relative, work, code)
+    name = Path(work.single[1]) if work.single else _output_name(relative, work, code)
     target = work.target / name
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
@@ -107,7 +107,7 @@ def clean_nifti(
         done.unchecked = ["face"]
 
 
-def output_name(relative: Path, work: Work, code: Callable[[str], str]) -> Path:
+def _output_name(relative: Path, work: Work, code: Callable[[str], str]) -> Path:
     """Return the path of an output: a BIDS path with coded labels, else a code altogether.
 
     In a BIDS tree such codes stand where BIDS allows any file.

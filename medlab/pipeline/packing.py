@@ -19,7 +19,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 from tqdm import tqdm
 
-from medlab.crypto import KEY_VARIABLE, Lock, shipping
+from medlab.crypto import Lock, shipping
+from medlab.crypto.keys import KEY_VARIABLE
 from medlab.crypto.shipping import MANIFEST, Member
 from medlab.disk import hold
 from medlab.errors import InputError, RefusedError, UsageError

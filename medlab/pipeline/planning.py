@@ -15,8 +15,8 @@ from medlab.pipeline.ledger import Entry
 from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import Work
 
-R = TypeVar("R")
-T = TypeVar("T")
+_R = TypeVar("_R")
+_T = TypeVar("_T")
 _TOGETHER = 64  # results written to the ledger at once
 _CLEANED = ("dicom", "nifti", "sidecar")  # kinds that get an output
 
@@ -67,8 +67,8 @@ def _look(job: Job) -> None:
 
 
 def worked(
-    job: Job, work: Callable[[Entry], R], kind: str, words: str
-) -> Iterator[list[tuple[Entry, R | None]]]:
+    job: Job, work: Callable[[Entry], _R], kind: str, words: str
+) -> Iterator[list[tuple[Entry, _R | None]]]:
     """Give the results of `work` on all open files of a kind, some at a time, with a bar."""
     entries = job.ledger.open_entries(kind)
     done = job.each(work, entries, job.jobs, steps.start, job.work)
@@ -77,7 +77,7 @@ def worked(
         yield batch
 
 
-def _shown(job: Job, done: Iterator[T], words: str, total: int) -> Iterator[T]:
+def _shown(job: Job, done: Iterator[_T], words: str, total: int) -> Iterator[_T]:
     """Give what is done, with a bar or to whoever asked to be told."""
     if callable(job.progress):
         return _told(done, words, total, job.progress)
@@ -85,8 +85,8 @@ def _shown(job: Job, done: Iterator[T], words: str, total: int) -> Iterator[T]:
 
 
 def _told(
-    done: Iterator[T], words: str, total: int, tell: Callable[[str, int, int], None]
-) -> Iterator[T]:
+    done: Iterator[_T], words: str, total: int, tell: Callable[[str, int, int], None]
+) -> Iterator[_T]:
     for number, one in enumerate(done, start=1):
         tell(words, number, total)
         yield one

@@ -12,16 +12,20 @@ from typing import Any, TypeVar
 
 from medlab.disk import end_with_parent
 
-T = TypeVar("T")
-R = TypeVar("R")
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 #: Called like `each_done`.
 EachDone = Callable[..., Iterator[tuple[Any, Any]]]
 _AHEAD = 8  # tasks under way for each process
 
 
 def each_done(
-    work: Callable[[T], R], tasks: Iterator[T], jobs: int, start: Callable[..., None], *args: Any
-) -> Iterator[tuple[T, R | None]]:
+    work: Callable[[_T], _R],
+    tasks: Iterator[_T],
+    jobs: int,
+    start: Callable[..., None],
+    *args: Any,
+) -> Iterator[tuple[_T, _R | None]]:
     """Give every task with its result, as they come; None where the process died on it.
 
     Parameters
@@ -44,10 +48,10 @@ def each_done(
 
 
 def _in_processes(
-    work: Callable[[T], R], tasks: Iterator[T], jobs: int, start: Callable[..., None], args: Any
-) -> Iterator[tuple[T, R | None]]:
+    work: Callable[[_T], _R], tasks: Iterator[_T], jobs: int, start: Callable[..., None], args: Any
+) -> Iterator[tuple[_T, _R | None]]:
     pool = _pool(jobs, start, args)
-    under_way: dict[Future[R], T] = {}
+    under_way: dict[Future[_R], _T] = {}
     try:
         while True:
             for task in islice(tasks, jobs * _AHEAD - len(under_way)):
@@ -69,8 +73,8 @@ def _in_processes(
 
 
 def _one_by_one(
-    work: Callable[[T], R], tasks: list[T], start: Callable[..., None], args: Any
-) -> Iterator[tuple[T, R | None]]:
+    work: Callable[[_T], _R], tasks: list[_T], start: Callable[..., None], args: Any
+) -> Iterator[tuple[_T, _R | None]]:
     """Do again, one after the other, the tasks that were under way when a process died."""
     pool = None
     for task in tasks:
@@ -85,7 +89,7 @@ def _one_by_one(
         pool.shutdown()
 
 
-def _died(future: Future[R]) -> bool:
+def _died(future: Future[_R]) -> bool:
     return isinstance(future.exception(), BrokenProcessPool)
 
 

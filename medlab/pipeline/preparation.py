@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medlab.crypto import AuditLog, Lock, Vault, read_key
-from medlab.crypto.audit import sealing_key
+from medlab.crypto import Lock, Vault
+from medlab.crypto.audit import AuditLog, sealing_key
+from medlab.crypto.keys import read_key
 from medlab.disk import hold
 from medlab.errors import RefusedError, UsageError
 from medlab.pipeline.job_files import check_apart, check_places, private_folder

@@ -14,18 +14,8 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.multival import MultiValue
 
-from medlab.crypto import (
-    KEY_VARIABLE,
-    Lock,
-    Vault,
-    audit_key,
-    envelope,
-    keyed_digest,
-    load_key,
-    lock,
-    read_key,
-    role_keys,
-)
+from medlab.crypto import Lock, Vault, audit_key, envelope, keyed_digest, load_key, lock, role_keys
+from medlab.crypto.keys import KEY_VARIABLE, read_key
 from medlab.dicom import encrypted
 from medlab.dicom.codes import NO_PERSON
 from medlab.dicom.declarations import MARKS

@@ -155,7 +155,7 @@ def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> _Examined:
     if not dicom.is_dicom(path):
         return _Examined(row, _other_kind(path, root))
     dataset = dicom.read(path)
-    if dicom.is_dicomdir(dataset):
+    if dicom.files.is_dicomdir(dataset):
         return _Examined(row, "dicomdir")
     uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
@@ -232,7 +232,7 @@ def plan_of(settings: Settings) -> dicom.Plan:
     return _plan(*words, settings.restricted_zips, settings.rules, settings.allow_identifiers)
 
 
-def output_name(dataset: Dataset, copies: int = 0) -> Path:
+def _output_name(dataset: Dataset, copies: int = 0) -> Path:
     """Return the path of an output below DST, made of nothing but its new codes and UIDs."""
     patient = str(dataset.get("PatientID") or "")
     safe = NEW_ID.fullmatch(patient) and dataset.get("PatientIdentityRemoved") != "NO"
@@ -283,7 +283,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
         done.findings.append(("info", ENVELOPE_KEPT, "(0400,0500)"))
     if work.settings.recipients:
         encrypted.add_envelope(original, after, work.settings.recipients)
-    name = Path(work.single[1]) if work.single else output_name(after, entry.copies)
+    name = Path(work.single[1]) if work.single else _output_name(after, entry.copies)
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
         part.write_bytes(data)

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medlab.crypto import KEY_VARIABLE, load_key
+from medlab.crypto import load_key
+from medlab.crypto.keys import KEY_VARIABLE
 from medlab.disk import appearing
 from medlab.dp import Ledger
 from medlab.errors import RefusedError, UsageError
@@ -83,6 +84,7 @@ def anonymize_file(
     read = TableRoles.of(source, quasi, sensitive, subject, hierarchies)
     keep = named_columns(keep, read.file.table.columns)
     table = read.file.table
+    roles: dict[str, Any] = {"subject": read.subject, "hierarchies": read.hierarchies or None}
     release = anonymize(
         table,
         read.quasi,
@@ -91,21 +93,12 @@ def anonymize_file(
         l,
         t,
         method=method,
-        subject=read.subject,
-        hierarchies=read.hierarchies or None,
         keep=keep or None,
+        **roles,
         **more,
     )
-    found = measures(
-        release,
-        original=table,
-        k=k,
-        l_kind=more.get("l_kind") or "distinct",
-        c=more.get("c") or 3.0,
-        distance=more.get("distance") or "auto",
-        subject=read.subject,
-        hierarchies=read.hierarchies,
-    )
+    counting = {name: more[name] for name in ("l_kind", "c", "distance") if more.get(name)}
+    found = measures(release, original=table, k=k, **roles, **counting)
     tables = released_cells(release, read.file)
     formulas = guard_cells(tables, spreadsheet=spreadsheet)
     notes = [*read.notes, *guard_note(formulas, spreadsheet=spreadsheet)]

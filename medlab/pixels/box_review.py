@@ -22,7 +22,7 @@ from medlab.pixels.effects import font_path
 from medlab.pixels.mask import Box, meet
 
 COLUMNS = ("file", "x0", "y0", "x1", "y1", "decision", "reason", "text", "score", "frame")
-DECISIONS = ("remove", "keep")
+_DECISIONS = ("remove", "keep")
 _REMOVE, _KEEP = (213, 94, 0), (86, 180, 233)  # vermilion, sky blue (Okabe and Ito)
 _LONGEST = 900
 
@@ -92,7 +92,7 @@ def _take(row: dict[str, Any], number: int, approved: dict[str, list[Box]]) -> N
         box = Box(*(int(row[name]) for name in ("x0", "y0", "x1", "y1")))
     except (KeyError, ValueError, TypeError, AttributeError):
         raise InputError(f"line {number} of the review table has no file or no box") from None
-    if decision not in DECISIONS:
+    if decision not in _DECISIONS:
         raise InputError(f"line {number} of the review table says neither remove nor keep")
     if decision == "remove":
         boxes.append(box)

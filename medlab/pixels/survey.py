@@ -17,7 +17,7 @@ from medlab.pixels.decide import Decision
 _TEXTY = ("US", "CT", "DX", "CR", "MG", "XA", "RF", "MR", "OT", "NM", "PT")
 
 
-class Look(NamedTuple):
+class _Look(NamedTuple):
     """What one file gave: its number in the folder, counts of boxes, and why it failed."""
 
     number: int
@@ -34,7 +34,7 @@ def look(
     table: Path | None = None,
     sheets: Path | None = None,
     overwrite: bool = False,
-) -> Iterator[Look]:
+) -> Iterator[_Look]:
     """Look for text in a DICOM file or in all of a folder, without changing anything.
 
     Parameters
@@ -77,11 +77,11 @@ def look(
                 if sheets is not None and decisions:
                     _draw(sheets / f"{number}.png", dataset, decisions)
         except MedlabError as error:
-            yield Look(number, 0, 0, str(error))
+            yield _Look(number, 0, 0, str(error))
             continue
         rows += box_review.rows(path.relative_to(folder).as_posix(), decisions)
         removed = sum(len(one.boxes) for one in decisions if one.remove)
-        yield Look(number, removed, sum(len(one.boxes) for one in decisions) - removed)
+        yield _Look(number, removed, sum(len(one.boxes) for one in decisions) - removed)
     if not number:
         raise InputError("the folder holds no DICOM file; check the path")
     if table is not None:

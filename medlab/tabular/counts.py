@@ -219,7 +219,8 @@ def prepare(
         return Sensitive(column, share, ())
     if distance == "auto" and column.nodes is not None:
         levels = tuple(pd.factorize(row)[0] for row in column.nodes)
-        return Sensitive(column, share, levels[:-1] if _one_root(column) else levels)
+        has_root = len(set(column.nodes[-1])) == 1
+        return Sensitive(column, share, levels[:-1] if has_root else levels)
     return Sensitive(column, share, (np.arange(len(column.values)),))
 
 
@@ -258,10 +259,6 @@ def count_column(
     people = None if persons is None else persons[shown]
     groups = int(group.max(initial=-1)) + 1
     return count_values(group[shown], codes, groups, values, people), ready
-
-
-def _one_root(column: Column) -> bool:
-    return column.nodes is not None and len(set(column.nodes[-1])) == 1
 
 
 def _compact(column: Column) -> Column:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from medlab.crypto import keyed_digest, keyed_order
+from medlab.crypto import keyed_digest
+from medlab.crypto.keys import keyed_order
 from medlab.disk import appearing
 from medlab.errors import RefusedError, not_installed
 from medlab.tabular.cells import range_text

@@ -50,8 +50,8 @@ def test_a_killed_server_leaves_a_folder_that_the_next_start_sweeps(place):
 def test_a_folder_that_is_only_a_link_is_never_swept(place):
     precious = place / "precious"
     precious.mkdir()
-    (place / f"{folders.PREFIX}x").symlink_to(precious)
-    assert folders.sweep() == 0
+    (place / f"{folders._PREFIX}x").symlink_to(precious)
+    assert folders._sweep() == 0
     assert precious.is_dir()
 
 

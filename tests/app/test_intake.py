@@ -75,20 +75,20 @@ def test_a_damaged_zip_is_refused_and_leaves_nothing(session):
 
 
 def test_a_zip_bomb_is_refused_before_it_is_unpacked(session, monkeypatch):
-    monkeypatch.setattr(intake, "UNPACKED", 3 * len(DICOM))
+    monkeypatch.setattr(intake, "_UNPACKED", 3 * len(DICOM))
     bomb = packed(*((f"IM{n}", DICOM) for n in range(4)))
     assert "unpacks to more than" in taken(session, "bomb.zip", bomb).refusals[0]
 
 
 def test_a_gzip_bomb_is_refused(session, monkeypatch):
-    monkeypatch.setattr(intake, "UNPACKED", 1 << 20)
+    monkeypatch.setattr(intake, "_UNPACKED", 1 << 20)
     bomb = gzip.compress(bytes(2 << 20))
     assert "unpacks to more than" in taken(session, "head.nii.gz", bomb).refusals[0]
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_deflated_dicom_bomb_is_refused(session, monkeypatch):
-    monkeypatch.setattr(intake, "UNPACKED", 1 << 20)
+    monkeypatch.setattr(intake, "_UNPACKED", 1 << 20)
     dataset = dcmread(io.BytesIO(DICOM))
     dataset.ImageComments = "a" * (3 << 20)
     dataset.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
@@ -99,7 +99,7 @@ def test_a_deflated_dicom_bomb_is_refused(session, monkeypatch):
 
 
 def test_a_session_is_full_at_some_time(session, monkeypatch):
-    monkeypatch.setattr(intake, "UNPACKED", 2 * len(DICOM))
+    monkeypatch.setattr(intake, "_UNPACKED", 2 * len(DICOM))
     assert [taken(session, "IM1", DICOM).files for _ in range(3)] == [1, 1, 0]
 
 

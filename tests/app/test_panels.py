@@ -6,7 +6,7 @@ from app_study import NUMBER, study
 
 from medlab.app import intake, views
 from medlab.app.order import Result
-from medlab.app.panels import Page, _before_and_after, _summary
+from medlab.app.panels import _before_and_after, _Page, _summary
 
 
 def text_of(widget):
@@ -17,7 +17,7 @@ def text_of(widget):
 
 @pytest.fixture
 def page(session, tmp_path):
-    page = Page(session)
+    page = _Page(session)
     page.files.folder.value = str(study(tmp_path / "ward"))
     page.files.name()
     return page

@@ -2,12 +2,12 @@ import json
 
 import pytest
 
-from medlab.app.server import configuration
+from medlab.app.server import _configuration
 
 
 @pytest.fixture
 def config():
-    return configuration(8866, 300)
+    return _configuration(8866, 300)
 
 
 def test_the_page_answers_this_computer_only_and_reads_no_other_configuration(config):

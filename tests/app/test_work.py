@@ -108,7 +108,7 @@ def test_what_was_encrypted_is_decrypted_with_the_key_of_the_download_alone(orde
     first = order(task="encryption")
     work.do(first, told)
     assert all(not one.PatientName and not one.PatientID for one in images(session))
-    key = crypto.parse_key((session / "key.txt").read_bytes())
+    key = crypto.keys.parse_key((session / "key.txt").read_bytes())
     assert encryption.decrypt_elements(images(session)[0], key).PatientID == NUMBER
     (session / "out" / "result").rename(session / "files" / "encrypted")
     clean_up(first)

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab.dicom import coarsen_age, offset_days, shift_date, shift_datetime
+from medlab.dicom import shift_date
+from medlab.dicom.dates import coarsen_age, offset_days, shift_datetime
 from medlab.errors import InputError
 
 KEY = b"k" * 32

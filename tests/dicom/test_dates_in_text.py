@@ -1,6 +1,7 @@
 import pytest
 
-from medlab.dicom import Identity, Search, clean
+from medlab.dicom.identity import Identity
+from medlab.dicom.text import Search, clean
 
 JANE = Identity(
     patients=frozenset({("okafor", "jane", "q")}),

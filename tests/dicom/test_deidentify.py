@@ -14,6 +14,7 @@ from medlab import dicom
 from medlab.dicom.codes import is_own_code
 from medlab.dicom.dates import offset_days, shift_date
 from medlab.dicom.profile import tag_of
+from medlab.dicom.verify import plan_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEY = b"k" * 32
@@ -110,7 +111,7 @@ def test_a_newborns_study_date_moves_although_it_is_the_birth_date(study):
 
 def test_patient_codes_are_consistent_keyed_and_idempotent(study):
     out, _ = run(study)
-    assert out.PatientName == out.PatientID == dicom.patient_code(KEY, "471188")
+    assert out.PatientName == out.PatientID == dicom.codes.patient_code(KEY, "471188")
     assert is_own_code(KEY, str(out.PatientID))
     assert is_own_code(KEY, out.AccessionNumber)
     other, _ = dicom.deidentify(read_back(study), key=b"z" * 32)
@@ -288,7 +289,7 @@ def test_codes_of_options_are_named_and_earlier_passes_kept(study):
     assert out.PatientIdentityRemoved == "YES"
     codes = [code.CodeValue for code in out.DeidentificationMethodCodeSequence]
     assert codes == ["113101", "113100", "113105", "113107", "113108", "113111"]
-    assert dicom.plan_of(out).options[0] == "clean-pixel-data"
+    assert plan_of(out).options[0] == "clean-pixel-data"
 
 
 def test_pixels_and_faces_are_claimed_only_by_who_looked(study):

@@ -1,5 +1,4 @@
-from medlab.dicom import Identity
-from medlab.dicom.identity import identity_of
+from medlab.dicom.identity import Identity, identity_of
 
 
 def test_full_names_and_ids_of_four_characters_go_into_the_job_list():

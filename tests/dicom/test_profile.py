@@ -3,9 +3,9 @@ import re
 import pytest
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
-from medlab.dicom import OPTIONS, load_profile, plan
+from medlab.dicom import OPTIONS, plan
 from medlab.dicom.identity import roles
-from medlab.dicom.profile import basic_rules, settle, tag_of, type_in_iod
+from medlab.dicom.profile import basic_rules, load_profile, settle, tag_of, type_in_iod
 from medlab.errors import InputError, MissingError
 
 CT = "1.2.840.10008.5.1.4.1.1.2"

@@ -2,10 +2,10 @@ import re
 
 import pytest
 
-from medlab.dicom import Identity, Search, clean, normalize
-from medlab.dicom.identity import identity_of, name_parts, said_word
+from medlab.dicom import normalize
+from medlab.dicom.identity import Identity, identity_of, name_parts, said_word
 from medlab.dicom.profile import read_table
-from medlab.dicom.text import clean_bytes, find_spans, in_coded_value
+from medlab.dicom.text import Search, clean, clean_bytes, find_spans, in_coded_value
 
 JANE = Identity(
     patients=frozenset({("okafor", "jane", "q")}),

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medlab.crypto import KEY_VARIABLE, write_key
+from medlab.crypto import write_key
+from medlab.crypto.keys import KEY_VARIABLE
 from medlab.dp import Ledger, Meter
 from medlab.errors import InputError, KindError, MissingError, RefusedError, UsageError
 
@@ -164,11 +165,11 @@ def drop_spend_and_count_anew(lines):
 
 
 def spend_less(lines):
-    return [line.replace('"1/4"', '"1/8"') for line in lines]
+    return [line.replace('"3/4"', '"5/8"') for line in lines]
 
 
 def allow_more(lines):
-    return [line.replace('"epsilon": "1"', '"epsilon": "9"') for line in lines]
+    return [line.replace('"budget": "1"', '"budget": "9"') for line in lines]
 
 
 def reorder(lines):

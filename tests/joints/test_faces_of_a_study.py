@@ -14,7 +14,7 @@ from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 from medlab import samples
 from medlab.cli import commands
 from medlab.neuro import head_study
-from medlab.neuro.surface import FrontChange
+from medlab.neuro.surface import _FrontChange
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 STORAGE, FRAME = "1.2.840.10008.5.1.4.1.1.", generate_uid()
@@ -218,7 +218,7 @@ def test_a_head_is_stripped_to_its_brain_in_dicom_and_nifti_by_the_same_job(tmp_
 
 def test_a_brain_that_takes_the_face_with_it_is_withheld(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        head_study, "front_change", lambda *_: FrontChange(None, np.array([1, 1, 0]))
+        head_study, "front_change", lambda *_: _FrontChange(None, np.array([1, 1, 0]))
     )
     data = np.asanyarray(samples.head(1, 1, spacing_mm=4.0).img.dataobj)
     write(tmp_path / "src", data, 4.0)

@@ -14,7 +14,7 @@ BET2 = {
 
 def test_the_sphere_is_the_icosahedron_cut_in_four_four_times():
     vertices, faces = bet.sphere()
-    rings, counts = bet.neighbors(faces, len(vertices))
+    rings, counts = bet._neighbors(faces, len(vertices))
     assert vertices.shape == (2562, 3)
     assert faces.shape == (5120, 3)
     assert np.allclose(np.linalg.norm(vertices, axis=1), 1)

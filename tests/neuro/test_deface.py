@@ -13,16 +13,16 @@ from medlab import neuro, samples
 from medlab.errors import RefusedError
 from medlab.neuro import head_measures, surface
 from medlab.neuro.deface import (
-    BUFFER_MM,
+    _BUFFER_MM,
     GOOD_FIT_MM,
     WORST_FIT_MM,
-    Fit,
+    _face_region,
+    _Fit,
+    _shear_plane,
     apply,
-    face_region,
     register,
-    shear_plane,
 )
-from medlab.neuro.volume import hounsfield_offset, to_working
+from medlab.neuro.volume import _hounsfield_offset, to_working
 
 
 @pytest.fixture(scope="module")
@@ -124,22 +124,22 @@ def test_registration_finds_a_known_turn(found):
 
 
 def test_the_shear_plane_keeps_its_distance_from_the_brain(found):
-    plane = shear_plane(found)
+    plane = _shear_plane(found)
     reach = (found.mesh.vertices @ plane.normal).max()
-    assert plane.offset - reach == pytest.approx(BUFFER_MM, abs=0.01)
+    assert plane.offset - reach == pytest.approx(_BUFFER_MM, abs=0.01)
     assert plane.normal[1] > 0 > plane.normal[2]
 
 
 def test_the_face_lies_in_front_and_below_and_never_at_the_back(defaced):
-    fit = Fit(np.eye(4), 0.0)
+    fit = _Fit(np.eye(4), 0.0)
     points = np.array([[0, 100, -60], [30, 85, -40], [0, -90, -60], [0, 60, 40], [0, 0, 0]], float)
-    assert face_region(points, fit).tolist() == [True, True, False, False, False]
+    assert _face_region(points, fit).tolist() == [True, True, False, False, False]
 
 
 def test_where_the_brain_fits_nothing_the_head_is_refused(head3, monkeypatch):
     module = importlib.import_module("medlab.neuro.deface")
     monkeypatch.setattr(module, "_attempts", lambda: iter([{"crop_neck": True}]))
-    monkeypatch.setattr(module, "register", lambda *_, **__: Fit(np.eye(4), 99.0))
+    monkeypatch.setattr(module, "register", lambda *_, **__: _Fit(np.eye(4), 99.0))
     with pytest.raises(RefusedError, match="99 mm from the shape of a brain"):
         neuro.deface(head3.img, backend="builtin")
 
@@ -210,7 +210,7 @@ def test_ct_is_told_by_its_values_padded_or_stored_1024_higher(head3):
         assert np.array_equal(working.data[seen], plain.data[seen])
         assert (working.data[~seen] <= -950).all()
     for scale in np.geomspace(2, 30, 12):  # T1 is no CT at any scale
-        assert hounsfield_offset(_data(head3.img) * scale) is None
+        assert _hounsfield_offset(_data(head3.img) * scale) is None
 
 
 @pytest.mark.slow

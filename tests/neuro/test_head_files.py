@@ -10,7 +10,7 @@ from neuro_phantoms import body
 from medlab import pipeline, samples
 from medlab.errors import InputError, KindError, RefusedError
 from medlab.neuro import head_files, nifti_header
-from medlab.neuro.head_files import check_outside
+from medlab.neuro.head_files import _check_outside
 from medlab.neuro.head_study import Removal
 from medlab.pipeline.settings import Settings
 
@@ -45,7 +45,7 @@ def image(path, dtype=">i2", shape=(4, 5, 6), scale=None):
 def test_a_cut_leaves_each_stored_value_elsewhere(tmp_path, dtype, shape, scale, ending):
     source, target = image(tmp_path / f"a{ending}", dtype, shape, scale), tmp_path / f"b{ending}"
     nifti_header.clean_file(source, target, removed=REMOVED, empty=0)
-    check_outside(source, target, REMOVED)
+    _check_outside(source, target, REMOVED)
     assert not (nib.load(source).get_fdata()[0] == nib.load(target).get_fdata()[0]).all()
 
 
@@ -60,7 +60,7 @@ def test_a_changed_value_elsewhere_is_refused(tmp_path, change):
     endian = "<" if change == "byte order" else ">"
     nib.save(nib.Nifti1Image(data, np.eye(4), nib.Nifti1Header(endianness=endian)), target)
     with pytest.raises(RefusedError, match="changed voxels elsewhere"):
-        check_outside(source, target, REMOVED)
+        _check_outside(source, target, REMOVED)
 
 
 @pytest.mark.parametrize(

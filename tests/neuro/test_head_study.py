@@ -32,7 +32,7 @@ def moved(img, shift=(0, 0, 0), turn=(0, 0, 0), change=None):
 
 
 def alike(one, other):
-    return head_study.lie_alike(head_study._grays(one), head_study._grays(other))
+    return head_study._lie_alike(head_study._grays(one), head_study._grays(other))
 
 
 def other_contrast(data):
@@ -121,16 +121,16 @@ def test_a_head_that_moved_between_the_volumes_of_a_series_is_refused(whole):
 
 
 def test_what_is_wider_than_any_head_is_no_head():
-    assert head_study.no_head(body(4.0, (100, 75, 30), 170, 120, 600))
+    assert head_study._no_head(body(4.0, (100, 75, 30), 170, 120, 600))
 
 
 def test_a_solid_part_that_the_header_names_is_no_head_and_the_header_alone_proves_nothing(whole):
     knee = body(2.0, (80, 80, 40), 65, 62, 600)
-    assert head_study.no_head(knee, "KNEE")
-    assert not head_study.no_head(knee)
-    assert not head_study.no_head(knee, "HEADNECK")
+    assert head_study._no_head(knee, "KNEE")
+    assert not head_study._no_head(knee)
+    assert not head_study._no_head(knee, "HEADNECK")
     hollow = body(2.0, (80, 80, 40), 65, 62, 0)  # a throat, for all that is known
-    assert not head_study.no_head(hollow, "KNEE")
+    assert not head_study._no_head(hollow, "KNEE")
     fine = samples.head(1, 1, spacing_mm=2.0).img
     for part in (fine, fine.slicer[:, :, :45], fine.slicer[:, :, 20:45], whole.img):
-        assert not head_study.no_head(part, "KNEE")
+        assert not head_study._no_head(part, "KNEE")

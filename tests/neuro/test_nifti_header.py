@@ -55,7 +55,7 @@ def test_a_cleaned_file_says_nothing_and_keeps_voxels_and_geometry(leaky, tmp_pa
     assert np.array_equal(before.dataobj.get_unscaled(), after.dataobj.get_unscaled())
     assert np.array_equal(before.get_fdata(), after.get_fdata())
     assert np.array_equal(before.affine, after.affine)
-    for name in nifti_header.GEOMETRY:
+    for name in nifti_header._GEOMETRY:
         assert before.header[name].tobytes() == after.header[name].tobytes()
 
 
