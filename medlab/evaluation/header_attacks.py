@@ -169,7 +169,7 @@ def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[floa
     return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)
 
 
-def same_volume(first: Volume | None, second: Volume | None) -> bool:
+def _same_volume(first: Volume | None, second: Volume | None) -> bool:
     """Tell whether two series make the same volume: same voxels, same affine."""
     if first is None or second is None or first[0].shape != second[0].shape:
         return False
@@ -230,7 +230,8 @@ def header_grid(
         found = recovered(truth, new)
         for _, row in found.iterrows():
             rows.append((name, "attack", row["channel"], row["value"], row["low"], row["high"]))
-        scores = {"all": rate(np.repeat([1.0, 0.0], _counts(found))), **guessed[name]}
+        read, planted = int(found["read"].sum()), int(found["planted"].sum())
+        scores = {"all": rate(np.repeat([1.0, 0.0], [read, planted - read])), **guessed[name]}
         kept = rate(
             _intervals_kept([new[row] for row in people], later)
         )  # for the analyst, and for who knows one date
@@ -240,7 +241,7 @@ def header_grid(
         rows.append((name, "utility", "attributes kept", share, *wilson(share * asked, asked)))
         rows.append((name, "utility", "intervals kept", *kept[:3]))
         if before is not None:
-            same = float(same_volume(before, volume(everything[-len(series) :])))
+            same = float(_same_volume(before, volume(everything[-len(series) :])))
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
 
@@ -255,11 +256,6 @@ def _protected(method: Method, files: Sequence[File], key: bytes) -> list[File]:
     ]
     triples = zip(files, names, made, strict=True)
     return [File(file.source, name, new) for file, name, new in triples]
-
-
-def _counts(found: pd.DataFrame) -> list[int]:
-    read, planted = int(found["read"].sum()), int(found["planted"].sum())
-    return [read, planted - read]
 
 
 def _patients(files: Sequence[File]) -> list[int]:

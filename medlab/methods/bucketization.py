@@ -116,16 +116,15 @@ def postcode(
         if not isinstance(value, str):
             raise InputError("a postcode is text; a number has lost its leading zeros")
         area = value.strip()[:digits]
-        area = "0" * digits if _is_small(area, digits, people) else area
+        small = (
+            digits == 3 and area in _SMALL_AREAS
+            if people is None
+            else people.get(area, 0) <= _FEWEST
+        )
+        area = "0" * digits if small else area
         return area + "*" * max(0, len(value.strip()) - digits) if stars else area
 
     return each(values, bucket)
-
-
-def _is_small(area: str, digits: int, people: Mapping[str, int] | None) -> bool:
-    if people is None:
-        return digits == 3 and area in _SMALL_AREAS
-    return people.get(area, 0) <= _FEWEST
 
 
 def _years(value: Any) -> int:

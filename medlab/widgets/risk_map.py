@@ -12,7 +12,7 @@ import pandas as pd
 
 from medlab import evaluation
 from medlab.errors import MissingError
-from medlab.evaluation.risk_utility import map_points, point_name
+from medlab.evaluation.risk_utility import in_words, limits_kept, map_points, point_name
 from medlab.viz.tradeoff import Board
 from medlab.widgets.instrument import Instrument, beside
 
@@ -99,7 +99,7 @@ def _hint(point: Any) -> str:
 
 def _told(name: str, measured: pd.DataFrame, verdict: str) -> str:
     """Return what is known of the release chosen, in sentences: HTML."""
-    said = [html.escape(sentence) for sentence in evaluation.in_words(measured)]
+    said = [html.escape(sentence) for sentence in in_words(measured)]
     return (
         f"<h5>{html.escape(name)}</h5><p>{verdict}</p><ul><li>{'</li><li>'.join(said)}</li></ul>"
     )
@@ -116,7 +116,7 @@ def _verdict(
     if not len(chosen):
         return "Not on this map: one of its measures means nothing for this kind of release."
     point = chosen.iloc[0]
-    kept = evaluation.limits_kept(measured, limits).loc[(point["method"], point["strength"])]
+    kept = limits_kept(measured, limits).loc[(point["method"], point["strength"])]
     verdict = f"{'Keeps' if kept[risk] else 'Does not keep'} the acceptable {risk} of "
     verdict += f"{limits[risk]:g}, upper end of the interval included. "
     verdict += "Nothing beats it in both." if point["front"] else "Another is better in both."
