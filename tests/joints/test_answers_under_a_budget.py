@@ -104,6 +104,8 @@ def test_a_query_that_cannot_be_read_is_bad_usage(place, query):
         ("mean:PatientName=18,90", {}),
         ("histogram:Sex=F,F", {}),
         ("count", {"subject": "Gone"}),
+        ("count", {"more": ["--budget", "1", "--key-file", "not-there"]}),
+        ("count", {"MEDLAB_KEY_FILE": "not-there"}),
         ("count", {"epsilon": "0"}),
         ("count", {"epsilon": "-1"}),
         ("count", {"epsilon": "inf"}),
