@@ -22,12 +22,13 @@ import numpy as np
 import pandas as pd
 
 from medlab.arrays import Array
-from medlab.crypto import KEY_VARIABLE, load_key
+from medlab.crypto import load_key
+from medlab.crypto.keys import KEY_VARIABLE
 from medlab.errors import InputError, RefusedError, UsageError, not_installed
 from medlab.pipeline.pool import EachDone, each_done
 from medlab.tabular.cells import range_text
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, encode
-from medlab.tabular.criteria import Criteria, Options
+from medlab.tabular.criteria import Options
 from medlab.tabular.metrics import measures
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.reading import Kind, TableFile, TableRoles, named_columns
@@ -101,10 +102,11 @@ class _Work:
 
 
 class _Leaf(NamedTuple):
-    """A released leaf: its file, and the quasi-identifiers that no class of it generalizes."""
+    """A released leaf: its file, the quasi-identifiers that it leaves exact, what was asked."""
 
     path: Path
     exact: frozenset[str]
+    asked: Mapping[str, Any]
 
 
 def anonymize_large(
@@ -188,7 +190,7 @@ def anonymize_large(
     return judged | {
         "quasi": roles.quasi,
         "sensitive": roles.sensitive,
-        "asked": Criteria(k, l, t, options).asked(),
+        "asked": dict(leaves[0].asked),
         "facts": {},
         "method": "mondrian",
         "left_out": [name for name in table.types if name not in names],
@@ -484,7 +486,7 @@ def _release_leaf(task: tuple[int, tuple[Path, ...]]) -> _Leaf | str:
     path = paths[0].with_name(f"released-{node}.parquet")
     pd.concat([rows.assign(**frame[work.quasi]), text], axis=1).to_parquet(path, index=False)
     exact = {name for name in work.quasi if release.table[name].equals(frame[name])}
-    return _Leaf(path, frozenset(exact))
+    return _Leaf(path, frozenset(exact), dict(release.asked))
 
 
 def _released(
