@@ -22,7 +22,7 @@ Amount = float | Fraction | str
 #: Below, an answer is nothing but noise; above, a budget is none.
 _EPSILONS = (1e-15, 1e12)
 _MOST_CONTRIBUTIONS = 1_000_000
-#: A delta near 1 / patients allows a release that shows one of them as he is.
+#: A delta near 1 / patients allows a release that shows one of them as they are.
 LARGEST_DELTA = 0.001
 
 

@@ -27,7 +27,7 @@ _OWN_ELEMENT = ("public", "wrong-use", "freetext")  # looked for where they stoo
 _DATES = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _GUESSED = {"names by dictionary": "PatientName", "numbers by enumeration": "PatientID"}
 _LAST_DIGITS = 4  # of a record number, which an attacker does not know
-NEEDED = (
+_NEEDED = (
     "PatientAge", "PatientSex", "PatientWeight", "PatientSize", "Modality", "BodyPartExamined",
     "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "EchoTime",
     "RepetitionTime", "FlipAngle", "KVP", "SliceThickness", "PixelSpacing",
@@ -163,7 +163,7 @@ def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[floa
     kept = [
         new.dataset.get(keyword) == old.dataset[keyword].value
         for old, new in zip(before, after, strict=True)
-        for keyword in NEEDED
+        for keyword in _NEEDED
         if keyword in old.dataset and str(old.dataset[keyword].value)
     ]
     return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)

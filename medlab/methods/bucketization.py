@@ -13,7 +13,7 @@ from typing import Any
 from medlab.errors import InputError
 from medlab.methods.values import AGE, as_number, each, join_date, like, split_date
 
-OLDEST = 90  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above 89 into one class
+_OLDEST = 90  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above 89 into one class
 _LAST = 130
 _FEWEST = 20_000
 # Areas of the first three digits with 20,000 people or fewer (2000 census), as HHS's guidance
@@ -42,14 +42,14 @@ def age(values: Any, width: int = 10, *, label: bool = False) -> Any:
     >>> age("047Y"), age("047Y", label=True), age("013M"), age(93)
     ('040Y', '[40, 49]', '000Y', 90)
     """
-    if not 1 <= width <= OLDEST:
-        raise InputError(f"a class of {width} years makes no sense; choose 1 to {OLDEST}")
+    if not 1 <= width <= _OLDEST:
+        raise InputError(f"a class of {width} years makes no sense; choose 1 to {_OLDEST}")
 
     def bucket(value: Any) -> Any:
         years = _years(value)
-        low = OLDEST if years >= OLDEST else years // width * width
+        low = _OLDEST if years >= _OLDEST else years // width * width
         if label:
-            high = _LAST if low == OLDEST else min(low + width, OLDEST) - 1
+            high = _LAST if low == _OLDEST else min(low + width, _OLDEST) - 1
             return f"[{low}, {high}]"
         return f"{low:03d}Y" if isinstance(value, str) else type(value)(low)
 

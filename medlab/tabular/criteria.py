@@ -52,6 +52,9 @@ class Options:
         Other columns that pass through unchanged.
     identifiers : column names
         Direct identifiers; never released, refused in any other role.
+    counts : mapping of str to Series, optional
+        Where the table is a part of a larger one: how often that one has each value (the index) of
+        a sensitive column. t is then the distance from the larger one.
     """
 
     l_kind: Diversity = "distinct"
@@ -62,6 +65,7 @@ class Options:
     subject: str | None = None
     keep: Sequence[str] = ()
     identifiers: Sequence[str] = ()
+    counts: Mapping[str, pd.Series[Any]] | None = None
 
     def given(self) -> dict[str, Any]:
         """Return by name what is not left to its default."""
@@ -73,7 +77,7 @@ class Options:
         }
 
 
-class _Criteria(NamedTuple):
+class Criteria(NamedTuple):
     """The privacy criteria of every class."""
 
     k: int
@@ -101,7 +105,7 @@ class Task(NamedTuple):
     quasi, sensitive, keep : tuples of str
     columns : tuple of Column
         The encoded quasi-identifiers.
-    criteria : _Criteria
+    criteria : Criteria
     tests : tuple of Test
     marks : list of int arrays, shape (rows,)
         What the tests look at; last the persons if there is a subject.
@@ -113,7 +117,7 @@ class Task(NamedTuple):
     sensitive: tuple[str, ...]
     keep: tuple[str, ...]
     columns: tuple[Column, ...]
-    criteria: _Criteria
+    criteria: Criteria
     tests: tuple[Test, ...]
     marks: list[NDArray[Any]]
     persons: NDArray[Any] | None
@@ -187,7 +191,7 @@ def make_task(
         subject=options.subject,
     )
     check_index(table)
-    asked, hierarchies = _Criteria(*criteria, options), options.hierarchies or {}
+    asked, hierarchies = Criteria(*criteria, options), options.hierarchies or {}
     tests, marks = _make_tests(table, sensitive, asked)
     columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)
     persons = None if options.subject is None else marks[-1]
@@ -235,7 +239,7 @@ def check_weights(
 def _make_tests(
     table: pd.DataFrame,
     sensitive: Sequence[str],
-    criteria: _Criteria,
+    criteria: Criteria,
 ) -> tuple[tuple[Test, ...], list[NDArray[Any]]]:
     """Check the criteria against a table and return the tests of a class.
 
@@ -259,7 +263,8 @@ def _make_tests(
     marks: list[NDArray[Any]] = []
     for name in sensitive:
         hierarchy = (options.hierarchies or {}).get(name)
-        ready = tally.prepare(table, name, options.distance, hierarchy, persons)
+        counts = (options.counts or {}).get(name)
+        ready = tally.prepare(table, name, options.distance, hierarchy, persons, counts)
         _check_feasible(criteria, ready, persons)
         conditions = _conditions(criteria, ready)
         if conditions:
@@ -275,7 +280,7 @@ def _make_tests(
     return tuple(tests), marks
 
 
-def _check_ranges(criteria: _Criteria, sensitive: Sequence[str]) -> None:
+def _check_ranges(criteria: Criteria, sensitive: Sequence[str]) -> None:
     (_, l, t, options), alpha = criteria, criteria.options.alpha
     if options.l_kind not in ("distinct", "entropy", "recursive"):
         raise InputError(f"no l-diversity {options.l_kind!r}: distinct, entropy or recursive")
@@ -291,7 +296,7 @@ def _check_ranges(criteria: _Criteria, sensitive: Sequence[str]) -> None:
         raise InputError("l, t and alpha are about sensitive values; name a sensitive column")
 
 
-def _check_feasible(criteria: _Criteria, ready: Sensitive, persons: NDArray[Any] | None) -> None:
+def _check_feasible(criteria: Criteria, ready: Sensitive, persons: NDArray[Any] | None) -> None:
     column, alpha = ready.column, criteria.options.alpha
     rows = np.zeros(len(column.codes), dtype=np.int64)
     whole = tally.count_values(rows, column.codes, 1, len(column.values), persons)
@@ -310,7 +315,7 @@ def _check_feasible(criteria: _Criteria, ready: Sensitive, persons: NDArray[Any]
 
 
 def _conditions(
-    criteria: _Criteria, ready: Sensitive
+    criteria: Criteria, ready: Sensitive
 ) -> tuple[Callable[[Counts], NDArray[Any]], ...]:
     conditions: list[Callable[[Counts], NDArray[Any]]] = []
     l, t, options = criteria.l - _ROUNDING, criteria.t, criteria.options

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import ipywidgets as ipw
 import pandas as pd
@@ -68,7 +67,12 @@ def tradeoff_explorer(
     def draw(risk: str, loss: str, threshold: float, release: str) -> str:
         found = points(risk, loss)
         chosen = found[found["name"] == release]
-        said = [_hint(point) for point in found.itertuples()]
+        said = [
+            f"{point.name}: risk {point.risk:.2f} ({point.risk_low:.2f} to "
+            f"{point.risk_high:.2f}), loss {point.loss:.2f} ({point.loss_low:.2f} to "
+            f"{point.loss_high:.2f}){'; on the front' if point.front else ''}"
+            for point in found.itertuples()
+        ]
         picture = board.show(found, threshold, chosen, (risk, loss), said)
         asked = {**limits, risk: threshold}
         safe = evaluation.acceptable(found, measured, asked)
@@ -88,13 +92,6 @@ def tradeoff_explorer(
         "release": ipw.Dropdown(options=list(releases), value=first, description="release"),
     }  # fmt: skip
     return Instrument("Risk-utility map", handles, draw)
-
-
-def _hint(point: Any) -> str:
-    """Return what is said of a point to who points at it."""
-    risk = f"{point.risk:.2f} ({point.risk_low:.2f} to {point.risk_high:.2f})"
-    loss = f"{point.loss:.2f} ({point.loss_low:.2f} to {point.loss_high:.2f})"
-    return f"{point.name}: risk {risk}, loss {loss}{'; on the front' if point.front else ''}"
 
 
 def _told(name: str, measured: pd.DataFrame, verdict: str) -> str:

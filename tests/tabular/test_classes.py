@@ -1,5 +1,7 @@
 """The classes of a release one by one: counts, report and beliefs."""
 
+import math
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -26,7 +28,17 @@ def test_the_report_of_classes_agrees_with_the_measures(ward, quasi):
     )
     assert report["top_share"].max() == tabular.alpha(release.table, quasi, "Diagnosis")
     beta = tabular.beta_likeness(release.table, quasi, "Diagnosis")
-    assert report["gain"].max() == pytest.approx(beta + 1)
+    assert report["beta"].max() == pytest.approx(beta)
+
+
+def test_delta_of_a_class_is_the_log_of_its_largest_factor_or_infinite():
+    table = pd.DataFrame({"a": [1, 1, 1, 9, 9, 9], "s": ["x", "x", "y", "x", "y", "y"]})
+    release = tabular.mondrian(table, "a", "s", k=3)
+    delta = tabular.class_report(release)["delta"]
+    assert delta.tolist() == pytest.approx([math.log(3 / 2)] * 2)  # 1/3 against 1/2 is the farther
+    assert delta.max() == pytest.approx(tabular.delta_disclosure(release.table, "a", "s"))
+    lacking = tabular.mondrian(table.iloc[[0, 1, 4, 5]].reset_index(drop=True), "a", "s", k=2)
+    assert np.isinf(tabular.class_report(lacking)["delta"]).all()
 
 
 def test_belief_is_the_share_of_the_true_value_in_the_class():
