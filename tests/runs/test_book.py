@@ -1,17 +1,12 @@
 """A notebook that plain papermill started wrongly stops in its first cell."""
 
-import math
 import nbformat
 import papermill
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 from medlab.errors import UsageError
-from medlab.methods.catalogue import ON_MAP
-from medlab.neuro.extraction import BACKENDS
 from medlab.runs import book
-from medlab.runs.parameters import check, declared
-from medlab.runs.plan import find_notebooks, notebook_parameters
 
 
 @pytest.fixture
