@@ -137,7 +137,7 @@ def _anonymize_large(
 )
 @click.option("--epsilon", type=float, help="How much one patient may change; else no guarantee.")
 @click.option("--delta", type=float, help="Chance that it fails.  [default: 1e-9 for tree]")
-@click.option("--rows", type=click.IntRange(1), help="By default about as many as IN has.")
+@click.option("--rows", type=click.IntRange(1, 10**7), help="By default about as many as IN has.")
 @SUBJECT
 @click.option("--ledger", type=PATH, help="Remembers what was spent on IN.")
 @BUDGET
