@@ -153,11 +153,15 @@ def read(path: Path | str) -> FileDataset:
     InputError
         If it is not DICOM, ends too early, or nests deeper than 100 levels.
     """
+    return parse(bytes_of(path))
+
+
+def bytes_of(path: Path | str) -> bytes:
+    """Return what a file holds; what keeps it from being read is an `InputError`."""
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}") from None
-    return parse(data)
 
 
 def read_header(path: Path | str, tags: list[Any] | None = None) -> FileDataset:
@@ -177,12 +181,13 @@ def parse(data: bytes) -> FileDataset:
     """Read DICOM from bytes; see `read`."""
     if not looks_like_dicom(data[:_HEAD]):
         raise InputError("this is not a DICOM file; leave it out")
+    fast = passthrough.parse(data)
+    if fast is not None and fast._dict:  # every value is as long as it says
+        return fast
     with quiet_pydicom():
-        fast = passthrough.parse(data)  # which has seen that every value is as long as it says
-        dataset = pydicom.dcmread(BytesIO(data), force=True) if fast is None else fast
+        dataset = pydicom.dcmread(BytesIO(data), force=True)
         _check(dataset)
-        if fast is None:
-            _check_level(dataset, 0)
+        _check_level(dataset, 0)
     return dataset
 
 

@@ -104,6 +104,8 @@ def test_a_query_that_cannot_be_read_is_bad_usage(place, query):
         ("mean:PatientName=18,90", {}),
         ("histogram:Sex=F,F", {}),
         ("count", {"subject": "Gone"}),
+        ("count", {"more": ["--budget", "1", "--key-file", "not-there"]}),
+        ("count", {"MEDLAB_KEY_FILE": "not-there"}),
         ("count", {"epsilon": "0"}),
         ("count", {"epsilon": "-1"}),
         ("count", {"epsilon": "inf"}),
@@ -136,3 +138,26 @@ def test_categories_are_the_text_of_the_file(place):
     sites, grades = (answer["value"] for answer in report["answers"])
     assert sites == {"01": 2, "02": 1, "1": 0}
     assert grades == {"1.50": 1, "1.5": 0, "2": 1}
+
+
+def synthesize(place, epsilon):
+    (place / "domain.yaml").write_text("Sex: [F, M]\nAge: {bounds: [18, 90], bins: 6}\n")
+    words = ["--domain", "domain.yaml", "--epsilon", epsilon, "--ledger", "ledger"]
+    paths = [str(place / word) if word in ("domain.yaml", "ledger") else word for word in words]
+    tables = [str(place / name) for name in ("cohort.csv", "out.csv")]
+    return CliRunner().invoke(
+        commands,
+        ["synthesize", *tables, "--id", "PatientID", *paths, "--overwrite"],
+        env={"MEDLAB_KEY_FILE": ""},
+    )
+
+
+def test_answers_and_synthetic_tables_are_paid_from_one_budget(place):
+    assert json.loads(ask(place, "count", epsilon="0.4").stdout)["left"] == 0.6
+    assert synthesize(place, "0.5").exit_code == 0
+    assert (place / "out.csv").exists()
+    (place / "out.csv").unlink()
+    assert "0.1 of 1 is left" in synthesize(place, "0.5").stderr
+    assert not (place / "out.csv").exists()
+    assert "0.1 of 1 is left" in refused(ask(place, "count", epsilon="0.2"))
+    assert json.loads(ask(place, "count", epsilon="0.1").stdout)["left"] == 0
