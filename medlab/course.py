@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,7 +84,8 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
         {**notebook, "cells": [dict(cell) for cell in notebook.cells]}
     )
     for cell in copy.cells:
-        source = _SOLUTION.sub(lambda found: _indented(found[1]), cell.source)
+        # The stub stands as deep as the solution whose place it takes.
+        source = _SOLUTION.sub(lambda match: textwrap.indent(STUB, match[1]), cell.source)
         cell.source = without_hidden_tests(source).rstrip("\n")
         cell.metadata.pop("nbgrader", None)
         if _LEFT.search(cell.source):
@@ -96,10 +98,6 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
 def without_hidden_tests(source: str) -> str:
     """Return the source of a cell without its hidden tests."""
     return _HIDDEN.sub("", source)
-
-
-def _indented(space: str) -> str:
-    return "\n".join(space + line for line in STUB.splitlines())
 
 
 def build(

@@ -32,12 +32,8 @@ class NoHiddenTests(Preprocessor):
         cell.source = shown
         for output in cell.get("outputs", []):
             if output.output_type == "error":
-                _shorten(output, shown)
+                # Its last line only, with its words only if the student sees them in the cell.
+                if output.evalue and output.evalue not in shown:
+                    output.evalue = WITHHELD
+                output.traceback = [f"{output.ename}: {output.evalue}"]
         return cell, resources
-
-
-def _shorten(error: NotebookNode, shown: str) -> None:
-    """Cut an error to its last line, with its words only if the student sees them in the cell."""
-    if error.evalue and error.evalue not in shown:
-        error.evalue = WITHHELD
-    error.traceback = [f"{error.ename}: {error.evalue}"]

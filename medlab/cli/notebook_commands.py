@@ -125,12 +125,12 @@ def _grid_axis(text: str) -> tuple[str, list[str]]:
 
 
 def _described(notebooks: list[Path]) -> str:
-    from medlab import runs
+    from medlab.runs.plan import notebook_parameters
 
     lines = []
     for notebook in notebooks:
         lines.append(notebook.stem)
-        for name, about in runs.notebook_parameters(notebook).items():
+        for name, about in notebook_parameters(notebook).items():
             lines.append(f"  {name} = {about.default}  {about.help}")
     return "\n".join(lines)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,8 @@ from medlab.errors import UsageError
 )
 @click.option("--spreadsheet", is_flag=True, help="Guard cells that a spreadsheet would run.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing OUT.")
+@click.option("--memory", metavar="SIZE", help="Of Parquet: what a process may take, as 300MiB.")
+@click.option("--scheduler", metavar="ADDR", help="Of Parquet: a Dask cluster for its leaves.")
 def _anonymize_table(
     source: Path,
     target: Path,
@@ -61,6 +65,8 @@ def _anonymize_table(
     l_kind: str,
     c: float,
     hierarchies: tuple[str, ...],
+    memory: str | None,
+    scheduler: str | None,
     **choices: Any,
 ) -> None:
     """Release a table (CSV or Parquet) that keeps k, l and t; a JSON report goes to stdout.
@@ -70,15 +76,52 @@ def _anonymize_table(
 
     \b
     medlab anonymize cohort.csv out.csv --qi Age,Sex,Weight --sensitive Diagnosis --k 5 --l 2
+    medlab anonymize register.parquet out.parquet --qi Age,Sex --memory 300MiB
+
+    With --memory or --scheduler, and for a folder of Parquet, the table is never whole in one
+    process; then the method is mondrian.
     """  # noqa: D301  # click wants the character itself
     from medlab.pipeline.tables import anonymize_file
 
     if l_kind != "distinct":
         choices |= {"l_kind": l_kind, "c": c}
-    report = anonymize_file(
-        source, target, qi, sensitive, hierarchies=_hierarchies(hierarchies), **choices
-    )
-    _tell_notes(report)
+    choices["hierarchies"] = _hierarchies(hierarchies)
+    if memory or scheduler or source.is_dir():
+        _tell_notes(_anonymize_large(source, target, qi, sensitive, memory, scheduler, **choices))
+    else:
+        _tell_notes(anonymize_file(source, target, qi, sensitive, **choices))
+
+
+def _anonymize_large(
+    source: Path,
+    target: Path,
+    qi: tuple[str, ...],
+    sensitive: tuple[str, ...],
+    memory: str | None,
+    scheduler: str | None,
+    *,
+    method: str,
+    suppress: float | None,
+    **choices: Any,
+) -> dict[str, Any]:
+    from medlab import scale
+    from medlab.pipeline.large_tables import MEMORY, anonymize_large
+    from medlab.pipeline.pool import each_done
+
+    if method != "mondrian" or suppress is not None:
+        raise UsageError("a table that no process holds is released by mondrian alone")
+    if source.is_file() and source.suffix.lower() not in (".parquet", ".pq"):
+        raise UsageError("--memory and --scheduler are for Parquet; convert the table first")
+    size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", memory or f"{MEMORY}", re.IGNORECASE)
+    if size is None:
+        raise UsageError("--memory is a size, such as 300MiB or 2GB")
+    power = " KMG".index(size[2].upper() or " ")
+    size_bytes = int(float(size[1]) * (1024 if size[3] else 1000) ** power)
+    given = {name: value for name, value in choices.items() if value is not None}
+    with scale.cluster(scheduler) if scheduler else nullcontext(each_done) as each:
+        return anonymize_large(
+            source, target, qi, sensitive, memory=size_bytes, each=each, **given
+        )
 
 
 @commands.command("synthesize")
@@ -94,7 +137,7 @@ def _anonymize_table(
 )
 @click.option("--epsilon", type=float, help="How much one patient may change; else no guarantee.")
 @click.option("--delta", type=float, help="Chance that it fails.  [default: 1e-9 for tree]")
-@click.option("--rows", type=click.IntRange(1), help="By default about as many as IN has.")
+@click.option("--rows", type=click.IntRange(1, 10**7), help="By default about as many as IN has.")
 @SUBJECT
 @click.option("--ledger", type=PATH, help="Remembers what was spent on IN.")
 @BUDGET

@@ -8,7 +8,6 @@ order, another VR in one of the items, bytes that are no element.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from struct import Struct, error
@@ -20,6 +19,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from medlab.dicom import element_cache
 from medlab.dicom.element_texts import label, vr_of
 from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.passthrough import LONG_CODES, VR_OF_CODE, new_item
@@ -35,6 +35,7 @@ _HEAD, _LENGTH = Struct("<II"), Struct("<I")
 _CHARSET, _CONTENT, _PIXELS = 0x00080005, 0x0040A730, 0x7FE0
 
 Places = NDArray[np.int64]
+#: From where, to where, and what stands there instead.
 Edit = tuple[int, int, bytes]
 
 
@@ -119,7 +120,12 @@ class Column:
             rows = window[self.start]
             if (rows == rows[0]).all():
                 return [rows[0].tobytes()] * len(rows)
+            return list(rows.view(f"V{length}")[:, 0].tolist())
         return [data[a:b] for a, b in zip(self.start.tolist(), self.end.tolist(), strict=True)]
+
+    def value(self, number: int) -> bytes:
+        """Return the value in one of the items that have it."""
+        return self.items.data[self.start[number] : self.end[number]]
 
     def element(self, value: bytes) -> Any:
         """Return a value as an undecoded element."""
@@ -132,24 +138,38 @@ class Column:
         return new_item({element.tag: element}, self.items.implicit, self.items.charset), element
 
 
+_latest: list[tuple[Any, int, Any, list[Column] | None]] = []
+
+
 def table(dataset: Dataset, element: Any, depth: int) -> list[Column] | None:
     """Return the elements of a long sequence of a data set, of every level of its items.
 
     A nested sequence is followed by what stands in it. None if the items are few, or not alike,
     or so deep (`depth` levels above the sequence) that one has to count.
     """
-    data = element.value
+    data, charset = element.value, dataset.original_character_set
     if depth + _DEEPEST > MAX_DEPTH:
         return None
     if not isinstance(data, bytes) or len(data) < 8 * _LEAST_ITEMS or element.VR == "UN":
         return None
     if not element.is_little_endian or int(element.tag) == _CONTENT:
         return None
+    for known, *where, found in _latest:  # identity, removal and verification ask in turns
+        if known is element and where == [depth, charset]:
+            return found
+    found = _table(element, charset)
+    if element_cache.is_on():
+        _latest[:] = [*_latest[-1:], (element, depth, charset, found)]
+    return found
+
+
+def _table(element: Any, charset: Any) -> list[Column] | None:
+    data = element.value
     try:
         places = _split(data, np.array([0]), np.array([len(data)]))
         if len(places[0]) < _LEAST_ITEMS:
             return None
-        about = int(element.tag), bool(element.is_implicit_VR), dataset.original_character_set
+        about = int(element.tag), bool(element.is_implicit_VR), charset
         start, end, parent, number = places
         items = Items(*about, data, start, end, parent, number)
         return _columns(items, (items.tag,)) or None
@@ -157,25 +177,23 @@ def table(dataset: Dataset, element: Any, depth: int) -> list[Column] | None:
         return None
 
 
-def edited(columns: list[Column], edits: Iterable[Edit]) -> bytes:
-    """Return the bytes of a sequence with others in place of some, and the lengths around them.
-
-    An edit is from where, to where, and what stands there instead.
-    """
-    edits, data, parts, at = sorted(edits), columns[0].items.data, [b""], 0
+def edited(columns: list[Column], edits: list[Edit]) -> bytes:
+    """Return the bytes of a sequence with others in place of some, and the lengths around them."""
+    data, edits = columns[0].items.data, sorted(edits)
     places = np.array([edit[0] for edit in edits], np.int64)
     grown = np.cumsum([0, *[len(new) - (end - start) for start, end, new in edits]])
+    patched = np.frombuffer(data, np.uint8).copy()
     around: list[Items | Column] = [*{column.items for column in columns}]
     for one in [*around, *(column for column in columns if column.vr == "SQ")]:
         more = grown[np.searchsorted(places, one.end)] - grown[np.searchsorted(places, one.start)]
-        for row in np.flatnonzero(more).tolist():
-            start = int(one.start[row])
-            length = int(one.end[row] - start + more[row])
-            edits.append((start - 4, start, _LENGTH.pack(length)))
-    for start, end, new in sorted(edits):
-        parts += (data[at:start], new)
+        rows = np.flatnonzero(more)
+        lengths = (one.end - one.start + more)[rows].astype("<u4")
+        patched[(one.start[rows] - 4)[:, None] + range(4)] = lengths.view(np.uint8).reshape(-1, 4)
+    whole, parts, at = patched.tobytes(), [b""], 0
+    for start, end, new in edits:
+        parts += (whole[at:start], new)
         at = end
-    return b"".join([*parts, data[at:]])
+    return b"".join([*parts, whole[at:]])
 
 
 def _need(condition: Any) -> None:

@@ -125,6 +125,7 @@ _NUMBER = re.compile(b"[%b]*" % re.escape(_SIGNS_OF_NUMBERS))
 # a comma that may stand between thousands (1,234) is none
 _COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
+_MOMENT = re.compile(rb"\d{8}(?:\d\d){0,3}(?:\.\d{0,6})? ?")
 _ZIP = re.compile(r"\b[A-Z]{2}[ ,^]+(\d{3})\d\d(?:-\d{4})?\b")
 _UID_KEEPERS = ("retain-uids", "retain-device-identity", own_rules.OWN)
 #: Roles that an own rule may keep: the search then leaves their words, not the patient's.
@@ -788,7 +789,7 @@ def _clean_alike(level: _Level, element: Any) -> Any | None:
         return None
     work.log += [action for _, action in sorted(log, key=itemgetter(0))]
     value = columns.edited(found, edits)
-    return element._replace(value=value, length=len(value))
+    return passthrough.with_bytes(element, value)
 
 
 def _clean_columns(
@@ -810,16 +811,20 @@ def _clean_columns(
             outcomes: dict[Any, _Outcome] = {None: (None, work.log[logged:])}
         else:
             gone = column.place if column.vr == "SQ" else None
-            deciding = dict(zip(keys, column.values, strict=False))
+            last = {key: number for number, key in enumerate(keys)}
+            deciding = {key: column.value(number) for key, number in last.items()}
             outcomes = _outcomes(inner, column, rule, deciding)
         if any(new is not None or actions for new, actions in outcomes.values()):
-            places = column.rows.tolist(), column.head.tolist(), column.end.tolist(), at.tolist()
-            for row, head, end, place, key in zip(*places, keys, strict=True):
-                new, actions = outcomes[key]
-                if new is not None:
-                    edits.append((head, end, new))
-                path = level.path + column.items.paths[row]
-                log += [(place, Action(path + one[0], *one[1:])) for one in actions]
+            paths, make = column.items.paths, tuple.__new__
+            places = column.head.tolist(), column.end.tolist(), keys
+            edits += [
+                (head, end, new)
+                for head, end, key in zip(*places, strict=True)
+                if (new := outcomes[key][0]) is not None
+            ]
+            for row, place, key in zip(column.rows.tolist(), at.tolist(), keys, strict=True):
+                for path, *one in outcomes[key][1]:
+                    log.append((place, make(Action, (level.path + paths[row] + path, *one))))
 
 
 def _is_entered(tag: int, rule: Rule | None) -> bool:
@@ -831,21 +836,22 @@ def _is_entered(tag: int, rule: Rule | None) -> bool:
 
 def _deciding(column: columns.Column, rule: Rule | None, work: _Work) -> list[Any]:
     """Return for each item what decides about an element: its value, or less; none for silence."""
-    tag, values = column.place[-1], column.values
+    tag = column.place[-1]
     if tag >> 16 & 1 and (work.plan.keep_private or work.plan.has("retain-safe-private")):
         raise columns.NotAlikeError  # what becomes of it, the elements around it tell
     silent = "" if rule or tag >> 16 & 1 else _silence(tag, column.written or "")
     if silent == "numbers":
-        joined = b"\\".join(values)
+        joined = b"\\".join(column.values)
         odd = joined.translate(None, _SIGNS_OF_NUMBERS)
         silent = "" if odd or any(number in joined for number in work.own_numbers) else "bytes"
     if silent == "bytes":
         return []
     vr = proper_vr(column.element(b""))
     dummies = rule is not None and rule.code in ("Z", "D") and not rule.how
-    dummies = dummies and vr in TEXT_VRS | TIME_VRS
-    # a dummy is the same whatever stood there, if something did
-    return [bool(value) for value in values] if dummies or (rule and rule.code == "X") else values
+    if (dummies and vr in TEXT_VRS | TIME_VRS) or (rule and rule.code == "X"):
+        # a dummy is the same whatever stood there, if something did
+        return list((column.end > column.start).tolist())
+    return column.values
 
 
 def _outcomes(
@@ -855,7 +861,15 @@ def _outcomes(
     log, logged, found = level.work.log, len(level.work.log), {}
     item, _ = column.alone(b"")
     alone = replace(level, dataset=item, kept={})
+    days: dict[tuple[bytes, int], Any] = {}
+    moments = column.vr == proper_vr(column.element(b"")) == "DT"
     for key, value in values.items():
+        moment = (value[:8], len(value))
+        is_moment = moments and _MOMENT.fullmatch(value) is not None
+        if is_moment and moment in days:  # moved as another one of that day was
+            written, actions = days[moment]
+            found[key] = written and written[: 8 - len(value)] + value[8:], actions
+            continue
         element = column.element(value)
         item._dict = {element.tag: element}
         alone.kept.clear()
@@ -866,6 +880,8 @@ def _outcomes(
             raise columns.NotAlikeError
         written = passthrough.element_bytes(new) if new is not None else b""
         found[key] = None if new is element else written, log[logged:]
+        if is_moment and not (written and written[8 - len(value) :] != value[8:]):
+            days[moment] = found[key]
         del log[logged:]
     return found
 

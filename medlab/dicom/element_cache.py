@@ -64,6 +64,11 @@ def memories(*circumstances: Hashable) -> dict[Hashable, Memory]:
         return {}
 
 
+def is_on() -> bool:
+    """Tell whether what is known already may be passed over."""
+    return _on
+
+
 @lru_cache(maxsize=2)
 def _atoms(implicit: bool) -> dict[bytes, Any]:
     return {}

@@ -177,12 +177,13 @@ def parse(data: bytes) -> FileDataset:
     """Read DICOM from bytes; see `read`."""
     if not looks_like_dicom(data[:_HEAD]):
         raise InputError("this is not a DICOM file; leave it out")
+    fast = passthrough.parse(data)
+    if fast is not None and fast._dict:  # every value is as long as it says
+        return fast
     with quiet_pydicom():
-        fast = passthrough.parse(data)  # which has seen that every value is as long as it says
-        dataset = pydicom.dcmread(BytesIO(data), force=True) if fast is None else fast
+        dataset = pydicom.dcmread(BytesIO(data), force=True)
         _check(dataset)
-        if fast is None:
-            _check_level(dataset, 0)
+        _check_level(dataset, 0)
     return dataset
 
 

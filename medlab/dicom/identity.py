@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
-from medlab.dicom import columns
+from medlab.dicom import columns, element_cache
 from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.element_texts import items_of, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
@@ -243,17 +243,24 @@ def utf8_reading(value: Any) -> str:
 def _walk(dataset: Dataset, depth: int = 0) -> Iterator[tuple[Dataset, int, Any, str]]:
     """Yield level, tag, element and VR of everything, sequences included."""
     for tag, raw in items_of(dataset):
-        vr = raw.VR
-        if vr is None or vr == "UN":
-            vr = vr_of(raw)
-        yield dataset, tag, raw, vr
-        if vr == "SQ" and depth < MAX_DEPTH:
-            alike = columns.table(dataset, raw, depth)
-            if alike is not None:
-                yield from _each_once(alike)
-                continue
-            for item in sequence_items(dataset, raw):
-                yield from _walk(item, depth + 1)
+        yield from _within(dataset, tag, raw, depth)
+
+
+def _within(
+    dataset: Dataset, tag: int, raw: Any, depth: int
+) -> Iterator[tuple[Dataset, int, Any, str]]:
+    """Yield level, tag, element and VR of one element and of what stands in it."""
+    vr = raw.VR
+    if vr is None or vr == "UN":
+        vr = vr_of(raw)
+    yield dataset, tag, raw, vr
+    if vr == "SQ" and depth < MAX_DEPTH:
+        alike = columns.table(dataset, raw, depth)
+        if alike is not None:
+            yield from _each_once(alike)
+            return
+        for item in sequence_items(dataset, raw):
+            yield from _walk(item, depth + 1)
 
 
 def _each_once(alike: list[columns.Column]) -> Iterator[tuple[Dataset, int, Any, str]]:
@@ -283,15 +290,28 @@ def words_said(dataset: Dataset) -> frozenset[str]:
 
 def _said(dataset: Dataset) -> Iterator[tuple[str, str]]:
     """Yield role and text of everything that identifies, sequences included."""
+    charset = str(dataset.original_character_set)
+    known = element_cache.memories("said").setdefault(charset, element_cache.Memory())
+    for tag, raw in items_of(dataset):
+        before = known.get(id(raw))
+        if before is None:
+            before = raw, tuple(_said_in(dataset, tag, raw))
+            known.note(*before)
+        if before[1]:
+            yield from before[1]
+
+
+def _said_in(dataset: Dataset, tag: int, raw: Any) -> Iterator[tuple[str, str]]:
+    """Yield role and text of what identifies in one element."""
     known = roles()
-    for level, tag, raw, vr in _walk(dataset):
-        role = known.get(tag)
-        name = role.name if role else "staff-name" if vr == "PN" and not tag >> 16 & 1 else ""
-        if tag == _MANUFACTURER:
+    for level, number, element, vr in _within(dataset, tag, raw, 0):
+        role = known.get(number)
+        name = role.name if role else "staff-name" if vr == "PN" and not number >> 16 & 1 else ""
+        if number == _MANUFACTURER:
             name = _MAKER
         if name in _FIELD_OF_ROLE or name == _MAKER:
-            second = utf8_reading(raw.value).split("\\")
-            yield from ((name, text) for text in [*texts_of(level, raw), *second] if text)
+            second = utf8_reading(element.value).split("\\")
+            yield from ((name, text) for text in [*texts_of(level, element), *second] if text)
 
 
 def _add(found: dict[str, set[Any]], role: str, value: str) -> None:

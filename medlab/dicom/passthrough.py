@@ -8,10 +8,11 @@ Plain means: little endian, not deflated.
 
 from __future__ import annotations
 
+import warnings
+from functools import lru_cache
 from struct import Struct, error
 from typing import Any
 
-from pydicom.charset import convert_encodings, python_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
@@ -31,12 +32,14 @@ _HEAD_BYTES = 8
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 _END_OF_ITEM = b"\xfe\xff\x0d\xe0\0\0\0\0"
 _DEEPEST = 100
-_PIXEL_DATA, _SYNTAX, _CHARSET = 0x7FE00010, BaseTag(0x00020010), BaseTag(0x00080005)
+_PIXELS, _PIXEL_DATA, _SYNTAX, _CHARSET = (
+    0x7FE0,
+    0x7FE00010,
+    BaseTag(0x00020010),
+    BaseTag(0x00080005),
+)
 _BLANK, _BLANK_META = dict(vars(Dataset())), dict(vars(FileMetaDataset()))
 _BLANK_FILE = dict(vars(FileDataset("", {}, b"", FileMetaDataset())))
-_CODECS = {
-    (name + " " * (len(name) % 2)).encode(): convert_encodings(name)[0] for name in python_encoding
-}
 _IMPLICIT_LITTLE = "1.2.840.10008.1.2"
 _NOT_PLAIN = frozenset({"1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95"})
 _tags: dict[int, BaseTag] = {}
@@ -113,8 +116,16 @@ def _charset_of(dataset: Dataset) -> Any:
     element = dataset._dict.get(_CHARSET)
     if element is None:
         return dataset._parent_encoding
-    plain = _CODECS.get(element.value) if isinstance(element.value, bytes) else None
-    return dataset._character_set if plain is None else [plain]
+    return [*_codecs(element)] if isinstance(element.value, bytes) else dataset._character_set
+
+
+@lru_cache(maxsize=64)
+def _codecs(charset: RawDataElement) -> list[str]:
+    with warnings.catch_warnings():  # which repeat the value
+        warnings.simplefilter("ignore")
+        alone = Dataset()
+        alone._dict = {_CHARSET: charset}
+        return list(alone._character_set)
 
 
 def _explicit(
@@ -147,7 +158,7 @@ def _explicit(
                 raise _NotPlainError
             tag = _tag(group << 16 | element)
             atom, stop = _element(data, (tag, vr, length), start, end, implicit=False)
-            if written:
+            if written and group != _PIXELS:  # whose place in the file is asked for
                 atom = known[written] = new(make, atom)
         found[atom[0]] = atom
         at = stop
@@ -175,7 +186,7 @@ def _implicit(
                 return found, at + 8
             tag = _tag(group << 16 | element)
             atom, stop = _element(data, (tag, None, length), start, end, implicit=True)
-            if written:
+            if written and group != _PIXELS:  # whose place in the file is asked for
                 atom = known[written] = new(make, atom)
         found[atom[0]] = atom
         at = stop
@@ -245,9 +256,13 @@ def as_raw(sequence: Any, element: Any, charset: Any) -> Any:
         items = _items(sequence, element.is_implicit_VR, charset)
     except _NotPlainError:
         return sequence
-    value = b"".join(items)
-    length = _UNDEFINED if is_undefined(element) else len(value)
-    return element._replace(value=value, length=length)
+    return with_bytes(element, b"".join(items))
+
+
+def with_bytes(sequence: Any, value: bytes) -> Any:
+    """Return an undecoded sequence with other items, its length as defined as it was."""
+    length = _UNDEFINED if is_undefined(sequence) else len(value)
+    return sequence._replace(value=value, length=length)
 
 
 def _items(sequence: Any, implicit: bool, charset: Any) -> list[bytes]:
@@ -282,13 +297,15 @@ def _undefined(data: bytes, tag: int, vr: str, at: int, *, implicit: bool) -> tu
 
 def _delimiter(data: bytes, at: int, implicit: bool, depth: int) -> int:
     """Return where the delimiter behind some items stands."""
+    if depth > _DEEPEST:
+        raise _NotPlainError
     while data[at : at + 4] == _ITEM:
         (length,) = _LENGTH.unpack_from(data, at + 4)
         at += 8 + (0 if length == _UNDEFINED else length)
         while length == _UNDEFINED and data[at : at + 8] != _END_OF_ITEM:
             at = _behind(data, at, implicit, depth + 1)
         at += 8 * (length == _UNDEFINED)
-    if data[at : at + 8] != _END or depth > _DEEPEST:
+    if data[at : at + 8] != _END:
         raise _NotPlainError
     return at
 

@@ -11,22 +11,31 @@ import hashlib
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from pydicom._uid_dict import UID_dictionary
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import columns, own_rules, safe_harbor, surroundings
+from medlab.dicom import columns, element_cache, own_rules, safe_harbor, surroundings
 from medlab.dicom.columns import Column
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.declarations import method_lines
-from medlab.dicom.element_texts import items_of, label, sequence_at, text_at, texts_of, vr_of
+from medlab.dicom.element_texts import (
+    is_plain,
+    items_of,
+    label,
+    sequence_at,
+    text_at,
+    texts_of,
+    vr_of,
+)
 from medlab.dicom.encrypted import without_ciphertexts
 from medlab.dicom.files import MAX_DEPTH, find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
@@ -58,6 +67,7 @@ _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script b
 _REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
 _MAKER, _PATIENT_ID, _ISSUER = 0x00080070, 0x00100020, 0x00100021
 _DECLARED_SAFE, _TIMES = 0x00080300, 0x00280303
+_CODES, _codes_known = BaseTag(0x00120064), element_cache.Memory()
 _MOMENT = re.compile(rb"[0-9.]{8,26}")
 _OF_NUMBERS = b"0123456789.-\\ "
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
@@ -73,6 +83,8 @@ _META_OF_SENDER = word_list("meta-of-sender")
 _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
 _INFLECTED = re.compile("[\u0370-\u052f]")  # Greek and Cyrillic names change their endings
 _CASES = (str, str.lower, str.upper, str.capitalize)
+_REPLACING = frozenset({"X", "Z", "D", "U"})
+_MADE_BY = "maker"
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 _COMPARED = _FREE_TEXT | {"UI", "DA", "DT"}
 
@@ -101,9 +113,12 @@ class Finding(NamedTuple):
     message: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Secrets:
-    """What the source says that the output must not say."""
+    """What the source says that the output must not say.
+
+    `words` is the same but for the UIDs: one object for all files that say the same.
+    """
 
     names: dict[str, str] = field(default_factory=dict)  # with the initials that stand beside
     numbers: set[str] = field(default_factory=set)
@@ -111,6 +126,7 @@ class Secrets:
     births: set[str] = field(default_factory=set)
     dates: set[str] = field(default_factory=set)
     uids: set[str] = field(default_factory=set)
+    words: Secrets | None = None
 
 
 class _Part(NamedTuple):
@@ -129,31 +145,69 @@ class _Part(NamedTuple):
 
 
 def _parts(
-    dataset: Dataset, path: str = "", depth: int = 0, long: dict[str, list[Column]] | None = None
+    dataset: Dataset,
+    path: str = "",
+    depth: int = 0,
+    long: dict[str, list[Column]] | None = None,
+    silent: Callable[[int, str], bool] | None = None,
 ) -> list[_Part]:
-    """Return the elements of every level; those of long sequences go into `long`, if given."""
+    """Return the elements of every level.
+
+    Those of long sequences go into `long`, if given; those that `silent` tells by tag and VR, if
+    given, are left out.
+    """
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
     parts = []
     for tag, element in items_of(dataset):
+        vr = element.VR
+        if vr is None or vr == "UN":
+            vr = vr_of(element)
+        if silent is not None and silent(tag, vr):
+            continue
         here = path + label(tag)[0]
-        vr = vr_of(element)
-        parts.append(_Part(here, dataset, element, tag, vr))
+        parts.append(_Part(here, dataset, element, tag, str(vr)))
         if vr == "SQ":
             alike = None if long is None else columns.table(dataset, element, depth)
             if long is not None and alike is not None:
                 long[here] = alike
                 continue
             for number, item in enumerate(sequence_items(dataset, element)):
-                parts += _parts(item, f"{here}[{number}].", depth + 1, long)
+                parts += _parts(item, f"{here}[{number}].", depth + 1, long, silent)
     return parts
+
+
+@lru_cache(maxsize=64)
+def _planned(plan: Plan, sop_class: str = "") -> Callable[[int], Rule | None]:
+    """Return a function that gives the rule of a tag, own rules aside."""
+    rules = rules_for(plan, sop_class)
+    return lru_cache(maxsize=8192)(lambda tag: rules.get(tag) or group_rule(plan, tag))
+
+
+@lru_cache(maxsize=64)
+def _silent_in(plan: Plan, sop_class: str, is_output: bool) -> Callable[[int, str], bool]:
+    """Return a function that tells, by tag and VR, which elements no check asks for.
+
+    Only their bytes are searched. In them what identifies by its tag does not stand, nor text,
+    dates or UIDs, nor what the plan removes or replaces.
+    """
+    planned = _planned(plan, sop_class)
+
+    def is_silent(tag: int, vr: str) -> bool:
+        if vr in _COMPARED or vr == "SQ" or tag in roles() or tag in (_MAKER, _TIMES):
+            return False
+        if tag >> 16 & 1 or not tag & 0xFFFF:
+            return not is_output
+        rule = planned(tag)
+        return rule is None or rule.code not in _REPLACING
+
+    return lru_cache(maxsize=8192)(is_silent)
 
 
 def _rule_of(part: _Part, plan: Plan, sop_class: str = "") -> Rule | None:
     """Return what the plan asks for an element, own rules included."""
     private = bool(part.tag >> 16 & 1)
-    planned = None if private else rules_for(plan, sop_class).get(part.tag)
-    planned = planned or group_rule(plan, part.tag)
+    planned = _planned(plan, sop_class)(part.tag)
     if not plan.rules or is_creator(part.tag):
         return planned
     creator = creators(part.dataset).get(creator_tag(part.tag), "") if private else ""
@@ -164,10 +218,7 @@ def _rule_of(part: _Part, plan: Plan, sop_class: str = "") -> Rule | None:
 
 def plan_of(dataset: Dataset) -> Plan:
     """Return the plan that a data set says it was treated by (CID 7050 codes)."""
-    codes = {
-        str(item.get("CodeValue"))
-        for item in sequence_at(dataset, "DeidentificationMethodCodeSequence")
-    }
+    codes = _codes_said(dataset)
     options = tuple(name for name, (code, _) in OPTIONS.items() if code in codes)
     if any(line.endswith(f" {SAFE_HARBOR}") for line in method_lines(dataset)):
         return make_plan(SAFE_HARBOR)
@@ -176,25 +227,54 @@ def plan_of(dataset: Dataset) -> Plan:
 
 def _secrets(parts: list[_Part], plan: Plan) -> Secrets:
     """Return the identifiers of a source that the plan does not keep."""
-    ours, others, maker, known = Secrets(), Secrets(), "", roles()
-    permitted, released = Secrets(), Secrets()
+    said: list[tuple[str, str, str]] = []
+    uids: set[str] = set()
+    seen = element_cache.memories("secrets", plan).setdefault("", element_cache.Memory())
     for part in parts:
-        role, vr = known.get(part.tag), part.vr
-        name = role.name if role else "staff-name" if vr == "PN" else ""
-        rule = _rule_of(part, plan) if name or vr == "UI" else None
-        if vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
-            others.uids.update(uid for uid in part.texts if _tells(uid))
-        elif name:
-            raw = part.element.value
-            # a second reading: the bytes may be UTF-8 under another declared character set
-            second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
-            own = part.tag in own_rules.floor()
-            kept = own_rules.is_kept(rule)
-            found = (permitted if own else released) if kept else ours if own else others
-            for value in [*part.texts, *([] if second.isascii() else second.split("\\"))]:
-                _sort_in(found, name, value, plan)
-        elif part.tag == _MAKER:
-            maker = maker or "".join(part.texts).casefold()
+        before = seen.get(id(part.element))
+        if before is None:
+            before = part.element, _said_in(part, plan)
+            if is_plain(part.element.value) and not plan.rules:
+                seen.note(*before)
+        said += before[1][0]
+        uids |= before[1][1]
+    words = _sorted(tuple(said), plan)
+    return replace(words, uids=uids, words=words)
+
+
+_Said = tuple[list[tuple[str, str, str]], set[str]]
+
+
+def _said_in(part: _Part, plan: Plan) -> _Said:
+    """Return whose it is, role and text of what identifies in one element; and UIDs to replace."""
+    role, vr = roles().get(part.tag), part.vr
+    name = role.name if role else "staff-name" if vr == "PN" else ""
+    if not name and vr != "UI":
+        is_maker = part.tag == _MAKER
+        return [(_MADE_BY, "", "".join(part.texts).casefold())] if is_maker else [], set()
+    rule = _rule_of(part, plan)
+    if vr == "UI" and rule is not None and rule.code in ("U", "D", "X"):
+        return [], {uid for uid in part.texts if _tells(uid)}
+    if not name:
+        return [], set()
+    raw = part.element.value
+    # a second reading: the bytes may be UTF-8 under another declared character set
+    second = raw.decode("utf-8", "ignore") if isinstance(raw, bytes) else ""
+    own, kept = part.tag in own_rules.floor(), own_rules.is_kept(rule)
+    whose = ("permitted" if own else "released") if kept else "ours" if own else "others"
+    values = [*part.texts, *([] if second.isascii() else second.split("\\"))]
+    return [(whose, name, value) for value in values], set()
+
+
+@lru_cache(maxsize=256)
+def _sorted(said: tuple[tuple[str, str, str], ...], plan: Plan) -> Secrets:
+    """Return the identifiers in what elements say, of each whose it is, its role and its text."""
+    found = {whose: Secrets() for whose in ("ours", "others", "permitted", "released")}
+    maker = next((text for whose, _, text in said if whose == _MADE_BY and text), "")
+    for whose, name, value in said:
+        if whose != _MADE_BY:
+            _sort_in(found[whose], name, value, plan)
+    ours, others, permitted, released = found.values()
     others.places = {place for place in others.places if place.casefold() not in maker}
     return _joined(_without(ours, permitted), _without(_without(others, released), permitted))
 
@@ -294,6 +374,18 @@ class _Sought(NamedTuple):
 def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
     """Yield every identifier of four characters and more."""
     codecs = tuple(sorted({"utf-8", "utf-16-le", *encodings}))
+    yield from _sought_words(found.words or found, codecs)
+    for uid in sorted(found.uids):
+        yield _as_bytes("uid", uid, ("ascii",), rb"[0-9.]")
+
+
+@lru_cache(maxsize=256)
+def _sought_words(found: Secrets, codecs: tuple[str, ...]) -> list[_Sought]:
+    """Return every identifier of four characters and more that is no UID."""
+    return list(_seek_words(found, codecs))
+
+
+def _seek_words(found: Secrets, codecs: tuple[str, ...]) -> Iterator[_Sought]:
     for name, initials in found.names.items():
         unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= _LEAST:
@@ -301,18 +393,16 @@ def _sought(found: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
             latin = "".join(re.findall("[a-z]", initials)) if len(name) > _LEAST else ""
             yield _as_bytes("identity", name, codecs, edge, latin)
     bare = {number.lstrip("0") for number in found.numbers if number.isdigit()}
-    for number in found.numbers | {number for number in bare if len(number) >= _LONG_NUMBER}:
+    for number in sorted(found.numbers | {one for one in bare if len(one) >= _LONG_NUMBER}):
         edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[a-z0-9]"
         if len(number) >= _LEAST and not set(number) <= set("0.- "):
             yield _as_bytes("identity", number, codecs, edge)
-    for place in found.places:
+    for place in sorted(found.places):
         if len(place) >= _LEAST:
             yield _as_bytes("identity", place, codecs, rb"[a-z]")
-    for day in (found.births | found.dates) - {DUMMY_DATE}:
+    for day in sorted((found.births | found.dates) - {DUMMY_DATE}):
         for form in _date_forms(day):
             yield _as_bytes("date", form, ("ascii",), rb"[0-9.]")
-    for uid in found.uids:
-        yield _as_bytes("uid", uid, ("ascii",), rb"[0-9.]")
 
 
 @lru_cache(maxsize=4096)
@@ -395,19 +485,19 @@ def _compare(
 ) -> _Compared:
     with quiet_pydicom():
         plan = plan or plan_of(output)
-        for before, after, whole in _ways(source, output, plan):
+        found: Secrets | None = None
+        for before, after, long in _ways(source, output, plan):
             pairs = dated = _pairs(before, after)
             if plan.rules:  # which have a look of their own
                 dated = {path: p for path, p in pairs.items() if not _is_own(p[0], plan)}
-            found = _secrets(before, plan)
+            # once: texts that are no ASCII have been decoded then, and lost their second reading
+            found = found or _secrets(before, plan)
             texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
-            places = (
-                after if whole else [],
-                pairs,
-                texts,
-            )  # where not all are there, none excuses
+            # where not all are there, none excuses
+            places = ([] if long is not None else after), pairs, texts
+            searched = _each_once(data, output, long) if long else data
             findings = [
-                *_left_in_bytes(found, source, output, data, places, file),
+                *_left_in_bytes(found, source, output, searched, places, file),
                 *_left_in_elements(found, source, plan, (pairs, texts), file),
                 *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
                 *_dates(dated, plan, file),
@@ -422,19 +512,28 @@ def _compare(
         if plan.policy == SAFE_HARBOR:
             left = safe_harbor.left(source, output, plan.restricted_zips)
             findings += [Finding(file, where, "safe harbor", "fail", what) for where, what in left]
-    return _Compared(findings, pairs, dated, found)
+    return _Compared(findings, pairs, dated, found or Secrets())
 
 
 def _ways(
     source: Dataset, output: Dataset, plan: Plan
-) -> Iterator[tuple[list[_Part], list[_Part], bool]]:
+) -> Iterator[tuple[list[_Part], list[_Part], dict[str, list[Column]] | None]]:
     """Yield the elements of both: of long sequences each different value once; then all.
+
+    At first those are left out that no check asks for. With them come the long sequences of the
+    output, with all of them None.
 
     What is found in the first is looked for in the second, which can name it.
     """
     theirs: dict[str, list[Column]] = {}
     ours: dict[str, list[Column]] = {}
-    before, after = _parts(source, long=theirs), _parts(output, long=ours)
+    quiet = element_cache.is_on() and not plan.rules
+    kinds = plan, text_at(source, 0x00080016)
+    quiet_before, quiet_after = (
+        (_silent_in(*kinds, False), _silent_in(*kinds, True)) if quiet else (None, None)
+    )
+    before = _parts(source, long=theirs, silent=quiet_before)
+    after = _parts(output, long=ours, silent=quiet_after)
     if plan.rules and (theirs or ours):  # own rules may ask for the path of each element
         before, after = _parts(source), _parts(output)
     elif theirs or ours:
@@ -443,9 +542,27 @@ def _ways(
             _add_alike(before, after, alike, ours.get(path, []), plan)
             for path, alike in theirs.items()
         ):
-            yield before, after, False
+            yield before, after, ours
         before, after = _parts(source), _parts(output)
-    yield before, after, True
+    elif quiet:
+        yield before, after, ours
+        before, after = _parts(source), _parts(output)
+    yield before, after, None
+
+
+def _each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> bytes:
+    """Return the bytes of a file in which a long sequence holds each different value once.
+
+    The elements of such a sequence are all of its bytes: `columns.table` has seen to it.
+    """
+    for alike in long.values():
+        whole = alike[0].items.data
+        element = output._dict.get(BaseTag(alike[0].place[0]))
+        start = getattr(element, "value_tell", 0)
+        if getattr(element, "value", None) is whole and data.startswith(whole, start):
+            values = set[bytes]().union(*(one.values for one in alike if one.vr != "SQ"))
+            data = b"\0".join((data[:start], *sorted(values), data[start + len(whole) :]))
+    return data
 
 
 def _add_alike(
@@ -475,14 +592,30 @@ def _add_values(pair: list[tuple[list[_Part], Column]]) -> None:
     tag = pair[0][1].place[-1]
     role = roles().get(tag)
     moments = {column.vr for _, column in pair} == {"DT"} and (not role or role.name == "date")
-    sides = [dict(zip(column.rows.tolist(), column.values, strict=True)) for _, column in pair]
-    each = {tuple(side.get(row) for side in sides) for row in set().union(*sides)}
-    kept = {_days_of(one) if moments else one: one for one in each}
+    both = [column for _, column in pair]
+    if all(np.array_equal(both[0].rows, column.rows) for column in both):
+        each = set(zip(*(column.values for column in both), strict=True))
+    else:
+        sides = [dict(zip(one.rows.tolist(), one.values, strict=True)) for one in both]
+        each = {tuple(side.get(row) for side in sides) for row in set().union(*sides)}
+    if moments and _are_moments(each):
+        days = (one if len({*one}) < len(one) else tuple(v[:8] for v in one) for one in each)
+        kept = dict(zip(days, each, strict=True))
+    else:
+        kept = {_days_of(one) if moments else one: one for one in each}
     for number, values in enumerate(kept.values()):
         for (to, column), value in zip(pair, values, strict=True):
             if value is not None:
                 path = f"#{column.place}{number}"  # no element's, and the same in both
                 to.append(_Part(path, *column.alone(value), tag, column.vr))
+
+
+def _are_moments(pairs: Iterable[tuple[Any, ...]]) -> bool:
+    """Tell whether all values are date-times of one length, from 12 to 26 signs."""
+    values = [value for pair in pairs for value in pair]
+    if None in values or len(lengths := {*map(len, values)}) != 1 or not 12 <= lengths.pop() <= 26:
+        return False
+    return not b"".join(values).translate(None, b"0123456789. ")
 
 
 def _days_of(moments: tuple[bytes | None, ...]) -> tuple[Any, ...]:
@@ -579,9 +712,10 @@ def _left_in_elements(
     """Compare element by element: what had to change, and identifiers too short for bytes."""
     pairs, texts = compared
     sop_class = text_at(source, 0x00080016)
+    planned = _planned(plan, sop_class)
     for path, (old, new) in pairs.items():
-        rule = _rule_of(old, plan, sop_class)
-        if rule is None or rule.code not in ("X", "Z", "D", "U") or rule.how == "replace":
+        rule = _rule_of(old, plan, sop_class) if plan.rules else planned(old.tag)
+        if rule is None or rule.code not in _REPLACING or rule.how == "replace":
             continue
         if new.texts and old.texts == new.texts and not _harmless(new.texts):
             yield Finding(file, path, "element", "fail", "the value is the one of the source")
@@ -622,9 +756,14 @@ def _own_rules(
             yield Finding(file, part.path, "element", "fail", "an own rule was not followed")
 
 
+@lru_cache(maxsize=256)
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text)
+
+
 def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
     """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
-    squeezed = re.sub(r"[\W_]+", "", "\0".join(text for _, text in texts))
+    squeezed = _squeezed("\0".join(text for _, text in texts))
     for number in numbers:
         signs = re.sub(r"\D", "", _plain(number)).lstrip("0")
         if signs not in squeezed or len(signs) < _LONG_NUMBER or parse_date(signs):
@@ -735,6 +874,20 @@ def _check_uid_map(pairs: Iterable[tuple[str, str]], file: str = "") -> Iterator
         yield Finding(file, "", "uid", "fail", "several UIDs became one")
 
 
+def _codes_said(dataset: Dataset) -> frozenset[str]:
+    """Return the codes of the methods by which a data set says it was de-identified."""
+    element = dataset._dict.get(_CODES)
+    if element is None:
+        return frozenset()
+    known = _codes_known.get(id(element))
+    if known is not None:
+        return frozenset(known[1])
+    items = sequence_at(dataset, "DeidentificationMethodCodeSequence")
+    codes = frozenset(str(item.get("CodeValue")) for item in items)
+    _codes_known.note(element, codes)
+    return codes
+
+
 def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterator[Finding]:
     def says(keyword: str) -> str:
         return text_at(output, tag_of(keyword))
@@ -745,16 +898,12 @@ def _markers(source: Dataset, output: Dataset, plan: Plan, file: str) -> Iterato
 
     if says("PatientIdentityRemoved") != ("NO" if plan.allowed else "YES"):
         yield fail("PatientIdentityRemoved", "does not say whether identity was removed")
-    items = sequence_at(output, "DeidentificationMethodCodeSequence")
-    codes = {item.get("CodeValue") for item in items}
+    codes = _codes_said(output)
     if not codes and not says("DeidentificationMethod"):
         yield fail("DeidentificationMethod", "does not say how identity was removed")
     if not {code for code, _ in plan.codes} <= codes:
         yield fail("DeidentificationMethodCodeSequence", "does not name every option in force")
-    earlier = {
-        i.get("CodeValue") for i in sequence_at(source, "DeidentificationMethodCodeSequence")
-    }
-    if codes & set(plan.unclaimed) - earlier:
+    if codes & set(plan.unclaimed) - _codes_said(source):
         yield fail("DeidentificationMethodCodeSequence", "claims what own rules undo")
     said = says("LongitudinalTemporalInformationModified")
     allowed = {

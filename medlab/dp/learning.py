@@ -52,7 +52,7 @@ def logistic_regression(
     """Fit a logistic regression so that no patient moves it by much.
 
     In each step every patient takes part by chance (Poisson sampling). The gradient of a
-    patient, the sum over all of his rows, is cut to a length; the sum over patients gets noise.
+    patient, the sum over all rows of theirs, is cut to a length; the sum over patients gets noise.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from medlab.arrays import Indices
-from medlab.crypto import keyed_digest, load_key
+from medlab.crypto.keys import KEY_VARIABLE, keyed_digest, load_key
 from medlab.disk import alone, appearing
 from medlab.errors import InputError, KindError, MissingError, RefusedError, UsageError
 
@@ -21,7 +22,7 @@ Amount = float | Fraction | str
 #: Below, an answer is nothing but noise; above, a budget is none.
 _EPSILONS = (1e-15, 1e12)
 _MOST_CONTRIBUTIONS = 1_000_000
-#: A delta near 1 / patients allows a release that shows one of them as he is.
+#: A delta near 1 / patients allows a release that shows one of them as they are.
 LARGEST_DELTA = 0.001
 
 
@@ -174,6 +175,8 @@ class Ledger(Meter):
         self.path, self._table_file, self._key_file = path, table_file, key_file
         if not path.parent.is_dir():
             raise UsageError("the folder of the ledger does not exist; make it first")
+        if key_file or os.environ.get(KEY_VARIABLE):
+            self._key()  # a key that is named is there, before anything is made
         entries = self._entries()
         if not entries and epsilon is None:
             raise UsageError("the first call sets the budget of the table; give one (--budget)")

@@ -1,6 +1,6 @@
 """Noisy answers about the patients of a table: counts, totals, means, quantiles.
 
-Bounds and categories are arguments, never read off the data: what follows from the data is an
+_Bounds and categories are arguments, never read off the data: what follows from the data is an
 answer that was not paid for. All noise is integer Laplace, on a grid where values are not whole.
 """
 
@@ -19,7 +19,7 @@ from medlab.dp import noise
 from medlab.dp.meter import Amount, Meter, column_of, exact_epsilon
 from medlab.errors import InputError
 
-Bounds = tuple[float, float]  # low, high
+_Bounds = tuple[float, float]  # low, high
 _MOST_CELLS = 100_000  # of noise: 0.7 s
 _GRID_BITS = 30  # a bound is 2**30 steps at most, so that the sum of 2**33 rows fits into 64 bits
 _LARGEST_BOUND = 2.0**53  # up to here each whole number is a float
@@ -117,7 +117,7 @@ def contingency(
 
 
 def total(
-    table: pd.DataFrame, column: str, bounds: Bounds, meter: Meter, epsilon: Amount
+    table: pd.DataFrame, column: str, bounds: _Bounds, meter: Meter, epsilon: Amount
 ) -> Answer:
     """Return the sum of a column of numbers.
 
@@ -141,7 +141,7 @@ def total(
 
 
 def mean(
-    table: pd.DataFrame, column: str, bounds: Bounds, meter: Meter, epsilon: Amount
+    table: pd.DataFrame, column: str, bounds: _Bounds, meter: Meter, epsilon: Amount
 ) -> Answer:
     """Return the mean of a column of numbers, for parameters see `total`.
 
@@ -215,7 +215,7 @@ def _counts(cells: Ints, meter: Meter, epsilon: Amount) -> Answer:
     return Answer(noisy, scale, noise.laplace_error(scale), cost)
 
 
-def _total(values: Any, bounds: Bounds, contributions: int, epsilon: float) -> Answer:
+def _total(values: Any, bounds: _Bounds, contributions: int, epsilon: float) -> Answer:
     largest = max(map(abs, bounds))
     exponent = math.frexp(largest)[1] - _GRID_BITS
     steps = np.rint(np.ldexp(values, -exponent)).astype(np.int64)
@@ -269,7 +269,7 @@ def _text(value: Any) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
-def _clamped(table: pd.DataFrame, column: str, bounds: Bounds) -> Any:
+def _clamped(table: pd.DataFrame, column: str, bounds: _Bounds) -> Any:
     limits = _numbers(bounds, "bounds")
     if len(limits) != 2 or not -_LARGEST_BOUND <= limits[0] < limits[1] <= _LARGEST_BOUND:
         raise InputError("bounds are two numbers, (low, high) with low below high")

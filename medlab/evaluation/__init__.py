@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from medlab.evaluation.board_report import review
 from medlab.evaluation.experiments import grid, measure
-from medlab.evaluation.groups import Tables, hold_back, one_each
+from medlab.evaluation.groups import hold_back, one_each
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.risk_utility import (
     LIMITS,
     acceptable,
-    in_words,
-    limits_kept,
     pareto,
     risk_and_loss,
     summarize,
@@ -20,13 +18,10 @@ from medlab.methods.catalogue import Point, usual_points
 __all__ = [
     "LIMITS",
     "Point",
-    "Tables",
     "acceptable",
     "evaluate",
     "grid",
     "hold_back",
-    "in_words",
-    "limits_kept",
     "measure",
     "one_each",
     "pareto",

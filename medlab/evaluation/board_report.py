@@ -70,7 +70,12 @@ def review(
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True
     )
-    environment.filters |= {"figure": _figure, "number": _number}
+    environment.filters |= {
+        "figure": lambda shown: base64.b64encode(shown.png).decode("ascii"),
+        "number": _number,
+    }
+    refused = rows[rows["group"] == "refused"].drop_duplicates(["method", "strength"])
+    missing = rows[rows["value"].astype(str) == NOT_APPLICABLE]
     return environment.get_template("review.html.j2").render(
         version=__version__,
         limits={name: (limits[name], SOURCES.get(name, "")) for name in limits if name in kept},
@@ -83,8 +88,13 @@ def review(
         points=[_named(row, kept) for row in points.to_dict("records")],
         chosen=chosen,
         pseudonymized=_same_risk(points),
-        refused=_refused(rows),
-        missing=_missing(rows),
+        refused=[
+            (point_name(row["method"], row["strength"]), str(row["note"]))
+            for row in refused.to_dict("records")
+        ],
+        missing=[
+            (str(note), sorted(set(some["measure"]))) for note, some in missing.groupby("note")
+        ],
         figures=list(figures),
         further=[(title, table.round(3).to_dict("split")) for title, table in further],
     )
@@ -131,22 +141,6 @@ def _same_risk(points: pd.DataFrame) -> list[str]:
         return []
     names = [name for name in ("pseudonymization", "encryption") if name in risk]
     return [name for name in names if risk[name] == risk["identity"]]
-
-
-def _refused(rows: pd.DataFrame) -> list[tuple[str, str]]:
-    refused = rows[rows["group"] == "refused"].drop_duplicates(["method", "strength"])
-    columns = (refused["method"], refused["strength"], refused["note"])
-    return [(point_name(name, s), str(note)) for name, s, note in zip(*columns, strict=True)]
-
-
-def _missing(rows: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """Return the reasons why measures are missing, and which."""
-    missing = rows[rows["value"].astype(str) == NOT_APPLICABLE]
-    return [(str(note), sorted(set(some["measure"]))) for note, some in missing.groupby("note")]
-
-
-def _figure(shown: Any) -> str:
-    return base64.b64encode(shown.png).decode("ascii")
 
 
 def _number(value: Any) -> str:

@@ -23,7 +23,7 @@ from medlab.tabular.models import group_sizes, person_numbers
 from medlab.tabular.released_cells import SAME, Seen, exact_values, see
 
 
-class Composition(NamedTuple):
+class _Composition(NamedTuple):
     """What each release gives away, and both together.
 
     Attributes
@@ -57,7 +57,7 @@ def composition(
     *,
     subject: str | None = None,
     hierarchies: Hierarchies | None = None,
-) -> Composition:
+) -> _Composition:
     """Intersect what two releases say of each person.
 
     The attacker knows a person's quasi-identifiers exactly. He takes the classes that the
@@ -109,7 +109,7 @@ def composition(
     certain = [len(np.unique(owners[some == 1])) for some in left]
     sure = len(np.unique(owners[(left[2] == 1) & right]))
     figures = [*certain, sure] if sensitive else [None] * 4
-    return Composition(len(np.unique(owners)), *crowds, *figures)
+    return _Composition(len(np.unique(owners)), *crowds, *figures)
 
 
 class _View(NamedTuple):

@@ -108,7 +108,11 @@ def grid(
         cache.mkdir(parents=True, exist_ok=True)
         marks = {seed: _digest(some, quasi, sensitive) for seed, some in tables.items()}
         files = {task: cache / f"{_name(*task, marks[task[1]])}.json" for task in wanted}
-    found = {task: _load(path) for task, path in files.items() if path.exists()}
+    found = {
+        task: pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+        for task, path in files.items()
+        if path.exists()
+    }
     todo = [task for task in wanted if task not in found]
     work = (delayed(measure)(tables[seed], point, quasi, sensitive, seed) for point, seed in todo)
     results = Parallel(n_jobs=min(jobs, max(len(todo), 1)), return_as="generator")(work)
@@ -138,7 +142,3 @@ def _name(point: Point, seed: int, mark: str) -> str:
 
 def _save(rows: pd.DataFrame, path: Path) -> None:
     write_whole(path, json.dumps(rows.to_dict("records")).encode())
-
-
-def _load(path: Path) -> pd.DataFrame:
-    return pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))

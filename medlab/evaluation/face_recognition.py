@@ -206,7 +206,7 @@ def _trimmed(rest: Floats, there: Any) -> Any:
     return ((rest <= limit) & there).astype(np.float64)
 
 
-class Protected(NamedTuple):
+class _Protected(NamedTuple):
     """One head, protected in the ways that medlab has; None where that was refused."""
 
     defaced: SpatialImage | None
@@ -214,7 +214,7 @@ class Protected(NamedTuple):
     brain: SpatialImage | None
 
 
-def protect(heads: Sequence[Image], jobs: int = 2, backend: str = "auto") -> list[Protected]:
+def protect(heads: Sequence[Image], jobs: int = 2, backend: str = "auto") -> list[_Protected]:
     """Deface heads, and strip them by the brain mask that defacing found.
 
     Parameters
@@ -227,21 +227,21 @@ def protect(heads: Sequence[Image], jobs: int = 2, backend: str = "auto") -> lis
     """
     from joblib import Parallel, delayed
 
-    found: list[Protected] = Parallel(n_jobs=jobs)(delayed(_protect)(h, backend) for h in heads)
+    found: list[_Protected] = Parallel(n_jobs=jobs)(delayed(_protect)(h, backend) for h in heads)
     return found
 
 
-def _protect(head: Image, backend: str) -> Protected:
+def _protect(head: Image, backend: str) -> _Protected:
     from medlab.neuro.deface import deface
 
     try:
         done = deface(head, backend=backend)
     except MedlabError:  # the head is withheld: nothing of it to be recognized
-        return Protected(None, None, None)
+        return _Protected(None, None, None)
     inside = np.asarray(done.brain.dataobj) > 0
     data = np.asarray(load(head).dataobj)
     stripped = nib.Nifti1Image(np.where(inside, data, 0).astype(data.dtype), done.brain.affine)
-    return Protected(done.img, stripped, done.brain)
+    return _Protected(done.img, stripped, done.brain)
 
 
 def reidentify(

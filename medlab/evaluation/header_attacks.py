@@ -27,7 +27,7 @@ _OWN_ELEMENT = ("public", "wrong-use", "freetext")  # looked for where they stoo
 _DATES = ("PatientBirthDate", "StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 _GUESSED = {"names by dictionary": "PatientName", "numbers by enumeration": "PatientID"}
 _LAST_DIGITS = 4  # of a record number, which an attacker does not know
-NEEDED = (
+_NEEDED = (
     "PatientAge", "PatientSex", "PatientWeight", "PatientSize", "Modality", "BodyPartExamined",
     "Manufacturer", "ManufacturerModelName", "MagneticFieldStrength", "EchoTime",
     "RepetitionTime", "FlipAngle", "KVP", "SliceThickness", "PixelSpacing",
@@ -163,13 +163,13 @@ def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[floa
     kept = [
         new.dataset.get(keyword) == old.dataset[keyword].value
         for old, new in zip(before, after, strict=True)
-        for keyword in NEEDED
+        for keyword in _NEEDED
         if keyword in old.dataset and str(old.dataset[keyword].value)
     ]
     return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)
 
 
-def same_volume(first: Volume | None, second: Volume | None) -> bool:
+def _same_volume(first: Volume | None, second: Volume | None) -> bool:
     """Tell whether two series make the same volume: same voxels, same affine."""
     if first is None or second is None or first[0].shape != second[0].shape:
         return False
@@ -230,7 +230,8 @@ def header_grid(
         found = recovered(truth, new)
         for _, row in found.iterrows():
             rows.append((name, "attack", row["channel"], row["value"], row["low"], row["high"]))
-        scores = {"all": rate(np.repeat([1.0, 0.0], _counts(found))), **guessed[name]}
+        read, planted = int(found["read"].sum()), int(found["planted"].sum())
+        scores = {"all": rate(np.repeat([1.0, 0.0], [read, planted - read])), **guessed[name]}
         kept = rate(
             _intervals_kept([new[row] for row in people], later)
         )  # for the analyst, and for who knows one date
@@ -240,7 +241,7 @@ def header_grid(
         rows.append((name, "utility", "attributes kept", share, *wilson(share * asked, asked)))
         rows.append((name, "utility", "intervals kept", *kept[:3]))
         if before is not None:
-            same = float(same_volume(before, volume(everything[-len(series) :])))
+            same = float(_same_volume(before, volume(everything[-len(series) :])))
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
 
@@ -255,11 +256,6 @@ def _protected(method: Method, files: Sequence[File], key: bytes) -> list[File]:
     ]
     triples = zip(files, names, made, strict=True)
     return [File(file.source, name, new) for file, name, new in triples]
-
-
-def _counts(found: pd.DataFrame) -> list[int]:
-    read, planted = int(found["read"].sum()), int(found["planted"].sum())
-    return [read, planted - read]
 
 
 def _patients(files: Sequence[File]) -> list[int]:

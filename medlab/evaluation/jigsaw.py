@@ -17,7 +17,7 @@ _NORM = 0.3  # of the paper
 _TRIED = 8  # best partners of each edge that are looked at
 
 
-class Assembly(NamedTuple):
+class _Assembly(NamedTuple):
     """A picture put together.
 
     Attributes
@@ -31,7 +31,7 @@ class Assembly(NamedTuple):
     places: Ints
 
 
-def assemble(frame: Array, block: int) -> Assembly:
+def assemble(frame: Array, block: int) -> _Assembly:
     """Put the whole blocks of a sliced picture together by their edges alone.
 
     Parameters
@@ -47,7 +47,7 @@ def assemble(frame: Array, block: int) -> Assembly:
     places = _filled(_joined(blocks, (rows, columns)), (rows, columns))
     picture = np.zeros((rows, columns, block, block), dtype=frame.dtype)
     picture[places[:, 0], places[:, 1]] = blocks
-    return Assembly(picture.swapaxes(1, 2).reshape(whole.shape), places)
+    return _Assembly(picture.swapaxes(1, 2).reshape(whole.shape), places)
 
 
 def neighbors_found(places: Ints, truth: Ints, told: Array | None = None) -> float:

@@ -110,7 +110,7 @@ class Case:
     aligned: bool
 
 
-class Attacked(NamedTuple):
+class _Attacked(NamedTuple):
     """What the attacks reach on each target."""
 
     linked: Floats
@@ -326,7 +326,7 @@ def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
     yield "marketer", Score(marketer)
 
 
-def _attack(case: Case, people: People, owners: Ints) -> Attacked:
+def _attack(case: Case, people: People, owners: Ints) -> _Attacked:
     """Run the attacks that need the nearest rows, in one pass over the targets."""
     seen, count = case.seen, len(people.table)
     row_owners = case.owners if case.aligned else np.empty(0, dtype=np.int64)
@@ -335,7 +335,7 @@ def _attack(case: Case, people: People, owners: Ints) -> Attacked:
     truth = np.full(count, -1)
     if case.sensitive:
         truth = numbered(people.table[case.sensitive], case.labels)
-    found = Attacked(*(np.empty(count) for _ in Attacked._fields))
+    found = _Attacked(*(np.empty(count) for _ in _Attacked._fields))
     for near in nearest(seen, people.exact):
         found.linked[near.targets] = (
             linked(near, seen, pairs) if case.aligned else 1 / (near.mask @ seen.sizes)
@@ -390,7 +390,7 @@ def _singling_out(case: Case, control: People, rng: np.random.Generator) -> Scor
     return singling_out(spelled, *exact, case.scales, rng)
 
 
-def _without_control(case: Case, members: Attacked) -> Iterator[tuple[str, Score | str]]:
+def _without_control(case: Case, members: _Attacked) -> Iterator[tuple[str, Score | str]]:
     if case.sensitive:
         yield "inference", rate(members.inferred, baseline=_majority(case))
     else:
@@ -405,7 +405,7 @@ def _majority(case: Case) -> float:
 
 
 def _inference(
-    case: Case, members: Attacked, others: Attacked
+    case: Case, members: _Attacked, others: _Attacked
 ) -> Iterator[tuple[str, Score | str]]:
     if not case.sensitive:
         yield "inference", "sensitive"
@@ -428,8 +428,11 @@ def _linkability(
 
 
 def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score | str]]:
-    loss = case.kind in TRUTHFUL
-    yield "GCP", Score(_information_loss(case.seen), baseline=0.0) if loss else "kind"
+    if case.kind in TRUTHFUL:
+        cells = case.seen.loss()[case.seen.class_of]
+        yield "GCP", Score(float(cells.mean()), baseline=0.0)
+    else:
+        yield "GCP", "kind"
     if not case.sensitive:
         for name in ("query error", "coefficient bias", "interval overlap", "prediction AUC"):
             yield name, "sensitive"
@@ -449,11 +452,6 @@ def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score 
     rows = case.kind != "anatomized"  # its sensitive values stand in a table of their own
     apart = Score(utility.telling_apart(original, released), baseline=0.0) if rows else "kind"
     yield "pMSE", apart
-
-
-def _information_loss(seen: Seen) -> float:
-    """Return the GCP: the mean loss of all cells."""
-    return float(seen.loss()[seen.class_of].mean())
 
 
 def _exact(case: Case, people: People) -> utility.Reading:

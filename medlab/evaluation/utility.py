@@ -139,7 +139,7 @@ def _chances(outside: Floats, fits: Any, class_of: Any) -> Labels:
     return Labels(chance, (outside == 0)[class_of] / table.shape[1])
 
 
-class Queries(NamedTuple):
+class _Queries(NamedTuple):
     """COUNT queries, one a row of each array.
 
     Attributes
@@ -184,7 +184,7 @@ def query_error(
     |estimate - truth| / max(truth, 0.1 % of the rows). The interval is that of order
     statistics.
     """
-    asked = draw_queries(original, rng, queries)
+    asked = _draw_queries(original, rng, queries)
     truth, estimate = count(original, asked), count(released, asked)
     rows, others = original.low.shape[0], released.low.shape[0]
     errors = np.abs(estimate * rows / others - truth) / np.maximum(truth, _FLOOR * rows)
@@ -194,7 +194,7 @@ def query_error(
     return Score(float(np.median(errors)), float(errors[low]), float(errors[high]), 0.0)
 
 
-def draw_queries(original: Reading, rng: np.random.Generator, queries: int) -> Queries:
+def _draw_queries(original: Reading, rng: np.random.Generator, queries: int) -> _Queries:
     """Draw queries around rows of the original."""
     rows, numbers = original.low.shape
     row = rng.integers(rows, size=queries)
@@ -207,10 +207,10 @@ def draw_queries(original: Reading, rng: np.random.Generator, queries: int) -> Q
         for n in sizes
     ]
     value = original.sensitive[row].argmax(axis=1)
-    return Queries(columns, start, start + _RANGE, which, chosen, np.asarray(value).ravel())
+    return _Queries(columns, start, start + _RANGE, which, chosen, np.asarray(value).ravel())
 
 
-def count(table: Reading, asked: Queries) -> Floats:
+def count(table: Reading, asked: _Queries) -> Floats:
     """Return the expected counts of queries."""
     found = np.zeros(len(asked.value))
     step = max(1, _CHUNK_CELLS // len(table.low))

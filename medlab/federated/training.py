@@ -10,10 +10,10 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from medlab.arrays import Array, Floats
+from medlab.dp.concentrated import epsilon_of, noise_multiplier
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.federated import logistic, masks
 from medlab.federated.flower import InProcessGrid, quiet
-from medlab.federated.privacy import epsilon_of, noise_multiplier
 
 # isort: split
 # Flower comes behind `flower`, which switches its telemetry off and says what is missing.

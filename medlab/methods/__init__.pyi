@@ -2,14 +2,12 @@
 from . import bucketization, encryption, pseudonymization, randomization, suppression
 from .catalogue import METHODS, overview
 from .element_methods import apply, side_by_side
-from .values import is_valid
 
 __all__ = [
     "METHODS",
     "apply",
     "bucketization",
     "encryption",
-    "is_valid",
     "overview",
     "pseudonymization",
     "randomization",

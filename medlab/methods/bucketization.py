@@ -13,7 +13,7 @@ from typing import Any
 from medlab.errors import InputError
 from medlab.methods.values import AGE, as_number, each, join_date, like, split_date
 
-OLDEST = 90  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above 89 into one class
+_OLDEST = 90  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above 89 into one class
 _LAST = 130
 _FEWEST = 20_000
 # Areas of the first three digits with 20,000 people or fewer (2000 census), as HHS's guidance
@@ -42,14 +42,14 @@ def age(values: Any, width: int = 10, *, label: bool = False) -> Any:
     >>> age("047Y"), age("047Y", label=True), age("013M"), age(93)
     ('040Y', '[40, 49]', '000Y', 90)
     """
-    if not 1 <= width <= OLDEST:
-        raise InputError(f"a class of {width} years makes no sense; choose 1 to {OLDEST}")
+    if not 1 <= width <= _OLDEST:
+        raise InputError(f"a class of {width} years makes no sense; choose 1 to {_OLDEST}")
 
     def bucket(value: Any) -> Any:
         years = _years(value)
-        low = OLDEST if years >= OLDEST else years // width * width
+        low = _OLDEST if years >= _OLDEST else years // width * width
         if label:
-            high = _LAST if low == OLDEST else min(low + width, OLDEST) - 1
+            high = _LAST if low == _OLDEST else min(low + width, _OLDEST) - 1
             return f"[{low}, {high}]"
         return f"{low:03d}Y" if isinstance(value, str) else type(value)(low)
 
@@ -116,16 +116,15 @@ def postcode(
         if not isinstance(value, str):
             raise InputError("a postcode is text; a number has lost its leading zeros")
         area = value.strip()[:digits]
-        area = "0" * digits if _is_small(area, digits, people) else area
+        small = (
+            digits == 3 and area in _SMALL_AREAS
+            if people is None
+            else people.get(area, 0) <= _FEWEST
+        )
+        area = "0" * digits if small else area
         return area + "*" * max(0, len(value.strip()) - digits) if stars else area
 
     return each(values, bucket)
-
-
-def _is_small(area: str, digits: int, people: Mapping[str, int] | None) -> bool:
-    if people is None:
-        return digits == 3 and area in _SMALL_AREAS
-    return people.get(area, 0) <= _FEWEST
 
 
 def _years(value: Any) -> int:

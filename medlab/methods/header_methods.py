@@ -19,9 +19,9 @@ from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError
 from medlab.methods import bucketization, pseudonymization, randomization, suppression
 from medlab.methods.element_methods import apply
-from medlab.tabular.slicing import exchanged
+from medlab.tabular.slicing import column_groups, exchanged
 
-Verb = Callable[..., Any]
+_Verb = Callable[..., Any]
 Changes = dict[str, dict[tuple[str, str], Any]]
 
 _DIRECT = ("PatientName", "PatientID", "AccessionNumber")
@@ -74,17 +74,17 @@ class Setting(NamedTuple):
     k: int = 5
 
 
-Verbs = Callable[[Setting], Mapping[str, Verb]]
+Verbs = Callable[[Setting], Mapping[str, _Verb]]
 
 
-def suppressed(_: Setting) -> dict[str, Verb]:
+def suppressed(_: Setting) -> dict[str, _Verb]:
     """Names and numbers get one value for all, dates and people go blank, facts go."""
     fixed = _all(("PatientName", "PatientID"), suppression.fixed)
     blank = ("PatientBirthDate", "AccessionNumber", *_PEOPLE, *_DATES)
     return fixed | _all(blank, suppression.blank) | _all(_GONE, suppression.remove)
 
 
-def randomized(setting: Setting) -> dict[str, Verb]:
+def randomized(setting: Setting) -> dict[str, _Verb]:
     """Names and numbers are drawn; noise moves all dates together, and each measure."""
     drawn = partial(randomization.replace, rng=setting.rng)
     noise = partial(randomization.noise, rng=setting.rng)
@@ -99,7 +99,7 @@ def randomized(setting: Setting) -> dict[str, Verb]:
     }
 
 
-def pseudonymized(setting: Setting) -> dict[str, Verb]:
+def pseudonymized(setting: Setting) -> dict[str, _Verb]:
     """Codes drawn with the key; all dates of a patient move by one secret number of days."""
     days = dicom.dates.offset_days(setting.key, setting.patient)
     return {
@@ -109,12 +109,12 @@ def pseudonymized(setting: Setting) -> dict[str, Verb]:
     }
 
 
-def hashed(_: Setting) -> dict[str, Verb]:
+def hashed(_: Setting) -> dict[str, _Verb]:
     """Hashes without a key: no protection."""
     return _all(_DIRECT, pseudonymization.plain_hash)
 
 
-def bucketized(setting: Setting) -> dict[str, Verb]:
+def bucketized(setting: Setting) -> dict[str, _Verb]:
     """Age, weight and size in classes; the year of birth, the month of the study."""
     return {
         "PatientAge": partial(bucketization.age, width=int(setting.width)),
@@ -170,7 +170,7 @@ def _exchanged(spelled: pd.DataFrame, setting: Setting) -> dict[str, list[int]]:
     *quasi, last = table.columns
     classes = tabular.mondrian(table, quasi, k=setting.k).class_of
     rows: dict[str, list[int]] = {}
-    for group in tabular.column_groups(table, quasi, last):
+    for group in column_groups(table, quasi, last):
         rows |= dict.fromkeys(group, exchanged(classes, setting.rng).tolist())
     return rows
 

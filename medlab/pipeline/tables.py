@@ -21,7 +21,13 @@ from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
 from medlab.tabular.reading import TableFile, TableRoles, named_columns, read_file
 from medlab.tabular.release import Release
-from medlab.tabular.writing import guard_cells, in_keyed_order, released_cells, write_table
+from medlab.tabular.writing import (
+    guard_cells,
+    guard_note,
+    in_keyed_order,
+    released_cells,
+    write_table,
+)
 
 
 def anonymize_file(
@@ -94,7 +100,8 @@ def anonymize_file(
     counting = {name: more[name] for name in ("l_kind", "c", "distance") if more.get(name)}
     found = measures(release, original=table, k=k, **roles, **counting)
     tables = released_cells(release, read.file)
-    notes = [*read.notes, *guard_cells(tables, spreadsheet=spreadsheet)]
+    formulas = guard_cells(tables, spreadsheet=spreadsheet)
+    notes = [*read.notes, *guard_note(formulas, spreadsheet=spreadsheet)]
     if not keep_order:
         tables[""] = tables[""].iloc[in_keyed_order(tables[""], key)]
     for title, some in tables.items():

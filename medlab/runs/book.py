@@ -270,13 +270,16 @@ def begin(
         If the folder holds no file, or the output folder cannot be made or lies inside
         the data folder.
     """
+    from medlab import samples
+
     if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
         raise UsageError("seed is not a whole number; give 0 or larger")
     if not isinstance(reveal, bool):
         raise UsageError("reveal is not a bool; give True or False")
     parameters = _checked_parameters()
     table = own_table(data_dir) if tables else None
-    data = _sample_folder() if table or not data_dir else checked_data_folder(data_dir)
+    samples_serve = table is not None or not data_dir
+    data = samples.default_folder() if samples_serve else checked_data_folder(data_dir)
     run = Run(data, _output_folder(output_dir, data), seed, reveal, is_sample=not data_dir)
     run.parameters, run.table = parameters, table
     _show_marked(reveal)
@@ -324,6 +327,8 @@ def checked_data_folder(data_dir: str | Path) -> Path:
     InputError
         If no DICOM, NIfTI or table file is in it, at any depth.
     """
+    from medlab import dicom
+
     folder = Path(data_dir).expanduser()
     if not folder.is_dir():
         met = "is a file" if folder.exists() else "does not exist"
@@ -334,18 +339,12 @@ def checked_data_folder(data_dir: str | Path) -> Path:
     files = [path for path in folder.rglob("*") if path.is_file()]
     if not files:
         raise InputError("the data folder is empty; give a folder with DICOM or NIfTI files")
-    if not any(map(_is_of_use, files)):
+    if not any(path.name.lower().endswith(KINDS) or dicom.is_dicom(path) for path in files):
         raise InputError(
             f"none of the {len(files)} files in the data folder is DICOM, NIfTI or a table; "
             "give a folder that holds some"
         )
     return folder.resolve()
-
-
-def _is_of_use(path: Path) -> bool:
-    from medlab import dicom
-
-    return path.name.lower().endswith(KINDS) or dicom.is_dicom(path)
 
 
 def package_versions() -> dict[str, str]:
@@ -388,12 +387,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
-
-
-def _sample_folder() -> Path:
-    from medlab import samples
-
-    return samples.default_folder()
 
 
 def _output_folder(output_dir: str, data: Path) -> Path | None:

@@ -153,7 +153,9 @@ def _with_folders(job: Job, folder: Path, data: Path | None) -> Job:
 
 
 def _counter(jobs: Sequence[Job], progress: Callable[[int, int], None]) -> Callable[[], None]:
-    total = sum(_cells(job) for job in jobs)
+    total = sum(
+        len(nbformat.read(job.notebook, as_version=4).cells) + bool(job.parameters) for job in jobs
+    )
     done = iter(range(1, total + 1))
 
     def tell() -> None:
@@ -161,10 +163,6 @@ def _counter(jobs: Sequence[Job], progress: Callable[[int, int], None]) -> Calla
 
     progress(0, total)
     return tell
-
-
-def _cells(job: Job) -> int:
-    return len(nbformat.read(job.notebook, as_version=4).cells) + bool(job.parameters)
 
 
 def _run_one(job: Job, folder: Path, show_errors: bool, tell: Callable[[], None]) -> Outcome:

@@ -172,18 +172,15 @@ def plan_jobs(
                 values = check(fixed | point, known)
             except UsageError as error:
                 raise UsageError(f"{notebook.stem}: {error}") from None
-            jobs.append(_job(notebook, values, {name: values[name] for name in point}))
+            axis = {name: values[name] for name in point}
+            parts = [f"{name}-{_slug(value)}" for name, value in axis.items()]
+            jobs.append(Job(notebook, "_".join([notebook.stem, *parts]), values, axis))
     return _distinct(jobs)
 
 
 def _points(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     combinations = itertools.product(*axes.values())
     return [dict(zip(axes, values, strict=True)) for values in combinations]
-
-
-def _job(notebook: Path, values: dict[str, Any], point: dict[str, Any]) -> Job:
-    parts = [f"{name}-{_slug(value)}" for name, value in point.items()]
-    return Job(notebook, "_".join([notebook.stem, *parts]), values, point)
 
 
 def _slug(value: Any) -> str:

@@ -60,16 +60,15 @@ def _mask(nb: dict[str, Any]) -> int:
     for output in chain.from_iterable(cell["outputs"] for cell in cells):
         if "text/html" in output.get("data", {}):
             output["data"].pop(WIDGET, None)
-    if not any(map(_is_revealed, cells)):
+    if not any(
+        _ASSIGNED.search(source := "".join(cell["source"]))  # Jupyter's form: text, or its lines
+        or _HANDED.search(source)
+        or any(REVEALED in output.get("metadata", {}) for output in cell["outputs"])
+        for cell in cells
+    ):
         return 0
     filled = [cell for cell in cells if cell["outputs"]]
     count = sum(len(cell["outputs"]) for cell in filled)
     for cell in filled:
         cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": NOTE}]
     return count
-
-
-def _is_revealed(cell: dict[str, Any]) -> bool:
-    source = cell["source"] if isinstance(cell["source"], str) else "".join(cell["source"])
-    marked = any(REVEALED in output.get("metadata", {}) for output in cell["outputs"])
-    return marked or bool(_ASSIGNED.search(source) or _HANDED.search(source))

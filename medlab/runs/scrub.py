@@ -63,7 +63,12 @@ def scrub(nb: Any, *, show_errors: bool = False) -> Any:
         cell.metadata.pop("papermill", None)
         cell.metadata.pop("execution", None)
         if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.source = _without_paths(cell.source)
+            cell.source = re.sub(
+                rf"^({'|'.join(FOLDERS)}) = .*$",
+                r'\1 = ""  # given at run time; not kept',
+                cell.source,
+                flags=re.MULTILINE,
+            )
         if cell.cell_type == "code":
             cell.outputs = [_discreet(out, show_errors) for out in cell.outputs]
     return nb
@@ -103,11 +108,6 @@ def _failed_line(cell: Any, output: Any) -> str:
     lines = cell.source.splitlines()
     number = int(hit.group(1)) if hit else 0
     return lines[number - 1].strip() if 0 < number <= len(lines) else ""
-
-
-def _without_paths(source: str) -> str:
-    pattern = rf"^({'|'.join(FOLDERS)}) = .*$"
-    return re.sub(pattern, r'\1 = ""  # given at run time; not kept', source, flags=re.MULTILINE)
 
 
 def _discreet(output: Any, show_errors: bool) -> Any:

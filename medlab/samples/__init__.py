@@ -1,7 +1,7 @@
 """Sample data: a small hospital of invented patients, the same bytes for the same seed."""
 
-from medlab.samples.cohorts import DEFAULT_SEED, Cohort, cohort
+from medlab.samples.cohorts import cohort
 from medlab.samples.folder import default_folder, write
-from medlab.samples.t1_heads import Head, head
+from medlab.samples.t1_heads import head
 
-__all__ = ["DEFAULT_SEED", "Cohort", "Head", "cohort", "default_folder", "head", "write"]
+__all__ = ["cohort", "default_folder", "head", "write"]

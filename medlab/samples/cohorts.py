@@ -16,7 +16,7 @@ from medlab.samples import people
 DEFAULT_SEED = 20240301
 _REGISTER_PER_PATIENT = 10
 
-MODALITIES = ["CT", "MR", "US", "DX", "MG", "NM"]
+_MODALITIES = ["CT", "MR", "US", "DX", "MG", "NM"]
 _DEVICES = np.array(["Aurora", "Meridian", "Tessera", "Halcyon", "Pelican", "Corvus"])
 _INSTITUTIONS = np.array(["St. Brigid Hospital", "Lakeside Clinic", "Northmoor Infirmary"])
 _REGIONS = np.array(["010", "104", "317", "552", "800"])
@@ -118,7 +118,7 @@ def _studies(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     rows = np.repeat(np.arange(count), np.minimum(visits, 9))
     table = patients.iloc[rows].reset_index(drop=True)
     code = diagnosis[rows]
-    modality = _draw(_diagnoses()[MODALITIES].to_numpy()[code], rng)
+    modality = _draw(_diagnoses()[_MODALITIES].to_numpy()[code], rng)
     region = table["Region"].to_numpy()
     nearest = np.array(
         [[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8], [0.5, 0, 0.5]]
@@ -130,8 +130,10 @@ def _studies(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     day = np.datetime64("2022-01-03") + rng.integers(0, 726, len(rows))
     table["StudyInstanceUID"] = people.uids(len(rows), rng)
     table["StudyDate"] = day.astype("datetime64[s]")
-    table["Modality"] = np.array(MODALITIES)[modality]
-    table["BodyPart"] = _body_parts(code, rng)
+    table["Modality"] = np.array(_MODALITIES)[modality]
+    # The first body part that goes with a diagnosis is the usual one.
+    parts = np.array([(names * 3)[:3] for names in _diagnoses()["body_parts"].str.split()])
+    table["BodyPart"] = parts[code, rng.choice(3, len(code), p=[0.6, 0.25, 0.15])]
     table["Institution"] = _INSTITUTIONS[hospital]
     table["Device"] = np.strings.add(_DEVICES[modality], model)
     table["Diagnosis"] = _diagnoses()["diagnosis"].to_numpy(dtype="U")[code]
@@ -160,10 +162,3 @@ def _draw(shares: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.i
     """Return one column number for each row of `shares`, drawn with these chances."""
     edges = np.cumsum(shares, axis=1) / shares.sum(axis=1, keepdims=True)
     return np.asarray((rng.random((len(shares), 1)) >= edges[:, :-1]).sum(axis=1))
-
-
-def _body_parts(code: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.str_]:
-    """Return a body part that goes with each diagnosis; the first of its list is the usual one."""
-    parts = _diagnoses()["body_parts"].str.split()
-    table = np.array([(some * 3)[:3] for some in parts])
-    return np.asarray(table[code, rng.choice(3, len(code), p=[0.6, 0.25, 0.15])])

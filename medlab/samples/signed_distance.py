@@ -12,7 +12,7 @@ import numpy as np
 
 from medlab.arrays import Floats
 
-Triple = tuple[float, float, float]
+_Triple = tuple[float, float, float]
 
 
 class Space(NamedTuple):
@@ -51,8 +51,8 @@ class Space(NamedTuple):
 class Rod(NamedTuple):
     """A rod with round ends from `start` to `end`, its radius going from `thick` to `thin`."""
 
-    start: Triple
-    end: Triple
+    start: _Triple
+    end: _Triple
     thick: float
     thin: float
 
@@ -74,8 +74,8 @@ class Rod(NamedTuple):
 class Ball(NamedTuple):
     """An ellipsoid with its half axes in mm; `lean` moves x by so many mm per mm of y behind."""
 
-    center: Triple
-    radii: Triple
+    center: _Triple
+    radii: _Triple
     lean: float = 0.0
 
     def bounds(self) -> tuple[Floats, Floats]:

@@ -44,7 +44,7 @@ class Made(NamedTuple):
     who: Person
 
 
-class Visit(NamedTuple):
+class _Visit(NamedTuple):
     """One study being made: the patient, the folder, the UIDs still to be used, the generator.
 
     `facts` is what the table of elements may refer to by name.
@@ -57,7 +57,7 @@ class Visit(NamedTuple):
     facts: Context
 
 
-def visit(number: int, seed: int, session: int = 1, series: int = 0) -> Visit:
+def visit(number: int, seed: int, session: int = 1, series: int = 0) -> _Visit:
     """Open the study of patient `number`; its UID tells hospital, date, time and patient.
 
     `series` keeps the UIDs of series apart that are made one by one.
@@ -79,7 +79,7 @@ def visit(number: int, seed: int, session: int = 1, series: int = 0) -> Visit:
         "frame_time": Tag(0x0018, 0x1063),
     }
     uids = people.uids(2000, rng)[series * 200 :]
-    return Visit(who, f"studies/{who.plain}_{who.mrn}", iter(uids), rng, facts)
+    return _Visit(who, f"studies/{who.plain}_{who.mrn}", iter(uids), rng, facts)
 
 
 def shown(who: Person) -> str:
@@ -115,7 +115,7 @@ def _value(value: Any, facts: Context) -> Any:
 
 
 def _new(
-    at: Visit, sop_class: str, modality: str, number: int, kinds: Sequence[str], **facts: Any
+    at: _Visit, sop_class: str, modality: str, number: int, kinds: Sequence[str], **facts: Any
 ) -> Dataset:
     """Return a data set of some kinds; `facts` adds what the table needs beside the visit's."""
     known = at.facts | {

@@ -69,10 +69,8 @@ class Axis(NamedTuple):
         """
         place, cells = pd.factorize(column)
         if self.labels:
-            texts = [_text(cell) for cell in cells]
-            if "." not in self.labels:  # a missing cell of SAS and Stata
-                texts = ["" if text == "." else text for text in texts]
-            known = pd.Index(self.labels).get_indexer(pd.Index([*texts, ""], dtype=object))
+            texts = pd.Index([*map(_text, cells), ""], dtype=object)
+            known = pd.Index(self.labels, dtype=object).get_indexer(texts)
         else:
             numbers = np.array([*map(self._number, cells), np.nan])
             known = np.searchsorted(
@@ -94,10 +92,11 @@ class Axis(NamedTuple):
         return drawn.astype("datetime64[D]").astype("datetime64[s]") if self.days else drawn
 
     def _number(self, cell: Any) -> float:
+        text = str(cell)
         if not self.days:
-            return cell_number(cell) if isinstance(cell, str) else float(cell)
-        form = "%Y%m%d" if str(cell).isdigit() else "ISO8601"
-        day = pd.to_datetime(cell, errors="coerce", format=form)
+            return cell_number(text)
+        form = "%Y%m%d" if text.isdigit() else "ISO8601"
+        day = pd.to_datetime(text, errors="coerce", format=form)
         return float("nan") if pd.isna(day) else float(day.toordinal() - _EPOCH)
 
     def whole_ends(self) -> tuple[Ints, Ints]:
@@ -109,7 +108,9 @@ class Axis(NamedTuple):
 
 
 def _text(cell: Any) -> str:
-    return str(cell).removesuffix(".0") if isinstance(cell, float) else str(cell)
+    """Return a cell as a category: 1.0 is 1, and the full stop of SAS and Stata is missing."""
+    text = str(cell).removesuffix(".0") if isinstance(cell, float) else str(cell)
+    return "" if text == "." else text
 
 
 def read_domain(path: Path) -> list[Axis]:
@@ -164,9 +165,8 @@ def _axis(name: str, node: yaml.Node) -> Axis:
         if not labels or len(set(labels)) < len(labels):
             raise InputError(f"the categories of {name} are none, or one stands twice")
         return Axis(name, labels=labels)
-    parts = (
-        {key.value: one for key, one in node.value} if isinstance(node, yaml.MappingNode) else {}
-    )
+    pairs = node.value if isinstance(node, yaml.MappingNode) else ()
+    parts = {_scalar(key, name): part for key, part in pairs}
     if set(parts) not in ({"bounds", "bins"}, {"bounds", "cuts"}):
         raise InputError(
             f"{name} needs a list of categories, or bounds with bins or cuts, such as "
@@ -253,12 +253,16 @@ def _entry(column: pd.Series[Any]) -> Any:
         bins = min(_DRAFT_BINS, (high - low).days + 1)
         return {"bounds": [low.isoformat(), high.isoformat()], "bins": bins} if low < high else []
     numeric = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
-    if numeric and known.nunique() > 1:
+    if numeric and len(known):
         if not np.isfinite(known.astype(float)).all():
             raise InputError(f"column {column.name} has infinite numbers; give it bounds")
         low, high = known.min().item(), known.max().item()
-        if known.mod(1).eq(0).all():
+        whole = known.mod(1).eq(0).all()
+        if whole:
             low, high = int(low), int(high)
+        if low == high:  # all alike: a bin of one number, and an empty one
+            return {"bounds": [low, low + 1], "cuts": [low]}
+        if whole:
             return {"bounds": [low, high], "bins": min(_DRAFT_BINS, high - low + 1)}
         return {"bounds": [low, high], "bins": _DRAFT_BINS}
     labels = sorted(set(map(_text, known)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Literal, NamedTuple
@@ -12,6 +11,7 @@ import pandas as pd
 
 from medlab.arrays import Ints
 from medlab.dp import noise
+from medlab.dp.concentrated import rho_of
 from medlab.dp.meter import LARGEST_DELTA, exact_delta, exact_epsilon
 from medlab.errors import InputError, UsageError
 from medlab.synthetic import copula, tree
@@ -142,19 +142,3 @@ def _noisy(counts: Ints, epsilon: float | None, rho: float | None, columns: int)
     if rho is None:
         return noise.integer_laplace(counts, columns / epsilon)
     return noise.integer_gaussian(counts, rho / columns)
-
-
-def rho_of(epsilon: float, delta: float) -> float:
-    """Return the zero-concentrated loss that holds (epsilon, delta).
-
-    The positive root of epsilon = rho + 2 sqrt(rho ln(1 / delta)); nearly tight. Bun and Steinke,
-    TCC 2016, proposition 1.3.
-
-    Examples
-    --------
-    >>> round(rho_of(1, 1e-9), 5), round(rho_of(5, 1e-9), 5)
-    (0.01178, 0.26991)
-    """
-    logarithm = math.log(1 / delta)
-    # (sqrt(l + e) - sqrt(l))^2, without taking nearly equal numbers from each other
-    return (epsilon / (math.sqrt(logarithm + epsilon) + math.sqrt(logarithm))) ** 2

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from medlab.tabular.algorithms import ALGORITHMS, anonymize
-from medlab.tabular.anatomy import anatomize, anatomy
+from medlab.tabular.anatomy import anatomy
 from medlab.tabular.averaged_faces import k_same, k_same_eigen, partition_faces
 from medlab.tabular.cells import bounds, label_sets, range_text
 from medlab.tabular.classes import beliefs, class_report, count_table
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
-from medlab.tabular.column_roles import DIRECT_IDENTIFIERS
 from medlab.tabular.criteria import Options
 from medlab.tabular.fulldomain import full_domain
-from medlab.tabular.header_values import class_keys, representative
+from medlab.tabular.header_values import representative
 from medlab.tabular.metrics import (
-    Risks,
     c_avg,
     discernibility,
     gcp,
@@ -35,33 +33,26 @@ from medlab.tabular.models import (
     t_closeness,
 )
 from medlab.tabular.mondrian import mondrian
-from medlab.tabular.rectangles import Rectangles, frames, parts_after, rectangles
-from medlab.tabular.release import LabelSet, Release
-from medlab.tabular.slicing import column_groups, contingency, slicing
+from medlab.tabular.rectangles import Rectangles, frames, rectangles
+from medlab.tabular.release import Release
+from medlab.tabular.slicing import slicing
 from medlab.tabular.twostep import two_step
 
 __all__ = [
     "ALGORITHMS",
-    "DIRECT_IDENTIFIERS",
-    "LabelSet",
     "Options",
     "Rectangles",
     "Release",
-    "Risks",
     "alpha",
-    "anatomize",
     "anatomy",
     "anonymize",
     "beliefs",
     "beta_likeness",
     "bounds",
     "c_avg",
-    "class_keys",
     "class_numbers",
     "class_report",
     "class_sizes",
-    "column_groups",
-    "contingency",
     "count_table",
     "delta_disclosure",
     "delta_presence",
@@ -82,7 +73,6 @@ __all__ = [
     "mondrian",
     "ncp",
     "partition_faces",
-    "parts_after",
     "range_text",
     "rectangles",
     "representative",

@@ -88,10 +88,10 @@ def anatomy(
         kind="anatomized",
         asked={"l": l},
     )
-    return anatomize(table, release, column.name)
+    return _anatomize(table, release, column.name)
 
 
-def anatomize(table: pd.DataFrame, release: Release, sensitive: str) -> Release:
+def _anatomize(table: pd.DataFrame, release: Release, sensitive: str) -> Release:
     """Publish the classes of a release as an anatomized pair of tables.
 
     Parameters

@@ -17,10 +17,10 @@ from medlab.errors import InputError
 from medlab.tabular.criteria import check_k
 from medlab.tabular.mondrian import mondrian
 
-EIGENFACES = 16  # coefficients that tell most faces of a small set apart
+_EIGENFACES = 16  # coefficients that tell most faces of a small set apart
 
 
-class Eigenfaces(NamedTuple):
+class _Eigenfaces(NamedTuple):
     """Principal components of pictures.
 
     Attributes
@@ -35,7 +35,7 @@ class Eigenfaces(NamedTuple):
     coefficients: NDArray[np.float64]
 
 
-class Averaged(NamedTuple):
+class _Averaged(NamedTuple):
     """Averaged pictures, and the class of each.
 
     Attributes
@@ -50,7 +50,7 @@ class Averaged(NamedTuple):
 
 def k_same(
     pictures: NDArray[Any], k: int = 5, *, features: NDArray[Any] | None = None
-) -> Averaged:
+) -> _Averaged:
     """Replace each picture by the mean of the k pictures of its class.
 
     A picture and its k - 1 nearest make a class; the last pictures, fewer than 2k,
@@ -67,7 +67,7 @@ def k_same(
 
     Returns
     -------
-    Averaged
+    _Averaged
 
     Raises
     ------
@@ -79,7 +79,9 @@ def k_same(
     return _averaged(pictures, _nearest_classes(points, k))
 
 
-def k_same_eigen(pictures: NDArray[Any], k: int = 5, *, components: int = EIGENFACES) -> Averaged:
+def k_same_eigen(
+    pictures: NDArray[Any], k: int = 5, *, components: int = _EIGENFACES
+) -> _Averaged:
     """Replace each picture by the mean of k pictures in the space of eigenfaces.
 
     As `k_same`, but alike is who has like coefficients, and these are averaged: what eigenfaces
@@ -98,12 +100,12 @@ def k_same_eigen(pictures: NDArray[Any], k: int = 5, *, components: int = EIGENF
     found = eigenfaces(points, components)
     class_of = _nearest_classes(found.coefficients, k)
     means = _averaged(found.coefficients, class_of).pictures @ found.axes + found.mean
-    return Averaged(means.reshape(pictures.shape), class_of)
+    return _Averaged(means.reshape(pictures.shape), class_of)
 
 
 def partition_faces(
-    pictures: NDArray[Any], k: int = 5, *, components: int = EIGENFACES
-) -> Averaged:
+    pictures: NDArray[Any], k: int = 5, *, components: int = _EIGENFACES
+) -> _Averaged:
     """Replace each picture by the mean of its class in a multidimensional partition.
 
     The coefficients of the eigenfaces are quasi-identifiers, N numbers a face, and
@@ -120,7 +122,7 @@ def partition_faces(
     return _averaged(pictures, mondrian(table, [str(name) for name in table], k=k).class_of)
 
 
-def eigenfaces(points: NDArray[Any], components: int = EIGENFACES) -> Eigenfaces:
+def eigenfaces(points: NDArray[Any], components: int = _EIGENFACES) -> _Eigenfaces:
     """Return the first principal components of pictures, shape (pictures, features).
 
     Raises
@@ -133,7 +135,7 @@ def eigenfaces(points: NDArray[Any], components: int = EIGENFACES) -> Eigenfaces
     mean = points.mean(axis=0)
     _, _, axes = np.linalg.svd(points - mean, full_matrices=False)
     axes = axes[: min(components, len(points) - 1)]
-    return Eigenfaces(mean, axes, (points - mean) @ axes.T)
+    return _Eigenfaces(mean, axes, (points - mean) @ axes.T)
 
 
 def _checked(
@@ -146,10 +148,10 @@ def _checked(
     return pictures, points
 
 
-def _averaged(pictures: NDArray[np.float64], class_of: NDArray[np.int64]) -> Averaged:
+def _averaged(pictures: NDArray[np.float64], class_of: NDArray[np.int64]) -> _Averaged:
     classes = range(int(class_of.max()) + 1)
     means = np.stack([pictures[class_of == one].mean(axis=0) for one in classes])
-    return Averaged(means[class_of], class_of)
+    return _Averaged(means[class_of], class_of)
 
 
 def _nearest_classes(points: NDArray[np.float64], k: int) -> NDArray[np.int64]:

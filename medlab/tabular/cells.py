@@ -157,14 +157,14 @@ def range_text(release_table: pd.DataFrame, quasi: Sequence[str]) -> pd.DataFram
     text = {}
     for name in quasi:
         codes, cells = distinct(release_table[name])
-        text[name] = np.array([cell_text(cell) for cell in cells], dtype=object)[codes]
+        text[name] = np.array([_cell_text(cell) for cell in cells], dtype=object)[codes]
     return pd.DataFrame(text, index=release_table.index)
 
 
-def cell_text(cell: Any) -> str:
+def _cell_text(cell: Any) -> str:
     """Return one released cell as text."""
     if isinstance(cell, pd.Interval):
-        return f"[{cell_text(cell.left)}, {cell_text(cell.right)}]"
+        return f"[{_cell_text(cell.left)}, {_cell_text(cell.right)}]"
     if isinstance(cell, frozenset):
         return str(cell)
     if pd.isna(cell):

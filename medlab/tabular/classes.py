@@ -54,7 +54,10 @@ def class_report(
         The released cells; ``size``; ``l`` (distinct values) and ``entropy_l``;
         ``top`` and ``top_share`` (the most frequent value and its share); ``t`` (distance
         from the table); ``gain`` (the largest factor by which a value is more frequent
-        here than in the table: what a skewness attack gains) and ``gain_of`` (that value).
+        here than in the table: what a skewness attack gains) and ``gain_of`` (that value);
+        ``beta`` (basic beta-likeness, gain - 1) and ``delta`` (delta-disclosure: the largest
+        abs(ln) of these factors, infinite if the class lacks a value of the table). See
+        `medlab.tabular.beta_likeness` and `medlab.tabular.delta_disclosure`.
     """
     name = _sensitive(release, sensitive)
     found, ready = tally.count_column(release.table, name, release.class_of, distance=distance)
@@ -68,6 +71,9 @@ def class_report(
     report["t"] = tally.emd(found, ready)
     report["gain_of"] = tally.top_values(found, gain, values)
     report["gain"] = found.largest(gain)
+    report["beta"] = report["gain"] - 1
+    whole = tally.distinct(found) == (ready.share > 0).sum()
+    report["delta"] = np.where(whole, found.largest(np.abs(np.log(gain))), np.inf)
     return report
 
 

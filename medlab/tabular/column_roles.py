@@ -246,7 +246,9 @@ def encode(table: pd.DataFrame, name: str, hierarchy: pd.DataFrame | None = None
         return _encode_categorical(column)
     kind, plain = _plain(column)
     if kind == "category":
-        return _encode_labels(name, plain)
+        codes, uniques = pd.factorize(plain, sort=True, use_na_sentinel=True)
+        labels: NDArray[Any] = np.asarray(uniques, dtype=object)
+        return _column(name, kind, codes, labels, np.arange(len(labels), dtype=np.float64))
     return _encode_numbers(name, kind, plain)
 
 
@@ -321,12 +323,6 @@ def _sorted_codes(column: pd.Series[Any]) -> tuple[NDArray[Any], Any]:
         kind = "i8" if pd.api.types.is_integer_dtype(column.dtype) else "f8"
         values = np.asarray(values).astype(kind)
     return codes, values
-
-
-def _encode_labels(name: str, column: pd.Series[Any]) -> Column:
-    codes, uniques = pd.factorize(column, sort=True, use_na_sentinel=True)
-    labels: NDArray[Any] = np.asarray(uniques, dtype=object)
-    return _column(name, "category", codes, labels, np.arange(len(labels), dtype=np.float64))
 
 
 def _encode_categorical(column: pd.Series[Any]) -> Column:

@@ -194,28 +194,45 @@ def prepare(
     distance: Distance = "auto",
     hierarchy: pd.DataFrame | None = None,
     persons: NDArray[Any] | None = None,
+    counts: pd.Series[Any] | None = None,
 ) -> Sensitive:
     """Encode a sensitive column and choose the distance between its values.
 
+    Where the table is a part of a larger one, `counts` says how often that one has each value.
     "auto" takes the ordered distance for numbers, dates and ordered categoricals, the
     tree distance where a hierarchy is given, and the equal distance otherwise.
     """
     if distance not in ("auto", "equal", "ordered"):
         raise InputError(f"no distance {distance!r}; choose auto, equal or ordered")
-    column = _compact(encode(table, name, hierarchy))
-    total = count_values(
-        np.zeros(len(column.codes), np.int64), column.codes, 1, len(column.values), persons
-    )
-    share = np.zeros(len(column.values))
-    share[total.value] = total.share
+    if counts is None:
+        column = _compact(encode(table, name, hierarchy))
+        total = count_values(
+            np.zeros(len(column.codes), np.int64), column.codes, 1, len(column.values), persons
+        )
+        share = np.zeros(len(column.values))
+        share[total.value] = total.share
+    else:
+        column, share = _part_of(table[name], counts, hierarchy)
     if distance == "auto" and column.kind != "category":
         distance = "ordered"
     if distance == "ordered":
         return Sensitive(column, share, ())
     if distance == "auto" and column.nodes is not None:
         levels = tuple(pd.factorize(row)[0] for row in column.nodes)
-        return Sensitive(column, share, levels[:-1] if _one_root(column) else levels)
+        has_root = len(set(column.nodes[-1])) == 1
+        return Sensitive(column, share, levels[:-1] if has_root else levels)
     return Sensitive(column, share, (np.arange(len(column.values)),))
+
+
+def _part_of(
+    part: pd.Series[Any], counts: pd.Series[Any], hierarchy: pd.DataFrame | None
+) -> tuple[Column, Floats]:
+    """Encode a part of a column by the values of the whole, and return the whole's shares."""
+    both = pd.concat([part, counts.index.to_series().astype(part.dtype)], ignore_index=True)
+    column = _compact(encode(both.to_frame(part.name), str(part.name), hierarchy))
+    share = np.zeros(len(column.values))
+    share[column.codes[len(part) :]] = counts / counts.sum()
+    return replace(column, codes=column.codes[: len(part)]), share
 
 
 def count_column(
@@ -226,25 +243,22 @@ def count_column(
     distance: Distance = "auto",
     hierarchy: pd.DataFrame | None = None,
     persons: NDArray[Any] | None = None,
+    counts: pd.Series[Any] | None = None,
 ) -> tuple[Counts, Sensitive]:
     """Count a sensitive column by group, and make the whole table's distribution ready.
 
     Parameters
     ----------
-    table, name, distance, hierarchy, persons
+    table, name, distance, hierarchy, persons, counts
         See `prepare` and `count_values`.
     group : int array, shape (rows,)
         -1 for rows that are in no group (suppressed); the whole table still holds them.
     """
-    ready, shown = prepare(table, name, distance, hierarchy, persons), group >= 0
+    ready, shown = prepare(table, name, distance, hierarchy, persons, counts), group >= 0
     codes, values = ready.column.codes[shown], len(ready.column.values)
     people = None if persons is None else persons[shown]
     groups = int(group.max(initial=-1)) + 1
     return count_values(group[shown], codes, groups, values, people), ready
-
-
-def _one_root(column: Column) -> bool:
-    return column.nodes is not None and len(set(column.nodes[-1])) == 1
 
 
 def _compact(column: Column) -> Column:

@@ -52,6 +52,9 @@ class Options:
         Other columns that pass through unchanged.
     identifiers : column names
         Direct identifiers; never released, refused in any other role.
+    counts : mapping of str to Series, optional
+        Where the table is a part of a larger one: how often that one has each value (the index) of
+        a sensitive column. t is then the distance from the larger one.
     """
 
     l_kind: Diversity = "distinct"
@@ -62,6 +65,7 @@ class Options:
     subject: str | None = None
     keep: Sequence[str] = ()
     identifiers: Sequence[str] = ()
+    counts: Mapping[str, pd.Series[Any]] | None = None
 
     def given(self) -> dict[str, Any]:
         """Return by name what is not left to its default."""
@@ -259,7 +263,8 @@ def _make_tests(
     marks: list[NDArray[Any]] = []
     for name in sensitive:
         hierarchy = (options.hierarchies or {}).get(name)
-        ready = tally.prepare(table, name, options.distance, hierarchy, persons)
+        counts = (options.counts or {}).get(name)
+        ready = tally.prepare(table, name, options.distance, hierarchy, persons, counts)
         _check_feasible(criteria, ready, persons)
         conditions = _conditions(criteria, ready)
         if conditions:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medlab.errors import InputError
-from medlab.tabular.cells import cell_text, distinct
+from medlab.tabular.cells import distinct
 from medlab.tabular.release import SUPPRESSED, Release
 
 
@@ -67,16 +66,3 @@ def _middle(cell: pd.Interval[Any], whole: bool) -> Any:
     if isinstance(middle, pd.Timestamp):
         return middle.normalize()
     return round(float(middle)) if whole else round(float(middle), 3)
-
-
-def class_keys(release: Release) -> NDArray[np.object_]:
-    """Return the released cells of each row as one text, ``name=cell; name=cell``.
-
-    For a place in the header that can hold text: rows with the same text are of one
-    class, which lets anyone count the classes again from the files.
-    """
-    texts = [
-        [f"{name}={cell_text(cell)}" for cell in release.classes[name]] for name in release.quasi
-    ]
-    keys = [*("; ".join(parts) for parts in zip(*texts, strict=True)), SUPPRESSED]
-    return np.asarray(np.array(keys, dtype=object)[release.class_of])

@@ -318,7 +318,13 @@ def _value_measures(
     for name in sensitive:
         tree = (options.hierarchies or {}).get(name)
         counts, ready = tally.count_column(
-            table, name, group, distance=options.distance, hierarchy=tree, persons=persons
+            table,
+            name,
+            group,
+            distance=options.distance,
+            hierarchy=tree,
+            persons=persons,
+            counts=(options.counts or {}).get(name),
         )
         l = tally.diversity(counts, options.l_kind, options.c).min()
         found.append((l, tally.emd(counts, ready).max(), tally.top_share(counts).max()))

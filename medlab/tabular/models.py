@@ -9,7 +9,6 @@ for k; for l, t and the others they say nothing and are left out.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,15 +26,10 @@ def class_numbers(table: pd.DataFrame, quasi: Sequence[str] | str) -> Ints:
     quasi, _ = check_columns(table, quasi)
     group = np.zeros(len(table), dtype=np.int64)
     for name in quasi:
-        codes = _cell_codes(table[name])
+        codes, objects = cells.distinct(table[name])
+        codes = pd.factorize(objects, use_na_sentinel=False)[0].astype(np.int64)[codes]
         group = pd.factorize(group * (int(codes.max()) + 1) + codes)[0].astype(np.int64)
     return group
-
-
-def _cell_codes(column: pd.Series[Any]) -> Ints:
-    """Return a number for each cell, the same for equal cells."""
-    codes, objects = cells.distinct(column)
-    return pd.factorize(objects, use_na_sentinel=False)[0].astype(np.int64)[codes]
 
 
 def person_numbers(table: pd.DataFrame, subject: str | None) -> Ints | None:

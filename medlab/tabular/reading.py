@@ -363,11 +363,28 @@ class TableRoles(NamedTuple):
         """Read a table and find the columns that were named, and whose row it is."""
         trees = hierarchies or {}
         file = read_file(source, {name.strip('" ') for name in trees} | set(trees))
-        columns = file.table.columns
+        return cls.named(file, quasi, sensitive, subject, hierarchies)
+
+    @classmethod
+    def named(
+        cls,
+        file: TableFile,
+        quasi: Sequence[str],
+        sensitive: Sequence[str],
+        subject: str | None,
+        hierarchies: Mapping[str, pd.DataFrame] | None,
+        identifiers: pd.DataFrame | None = None,
+    ) -> TableRoles:
+        """Find the columns of a table that were named, and whose row it is.
+
+        `identifiers` are the direct identifiers of all rows where the file holds a sample.
+        """
+        trees, columns = hierarchies or {}, file.table.columns
         trees = {named_columns([name], columns)[0]: tree for name, tree in trees.items()}
         quasi, sensitive = (named_columns(given, columns) for given in (quasi, sensitive))
         named = named_columns([subject], columns)[0] if subject else None
-        counted, person = counted_by(file.table, named)
+        whose = file.table if identifiers is None else identifiers
+        counted, person = counted_by(whose, named)
         notes = file.warnings(quasi)
         if person and not subject:
             notes.append(
@@ -377,7 +394,7 @@ class TableRoles(NamedTuple):
             notes.append(f"lines without any value, which are nobody: {file.empty_lines}")
         if file.separator not in ("", "comma"):
             notes.append(f"the columns are separated by a {file.separator}")
-        file = replace(file, table=counted)
+        file = replace(file, table=counted) if identifiers is None else file
         return cls(file, quasi, sensitive, person, dict(trees), notes)
 
     def kinds(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:

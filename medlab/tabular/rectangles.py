@@ -104,7 +104,7 @@ def rectangles(
             raise MissingError(f"{name} is no quasi-identifier; choose of {release.quasi}")
     if len(original) != len(release.class_of):
         raise InputError("the original and the release differ in their number of rows")
-    group = release.class_of if cuts is None else parts_after(release, cuts)
+    group = release.class_of if cuts is None else _parts_after(release, cuts)
     columns = [encode(original, name) for name in (x, y)]
     boxes = pd.DataFrame({}, index=range(int(group.max()) + 1))
     sides = (("x", "left", "width"), ("y", "bottom", "height"))
@@ -175,7 +175,7 @@ def _extent(
     return np.asarray(low), np.asarray(high)
 
 
-def parts_after(release: Release, cuts: int) -> NDArray[np.int64]:
+def _parts_after(release: Release, cuts: int) -> NDArray[np.int64]:
     """Return the part of each row after the first so many cuts, numbered from 0.
 
     Parameters

@@ -89,7 +89,7 @@ def exchanged(class_of: Ints, rng: np.random.Generator) -> Ints:
     return whose
 
 
-def contingency(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
+def _contingency(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float64]:
     """Return the mean-square contingency of each pair of columns, 0 to 1.
 
     Numbers and dates are put into ten bins of equal frequency first.
@@ -131,7 +131,7 @@ def column_groups(
     that tell most about it.
     """
     names = [*quasi, *as_names(sensitive)]
-    close = contingency(table, names)
+    close = _contingency(table, names)
     home = np.arange(len(names))
     rows, columns = np.tril_indices(len(names), -1)
     for pair in np.argsort(-close[rows, columns], kind="stable"):

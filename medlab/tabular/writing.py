@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -53,7 +54,8 @@ def released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFram
     found = {}
     for title, table in tables.items():
         mixed = [name for name in release.quasi if name in table and table[name].dtype == object]
-        out = table.assign(**dict(range_text(table, mixed)) if mixed else {})
+        text = range_text(table, mixed)
+        out = table.assign(**dict(text.where(text != "")) if mixed else {})
         for name in out:
             if name not in release.quasi and name in source.table:
                 out[name] = _as_read(out[name], source.table[name], source.text[name])
@@ -77,15 +79,27 @@ def _as_read(
 def in_keyed_order(table: pd.DataFrame, key: bytes | None = None) -> np.ndarray[Any, Any]:
     """Return the order in which the rows of a release are written, shape (rows,).
 
-    With a key it follows from the key and a digest of the released rows, sorted, so that the same
+    With a key it follows from the key and a digest of the released rows, so that the same
     key puts them back and two releases share no order; without one it is drawn.
     """
+    return order_of_rows(len(table), key, digest_of_rows([table]) if key else b"")
+
+
+def order_of_rows(rows: int, key: bytes | None, digest: bytes) -> np.ndarray[Any, Any]:
+    """Return the order of `in_keyed_order` from the number of rows and their digest."""
     if key is None:
-        return np.random.default_rng().permutation(len(table))
-    lines = table.to_csv(index=False, header=False, lineterminator="\n").split("\n")
-    digest = hashlib.sha256("\n".join(sorted(lines)).encode()).digest()
-    seed = keyed_digest(key, "order of a release", digest)
-    return keyed_order(seed, len(table))
+        return np.random.default_rng().permutation(rows)
+    return keyed_order(keyed_digest(key, "order of a release", digest), rows)
+
+
+def digest_of_rows(tables: Iterable[pd.DataFrame]) -> bytes:
+    """Return a digest of the rows of all tables, in any order: the sum of their SHA-256."""
+    total = 0
+    for table in tables:
+        text = table.to_csv(index=False, header=False, lineterminator="\n")
+        for line in text.removesuffix("\n").split("\n"):
+            total += int.from_bytes(hashlib.sha256(line.encode()).digest())
+    return (total % 2**256).to_bytes(32)
 
 
 def put_back(released: TableFile, key: bytes) -> pd.DataFrame:
@@ -94,7 +108,7 @@ def put_back(released: TableFile, key: bytes) -> pd.DataFrame:
     return released.table.iloc[np.argsort(order)].reset_index(drop=True)
 
 
-def guard_cells(tables: dict[str, pd.DataFrame], *, spreadsheet: bool) -> list[str]:
+def guard_cells(tables: dict[str, pd.DataFrame], *, spreadsheet: bool) -> int:
     """Count the cells that a spreadsheet would run; on request write an apostrophe before them."""
     count = 0
     for title, table in tables.items():
@@ -107,6 +121,11 @@ def guard_cells(tables: dict[str, pd.DataFrame], *, spreadsheet: bool) -> list[s
             if spreadsheet and run.any():
                 guarded = "'" + table[name].astype(str)
                 tables[title] = tables[title].assign(**{name: table[name].where(~run, guarded)})
+    return count
+
+
+def guard_note(count: int, *, spreadsheet: bool) -> list[str]:
+    """Return what is said of the cells that `guard_cells` counted."""
     if not count:
         return []
     how = "an apostrophe stands before each" if spreadsheet else "--spreadsheet guards them"

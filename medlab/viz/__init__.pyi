@@ -12,10 +12,9 @@ from . import (
     tradeoff,
     variants,
 )
-from .figure import Shown, show
+from .figure import show
 
 __all__ = [
-    "Shown",
     "ciphers",
     "disclosures",
     "faces",

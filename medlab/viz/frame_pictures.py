@@ -16,12 +16,12 @@ from medlab.errors import InputError
 from medlab.viz.disclosures import decoded, displayed
 from medlab.viz.figure import Shown, check_alternative
 
-Picture = npt.NDArray[np.uint8]
+_Picture = npt.NDArray[np.uint8]
 _LINE, _OUTLINE = (255, 255, 255), (240, 228, 66)  # white; yellow of Okabe and Ito
 _LEAST = 512  # pixels of a picture's longer side; smaller ones are enlarged
 
 
-class Range(NamedTuple):
+class _Range(NamedTuple):
     """Rescaled values of an image, and the window it is shown with at first.
 
     Attributes
@@ -43,7 +43,7 @@ def count(dataset: Dataset) -> int:
     return int(dataset.get("NumberOfFrames") or 1)
 
 
-def value_range(dataset: Dataset) -> Range | None:
+def value_range(dataset: Dataset) -> _Range | None:
     """Return the range of an image's values; None for one in color, which has no window."""
     if int(dataset.get("SamplesPerPixel") or 1) > 1:
         return None
@@ -52,7 +52,7 @@ def value_range(dataset: Dataset) -> Range | None:
     whole = (low + high) / 2, max(high - low, 1.0)
     asked = [_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth")]
     center, width = whole if None in asked else asked
-    return Range(low, max(high, low + 1), float(center), max(float(width), 1.0))
+    return _Range(low, max(high, low + 1), float(center), max(float(width), 1.0))
 
 
 def _first(value: Any) -> Any:
@@ -60,7 +60,7 @@ def _first(value: Any) -> Any:
     return value[0] if isinstance(value, list | tuple) or hasattr(value, "append") else value
 
 
-def picture(dataset: Dataset, frame: int, window: tuple[float, float] | None) -> Picture:
+def picture(dataset: Dataset, frame: int, window: tuple[float, float] | None) -> _Picture:
     """Return one frame in RGB.
 
     Parameters
@@ -80,7 +80,7 @@ def picture(dataset: Dataset, frame: int, window: tuple[float, float] | None) ->
     return gray if gray.ndim == 3 else np.repeat(gray[..., None], 3, axis=2)
 
 
-def swiped(before: Picture, after: Picture, share: float) -> Picture:
+def swiped(before: _Picture, after: _Picture, share: float) -> _Picture:
     """Return a picture that shows the original on the left and the result on the right.
 
     Parameters
@@ -103,7 +103,7 @@ def swiped(before: Picture, after: Picture, share: float) -> Picture:
     return both
 
 
-def outlined(shown: Picture, mask: npt.NDArray[np.bool_]) -> Picture:
+def outlined(shown: _Picture, mask: npt.NDArray[np.bool_]) -> _Picture:
     """Return a picture with the outline of a mask (rows, columns) drawn in yellow."""
     if mask.shape != shown.shape[:2]:
         raise InputError("the mask and the image are of different sizes")
@@ -112,7 +112,7 @@ def outlined(shown: Picture, mask: npt.NDArray[np.bool_]) -> Picture:
     return out
 
 
-def as_shown(shown: Picture, alt: str, caption: str) -> Shown:
+def as_shown(shown: _Picture, alt: str, caption: str) -> Shown:
     """Return a picture with its text alternative; a small one is enlarged, pixel by pixel."""
     check_alternative(alt)
     times = max(1, _LEAST // max(shown.shape[:2]))

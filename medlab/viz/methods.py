@@ -89,7 +89,10 @@ def attack_bars(rates: Mapping[str, pd.Series]) -> str:
         With ``value``, ``low``, ``high``, ``baseline``: shares from 0 to 1.
     """
     guess = next(iter(rates.values()))["baseline"]
-    shares = {name: (rate["value"], _percent(rate)) for name, rate in rates.items()}
+    shares = {
+        name: (rate["value"], f"{rate['value']:.1%} ({rate['low']:.1%} to {rate['high']:.1%})")
+        for name, rate in rates.items()
+    }
     shares["guessing"] = (guess, f"{guess:.1%}")
     bar = '<div style="width: 200px; border: 1px solid {0}"><div style="{1}"></div></div>'
     rows = []
@@ -100,10 +103,6 @@ def attack_bars(rates: Mapping[str, pd.Series]) -> str:
     caption = "people an attacker finds, with the 95 % interval"
     body = "".join(f"<tr style='white-space: nowrap'>{row}</tr>" for row in rows)
     return f"<table><caption>{caption}</caption>{body}</table>"
-
-
-def _percent(rate: pd.Series) -> str:
-    return f"{rate['value']:.1%} ({rate['low']:.1%} to {rate['high']:.1%})"
 
 
 def draw_actions(counts: pd.DataFrame) -> Figure:

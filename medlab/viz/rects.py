@@ -146,7 +146,11 @@ def _corners(boxes: pd.DataFrame) -> npt.NDArray[np.float64]:
 
 
 def _points(ax: Axes, shown: Rectangles, rng: np.random.Generator) -> None:
-    x, y = (_jittered(axis, rng) for axis in (shown.x, shown.y))
+    positions = []
+    for axis in (shown.x, shown.y):
+        spread = 0.35 if axis.labels or axis.kind == "date" else _step(axis.position) * 0.35
+        positions.append(axis.position + rng.uniform(-spread, spread, len(axis.position)))
+    x, y = positions
     names, which = _values(shown)
     size = 14 if len(x) < 2_000 else 3
     for number, _ in enumerate(names):
@@ -162,11 +166,6 @@ def _points(ax: Axes, shown: Rectangles, rng: np.random.Generator) -> None:
             zorder=3,
             rasterized=True,
         )
-
-
-def _jittered(axis: Axis, rng: np.random.Generator) -> npt.NDArray[np.float64]:
-    spread = 0.35 if axis.labels or axis.kind == "date" else _step(axis.position) * 0.35
-    return axis.position + rng.uniform(-spread, spread, len(axis.position))
 
 
 def _step(position: npt.NDArray[np.float64]) -> float:

@@ -18,7 +18,7 @@ from medlab.viz.faces import blank
 from medlab.viz.figure import Shown, Stage
 
 PLANES = ("sagittal", "coronal", "axial")
-Extent = tuple[float, float, float, float]
+_Extent = tuple[float, float, float, float]
 _OUTLINES = ("#e69f00", "#56b4e9", "#cc79a7", "#009e73")  # Okabe-Ito
 _STYLES: tuple[Literal["solid", "dashed", "dotted", "dashdot"], ...] = (
     "solid",
@@ -57,7 +57,7 @@ def _draw(
     plane: int,
     index: int,
     limits: tuple[float, float],
-) -> Extent:
+) -> _Extent:
     """Draw one slice in mm; patient's left on the right of the picture, as a reader faces them."""
     across, up = [axis for axis in range(3) if axis != plane]
     picture = np.take(data, index, axis=plane).T
@@ -132,7 +132,7 @@ def planes(
 
 
 def _outlines(
-    ax: Axes, masks: Sequence[npt.NDArray[Any]], plane: int, index: int, extent: Extent
+    ax: Axes, masks: Sequence[npt.NDArray[Any]], plane: int, index: int, extent: _Extent
 ) -> list[Artist]:
     drawn: list[Artist] = []
     for number, mask in enumerate(masks):
@@ -215,7 +215,7 @@ class Planes:
             _legend(self._fig, labels)
         self._stage = Stage(self._fig)
 
-    def _prepare(self, plane: int) -> Extent:
+    def _prepare(self, plane: int) -> _Extent:
         """Draw the frame of one plane: its axes in mm, without what moves."""
         ax, data = self._axes[plane], self._before[..., 0]
         extent = _draw(ax, data, self._affine, plane, 0, self.limits)

@@ -1,5 +1,5 @@
 # What this package offers; each loads when it is touched.
-from .boxes import TextBoxes, text_boxes
+from .boxes import text_boxes
 from .brain import bet_explorer
 from .comparer import method_comparer
 from .element_table import tag_explorer
@@ -10,7 +10,6 @@ from .viewer import image_viewer
 
 __all__ = [
     "Instrument",
-    "TextBoxes",
     "bet_explorer",
     "image_viewer",
     "method_comparer",

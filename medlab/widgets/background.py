@@ -16,7 +16,7 @@ REST = 1.0  # seconds without a touch before work that nobody asked for yet begi
 Key = tuple[Hashable, ...]
 
 
-class SupersededError(Exception):
+class _SupersededError(Exception):
     """What is being worked on is not wanted any more."""
 
 
@@ -99,7 +99,7 @@ class LongInstrument(Instrument):
     def _begin(self, loop: asyncio.AbstractEventLoop, key: Key) -> None:
         def watch(share: float) -> None:  # called in the thread
             if self._wanted != key and self._wanted not in self._done:
-                raise SupersededError
+                raise _SupersededError
             loop.call_soon_threadsafe(self._say, key, share)
 
         self._running, self._stop.disabled = key, self._wanted != key
@@ -117,7 +117,7 @@ class LongInstrument(Instrument):
     def _ended(self, future: asyncio.Future[Any]) -> None:
         key, self._running, self._stop.disabled = self._running, None, True
         error = future.exception()
-        if error is not None and not isinstance(error, SupersededError):
+        if error is not None and not isinstance(error, _SupersededError):
             self.status.value = f"<p role='alert'>Ended by an error: {type(error).__name__}</p>"
             raise error
         if error is None and key is not None:

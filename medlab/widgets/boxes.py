@@ -23,7 +23,7 @@ from medlab.widgets.instrument import Instrument
 _MASK, _ADDED = "***", "added"
 
 
-class TextBoxes(Instrument):
+class _TextBoxes(Instrument):
     """The instrument that `text_boxes` returns, and what was decided with it."""
 
     def __init__(
@@ -145,7 +145,7 @@ def text_boxes(
     file: str = "1",
     reveal: bool = False,
     hide_original: bool = False,
-) -> TextBoxes:
+) -> _TextBoxes:
     """Return an editor for the boxes found in an image.
 
     Parameters
@@ -163,10 +163,10 @@ def text_boxes(
 
     Returns
     -------
-    TextBoxes
+    _TextBoxes
         An `Instrument` with ``decisions()``, ``table()`` and ``save(path)``.
     """
-    return TextBoxes(image, found, file, reveal, hide_original)
+    return _TextBoxes(image, found, file, reveal, hide_original)
 
 
 def _is_text(one: Decision) -> bool:

@@ -65,7 +65,7 @@ class Case(NamedTuple):
         return [name for name in _ELEMENTS if name in self.people]
 
 
-class Tried(NamedTuple):
+class _Tried(NamedTuple):
     """A header and a table after a method, the kind of the table, and what to know about it."""
 
     header: Dataset
@@ -108,9 +108,12 @@ def method_comparer(
     case = Case(header, people, key, seed)
 
     @lru_cache(maxsize=64)
-    def tried(method: str, strength: int) -> tuple[Tried, pd.Series]:
+    def tried(method: str, strength: int) -> tuple[_Tried, pd.Series]:
         result = _tried(case, method, strength)
-        return result, _linkage(case, result)
+        rows = evaluation.evaluate(case.people, result.table, case.quasi, kind=result.kind)
+        (rate,) = rows[rows["measure"] == "linkage"].to_dict("records")
+        names = ("value", "low", "high", "baseline")
+        return result, pd.Series({name: float(rate[name]) for name in names})
 
     def draw(method: str, **strengths: int) -> str:
         for name, handle in handles.items():
@@ -134,18 +137,14 @@ def _handles() -> dict[str, Any]:
     }
 
 
-def _linkage(case: Case, result: Tried) -> pd.Series:
-    found = evaluation.evaluate(case.people, result.table, case.quasi, kind=result.kind)
-    (rate,) = found[found["measure"] == "linkage"].to_dict("records")
-    return pd.Series({name: float(rate[name]) for name in ("value", "low", "high", "baseline")})
-
-
 def _page(
-    case: Case, method: str, result: Tried, rates: Mapping[str, pd.Series], reveal: bool
+    case: Case, method: str, result: _Tried, rates: Mapping[str, pd.Series], reveal: bool
 ) -> str:
     versions = {"before": case.header, "after": result.header}
     table = methods.side_by_side(versions, _SHOWN, reveal=reveal, width=26).rename_axis(None)
-    found, readable = rates[method], _readable(case.header, result.header)
+    old, new = case.header, result.header
+    found = rates[method]
+    readable = [name for name in _DIRECT if old.get(name) and old.get(name) == new.get(name)]
     said = (
         f"<p>{result.note} Knowing {', '.join(case.quasi).lower()}, the attacker picks the right "
         f"row for <b>{found['value']:.1%}</b> of {len(case.people)} people; guessing reaches "
@@ -155,11 +154,7 @@ def _page(
     return beside(table.to_html(border=0, justify="left"), said + attack_bars(rates))
 
 
-def _readable(before: Dataset, after: Dataset) -> list[str]:
-    return [name for name in _DIRECT if before.get(name) and before.get(name) == after.get(name)]
-
-
-def _tried(case: Case, name: str, strength: int) -> Tried:
+def _tried(case: Case, name: str, strength: int) -> _Tried:
     """Return a header and a table after a method of the catalogue."""
     method, rng = METHODS[name], np.random.default_rng(case.seed)
     share = strength / 100 if name == "randomization" else strength
@@ -175,7 +170,7 @@ def _tried(case: Case, name: str, strength: int) -> Tried:
         hidden = [name for name, keyword in _ELEMENTS.items() if not header.get(keyword)]
         table = case.people.assign(**dict.fromkeys(hidden, SUPPRESSED))
     words = {"gone": ", ".join(hidden).lower() or "none", "strength": strength}
-    return Tried(header, table, kind, _NOTES[name].format(**words, **_spread(case, strength)))
+    return _Tried(header, table, kind, _NOTES[name].format(**words, **_spread(case, strength)))
 
 
 def _hidden(case: Case, table: pd.DataFrame) -> list[str]:

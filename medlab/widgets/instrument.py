@@ -101,7 +101,8 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._pending: asyncio.TimerHandle | None = None
         self.view, self.status = ipw.HTML(), ipw.HTML()
         for handle in self.handles.values():
-            _label_above(handle)
+            if handle.has_trait("style") and handle.style.has_trait("description_width"):
+                handle.style.description_width = "initial"  # the whole label, however long
             handle.observe(self._changed, names="value")
         place = layout_of_handles or _row
         heading = ipw.HTML(f"{_STYLE}{_KEYS}<h4 style='margin: 0'>{html.escape(title)}</h4>")
@@ -180,9 +181,3 @@ def beside(*parts: Any, shares: Sequence[int] = ()) -> str:
 def _row(handles: list[Any]) -> ipw.GridBox:
     columns = "repeat(auto-fill, minmax(min(100%, 290px), 1fr))"
     return ipw.GridBox(handles, layout={"grid_template_columns": columns, "grid_gap": "2px 24px"})
-
-
-def _label_above(handle: Any) -> None:
-    """Show the whole description of a handle, whatever its length."""
-    if handle.has_trait("style") and handle.style.has_trait("description_width"):
-        handle.style.description_width = "initial"

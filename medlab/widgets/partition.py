@@ -74,7 +74,8 @@ def partition_explorer(
             raise InputError(f"{x} stands on both axes; choose two different columns")
         limits = (l, t if t < 1 else None) if limit else (1, None)
         cut = release(x, y, k, *limits)
-        cuts = _cuts_at(cut, step)
+        counts = tabular.frames(cut, _STEPS + 1)  # the first cuts singly, later in strides
+        cuts = counts[-1] if step == _STEPS else counts[min(step, len(counts) - 1)]
         shown = tabular.rectangles(cut, table, x, y, k=k, l=l, t=t, cuts=cuts)
         return _page(board(x, y), shown, f"after {cuts} of {len(cut.cuts)} cuts")
 
@@ -105,12 +106,6 @@ def _place(handles: list[Any]) -> ipw.Box:
     row = {"flex_flow": "row wrap", "grid_gap": "4px 16px"}
     rows = (handles[:3], handles[3:6], [play, step])
     return ipw.VBox([ipw.Box(some, layout=ipw.Layout(**row)) for some in rows])
-
-
-def _cuts_at(release: tabular.Release, step: int) -> int:
-    """Return how many cuts a position stands for: the first ones singly, later in strides."""
-    counts = tabular.frames(release, _STEPS + 1)
-    return counts[-1] if step == _STEPS else counts[min(step, len(counts) - 1)]
 
 
 def _page(board: rects.Board, shown: tabular.Rectangles, title: str) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
 
 import ipywidgets as ipw
 import pandas as pd
 
 from medlab import evaluation
 from medlab.errors import MissingError
-from medlab.evaluation.risk_utility import map_points, point_name
+from medlab.evaluation.risk_utility import in_words, limits_kept, map_points, point_name
 from medlab.viz.tradeoff import Board
 from medlab.widgets.instrument import Instrument, beside
 
@@ -68,7 +67,12 @@ def tradeoff_explorer(
     def draw(risk: str, loss: str, threshold: float, release: str) -> str:
         found = points(risk, loss)
         chosen = found[found["name"] == release]
-        said = [_hint(point) for point in found.itertuples()]
+        said = [
+            f"{point.name}: risk {point.risk:.2f} ({point.risk_low:.2f} to "
+            f"{point.risk_high:.2f}), loss {point.loss:.2f} ({point.loss_low:.2f} to "
+            f"{point.loss_high:.2f}){'; on the front' if point.front else ''}"
+            for point in found.itertuples()
+        ]
         picture = board.show(found, threshold, chosen, (risk, loss), said)
         asked = {**limits, risk: threshold}
         safe = evaluation.acceptable(found, measured, asked)
@@ -90,16 +94,9 @@ def tradeoff_explorer(
     return Instrument("Risk-utility map", handles, draw)
 
 
-def _hint(point: Any) -> str:
-    """Return what is said of a point to who points at it."""
-    risk = f"{point.risk:.2f} ({point.risk_low:.2f} to {point.risk_high:.2f})"
-    loss = f"{point.loss:.2f} ({point.loss_low:.2f} to {point.loss_high:.2f})"
-    return f"{point.name}: risk {risk}, loss {loss}{'; on the front' if point.front else ''}"
-
-
 def _told(name: str, measured: pd.DataFrame, verdict: str) -> str:
     """Return what is known of the release chosen, in sentences: HTML."""
-    said = [html.escape(sentence) for sentence in evaluation.in_words(measured)]
+    said = [html.escape(sentence) for sentence in in_words(measured)]
     return (
         f"<h5>{html.escape(name)}</h5><p>{verdict}</p><ul><li>{'</li><li>'.join(said)}</li></ul>"
     )
@@ -116,7 +113,7 @@ def _verdict(
     if not len(chosen):
         return "Not on this map: one of its measures means nothing for this kind of release."
     point = chosen.iloc[0]
-    kept = evaluation.limits_kept(measured, limits).loc[(point["method"], point["strength"])]
+    kept = limits_kept(measured, limits).loc[(point["method"], point["strength"])]
     verdict = f"{'Keeps' if kept[risk] else 'Does not keep'} the acceptable {risk} of "
     verdict += f"{limits[risk]:g}, upper end of the interval included. "
     verdict += "Nothing beats it in both." if point["front"] else "Another is better in both."

@@ -23,14 +23,14 @@ from medlab.viz.figure import Shown
 from medlab.viz.slices import Planes
 from medlab.widgets.instrument import Instrument
 
-Source = Path | str | Dataset | SpatialImage
+_Source = Path | str | Dataset | SpatialImage
 _STEPS = 200  # positions of the handles of the window
 _AXES = ("sagittal, left to right", "coronal, back to front", "axial, upwards")
 
 
 def image_viewer(
-    before: Source | Sequence[Source],
-    after: Source | Sequence[Source] | None = None,
+    before: _Source | Sequence[_Source],
+    after: _Source | Sequence[_Source] | None = None,
     *,
     mask: SpatialImage | npt.NDArray[np.bool_] | None = None,
     hide_original: bool = False,
@@ -75,7 +75,7 @@ def _opened(source: Any) -> list[Any]:
     return [_open(source)] if one else [_open(each) for each in source]
 
 
-def _open(source: Source) -> Dataset | SpatialImage:
+def _open(source: _Source) -> Dataset | SpatialImage:
     if isinstance(source, Dataset | SpatialImage):
         return source
     path = Path(source)

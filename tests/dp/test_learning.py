@@ -95,7 +95,7 @@ def test_noise_has_the_deviation_that_the_accountant_counts_on():
 
 
 def test_each_patient_takes_part_by_chance():
-    # A feature for each patient: its weight moves if he takes part.
+    # A feature for each patient: its weight moves if they take part.
     options = {"noise": 0, "delta": 1e-5, "rate": 0.3, "steps": 1}
     rng = np.random.default_rng(4)
     fit = learning.logistic_regression(np.eye(500), np.ones(500), rng=rng, **options)

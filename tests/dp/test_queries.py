@@ -173,7 +173,7 @@ REST = pd.DataFrame({"PatientID": ["a", "b", "c"], "Age": [20, 30, 40], "Sex": [
 )
 def test_a_patient_of_seven_rows_moves_no_outcome_by_more_than_epsilon(ask):
     meter = dp.Meter(RICH, contributions=3)
-    drawn = [[ask(table, meter) for _ in range(1500)] for table in seven_rows(REST)]
+    drawn = [[ask(table, meter) for _ in range(1000)] for table in seven_rows(REST)]
     ratios = list(log_ratios(*drawn))
     assert ratios
     assert all(ratio <= 1 + 6 * error for ratio, error in ratios)

@@ -187,6 +187,15 @@ def test_an_empty_table_and_one_outside_the_domain_are_refused_without_epsilon(f
     assert "SECRET" not in said
 
 
+@pytest.mark.parametrize("method", ["tree", "copula", "independent"])
+def test_patients_who_are_all_alike_come_out_alike(method, folder):
+    (folder / "alike.csv").write_text("Sex,Age,Dose\n" + "F,40,7.0\n" * 30)
+    run(folder, "out.csv", "--method", method, name="alike.csv")
+    table = pd.read_csv(folder / "out.csv")
+    assert table.drop_duplicates().to_dict("records") == [{"Sex": "F", "Age": 40, "Dose": 7}]
+    assert len(table) == 30
+
+
 def test_the_column_of_the_patient_is_no_column_of_the_output(folder):
     said = made_nothing(folder, "--id", "Sex")
     assert "Sex" in said

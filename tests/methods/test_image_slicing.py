@@ -7,7 +7,6 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import RLELossless
 
 from medlab.errors import InputError, MissingError, RefusedError
-from medlab.evaluation.jigsaw import assemble, neighbors_found
 from medlab.methods.image_slicing import restore_image, slice_image
 
 KEY = bytes(range(32))
@@ -82,36 +81,3 @@ def test_what_cannot_come_back_is_refused():
     hidden.BitsStored, hidden.HighBit = 8, 7
     with pytest.raises(RefusedError, match="bits beside the values"):
         slice_image(hidden, KEY)
-
-
-def cut(picture, block):
-    rows, columns = (side // block for side in picture.shape)
-    whole = picture[: rows * block, : columns * block].reshape(rows, block, columns, block)
-    return whole.swapaxes(1, 2).reshape(-1, block, block), columns
-
-
-def test_a_jigsaw_puts_a_real_ct_together_without_the_key():
-    before = read()
-    sliced = slice_image(before, KEY)
-    pieces, columns = cut(sliced.pixel_array, 16)
-    originals, _ = cut(before.pixel_array, 16)
-    home = {piece.tobytes(): number for number, piece in enumerate(originals)}
-    assert len(home) == len(originals)
-    truth = np.array([divmod(home[piece.tobytes()], columns) for piece in pieces])
-    lying = np.array([divmod(number, columns) for number in range(len(pieces))])
-    found = assemble(sliced.pixel_array, 16)
-    assert neighbors_found(lying, truth) < 0.1
-    assert neighbors_found(found.places, truth) > 0.95
-    assert neighbors_found(truth, truth) == 1
-    assert np.corrcoef(found.picture.ravel(), before.pixel_array.ravel())[0, 1] > 0.9
-
-
-def test_noise_gives_the_jigsaw_nothing():
-    noise = np.random.default_rng(0).integers(0, 255, (128, 128)).astype(np.uint8)
-    order = np.random.default_rng(1).permutation(64)
-    pieces, columns = cut(noise, 16)
-    mixed = pieces[order].reshape(8, 8, 16, 16).swapaxes(1, 2).reshape(128, 128)
-    truth = np.array([divmod(number, columns) for number in order])
-    found = assemble(mixed, 16)
-    assert sorted(map(tuple, found.places)) == sorted(divmod(n, columns) for n in range(64))
-    assert neighbors_found(found.places, truth) < 0.15

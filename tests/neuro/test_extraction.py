@@ -192,3 +192,15 @@ def test_without_fsl_the_builtin_runs_and_fsl_is_refused(head, few_steps, monkey
     assert neuro.extract_brain(head[0]).report["backend"] == "builtin"
     with pytest.raises(UnavailableError, match="builtin"):
         neuro.extract_brain(head[0], backend="fsl")
+
+
+def test_options_are_one_object_or_named_and_a_name_replaces_one_of_the_object(head):
+    options = neuro.ExtractionOptions(f=0.4, backend="builtin")
+    whole, named = (
+        neuro.extract_brain(head[0], options),
+        neuro.extract_brain(head[0], f=0.4, backend="builtin"),
+    )
+    assert whole.report == named.report
+    assert neuro.extract_brain(head[0], options, f=0.7).report["f"] == 0.7
+    with pytest.raises(TypeError, match="fraction"):
+        neuro.extract_brain(head[0], fraction=0.4)

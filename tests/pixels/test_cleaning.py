@@ -269,3 +269,16 @@ def test_text_that_only_the_second_look_reads_is_filled_in_its_tile_alone():
         pixels.clean(ds, ["OKAFOR"], engine=lambda _: [], second=read_bright).dataset
     )
     assert [bool((got[k] != values[k]).any()) for k in range(6)] == [k == 4 for k in range(6)]
+
+
+def test_options_are_one_object_or_named_and_a_name_replaces_one_of_the_object():
+    options = pixels.CleaningOptions(policy="match", engine=engine(TEXTS), second=None)
+    done = pixels.clean(image(), ["OKAFOR^JANE"], options)
+    named = pixels.clean(
+        image(), ["OKAFOR^JANE"], policy="match", engine=engine(TEXTS), second=None
+    )
+    assert done.boxes == named.boxes
+    assert not done.complete
+    assert pixels.clean(image(), ["OKAFOR^JANE"], options, policy="allow").complete
+    with pytest.raises(UsageError, match="pixel policy"):
+        pixels.CleaningOptions(policy="all")

@@ -1,83 +1,20 @@
-"""Runs: what is left behind, what a failure looks like, and that nothing repeats a value."""
+"""Runs: what a failure looks like, and that nothing repeats a value."""
 
 import json
 import re
-
 import nbformat
 import pytest
 from click.testing import CliRunner
-
 from medlab import cli, runs
 from medlab.errors import InputError, UsageError
+from runs_cases import SECRET
+from runs_cases import MADE
+from runs_cases import FIGURE
+from runs_cases import everything_in
+from runs_cases import execute
+
 
 pytestmark = pytest.mark.slow
-SECRET = "Okafor^Jane"
-# Put together in the cell, so that the source itself does not hold it.
-MADE = 'secret = "Oka" + "for^" + "Jane"'
-FIGURE = """\
-from matplotlib.figure import Figure
-from medlab import viz
-fig = Figure(figsize=(2, 2))
-fig.add_subplot().plot(run.rng.normal(size=k))
-run.keep(first=run.rng.normal(), whole=k)
-viz.show(fig, alt="a line that wanders", caption="A walk.")"""
-
-
-def everything_in(folder) -> str:
-    return "\n".join(
-        f"{path.name}\n{path.read_text(errors='replace')}"
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    )
-
-
-def execute(paths, output, **options):
-    return runs.run(runs.plan_jobs(paths), output, **options)
-
-
-def test_a_run_leaves_what_a_person_and_a_program_read(notebook, study, tmp_path):
-    out = tmp_path / "out with spaces"
-    (outcome,) = execute([notebook(FIGURE)], out, data=study)
-    assert outcome.failure is None
-    check_files(out)
-    check_that_no_path_of_the_data_is_in(everything_in(out))
-    check_that_pages_ask_no_other_address(out)
-    check_that_the_notebook_is_valid(out / "tiny.ipynb")
-    with pytest.raises(InputError, match="holds a run already"):
-        execute([notebook("1")], out, data=study)
-    (again,) = execute([notebook("1")], out, data=study, overwrite=True)
-    assert again.failure is None
-
-
-def check_files(out):
-    assert {path.name for path in out.iterdir()} == {
-        "index.html", "results.json", "tiny", "tiny.html", "tiny.ipynb",
-    }  # fmt: skip
-    index = (out / "index.html").read_text()
-    assert 'alt="a line that wanders"' in index
-    assert "A tiny notebook" in index
-    results = json.loads((out / "results.json").read_text())
-    assert results["notebooks"][0]["numbers"]["whole"] == 5
-    assert results["packages"]["pydicom"]
-    own = json.loads((out / "tiny" / "results.json").read_text())
-    assert own["seed"] == 20240301
-    assert own["parameters"] == {"k": 5, "share": 0.1, "seed": 20240301, "reveal": False}
-
-
-def check_that_no_path_of_the_data_is_in(text):
-    assert "Müller" not in text
-    assert "M\\u00fcller" not in text
-
-
-def check_that_pages_ask_no_other_address(out):
-    for path in out.glob("*.html"):
-        assert not re.findall(r"(?:src|href)=[\"']https?://|@import|import\(", path.read_text())
-
-
-def check_that_the_notebook_is_valid(path):
-    nb = nbformat.read(path, as_version=4)
-    nbformat.validate(nb)
-    assert set(nb.metadata) <= {"kernelspec", "language_info"}
 
 
 def test_a_grid_of_the_command_line_and_the_same_seed_give_the_same_numbers(
@@ -112,39 +49,6 @@ def test_a_failing_cell_is_told_by_place_and_the_other_notebooks_go_on(notebook,
     assert "withheld" in failed.failure.error
     assert "Stopped in cell 4" in (out / "index.html").read_text()
     assert SECRET not in everything_in(out)
-
-
-SLIPS = """\
-import logging, sys, warnings
-import ipywidgets, pydicom
-warnings.warn(secret)
-print(secret, file=sys.stderr)
-logging.getLogger("x").warning(secret)
-ipywidgets.Text(value=secret)
----
-ds = pydicom.Dataset()
-ds.PatientName = secret
-ds
----
-ipywidgets.Text(value=secret)
----
-assert not secret, secret"""
-
-
-def test_a_value_that_slips_out_is_not_in_any_output(notebook, study, tmp_path, capfd):
-    slipping = notebook(MADE, *SLIPS.split("---"), name="slipping")
-    out = tmp_path / "out"
-    (outcome,) = execute([slipping], out, data=study)
-    assert outcome.failure.cell == 8
-    assert SECRET not in everything_in(out)
-    shown = capfd.readouterr()
-    assert SECRET not in shown.out + shown.err
-
-
-def test_errors_are_kept_when_asked_for(notebook, study, tmp_path):
-    path = notebook(f"{MADE}\nraise ValueError(secret)")
-    execute([path], tmp_path / "out", data=study, show_errors=True)
-    assert SECRET in (tmp_path / "out" / "tiny.ipynb").read_text()
 
 
 def test_a_kernel_that_dies_is_one_failed_notebook(notebook, study, tmp_path):

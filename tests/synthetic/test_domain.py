@@ -67,6 +67,7 @@ def test_each_cell_is_read_by_itself():
     typed = axis("['1', '2.5']")
     assert typed.encode(pd.Series([1.0, 2.5])).tolist() == [0, 1]
     assert typed.encode(pd.Series([1, 2])).tolist() == [0, -1]
+    assert codes(text, pd.Timestamp("2024-01-01"), 3.0, True) == [-1, 2, -1]
 
 
 def test_categories_are_text_as_it_stands():
@@ -103,6 +104,7 @@ def test_days_are_binned_and_drawn_as_days():
         ("{bounds: [0, 9]}", "needs a list"),
         ("{bounds: [0, 9], bins: 3, cuts: [4]}", "needs a list"),
         ("{bounds: [0, 9], size: 3}", "needs a list"),
+        ("{[bounds]: 3, bins: 3}", "quote it"),
         ("{bounds: [9, 0], bins: 3}", "ascend"),
         ("{bounds: [9, 9], bins: 1}", "ascend"),
         ("{bounds: [0, 9], cuts: [5, 4]}", "ascend"),
@@ -185,6 +187,8 @@ def test_a_draft_is_read_again_and_fits_the_table_that_it_was_read_off():
     assert [one.name for one in found] == ["Age", "Dose", "Same", "Flag", "Code", "Day"]
     assert domain.encode(table, found).shape == (200, 6)
     assert next(one for one in found if one.name == "Flag").size == 2
+    same = next(one for one in found if one.name == "Same")
+    assert same.decode(same.encode(table["Same"]), RNG).tolist() == [7] * 200
 
 
 def test_a_draft_leaves_out_text_and_refuses_a_table_of_nothing_else():

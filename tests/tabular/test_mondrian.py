@@ -1,15 +1,25 @@
 """What Mondrian promises, on any table."""
 
-import sys
-
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tabular_cases import table
 
 from medlab import tabular
-from medlab.errors import InputError, KindError, MissingError
+from medlab.errors import InputError, KindError
+
+
+def test_mondrian_keeps_k_on_the_patient_table():
+    patients = table(
+        age=[25, 25, 26, 27, 27, 28],
+        sex=list("MFMMFM"),
+        zip=[53711, 53712, 53711, 53710, 53712, 53711],
+    )
+    release = tabular.mondrian(patients, ["age", "sex", "zip"], k=2)
+    assert tabular.k_anonymity(release.table, release.quasi) >= 2
+    assert tabular.c_avg(release.table, release.quasi, 2) <= 1.5
 
 
 def any_table(seed, rows, doses):
@@ -25,6 +35,8 @@ def any_table(seed, rows, doses):
 
 
 ANY_TABLE = st.builds(any_table, st.integers(0, 10**6), st.integers(2, 60), st.integers(1, 5))
+
+
 THREE = ["age", "dose", "sex"]
 
 
@@ -103,27 +115,6 @@ def test_classes_keep_to_the_upper_bound_of_lefevre():
     assert release.classes["size"].max() <= 2 * 2 * (5 - 1) + most
 
 
-def test_both_sides_of_a_tie_are_tried():
-    # The median is the smallest value: "below the median" is empty, "up to it" is not.
-    table = pd.DataFrame({"hours": [40] * 6 + [50, 51, 52, 60]})
-    release = tabular.mondrian(table, "hours", k=4)
-    assert release.classes["size"].tolist() == [6, 4]
-
-
-def test_the_next_widest_column_is_cut_where_the_widest_cannot_be():
-    table = pd.DataFrame({"wide": [0] * 7 + [100], "narrow": [1, 2, 3, 4, 5, 6, 7, 7]})
-    release = tabular.mondrian(table, ["wide", "narrow"], k=3)
-    assert release.cuts["column"].tolist() == ["narrow"]
-
-
-def test_the_box_is_as_tight_as_its_rows():
-    table = pd.DataFrame({"a": [1, 2, 3, 50, 51, 52], "b": [7, 8, 9, 1, 2, 3]})
-    release = tabular.mondrian(table, ["a", "b"], k=3)
-    assert release.lower.to_numpy().tolist() == [[1, 7], [50, 1]]
-    assert release.upper.to_numpy().tolist() == [[3, 9], [52, 3]]
-    assert release.table["a"].iloc[0] == pd.Interval(1, 3, closed="both")
-
-
 @pytest.mark.parametrize(
     "promise",
     [
@@ -197,14 +188,6 @@ def test_weights_choose_the_column_that_stays_fine(ward):
     assert fine[1] < fine[0] / 2
 
 
-def test_the_best_search_loses_less(ward, quasi):
-    fast, best = (
-        tabular.gcp(tabular.mondrian(ward, quasi, k=5, quality=quality).table, quasi, ward)
-        for quality in ("fast", "best")
-    )
-    assert best < fast
-
-
 PLACES = pd.DataFrame(
     {"region": ["north"] * 3 + ["south"] * 3, "all": ["*"] * 6},
     index=["n1", "n2", "n3", "s1", "s2", "s3"],
@@ -241,69 +224,6 @@ def test_missing_sensitive_values_do_not_count_for_l():
         tabular.mondrian(table, "age", "illness", k=2, l=3)
 
 
-@pytest.mark.parametrize(
-    "make",
-    [
-        lambda s: s.astype("Int64"),
-        lambda s: s.astype("float32"),
-        lambda s: s.astype("category"),
-        lambda s: s.astype(str),
-        lambda s: pd.Categorical(s, ordered=True),
-        lambda s: pd.to_datetime("2020-01-01") + pd.to_timedelta(s, unit="D"),
-        lambda s: (pd.to_datetime("2020-01-01") + pd.to_timedelta(s, unit="D")).dt.date,
-        lambda s: s.astype(object),
-        lambda s: s > 30,
-        lambda s: s.astype("uint8"),
-        lambda s: s.astype(np.int64) * 10**15,
-        pytest.param(lambda s: s.astype("int64[pyarrow]"), marks=pytest.mark.needs("scale")),
-    ],
-)
-def test_every_type_of_column_is_understood(make):
-    rng = np.random.default_rng(5)
-    table = pd.DataFrame({"x": pd.Series(rng.integers(20, 60, 60)), "y": rng.random(60)})
-    table["x"] = make(table["x"])
-    release = tabular.mondrian(table, ["x", "y"], k=5)
-    assert tabular.k_anonymity(release.table, ["x", "y"]) >= 5
-    assert 0 < tabular.gcp(release.table, ["x", "y"], table) < 1
-    assert len(tabular.mondrian(table, ["x"], k=60).classes) == 1
-
-
-def test_numbers_too_long_to_be_told_apart_are_released_as_one():
-    # As floats all of these are equal: the original must not slip through as "exact".
-    table = pd.DataFrame({"x": np.uint64(2**63) + np.arange(30, dtype=np.uint64)})
-    release = tabular.mondrian(table, "x", k=5)
-    assert tabular.k_anonymity(release.table, "x") >= 5
-
-
-@pytest.mark.parametrize("kind", ["timedelta64[ns]", "complex128", "period[D]"])
-def test_columns_of_other_types_are_refused(kind):
-    made = {
-        "timedelta64[ns]": pd.to_timedelta(np.arange(6), unit="h"),
-        "complex128": np.arange(6) * 1j,
-        "period[D]": pd.period_range("2020-01-01", periods=6, freq="D"),
-    }
-    with pytest.raises(KindError, match="give numbers, dates or text"):
-        tabular.mondrian(pd.DataFrame({"x": made[kind]}), "x", k=2)
-
-
-@pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "datetime64[ns]", "category"])
-@pytest.mark.parametrize("quality", ["fast", "best"])
-def test_missing_cells_of_every_type_keep_k(dtype, quality):
-    cells = [None if i % 7 == 0 else i % 2 for i in range(60)]
-    table = pd.DataFrame({"x": pd.Series(cells, dtype="Int64").astype(dtype), "y": range(60)})
-    release = tabular.mondrian(table, ["x", "y"], k=4, quality=quality)
-    assert tabular.k_anonymity(release.table, ["x", "y"]) >= 4
-
-
-@pytest.mark.parametrize(
-    "index", [[0, 1, 2] * 100, pd.RangeIndex(1, 301), pd.RangeIndex(300, name="PatientID")]
-)
-@pytest.mark.parametrize("method", tabular.ALGORITHMS)
-def test_an_index_that_may_tell_who_is_who_is_refused(ward, quasi, index, method):
-    with pytest.raises(InputError, match="reset_index"):
-        tabular.anonymize(ward.set_axis(index), quasi, "Diagnosis", k=5, l=2, method=method)
-
-
 def test_the_order_of_rows_changes_no_class(ward, quasi):
     order = np.random.default_rng(1).permutation(len(ward))
     shuffled = ward.iloc[order].reset_index(drop=True)
@@ -318,70 +238,6 @@ def test_the_input_is_not_changed(ward, quasi):
     pd.testing.assert_frame_equal(ward, before)
 
 
-def test_only_named_columns_are_released(ward):
-    release = tabular.mondrian(ward, ["Age"], "Diagnosis", k=5)
-    assert list(release.table) == ["Age", "Diagnosis"]
-    kept = tabular.mondrian(ward, ["Age"], "Diagnosis", k=5, keep=["Modality"])
-    assert list(kept.table) == ["Age", "Modality", "Diagnosis"]
-
-
-def bad(**changes):
-    return {"quasi": ["Age"], "sensitive": "Diagnosis", "k": 5} | changes
-
-
-@pytest.mark.parametrize(
-    ("arguments", "error", "words"),
-    [
-        (bad(k=301), InputError, "300 rows cannot make a class"),
-        (bad(k=0), InputError, "no class size"),
-        (bad(k=2.5), KindError, "whole number"),
-        (bad(l=7), InputError, "largest feasible l is 6"),
-        (bad(l=0), InputError, "out of range"),
-        (bad(t=1.5), InputError, "out of range"),
-        (bad(t=float("nan")), InputError, "out of range"),
-        (bad(alpha=0.1), InputError, "cannot be reached"),
-        (bad(alpha=0), InputError, "out of range"),
-        (bad(sensitive=None, l=2), InputError, "name a sensitive column"),
-        (bad(quasi=["Age", "Nose"]), MissingError, "no column Nose"),
-        (bad(quasi=[]), InputError, "no quasi-identifier"),
-        (bad(quasi=["Age", "Diagnosis"]), InputError, "two roles"),
-        (bad(quasi=["Age", "Age"]), InputError, "named once"),
-        (bad(quasi=["Age", "PatientID"]), InputError, "identifies people directly"),
-        (bad(keep=["PatientID"]), InputError, "identifies people directly"),
-        (bad(keep=["Sex"], identifiers=["Sex"]), InputError, "identifies people directly"),
-        (bad(subject="Age"), InputError, "identifies people directly"),
-        (bad(l_kind="some", l=2), InputError, "distinct, entropy or recursive"),
-        (bad(distance="far", t=0.1), InputError, "auto, equal or ordered"),
-        (bad(quality="good"), InputError, "fast or best"),
-        (bad(weights={"Sex": 1}), InputError, "weights"),
-    ],
-)
-def test_bad_arguments_have_one_clear_answer(ward, arguments, error, words):
-    with pytest.raises(error, match=words):
-        tabular.mondrian(ward, **arguments)
-
-
-@pytest.mark.parametrize(
-    ("table", "error", "words"),
-    [
-        (pd.DataFrame({"a": []}), InputError, "no rows"),
-        (pd.DataFrame({"a": [1.0, np.inf, 2]}), InputError, "infinite"),
-        (pd.DataFrame({"a": pd.Series([1, "x", 2.5], dtype=object)}), KindError, "mixes types"),
-        (pd.DataFrame([[1, 2]] * 4, columns=["a", "a"]), InputError, "named twice"),
-        ([1, 2], KindError, "pandas DataFrame"),
-    ],
-)
-def test_bad_tables_have_one_clear_answer(table, error, words):
-    with pytest.raises(error, match=words):
-        tabular.mondrian(table, ["a"], k=1)
-
-
-def test_a_constant_sensitive_column_allows_no_l_of_two():
-    table = pd.DataFrame({"a": range(6), "s": ["x"] * 6})
-    with pytest.raises(InputError, match="largest feasible l is 1"):
-        tabular.mondrian(table, "a", "s", k=2, l=2)
-
-
 def test_errors_do_not_repeat_cells():
     table = pd.DataFrame({"a": pd.Series([1, "Doe^Jane"], dtype=object)})
     with pytest.raises(KindError) as caught:
@@ -389,42 +245,6 @@ def test_errors_do_not_repeat_cells():
     assert "Doe" not in str(caught.value)
 
 
-def test_fewer_persons_than_k_are_refused():
-    table = pd.DataFrame({"id": ["one"] * 9, "age": range(9)})
-    with pytest.raises(InputError, match="1 persons in id"):
-        tabular.mondrian(table, "age", k=2, subject="id")
-
-
 def test_k_between_n_and_half_of_n_gives_one_class():
     table = pd.DataFrame({"a": range(7)})
     assert len(tabular.mondrian(table, "a", k=4).classes) == 1
-
-
-def test_many_batches_give_the_same_classes_as_one(monkeypatch):
-    module = sys.modules["medlab.tabular.batches"]
-    rng = np.random.default_rng(0)
-    table = pd.DataFrame({"a": rng.random(4000), "b": rng.integers(0, 30, 4000)})
-    table["s"] = rng.integers(0, 5, 4000)
-    whole = tabular.mondrian(table, ["a", "b"], "s", k=5, l=2)
-    monkeypatch.setattr(module, "_BATCH_ROWS", 100)
-    divided = tabular.mondrian(table, ["a", "b"], "s", k=5, l=2)
-    assert (whole.class_of == divided.class_of).all()
-
-
-@pytest.mark.parametrize("method", ["mondrian", "k-member", "mdav", "full-domain", "fuzzy-cmeans"])
-def test_options_as_one_object_are_the_options_by_name(ward, method):
-    ward = ward.head(60)
-    options = {"alpha": 0.9, "subject": "PatientID", "keep": ["Modality"]}
-    by_name = tabular.anonymize(ward, ["Age", "Sex"], "Diagnosis", 4, method=method, **options)
-    by_object = tabular.anonymize(
-        ward, ["Age", "Sex"], "Diagnosis", 4, method=method, options=tabular.Options(**options)
-    )
-    pd.testing.assert_frame_equal(by_name.table, by_object.table)
-    assert by_object.asked == by_name.asked
-    figures = tabular.measures(by_object, options=tabular.Options(l_kind="entropy"))
-    assert figures == tabular.measures(by_object, l_kind="entropy")
-
-
-def test_an_option_of_another_name_is_refused(ward):
-    with pytest.raises(TypeError, match="keeps"):
-        tabular.mondrian(ward, ["Age"], k=5, keeps=["Modality"])

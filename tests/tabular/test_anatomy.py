@@ -1,0 +1,63 @@
+"""Anatomy: the two tables of the paper, and its bound on inference."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medlab import tabular
+from medlab.errors import InputError
+from medlab.tabular.anatomy import _anatomize
+
+EIGHT = pd.DataFrame(
+    {
+        "age": [23, 27, 35, 59, 61, 65, 65, 70],
+        "sex": list("MMMMFFFF"),
+        "zip": [11000, 13000, 59000, 12000, 54000, 25000, 25000, 30000],
+        "disease": [
+            "pneumonia",
+            "dyspepsia",
+            "dyspepsia",
+            "pneumonia",
+            "flu",
+            "gastritis",
+            "flu",
+            "bronchitis",
+        ],
+    }
+)
+
+
+def test_the_two_tables_of_the_anatomy_paper():
+    grouped = tabular.mondrian(EIGHT, "sex", "disease", k=4)
+    assert len(grouped.partitions) == 2
+    release = _anatomize(EIGHT, grouped, "disease")
+    counts = release.extra["sensitive"].sort_values(["Count", "disease"])
+    men = 1 - release.class_of[7]
+    found = {(g == men, d): c for g, d, c in counts.itertuples(index=False)}
+    assert found == {
+        (True, "dyspepsia"): 2,
+        (True, "pneumonia"): 2,
+        (False, "bronchitis"): 1,
+        (False, "flu"): 2,
+        (False, "gastritis"): 1,
+    }
+    assert release.facts["alpha"] == 0.5
+    assert "disease" not in release.table
+
+
+@pytest.mark.parametrize("l", [2, 3])
+def test_anatomy_gives_no_value_more_than_one_lth_of_a_group(ward, quasi, l):
+    rare = ward[(ward["Diagnosis"] != "a") | (np.arange(len(ward)) % 3 == 0)]
+    rare = rare.reset_index(drop=True)
+    release = tabular.anatomy(rare, quasi, "Diagnosis", l)
+    groups = release.extra["sensitive"].groupby("Group")["Count"]
+    assert (groups.max() / groups.sum()).max() <= 1 / l + 1e-9
+    counts = release.extra["sensitive"].groupby("Diagnosis")["Count"].sum()
+    assert counts.to_dict() == rare["Diagnosis"].value_counts().to_dict()
+    pd.testing.assert_frame_equal(release.table[quasi], rare[quasi])
+    assert tabular.measures(release, original=rare)["gcp"] == 0
+
+
+def test_anatomy_refuses_a_value_too_frequent_and_names_the_largest_l(ward):
+    with pytest.raises(InputError, match="largest feasible l is 2"):
+        tabular.anatomy(ward, ["Age"], "Diagnosis", 4)

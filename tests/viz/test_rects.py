@@ -1,0 +1,31 @@
+"""Classes drawn as rectangles."""
+
+import time
+
+import numpy as np
+import pandas as pd
+
+from medlab import tabular
+from medlab.viz import rects
+
+
+def test_thirty_thousand_rows_and_two_thousand_boxes_are_two_collections():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=30_000), "b": rng.normal(size=30_000)})
+    table["s"] = rng.choice(list("xyz"), 30_000)
+    release = tabular.mondrian(table, ["a", "b"], "s", k=10)
+    start = time.process_time()
+    fig = rects.draw_rectangles(tabular.rectangles(release, table, "a", "b"))
+    fig.canvas.draw()
+    assert len(release.classes) > 1_900
+    assert len(fig.axes[0].patches) == 0
+    assert len(fig.axes[0].collections) == 2 + 3
+    assert time.process_time() - start < 20
+
+
+def test_methods_and_beliefs_and_reliefs_are_drawn():
+    table = pd.DataFrame({"gcp": [0.1, "n/a"], "t": [0.5, None]}, index=["one", "two"])
+    fig = rects.draw_methods(table, {"gcp": "loss", "t": "distance"})
+    assert "n/a" in " ".join(text.get_text() for text in fig.axes[0].texts)
+    rects.draw_beliefs({"k": np.array([0.5, 1.0, np.nan])}).canvas.draw()
+    rects.draw_reliefs({"face": np.random.default_rng(0).random((2, 8, 8))}).canvas.draw()
