@@ -982,7 +982,7 @@ def _hidden_frames(output: Dataset, file: str) -> Iterator[Finding]:
 
 
 def verify_file(
-    source: Path | str,
+    source: Path | str | bytes,
     output: Path | str,
     plan: Plan | None = None,
     *,
@@ -994,7 +994,7 @@ def verify_file(
     Parameters
     ----------
     source, output : path
-        Two DICOM files.
+        Two DICOM files; of the source its bytes will do.
     plan : Plan, optional
         What was asked for; by default what the output says of itself.
     file : str
@@ -1003,7 +1003,8 @@ def verify_file(
         The path of the output as it will be given away; searched for identifiers.
     """
     shown = Path(output).name if name is None else name
-    return _compare_files(read(source), Path(output), plan, file, shown).findings
+    original = parse(source) if isinstance(source, bytes) else read(source)
+    return _compare_files(original, Path(output), plan, file, shown).findings
 
 
 def _compare_files(
