@@ -127,6 +127,17 @@ def test_a_part_is_a_tar_of_whole_files_without_owner_or_time_in_the_order_of_na
     }
 
 
+def test_what_a_job_wrote_is_packed(place):
+    shutil.copy(get_testdata_file("CT_small.dcm", download=False), place / "one.dcm")
+    words = "deidentify", place / "one.dcm", place / "clean/out.dcm", "--policy", "basic"
+    assert medlab(*words).exit_code == 0
+    shutil.move(place / "clean/out.dcm.job", place / "out.dcm.job")
+    done = medlab("pack", place / "clean", place / "out", "--to", place / "to")
+    assert done.exit_code == 0, done.output
+    assert medlab(*unpack(place)).exit_code == 0
+    assert tree(place / "dst") == tree(place / "clean")
+
+
 def states(folder):
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
