@@ -386,7 +386,7 @@ def _sought_words(found: Secrets, codecs: tuple[str, ...]) -> list[_Sought]:
 
 
 def _seek_words(found: Secrets, codecs: tuple[str, ...]) -> Iterator[_Sought]:
-    for name, initials in found.names.items():
+    for name, initials in sorted(found.names.items()):
         unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= _LEAST:
             edge = rb"(?!)" if unspaced else rb"[a-z]"
@@ -764,7 +764,7 @@ def _squeezed(text: str) -> str:
 def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
     """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
     squeezed = _squeezed("\0".join(text for _, text in texts))
-    for number in numbers:
+    for number in sorted(numbers):
         signs = re.sub(r"\D", "", _plain(number)).lstrip("0")
         if signs not in squeezed or len(signs) < _LONG_NUMBER or parse_date(signs):
             continue
@@ -777,7 +777,7 @@ def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Findi
 
 def _short_names(part: _Part, text: str, short: set[str], file: str) -> Iterator[Finding]:
     words = _words(text)
-    for name in short & set(words):
+    for name in sorted(short & set(words)):
         severity = "fail" if len(name) == 3 or len(words) == 1 else "review"
         yield Finding(file, part.path, "identity", severity, "a short part of a name stands here")
 
