@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 @jobs.KEEP_PRIVATE
 @jobs.RULES
 @jobs.ALLOW_IDENTIFIERS
+@jobs.ENCRYPT_TO
 @jobs.NO_VAULT
 @jobs.JOBS
 @click.option("--head", default="leave", hidden=True)

@@ -103,10 +103,10 @@ def deface(
 def augment(source: Path, target: Path, only: str | None, **options: Any) -> None:
     """Write varied copies of a NIfTI file or DICOM series IN as NIfTI into the new folder OUT.
 
-    The header is cleaned. The copies are no anonymization: each is found from its original.
+    The header is cleaned. Copies are no anonymization: they can be linked to their original.
     """
     from medlab.pipeline.augmentation import augment_file
 
     names = [name.strip() for name in only.split(",")] if only is not None else ()
     augment_file(source, target, only=names, **options)
-    click.echo("note: each copy can be linked to its original; faces are still there")
+    click.echo("note: copies can be linked to their original, and faces are still there")

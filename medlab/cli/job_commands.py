@@ -67,6 +67,13 @@ QUARANTINE = click.option(
 KEEP_PRIVATE = click.option(
     "--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep."
 )
+ENCRYPT_TO = click.option(
+    "--encrypt-to",
+    multiple=True,
+    type=PATH,
+    metavar="CERT.pem",
+    help="What goes stays in each file, encrypted for this recipient. Repeatable.",
+)
 NO_VAULT = click.option("--no-vault", is_flag=True, help="Keep no way back.")
 JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
 
@@ -102,13 +109,7 @@ JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_defau
 @_ZIPS
 @RULES
 @ALLOW_IDENTIFIERS
-@click.option(
-    "--encrypt-to",
-    multiple=True,
-    type=PATH,
-    metavar="CERT.pem",
-    help="What goes stays in each file, encrypted for this recipient. Repeatable.",
-)
+@ENCRYPT_TO
 @NO_VAULT
 @JOBS
 @click.option("--scheduler", metavar="ADDR", help="A Dask cluster that sees the same folders.")

@@ -9,7 +9,8 @@ a digest into the content (see `medlab.dicom.encrypted`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -96,6 +97,15 @@ def read_private_key(path: Path | str, passphrase_file: Path | None = None) -> R
     return key
 
 
+@contextmanager
+def _one_refusal() -> Iterator[None]:
+    """Let all that may go wrong look alike: hostile bytes fail in any way."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - see `_ALTERED`
+        raise RefusedError(_ALTERED) from None
+
+
 @lru_cache(maxsize=8)
 def _builder(pems: tuple[str, ...]) -> pkcs7.PKCS7EnvelopeBuilder:
     builder = pkcs7.PKCS7EnvelopeBuilder().set_content_encryption_algorithm(algorithms.AES256)
@@ -124,6 +134,7 @@ def encrypt(content: bytes, recipients: Sequence[str]) -> bytes:
     return builder.encrypt(Encoding.DER, [pkcs7.PKCS7Options.Binary])
 
 
+@_one_refusal()
 def decrypt(value: bytes, key: RSAPrivateKey, certificate: x509.Certificate) -> bytes | None:
     """Return the content of an envelope; None if this certificate is not among its recipients.
 
@@ -135,17 +146,11 @@ def decrypt(value: bytes, key: RSAPrivateKey, certificate: x509.Certificate) -> 
     RefusedError
         If it was altered, or is of another kind. Not every alteration shows: CBC.
     """
-    try:
-        return _decrypt(value, key, certificate)
-    except Exception:  # noqa: BLE001 - hostile bytes fail in any way, and all ways must look alike
-        raise RefusedError(_ALTERED) from None
-
-
-def _decrypt(value: bytes, key: RSAPrivateKey, certificate: x509.Certificate) -> bytes | None:
     enveloped = _enveloped(value)
     own = asn1_x509.Certificate.load(certificate.public_bytes(Encoding.DER))
+    names = ((own.issuer, own.serial_number), own.key_identifier)
     infos = [info.chosen for info in enveloped["recipient_infos"] if info.name == "ktri"]
-    info = next((info for info in infos if _is_for(info["rid"], own)), None)
+    info = next((info for info in infos if _name_of(info["rid"]) in names), None)
     if info is None:
         return None
     sealed = enveloped["encrypted_content_info"]
@@ -170,14 +175,12 @@ def _enveloped(value: bytes) -> Any:
     return info["content"]
 
 
-def _is_for(rid: Any, own: asn1_x509.Certificate) -> bool:
-    """Tell whether a recipient is named by a certificate's issuer and number, or its key's ID."""
+def _name_of(rid: Any) -> Any:
+    """Return issuer and serial number of a recipient, or the ID of its key."""
+    one = rid.chosen
     if rid.name == "subject_key_identifier":
-        return bool(rid.chosen.native == own.key_identifier)
-    named = rid.chosen
-    return bool(
-        named["issuer"] == own.issuer and named["serial_number"].native == own.serial_number
-    )
+        return one.native
+    return one["issuer"], one["serial_number"].native
 
 
 def _padding(algorithm: Any) -> Any:
@@ -194,6 +197,7 @@ def _padding(algorithm: Any) -> Any:
     return OAEP(MGF1(masked), digest, words["p_source_algorithm"]["parameters"].native or None)
 
 
+@_one_refusal()
 def outside(value: bytes) -> tuple[str, bytes]:
     """Return what an envelope tells without a key.
 
@@ -209,15 +213,11 @@ def outside(value: bytes) -> tuple[str, bytes]:
     RefusedError
         If these bytes are no envelope.
     """
-    try:
-        enveloped = _enveloped(value)
-        infos, sealed = enveloped["recipient_infos"], enveloped["encrypted_content_info"]
-        algorithm = sealed["content_encryption_algorithm"]
-        name = algorithm["algorithm"].native
-        keys = [info.chosen["encrypted_key"] for info in infos if info.name == "ktri"]
-        for part in (*keys, algorithm["parameters"], sealed["encrypted_content"]):
-            value = value.replace(part.contents, b"")
-    except Exception:  # noqa: BLE001 - see `decrypt`
-        raise RefusedError(_ALTERED) from None
-    count = f"{len(infos)} recipient{'s' * (len(infos) != 1)}"
-    return f"{count}, {_NAMES.get(name, 'another algorithm')}", value
+    enveloped = _enveloped(value)
+    infos, sealed = enveloped["recipient_infos"], enveloped["encrypted_content_info"]
+    algorithm = sealed["content_encryption_algorithm"]
+    keys = [info.chosen["encrypted_key"] for info in infos if info.name == "ktri"]
+    for part in (*keys, algorithm["parameters"], sealed["encrypted_content"]):
+        value = value.replace(part.contents, b"")
+    name = _NAMES.get(algorithm["algorithm"].native, "another algorithm")
+    return f"{len(infos)} recipient{'s' * (len(infos) != 1)}, {name}", value

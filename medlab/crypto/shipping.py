@@ -99,25 +99,25 @@ def encrypt_to(
 
 
 def write_tar(
-    files: Iterable[tuple[str, Path, int, int]], note: Callable[[Member], object], sink: BinaryIO
+    files: Iterable[tuple[str, Path, int]], note: Callable[[Member], object], sink: BinaryIO
 ) -> None:
-    """Write files (name, path, size in bytes, time of change in ns) as a tar; note each.
+    """Write files (name, path, size in bytes) as a tar; note what each held.
 
     Raises
     ------
     RefusedError
-        If a file is not, or does not stay, as it was said to be.
+        If a file has another size.
     """
-    for name, path, *status in files:
+    for name, path, size in files:
         info = tarfile.TarInfo(name)
-        info.size = status[0]
+        info.size = size
         sink.write(info.tobuf(tarfile.PAX_FORMAT))
         with path.open("rb") as file:
             member = Member(name, *_copied(file, sink))
-            if status != [member.size, os.fstat(file.fileno()).st_mtime_ns]:
-                raise RefusedError(CHANGED)
+        if member.size != size:
+            raise RefusedError(CHANGED)
         note(member)
-        sink.write(bytes(-member.size % tarfile.BLOCKSIZE))
+        sink.write(bytes(-size % tarfile.BLOCKSIZE))
     sink.write(bytes(2 * tarfile.BLOCKSIZE))
 
 

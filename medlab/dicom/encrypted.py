@@ -13,7 +13,7 @@ import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
@@ -44,7 +44,7 @@ _LEFT_OUT = frozenset({0x0000, 0x0002, _PIXELS, 0xFFFC})
 #: How the pixel data are to be read. Pixels that were changed stay so, and these with them.
 _OF_PIXELS = frozenset({0x00280004, 0x00280006})
 _ITEM, _PLACE = struct.Struct("<HHI"), struct.Struct("<HH")
-_ITEM_TAG, _UNDEFINED, _END_OF_ITEM = (0xFFFE, 0xE000), 0xFFFFFFFF, b"\xfe\xff\x0d\xe0\0\0\0\0"
+_UNDEFINED = 0xFFFFFFFF
 _VRS = {None, *passthrough.VR_OF_CODE.values()}  # pydicom reads others, and fails later
 _UNREADABLE = "what the envelope holds was altered, or is no data set that PS3.15 puts there"
 
@@ -72,8 +72,9 @@ def add_envelope(before: Dataset, after: Dataset, recipients: Sequence[str]) -> 
     recipients : sequence of str
         Certificates in PEM, see `medlab.crypto.envelope.valid_recipients`.
     """
-    elements = _modified(before, after)
-    elements |= _signature(elements, [tag for tag, _ in _compared(after) if tag not in before])
+    elements, old = _modified(before, after), before._dict
+    added = [tag for tag, _ in _compared(after) if BaseTag(tag) not in old]
+    elements |= _signature(elements, added)
     body = _item(elements[tag] for tag in sorted(elements))
     value = envelope.encrypt(_element(_MODIFIED, "SQ", body), recipients)
     parts = ((_SYNTAX, "UI", ExplicitVRLittleEndian.encode()), (CONTENT, "OB", value))
@@ -152,14 +153,23 @@ def _modified(before: Dataset, after: Dataset) -> dict[int, bytes]:
     for tag, element in _compared(before):
         new = after._dict.get(BaseTag(tag))
         # without its character set, changed or not, the item could not be read on its own
-        if new is not element or tag == _CHARSET:
-            code = _encoded(before, element)
-            if new is None or tag == _CHARSET or _encoded(after, new) != code:
-                found[tag] = code
+        if new is None or tag == _CHARSET or not _is_same(before, element, after, new):
+            found[tag] = _encoded(before, element)
     for tag in {creator_tag(tag) for tag in found if tag >> 16 & 1 and not is_creator(tag)}:
-        if tag in before:  # PS3.5 7.8.1: every item declares its private blocks itself
+        if (
+            BaseTag(tag) in before._dict
+        ):  # PS3.5 7.8.1: every item declares its private blocks itself
             found[tag] = _encoded(before, before.get_item(tag))
     return found
+
+
+def _is_same(before: Dataset, old: Any, after: Dataset, new: Any) -> bool:
+    if getattr(old, "is_raw", False) and getattr(new, "is_raw", False):
+        if (old.VR, old.value) == (new.VR, new.value):
+            return True
+        if vr_of(old) != "SQ":
+            return False
+    return _encoded(before, old) == _encoded(after, new)
 
 
 def _compared(dataset: Dataset) -> Iterator[tuple[int, Any]]:
@@ -198,7 +208,7 @@ def _element(tag: int, vr: str, value: bytes, implicit: bool = False) -> bytes:
 
 def _item(elements: Iterable[bytes]) -> bytes:
     body = b"".join(elements)
-    return _ITEM.pack(*_ITEM_TAG, len(body)) + body
+    return _ITEM.pack(0xFFFE, 0xE000, len(body)) + body
 
 
 def _encoded(dataset: Dataset, element: Any, implicit: bool = False) -> bytes:
@@ -236,7 +246,7 @@ def _open(
         with quiet_pydicom():
             if syntax not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
                 raise InputError(_UNREADABLE)
-            modified = _only_item(_parsed(content, syntax), syntax)
+            modified = _only_item(_parsed(content, syntax))
             return modified, _checked(modified, is_ours=CREATOR.encode() in content)
     except InputError:
         raise RefusedError(_UNREADABLE) from None
@@ -244,29 +254,21 @@ def _open(
 
 def _parsed(content: bytes, syntax: str) -> Dataset:
     meta = _element(_META_SYNTAX, "UI", syntax.encode() + b"\0" * (len(syntax) % 2))
-    found = parse(b"\0" * 128 + b"DICM" + meta + content)
-    if not {element.VR for _, element in items_of(found)} <= _VRS:
-        raise InputError(_UNREADABLE)
-    return found
+    return parse(b"\0" * 128 + b"DICM" + meta + content)
 
 
-def _only_item(dataset: Dataset, syntax: str) -> Dataset:
-    """Return the one item of the one sequence that a data set may hold."""
+def _only_item(dataset: Dataset) -> Dataset:
+    """Return the one item of the one sequence that a data set may hold, its values whole."""
     ((tag, element),) = items_of(dataset)
-    if tag != _MODIFIED:
+    (item,) = passthrough.sequence_items(dataset, element)
+    for _, inner in items_of(item):
+        if getattr(inner, "is_raw", False) and (
+            inner.VR not in _VRS or inner.length not in (len(inner.value), _UNDEFINED)
+        ):
+            raise InputError(_UNREADABLE)
+    if (tag, vr_of(element)) != (_MODIFIED, "SQ"):
         raise InputError(_UNREADABLE)
-    if not getattr(element, "is_raw", False):  # of undefined length: `parse` has looked into it
-        (item,) = element.value
-        return cast(Dataset, item)
-    group, number, length = _ITEM.unpack_from(element.value)
-    body = element.value[_ITEM.size :]
-    if length == _UNDEFINED and body.endswith(_END_OF_ITEM):
-        body = body.removesuffix(_END_OF_ITEM)
-    elif length != len(body):
-        raise InputError(_UNREADABLE)
-    if (group, number) != _ITEM_TAG:
-        raise InputError(_UNREADABLE)
-    return _parsed(body, syntax)
+    return item
 
 
 def _checked(modified: Dataset, is_ours: bool) -> list[int]:

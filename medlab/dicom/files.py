@@ -153,11 +153,15 @@ def read(path: Path | str) -> FileDataset:
     InputError
         If it is not DICOM, ends too early, or nests deeper than 100 levels.
     """
+    return parse(bytes_of(path))
+
+
+def bytes_of(path: Path | str) -> bytes:
+    """Return what a file holds; what keeps it from being read is an `InputError`."""
     try:
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"the file cannot be read: {error.strerror}") from None
-    return parse(data)
 
 
 def read_header(path: Path | str, tags: list[Any] | None = None) -> FileDataset:

@@ -387,7 +387,7 @@ def _sought_words(found: Secrets, codecs: tuple[str, ...]) -> list[_Sought]:
 
 
 def _seek_words(found: Secrets, codecs: tuple[str, ...]) -> Iterator[_Sought]:
-    for name, initials in found.names.items():
+    for name, initials in sorted(found.names.items()):
         unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= _LEAST:
             edge = rb"(?!)" if unspaced else rb"[a-z]"
@@ -765,7 +765,7 @@ def _squeezed(text: str) -> str:
 def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
     """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
     squeezed = _squeezed("\0".join(text for _, text in texts))
-    for number in numbers:
+    for number in sorted(numbers):
         signs = re.sub(r"\D", "", _plain(number)).lstrip("0")
         if signs not in squeezed or len(signs) < _LONG_NUMBER or parse_date(signs):
             continue
@@ -778,7 +778,7 @@ def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Findi
 
 def _short_names(part: _Part, text: str, short: set[str], file: str) -> Iterator[Finding]:
     words = _words(text)
-    for name in short & set(words):
+    for name in sorted(short & set(words)):
         severity = "fail" if len(name) == 3 or len(words) == 1 else "review"
         yield Finding(file, part.path, "identity", severity, "a short part of a name stands here")
 
@@ -983,7 +983,7 @@ def _hidden_frames(output: Dataset, file: str) -> Iterator[Finding]:
 
 
 def verify_file(
-    source: Path | str,
+    source: Path | str | bytes,
     output: Path | str,
     plan: Plan | None = None,
     *,
@@ -995,7 +995,7 @@ def verify_file(
     Parameters
     ----------
     source, output : path
-        Two DICOM files.
+        Two DICOM files; of the source its bytes will do.
     plan : Plan, optional
         What was asked for; by default what the output says of itself.
     file : str
@@ -1004,7 +1004,8 @@ def verify_file(
         The path of the output as it will be given away; searched for identifiers.
     """
     shown = Path(output).name if name is None else name
-    return _compare_files(read(source), Path(output), plan, file, shown).findings
+    original = parse(source) if isinstance(source, bytes) else read(source)
+    return _compare_files(original, Path(output), plan, file, shown).findings
 
 
 def _compare_files(

@@ -56,7 +56,7 @@ def mean_gradient(weights: Floats, X: Floats, y: Floats) -> Floats:
 def clipped(gradients: Floats, clip: float) -> Floats:
     """Return gradients, one a row, each shortened to the length `clip` (L2) where it is longer."""
     lengths = np.linalg.norm(gradients, axis=1, keepdims=True)
-    scale = np.minimum(1.0, clip / np.maximum(lengths, np.finfo(float).tiny))
+    scale = np.minimum(lengths, clip) / np.maximum(lengths, np.finfo(float).tiny)
     return np.asarray(gradients * scale)
 
 

@@ -230,7 +230,8 @@ def envelopes(ledger: Ledger, settings: Settings) -> dict[str, Any]:
     files, nifti = (kinds.get(kind, 0) if subjects else 0 for kind in ("dicom", "nifti"))
     says = [f"attributes that came encrypted were kept in {kept} files"] * bool(kept)
     if subjects:
-        says.insert(0, f"encrypted attributes in {files} files, for {len(subjects)} recipients")
+        whose = f"{len(subjects)} recipient{'s' * (len(subjects) > 1)}"
+        says.insert(0, f"encrypted attributes in {files} files, for {whose}")
         says += [f"{nifti} NIfTI files have no place for them"] * bool(nifti)
     counts = {"files": files, "no_place": nifti, "kept": kept}
     return {"recipients": subjects} | counts | {"says": "; ".join(says)}

@@ -24,7 +24,14 @@ from medlab.crypto.keys import KEY_VARIABLE
 from medlab.crypto.shipping import MANIFEST, Member
 from medlab.disk import hold
 from medlab.errors import InputError, RefusedError, UsageError
-from medlab.pipeline.job_files import PRIVATE_NOTE, check_apart, check_places, private_folder, walk
+from medlab.pipeline.job_files import (
+    PRIVATE_NOTE,
+    check_apart,
+    check_places,
+    kind_of,
+    private_folder,
+    walk,
+)
 
 _NOTES = """
 CREATE TABLE IF NOT EXISTS about (name TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -226,15 +233,20 @@ def _name(number: int) -> str:
 
 def _write_part(db: sqlite3.Connection, source: Path, number: int, sink: BinaryIO) -> None:
     query = "SELECT name, size, changed FROM file WHERE part = ? ORDER BY name"
-    rows = ((os.fsdecode(name), *status) for name, *status in db.execute(query, (number,)))
-    files = ((name, source / name, *status) for name, *status in rows)
+
+    def files() -> Iterator[tuple[str, Path, int]]:
+        for name, size, changed in db.execute(query, (number,)):
+            path = source / os.fsdecode(name)
+            yield os.fsdecode(name), path, size
+            if kind_of(path, source.resolve())[1:] != (size, changed):  # it was read by now
+                raise RefusedError(shipping.CHANGED)
 
     def note(member: Member) -> None:
         row = os.fsencode(member.name), member.sha256
         db.execute("INSERT OR REPLACE INTO digest VALUES (?, ?)", row)
 
     with db:  # what a part holds is noted before it gets its name
-        shipping.write_tar(files, note, sink)
+        shipping.write_tar(files(), note, sink)
 
 
 def _members(db: sqlite3.Connection) -> Iterator[tuple[str, Iterator[Member]]]:

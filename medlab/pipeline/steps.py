@@ -24,12 +24,12 @@ from pydicom import Dataset, config
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.dicom import encrypted
+from medlab.dicom.files import bytes_of
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.methods import encryption
 from medlab.pipeline import face_removal, nifti, reidentification, text_removal
-from medlab.pipeline.job_files import digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.own_pseudonyms import NEW_ID, Ids
 from medlab.pipeline.owners import Owners, place_of
@@ -247,8 +247,8 @@ def _output_name(dataset: Dataset, copies: int = 0) -> Path:
 
 
 def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
-    source = work.source / entry.source
-    before = dicom.read(source)
+    content = bytes_of(work.source / entry.source)
+    before = dicom.parse(content)
     original = encrypted.as_read(before)
     if work.settings.stream:
         _check_instance(before)
@@ -258,7 +258,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     faceless, face_cut = face_removal.without_face(before, work, done)
     done.kinds |= {_FACE: done.kinds.get(_FACE, 0) + 1} if face_cut else {}
     headers, actions = dicom.deidentify(
-        faceless,
+        dicom.parse(content) if faceless is before else faceless,  # of which nothing is decoded
         plan_of(work.settings),
         key=work.key,
         others=hands.phrases,
@@ -287,9 +287,9 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
         part.write_bytes(data)
-        _verify(source, part, "" if work.single else name.as_posix(), work, done)
+        _verify(content, part, "" if work.single else name.as_posix(), work, done)
     done.status, done.target, done.size = "done", name.as_posix(), len(data)
-    done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
+    done.source_digest = keyed_digest(work.key, "file", hashlib.sha256(content).digest()).hex()
     done.target_digest = hashlib.sha256(data).hexdigest()
     probable = [action.path for action in actions if action.note == "probable"]
     done.findings += [("review", _PROBABLE, path) for path in probable]
@@ -325,7 +325,7 @@ def _encrypt(before: Dataset, after: Dataset, work: Work) -> None:
         encryption.leave(after, encryption.CREATOR, "UT", token)
 
 
-def _verify(source: Path, part: Path, name: str, work: Work, done: Outcome) -> None:
+def _verify(source: bytes, part: Path, name: str, work: Work, done: Outcome) -> None:
     """Look at the output with other eyes; an error keeps it from appearing.
 
     For a job on one file the person chose the name, so it is not looked at.

@@ -137,7 +137,7 @@ class Run:
         MissingError, InputError
             A column that is not there, or stands in two roles; a table of few complete rows.
         """
-        from medlab.tabular import reading, column_roles
+        from medlab.tabular import column_roles, reading
 
         table = headers if self.table is None else reading.read_table(self.table)
         assert table is not None

@@ -24,8 +24,8 @@ from traitlets.config import Config
 from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError
 from medlab.runs.book import RESULTS, checked_data_folder, own_table
-from medlab.runs.plan import Job, notebook_parameters
 from medlab.runs.notebook_pages import Outcome, page, write_report
+from medlab.runs.plan import Job, notebook_parameters
 from medlab.runs.scrub import find_failure, scrub
 
 _KERNEL_STARTS = 2
@@ -146,7 +146,9 @@ def _with_folders(job: Job, folder: Path, data: Path | None) -> Job:
         if "data_dir" not in known:
             raise UsageError(f"{job.notebook.stem} reads no data folder (no parameter data_dir)")
         if data.is_file() and "subject" not in known:
-            raise UsageError(f"{job.notebook.stem} reads no table; give a folder, or name 03 or 05")
+            raise UsageError(
+                f"{job.notebook.stem} reads no table; give a folder, or name 03 or 05"
+            )
         given["data_dir"] = str(data)
     fitting = {name: value for name, value in given.items() if name in known}
     return replace(job, parameters=job.parameters | fitting)

@@ -23,13 +23,14 @@ from medlab.errors import InputError, UsageError
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS
 from medlab.tabular.reading import cell_number
 
-DRAFTED = (
+_DRAFTED = (
     "# Read off the data: replace every line by public knowledge, or a guarantee that is built "
     "on it is void.\n"
 )
 _MOST_BINS = 100_000  # a count for each is noise in nearly all of them
 _DRAFT_BINS = 15
 _FREE_TEXT = 50  # labels; a column with more, and with one for two rows, is text about persons
+_FEW_ROWS = 10  # where each row has a label of its own, and there are more, they name persons
 _LARGEST_WHOLE = 2.0**53  # beyond it whole numbers are not told apart
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -87,7 +88,7 @@ class Axis(NamedTuple):
         low, high = edges[codes], edges[codes + 1]
         if not self.whole:
             return np.asarray(high - (high - low) * rng.random(len(codes)))
-        first, last = self.whole_ends()
+        first, last = self._whole_ends()
         drawn = rng.integers(first[codes], last[codes] + 1)
         return drawn.astype("datetime64[D]").astype("datetime64[s]") if self.days else drawn
 
@@ -99,7 +100,7 @@ class Axis(NamedTuple):
         day = pd.to_datetime(text, errors="coerce", format=form)
         return float("nan") if pd.isna(day) else float(day.toordinal() - _EPOCH)
 
-    def whole_ends(self) -> tuple[Ints, Ints]:
+    def _whole_ends(self) -> tuple[Ints, Ints]:
         """Return the smallest and largest whole number of each bin."""
         down = np.floor(self.edges).astype(np.int64)
         first = down[:-1] + 1
@@ -189,7 +190,7 @@ def _axis(name: str, node: yaml.Node) -> Axis:
     axis = Axis(name, edges=edges, whole=True, days="day" in forms)
     fits = max(map(abs, edges)) < _LARGEST_WHOLE and "number" not in forms
     # Bins narrower than a whole number hold decimals, whatever their bounds.
-    whole = fits and bool((np.subtract(*axis.whole_ends()) <= 0).all())
+    whole = fits and bool((np.subtract(*axis._whole_ends()) <= 0).all())
     if axis.days and not whole:
         raise InputError(f"{name} has more bins than days; give it fewer")
     return axis._replace(whole=whole)
@@ -242,7 +243,7 @@ def draft_domain(table: pd.DataFrame, left_out: Sequence[str] = ()) -> str:
     body = yaml.safe_dump(
         entries, sort_keys=False, default_flow_style=None, allow_unicode=True, width=99
     )
-    return DRAFTED + body
+    return _DRAFTED + body
 
 
 def _entry(column: pd.Series[Any]) -> Any:
@@ -266,7 +267,8 @@ def _entry(column: pd.Series[Any]) -> Any:
             return {"bounds": [low, high], "bins": min(_DRAFT_BINS, high - low + 1)}
         return {"bounds": [low, high], "bins": _DRAFT_BINS}
     labels = sorted(set(map(_text, known)))
-    if not labels or len(labels) > max(_FREE_TEXT, len(known) // 2):
+    unique = _FEW_ROWS < len(labels) == len(known)
+    if not labels or unique or len(labels) > max(_FREE_TEXT, len(known) // 2):
         return None
     return labels + [""] * bool(column.isna().any() and "" not in labels)
 

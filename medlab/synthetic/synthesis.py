@@ -19,8 +19,8 @@ from medlab.synthetic.domain import Axis, check_domain, decode, encode
 from medlab.tabular.column_roles import check_columns
 
 Model = Literal["tree", "copula", "independent"]
-METHODS: tuple[Model, ...] = ("tree", "copula", "independent")
-USUAL_DELTA = 1e-9
+_METHODS: tuple[Model, ...] = ("tree", "copula", "independent")
+_USUAL_DELTA = 1e-9
 NO_GUARANTEE = "no guarantee: the rows follow exact counts, and may tell of those counted"
 
 
@@ -118,8 +118,8 @@ def _promise(
     method: str, epsilon: float | None, delta: float | None
 ) -> tuple[float, float, float | None] | tuple[None, None, None]:
     """Return epsilon, delta and rho as they hold, or refuse them."""
-    if method not in METHODS:
-        raise UsageError(f"no model of that name; choose of {', '.join(METHODS)}")
+    if method not in _METHODS:
+        raise UsageError(f"no model of that name; choose of {', '.join(_METHODS)}")
     if epsilon is None:
         if delta is not None:
             raise UsageError("delta goes with epsilon; give both or neither")
@@ -127,7 +127,7 @@ def _promise(
     if method == "copula":
         raise UsageError("a copula has no guarantee; leave epsilon out, or take a tree")
     epsilon = float(exact_epsilon(epsilon))
-    delta = float(exact_delta(USUAL_DELTA * (method == "tree") if delta is None else delta))
+    delta = float(exact_delta(_USUAL_DELTA * (method == "tree") if delta is None else delta))
     if not delta < LARGEST_DELTA or (method == "tree" and not delta):
         raise InputError(
             f"delta must be below {LARGEST_DELTA:g}, and above 0 for a tree; 1e-9 is usual"

@@ -21,7 +21,7 @@ POSIX = {
     "test_planning.py",
     "test_keys.py",
     "test_pool.py",
-    "test_shipped_folders.py",
+    "test_shipping_commands.py",
 }
 
 

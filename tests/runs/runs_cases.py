@@ -1,13 +1,6 @@
 """Cases that several tests of this room share."""
 
-import json
-import re
-import nbformat
-import pytest
-from click.testing import CliRunner
-from medlab import cli, runs
-from medlab.errors import InputError, UsageError
-
+from medlab import runs
 
 SECRET = "Okafor^Jane"
 

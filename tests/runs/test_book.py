@@ -5,6 +5,7 @@ import papermill
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
+
 from medlab.errors import UsageError
 from medlab.runs import book
 

@@ -1,18 +1,13 @@
 """Runs: what a failure looks like, and that nothing repeats a value."""
 
 import json
-import re
-import nbformat
+
 import pytest
 from click.testing import CliRunner
+from runs_cases import FIGURE, MADE, SECRET, everything_in, execute
+
 from medlab import cli, runs
 from medlab.errors import InputError, UsageError
-from runs_cases import SECRET
-from runs_cases import MADE
-from runs_cases import FIGURE
-from runs_cases import everything_in
-from runs_cases import execute
-
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +22,9 @@ def test_a_grid_of_the_command_line_and_the_same_seed_give_the_same_numbers(
     result = CliRunner().invoke(cli.commands, [*command, "--output", str(tmp_path / "out")])
     assert result.exit_code == 0, result.output
     seven, eight = (
-        json.loads((tmp_path / "out" / f"tiny_seed-{seed}" / "results.json").read_text())["numbers"]
+        json.loads((tmp_path / "out" / f"tiny_seed-{seed}" / "results.json").read_text())[
+            "numbers"
+        ]
         for seed in (7, 8)
     )
     (again,) = runs.run(runs.plan_jobs([path], {"seed": "7"}), tmp_path / "again", data=study)

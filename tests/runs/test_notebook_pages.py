@@ -2,15 +2,12 @@
 
 import json
 import re
+
 import nbformat
 import pytest
-from click.testing import CliRunner
-from medlab import cli, runs
-from medlab.errors import InputError, UsageError
-from runs_cases import FIGURE
-from runs_cases import everything_in
-from runs_cases import execute
+from runs_cases import FIGURE, everything_in, execute
 
+from medlab.errors import InputError
 
 pytestmark = pytest.mark.slow
 

@@ -1,18 +1,15 @@
 """What a cell of parameters declares: the plan, the notebook and papermill read the same."""
 
 import math
-import nbformat
+
 import papermill
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
+
 from medlab.errors import UsageError
 from medlab.methods.catalogue import ON_MAP
 from medlab.neuro.extraction import _BACKENDS
-from medlab.runs import book
 from medlab.runs.parameters import check, declared
 from medlab.runs.plan import find_notebooks, notebook_parameters
-
 
 CELL = """\
 k: int = 5  # smallest class, "#" is no comment here (2 to 50)
@@ -55,9 +52,9 @@ def test_ranges_words_and_kinds_are_read_from_the_comment(known):
 def test_papermill_reads_the_same_names_kinds_and_comments(notebook):
     theirs = papermill.inspect_notebook(notebook)
     ours = notebook_parameters(notebook)
-    assert {name: (about["inferred_type_name"], about["help"]) for name, about in theirs.items()} == {
-        name: (about.kind, about.help) for name, about in ours.items()
-    }
+    assert {
+        name: (about["inferred_type_name"], about["help"]) for name, about in theirs.items()
+    } == {name: (about.kind, about.help) for name, about in ours.items()}
 
 
 @pytest.mark.parametrize("notebook", find_notebooks(), ids=lambda path: path.stem)

@@ -1,17 +1,7 @@
 """What slips out of a cell is in no output of a run."""
 
-import json
-import re
-import nbformat
 import pytest
-from click.testing import CliRunner
-from medlab import cli, runs
-from medlab.errors import InputError, UsageError
-from runs_cases import SECRET
-from runs_cases import MADE
-from runs_cases import everything_in
-from runs_cases import execute
-
+from runs_cases import MADE, SECRET, everything_in, execute
 
 pytestmark = pytest.mark.slow
 

@@ -9,20 +9,17 @@ import subprocess
 import sys
 import tarfile
 from contextlib import contextmanager
-from itertools import pairwise
 
 import pyrage
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
-from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
 from medlab import crypto
 from medlab.cli import commands
 from medlab.crypto import shipping
 from medlab.disk import hold
-from medlab.pipeline import hiding, packing
+from medlab.pipeline import hiding
 
 FILES = {
     "Doe^Jane/1.dcm": b"first" * 3000,
@@ -130,26 +127,15 @@ def test_a_part_is_a_tar_of_whole_files_without_owner_or_time_in_the_order_of_na
     }
 
 
-@given(
-    sizes=st.lists(st.sampled_from([0, 1, 511, 512, 513, 4000]), min_size=1, max_size=12),
-    most=st.sampled_from([512, 1024, 1536, 4096, 9000]),
-)
-def test_no_part_is_larger_than_was_asked_but_for_one_file_that_is(tmp_path_factory, sizes, most):
-    place = tmp_path_factory.mktemp("law")
-    fill(place / "src", {f"{n:02d}": bytes([n]) * size for n, size in enumerate(sizes)})
-    shipping.new_identity(place / "F")
-    identities = shipping.read_identities(place / "F")
-    to = [one.to_public() for one in identities]
-    done = packing.pack(place / "src", place / "out", to, part_mb=most / 2**20)
-    held = []
-    for path in sorted((place / "out").glob("part-*")):
-        with tarfile.open(fileobj=io.BytesIO(opened(path, place))) as tar:
-            held.append([512 + -(-member.size // 512) * 512 for member in tar])
-    assert done == (len(sizes), len(held))
-    assert all(sum(part) <= most or len(part) == 1 for part in held)
-    assert all(sum(a) + b[0] > most for a, b in pairwise(held))
-    assert packing.unpack(place / "out", place / "dst", identities) == done
-    assert tree(place / "dst") == tree(place / "src")
+def test_what_a_job_wrote_is_packed(place):
+    shutil.copy(get_testdata_file("CT_small.dcm", download=False), place / "one.dcm")
+    words = "deidentify", place / "one.dcm", place / "clean/out.dcm", "--policy", "basic"
+    assert medlab(*words).exit_code == 0
+    shutil.move(place / "clean/out.dcm.job", place / "out.dcm.job")
+    done = medlab("pack", place / "clean", place / "out", "--to", place / "to")
+    assert done.exit_code == 0, done.output
+    assert medlab(*unpack(place)).exit_code == 0
+    assert tree(place / "dst") == tree(place / "clean")
 
 
 def states(folder):
