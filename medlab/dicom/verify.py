@@ -61,6 +61,7 @@ LIMITS = (
     "a face that can be rendered from a head scan is not looked at here",
     "whether the facts that were kept single a person out is a question for a risk measure",
 )
+NO_SOURCE = "no source was found to compare it with"
 _LEAST = 4
 _LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the scanner
 _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script begins
@@ -1073,7 +1074,7 @@ def _verify_pair(
 ) -> list[Finding]:
     number, shown = called
     if origin is None:
-        return [Finding(number, "", "element", "fail", "no source was found to compare it with")]
+        return [Finding(number, "", "element", "fail", NO_SOURCE)]
     try:
         before = read(origin)
         compared = _compare_files(before, path, plan, number, shown)
@@ -1094,6 +1095,7 @@ def _match(source: Path, output: Path, outputs: list[Path]) -> dict[Path, Path]:
     if table.exists():
         with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = [row for row in csv.DictReader(file) if row.get("target")]
+        rows = [row for row in rows if not Path(row["source"]).is_absolute()]  # those are decoys
         return {output / row["target"]: source / row["source"] for row in rows}
     marks = {_mark(path): path for path in find_files(source)}
     found = {path: marks.get(_mark(path)) for path in outputs}
