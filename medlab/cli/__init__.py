@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from medlab.cli import (  # noqa: F401 (each brings its commands)
+    decoy_commands,
     dp_commands,
     gateway_commands,
     head_commands,

@@ -12,7 +12,16 @@ import click
 from tqdm import tqdm
 
 from medlab.cli.group import FAILED, commands
-from medlab.cli.options import PATH, PIXEL_POLICIES, POLICIES, VAULT, lock_of, opened, ways_to_key
+from medlab.cli.options import (
+    KEY_OF_JOB,
+    PATH,
+    PIXEL_POLICIES,
+    POLICIES,
+    VAULT,
+    lock_of,
+    opened,
+    ways_to_key,
+)
 from medlab.errors import UsageError
 
 if TYPE_CHECKING:
@@ -193,6 +202,8 @@ def settings_of(
 @_ZIPS
 @RULES
 @ALLOW_IDENTIFIERS
+@click.option("--vault", "vault_file", type=PATH, help="Pass over the decoys that it knows.")
+@KEY_OF_JOB
 def verify(
     source: Path,
     target: Path,
@@ -202,11 +213,13 @@ def verify(
     restricted_zips: Path | None,
     rules_file: Path | None,
     allow_identifiers: tuple[str, ...],
+    vault_file: Path | None,
+    key_file: Path | None,
 ) -> None:
     """Look for what is left of SRC in DST, however DST was made."""
     from medlab import dicom, pipeline
     from medlab.dicom.verify import LIMITS
-    from medlab.pipeline import cohort_in_headers
+    from medlab.pipeline import cohort_in_headers, decoys
 
     words = (options, keep_private, _zips_of(restricted_zips))
     plan = dicom.plan(policy, *words) if policy else None
@@ -214,7 +227,10 @@ def verify(
         if plan is None:
             raise UsageError("own rules lie over a policy; name it with --policy")
         plan = dicom.lay_over(plan, _text_of(rules_file), allow_identifiers)
-    findings = pipeline.verify(source, target, plan)
+    if key_file is not None and vault_file is None:
+        raise UsageError("the key opens a vault; name it with --vault")
+    register = decoys.Register(vault_file, key_file) if vault_file else None
+    findings = pipeline.verify(source, target, plan, register)
     for finding in findings:
         number = f"file {finding.file}: " if finding.file else ""
         click.echo(f"{finding.severity}  {number}{finding.path}  {finding.message}")

@@ -61,6 +61,9 @@ KIND = click.option(
 KEY_FILE = click.option(
     "--key-file", type=PATH, help="The key; else the file named by MEDLAB_KEY_FILE."
 )
+KEY_OF_JOB = click.option(
+    "--key-file", type=PATH, help="Secret of the project; by default the job's."
+)
 BUDGET = click.option(
     "--budget", metavar="B", help="Epsilon of the table for good, set by the first call."
 )

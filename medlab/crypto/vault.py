@@ -142,6 +142,11 @@ class Vault:
         """Return the number of entries of each kind."""
         return dict(self._db.execute("SELECT kind, count(*) FROM entry GROUP BY kind").fetchall())
 
+    def codes(self, kind: str) -> list[str]:
+        """Return the codes of a kind."""
+        found = self._db.execute("SELECT DISTINCT code FROM entry WHERE kind = ?", (kind,))
+        return [code for (code,) in found]
+
     def owners(self, kind: str, code: str) -> list[str]:
         """Return the marks of the patients who have a code."""
         return [owner for owner, _ in self._db.execute(_FIND, (kind, code))]

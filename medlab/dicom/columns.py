@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from struct import Struct, error
 from typing import Any
 
@@ -179,7 +180,7 @@ def _table(element: Any, charset: Any) -> list[Column] | None:
 
 def edited(columns: list[Column], edits: list[Edit]) -> bytes:
     """Return the bytes of a sequence with others in place of some, and the lengths around them."""
-    data, edits = columns[0].items.data, sorted(edits)
+    data, edits = columns[0].items.data, sorted(edits, key=itemgetter(0))
     places = np.array([edit[0] for edit in edits], np.int64)
     grown = np.cumsum([0, *[len(new) - (end - start) for start, end, new in edits]])
     patched = np.frombuffer(data, np.uint8).copy()
@@ -189,7 +190,8 @@ def edited(columns: list[Column], edits: list[Edit]) -> bytes:
         rows = np.flatnonzero(more)
         lengths = (one.end - one.start + more)[rows].astype("<u4")
         patched[(one.start[rows] - 4)[:, None] + range(4)] = lengths.view(np.uint8).reshape(-1, 4)
-    whole, parts, at = patched.tobytes(), [b""], 0
+    whole, at = memoryview(patched), 0
+    parts: list[bytes | memoryview] = []
     for start, end, new in edits:
         parts += (whole[at:start], new)
         at = end

@@ -610,15 +610,15 @@ def _unlisted(level: _Level, element: Any) -> None:
         _note(level, element, _REMOVE)
     elif vr in _LOOKED_AT or _is_disguised(element, vr):
         _clean(level, element, _KEEP)
-    elif vr in NUMBER_VRS and proper_vr(element) in _TEXT_OF_ANY_KIND:
-        _replace(level, element, Rule("D", ""))
     else:
         level.kept[element.tag] = element
 
 
 def _is_disguised(element: Any, vr: str) -> bool:
-    """Tell whether a file gives a text element a binary VR, which would hide it from search."""
-    return vr in BINARY_VRS and proper_vr(element) not in BINARY_VRS
+    """Tell whether a file gives a text element a VR of bytes or numbers: search would miss it."""
+    proper = proper_vr(element)
+    is_number = vr in NUMBER_VRS and proper in _TEXT_OF_ANY_KIND
+    return is_number or (vr in BINARY_VRS and proper not in BINARY_VRS)
 
 
 def _apply(level: _Level, element: Any, rule: Rule) -> None:
@@ -707,6 +707,8 @@ def _clean(level: _Level, element: Any, rule: Rule) -> None:
         level.work.texts.append(_Text(level, element, rule, text, general))
     elif vr in BINARY_VRS:
         _clean_binary(level, element, rule)
+    elif vr in NUMBER_VRS - _NUMERIC and proper_vr(element) in _TEXT_OF_ANY_KIND:
+        _replace(level, element, Rule("D", rule.option))  # text that the file calls a number
     else:
         level.kept[element.tag] = element
         if vr in _NUMERIC and not _is_number(element, level.work):

@@ -61,6 +61,7 @@ LIMITS = (
     "a face that can be rendered from a head scan is not looked at here",
     "whether the facts that were kept single a person out is a question for a risk measure",
 )
+NO_SOURCE = "no source was found to compare it with"
 _LEAST = 4
 _LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the scanner
 _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script begins
@@ -386,7 +387,7 @@ def _sought_words(found: Secrets, codecs: tuple[str, ...]) -> list[_Sought]:
 
 
 def _seek_words(found: Secrets, codecs: tuple[str, ...]) -> Iterator[_Sought]:
-    for name, initials in found.names.items():
+    for name, initials in sorted(found.names.items()):
         unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= _LEAST:
             edge = rb"(?!)" if unspaced else rb"[a-z]"
@@ -764,7 +765,7 @@ def _squeezed(text: str) -> str:
 def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
     """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
     squeezed = _squeezed("\0".join(text for _, text in texts))
-    for number in numbers:
+    for number in sorted(numbers):
         signs = re.sub(r"\D", "", _plain(number)).lstrip("0")
         if signs not in squeezed or len(signs) < _LONG_NUMBER or parse_date(signs):
             continue
@@ -777,7 +778,7 @@ def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Findi
 
 def _short_names(part: _Part, text: str, short: set[str], file: str) -> Iterator[Finding]:
     words = _words(text)
-    for name in short & set(words):
+    for name in sorted(short & set(words)):
         severity = "fail" if len(name) == 3 or len(words) == 1 else "review"
         yield Finding(file, part.path, "identity", severity, "a short part of a name stands here")
 
@@ -1073,7 +1074,7 @@ def _verify_pair(
 ) -> list[Finding]:
     number, shown = called
     if origin is None:
-        return [Finding(number, "", "element", "fail", "no source was found to compare it with")]
+        return [Finding(number, "", "element", "fail", NO_SOURCE)]
     try:
         before = read(origin)
         compared = _compare_files(before, path, plan, number, shown)
@@ -1094,6 +1095,7 @@ def _match(source: Path, output: Path, outputs: list[Path]) -> dict[Path, Path]:
     if table.exists():
         with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
             rows = [row for row in csv.DictReader(file) if row.get("target")]
+        rows = [row for row in rows if not Path(row["source"]).is_absolute()]  # those are decoys
         return {output / row["target"]: source / row["source"] for row in rows}
     marks = {_mark(path): path for path in find_files(source)}
     found = {path: marks.get(_mark(path)) for path in outputs}

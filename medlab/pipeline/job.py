@@ -235,7 +235,7 @@ def rerun(
     target = Path(target)
     if not (target.with_name(target.name + ".job") / "ledger.db").is_file():
         raise InputError("no job stands beside this folder; run deidentify first")
-    noted = _asked_of(target)
+    noted = asked_of(target)
     if noted is None:
         raise InputError("the job does not say what it was asked for; run deidentify again")
     words: dict[str, Any] = {
@@ -264,7 +264,7 @@ def _begin_safe_harbor(
     folder = target.with_name(target.name + ".job")
     if any((folder / name).exists() for name in ("key", "vault.db")):
         raise RefusedError("an earlier job left its key or vault beside DST; choose another DST")
-    asked = _asked_of(target)
+    asked = asked_of(target)
     same = asked is not None and (
         asked["source"] == str(source.resolve())
         and asked["settings"] == json.loads(json.dumps(asdict(settings)))
@@ -276,7 +276,7 @@ def _begin_safe_harbor(
         return begin(stack, source, target, settings, Path(place, "key"), overwrite or same)
 
 
-def _asked_of(target: Path) -> dict[str, Any] | None:
+def asked_of(target: Path) -> dict[str, Any] | None:
     """Return what an earlier job on `target` was asked for, if there was one."""
     path = target.with_name(target.name + ".job") / "ledger.db"
     if not path.is_file():

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from medlab import __version__, dicom
@@ -42,6 +43,7 @@ STATUS_WORDS = {
 # No failures: done, seen twice, taken away, or nothing that medlab was asked to clean.
 FINE = ("done", "duplicate", "not-dicom", "free-text", "store", "dicomdir", "gone")
 _FIRST_ROWS = 20
+_MANY_DECOYS = 0.05  # of the studies: above it, false data move a mean by a visible part of its sd
 _OPENERS = {"passphrase": "its passphrase", "shares": "any two of its three shares"}
 _LOCKED = (
     "The vault opens by {}; no key lies in the private folder. Its map and its tables for review "
@@ -136,8 +138,26 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "vault": {} if job.vault is None else job.vault.count(),
         "audit": {"lines": job.audit.count, "head": head},
         "key": _key_words(job),
-        "words": _words(settings, job.vault is not None),
+        "decoys": (decoys := count_decoys(ledger)),
+        "words": [*_words(settings, job.vault is not None), *decoy_words(*decoys)],
     }
+
+
+def count_decoys(ledger: Ledger) -> tuple[int, int]:
+    """Return how many studies among the outputs are decoys, and how many studies there are."""
+    studies = {
+        Path(row.target).parts[:2]: row.source.is_absolute()
+        for row in ledger.rows()
+        if row.status == "done"
+    }
+    return sum(studies.values()), len(studies)
+
+
+def decoy_words(decoys: int, studies: int) -> list[str]:
+    """Return what recipients must be told; nothing without decoys."""
+    told = f"{decoys} of {studies} studies are decoys, false data: tell recipients that there are"
+    much = f"{told}. Above 5 % of the studies, so statistics will suffer."
+    return [much if decoys > _MANY_DECOYS * studies else f"{told}."] * bool(decoys)
 
 
 def _key_words(job: Job) -> str:

@@ -95,7 +95,13 @@ def _told(
 def _found(work: Work) -> Iterator[tuple[Path, str, int, int]]:
     if work.single is None:
         stream = work.settings.stream  # into which files are being written
-        yield from (f for f in walk(work.source) if not (stream and f[0].suffix == ".part"))
+        there = False
+        for found in walk(work.source):
+            there = True
+            if not (stream and found[0].suffix == ".part"):
+                yield found
+        if there and work.decoys.is_dir():  # decoys alone are no source that is mounted
+            yield from ((work.decoys / found[0], *found[1:]) for found in walk(work.decoys))
         return
     path = work.source / work.single[0]
     yield Path(work.single[0]), *kind_of(path, path.resolve().parent)

@@ -234,6 +234,11 @@ class Work:
         return self.folder / "faces-approved.csv"
 
     @property
+    def decoys(self) -> Path:
+        """The sources of decoys, see `medlab.pipeline.decoys`."""
+        return self.folder / "decoys"
+
+    @property
     def vault(self) -> Path:
         """The vault of the job."""
         return self.folder / "vault.db"

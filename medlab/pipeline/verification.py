@@ -11,6 +11,7 @@ import pandas as pd
 
 from medlab import dicom
 from medlab.dicom import tags
+from medlab.dicom.verify import NO_SOURCE
 from medlab.errors import InputError, usable
 from medlab.pipeline.job_files import walk
 
@@ -31,14 +32,18 @@ _DATE = re.compile(
 
 
 def verify(
-    source: Path | str, target: Path | str, plan: dicom.Plan | None = None
+    source: Path | str,
+    target: Path | str,
+    plan: dicom.Plan | None = None,
+    decoys: Callable[[Path], str | None] | None = None,
 ) -> list[dicom.Finding]:
     """Return what is left of `source` in `target`; see `medlab.dicom.verify`.
 
     NIfTI files, their sidecars and BIDS tables are looked at on their own, without the
     source: whether they say anything beside numbers. The names of all files in `target` are
     searched for a date and for what any source says of a patient. Findings give a number in
-    the order of paths.
+    the order of paths. Outputs without a source are passed over where `decoys` knows them, see
+    `medlab.pipeline.decoys.Register`.
 
     Raises
     ------
@@ -50,7 +55,13 @@ def verify(
     others = [*_left_in(niftis), *_left_in_names(source, target)]
     if niftis and not any(map(dicom.is_dicom, dicom.find_files(target))):
         return others
-    return [*dicom.verify(source, target, plan), *others]
+    found = dicom.verify(source, target, plan)
+    alone = {finding.file for finding in found if finding.message == NO_SOURCE}
+    if decoys is not None and alone:
+        outputs = enumerate(dicom.find_files(target), start=1)
+        known = {str(n) for n, path in outputs if str(n) in alone and decoys(path) is not None}
+        found = [finding for finding in found if finding.file not in known]
+    return [*found, *others]
 
 
 def _left_in_names(source: Path, target: Path) -> Iterator[dicom.Finding]:

@@ -615,3 +615,29 @@ def test_a_probable_name_is_removed_and_said(study):
     out, log = run(study, "research")
     assert out.StudyDescription == "[removed]: stroke"
     assert ("(0008,1030)", "probable") in {(action.path, action.note) for action in log}
+
+
+@pytest.mark.parametrize(
+    ("keyword", "vr", "text"),
+    [
+        ("StudyDescription", b"LO", "Quillfeather seen"),
+        ("ImageComments", b"LT", "Quillfeather seen"),
+        ("SeriesDate", b"DA", "20240101"),
+    ],
+)
+def test_text_that_a_file_calls_numbers_is_replaced_where_it_would_be_cleaned(
+    study, keyword, vr, text
+):
+    study.PatientName = "Quillfeather^Ann"
+    setattr(study, keyword, text)
+    place = struct.pack("<HH", *divmod(tag_of(keyword), 1 << 16))
+    data = dicom.to_bytes(study)
+    assert place + vr in data
+    data = data.replace(place + vr, place + b"US")
+    out, _ = dicom.deidentify(dicom.parse(data), "research", key=KEY)
+    written = dicom.to_bytes(out)
+    assert text.encode() not in written
+    found = dicom.verify_dataset(
+        dicom.parse(data), dicom.parse(written), dicom.plan("research"), output_bytes=written
+    )
+    assert not [finding for finding in found if finding.severity == "fail"]

@@ -1,0 +1,417 @@
+"""Decoys: studies of nobody among the outputs of a job, to tell who let a copy out.
+
+A decoy is made from what the job has released already, so it says nothing new of a patient: one
+study with other UIDs, dates, times and numbers, each picture warped and blended with another of
+its kind. It becomes a source of the job, which cleans it like all others. The vault keeps
+signatures of its pictures, with the recipient of the copy.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import lru_cache
+from itertools import product
+from pathlib import Path
+from secrets import choice, token_hex
+from string import ascii_lowercase, ascii_uppercase, digits
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom import Dataset
+from pydicom.multival import MultiValue
+from scipy import ndimage
+
+from medlab import dicom
+from medlab.arrays import Array
+from medlab.crypto import Vault
+from medlab.crypto.keys import subkey
+from medlab.dicom import dates
+from medlab.dicom.declarations import MARKS
+from medlab.dicom.files import quiet_pydicom
+from medlab.dicom.uids import is_registered
+from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError, usable
+from medlab.methods import encryption
+from medlab.pipeline.job import asked_of, rerun
+from medlab.pipeline.job_report import count_decoys, decoy_words
+from medlab.pipeline.ledger import Ledger
+from medlab.pipeline.reidentification import job_key, open_vault
+from medlab.pixels import frames, mask
+from medlab.samples import people
+from medlab.synthetic import augment
+
+_KIND = "decoy"  # of entries in the vault
+_BITS = 512
+# Signatures of unrelated pictures differ in 256 bits, sd 11: nine sd lie between, and a picture
+# cut to 8 bits by a window that darkens half of it still differs in fewer.
+_MOST_DIFFERENT = 154
+_CLOSED = ("cohort_k", "ids", "stream")
+_NOISE = 0.02  # of the range of gray levels: five steps of a picture of 8 bits
+_NUMBERS = ("PatientID", "AccessionNumber", "StudyID")
+_SIZES = ("PatientWeight", "PatientSize")
+_DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
+# UIDs of things that many patients share
+_NOT_INSTANCES = ("Class", "Device", "Creator", "CodingScheme", "Palette", "Implementation")
+_OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
+
+
+class _Series(NamedTuple):
+    """The output files of one series; `place` is their folder, `kind` what it blends with."""
+
+    place: tuple[str, ...]
+    kind: str
+    plane: str
+    files: list[Path]
+
+
+def add(
+    source: Path, target: Path, count: int, *, key_file: Path | None = None, recipient: str = ""
+) -> tuple[int, str]:
+    """Put decoys into the outputs of a job; return the number of files, and what is to be told.
+
+    What else is missing of the job is done as well: it runs again.
+
+    Parameters
+    ----------
+    source, target : Path
+        SRC and DST of the job.
+    count : int
+        Studies.
+    key_file : Path, optional
+        As in `medlab.pipeline.deidentify`.
+    recipient : str
+        Who gets this copy.
+
+    Raises
+    ------
+    MissingError, RefusedError, InputError
+        If there is no job with a vault, it was done with what decoys cannot follow, or no study
+        has two of its kind. Nothing is changed then.
+    """
+    target = target.absolute()
+    folder = target.with_name(target.name + ".job")
+    asked = asked_of(target)
+    if asked is None or not target.is_dir():
+        raise MissingError("no job stands beside CLEAN; run deidentify first")
+    if not (folder / "vault.db").is_file():
+        raise MissingError("the job has no vault to know decoys by; run deidentify with one")
+    if asked["source"] != str(source.resolve()):
+        raise RefusedError("CLEAN was made from another SRC; name that one")
+    settings = asked["settings"]
+    if settings["head"] != "leave" or any(settings[name] for name in _CLOSED):
+        raise RefusedError(
+            "a cohort, a table of new IDs, cut heads or a gateway leave no room for decoys"
+        )
+    origins = _origins(folder)
+    with (
+        Vault(folder / "vault.db", job_key(folder, key_file)) as vault,
+        TemporaryDirectory(dir=folder, prefix="decoys-") as part,
+    ):
+        series = list(_all_series(target, origins))
+        originals = {target / name: source / origins[name] for name in origins}
+        for name, datasets in _drawn(series, count, originals):
+            Path(part, name).mkdir(mode=0o700)
+            for number, dataset in enumerate(datasets):
+                Path(part, name, f"{number:05d}.dcm").write_bytes(dicom.to_bytes(dataset))
+        known = [
+            (_KIND, bits.tobytes().hex(), recipient, "")
+            for path in sorted(Path(part).rglob("*.dcm"))
+            for bits in _signatures(path, vault.code_key)
+        ]
+        vault.remember(known)
+        (folder / "decoys").mkdir(mode=0o700, exist_ok=True)
+        places = [path.rename(folder / "decoys" / path.name) for path in Path(part).iterdir()]
+    try:
+        rerun(target, key_file=key_file)
+    except MedlabError:
+        for place in places:
+            shutil.rmtree(place)
+        raise
+    made, sentence = _made(folder, places)
+    if made < sum(1 for place in places for _ in place.iterdir()):
+        raise RefusedError("some decoys were withheld; the report of the job says why")
+    return made, sentence
+
+
+class Register:
+    """The decoys that a vault knows: ``register(path)`` gives the recipient of a file, or None.
+
+    Raises
+    ------
+    MissingError, RefusedError
+        If there is no such vault, or it was made with another key.
+    """
+
+    def __init__(self, vault_file: Path, key_file: Path | None = None) -> None:
+        key_file = key_file or (own if (own := vault_file.with_name("key")).is_file() else None)
+        with open_vault(vault_file, vault_file, key_file) as vault:
+            codes = vault.codes(_KIND)
+            who = vault.originals(_KIND, codes, reason="decoys looked for")
+            self._key = vault.code_key
+        known = [np.frombuffer(bytes.fromhex(code), np.uint8) for code in codes]
+        self._known = np.array(known, np.uint8).reshape(-1, _BITS // 8)
+        self._recipients = [who[code] for code in codes]
+
+    def __call__(self, path: Path) -> str | None:
+        """Return whose copy a DICOM file is from; None if it is no decoy or shows no picture."""
+        with suppress(InputError):
+            for bits in _signatures(path, self._key) if self._recipients else ():
+                different = np.bitwise_count(self._known ^ bits).sum(axis=1)
+                if different.min() < _MOST_DIFFERENT:
+                    return self._recipients[int(different.argmin())]
+        return None
+
+
+def check(folder: Path, vault_file: Path, key_file: Path | None = None) -> dict[str, Any]:
+    """Return how many DICOM files of a folder are decoys, and the recipients of their copies."""
+    if not folder.exists():
+        raise UsageError("FOLDER does not exist; check the path")
+    register = Register(vault_file, key_file)
+    found = [register(path) for path in dicom.find_files(folder)]
+    recipients = Counter(who for who in found if who is not None)
+    return {"files": len(found), "decoys": recipients.total(), "recipients": dict(recipients)}
+
+
+def _origins(folder: Path) -> dict[str, Path]:
+    """Return output -> source of the files of a job that are done; no decoys."""
+    ledger = Ledger(folder / "ledger.db")
+    rows = {r.target: r.source for r in ledger.rows() if r.status == "done"}
+    ledger.close()
+    return {target: path for target, path in rows.items() if not path.is_absolute()}
+
+
+def _made(folder: Path, places: list[Path]) -> tuple[int, str]:
+    ledger = Ledger(folder / "ledger.db")
+    made = sum(row.status == "done" and row.source.parent in places for row in ledger.rows())
+    sentence = "".join(decoy_words(*count_decoys(ledger)))
+    ledger.close()
+    return made, sentence
+
+
+def _all_series(target: Path, origins: dict[str, Path]) -> Iterator[_Series]:
+    files = defaultdict(list)
+    for name in sorted(origins):
+        if name.endswith(".dcm"):
+            files[Path(name).parts[:3]].append(target / name)
+    for place, paths in files.items():
+        kind, plane = "", ""
+        for _, _, header in usable(paths[:1], dicom.read):
+            plane = str(header.get("ImageOrientationPatient", ""))
+            photometric = str(header.get("PhotometricInterpretation", ""))
+            if "PixelData" in header and photometric.startswith(("MONOCHROME", "RGB")):
+                kind = f"{header.get('Modality', '')} {photometric}"
+        yield _Series(place, kind, plane, paths)
+
+
+@quiet_pydicom()
+def _drawn(
+    series: list[_Series], count: int, originals: dict[Path, Path]
+) -> Iterator[tuple[str, list[Dataset]]]:
+    """Give a name and the data sets of each decoy; `originals` has the source of each output."""
+    rng, made = np.random.default_rng(), 0
+    studies = defaultdict(list)
+    for one in series:
+        studies[one.place[:2]].append(one)
+    while made < count:
+        before = made
+        for number in rng.permutation(len(studies)):
+            study = list(studies.values())[number]
+            with suppress(InputError, ValueError):  # of a value that is none of its VR
+                datasets = [d for one in study for d in _with_other_pictures(one, series, rng)]
+                first = dicom.read(originals[study[0].files[0]])
+                _rename(datasets, first, rng)
+                _resize(datasets, series, rng)
+                made += 1
+                yield token_hex(8), datasets
+            if made == count:
+                return
+        if made == before:
+            raise InputError("no study of pictures has another of its kind, of another patient")
+
+
+def _with_other_pictures(
+    one: _Series, series: list[_Series], rng: np.random.Generator
+) -> list[Dataset]:
+    """Return the data sets of a series with its pictures blended with another patient's."""
+    others = [o for o in series if o.kind and o.kind == one.kind and o.place[0] != one.place[0]]
+    if not others:
+        raise InputError("no other series of this kind")
+    other = min(others, key=lambda o: (o.plane != one.plane, rng.random()))
+    datasets = _read(one.files)
+    volume = _blended(_volume(datasets), _volume(_read(other.files)), rng)
+    pictures = np.moveaxis(volume, 0, 3)
+    ends = np.cumsum([frames.layout(dataset).frames for dataset in datasets])
+    parts = np.split(pictures, ends[:-1])
+    return [_with_pixels(*pair) for pair in zip(datasets, parts, strict=True)]
+
+
+def _read(paths: list[Path]) -> list[Dataset]:
+    """Return the data sets of a series in the order of their numbers."""
+
+    def number(dataset: Dataset) -> int:
+        text = str(dataset.get("InstanceNumber"))
+        return int(text) if text.isdecimal() else 0
+
+    return sorted(map(dicom.read, paths), key=number)
+
+
+def _volume(datasets: list[Dataset]) -> Array:
+    """Return all pictures of a series, shape (samples, frames, rows, columns)."""
+    pictures = []
+    for dataset in datasets:
+        form = frames.layout(dataset)
+        stored = frames.stored_frames(dataset, form)
+        pictures += [frames.values(form, frame).astype(np.float32) for frame in stored]
+    if len({picture.shape for picture in pictures}) > 1:
+        raise InputError("a series of pictures of several sizes")
+    return np.moveaxis(np.stack(pictures), 3, 0)
+
+
+def _blended(volume: Array, other: Array, rng: np.random.Generator) -> Array:
+    """Return two volumes, both warped and the second in the gray levels of the first, in one."""
+    seeds, share = rng.integers(2**32, size=3), rng.uniform(0.5, 0.7)
+    low, high = np.percentile(volume, (1, 99))
+    other_low, other_high = np.percentile(other, (1, 99))
+    scale = (high - low) / max(other_high - other_low, 1)
+    sizes = np.divide(volume.shape[1:], other.shape[1:])
+    mixed = []
+    for values, others in zip(volume, other, strict=True):  # the samples move alike
+        resized = low + scale * (ndimage.zoom(others, sizes, order=1) - other_low)
+        ours, theirs = (
+            augment.elastic(image, np.random.default_rng(seed))[0]
+            for image, seed in zip((values, resized), seeds, strict=False)
+        )
+        last = np.random.default_rng(seeds[2])
+        image, _ = augment.bias_field(share * ours + (1 - share) * theirs, last)
+        mixed.append(augment.noise(image, last, level=_NOISE)[0])
+    return np.stack(mixed)
+
+
+def _with_pixels(dataset: Dataset, pictures: Array) -> Dataset:
+    """Return a data set with other pictures, shape (frames, rows, columns, samples)."""
+    form = frames.layout(dataset)
+
+    def change(frame: Array, number: int) -> None:
+        values = np.clip(np.rint(pictures[number]), *form.bounds).astype(frame.dtype)
+        frame[...] = np.left_shift(values, form.low)
+
+    out = mask.rewrite(dataset, change, form)
+    if out.file_meta.TransferSyntaxUID != form.syntax:
+        raise InputError("pixel data of a kind that cannot be written again")
+    for keyword in _OF_REWRITE:
+        out.pop(keyword, None)
+        if keyword in dataset:
+            out[keyword] = dataset[keyword]
+    return out
+
+
+@quiet_pydicom()
+def _signatures(path: Path, key: bytes) -> list[NDArray[np.uint8]]:
+    """Return a keyed signature of each picture of a file, 64 bytes.
+
+    The fine detail, cut off at its median, is summed up in 512 groups of pixels that the key
+    draws, with signs that it draws; the bits are the signs of the sums. Neither brightness nor
+    contrast changes them, nor does rounding much.
+    """
+    dataset = dicom.read(path)
+    form = frames.layout(dataset)
+    signatures = []
+    for frame in frames.stored_frames(dataset, form):
+        gray = frames.values(form, frame).mean(axis=2, dtype=np.float64)
+        detail = gray - ndimage.gaussian_filter(gray, 1.5)
+        limit = np.median(np.abs(detail)) or np.abs(detail).max() or 1.0
+        groups, signs = _groups(key, gray.size)
+        sums = np.bincount(groups, signs * np.clip(detail / limit, -1, 1).ravel(), _BITS)
+        signatures.append(np.packbits(sums > 0))
+    return signatures
+
+
+@lru_cache(maxsize=8)
+def _groups(key: bytes, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    rng = np.random.default_rng(list(subkey(key, "decoy signature")))
+    return rng.permutation(size) % _BITS, rng.integers(2, size=size) * 2 - 1
+
+
+def _rename(datasets: list[Dataset], before: Dataset, rng: np.random.Generator) -> None:
+    """Give the data sets of one study another patient, other UIDs, numbers, dates and times."""
+    other = lru_cache(maxsize=None)(_redrawn)
+    minutes = int(rng.integers(-30, 31))
+    days = _moved(before, datasets[0]) - int(rng.integers(1, 60))
+    sex = np.array(["M" if before.get("PatientSex") == "M" else "F"])
+    name = str(people.names(sex, rng)[0])
+    changes: dict[str, Callable[[str], str]] = {
+        "UI": lambda uid: _other_uid(uid, other),
+        "DA": lambda day: dates.shift_date(day, days),
+        "DT": lambda moment: dates.shift_date(moment[:8], days) + _later(moment[8:], minutes),
+        "TM": lambda time: _later(time, minutes),
+    }
+    for dataset in datasets:
+        for keyword in (*MARKS, "EncryptedAttributesSequence"):
+            dataset.pop(keyword, None)
+        encryption.take(dataset, encryption.CREATOR)
+        for element in dataset.iterall():
+            change = changes.get(element.VR)
+            if any(word in element.keyword for word in _NOT_INSTANCES):
+                if element.VR == "UI" and element.keyword in before:  # gets the same new UID
+                    element.value = before[element.keyword].value
+            elif change and element.value:
+                many = isinstance(element.value, MultiValue)
+                texts = [change(str(t)) for t in (element.value if many else [element.value])]
+                element.value = texts if many else texts[0]
+        for keyword in (k for k in _NUMBERS if dataset.get(k)):
+            setattr(dataset, keyword, other(str(dataset[keyword].value)))
+        if dataset.get("PatientName"):
+            dataset.PatientName = name
+        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+
+
+def _resize(datasets: list[Dataset], series: list[_Series], rng: np.random.Generator) -> None:
+    """Give a decoy size and weight of another patient: what is drawn anew falls out of line."""
+    others = [one for one in series if one.kind]
+    for number in rng.permutation(len(others)):
+        header = dicom.read(others[number].files[0])
+        same = header.get("PatientSex") == datasets[0].get("PatientSex")
+        if same and all(header.get(keyword) for keyword in _SIZES):
+            for dataset, keyword in product(datasets, _SIZES):
+                if keyword in dataset:
+                    dataset[keyword].value = header[keyword].value
+            return
+
+
+def _moved(before: Dataset, after: Dataset) -> int:
+    """Return how many days lie between a released date and that of the source; 0 without."""
+    for keyword in _DATES:
+        days = [dates.parse_date(str(d.get(keyword) or "")) for d in (before, after)]
+        if days[0] and days[1]:
+            return (days[0] - days[1]).days
+    return 0
+
+
+def _later(time: str, minutes: int) -> str:
+    """Return a TM value, or the time of a DT value, some minutes later on the same day."""
+    if len(time) < 4 or not time[:4].isdecimal():
+        return time
+    hours, rest = divmod((int(time[:2]) * 60 + int(time[2:4]) + minutes) % 1440, 60)
+    return f"{hours:02d}{rest:02d}{time[4:]}"
+
+
+def _redrawn(text: str) -> str:
+    """Return a text with other letters and digits behind its first two."""
+    alphabets = digits, ascii_uppercase, ascii_lowercase
+    drawn = (next((choice(a) for a in alphabets if sign in a), sign) for sign in text[2:])
+    return text[:2] + "".join(drawn)
+
+
+def _other_uid(uid: str, other: Callable[[str], str]) -> str:
+    """Return a UID of the same root and form; what two UIDs share, the new ones share."""
+    if is_registered(uid):
+        return uid
+    parts, root = uid.split("."), 2 if uid.startswith("2.25.") else 4
+    new = [other(part) if n >= root and len(part) > 5 else part for n, part in enumerate(parts)]
+    if new == parts:
+        raise InputError("a UID too short to have another of its form")
+    return ".".join(new)
