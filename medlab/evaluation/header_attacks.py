@@ -169,6 +169,13 @@ def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[floa
     return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)
 
 
+def _same_volume(first: Volume | None, second: Volume | None) -> bool:
+    """Tell whether two series make the same volume: same voxels, same affine."""
+    if first is None or second is None or first[0].shape != second[0].shape:
+        return False
+    return bool(np.array_equal(first[0], second[0]) and np.allclose(first[1], second[1]))
+
+
 def volume(files: Sequence[File]) -> Volume | None:
     """Return voxels and affine of a series, None if it can't be converted."""
     from medlab.neuro.series import read_series
@@ -213,10 +220,7 @@ def header_grid(
         first. Utility: needed attributes kept, the days between the two visits kept, whether
         slices of the smallest series still convert to the same volume (1 or 0).
     """
-    files = read_files(folder)
-    volumes = [paths for paths in _by_folder(folder) if len(paths) >= _SLICES]
-    slices = min(volumes, key=len)[:_SLICES] if volumes else []
-    series = [File(path.name, path.name, dicom.read(path)) for path in slices]
+    files, series = read_files(folder), _a_series(folder)
     again, before = _second_visit(files), volume(series)
     made = {name: _protected(METHODS[name], [*files, *again, *series], key) for name in chosen}
     guessed, people = _guessed(files, made), _patients(files)
@@ -237,12 +241,7 @@ def header_grid(
         rows.append((name, "utility", "attributes kept", share, *wilson(share * asked, asked)))
         rows.append((name, "utility", "intervals kept", *kept[:3]))
         if before is not None:
-            after = volume(everything[-len(series) :])
-            same = float(
-                after is not None
-                and np.array_equal(before[0], after[0])
-                and np.allclose(before[1], after[1])
-            )
+            same = float(_same_volume(before, volume(everything[-len(series) :])))
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
 
@@ -321,6 +320,13 @@ def _intervals_kept(first: Sequence[File], later: Sequence[File]) -> Any:
         for files in (first, later)
     ]
     return ((days[1] - days[0]).dt.days == _LATER_DAYS).to_numpy()
+
+
+def _a_series(folder: Path) -> list[File]:
+    """Return the first slices of the smallest folder that holds a volume."""
+    volumes = [paths for paths in _by_folder(folder) if len(paths) >= _SLICES]
+    paths = min(volumes, key=len)[:_SLICES] if volumes else []
+    return [File(path.name, path.name, dicom.read(path)) for path in paths]
 
 
 def hash_attack(

@@ -278,8 +278,7 @@ def worst(done: Sequence[Defacing]) -> dict[str, Any]:
 
 def _alike(img: SpatialImage, first: Defacing, grays: _Grays) -> Defacing | None:
     """Return an image cut as the first one was, if it lies as that does and passes the checks."""
-    gain = _gain(_grays(img), grays)
-    if gain is None or gain <= _LEAST_GAIN:  # they agree no better as they lie than moved
+    if not _lie_alike(_grays(img), grays):
         return None
     result, removed = cut_out(img, first.cut)
     there = np.asanyarray(first.brain.dataobj) > 0
@@ -316,6 +315,16 @@ def _check_volumes(img: SpatialImage) -> None:
                 f"the head moved between volume 1 and volume {number} of {img.shape[3]}; give "
                 "the volumes one by one"
             )
+
+
+def _lie_alike(one: _Grays, other: _Grays) -> bool:
+    """Return whether two images show a head in one place, whatever their contrasts.
+
+    They do if they agree best as they lie: better than when one of them is moved or turned a
+    little in any direction, or mirrored.
+    """
+    gain = _gain(one, other)
+    return gain is not None and gain > _LEAST_GAIN
 
 
 def _gain(one: _Grays, other: _Grays, times: float = 1.0) -> float | None:
