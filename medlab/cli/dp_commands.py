@@ -30,7 +30,7 @@ _MOST_CANDIDATES = 100_000  # as many as a quantile takes
 @click.option("--ledger", metavar="F", type=PATH, required=True, help="Remembers what was spent.")
 @click.option("--contributions", type=int, default=1, show_default=True, help="Rows a patient.")
 @KEY_OF_LEDGER
-def answer_queries(
+def _answer_queries(
     source: Path,
     queries: tuple[str, ...],
     epsilon: str,

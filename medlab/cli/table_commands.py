@@ -144,7 +144,7 @@ def _anonymize_large(
 @KEY_OF_LEDGER
 @click.option("--seed", type=click.IntRange(0), help="Without epsilon: the same bytes again.")
 @OVERWRITE
-def synthesize_table(
+def _synthesize_table(
     source: Path, target: Path | None, draft: Path | None, overwrite: bool, **choices: Any
 ) -> None:
     """Draw a table of nobody from a model of IN (CSV or Parquet); a JSON report goes to stdout.

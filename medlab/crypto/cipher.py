@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import secrets
-from binascii import Error as NotBase64
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature, InvalidTag
@@ -84,25 +83,6 @@ def check_passphrase(passphrase: str) -> None:
     """Refuse a passphrase of fewer than eight characters."""
     if len(passphrase) < 8:
         raise InputError("a passphrase needs eight characters and more; take several words")
-
-
-def _encrypt_with_passphrase(value: str | bytes, passphrase: str, *, log_n: int = 15) -> str:
-    """Return ``scrypt$log_n$salt$token``: all that is needed again but the passphrase."""
-    salt = secrets.token_bytes(16)
-    token = encrypt(value, key_from_passphrase(passphrase, salt, log_n=log_n))
-    return f"scrypt${log_n}${base64.urlsafe_b64encode(salt).decode('ascii')}${token}"
-
-
-def _decrypt_with_passphrase(text: str, passphrase: str) -> str:
-    """Return what `_encrypt_with_passphrase` hid; RefusedError if it can't be had."""
-    try:
-        name, log_n, salt, token = text.split("$")
-        if name != "scrypt":
-            raise ValueError(name)
-        key = key_from_passphrase(passphrase, base64.urlsafe_b64decode(salt), log_n=int(log_n))
-    except (ValueError, NotBase64):
-        raise RefusedError(_WRONG.format("text")) from None
-    return decrypt(token, key)
 
 
 def seal(data: bytes, key: bytes, associated: bytes = b"") -> bytes:

@@ -105,7 +105,10 @@ def composition(
         both = possible[0] & possible[1]
         left[:, here] = [some.sum(axis=1) for some in (*possible, both)]
         right[here] = both[np.arange(len(both)), truth[here]] & (truth[here] >= 0)
-    crowds = [_smallest(some, owners) for some in ([pattern[0]], [pattern[1]], [*pattern])]
+    crowds = []  # the fewest persons who share the patterns of one release, the other, both
+    for patterns in (pattern[:1], pattern[1:], pattern):
+        group = np.unique(patterns, axis=1, return_inverse=True)[1]
+        crowds.append(int(group_sizes(group.ravel(), owners).min()))
     certain = [len(np.unique(owners[some == 1])) for some in left]
     sure = len(np.unique(owners[(left[2] == 1) & right]))
     figures = [*certain, sure] if sensitive else [None] * 4
@@ -140,9 +143,3 @@ def _view(
     rows = shares(table, sensitive, labels) if sensitive else sparse.csr_array(shape)
     marks = np.random.default_rng(0).integers(0, 1 << 63, len(seen.sizes), dtype=np.uint64)
     return _View(seen, by_class(rows, seen.class_of, len(seen.sizes)), marks)
-
-
-def _smallest(patterns: Sequence[Array], owners: Array) -> int:
-    """Return the fewest persons who share all patterns."""
-    group = np.unique(np.stack(patterns), axis=1, return_inverse=True)[1]
-    return int(group_sizes(group.ravel(), owners).min())

@@ -232,7 +232,7 @@ def protect(heads: Sequence[Image], jobs: int = 2, backend: str = "auto") -> lis
 
 
 def _protect(head: Image, backend: str) -> _Protected:
-    from medlab.neuro.deface import deface
+    from medlab.neuro import deface
 
     try:
         done = deface(head, backend=backend)

@@ -118,7 +118,7 @@ def descend(
             slope = gradient(weights, X, y) + how.l2 * weights + how.mu * (weights - start)
             weights -= how.rate * slope
     if not np.isfinite(weights).all():
-        raise diverged()
+        raise _diverged()
     return weights
 
 
@@ -144,9 +144,9 @@ def check_fit(weights: Floats, X: Floats, y: Floats, l2: float) -> None:
     class among it; so twice that is no result any more.
     """
     if loss(weights, X, y, l2) > 2 * math.log(2):
-        raise diverged()
+        raise _diverged()
 
 
-def diverged() -> InputError:
+def _diverged() -> InputError:
     """Return the error for steps that are too long."""
     return InputError("the training diverged; take a smaller rate, or features of a smaller scale")

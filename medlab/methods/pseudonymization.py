@@ -96,7 +96,12 @@ def plain_hash(values: Any, *, vr: str = "LO") -> Any:
     Here because it is in wide use, to be shown beside the attack that undoes it.
     """
     length = min(64, MAX_VALUE_LEN.get(vr, 64))
-    return each(values, lambda value: fitting(_sha256(str(value))[:length].upper(), vr))
+
+    def cut(value: object) -> Any:
+        digest = hashlib.sha256(str(value).encode("utf-8", "surrogatepass")).hexdigest()
+        return fitting(digest[:length].upper(), vr)
+
+    return each(values, cut)
 
 
 def enumerate_hashes(
@@ -112,7 +117,3 @@ def enumerate_hashes(
         raise InputError("there are no hashes to look for")
     tried = ((hashed(str(candidate)), str(candidate)) for candidate in candidates)
     return {found: candidate for found, candidate in tried if found in wanted}
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

@@ -131,19 +131,15 @@ def intensities(
         weight = np.minimum(data, np.float32(t98))
         weight -= np.float32(t2)
         weight *= head
-        center_mm = _gravity(weight) * zooms
+        profiles = [weight.sum(axis=axes, dtype=np.float64) for axes in ((1, 2), (0, 2), (0, 1))]
+        gravity = np.array([(p * np.arange(p.size)).sum() / p.sum() for p in profiles])
+        center_mm = gravity * zooms
     if radius_mm is None:
         radius_mm = float(np.cbrt(voxels * np.prod(zooms) * 3 / (4 * np.pi)))
     inside = _ball(data.shape, zooms, center_mm, radius_mm) & (data > t2) & (data < t98)
     if not inside.any():
         raise InputError("no tissue lies near the starting center; give another center or radius")
     return _Intensities(t2, t98, t, float(np.median(data[inside])), center_mm, radius_mm)
-
-
-def _gravity(weight: npt.NDArray[np.float32]) -> Floats:
-    """Return the center of gravity in voxels."""
-    profiles = [weight.sum(axis=axes, dtype=np.float64) for axes in ((1, 2), (0, 2), (0, 1))]
-    return np.array([(p * np.arange(p.size)).sum() / p.sum() for p in profiles])
 
 
 def _ball(shape: tuple[int, ...], zooms: Floats, center: Floats, radius: float) -> Mask:
@@ -376,7 +372,10 @@ def _one_pass(
         sn = normals[0] * s[0] + normals[1] * s[1] + normals[2] * s[2]
         f2 = 0.5 * (1 + np.tanh(F * (2 * np.abs(sn) / spacing**2 - E)))
         if number:
-            f2 = np.where(sn > 0, np.minimum(1, f2 * _stiffness(i, number)), f2)
+            # the factor on concave smoothing falls to 1 over the last quarter
+            left = min(1.0, (ITERATIONS - i) / (0.25 * ITERATIONS))
+            stiffness = 1 + (10.0 ** (number + 1) - 1) * left
+            f2 = np.where(sn > 0, np.minimum(1, f2 * stiffness), f2)
         if g:
             bt = np.clip(f**0.275 + g * (points[2] - center_z) / radius, 0, 1)
         f3 = _pull(points, normals, bt, field)
@@ -392,12 +391,6 @@ def _numba_shape() -> Callable[[Floats, Indices, Indices], tuple[Floats, Floats]
         raise not_installed("numba", "neuro") from error
     found: Callable[[Floats, Indices, Indices], tuple[Floats, Floats]] = shape
     return found
-
-
-def _stiffness(iteration: int, number: int) -> float:
-    """Return the factor on concave smoothing; it falls to 1 over the last quarter."""
-    left = min(1.0, (ITERATIONS - iteration) / (0.25 * ITERATIONS))
-    return 1 + (10.0 ** (number + 1) - 1) * left
 
 
 def _shape(points: Floats, rings: Indices, counts: Indices) -> tuple[Floats, Floats]:
@@ -458,7 +451,11 @@ def fill(vertices: Floats, faces: Indices, zooms: Floats, shape: tuple[int, ...]
     low = np.floor(corners.min(axis=(0, 1))).astype(np.intp) - 2
     high = np.floor(corners.max(axis=(0, 1))).astype(np.intp) + 3
     shell = np.zeros(high - low, dtype=bool)
-    for points in _grids(corners - low):
+    corners = corners - low
+    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
+    steps = 2 ** np.ceil(np.log2(np.maximum(2 * edges, 1))).astype(np.intp)
+    for n in np.unique(steps):  # points at most half a voxel apart, one array for each fineness
+        points = _grid(corners[steps == n], int(n))
         shell[tuple(points.astype(np.intp).T)] = True
     label, _ = ndimage.label(~shell)
     box = label != label[0, 0, 0]
@@ -470,13 +467,6 @@ def fill(vertices: Floats, faces: Indices, zooms: Floats, shape: tuple[int, ...]
     if all(t.start < t.stop for t in target):
         mask[target] = box[source]
     return mask
-
-
-def _grids(corners: Floats) -> list[Floats]:
-    """Return points on triangles, at most half a voxel apart; one array for each fineness."""
-    edges = np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max(axis=1)
-    steps = 2 ** np.ceil(np.log2(np.maximum(2 * edges, 1))).astype(np.intp)
-    return [_grid(corners[steps == n], int(n)) for n in np.unique(steps)]
 
 
 def _grid(corners: Floats, n: int) -> Floats:

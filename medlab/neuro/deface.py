@@ -148,55 +148,14 @@ class Defacing:
     report: dict[str, Any]
 
 
-def deface(
-    img: str | PathLike[str] | SpatialImage,
-    others: Sequence[str | PathLike[str] | SpatialImage] = (),
+def deface_image(
+    img: SpatialImage,
     *,
     ears: bool = False,
     buffer_mm: float = _BUFFER_MM,
     backend: str = "auto",
 ) -> Defacing:
-    """Cut the face out of a head, and refuse rather than hand out a face.
-
-    Parameters
-    ----------
-    img : path or nibabel image
-        A head, in any orientation; of 4-D images the mean is looked at.
-    others : sequence of path or nibabel image
-        Other images of the same study (contrasts, localizers); one face left in any of them
-        undoes the rest. Each is cut alike where its head lies alike, else by itself, and the
-        report has the worst figures of all.
-    ears : bool
-        Cut the ears too; they identify, and other tools leave them.
-    buffer_mm : float
-        Distance of the shear plane from the brain.
-    backend : {"auto", "fsl", "builtin"}
-        BET for the brain mask.
-
-    Returns
-    -------
-    Defacing
-
-    Raises
-    ------
-    InputError
-        If the image is no head.
-    RefusedError
-        If no way of cutting passes the checks: brain untouched, head still there, face gone.
-
-    Notes
-    -----
-    Skull stripping removes more. Recognition has worked on defaced heads in 28 to 38 of
-    100 cases (Schwarz et al., NeuroImage 231:117845, 2021), and gyri are individual too:
-    a defaced image is not anonymous.
-    """
-    if others:
-        from medlab.neuro.head_study import deface_all, worst
-
-        options: dict[str, Any] = {"ears": ears, "buffer_mm": buffer_mm, "backend": backend}
-        first, *rest = done = deface_all([load(one) for one in (img, *others)], **options)
-        return replace(first, others=tuple(one.img for one in rest), report=worst(done))
-    img = load(img)
+    """Cut the face out of one image; options and errors are those of `medlab.neuro.deface`."""
     if not 0 <= buffer_mm <= 50:
         raise InputError(f"a buffer of {buffer_mm} mm; it lies between 0 and 50 mm")
     found, fit = _locate(img, backend)

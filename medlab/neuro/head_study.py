@@ -8,6 +8,8 @@ agree that the heads lie alike.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from os import PathLike
 from typing import Any, NamedTuple
 
 import nibabel as nib
@@ -17,7 +19,15 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, MedlabError, RefusedError
-from medlab.neuro.deface import MOST_RESIDUAL, Defacing, _measure, _nearest, cut_out, deface
+from medlab.neuro.deface import (
+    _BUFFER_MM,
+    MOST_RESIDUAL,
+    Defacing,
+    _measure,
+    _nearest,
+    cut_out,
+    deface_image,
+)
 from medlab.neuro.extraction import extract_brain
 from medlab.neuro.surface import front_change, head_threshold
 from medlab.neuro.volume import image_like, load, to_working, voxels
@@ -129,6 +139,55 @@ def _refusal(read: Callable[[], SpatialImage], part: str, error: Exception) -> M
     return _said(error)
 
 
+def deface(
+    img: str | PathLike[str] | SpatialImage,
+    others: Sequence[str | PathLike[str] | SpatialImage] = (),
+    *,
+    ears: bool = False,
+    buffer_mm: float = _BUFFER_MM,
+    backend: str = "auto",
+) -> Defacing:
+    """Cut the face out of a head, and refuse rather than hand out a face.
+
+    Parameters
+    ----------
+    img : path or nibabel image
+        A head, in any orientation; of 4-D images the mean is looked at.
+    others : sequence of path or nibabel image
+        Other images of the same study (contrasts, localizers); one face left in any of them
+        undoes the rest. Each is cut alike where its head lies alike, else by itself, and the
+        report has the worst figures of all.
+    ears : bool
+        Cut the ears too; they identify, and other tools leave them.
+    buffer_mm : float
+        Distance of the shear plane from the brain.
+    backend : {"auto", "fsl", "builtin"}
+        BET for the brain mask.
+
+    Returns
+    -------
+    Defacing
+
+    Raises
+    ------
+    InputError
+        If the image is no head.
+    RefusedError
+        If no way of cutting passes the checks: brain untouched, head still there, face gone.
+
+    Notes
+    -----
+    Skull stripping removes more. Recognition has worked on defaced heads in 28 to 38 of
+    100 cases (Schwarz et al., NeuroImage 231:117845, 2021), and gyri are individual too:
+    a defaced image is not anonymous.
+    """
+    options: dict[str, Any] = {"ears": ears, "buffer_mm": buffer_mm, "backend": backend}
+    if not others:
+        return deface_image(load(img), **options)
+    first, *rest = done = deface_all([load(one) for one in (img, *others)], **options)
+    return replace(first, others=tuple(one.img for one in rest), report=worst(done))
+
+
 def _deface_study(
     images: Sequence[Callable[[], SpatialImage]], parts: Mapping[int, str] = {}, **options: Any
 ) -> Iterator[tuple[int, Defacing | MedlabError]]:
@@ -161,7 +220,7 @@ def _deface_study(
             done = first and _alike(img, *first)
             if not done:
                 _check_head(img, "")
-                done = deface(img, **options)
+                done = deface_image(img, **options)
                 first = first or (done, _grays(img))
         except Exception as error:  # noqa: BLE001 - whatever happened, the image is refused
             again.append((number, _said(error)))
@@ -340,7 +399,10 @@ def _no_head(img: SpatialImage, part: str = "") -> bool:
     threshold = head_threshold(working.data)
     whole = 2 * threshold - float(working.data.min())  # Otsu's; `threshold` is half of it
     skins = [_skin(working.data, level) for level in (threshold, whole)]
-    if all(_too_wide(skin, working.zooms) for skin in skins):
+    mm = working.zooms
+    areas_cm2 = [skin.sum(axis=(0, 1)) * mm[0] * mm[1] / 100 for skin in skins]
+    # hardly a slice is as narrow as a head; the outermost may be dim
+    if all((areas < _WIDEST_HEAD_CM2).sum() * mm[2] <= _DIM_MM for areas in areas_cm2):
         return True
     if not part or any(word in part.upper() for word in _HEAD_WORDS):
         return False
@@ -362,12 +424,6 @@ def _skin(data: npt.NDArray[np.float32], level: float) -> Mask:
             largest = np.bincount(labels.ravel())[1:].argmax() + 1
             body[:, :, k] = binary_fill_holes(labels == largest)
     return body
-
-
-def _too_wide(skin: Mask, zooms: Floats) -> bool:
-    """Return whether hardly a slice is as narrow as a head; the outermost may be dim."""
-    area_cm2 = skin.sum(axis=(0, 1)) * zooms[0] * zooms[1] / 100
-    return float((area_cm2 < _WIDEST_HEAD_CM2).sum() * zooms[2]) <= _DIM_MM
 
 
 def _solid(data: npt.NDArray[np.float32], skin: Mask, level: float, zooms: Floats) -> bool:

@@ -64,7 +64,11 @@ def find_heads(
         If there is none.
     """
     files = sorted(p for p in Path(folder).rglob("*.nii*") if p.name.endswith((".nii", ".nii.gz")))
-    named = [p for p in files if not _says_no_head(p.name)]
+    named = []
+    for path in files:  # a word says so, or ends so (``aseg``); codes of subjects do not count
+        words = re.split(r"[^a-z0-9]+", re.sub(r"(sub|ses)-[^_.]+", "", path.name.lower()))
+        if not any(word.rstrip("s").endswith(NO_HEAD) for word in words):
+            named.append(path)
     heads = [path for _, path, _ in islice(usable(named, load, passed), most)]
     heads = heads or find_series(folder, most)
     if not heads:
@@ -73,12 +77,6 @@ def find_heads(
             "give a folder that holds one"
         )
     return heads
-
-
-def _says_no_head(name: str) -> bool:
-    """Return whether a word of a name says so, or ends so (``aseg``); codes of subjects do not."""
-    words = re.split(r"[^a-z0-9]+", re.sub(r"(sub|ses)-[^_.]+", "", name.lower()))
-    return any(word.rstrip("s").endswith(NO_HEAD) for word in words)
 
 
 def find_series(folder: str | Path, most: int = 1) -> list[Path]:

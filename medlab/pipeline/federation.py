@@ -75,6 +75,8 @@ def federate_file(
     }
     if trial is None:
         return report
+    from sklearn.metrics import roc_auc_score
+
     steps = {word: options[word] for word in ("rate", "l2")}
     how = logistic.Descent(
         options["local_steps"], mu=options["mu"] * (options["strategy"] == "fedprox"), **steps
@@ -83,7 +85,8 @@ def federate_file(
         logistic.fit(logistic.with_intercept(X), y, options["rounds"], how)
         for X, y in [(X, y), *sites]
     ]
-    auc = [_auc(weights, *trial) for weights in (done.weights, *apart)]
+    tested = logistic.with_intercept(trial[0])
+    auc = [float(roc_auc_score(trial[1], tested @ w)) for w in (done.weights, *apart)]
     return report | {"auc_federated": auc[0], "auc_central": auc[1], "auc_local": auc[2:]}
 
 
@@ -112,12 +115,6 @@ def _test_rows(
     if not np.array_equal(np.unique(labels), np.unique(classes.astype(str))):
         raise InputError(f"in the test column {target} needs both values of the target, no other")
     return _numbers(table, names), labels == str(classes[1])
-
-
-def _auc(weights: Floats, X: Floats, positive: Array) -> float:
-    from sklearn.metrics import roc_auc_score
-
-    return float(roc_auc_score(positive, logistic.with_intercept(X) @ weights))
 
 
 def _notes(done: Any, tested: bool) -> list[str]:

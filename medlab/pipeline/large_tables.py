@@ -220,16 +220,16 @@ def _open(source: Path) -> _Source:
     types = {str(name): kind for name, kind in schema.empty_table().to_pandas().dtypes.items()}
     for name, kind in types.items():  # missing cells change a type, as pandas reads the whole
         plain = isinstance(kind, np.dtype) and kind.kind in "iub"
-        if plain and any(_has_missing(file, name) for file in files):
+        column = schema.get_field_index(name)
+        missing = (
+            file.metadata.row_group(i).column(column).statistics
+            for file in files
+            for i in range(file.num_row_groups)
+        )
+        # a file that says nothing of missing cells may have some
+        if plain and any(counts is None or counts.null_count != 0 for counts in missing):
             types[name] = np.dtype(object if kind.kind == "b" else float)
     return _Source(paths, sum(file.metadata.num_rows for file in files), types)
-
-
-def _has_missing(file: Any, name: str) -> bool:
-    """Tell whether a column of a file has missing cells, or may have: some say nothing of it."""
-    place = file.schema_arrow.get_field_index(name)
-    groups = (file.metadata.row_group(i).column(place) for i in range(file.num_row_groups))
-    return any(group.statistics is None or group.statistics.null_count != 0 for group in groups)
 
 
 def _check_places(source: Path, target: Path, overwrite: bool) -> None:

@@ -61,7 +61,11 @@ def read_ids(path: Path) -> list[tuple[str, str, str]]:
     if not {"old", "new"} <= set(table):
         raise MissingError("the table of new IDs needs the columns old and new")
     issuers = table["issuer"] if "issuer" in table else pd.Series("", table.index)
-    patients = list(zip(map(_owner, table["old"], issuers), table["new"], strict=True))
+    patients = []
+    for old, issuer, new in zip(table["old"], issuers, table["new"], strict=True):
+        dataset = Dataset()
+        dataset.PatientID, dataset.IssuerOfPatientID = old, issuer
+        patients.append((dicom.owner(dataset) if old else "", new))
     pairs = [*_checked("patient", patients, NEW_ID)]
     if {"old_accession", "new_accession"} & set(table):
         if not {"old_accession", "new_accession"} <= set(table):
@@ -70,12 +74,6 @@ def read_ids(path: Path) -> list[tuple[str, str, str]]:
         short = re.compile(rf"[A-Za-z0-9][A-Za-z0-9_-]{{0,{_LONGEST_ACCESSION - 1}}}")
         pairs += _checked("accession", numbers, short)
     return pairs
-
-
-def _owner(number: str, issuer: str) -> str:
-    dataset = Dataset()
-    dataset.PatientID, dataset.IssuerOfPatientID = number, issuer
-    return dicom.owner(dataset) if number else ""
 
 
 def _checked(

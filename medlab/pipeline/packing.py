@@ -43,7 +43,7 @@ CREATE TEMP TABLE met (name BLOB PRIMARY KEY, size INTEGER, changed INTEGER) WIT
 _BLOCK = 512  # bytes, of a tar: each file takes one more than its content
 
 
-class Packed(NamedTuple):
+class _Packed(NamedTuple):
     """How many files there are, and in how many parts."""
 
     files: int
@@ -58,7 +58,7 @@ def pack(
     *,
     part_mb: float = 1024,
     progress: bool = False,
-) -> Packed:
+) -> _Packed:
     """Encrypt a folder into parts of whole files and a manifest; go on where it was stopped.
 
     Parameters
@@ -79,7 +79,10 @@ def pack(
         changed since packing began, or this is not the same command.
     """
     check_places(source, target)
-    _check_source(source, [*(lock.files if lock else ()), *_named_key()])
+    keys = [*(lock.files if lock else ())]
+    if named := os.environ.get(KEY_VARIABLE):
+        keys.append(Path(named))
+    _check_source(source, keys)
     notes = target.with_name(target.name + ".job") / "packing.db"
     if target.exists() and any(target.iterdir()) and not notes.exists():
         raise RefusedError("OUT is not empty; choose an empty folder")
@@ -90,7 +93,9 @@ def pack(
     notes.touch(0o600)
     with held, closing(sqlite3.connect(notes, check_same_thread=False)) as db:
         db.executescript(_NOTES)
-        _check_same(db, f"{part_mb} {'passphrase' if lock else _fingerprint(recipients)}")
+        public = " ".join(sorted(map(str, recipients))).encode()
+        to_whom = "passphrase" if lock else hashlib.sha256(public).hexdigest()
+        _check_same(db, f"{part_mb} {to_whom}")
         identity = _identity(db, lock) if lock else None
         to = [identity.to_public()] if identity else recipients
         files, parts = _plan(db, source, int(part_mb * 2**20))
@@ -106,7 +111,7 @@ def pack(
             else:
                 words = lock.secrets[0].decode()
                 shipping.write_locked_manifest(target / MANIFEST, _members(db), identity, words)
-    return Packed(files, parts)
+    return _Packed(files, parts)
 
 
 def unpack(
@@ -116,7 +121,7 @@ def unpack(
     lock: Lock | None = None,
     *,
     progress: bool = False,
-) -> Packed:
+) -> _Packed:
     """Write the files of what `pack` made below a folder, each when its part is verified.
 
     Files that are there already and right stay, so that what was stopped goes on.
@@ -142,11 +147,7 @@ def unpack(
     for name, members in tqdm(parts.items(), unit="part", disable=not progress):
         if not all(shipping.is_right(target, member) for member in members):
             shipping.read_part(source / name, members, identities, target)
-    return Packed(sum(map(len, parts.values())), len(parts))
-
-
-def _named_key() -> list[Path]:
-    return [Path(os.environ[KEY_VARIABLE])] if os.environ.get(KEY_VARIABLE) else []
+    return _Packed(sum(map(len, parts.values())), len(parts))
 
 
 def _check_source(source: Path, secrets: Sequence[Path]) -> None:
@@ -187,10 +188,6 @@ def _identity(db: sqlite3.Connection, lock: Lock) -> Any:
     return identity
 
 
-def _fingerprint(recipients: Sequence[Any]) -> str:
-    return hashlib.sha256(" ".join(sorted(map(str, recipients))).encode()).hexdigest()
-
-
 def _check_same(db: sqlite3.Connection, mark: str) -> None:
     with db:
         db.execute("INSERT OR IGNORE INTO about VALUES ('mark', ?)", (mark,))
@@ -198,7 +195,7 @@ def _check_same(db: sqlite3.Connection, mark: str) -> None:
         raise RefusedError("OUT was begun for others or in another size; choose another OUT")
 
 
-def _plan(db: sqlite3.Connection, source: Path, most: int) -> Packed:
+def _plan(db: sqlite3.Connection, source: Path, most: int) -> _Packed:
     """Note each file with its part, in the order of names, or compare with what was noted."""
     with db:
         db.executemany(
@@ -214,7 +211,7 @@ def _plan(db: sqlite3.Connection, source: Path, most: int) -> Packed:
     files, parts = db.execute("SELECT count(*), max(part) FROM file").fetchone()
     if not files:
         raise InputError("SRC holds no file; check the path")
-    return Packed(files, parts)
+    return _Packed(files, parts)
 
 
 def _in_parts(db: sqlite3.Connection, most: int) -> Iterator[tuple[bytes, int, int, int]]:

@@ -18,7 +18,7 @@ from medlab.pipeline.settings import Settings
 _LEFT = ("done", "duplicate")  # what became of files that leave the queue; withheld ones stay
 
 
-class Stream:
+class _Stream:
     """The open job of a queue, see `stream`; `work` says where it is done."""
 
     def __init__(self, job: Job) -> None:
@@ -64,7 +64,7 @@ class Stream:
 
 
 @contextmanager
-def stream(target: Path, settings: Settings, *, jobs: int = 1, **opener: Any) -> Iterator[Stream]:
+def stream(target: Path, settings: Settings, *, jobs: int = 1, **opener: Any) -> Iterator[_Stream]:
     """Open the job of the queue in the private folder of `target`, and do what waits there.
 
     Names of patients that come later are not looked for in files that are done. A study whose
@@ -96,7 +96,7 @@ def stream(target: Path, settings: Settings, *, jobs: int = 1, **opener: Any) ->
             job.jobs, new = jobs, False
             for part in queue.glob("*.part"):  # never acknowledged
                 part.unlink()
-            yield Stream(job)
+            yield _Stream(job)
     finally:
         if new:
             shutil.rmtree(folder)

@@ -250,8 +250,11 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     content = bytes_of(work.source / entry.source)
     before = dicom.parse(content)
     original = encrypted.as_read(before)
-    if work.settings.stream:
-        _check_instance(before)
+    if work.settings.stream:  # what came over a network under another UID than its own
+        uid = str(before.get("SOPInstanceUID") or "").strip(" \0")
+        if not uid or uid != str(before.file_meta.MediaStorageSOPInstanceUID).strip(" \0"):
+            what = "it names no instance, or another than the sender said"
+            raise text_removal.QuarantineError(what)
     whose = hands.owner_of(before)
     hands.check_known(whose)
     _count_kinds(before, work, done)
@@ -295,13 +298,6 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
     _remember(before, after, whose, work, done)
-
-
-def _check_instance(before: Dataset) -> None:
-    """Refuse what came over a network under another instance UID than its own."""
-    uid = str(before.get("SOPInstanceUID") or "").strip(" \0")
-    if not uid or uid != str(before.file_meta.MediaStorageSOPInstanceUID).strip(" \0"):
-        raise text_removal.QuarantineError("it names no instance, or another than the sender said")
 
 
 def _count_kinds(before: Dataset, work: Work, done: Outcome) -> None:

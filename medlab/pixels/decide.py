@@ -277,7 +277,10 @@ def decide(
 def _decision(word: Word, known: Identity, policy: str, joined: str | None) -> Decision:
     reason = matches(word.text, known) or (matches(joined, known) if joined else "")
     unsure = word.score < _LEGIBLE[policy] and len(squeezed(word.text)) > 2
-    unread = unsure or _gaping(word) or not word.text.strip() or _foreign(word.text)
+    letters = (sign for sign in word.text if sign.isalpha() and sign not in "µμ")  # of units
+    # the recognizer guesses at other scripts, such as Greek
+    foreign = any("LATIN" not in unicodedata.name(sign, "") for sign in letters)
+    unread = unsure or _gaping(word) or not word.text.strip() or foreign
     listed = allowed(word.text) and not (joined and joined.isalpha() and not allowed(joined))
     # a marker of two or three letters was read as 307 at 0.60; an age, 54 Y, as 547 at 0.46
     listed &= not (word.score < 0.5 and unsure and squeezed(word.text).isdigit())
@@ -285,12 +288,6 @@ def _decision(word: Word, known: Identity, policy: str, joined: str | None) -> D
         reason = "not legible" if unread else "not on the list"
     boxes = tuple(word.boxes())
     return Decision(boxes, bool(reason), reason or "allowed", word)
-
-
-def _foreign(text: str) -> bool:
-    """Tell whether letters are of a script that the recognizer guesses at, such as Greek."""
-    letters = (sign for sign in text if sign.isalpha() and sign not in "µμ")  # of units
-    return any("LATIN" not in unicodedata.name(sign, "") for sign in letters)
 
 
 def _whole(word: Word, area: int | None) -> bool:

@@ -145,6 +145,9 @@ def _layout(dataset: Dataset, keyword: str) -> Layout:
     stored = allocated if keyword in _FLOATS else int(dataset.get("BitsStored") or allocated)
     samples = int(dataset.get("SamplesPerPixel") or 1)
     words = allocated > 8 or dataset[keyword].VR == "OW"
+    # frames that follow each other in time, no tiles, pages or slices
+    pointer = dataset.get("FrameIncrementPointer")
+    timed = _CINE.fullmatch(str(dataset.get("SOPClassUID"))) or pointer in _TIMES
     return Layout(
         keyword=keyword,
         syntax=str(syntax),
@@ -160,15 +163,8 @@ def _layout(dataset: Dataset, keyword: str) -> Layout:
         signed=bool(dataset.get("PixelRepresentation", 0)),
         swapped=syntax == ExplicitVRBigEndian and words,
         compressed=bool(syntax.is_encapsulated),
-        cine=_is_cine(dataset),
+        cine=bool(timed) and not dataset.get("DimensionOrganizationType"),
     )
-
-
-def _is_cine(dataset: Dataset) -> bool:
-    """Tell whether frames follow each other in time; else they are tiles, pages, slices."""
-    pointer = dataset.get("FrameIncrementPointer")
-    timed = _CINE.fullmatch(str(dataset.get("SOPClassUID"))) or pointer in _TIMES
-    return bool(timed) and not dataset.get("DimensionOrganizationType")
 
 
 def _check(found: Layout, length: int) -> None:

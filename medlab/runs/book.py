@@ -155,7 +155,7 @@ class Run:
             raise InputError(
                 f"{len(table)} complete rows are too few for classes; give {_FEWEST_ROWS} or more"
             )
-        plain = {name: "float64" for name in table.select_dtypes("Float64")}
+        plain = dict.fromkeys(table.select_dtypes("Float64"), "float64")
         plain |= {name: "int64" for name in names if table[name].dtype == "Int64"}
         return table.astype(plain).reset_index(drop=True), names, secret
 

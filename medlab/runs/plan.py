@@ -1,4 +1,4 @@
-"""Which notebooks to run with which parameters. Nothing starts before every name and value fits."""
+"""Which notebooks to run with which parameters; nothing starts before every value fits."""
 
 from __future__ import annotations
 

@@ -78,21 +78,15 @@ def _channel(element: DataElement, path: str, nested: bool) -> str:
 def _found(element: DataElement, facts: Facts) -> list[tuple[str, str]]:
     """Return the facts that stand in an element; a UID of an instance is one by itself."""
     value = element.value
-    text = value.decode("latin-1") if isinstance(value, bytes) else _as_text(value)
+    values = value if isinstance(value, (list, tuple)) else [value]
+    text = value.decode("latin-1") if isinstance(value, bytes) else "\\".join(map(str, values))
     found = [(kind, as_it_is) for kind, fact in facts if (as_it_is := stands_in(fact, text))]
     if element.VR == "UI":
-        own = value if isinstance(value, list) else [value]
-        found += [("uid", str(uid)) for uid in own if uid and not _is_public(str(uid))]
+        uids = [str(uid) for uid in values if uid]
+        # of the standard, or of this maker's software: of no instance
+        public = {uid for uid in uids if uid.startswith("1.2.840.10008.")} | {IMPLEMENTATION_UID}
+        found += [("uid", uid) for uid in uids if uid not in public]
     return found
-
-
-def _as_text(value: Any) -> str:
-    return "\\".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-
-
-def _is_public(uid: str) -> bool:
-    """Tell a UID of the standard, or of this maker's software, from one of an instance."""
-    return uid.startswith("1.2.840.10008.") or uid == IMPLEMENTATION_UID
 
 
 def stands_in(fact: str, text: str) -> str:

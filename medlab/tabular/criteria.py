@@ -77,7 +77,7 @@ class Options:
         }
 
 
-class Criteria(NamedTuple):
+class _Criteria(NamedTuple):
     """The privacy criteria of every class."""
 
     k: int
@@ -105,7 +105,7 @@ class Task(NamedTuple):
     quasi, sensitive, keep : tuples of str
     columns : tuple of Column
         The encoded quasi-identifiers.
-    criteria : Criteria
+    criteria : _Criteria
     tests : tuple of Test
     marks : list of int arrays, shape (rows,)
         What the tests look at; last the persons if there is a subject.
@@ -117,7 +117,7 @@ class Task(NamedTuple):
     sensitive: tuple[str, ...]
     keep: tuple[str, ...]
     columns: tuple[Column, ...]
-    criteria: Criteria
+    criteria: _Criteria
     tests: tuple[Test, ...]
     marks: list[NDArray[Any]]
     persons: NDArray[Any] | None
@@ -191,7 +191,7 @@ def make_task(
         subject=options.subject,
     )
     check_index(table)
-    asked, hierarchies = Criteria(*criteria, options), options.hierarchies or {}
+    asked, hierarchies = _Criteria(*criteria, options), options.hierarchies or {}
     tests, marks = _make_tests(table, sensitive, asked)
     columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)
     persons = None if options.subject is None else marks[-1]
@@ -239,7 +239,7 @@ def check_weights(
 def _make_tests(
     table: pd.DataFrame,
     sensitive: Sequence[str],
-    criteria: Criteria,
+    criteria: _Criteria,
 ) -> tuple[tuple[Test, ...], list[NDArray[Any]]]:
     """Check the criteria against a table and return the tests of a class.
 
@@ -280,7 +280,7 @@ def _make_tests(
     return tuple(tests), marks
 
 
-def _check_ranges(criteria: Criteria, sensitive: Sequence[str]) -> None:
+def _check_ranges(criteria: _Criteria, sensitive: Sequence[str]) -> None:
     (_, l, t, options), alpha = criteria, criteria.options.alpha
     if options.l_kind not in ("distinct", "entropy", "recursive"):
         raise InputError(f"no l-diversity {options.l_kind!r}: distinct, entropy or recursive")
@@ -296,7 +296,7 @@ def _check_ranges(criteria: Criteria, sensitive: Sequence[str]) -> None:
         raise InputError("l, t and alpha are about sensitive values; name a sensitive column")
 
 
-def _check_feasible(criteria: Criteria, ready: Sensitive, persons: NDArray[Any] | None) -> None:
+def _check_feasible(criteria: _Criteria, ready: Sensitive, persons: NDArray[Any] | None) -> None:
     column, alpha = ready.column, criteria.options.alpha
     rows = np.zeros(len(column.codes), dtype=np.int64)
     whole = tally.count_values(rows, column.codes, 1, len(column.values), persons)
@@ -315,7 +315,7 @@ def _check_feasible(criteria: Criteria, ready: Sensitive, persons: NDArray[Any] 
 
 
 def _conditions(
-    criteria: Criteria, ready: Sensitive
+    criteria: _Criteria, ready: Sensitive
 ) -> tuple[Callable[[Counts], NDArray[Any]], ...]:
     conditions: list[Callable[[Counts], NDArray[Any]]] = []
     l, t, options = criteria.l - _ROUNDING, criteria.t, criteria.options

@@ -35,16 +35,15 @@ class LabelSet(frozenset[str]):
 
     def __str__(self) -> str:
         """Return the labels in braces, sorted."""
-        return "{" + ", ".join(_quoted(label) for label in sorted(map(str, self))) + "}"
+        labels = sorted(map(str, self))
+        for i, label in enumerate(labels):
+            if not label or label != label.strip() or set(label) & set(',{}"'):
+                labels[i] = json.dumps(label, ensure_ascii=False)
+        return "{" + ", ".join(labels) + "}"
 
     __repr__ = __str__
     # pandas shows cells that have this attribute by their text, others as "frozenset(...)".
     __next__ = None
-
-
-def _quoted(label: str) -> str:
-    odd = label != label.strip() or any(mark in label for mark in ',{}"')
-    return json.dumps(label, ensure_ascii=False) if odd or not label else label
 
 
 @dataclass(frozen=True)

@@ -36,20 +36,15 @@ def enumeration_times(tries: Mapping[str, float], rate: float) -> Figure:
             textcoords="offset points", ha="center", va="bottom", fontsize=8,
         )  # fmt: skip
     for place, one in enumerate(seconds):
+        digits = f"{one:.2g}" if one < 10 else f"{one:,.0f}" if one < 1e6 else f"{one:.0e}"
         ax.annotate(
-            _in_digits(one), (one, place), (4, 0), va="center",
+            digits, (one, place), (4, 0), va="center",
             textcoords="offset points", fontsize=9, bbox={"fc": "white", "ec": "none", "pad": 1},
         )  # fmt: skip
     ax.set(xscale="log", xlim=(1e-3, 1e4 * max(seconds.max(), 1e16)), xlabel="seconds for all")
     ax.invert_yaxis()
     ax.spines[["top", "right"]].set_visible(False)
     return fig
-
-
-def _in_digits(number: float) -> str:
-    if number < 10:
-        return f"{number:.2g}"
-    return f"{number:,.0f}" if number < 1e6 else f"{number:.0e}"
 
 
 def collisions(block_bits: Mapping[str, int]) -> Figure:

@@ -85,7 +85,10 @@ def bet_explorer(
     if (f, g) not in done:
         done[f, g] = work(f, g, lambda share: None)
     start = done[f, g]
-    shown = _only(img, start.mask) if hide_original else img
+    shown = img
+    if hide_original:
+        data, inside = np.asanyarray(img.dataobj), np.asanyarray(start.mask.dataobj) > 0
+        shown = type(img)(np.where(inside, data, data.min()), img.affine)
     planes = Planes(shown, labels=["this f and g", "as at the start"])
     pair = Pair(before, hide_original=hide_original)
 
@@ -121,12 +124,6 @@ def _handles(f: float, g: float, shape: tuple[int, ...]) -> dict[str, Any]:
             for axis, name, size in zip("xyz", names, shape, strict=False)
         },
     }
-
-
-def _only(img: SpatialImage, mask: SpatialImage) -> SpatialImage:
-    """Return the head without what is outside of a mask."""
-    data = np.asanyarray(img.dataobj)
-    return type(img)(np.where(np.asanyarray(mask.dataobj) > 0, data, data.min()), img.affine)
 
 
 def _sentences(now: _Stripped, start: _Stripped) -> list[str]:

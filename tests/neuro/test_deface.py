@@ -165,8 +165,8 @@ def test_a_shape_that_is_no_size_of_a_brain_fits_nothing(found):
 def test_where_nothing_is_cut_nothing_is_handed_out(head3, monkeypatch):
     module = importlib.import_module("medlab.neuro.deface")
     elsewhere = np.array([900.0, 0, 0, 0, 0, 0])
-    monkeypatch.setattr(module, "face_depth", lambda *_: elsewhere)
-    monkeypatch.setattr(module, "shear_plane", lambda *_: None)
+    monkeypatch.setattr(module, "_face_depth", lambda *_: elsewhere)
+    monkeypatch.setattr(module, "_shear_plane", lambda *_: None)
     with pytest.raises(RefusedError, match="nothing would be cut"):
         neuro.deface(head3.img, backend="builtin")
 
@@ -179,7 +179,7 @@ def test_the_verb_is_found_even_if_its_module_was_imported_first():
 def test_without_a_brain_nothing_is_handed_out(few_steps, monkeypatch):
     module = importlib.import_module("medlab.neuro.deface")
     monkeypatch.setattr(module, "_attempts", lambda: iter([{"crop_neck": True}]))
-    monkeypatch.setattr(module, "HOPELESS_MM", 0.0)  # no turning: it takes ten seconds
+    monkeypatch.setattr(module, "_HOPELESS_MM", 0.0)  # no turning: it takes ten seconds
     pea, _ = phantom((40, 40, 40), (1.0, 1.0, 1.0), (10.0, 10.0, 5.0))
     with pytest.raises(RefusedError):
         neuro.deface(pea, backend="builtin")

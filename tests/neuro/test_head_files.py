@@ -76,7 +76,7 @@ def test_what_was_measured_and_holds_no_head_passes(
     def find_no_brain(img):
         raise RefusedError("no brain was found")  # which takes BET all its settings
 
-    monkeypatch.setattr("medlab.neuro.head_study.deface", find_no_brain)
+    monkeypatch.setattr("medlab.neuro.head_study.deface_image", find_no_brain)
     (tmp_path / "in").mkdir()
     nib.save(body(zoom, shape, *radii, 600), tmp_path / "in" / "scan.nii.gz")
     if sidecar:

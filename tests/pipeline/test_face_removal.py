@@ -39,7 +39,7 @@ def test_a_face_is_cut_out_of_every_file_of_its_series(tmp_path, monkeypatch):
             report={"residual_face": 0.01, "brain_changed": 0, "head_kept": 0.9, "warnings": []},
         )
 
-    monkeypatch.setattr(head_study, "deface", deface)
+    monkeypatch.setattr(head_study, "deface_image", deface)
     summary = pipeline.deidentify(root, tmp_path / "clean", FACES)
     assert summary.statuses == {"done": 6}
     assert summary.unchecked == {"text in pixels": 6}

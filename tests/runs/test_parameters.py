@@ -89,8 +89,9 @@ def test_a_value_that_fits_is_returned_as_its_kind(known, name, text, value):
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("k", "1"), ("k", "51"), ("k", "2.5"), ("k", True), ("t", "nan"), ("t", "inf"), ("g", -1.1),
-        ("seed", "-1"), ("policy", "Match"), ("x", "Sex"), ("y", "Age"), ("x", "Weight"),
+        ("k", "1"), ("k", "51"), ("k", "2.5"), ("k", True), ("t", "nan"), ("t", "inf"),
+        ("g", -1.1), ("seed", "-1"), ("policy", "Match"), ("x", "Sex"), ("y", "Age"),
+        ("x", "Weight"),
         ("known", "Age,Name"), ("known", ""), ("methods", "mondrian"), ("columns", "7"),
         ("missing", "1"),
     ],

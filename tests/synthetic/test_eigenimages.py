@@ -72,3 +72,12 @@ def test_what_makes_no_model_is_refused():
     model = eigenimages.fit(images, 2)
     with pytest.raises(InputError, match="another shape"):
         eigenimages.memorization(model, images, images.transpose(0, 2, 1))
+
+
+def test_the_error_is_what_no_component_holds_figured_by_hand():
+    model = eigenimages.EigenImages(
+        np.full((2, 2), 10.0), np.array([[0.5, 0.5, 0.5, 0.5]]), np.ones(1)
+    )
+    brighter, striped = np.full((2, 2), 17.0), np.array([[13.0, 7.0], [13.0, 7.0]])
+    error = eigenimages.reconstruction_error(model, [brighter, striped, brighter + striped - 10])
+    np.testing.assert_allclose(error, [0, 3, 3])
