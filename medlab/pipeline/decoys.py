@@ -122,14 +122,15 @@ def add(
     ):
         series = list(_all_series(target, origins))
         originals = {target / name: source / origins[name] for name in origins}
-        for name, datasets in _drawn(series, count, originals):
+        real = _Real([path for one in series if one.kind for path in one.files], vault.code_key)
+        for name, datasets in _drawn(series, count, originals, real):
             Path(part, name).mkdir(mode=0o700)
             for number, dataset in enumerate(datasets):
                 Path(part, name, f"{number:05d}.dcm").write_bytes(dicom.to_bytes(dataset))
         known = [
             (_KIND, bits.tobytes().hex(), recipient, "")
             for path in sorted(Path(part).rglob("*.dcm"))
-            for bits in _signatures(path, vault.code_key)
+            for bits in _signatures(dicom.read(path), vault.code_key)
         ]
         vault.remember(known)
         (folder / "decoys").mkdir(mode=0o700, exist_ok=True)
@@ -168,11 +169,28 @@ class Register:
     def __call__(self, path: Path) -> str | None:
         """Return whose copy a DICOM file is from; None if it is no decoy or shows no picture."""
         with suppress(InputError):
-            for bits in _signatures(path, self._key) if self._recipients else ():
+            for bits in _signatures(dicom.read(path), self._key) if self._recipients else ():
                 different = np.bitwise_count(self._known ^ bits).sum(axis=1)
                 if different.min() < _MOST_DIFFERENT:
                     return self._recipients[int(different.argmin())]
         return None
+
+
+class _Real:
+    """The signatures of what was released, which no decoy may come near."""
+
+    def __init__(self, paths: list[Path], key: bytes) -> None:
+        self._key = key
+        read = usable(paths, lambda path: _signatures(dicom.read(path), key))
+        bits = [signature for _, _, found in read for signature in found]
+        self._known = np.array(bits, np.uint8).reshape(-1, _BITS // 8)
+
+    def is_like(self, dataset: Dataset) -> bool:
+        """Tell whether a picture of a data set would be taken for one that was released."""
+        return any(
+            np.bitwise_count(self._known ^ bits).sum(axis=1).min() < _MOST_DIFFERENT
+            for bits in _signatures(dataset, self._key)
+        )
 
 
 def check(folder: Path, vault_file: Path, key_file: Path | None = None) -> dict[str, Any]:
@@ -218,7 +236,7 @@ def _all_series(target: Path, origins: dict[str, Path]) -> Iterator[_Series]:
 
 @quiet_pydicom()
 def _drawn(
-    series: list[_Series], count: int, originals: dict[Path, Path]
+    series: list[_Series], count: int, originals: dict[Path, Path], real: _Real
 ) -> Iterator[tuple[str, list[Dataset]]]:
     """Give a name and the data sets of each decoy; `originals` has the source of each output."""
     rng, made = np.random.default_rng(), 0
@@ -233,6 +251,8 @@ def _drawn(
                 with suppress(InputError, ValueError):  # of a value that is none of its VR
                     datasets = [d for one in study for d in _with_other_pictures(one, series, rng)]
                     _rename(datasets, dicom.read(originals[study[0].files[0]]), person)
+                    if any(map(real.is_like, datasets)):  # almost empty pictures are alike
+                        continue
                     made += 1
                     yield token_hex(8), datasets
             if made == count:
@@ -328,14 +348,13 @@ def _with_pixels(dataset: Dataset, pictures: Array) -> Dataset:
 
 
 @quiet_pydicom()
-def _signatures(path: Path, key: bytes) -> list[NDArray[np.uint8]]:
-    """Return a keyed signature of each picture of a file, 64 bytes.
+def _signatures(dataset: Dataset, key: bytes) -> list[NDArray[np.uint8]]:
+    """Return a keyed signature of each picture of a data set, 64 bytes.
 
     The fine detail, cut off at its median, is summed up in 512 groups of pixels that the key
     draws, with signs that it draws; the bits are the signs of the sums. Neither brightness nor
     contrast changes them, nor does rounding much.
     """
-    dataset = dicom.read(path)
     form = frames.layout(dataset)
     signatures = []
     for frame in frames.stored_frames(dataset, form):
