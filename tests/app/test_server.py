@@ -2,11 +2,13 @@ import json
 
 import pytest
 
-from medlab.app.server import _configuration
+pytestmark = pytest.mark.needs("app")
 
 
 @pytest.fixture
 def config():
+    from medlab.app.server import _configuration
+
     return _configuration(8866, 300)
 
 

@@ -15,6 +15,7 @@ from medlab import evaluation, tabular
 from medlab.cli import commands
 from medlab.crypto import write_key
 from medlab.errors import InputError, KindError
+from medlab.evaluation.groups import Tables
 from medlab.tabular.reading import read_file, read_hierarchy
 
 
@@ -344,7 +345,7 @@ def test_a_direct_identifier_that_repeats_counts_persons_everywhere(tmp_path):
 
 def test_the_grid_counts_persons():
     table = visits(each=5).reset_index(drop=True)
-    tables = evaluation.Tables(table, None, people(60, seed=1))
+    tables = Tables(table, None, people(60, seed=1))
     points = [("identity", 0), ("Mondrian k", 10), ("Anatomy l", 2)]
     rows = evaluation.grid({1: tables}, points, ["Age", "Sex"], "Diagnosis", progress=False)
     value = rows.set_index(["method", "measure"])["value"]

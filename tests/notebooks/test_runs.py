@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import nbformat
 import pytest
@@ -55,7 +56,11 @@ def test_the_five_core_notebooks_stand():
 def test_every_notebook_runs_on_the_sample_data_and_holds_its_checks(finished):
     failures = [(o.job.name, o.failure) for o in finished[1] if o.failure]
     assert failures == []
-    assert all(outcome.figures and outcome.numbers for outcome in finished[1])
+    assert all(outcome.numbers for outcome in finished[1])
+    drawn = {outcome.job.notebook.name[:2] for outcome in finished[1] if outcome.figures}
+    needs = {"09": "opendp", "11": "flwr"}  # what their figures show is made by an extra
+    left_out = {number for number, package in needs.items() if find_spec(package) is None}
+    assert {path.name[:2] for path in NOTEBOOKS} - drawn <= left_out
 
 
 def test_every_figure_of_the_report_has_a_text_alternative(finished):

@@ -2,9 +2,12 @@
 
 import importlib
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+
+from medlab.errors import UnavailableError
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOMS = sorted(path.parent.name for path in (ROOT / "medlab").glob("*/__init__.py"))
@@ -25,4 +28,6 @@ def test_the_page_lists_what_a_room_offers(room):
 def test_every_name_of_the_page_is_there():
     for room, names in LISTED.items():
         module = importlib.import_module(f"medlab.{room}")
-        assert all(hasattr(module, name) for name in names)
+        for name in names:
+            with suppress(UnavailableError):  # what needs an extra says so, and is there
+                assert hasattr(module, name)
