@@ -181,22 +181,28 @@ def anonymize_large(
         exact = frozenset.intersection(*(leaf.exact for leaf in leaves))
         place = np.arange(table.rows)
         if not keep_order:
-            digest = digest_of_rows(_released(leaves, work, exact)) if key else b""
-            place = np.argsort(order_of_rows(table.rows, key, digest))
+            place = _shuffled(leaves, work, exact, table.rows, key)
         parts, persons, formulas = _write(leaves, work, exact, place, folder, most, spreadsheet)
         judged = _judge(parts, persons, work, folder, most)
         _appear(parts, target, folder, whole=not source.is_dir())
-    names = [*roles.quasi, *roles.sensitive, *options.keep]
-    return judged | {
+    return {
+        **judged,
+        **_said_of(roles, work, leaves[0]),
+        "order": "kept" if keep_order else "shuffled",
+        "columns": roles.kinds([*roles.quasi, *roles.sensitive, *options.keep]),
+        "notes": [*roles.notes, *guard_note(formulas, spreadsheet=spreadsheet)],
+    }
+
+
+def _said_of(roles: TableRoles, work: _Work, leaf: _Leaf) -> dict[str, Any]:
+    """Return what the report says of what was asked for, and of what was left out."""
+    return {
         "quasi": roles.quasi,
         "sensitive": roles.sensitive,
-        "asked": dict(leaves[0].asked),
+        "asked": dict(leaf.asked),
         "facts": {},
         "method": "mondrian",
-        "left_out": [name for name in table.types if name not in names],
-        "order": "kept" if keep_order else "shuffled",
-        "columns": roles.kinds(names),
-        "notes": [*roles.notes, *guard_note(formulas, spreadsheet=spreadsheet)],
+        "left_out": [name for name in work.types if name not in work.columns],
     }
 
 
@@ -498,6 +504,14 @@ def _released(
         text = {name: frame[_TEXT + name] for name in work.quasi if name not in exact}
         others = [name for name in (_ROW, _PERSON) if all_columns and name in frame]
         yield frame[[*work.columns, *others]].assign(**text)
+
+
+def _shuffled(
+    leaves: list[_Leaf], work: _Work, exact: frozenset[str], rows: int, key: bytes | None
+) -> Array:
+    """Return the place of each row in the output, drawn, or by a key and what is released."""
+    digest = digest_of_rows(_released(leaves, work, exact)) if key else b""
+    return np.argsort(order_of_rows(rows, key, digest))
 
 
 def _write(

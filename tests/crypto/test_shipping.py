@@ -147,7 +147,7 @@ def other(name="a/x.dcm", **changes):
     "tar",
     [
         other("../x.dcm"),
-        other("/tmp/x.dcm"),
+        other("/outside/x.dcm"),
         other(type=tarfile.SYMTYPE, linkname="/etc/passwd", size=0),
         other(type=tarfile.LNKTYPE, linkname="/etc/passwd", size=0),
         other(type=tarfile.CHRTYPE, size=0),
