@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from medlab.evaluation.board_report import review
-from medlab.evaluation.experiments import grid, measure
-from medlab.evaluation.groups import hold_back, one_each
+from medlab.evaluation.experiments import grid, hold_back, measure, one_each
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.risk_utility import (
     LIMITS,

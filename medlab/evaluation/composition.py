@@ -15,8 +15,7 @@ from scipy import sparse
 
 from medlab.arrays import Array
 from medlab.errors import InputError
-from medlab.evaluation.attacker import chunk_rows, nearest
-from medlab.evaluation.inference import by_class, numbered, shares
+from medlab.evaluation.release_attacks import by_class, chunk_rows, nearest, numbered, shares
 from medlab.tabular.column_roles import Hierarchies, as_names, check_columns, counted_by
 from medlab.tabular.metrics import scales_of
 from medlab.tabular.models import group_sizes, person_numbers

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,7 +14,6 @@ import pandas as pd
 from medlab import __version__
 from medlab.disk import write_whole
 from medlab.errors import InputError
-from medlab.evaluation.groups import Tables
 from medlab.evaluation.measures import evaluate
 from medlab.methods.catalogue import ON_MAP, Point, protect
 from medlab.tabular.column_roles import counted_by
@@ -142,3 +141,69 @@ def _name(point: Point, seed: int, mark: str) -> str:
 
 def _save(rows: pd.DataFrame, path: Path) -> None:
     write_whole(path, json.dumps(rows.to_dict("records")).encode())
+
+
+class Tables(NamedTuple):
+    """The tables of one experiment, in the order of `medlab.samples.cohort`.
+
+    Attributes
+    ----------
+    released : DataFrame
+        The original, to be protected and released.
+    register : DataFrame or None
+        People an attacker knows by name.
+    control : DataFrame or None
+        People of the same population who are not released.
+    """
+
+    released: pd.DataFrame
+    register: pd.DataFrame | None = None
+    control: pd.DataFrame | None = None
+
+
+def one_each(tables: Sequence[pd.DataFrame | None], subject: str = "PatientID") -> Tables:
+    """Return the tables with one row a person: the first of each.
+
+    Several rows of one person make a class look larger than the crowd in it.
+
+    Parameters
+    ----------
+    tables : released, register, control
+        As `medlab.samples.cohort` returns them; the last two may be None.
+    subject : str
+        Column that tells whose row it is.
+    """
+    released, register, control = (
+        table.drop_duplicates(subject, ignore_index=True)
+        if table is not None and subject in table
+        else table
+        for table in tables
+    )
+    if released is None:
+        raise InputError("there is no table to release")
+    return Tables(released, register, control)
+
+
+def hold_back(table: pd.DataFrame, rng: np.random.Generator, subject: str = "PatientID") -> Tables:
+    """Split a table by chance: half of the people to be released, half as control group.
+
+    Parameters
+    ----------
+    table : DataFrame
+    rng : Generator
+    subject : str
+        All rows of a person go to one side.
+
+    Raises
+    ------
+    InputError
+        Fewer than four people.
+    """
+    people, names = pd.factorize(table[subject], use_na_sentinel=False)
+    if len(names) < 4:
+        raise InputError(f"{len(names)} people are too few to hold half of them back; 4 will do")
+    chosen = rng.permutation(len(names)) < len(names) // 2
+    nullable = table.select_dtypes(["Int64", "Float64"]).columns
+    table = table.astype(dict.fromkeys(nullable, "float64"))
+    sides = (table[chosen[people] == side].reset_index(drop=True) for side in (True, False))
+    return Tables(next(sides), None, next(sides))

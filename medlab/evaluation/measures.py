@@ -15,12 +15,20 @@ from medlab.arrays import Floats, Ints
 from medlab.errors import InputError
 from medlab.evaluation import utility
 from medlab.evaluation.attack_statistics import NOT_APPLICABLE, Score, excess, rate
-from medlab.evaluation.attacker import nearest
-from medlab.evaluation.inference import by_class, inferred, numbered, shares, sliced
-from medlab.evaluation.linkage import linkability, linked, true_pairs
-from medlab.evaluation.membership import membership
-from medlab.evaluation.population import population_uniqueness
-from medlab.evaluation.singling_out import singling_out
+from medlab.evaluation.release_attacks import (
+    by_class,
+    inferred,
+    linkability,
+    linked,
+    membership,
+    nearest,
+    numbered,
+    population_uniqueness,
+    shares,
+    singling_out,
+    sliced,
+    true_pairs,
+)
 from medlab.tabular import metrics
 from medlab.tabular.column_roles import check_columns, counted_by
 from medlab.tabular.models import group_sizes, person_numbers

@@ -15,7 +15,7 @@ from medlab.crypto.keys import KEY_VARIABLE
 from medlab.errors import UsageError
 from medlab.evaluation.composition import composition
 from medlab.evaluation.measures import evaluate
-from medlab.evaluation.membership import with_copies
+from medlab.evaluation.release_attacks import with_copies
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns, counted_by
 from medlab.tabular.metrics import measures
 from medlab.tabular.reading import TableRoles, named_columns, read_file, read_table

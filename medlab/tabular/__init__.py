@@ -6,13 +6,14 @@ from medlab.tabular.algorithms import ALGORITHMS, anonymize
 from medlab.tabular.anatomy import anatomy
 from medlab.tabular.averaged_faces import k_same, k_same_eigen, partition_faces
 from medlab.tabular.cells import bounds, label_sets, range_text
-from medlab.tabular.classes import beliefs, class_report, count_table
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
 from medlab.tabular.criteria import Options
 from medlab.tabular.fulldomain import full_domain
-from medlab.tabular.header_values import representative
 from medlab.tabular.metrics import (
+    beliefs,
     c_avg,
+    class_report,
+    count_table,
     discernibility,
     gcp,
     measures,
@@ -34,7 +35,7 @@ from medlab.tabular.models import (
 )
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.rectangles import Rectangles, frames, rectangles
-from medlab.tabular.release import Release
+from medlab.tabular.release import Release, representative
 from medlab.tabular.slicing import slicing
 from medlab.tabular.twostep import two_step
 

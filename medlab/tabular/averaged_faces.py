@@ -99,8 +99,10 @@ def k_same_eigen(
     k = check_k(k, len(pictures), "pictures")
     found = eigenfaces(points, components)
     class_of = _nearest_classes(found.coefficients, k)
-    means = _averaged(found.coefficients, class_of).pictures @ found.axes + found.mean
-    return _Averaged(means.reshape(pictures.shape), class_of)
+    means = _averaged(found.coefficients, class_of).pictures[np.unique(class_of, True)[1]]
+    # Once a class: equal rows of a matrix product may differ in their last bit.
+    faces = (means @ found.axes + found.mean)[class_of]
+    return _Averaged(faces.reshape(pictures.shape), class_of)
 
 
 def partition_faces(

@@ -20,10 +20,19 @@ from numpy.typing import NDArray
 
 from medlab.arrays import Array
 from medlab.errors import InputError
-from medlab.tabular.batches import Batch, Cut, Plan, divide, first_batch, split
 from medlab.tabular.column_roles import Column
 from medlab.tabular.criteria import Options, Task, check_weights, make_task
-from medlab.tabular.cuts import cheapest_cuts, choose, median_cuts
+from medlab.tabular.cuts import (
+    Batch,
+    Cut,
+    Plan,
+    cheapest_cuts,
+    choose,
+    divide,
+    first_batch,
+    median_cuts,
+    split,
+)
 from medlab.tabular.release import Grouping, Release, check_release, make_release, number_by_box
 
 

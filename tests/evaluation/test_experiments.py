@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from evaluation_cases import QUASI, SENSITIVE
@@ -56,3 +57,11 @@ def test_unknown_names_are_refused(small):
     rows = evaluation.measure(small, Point("identity"), QUASI, SENSITIVE, 1)
     with pytest.raises(MissingError, match="magic"):
         evaluation.risk_and_loss(rows, risk="magic")
+
+
+def test_holding_back_splits_people_and_not_rows():
+    table = samples.cohort(60).released
+    kept = evaluation.hold_back(table, np.random.default_rng(0))
+    assert not set(kept.released["PatientID"]) & set(kept.control["PatientID"])
+    assert len(kept.released) + len(kept.control) == len(table)
+    assert kept.released["PatientID"].nunique() == 30

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from medlab.evaluation import utility
-from medlab.evaluation.inference import shares
+from medlab.evaluation.release_attacks import shares
 from medlab.tabular.released_cells import exact_values, scale, see
 
 # Xiao and Tao 2006, table 1: eight patients, two groups, the query "pneumonia, age up to 30,

@@ -15,7 +15,7 @@ from medlab import evaluation, tabular
 from medlab.cli import commands
 from medlab.crypto import write_key
 from medlab.errors import InputError, KindError
-from medlab.evaluation.groups import Tables
+from medlab.evaluation.experiments import Tables
 from medlab.tabular.reading import read_file, read_hierarchy
 
 

@@ -7,8 +7,7 @@ import pytest
 from medlab import evaluation
 from medlab.errors import InputError
 from medlab.evaluation import utility
-from medlab.evaluation.attacker import nearest
-from medlab.evaluation.inference import shares
+from medlab.evaluation.release_attacks import nearest, shares
 from medlab.tabular.release import LabelSet
 from medlab.tabular.released_cells import exact_values, scale, see
 

@@ -1,0 +1,426 @@
+"""Attacks on a released table: linkage, attribute inference, singling out and membership.
+
+The attacker knows people and looks for the released rows that are nearest. The distance of a
+person to a class is the sum over the quasi-identifiers of the gap to the released interval,
+divided by the range of the original column (0 inside, 1 at most), and of 0 or 1 for a label
+inside or outside the released set. A suppressed cell is at distance 0 from everybody, a missing
+one from those whose value is missing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from medlab.arrays import Array, Floats, Ints
+from medlab.evaluation.attack_statistics import Score, auc_score, excess, tpr_at, wilson
+from medlab.tabular.anatomy import COUNT, GROUP
+from medlab.tabular.release import Release
+from medlab.tabular.released_cells import SAME, Exact, Scale, Seen, see
+from medlab.tabular.slicing import BUCKET
+
+_CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the processor's cache
+
+
+class Near(NamedTuple):
+    """Some targets and the classes nearest to them.
+
+    Attributes
+    ----------
+    targets : slice
+    distance : float array, shape (targets,)
+    mask : bool array, shape (targets, classes)
+        Which classes are at that distance.
+    """
+
+    targets: slice
+    distance: Array
+    mask: Array
+
+
+def chunk_rows(classes: int) -> int:
+    """Return how many targets are compared with so many classes at a time."""
+    return max(1, _CHUNK_CELLS // classes)
+
+
+def nearest(seen: Seen, exact: Exact, step: int | None = None) -> Iterator[Near]:
+    """Yield the nearest classes of all targets, some targets at a time.
+
+    Parameters
+    ----------
+    seen : Seen
+    exact : dict of arrays, shape (targets,)
+        From `exact_values`.
+    step : int, optional
+        How many targets at a time.
+    """
+    places = [exact[one.name] for one in seen.scales]
+    count, classes = len(places[0]), len(seen.sizes)
+    step = step or chunk_rows(classes)
+    room = np.empty((2, step, classes))
+    for start in range(0, count, step):
+        part = slice(start, min(start + step, count))
+        total, gap = (space[: part.stop - start] for space in room)
+        total[:] = 0.0
+        for one, (a, b), values in zip(seen.scales, seen.parts, places, strict=True):
+            if one.numeric:
+                _add_gaps(total, gap, a, b, values[part, None])
+            else:
+                total += a
+                total -= b[values[part]].toarray()  # a label that nobody has is row -1
+        distance = total.min(axis=1)
+        yield Near(part, distance, total <= distance[:, None] + SAME)
+
+
+def _add_gaps(total: Array, gap: Array, low: Array, high: Array, values: Array) -> None:
+    """Add how far `values` lie outside of [low, high], at most 1 a column."""
+    np.subtract(low, values, out=gap)
+    if low is not high:
+        np.maximum(gap, values - high, out=gap)
+        np.maximum(gap, 0.0, out=gap)
+    else:
+        np.abs(gap, out=gap)
+    np.minimum(gap, 1.0, out=gap)
+    total += gap
+
+
+def true_pairs(target_owner: Ints, row_owner: Ints) -> tuple[Ints, Ints]:
+    """Return the pairs (target, released row) that belong to one person, sorted by target."""
+    targets = pd.DataFrame({"who": target_owner, "target": np.arange(len(target_owner))})
+    rows = pd.DataFrame({"who": row_owner, "row": np.arange(len(row_owner))})
+    pairs = targets.merge(rows, on="who").sort_values(["target", "row"])
+    return pairs["target"].to_numpy(copy=True), pairs["row"].to_numpy(copy=True)
+
+
+def linked(near: Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
+    """Return for each target the chance to pick a row of its own among the nearest.
+
+    With C the rows at the smallest distance and T those of the target: |T in C| / |C|. This
+    is the expectation of a random pick, so no tie is broken by chance.
+
+    Parameters
+    ----------
+    near : Near
+        Some targets.
+    seen : Seen
+    pairs : arrays
+        From `true_pairs`.
+    """
+    start, stop = near.targets.start, near.targets.stop
+    first, last = np.searchsorted(pairs[0], [start, stop])
+    target, row = pairs[0][first:last] - start, pairs[1][first:last]
+    hit = near.mask[target, seen.class_of[row]].astype(np.float64)
+    found: Any = np.bincount(target, hit, minlength=stop - start)
+    return np.asarray(found / (near.mask @ seen.sizes))
+
+
+def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Floats:
+    """Return for each person the chance that two parts of his facts lead to the same row.
+
+    One attacker knows the first columns, another the others; each picks among the rows
+    nearest to what he knows. Giomi et al., PoPETs 2023, with the expectation of the pick.
+
+    Parameters
+    ----------
+    seen : Seen
+    exact : dict of arrays, shape (people,)
+        Their exact values, see `medlab.tabular.released_cells.exact_values`.
+    halves : two sequences of column names
+    """
+    found = np.zeros(len(exact[seen.scales[0].name]))
+    views = [seen.only(names) for names in halves]
+    first = np.unique(seen.class_of, return_index=True)[1]
+    where = [view.class_of[first] for view in views]
+    step = chunk_rows(len(seen.sizes))
+    passes = [nearest(view, exact, step) for view in views]
+    for a, b in zip(*passes, strict=True):
+        both = a.mask[:, where[0]] & b.mask[:, where[1]]
+        picks = (a.mask @ views[0].sizes) * (b.mask @ views[1].sizes)
+        found[a.targets] = (both @ seen.sizes) / picks
+    return found
+
+
+_CHUNK_PEOPLE = 200
+
+
+def shares(
+    table: pd.DataFrame, sensitive: str, labels: pd.Index, release: Release | None = None
+) -> sparse.csr_array:
+    """Return what each released row says of its sensitive value.
+
+    Parameters
+    ----------
+    table : DataFrame
+        The released rows.
+    sensitive : str
+    labels : Index
+        The values, of the original.
+    release : Release, optional
+        Of an anatomized table the sensitive table is read: each row has the shares of its
+        group.
+
+    Returns
+    -------
+    sparse array, shape (rows, labels)
+        Rows add up to 1, or to 0 where nothing is said.
+    """
+    if release is not None and release.kind == "anatomized":
+        return _of_groups(release, sensitive, labels)
+    code = numbered(table[sensitive], labels)
+    known = np.flatnonzero(code >= 0)
+    cells = (np.ones(len(known)), (known, code[known]))
+    return sparse.csr_array(cells, shape=(len(table), len(labels)))
+
+
+def numbered(column: pd.Series[Any], labels: pd.Index) -> Ints:
+    """Return the number of each value, -1 for one that is missing or not known."""
+    return np.asarray(labels.get_indexer(pd.Index(column.astype(object))))
+
+
+def _of_groups(release: Release, sensitive: str, labels: pd.Index) -> sparse.csr_array:
+    values = release.extra["sensitive"]
+    code = numbered(values[sensitive], labels)
+    values, code = values[code >= 0], code[code >= 0]
+    names = pd.Index(values[GROUP]).unique()
+    group, count = names.get_indexer(values[GROUP]), values[COUNT].to_numpy(dtype=np.float64)
+    share = count / np.bincount(group, count)[group]
+    table = sparse.csr_array((share, (group, code)), shape=(len(names), len(labels)))
+    return table[names.get_indexer(release.table[GROUP])]
+
+
+def sliced(
+    release: Release,
+    known: Mapping[str, tuple[Any, Any]],
+    sensitive: str,
+    labels: pd.Index,
+    truth: Ints,
+) -> tuple[Floats, Ints]:
+    """Return the chance to guess a sensitive value from a sliced table.
+
+    The chance of a bucket is the product over the column groups of the share of its parts
+    that agree with the person; in a bucket, the value goes by the agreeing parts that hold
+    it. Li et al., "Slicing", IEEE TKDE 24(3), 2012.
+
+    Parameters
+    ----------
+    release : Release
+        Of kind "sliced".
+    known : mapping of str to two arrays
+        By quasi-identifier, the values of the released rows and of the people.
+    sensitive : str
+    labels : Index
+        Values of the sensitive column.
+    truth : int array, shape (people,)
+        The true value of each.
+
+    Returns
+    -------
+    chance : float array, shape (people,)
+    matched : int array
+        Positions of those who agree with some bucket; about others it says nothing.
+    """
+    bucket = pd.factorize(release.table[BUCKET])[0]
+    value = numbered(release.table[sensitive], labels)
+    first, *rest = (
+        _keys([known[name] for name in group if name in known], len(bucket), len(truth))
+        for group in sorted(release.facts["groups"], key=lambda some: sensitive not in some)
+    )
+    told = _shares(bucket, value, first, len(labels))
+    others = [_shares(bucket, np.zeros_like(bucket), keys, 1) for keys in rest]
+    found, matched = np.zeros(len(truth)), np.zeros(len(truth), dtype=bool)
+    for start in range(0, len(truth), _CHUNK_PEOPLE):
+        here = slice(start, start + _CHUNK_PEOPLE)
+        weight = np.ones((len(truth[here]), bucket.max() + 1))
+        for shares, (_, people) in zip(others, rest, strict=True):
+            weight *= shares[people[here]].toarray()
+        votes = _votes(told[first[1][here]].tocoo(), weight, len(labels))
+        found[here], matched[here] = _mode(votes, truth[here]), votes.any(axis=1)
+    return found, np.flatnonzero(matched)
+
+
+def _keys(columns: Sequence[tuple[Any, Any]], rows: int, people: int) -> tuple[Ints, Ints]:
+    """Return one number for equal values in all columns, of released rows and of people."""
+    both = pd.DataFrame(dict(enumerate(map(np.concatenate, columns))), index=range(rows + people))
+    key = np.zeros(len(both), dtype=np.int64)
+    if columns:
+        key = np.asarray(both.groupby(list(both)).ngroup(), dtype=np.int64)
+    return key[:rows], key[rows:]
+
+
+def _shares(bucket: Ints, value: Ints, keys: tuple[Ints, Ints], values: int) -> sparse.csr_array:
+    """Return what share of a bucket has key and value, shape (keys, buckets * values)."""
+    known = np.flatnonzero(value >= 0)
+    share = 1 / np.bincount(bucket)[bucket[known]]
+    shape = (max(key.max() for key in keys) + 1, (bucket.max() + 1) * values)
+    return sparse.csr_array((share, (keys[0][known], (bucket * values + value)[known])), shape)
+
+
+def _votes(told: Any, weight: Floats, values: int) -> Floats:
+    """Return the weight of each value for each person, shape (people, values)."""
+    bucket, value = np.divmod(told.col, values)
+    each = told.data * weight[told.row, bucket]
+    votes = np.bincount(told.row * values + value, each, minlength=len(weight) * values)
+    return np.asarray(votes.reshape(len(weight), values))
+
+
+def inferred(near: Near, posterior: sparse.csr_array, truth: Ints) -> Floats:
+    """Return for each target the chance to guess its sensitive value.
+
+    The attacker names the most frequent value among the nearest rows; if several are, each
+    with the same chance.
+
+    Parameters
+    ----------
+    near : Near
+        Some targets.
+    posterior : sparse array, shape (classes, values)
+        Rows of each class by their sensitive value.
+    truth : int array, shape (all targets,)
+        The true value; -1 (a value that the original does not have) is never guessed.
+    """
+    votes = (sparse.csr_array(near.mask.astype(np.float64)) @ posterior).toarray()
+    return _mode(votes, truth[near.targets])
+
+
+def _mode(votes: Floats, truth: Ints) -> Floats:
+    """Return the chance to guess right by the most frequent value."""
+    best = (votes >= votes.max(axis=1, keepdims=True) * (1 - 1e-9)) & (votes > 0)
+    right = best[np.arange(len(truth)), truth] & (truth >= 0)
+    return np.asarray(right / np.maximum(best.sum(axis=1), 1))
+
+
+def by_class(rows: sparse.csr_array, class_of: Ints, classes: int) -> Any:
+    """Add up the rows of each class."""
+    ones = np.ones(len(class_of))
+    shape = (classes, len(class_of))
+    return sparse.csr_array((ones, (class_of, np.arange(len(class_of)))), shape=shape) @ rows
+
+
+def singling_out(
+    released: pd.DataFrame,
+    original: Exact,
+    control: Exact,
+    scales: list[Scale],
+    rng: np.random.Generator,
+    attempts: int = 500,
+) -> Score:
+    """Return how much likelier a released description fits one original person than one other.
+
+    Each attempt takes a released row and some of its quasi-identifiers, at least two where
+    there are; the cells of that row are the description.
+
+    Parameters
+    ----------
+    released : DataFrame
+    original, control : dict of arrays
+        Exact values, see `medlab.tabular.released_cells.exact_values`.
+    scales : list of Scale
+        The quasi-identifiers.
+    rng : Generator
+        Draws rows and columns.
+    attempts : int
+
+    Returns
+    -------
+    Score
+        (member - control) / (1 - control), see `medlab.evaluation.attack_statistics.excess`.
+    """
+    rows = rng.integers(len(released), size=attempts)
+    least = min(2, len(scales))
+    order = rng.permuted(np.tile(np.arange(len(scales)), (attempts, 1)), axis=1)
+    used = order < rng.integers(least, len(scales) + 1, size=attempts)[:, None]
+    asked = released.iloc[rows].reset_index(drop=True).astype(object)
+    for i, one in enumerate(scales):
+        asked[one.name] = asked[one.name].where(used[:, i], "*")
+    seen = see(asked, scales)
+    inside, outside = (
+        (seen.fits(people) == 1)[seen.class_of].astype(np.float64)
+        for people in (original, control)
+    )
+    return excess(inside, outside)
+
+
+def membership(members: Floats, others: Floats) -> dict[str, Score]:
+    """Return how well the distance to the nearest row tells members from others.
+
+    Parameters
+    ----------
+    members, others : float arrays
+        Distance to the nearest released row, of people in the release and of a control group.
+
+    Returns
+    -------
+    dict
+        AUC (0.5: nothing is told), and the share of members found where 1 % or 5 % of the
+        others are taken for members; with fewer than 100 others 1 % is not given.
+    """
+    found = {"membership AUC": auc_score(-members, -others)}
+    for fpr in (0.01, 0.05):
+        if len(others) * fpr >= 1:
+            value = tpr_at(-members, -others, fpr)
+            low, high = wilson(value * len(members), len(members))
+            name = f"membership TPR at {fpr:.0%} FPR"
+            found[name] = Score(value, low, high, fpr, fpr)
+    return found
+
+
+def with_copies(
+    released: pd.DataFrame, original: pd.DataFrame, share: float, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return a synthetic table with a share of its rows replaced by rows of the original.
+
+    The positive control of attacks. None is copied twice as long as there are others, so a
+    membership AUC of about 0.5 + 0.5 * (copies / originals) is the most that can be found.
+    """
+    count = round(share * len(released))
+    columns = [name for name in released if name in original]
+    copied = np.resize(rng.permutation(len(original)), count)
+    kept = rng.permutation(len(released))[count:]
+    both = [released.iloc[kept], original[columns].iloc[copied]]
+    return pd.concat(both, ignore_index=True)
+
+
+def population_uniqueness(sizes: Ints, population: int) -> float:
+    """Return the estimated share of a population that is unique, from class sizes of a sample.
+
+    Parameters
+    ----------
+    sizes : int array, shape (classes,)
+        Class sizes in the sample.
+    population : int
+        People in the population, not fewer than in the sample.
+
+    Returns
+    -------
+    float
+
+    Notes
+    -----
+    Pitman's sampling formula, fitted by maximum likelihood; Hoshino, "Applying Pitman's
+    sampling formula to microdata disclosure risk assessment", J. Official Statistics 17(4),
+    2001. Of a population of N, N^alpha * G(theta + 1) / G(theta + alpha) are unique.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import gammaln
+
+    n, classes = int(sizes.sum()), len(sizes)
+    if classes == n:
+        return 1.0
+    larger = sizes[sizes > 1]
+
+    def surprise(at: NDArray[np.float64]) -> float:
+        alpha, theta = 1 / (1 + math.exp(-at[0])), math.exp(at[1])
+        steps = np.log(theta + np.arange(1, classes) * alpha).sum()
+        grown = (gammaln(larger - alpha) - gammaln(1 - alpha)).sum()
+        return float(gammaln(theta + n) - gammaln(theta + 1) - steps - grown)
+
+    best = minimize(surprise, np.array([0.0, math.log(classes)]), method="Nelder-Mead")
+    alpha, theta = 1 / (1 + math.exp(-best.x[0])), math.exp(best.x[1])
+    log_share = (alpha - 1) * math.log(population) + gammaln(theta + 1) - gammaln(theta + alpha)
+    return float(min(1.0, math.exp(log_share)))
