@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 from pydicom.dataset import Dataset
 
 from medlab.dicom.codes import owner
 from medlab.dicom.dates import parse_date
 from medlab.dicom.files import find_files, quiet_pydicom, read
 from medlab.errors import InputError, usable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Column of the table and keyword of the header it comes from.
 #: Column of the cohort table, and the element that it is read from.
@@ -75,6 +77,8 @@ def owners_and_table(
     passed: dict[int, str] | None = None,
 ) -> tuple[list[str], pd.DataFrame]:
     """Return the table of `cohort_table` and, row by row, who `whose` says it belongs to."""
+    import pandas as pd
+
     rows: dict[Any, dict[str, Any]] = {}
     for _, _, (person, values) in usable(find_files(folder), partial(_values, whose), passed):
         _add(rows, person, values, by)
@@ -112,6 +116,8 @@ def _years(value: str) -> float | None:
 
 def _typed(table: pd.DataFrame) -> pd.DataFrame:
     """Return the table with numbers, dates and text as such."""
+    import pandas as pd
+
     table["Age"] = pd.array([_years(v) for v in table["Age"]], dtype="Float64").astype("Int64")
     table["Weight"] = pd.to_numeric(table["Weight"], errors="coerce")
     table["Height"] = (pd.to_numeric(table["Height"], errors="coerce") * 100).round(1)

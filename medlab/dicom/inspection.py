@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from medlab.dicom.files import find_files, is_dicomdir, read
 from medlab.dicom.tags import (
@@ -19,6 +18,9 @@ from medlab.dicom.tags import (
 )
 from medlab.disk import appearing
 from medlab.errors import InputError, UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SHOWN = ["path", "vr", "name", "value", "concern"]
 #: Where `matching` looks, and the columns that it asks.

@@ -7,9 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import keyword_for_tag, private_dictionary_description
 from pydicom.dataset import Dataset
@@ -30,6 +29,9 @@ from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of
 from medlab.dicom.text import Search, find_spans, in_coded_value
 from medlab.errors import InputError, usable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 MASK = "••••"
 COLUMNS = (
@@ -208,6 +210,8 @@ def tag_table(source: Path | str | Dataset, *, reveal: bool = False) -> pd.DataF
     >>> list(table.columns[:4])
     ['path', 'tag', 'vr', 'vm']
     """
+    import pandas as pd
+
     with quiet_pydicom():
         dataset = source if isinstance(source, Dataset) else read(source)
         search = _look(identity_of(dataset))
@@ -250,6 +254,8 @@ def dictionary() -> pd.DataFrame:
     Columns: ``group`` and ``element`` (hexadecimal text, ``x`` where they repeat), ``vr``,
     ``vm``, ``name``, ``keyword``, ``retired``, ``action``, ``hipaa``.
     """
+    import pandas as pd
+
     actions = {row.tag: row.basic for row in load_profile()}
     rows = [
         (f"{tag >> 16:04X}", f"{tag & 0xFFFF:04X}", *entry[:2], entry[2], entry[4], bool(entry[3]))
@@ -302,6 +308,8 @@ def search_dictionary(
     >>> search_dictionary("birth date")["keyword"].iloc[0]
     'PatientBirthDate'
     """
+    import pandas as pd
+
     table = dictionary()
     found = pd.Series(True, index=table.index)
     for column, fragment in {"group": group, "element": element, "vr": vr, "name": name}.items():
@@ -330,6 +338,8 @@ def tag_fits(group: pd.Series, element: pd.Series, text: str) -> pd.Series:
         ``"001000"`` a group and the beginning of an element, ``"00100010"`` one tag; brackets
         and spaces may stand. What holds no digit is no tag: ``"face"`` is a word.
     """
+    import pandas as pd
+
     plain = re.sub(r"[() ]", "", text).upper().replace("X", "x")
     nothing = pd.Series(False, index=group.index)
     if not re.fullmatch(r"[0-9A-Fx]*,?[0-9A-Fx]*", plain) or not re.search(r"\d", plain):
@@ -363,6 +373,8 @@ def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
     >>> standard_says(0x00101010).iloc[:, :2].values.tolist()
     [['basic profile', 'X'], ['retain-patient-characteristics', 'K']]
     """
+    import pandas as pd
+
     row = row_of(tag)
     codes = {"basic profile": row.basic, **row.options} if row else {}
     found = pd.DataFrame(codes.items(), columns=["under", "code"])
@@ -414,6 +426,8 @@ def directory_records(dataset: Dataset) -> pd.DataFrame:
     InputError
         If the data set is not a DICOMDIR.
     """
+    import pandas as pd
+
     if not is_dicomdir(dataset):
         raise InputError("this is not a DICOMDIR; give the file of that name")
     rows = []
@@ -431,6 +445,8 @@ def folder_tables(folder: Path | str, *, reveal: bool = False) -> Iterator[pd.Da
     The first column, ``file``, is the number of the file in the order of the paths: the path
     itself may name the patient. Files that cannot be read come last: one row each says why.
     """
+    import pandas as pd
+
     passed: dict[int, str] = {}
     for number, _, table in usable(find_files(folder), partial(tag_table, reveal=reveal), passed):
         table.insert(0, "file", number)
@@ -447,6 +463,8 @@ def concern_counts(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     tables : iterable of DataFrame
         From `folder_tables` or `tag_table`; only one is held in memory.
     """
+    import pandas as pd
+
     files: Counter[str] = Counter()
     elements: Counter[str] = Counter()
     for table in tables:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import pandas as pd
 from pydicom import Dataset
 
 from medlab import dicom
 from medlab.dicom.cohort import COLUMNS
 from medlab.dicom.declarations import method_lines
 from medlab.errors import InputError, usable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Elements that no cohort table holds and that still tell patients apart.
 TECHNICAL = (
@@ -147,6 +149,8 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
         column, several values of one patient joined by ``;``. Empty when no file states a class.
     promises : _Promises
     """
+    import pandas as pd
+
     found: dict[str, dict[str, set[str]]] = {}
     promises = _Promises(0)
     for _, _, dataset in usable(dicom.find_files(folder), dicom.read):
@@ -177,6 +181,8 @@ def _worst(table: pd.DataFrame, quasi: list[str], secret: str) -> pd.Series[Any]
 
     A value that all patients of a class have is known of each, whatever else they have.
     """
+    import pandas as pd
+
     from medlab import tabular
 
     each = table[secret].str.split("; ").explode()

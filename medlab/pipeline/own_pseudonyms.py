@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-import pandas as pd
 from pydicom import Dataset
 
 from medlab import dicom
@@ -53,6 +52,8 @@ def read_ids(path: Path) -> list[tuple[str, str, str]]:
         A column that is missing; a cell that is empty; a new ID that cannot be one, that two
         patients get, or that is another patient's old one. The line is named, never the ID.
     """
+    import pandas as pd
+
     from medlab.tabular.reading import read_text
 
     if not path.is_file():

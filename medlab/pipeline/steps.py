@@ -28,7 +28,6 @@ from medlab.dicom.files import bytes_of
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
-from medlab.methods import encryption
 from medlab.pipeline import face_removal, nifti, reidentification, text_removal
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.own_pseudonyms import NEW_ID, Ids
@@ -316,6 +315,8 @@ def _encrypt(before: Dataset, after: Dataset, work: Work) -> None:
         if name in before:
             hidden.add(before[name])
     if hidden:
+        from medlab.methods import encryption
+
         sealed = encryption.encrypt_elements(hidden, work.vault_key, keywords)
         token = encryption.take(sealed, encryption.CREATOR)
         encryption.leave(after, encryption.CREATOR, "UT", token)

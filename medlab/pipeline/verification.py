@@ -5,15 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from medlab import dicom
 from medlab.dicom import tags
 from medlab.dicom.verify import NO_SOURCE
 from medlab.errors import InputError, usable
 from medlab.pipeline.job_files import walk
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _LEAST, _LEAST_NUMBER = 4, 6  # signs of a word, and of a number: shorter are met by chance
 _LEAST_INSIDE = 6  # letters of a name within a longer word: in a code of 16 once in 100 million
@@ -130,6 +131,8 @@ def inspect_to(tell: Callable[[str], None], path: Path | str, **choices: Any) ->
 
 def _nifti_table(number: int, path: Path, reveal: bool) -> pd.DataFrame:
     """Return what stands beside the numbers of one file, as `medlab.dicom.tag_table` has it."""
+    import pandas as pd
+
     from medlab.neuro import nifti_header
 
     columns = ["file", *tags.COLUMNS]

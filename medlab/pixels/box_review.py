@@ -8,10 +8,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from pydicom.dataset import Dataset
 
 from medlab.disk import appearing
@@ -20,6 +19,9 @@ from medlab.pixels import detect, frames
 from medlab.pixels.decide import Decision
 from medlab.pixels.effects import font_path
 from medlab.pixels.mask import Box, meet
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ("file", "x0", "y0", "x1", "y1", "decision", "reason", "text", "score", "frame")
 _DECISIONS = ("remove", "keep")
@@ -264,6 +266,8 @@ def _lines(path: str | Path) -> dict[int, dict[str, Any]]:
 
 def as_table(decisions: Sequence[Decision], *, reveal: bool = False) -> pd.DataFrame:
     """Return what was found as a table: text (masked unless `reveal`), score, decision, reason."""
+    import pandas as pd
+
     return pd.DataFrame(
         {
             "text": [

@@ -138,10 +138,27 @@ def test_git_ignores_the_folder_of_copies(lab):
         assert subprocess.run(command, check=False).returncode == 0
 
 
-def test_importing_medlab_loads_no_heavy_package():
-    heavy = "numpy pandas pydicom nibabel nilearn matplotlib sklearn scipy papermill IPython"
-    code = (
-        f"import sys, medlab, medlab.cli;print(sorted(set({heavy.split()!r}) & set(sys.modules)))"
-    )
+HEAVY = [
+    "pandas",
+    "nibabel",
+    "nilearn",
+    "matplotlib",
+    "sklearn",
+    "scipy",
+    "skimage",
+    "papermill",
+    "IPython",
+]
+
+
+@pytest.mark.parametrize(
+    ("modules", "heavy"),
+    [
+        ("medlab, medlab.cli", [*HEAVY, "numpy", "pydicom"]),
+        ("medlab.pipeline.job", HEAVY),  # each process of a job pays for it
+    ],
+)
+def test_an_import_loads_no_heavy_package(modules, heavy):
+    code = f"import sys, {modules};print(sorted(set({heavy!r}) & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
