@@ -128,12 +128,7 @@ def intensities(
             "nothing in the image is brighter than its background, so it shows no head"
         )
     if center_mm is None:
-        weight = np.minimum(data, np.float32(t98))
-        weight -= np.float32(t2)
-        weight *= head
-        profiles = [weight.sum(axis=axes, dtype=np.float64) for axes in ((1, 2), (0, 2), (0, 1))]
-        gravity = np.array([(p * np.arange(p.size)).sum() / p.sum() for p in profiles])
-        center_mm = gravity * zooms
+        center_mm = _center_of_gravity(data, head, t2, t98) * zooms
     if radius_mm is None:
         radius_mm = float(np.cbrt(voxels * np.prod(zooms) * 3 / (4 * np.pi)))
     inside = _ball(data.shape, zooms, center_mm, radius_mm) & (data > t2) & (data < t98)
@@ -142,13 +137,26 @@ def intensities(
     return _Intensities(t2, t98, t, float(np.median(data[inside])), center_mm, radius_mm)
 
 
+def _center_of_gravity(
+    data: npt.NDArray[np.float32], head: Mask, t2: float, t98: float
+) -> Floats:
+    """Return the center of the head in voxels, weighed by brightness between t2 and t98."""
+    weight = np.minimum(data, np.float32(t98))
+    weight -= np.float32(t2)
+    weight *= head
+    profiles = [weight.sum(axis=axes, dtype=np.float64) for axes in ((1, 2), (0, 2), (0, 1))]
+    return np.array([(p * np.arange(p.size)).sum() / p.sum() for p in profiles])
+
+
 def _ball(shape: tuple[int, ...], zooms: Floats, center: Floats, radius: float) -> Mask:
     """Return the voxels whose middle lies within `radius` mm of `center`."""
     x, y, z = (
         ((np.arange(n) * zoom - c) ** 2).astype(np.float32)
         for n, zoom, c in zip(shape, zooms, center, strict=True)
     )
-    inside: Mask = x[:, None, None] + y[None, :, None] + z[None, None, :] < radius**2
+    inside = np.empty(shape, dtype=bool)
+    for number, square in enumerate(x):  # a slice at a time: no array of distances of all voxels
+        inside[number] = (square + y)[:, None] + z < radius**2
     return inside
 
 
