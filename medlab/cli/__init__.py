@@ -5,20 +5,18 @@ from __future__ import annotations
 import sys
 
 from medlab.cli import (  # noqa: F401 (each brings its commands)
-    decoy_commands,
     dp_commands,
-    gateway_commands,
     head_commands,
     header_commands,
-    hiding_commands,
     job_commands,
     key_commands,
     learning_commands,
     notebook_commands,
     shipping_commands,
     table_commands,
+    vault_commands,
 )
-from medlab.cli.group import commands
+from medlab.cli.options import commands
 
 __all__ = ["commands", "main"]
 

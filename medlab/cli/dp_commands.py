@@ -11,8 +11,7 @@ from typing import Any
 
 import click
 
-from medlab.cli.group import commands
-from medlab.cli.options import BUDGET, KEY_OF_LEDGER, PATH
+from medlab.cli.options import BUDGET, KEY_OF_LEDGER, PATH, commands
 from medlab.errors import UsageError
 
 _FORMS = "count | histogram:Sex=F,M | total:Age=18,90 | mean:Age=18,90 | quantile:Age=.5,18,90,1"

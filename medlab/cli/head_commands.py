@@ -7,12 +7,13 @@ from typing import Any
 
 import click
 
-from medlab.cli.group import commands
 from medlab.cli.options import (
-    BACKEND,
     OVERWRITE,
     PATH,
+    commands,
 )
+
+_BACKEND = click.option("--backend", type=click.Choice(["auto", "fsl", "builtin"]), default="auto")
 
 
 @commands.command("skullstrip")
@@ -37,7 +38,7 @@ from medlab.cli.options import (
 @click.option("-A", "A", is_flag=True, hidden=True)
 @click.option("-A2", "A2", is_flag=True, hidden=True)
 @click.option("--crop-neck", is_flag=True, help="Look only at the upper 170 mm (not in FSL).")
-@BACKEND
+@_BACKEND
 @OVERWRITE
 def _skullstrip(source: Path, target: Path, **options: Any) -> None:
     """Take the brain out of a head: NIfTI file or DICOM series SOURCE, likewise TARGET.
@@ -72,9 +73,9 @@ def _skullstrip(source: Path, target: Path, **options: Any) -> None:
     help="Another image of the same study, cut alike. May be repeated.",
 )
 @click.option("--ears", is_flag=True, help="Cut the ears too.")
-@BACKEND
+@_BACKEND
 @OVERWRITE
-def deface(
+def _deface(
     source: Path, target: Path, also: tuple[tuple[Path, Path], ...], **options: Any
 ) -> None:
     """Cut the face out of a head: NIfTI file or DICOM series SOURCE, likewise TARGET.
@@ -100,7 +101,7 @@ def deface(
 @click.option("--seed", type=int, required=True, help="The same seed gives the same bytes.")
 @click.option("--mask", type=click.Path(exists=True, path_type=Path), help="Moved along.")
 @click.option("--only", help="Of affine,elastic,bias_field,noise,motion.  [default: all]")
-def augment(source: Path, target: Path, only: str | None, **options: Any) -> None:
+def _augment(source: Path, target: Path, only: str | None, **options: Any) -> None:
     """Write varied copies of a NIfTI file or DICOM series IN as NIfTI into the new folder OUT.
 
     The header is cleaned. Copies are no anonymization: they can be linked to their original.

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import click
 
-from medlab.cli.group import commands
-from medlab.cli.options import (
-    PATH,
-)
+from medlab.cli.options import PATH, commands
 from medlab.errors import InputError
 
 
@@ -19,7 +16,7 @@ from medlab.errors import InputError
 @click.option("--csv", "csv_file", type=PATH, help="Write the whole table.")
 @click.option("--search", default="", help="Only rows with this in tag, VR, name or concern.")
 @click.option("--all", "every", is_flag=True, help="Also elements of no concern.")
-def inspect(path: Path, reveal: bool, csv_file: Path | None, search: str, every: bool) -> None:
+def _inspect(path: Path, reveal: bool, csv_file: Path | None, search: str, every: bool) -> None:
     """Show what a DICOM or NIfTI file, a folder or a DICOMDIR gives away.
 
     A file: one line an element of concern. A folder: how often each concern was met.
@@ -33,7 +30,7 @@ def inspect(path: Path, reveal: bool, csv_file: Path | None, search: str, every:
 
 @commands.command("dictionary")
 @click.argument("text")
-def dictionary(text: str) -> None:
+def _dictionary(text: str) -> None:
     """Search the DICOM dictionary: by tag, part of a name or keyword, or VR.
 
     \b

@@ -1,4 +1,4 @@
-"""Commands of a job: clean a folder, look at what is left, review, lead back."""
+"""Commands of a job: clean a folder, or what a scanner sends; look at what is left; review."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from typing import TYPE_CHECKING, Any
 import click
 from tqdm import tqdm
 
-from medlab.cli.group import FAILED, commands
 from medlab.cli.options import (
+    FAILED,
     KEY_OF_JOB,
     PATH,
-    PIXEL_POLICIES,
-    POLICIES,
-    VAULT,
-    lock_of,
+    commands,
     opened,
-    ways_to_key,
 )
 from medlab.errors import UsageError
 
 if TYPE_CHECKING:
     from medlab.crypto import Lock
     from medlab.pipeline import Settings
-    from medlab.pipeline.copies import Copies
+if TYPE_CHECKING:
+    from medlab.crypto import Lock
 
-RULES = click.option("--rules", "rules_file", type=PATH, help="Own rules over the policy (YAML).")
+_POLICIES = click.Choice(["basic", "research", "safe-harbor"])
+_PIXEL_POLICIES = click.Choice(["allow", "match"])
+
+
+_RULES = click.option("--rules", "rules_file", type=PATH, help="Own rules over the policy (YAML).")
 _ZIPS = click.option(
     "--restricted-zips",
     type=PATH,
     help="safe-harbor: ZIP areas (3 digits) of 20,000 people or fewer; else the 17 of 2000.",
 )
-ALLOW_IDENTIFIERS = click.option(
+_ALLOW_IDENTIFIERS = click.option(
     "--allow-identifiers",
     multiple=True,
     metavar="KEYWORD",
@@ -43,54 +44,54 @@ ALLOW_IDENTIFIERS = click.option(
 )
 
 
-POLICY = click.option("--policy", type=POLICIES, default="basic", show_default=True)
-OPTION = click.option(
+_POLICY = click.option("--policy", type=_POLICIES, default="basic", show_default=True)
+_OPTION = click.option(
     "--option", "options", multiple=True, metavar="NAME", help="PS3.15 option. Repeatable."
 )
-CODES = click.option(
+_CODES = click.option(
     "--codes", type=click.Choice(["keyed", "random"]), default="keyed", show_default=True
 )
-IDS = click.option("--ids", "ids_file", type=PATH, help="New patient IDs: CSV with old and new.")
-UNKNOWN = click.option(
+_IDS = click.option("--ids", "ids_file", type=PATH, help="New patient IDs: CSV with old and new.")
+_UNKNOWN = click.option(
     "--unknown",
     type=click.Choice(["withhold", "code"]),
     default="withhold",
     show_default=True,
     help="What becomes of patients whom --ids does not name.",
 )
-CLEAN_PIXELS = click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
-PIXEL_POLICY = click.option("--pixel-policy", type=PIXEL_POLICIES, default="allow")
-RECIPE = click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML).")
-QUARANTINE = click.option(
+_CLEAN_PIXELS = click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
+_PIXEL_POLICY = click.option("--pixel-policy", type=_PIXEL_POLICIES, default="allow")
+_RECIPE = click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML).")
+_QUARANTINE = click.option(
     "--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True
 )
-KEEP_PRIVATE = click.option(
+_KEEP_PRIVATE = click.option(
     "--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep."
 )
-ENCRYPT_TO = click.option(
+_ENCRYPT_TO = click.option(
     "--encrypt-to",
     multiple=True,
     type=PATH,
     metavar="CERT.pem",
     help="What goes stays in each file, encrypted for this recipient. Repeatable.",
 )
-NO_VAULT = click.option("--no-vault", is_flag=True, help="Keep no way back.")
-JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+_NO_VAULT = click.option("--no-vault", is_flag=True, help="Keep no way back.")
+_JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
 
 
 @commands.command("deidentify")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.argument("target", metavar="DST", type=PATH)
-@POLICY
-@OPTION
+@_POLICY
+@_OPTION
 @opened
-@CODES
-@IDS
-@UNKNOWN
+@_CODES
+@_IDS
+@_UNKNOWN
 @click.option("--map", "map_file", type=PATH, help="Copy of the map (CSV).")
-@CLEAN_PIXELS
-@PIXEL_POLICY
-@RECIPE
+@_CLEAN_PIXELS
+@_PIXEL_POLICY
+@_RECIPE
 @click.option(
     "--head",
     type=click.Choice(["leave", "deface", "strip"]),
@@ -98,23 +99,23 @@ JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_defau
     show_default=True,
     help="Cut faces out of heads, or keep the brain only.",
 )
-@QUARANTINE
+@_QUARANTINE
 @click.option("--cohort-k", type=click.IntRange(2), help="Smallest class of the cohort.")
 @click.option("--qi", multiple=True, help="Quasi-identifiers, with commas or repeated.")
 @click.option("--sensitive", default="", help="The sensitive column, for l and t.")
 @click.option("--cohort-l", type=click.IntRange(1), default=1, help="Its values in each class.")
 @click.option("--cohort-t", type=float, help="Largest distance of a class from the cohort.")
 @click.option("--cohort-method", default="mondrian", show_default=True, metavar="NAME")
-@KEEP_PRIVATE
+@_KEEP_PRIVATE
 @_ZIPS
-@RULES
-@ALLOW_IDENTIFIERS
-@ENCRYPT_TO
-@NO_VAULT
-@JOBS
+@_RULES
+@_ALLOW_IDENTIFIERS
+@_ENCRYPT_TO
+@_NO_VAULT
+@_JOBS
 @click.option("--scheduler", metavar="ADDR", help="A Dask cluster that sees the same folders.")
 @click.option("--overwrite", is_flag=True, help="Do it anew, though there are outputs.")
-def deidentify(
+def _deidentify(
     source: Path,
     target: Path,
     key_file: Path | None,
@@ -140,7 +141,7 @@ def deidentify(
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline, scale
 
-    settings = settings_of(**choices)
+    settings = _settings_of(**choices)
     with scale.cluster(scheduler) if scheduler else nullcontext() as each:
         summary = pipeline.deidentify(
             source,
@@ -161,7 +162,7 @@ def deidentify(
         raise SystemExit(FAILED)
 
 
-def settings_of(
+def _settings_of(
     *,
     qi: tuple[str, ...] = (),
     recipe: Path | None,
@@ -194,17 +195,17 @@ def settings_of(
 @click.argument("target", metavar="DST", type=PATH)
 @click.option(
     "--policy",
-    type=POLICIES,
+    type=_POLICIES,
     help="What was asked for; without it, what each file says of itself.",
 )
 @click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
 @click.option("--keep-private", multiple=True, metavar="CREATOR", help="Private creator kept.")
 @_ZIPS
-@RULES
-@ALLOW_IDENTIFIERS
+@_RULES
+@_ALLOW_IDENTIFIERS
 @click.option("--vault", "vault_file", type=PATH, help="Pass over the decoys that it knows.")
 @KEY_OF_JOB
-def verify(
+def _verify(
     source: Path,
     target: Path,
     policy: str | None,
@@ -248,7 +249,7 @@ def verify(
 @commands.command("rules")
 @click.option("--policy", type=click.Choice(["basic", "research"]), default="basic")
 @click.option("--option", "options", multiple=True, metavar="NAME", help="PS3.15 option.")
-def rules(policy: str, options: tuple[str, ...]) -> None:
+def _rules(policy: str, options: tuple[str, ...]) -> None:
     """Write a policy as a file of own rules, to begin one of yours with.
 
     \b
@@ -291,7 +292,7 @@ def _pixel_commands() -> None:
 
 @_pixel_commands.command("find")
 @click.argument("source", metavar="SRC", type=PATH)
-@click.option("--policy", type=PIXEL_POLICIES, default="allow", show_default=True)
+@click.option("--policy", type=_PIXEL_POLICIES, default="allow", show_default=True)
 @click.option("--recipe", type=PATH, help="Rules for devices (YAML).")
 @click.option("--csv", "table", type=PATH, help="Table of all boxes.")
 @click.option("--sheets", type=PATH, help="Folder for contact sheets.")
@@ -359,96 +360,76 @@ def _review_pixels(
         raise SystemExit(FAILED)
 
 
-@commands.command("reidentify")
-@click.argument("source", metavar="SRC", type=PATH)
-@click.argument("target", metavar="[DST]", required=False, type=PATH)
-@VAULT
-@ways_to_key
-@click.option("--private-key", type=PATH, metavar="KEY.pem", help="Open encrypted attributes.")
-@click.option("--certificate", type=PATH, metavar="CERT.pem", help="That of --private-key.")
-@click.option("--reason", default="", help="Why; goes into the log. Needed to read a vault.")
+@commands.command("gateway")
+@click.argument("target", metavar="DST", type=PATH)
+@click.option("--port", type=click.IntRange(1, 65535), required=True)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Others need --allow.")
+@click.option("--ae-title", default="MEDLAB", show_default=True)
+@click.option("--allow", multiple=True, metavar="AE", help="Who may send. Repeatable.")
+@click.option("--forward", metavar="AE@HOST:PORT", help="Where outputs are sent on to.")
+@click.option("--durable", is_flag=True, help="Written through to the disk before the answer.")
+@click.option("--max-mb", type=click.IntRange(1), default=1024, show_default=True)
+@click.option("--max-associations", type=click.IntRange(1), default=16, show_default=True)
+@click.option("--tls-cert", "certificate", type=PATH, metavar="F", help="PEM.")
 @click.option(
-    "--rotate-to",
-    multiple=True,
-    type=PATH,
-    metavar="FILE",
-    help="Put the vault under this key, made if new; given three times, under three shares.",
+    "--tls-key", "private_key", type=PATH, metavar="F", help="PEM, without a passphrase."
 )
-@click.option("--rotate-to-passphrase", type=PATH, metavar="FILE", help="Or under a passphrase.")
-def reidentify(
-    source: Path,
-    target: Path | None,
-    vault_file: Path | None,
+@click.option("--plain", is_flag=True, help="In clear on a network.")
+@_POLICY
+@_OPTION
+@opened
+@_CODES
+@_IDS
+@_UNKNOWN
+@_CLEAN_PIXELS
+@_PIXEL_POLICY
+@_RECIPE
+@_QUARANTINE
+@_KEEP_PRIVATE
+@_RULES
+@_ALLOW_IDENTIFIERS
+@_ENCRYPT_TO
+@_NO_VAULT
+@_JOBS
+@click.option("--head", default="leave", hidden=True)
+@click.option("--cohort-k", type=int, hidden=True)
+def _gateway(
+    target: Path,
+    forward: str | None,
     key_file: Path | None,
-    passphrase_file: Path | None,
-    shares: tuple[Path, ...],
-    private_key: Path | None,
-    certificate: Path | None,
-    reason: str,
-    rotate_to: tuple[Path, ...],
-    rotate_to_passphrase: Path | None,
+    lock: Lock | None,
+    ids_file: Path | None,
+    jobs: int,
+    cohort_k: int | None,
+    **choices: Any,
 ) -> None:
-    """Restore identifiers from the vault, for those who hold its key. Every read is logged.
+    """Receive DICOM from scanners, clean and verify it, and send it on.
 
-    The key of one patient (medlab key patient) restores that patient's files alone. With
-    --private-key, what deidentify --encrypt-to put into the files is put back, without a vault;
-    --passphrase-file is then that of KEY.pem.
+    What was received waits in DST.job/queue and is worked off as by medlab deidentify; what is
+    withheld stays there. SIGTERM ends it in order; after a crash the same command goes on.
 
     \b
-    medlab reidentify clean restored --reason "incidental finding"
-    medlab reidentify clean restored --private-key office.key --certificate office.pem
-    medlab reidentify clean --rotate-to new-key
+    medlab gateway clean --port 11112 --policy research --key-file key
+    medlab gateway clean --port 11112 --host 0.0.0.0 --allow CT1 --tls-cert c.pem --tls-key k.pem
     """  # noqa: D301  # click wants the character itself
-    from medlab import pipeline
-    from medlab.pipeline.reidentification import rotate
-
-    rotates = bool(rotate_to or rotate_to_passphrase)
-    if (target is not None) == rotates:
-        raise UsageError("give either a DST to restore into, or --rotate-to to change the key")
-    if private_key or certificate:
-        if not (target and private_key and certificate) or vault_file or key_file or shares:
-            raise UsageError("give DST, --private-key and --certificate, and nothing of a vault")
-        _tell(pipeline.open_envelopes(source, target, private_key, certificate, passphrase_file))
-        return
-    lock = lock_of(key_file, passphrase_file, shares)
-    with pipeline.open_vault(source, vault_file, key_file, lock) as vault:
-        if target is None:
-            moved = rotate(source, vault, rotate_to, rotate_to_passphrase)
-            click.echo(f"{moved} entries moved; the old key opens nothing now")
-            return
-        _tell(pipeline.reidentify(source, target, vault, reason=reason))
-
-
-def _tell(done: Copies) -> None:
-    click.echo(f"{done.files} files restored, {done.refused} refused")
-    if done.refused or not done.files:
+    if cohort_k is not None:
+        raise UsageError("a cohort needs all files at once; run deidentify on what came in")
+    names = gateway.Listener.__dataclass_fields__
+    listener = gateway.Listener(**{name: choices.pop(name) for name in names})
+    summary, (taken, refused, waiting) = gateway.serve(
+        target,
+        _settings_of(**choices),
+        listener,
+        gateway.Receiver.parse(forward) if forward else None,
+        listening=lambda: click.echo(f"listening on port {listener.port}", err=True),
+        key_file=key_file,
+        lock=lock,
+        ids_file=ids_file,
+        jobs=jobs,
+    )
+    for line in summary.lines():
+        click.echo(line)
+    if forward:
+        click.echo(f"sent on: {taken}; refused by the receiver: {refused}; not yet: {waiting}")
+    if not summary.ok:
         raise SystemExit(FAILED)
-
-
-@commands.command("audit")
-@click.argument("log", metavar="LOG", type=PATH)
-@opened
-@click.option("--head", help="The last hash, as it was noted elsewhere.")
-def audit(log: Path, key_file: Path | None, lock: Lock | None, head: str | None) -> None:
-    """Check the chain of an audit log (audit.jsonl, vault.db.log).
-
-    With a key (an auditor's, from medlab key audit, will do) also its seals, and the end of a
-    vault's log. The key that a vault may have beside it is taken by itself.
-    """
-    from medlab import crypto
-    from medlab.pipeline.reidentification import auditing_key
-
-    vault_file, own = log.with_name(log.name.removesuffix(".log")), log.with_name("key")
-    is_vaults = vault_file != log and vault_file.is_file()
-    if is_vaults and own.is_file() and lock is None:
-        key_file = key_file or own
-    key = auditing_key(log, vault_file if is_vaults else log.with_name("vault.db"), key_file, lock)
-    end = crypto.vault.log_head(vault_file, key) if key and is_vaults else None
-    problems = crypto.audit.check(log, key, head, end)
-    for problem in problems:
-        click.echo(problem)
-    if problems:
-        raise SystemExit(FAILED)
-    lines = sum(1 for _ in log.open("rb"))
-    unchecked = "; its end was not checked, for that takes the key or --head"
-    click.echo(f"the log is whole up to line {lines}{unchecked * (head is None and end is None)}")

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from medlab.cli.group import commands
-from medlab.cli.options import PATH
+from medlab.cli.options import PATH, commands
 
 
 @commands.command("federate")
@@ -30,7 +29,7 @@ from medlab.cli.options import PATH
 @click.option("--delta", type=float, help="Chance left out of epsilon, below 1 / rows.")
 @click.option("--clip", type=float, help="L2 norm to which a row's gradient is cut.")
 @click.option("--test", type=PATH, help="Other rows, to compare with central and local training.")
-def federate(
+def _federate(
     source: Path, site: str, target: str, features: tuple[str, ...], **options: Any
 ) -> None:
     """Train a logistic regression over the sites of TABLE (CSV or Parquet); JSON to stdout.

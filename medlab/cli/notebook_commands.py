@@ -9,9 +9,10 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from medlab.cli.group import FAILED, commands
 from medlab.cli.options import (
+    FAILED,
     PATH,
+    commands,
 )
 from medlab.errors import UsageError
 

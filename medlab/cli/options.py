@@ -1,7 +1,8 @@
-"""Options that several commands share."""
+"""The group of commands, and how an error becomes a sentence and an exit code."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -9,58 +10,46 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from medlab.errors import UsageError
+from medlab import __version__
+from medlab.errors import MedlabError, UsageError
 
 if TYPE_CHECKING:
     from medlab.crypto import Lock
 
+
+FAILED = 1
+_BAD_USAGE = 2
+
+
+class _Commands(click.Group):
+    """A group that turns medlab's errors into one sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except MedlabError as error:
+            click.echo(f"medlab: {error}", err=True)
+            ctx.exit(_BAD_USAGE if isinstance(error, UsageError) else FAILED)
+        except OSError as error:  # its words hold no path, as those of str(error) do
+            if error.strerror is None or error.errno == errno.EPIPE:
+                raise
+            hint = "choose a place that has room and that you may write to"
+            click.echo(f"medlab: {error.strerror}; {hint}", err=True)
+            ctx.exit(FAILED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="medlab")
+def commands() -> None:
+    """See, protect, attack and measure the privacy of medical images.
+
+    Exit code 0: done and verified. 1: something was refused or failed, and a
+    sentence says what. 2: the command was called wrongly.
+    """
+
+
 PATH = click.Path(path_type=Path)
 OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace existing outputs.")
-POLICIES = click.Choice(["basic", "research", "safe-harbor"])
-PIXEL_POLICIES = click.Choice(["allow", "match"])
-BACKEND = click.option("--backend", type=click.Choice(["auto", "fsl", "builtin"]), default="auto")
-QUASI = click.option(
-    "--qi", multiple=True, required=True, help="Quasi-identifiers: a,b,c or repeated."
-)
-SENSITIVE = click.option(
-    "--sensitive", multiple=True, help="Sensitive columns, with commas or repeated."
-)
-SUBJECT = click.option(
-    "--id", "subject", metavar="COL", help="Whose row it is: count persons, not rows."
-)
-HIERARCHIES = click.option(
-    "--hierarchy",
-    "hierarchies",
-    multiple=True,
-    metavar="COL=FILE",
-    help="CSV: label, then coarser levels.",
-)
-REGISTER = click.option("--register", type=PATH, help="People an attacker knows.")
-L_KIND = click.option(
-    "--l-kind",
-    type=click.Choice(["distinct", "entropy", "recursive"]),
-    default="distinct",
-    show_default=True,
-)
-C = click.option(
-    "--c", type=float, default=3.0, show_default=True, help="c of recursive (c,l)-diversity."
-)
-DISTANCE = click.option(
-    "--distance",
-    type=click.Choice(["auto", "equal", "ordered"]),
-    help="Between sensitive values, for t: auto takes ordered for numbers and dates.  "
-    "[default: auto]",
-)
-KIND = click.option(
-    "--kind",
-    default="generalized",
-    show_default=True,
-    type=click.Choice(["generalized", "microdata", "aggregate", "synthetic"]),
-    help="How the release was made: what makes no sense for it says n/a.",
-)
-KEY_FILE = click.option(
-    "--key-file", type=PATH, help="The key; else the file named by MEDLAB_KEY_FILE."
-)
 KEY_OF_JOB = click.option(
     "--key-file", type=PATH, help="Secret of the project; by default the job's."
 )
@@ -71,11 +60,6 @@ KEY_OF_LEDGER = click.option(
     "--key-file",
     type=PATH,
     help="Key of the ledger; else the file named by MEDLAB_KEY_FILE, else F.key, which is made.",
-)
-KEY_OF_ORDER = click.option(
-    "--key-file",
-    type=PATH,
-    help="Key of the order of the rows; else the file named by MEDLAB_KEY_FILE.",
 )
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from medlab.cli.group import commands
-from medlab.cli.options import PATH
+from medlab.cli.options import PATH, commands
 from medlab.errors import UsageError
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -23,7 +22,7 @@ _PASSPHRASE = click.option("--passphrase-file", type=_FILE, help="A passphrase i
 @_PASSPHRASE
 @click.option("--part-mb", type=click.IntRange(1), default=1024, show_default=True)
 @click.option("--new-identity", type=PATH, help="Write a new identity; print its public key.")
-def pack(
+def _pack(
     source: Path | None,
     target: Path | None,
     recipients: Path | None,
@@ -56,7 +55,7 @@ def pack(
 @click.argument("target", metavar="DST", type=PATH)
 @click.option("--identity", type=_FILE, help="An identity of age, or an SSH private key.")
 @_PASSPHRASE
-def unpack(
+def _unpack(
     source: Path, target: Path, identity: Path | None, passphrase_file: Path | None
 ) -> None:
     """Verify and write the files that `medlab pack` encrypted into OUT."""

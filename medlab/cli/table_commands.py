@@ -10,46 +10,81 @@ from typing import Any
 
 import click
 
-from medlab.cli.group import commands
 from medlab.cli.options import (
     BUDGET,
-    DISTANCE,
-    HIERARCHIES,
     KEY_OF_LEDGER,
-    KEY_OF_ORDER,
-    KIND,
-    L_KIND,
     OVERWRITE,
     PATH,
-    QUASI,
-    REGISTER,
-    SENSITIVE,
-    SUBJECT,
-    C,
+    commands,
 )
 from medlab.errors import UsageError
+
+_QUASI = click.option(
+    "--qi", multiple=True, required=True, help="Quasi-identifiers: a,b,c or repeated."
+)
+_SENSITIVE = click.option(
+    "--sensitive", multiple=True, help="Sensitive columns, with commas or repeated."
+)
+_SUBJECT = click.option(
+    "--id", "subject", metavar="COL", help="Whose row it is: count persons, not rows."
+)
+_HIERARCHIES = click.option(
+    "--hierarchy",
+    "hierarchies",
+    multiple=True,
+    metavar="COL=FILE",
+    help="CSV: label, then coarser levels.",
+)
+_REGISTER = click.option("--register", type=PATH, help="People an attacker knows.")
+_L_KIND = click.option(
+    "--l-kind",
+    type=click.Choice(["distinct", "entropy", "recursive"]),
+    default="distinct",
+    show_default=True,
+)
+_C = click.option(
+    "--c", type=float, default=3.0, show_default=True, help="c of recursive (c,l)-diversity."
+)
+_DISTANCE = click.option(
+    "--distance",
+    type=click.Choice(["auto", "equal", "ordered"]),
+    help="Between sensitive values, for t: auto takes ordered for numbers and dates.  "
+    "[default: auto]",
+)
+_KIND = click.option(
+    "--kind",
+    default="generalized",
+    show_default=True,
+    type=click.Choice(["generalized", "microdata", "aggregate", "synthetic"]),
+    help="How the release was made: what makes no sense for it says n/a.",
+)
+_KEY_OF_ORDER = click.option(
+    "--key-file",
+    type=PATH,
+    help="Key of the order of the rows; else the file named by MEDLAB_KEY_FILE.",
+)
 
 
 @commands.command("anonymize")
 @click.argument("source", metavar="IN", type=PATH)
 @click.argument("target", metavar="OUT", type=PATH)
-@QUASI
-@SENSITIVE
+@_QUASI
+@_SENSITIVE
 @click.option("--k", type=click.IntRange(1), default=5, show_default=True, help="Smallest class.")
 @click.option("--l", type=float, default=1, show_default=True, help="Diversity of a class.")
-@L_KIND
-@C
+@_L_KIND
+@_C
 @click.option("--t", type=float, help="Largest distance of a class from the table.")
-@DISTANCE
+@_DISTANCE
 @click.option("--alpha", type=float, help="Largest share of one sensitive value in a class.")
 @click.option("--method", default="mondrian", show_default=True, metavar="NAME")
 @click.option(
     "--suppress", type=float, help="Of full-domain: largest share of rows hidden.  [default: 0.05]"
 )
 @click.option("--keep", multiple=True, help="Other columns to pass through.")
-@SUBJECT
-@HIERARCHIES
-@KEY_OF_ORDER
+@_SUBJECT
+@_HIERARCHIES
+@_KEY_OF_ORDER
 @click.option(
     "--keep-order", is_flag=True, help="Write row i as row i of IN: it tells who is who."
 )
@@ -138,7 +173,7 @@ def _anonymize_large(
 @click.option("--epsilon", type=float, help="How much one patient may change; else no guarantee.")
 @click.option("--delta", type=float, help="Chance that it fails.  [default: 1e-9 for tree]")
 @click.option("--rows", type=click.IntRange(1, 10**7), help="By default about as many as IN has.")
-@SUBJECT
+@_SUBJECT
 @click.option("--ledger", type=PATH, help="Remembers what was spent on IN.")
 @BUDGET
 @KEY_OF_LEDGER
@@ -165,12 +200,12 @@ def _synthesize_table(
 
 @commands.command("risk")
 @click.argument("source", metavar="TABLE", type=PATH)
-@QUASI
-@SENSITIVE
+@_QUASI
+@_SENSITIVE
 @click.option("--original", type=PATH, help="The table before, for gcp.")
-@REGISTER
-@SUBJECT
-@HIERARCHIES
+@_REGISTER
+@_SUBJECT
+@_HIERARCHIES
 @click.option(
     "--with",
     "other",
@@ -178,11 +213,11 @@ def _synthesize_table(
     type=PATH,
     help="A second release of the same people: what both tell together (needs --original).",
 )
-@KIND
-@L_KIND
-@C
-@DISTANCE
-@KEY_OF_ORDER
+@_KIND
+@_L_KIND
+@_C
+@_DISTANCE
+@_KEY_OF_ORDER
 def _measure_risk(
     source: Path,
     qi: tuple[str, ...],
@@ -209,13 +244,13 @@ def _measure_risk(
 @commands.command("evaluate")
 @click.argument("original", metavar="ORIGINAL", type=PATH)
 @click.argument("released", metavar="RELEASED", type=PATH)
-@QUASI
+@_QUASI
 @click.option("--sensitive", metavar="COL", help="What an attacker wants to know.")
 @click.option("--control", type=PATH, help="People who were not released.")
-@REGISTER
-@SUBJECT
-@KIND
-@KEY_OF_ORDER
+@_REGISTER
+@_SUBJECT
+@_KIND
+@_KEY_OF_ORDER
 @click.option(
     "--copies",
     type=click.FloatRange(0, 1, min_open=True),
