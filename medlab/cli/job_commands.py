@@ -412,6 +412,8 @@ def _gateway(
     medlab gateway clean --port 11112 --policy research --key-file key
     medlab gateway clean --port 11112 --host 0.0.0.0 --allow CT1 --tls-cert c.pem --tls-key k.pem
     """  # noqa: D301  # click wants the character itself
+    from medlab import gateway
+
     if cohort_k is not None:
         raise UsageError("a cohort needs all files at once; run deidentify on what came in")
     names = gateway.Listener.__dataclass_fields__

@@ -68,7 +68,7 @@ def _auditors_key(source: Path, file: Path, **opener: Any) -> None:
     from medlab import crypto, pipeline
 
     with pipeline.open_vault(source, **opener) as vault:
-        crypto.role_keys.write_audit_key(file, vault.audit_key)
+        crypto.keys.write_audit_key(file, vault.audit_key)
     click.echo("a key was written that checks the logs of this job and opens no identity")
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from medlab.crypto.audit import audit_key
 from medlab.crypto.keys import keyed_digest, load_key, new_key, write_key
-from medlab.crypto.vault import Vault
-from medlab.crypto.vault_lock import Lock, lock
+from medlab.crypto.vault import Lock, Vault, lock
 
 __all__ = [
     "Lock",

@@ -1,4 +1,4 @@
-"""Keys: where they come from, and the one keyed digest that every code is drawn from.
+"""Keys: where they come from, whom they open, and the one keyed digest that codes are drawn from.
 
 A key is 32 secret bytes. It stands in a file that only its owner may read, never on a
 command line and never in a notebook cell.
@@ -10,13 +10,16 @@ import base64
 import binascii
 import hashlib
 import hmac
+import json
 import logging
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -26,10 +29,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+
 KEY_BYTES = 32
 KEY_VARIABLE = "MEDLAB_KEY_FILE"
-#: How the file of a key with a role begins (see `medlab.crypto.role_keys`); no secret begins so.
-ROLE = b'{"medlab key": '
+#: How the file of a key of one patient or an auditor begins; no secret begins so.
+_ROLE = b'{"medlab key": '
 _LEAST_BYTES = 16
 _log = logging.getLogger(__name__)
 
@@ -190,7 +194,7 @@ def parse_key(content: bytes) -> bytes:
         If there are fewer than 16 bytes, or it is the key of a role.
     """
     text = content.strip()
-    if text.startswith(ROLE):
+    if text.startswith(_ROLE):
         raise InputError("this is the key of one patient or of an auditor, not that of a vault")
     if len(text) == 44:  # base64 of 32 bytes, as Fernet writes it
         with suppress(binascii.Error):
@@ -203,3 +207,67 @@ def parse_key(content: bytes) -> bytes:
 def subkey(key: bytes, purpose: str) -> bytes:
     """Return the 32-byte key for one purpose, so that no key serves two ends."""
     return keyed_digest(key, "subkey", purpose)
+
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class PatientKey:
+    """What restores one patient from a vault, and signs the log of doing so.
+
+    `code` is the Patient ID of the clean files, `owner` the patient's mark in the vault,
+    `key` opens the entries with that mark, `sealing` is the signing half of the audit key.
+    """
+
+    code: str
+    owner: str
+    key: bytes = field(repr=False)
+    sealing: bytes = field(repr=False)
+
+    def write(self, path: Path) -> None:
+        """Write a new file of mode 0600."""
+        words = {"code": self.code, "owner": self.owner}
+        _write_role(
+            path, "patient", words | {"key": self.key.hex(), "sealing": self.sealing.hex()}
+        )
+
+
+def read_patient_key(path: Path | str) -> PatientKey | None:
+    """Return the key in a file that `PatientKey.write` made; None if it is another secret."""
+
+    def made(words: dict[str, str]) -> PatientKey:
+        secrets = _key_of(words["key"]), _key_of(words["sealing"])
+        return PatientKey(words["code"], words["owner"], *secrets)
+
+    return _read_role(path, "patient", made)
+
+
+def write_audit_key(path: Path, key: bytes) -> None:
+    """Write an auditor's key (see `medlab.crypto.audit.audit_key`) to a new file."""
+    _write_role(path, "audit", {"key": key.hex()})
+
+
+def read_audit_key(path: Path | str) -> bytes | None:
+    """Return the key in a file that `write_audit_key` made; None if it is another secret."""
+    return _read_role(path, "audit", lambda words: _key_of(words["key"]))
+
+
+def _write_role(path: Path, role: str, words: dict[str, str]) -> None:
+    write_secret(path, json.dumps({"medlab key": role, **words}).encode() + b"\n")
+
+
+def _read_role(path: Path | str, role: str, made: Callable[[dict[str, str]], _T]) -> _T | None:
+    content = read_secret(path)
+    if not content.startswith(_ROLE + f'"{role}"'.encode()):
+        return None
+    try:
+        return made(json.loads(content))
+    except (ValueError, KeyError, TypeError):
+        raise InputError("this key of a patient or an auditor is damaged; get a new one") from None
+
+
+def _key_of(text: str) -> bytes:
+    if len(text) != 2 * KEY_BYTES:
+        raise ValueError(text)
+    return bytes.fromhex(text)

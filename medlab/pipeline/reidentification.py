@@ -14,7 +14,7 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.multival import MultiValue
 
-from medlab.crypto import Lock, Vault, audit_key, envelope, keyed_digest, load_key, lock, role_keys
+from medlab.crypto import Lock, Vault, audit_key, envelope, keyed_digest, keys, load_key, lock
 from medlab.crypto.keys import KEY_VARIABLE, read_key
 from medlab.dicom import encrypted
 from medlab.dicom.codes import NO_PERSON
@@ -131,7 +131,7 @@ def open_vault(
     path = folder / "vault.db" if vault_file is None else vault_file
     if not path.is_file():
         raise MissingError("there is no vault at that place; name it with --vault")
-    patient = role_keys.read_patient_key(key_file) if key_file else None
+    patient = keys.read_patient_key(key_file) if key_file else None
     return Vault(path, lock or patient or job_key(folder, key_file))
 
 
@@ -160,7 +160,7 @@ def auditing_key(
     """
     if key_file is None and lock is None:
         return None
-    if key_file is not None and (key := role_keys.read_audit_key(key_file)):
+    if key_file is not None and (key := keys.read_audit_key(key_file)):
         return key
     if vault_file.is_file() or lock is not None:
         with open_vault(log, vault_file, key_file, lock) as vault:

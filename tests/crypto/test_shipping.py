@@ -241,7 +241,7 @@ def test_keys_and_vaults_are_known_by_how_they_begin_whatever_their_name(tmp_pat
     with crypto.Vault(tmp_path / "vault", bytes(32)) as vault:
         vault.remember([("patient", "P1", "Doe^Jane", "one")])
         vault.patient_key("P1", reason="a test").write(tmp_path / "patient")
-        crypto.role_keys.write_audit_key(tmp_path / "audit", vault.audit_key)
+        crypto.keys.write_audit_key(tmp_path / "audit", vault.audit_key)
     for name in ("key", "identity", "fernet", "pem", "vault", "patient", "audit"):
         assert shipping.is_secret(tmp_path / name), name
 
