@@ -29,8 +29,7 @@ from medlab.app.order import (
     Result,
     clean_up,
 )
-from medlab.app.process import Run
-from medlab.app.work import UNCHECKED
+from medlab.app.work import UNCHECKED, Run
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.methods.catalogue import METHODS
 from medlab.widgets import tag_explorer

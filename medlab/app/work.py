@@ -1,10 +1,12 @@
-"""The work on an order, step by step; runs in a process of its own."""
+"""The work on an order, step by step, in a process of its own that can be stopped."""
 
 from __future__ import annotations
 
 import copy
 import csv
+import multiprocessing
 import shutil
+import threading
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -13,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.resources import files
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +28,7 @@ from medlab.app.folders import RESULTS
 from medlab.app.intake import NIFTI, Item, counted, inventory
 from medlab.app.order import DECRYPTION, ENCRYPTION, NOTHING, POLICY, SLICING, Order, Result, Tell
 from medlab.dicom.files import read_header
+from medlab.disk import end_with_parent
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.methods import encryption, header_methods, pseudonymization
 from medlab.methods.catalogue import METHODS
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from medlab.pipeline import Settings, Summary
     from medlab.pipeline.ledger import Ledger
     from medlab.pipeline.settings import Work
+
 
 _MOST_PAIRS = 500
 _REPORT = "deidentification.html"
@@ -403,3 +408,63 @@ def _report(order: Order, result: Result) -> str:
             made=datetime.now(UTC).isoformat(timespec="seconds"),
         )
     )
+
+
+class Run:
+    """A process at work on an order."""
+
+    def __init__(self, order: Order) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._order = order
+        self._here, there = context.Pipe()
+        self._process = context.Process(target=_report_work, args=(order, there), daemon=True)
+        self._process.start()
+        there.close()
+        self.cancelled = False
+
+    def wait(self, tell: Tell) -> Result:
+        """Pass progress on until the work ends.
+
+        Raises
+        ------
+        MedlabError
+            What the work raised; RefusedError where it was cancelled or its process died.
+        """
+        try:
+            while True:
+                kind, *what = self._here.recv()
+                if kind == "result":
+                    return what[0]  # type: ignore[no-any-return]
+                if kind == "error":
+                    raise what[0]
+                tell(*what)
+        except (EOFError, OSError):
+            said = "cancelled" if self.cancelled else "the process that did the work has died"
+            raise RefusedError(f"{said}; what it had made was taken away") from None
+        finally:
+            self._process.join()
+            self._here.close()
+
+    def cancel(self) -> None:
+        """Stop the work; `wait` then raises."""
+        self.cancelled = True
+        self._process.terminate()
+        self._process.join(5)
+        if self._process.is_alive():
+            self._process.kill()
+
+
+def _report_work(order: Order, pipe: Connection) -> None:
+    """Do an order in this process, telling how it goes."""
+    threading.Thread(target=end_with_parent, daemon=True).start()
+    try:
+        pipe.send(("result", do(order, lambda *what: pipe.send(("progress", *what)))))
+    except MedlabError as error:
+        pipe.send(("error", RefusedError(str(error))))
+    except MemoryError:
+        pipe.send(("error", RefusedError("the files need more memory than there is")))
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        pipe.send(("error", RefusedError(f"a file could not be written or read ({why})")))
+    except Exception as error:  # noqa: BLE001 - its words may hold a patient's values
+        pipe.send(("error", RefusedError(f"a step failed ({type(error).__name__})")))

@@ -1,7 +1,7 @@
 # What this package offers; each loads when it is touched.
 from . import bucketization, encryption, pseudonymization, randomization, suppression
 from .catalogue import METHODS, overview
-from .element_methods import apply, side_by_side
+from .header_methods import apply, side_by_side
 
 __all__ = [
     "METHODS",

@@ -1,7 +1,7 @@
 """Sample data: a small hospital of invented patients, the same bytes for the same seed."""
 
-from medlab.samples.cohorts import cohort
 from medlab.samples.folder import default_folder, write
+from medlab.samples.people import cohort
 from medlab.samples.t1_heads import head
 
 __all__ = ["cohort", "default_folder", "head", "write"]

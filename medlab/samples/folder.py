@@ -19,8 +19,8 @@ import nibabel as nib
 from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError
 from medlab.samples import people, studies
-from medlab.samples.cohorts import DEFAULT_SEED, Cohort, cohort
 from medlab.samples.ground_truth import Entry, once, planted, stands_in
+from medlab.samples.people import DEFAULT_SEED, Cohort, cohort
 from medlab.samples.studies import Made
 from medlab.samples.t1_heads import grid_shape, head
 

@@ -16,8 +16,7 @@ from medlab.neuro import Extraction, extract_brain, surface
 from medlab.neuro.extraction import settled_backend
 from medlab.viz.faces import Pair
 from medlab.viz.slices import Planes
-from medlab.widgets.background import Key, LongInstrument
-from medlab.widgets.instrument import as_html, beside
+from medlab.widgets.instrument import Key, LongInstrument, as_html, beside
 
 SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
 _STEP = 0.05  # of f and g

@@ -164,3 +164,20 @@ def test_a_head_that_cannot_be_treated_is_withheld_and_the_reason_told(order, se
 def test_an_order_that_makes_no_sense_is_refused_before_it_starts(order, choices, why):
     with pytest.raises((RefusedError, ValueError), match=why):
         order(**choices)
+
+
+def test_a_cancelled_run_ends_its_process_and_leaves_nothing(order, session):
+    study(session / "files" / "more", 60)
+    asked = order(source=session / "files")
+    run, seen = work.Run(asked), []
+
+    def stop_early(step, done, total):
+        seen.append(step)
+        run.cancel()
+
+    with pytest.raises(RefusedError, match="cancelled"):
+        run.wait(stop_early)
+    clean_up(asked)
+    assert seen
+    assert not run._process.is_alive()
+    assert [p for p in session.rglob("*") if p.is_file() and "files" not in p.parts] == []
