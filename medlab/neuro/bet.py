@@ -137,9 +137,7 @@ def intensities(
     return _Intensities(t2, t98, t, float(np.median(data[inside])), center_mm, radius_mm)
 
 
-def _center_of_gravity(
-    data: npt.NDArray[np.float32], head: Mask, t2: float, t98: float
-) -> Floats:
+def _center_of_gravity(data: npt.NDArray[np.float32], head: Mask, t2: float, t98: float) -> Floats:
     """Return the center of the head in voxels, weighed by brightness between t2 and t98."""
     weight = np.minimum(data, np.float32(t98))
     weight -= np.float32(t2)

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
+from typing import Any
 
 import matplotlib.image as mpimg
 from anyascii import anyascii
@@ -159,7 +160,16 @@ class Stage:
         for artist in artists:
             artist.draw(renderer)
 
-    def show(self, artists: Iterable[Artist], alt: str, caption: str = "") -> Shown:
+    def piece(self, artist: Artist) -> Any:
+        """Return the part of the empty frame under an artist, with it on it, for `show`."""
+        self._canvas.restore_region(self._empty)
+        self._draw([artist])
+        place = artist.get_window_extent(self._canvas.get_renderer())
+        return self._canvas.copy_from_bbox(place.padded(2))  # with its edge
+
+    def show(
+        self, artists: Iterable[Artist], alt: str, caption: str = "", piece: Any = None
+    ) -> Shown:
         """Return the figure with more on it.
 
         Parameters
@@ -169,9 +179,13 @@ class Stage:
             were set animated, and so were left out of the frame.
         alt, caption : str
             See `show`.
+        piece : optional
+            From `piece`, laid onto the frame first.
         """
         check_alternative(alt)
         self._canvas.restore_region(self._under)
+        if piece is not None:
+            self._canvas.restore_region(piece)
         self._draw(artists)
         buffer = io.BytesIO()
         pixels = self._canvas.buffer_rgba()

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from medlab.errors import InputError
 from medlab.tabular.rectangles import Axis, Rectangles
@@ -58,14 +59,15 @@ def draw_rectangles(
     Returns
     -------
     Figure
-        Larger classes are darker; classes that break a promise are hatched and red.
+        Larger classes are darker; classes that violate a criterion are hatched and red.
     """
     fig = Figure(figsize=size, layout="constrained")
     ax = fig.add_subplot()
     shade = _shade_scale([shown])
     _draw(ax, shown, shade, points, seed)
     ax.set_title(title)
-    _legend(fig, ax, shown, shade, points)
+    _scale(fig, ax, shade)
+    _legend(fig, shown, points, violated=not shown.boxes["ok"].all())
     return fig
 
 
@@ -102,7 +104,9 @@ def draw_panels(
         ax.label_outer()
     for ax in axes.flat[len(panels) :]:
         ax.set_visible(False)
-    _legend(fig, axes[:, -1].tolist(), panels[0], shade, points)
+    _scale(fig, axes[:, -1].tolist(), shade)
+    violated = any(not panel.boxes["ok"].all() for panel in panels)
+    _legend(fig, panels[0], points, violated=violated)
     return fig
 
 
@@ -207,24 +211,25 @@ def _label(ax: Axes, axis: Axis, which: str) -> None:
             ax.tick_params(axis="x", labelrotation=60)
 
 
-def _legend(
-    fig: Figure,
-    ax: Axes | list[Axes],
-    shown: Rectangles,
-    shade: mpl.cm.ScalarMappable,
-    points: bool,
-) -> None:
+def _scale(fig: Figure, ax: Axes | list[Axes], shade: mpl.cm.ScalarMappable) -> None:
     low, high = shade.get_clim()
     ticks = np.unique(np.geomspace(low or 1, high or 2, 5).round())
     fig.colorbar(
         shade, ax=ax, label="rows in the class", alpha=0.6, shrink=0.8, ticks=ticks, format="%d"
     ).minorticks_off()
+
+
+def _legend(fig: Figure, shown: Rectangles, points: bool, *, violated: bool) -> Legend:
+    """Add a legend of what is drawn: classes, those that violate a criterion, and patients."""
     handles: list[mpl.artist.Artist] = [
-        mpl.patches.Patch(facecolor="#dddddd", edgecolor="#444444", label="class"),
-        mpl.patches.Patch(
-            facecolor="#dddddd", edgecolor="#b2182b", hatch="////", label="breaks a promise"
-        ),
+        mpl.patches.Patch(facecolor="#dddddd", edgecolor="#444444", label="class")
     ]
+    if violated:
+        handles.append(
+            mpl.patches.Patch(
+                facecolor="#dddddd", edgecolor="#b2182b", hatch="////", label="criterion violated"
+            )
+        )
     if points:
         handles += [
             mpl.lines.Line2D(
@@ -237,7 +242,7 @@ def _legend(
             )
             for i, name in enumerate(_values(shown)[0])
         ]
-    fig.legend(
+    return fig.legend(
         handles=handles,
         loc="outside lower center",
         ncols=4,
@@ -246,7 +251,7 @@ def _legend(
 
 
 class Board:
-    """Rectangles that change, over axes, patients and a legend that stay.
+    """Rectangles that change, over axes and patients that stay until other axes are chosen.
 
     Parameters
     ----------
@@ -266,19 +271,38 @@ class Board:
     ) -> None:
         fig = Figure(figsize=size)  # at fixed places: searching them would cost as much again
         fig.subplots_adjust(0.09, 0.26 if points else 0.17, 1.02, 0.94)
-        ax = fig.add_subplot()
+        self._ax = fig.add_subplot()
+        self._ax.set_animated(True)
         # A tenth of the table is black already, so that small classes differ.
         self._shade = _shades(2, len(whole.x.position) // 10)
         self._shade.cmap.colorbar_extend = "max"  # type: ignore[assignment]
-        _draw(ax, whole, self._shade, points, seed)
-        _legend(fig, ax, whole, self._shade, points)
+        _scale(fig, self._ax, self._shade)
+        legends = [_legend(fig, whole, points, violated=some) for some in (False, True)]
+        for legend in legends:
+            legend.set_animated(True)
+        self._points, self._seed = points, seed
+        self._stage = Stage(fig)
+        self._legends = [self._stage.piece(legend) for legend in legends]
+        self.turn(whole)
+
+    def turn(self, whole: Rectangles) -> None:
+        """Choose other axes.
+
+        Parameters
+        ----------
+        whole : Rectangles
+            The same table as one part, over two other quasi-identifiers.
+        """
+        ax = self._ax
+        ax.clear()
+        _draw(ax, whole, self._shade, self._points, self._seed)
         self._boxes = [many for many in ax.collections if isinstance(many, PolyCollection)]
         self._title = ax.set_title("cuts")
         self._moving = [*ax.collections, self._title]
         self._marks = [ax.text(0, 0, "", **_MARK) for _ in range(MOST_MARKS)]
         for artist in (*self._moving, *self._marks):
             artist.set_animated(True)
-        self._stage = Stage(fig)
+        self._stage.settle([ax])
 
     def show(
         self, shown: Rectangles, title: str, marked: pd.DataFrame, alt: str, caption: str = ""
@@ -303,7 +327,8 @@ class Board:
         marks = self._marks[: len(middle)]
         for number, (mark, spot) in enumerate(zip(marks, middle.to_numpy(), strict=False), 1):
             mark.set(position=spot, text=str(number))
-        return self._stage.show([*self._moving, *marks], alt, caption)
+        legend = self._legends[int(not ok.all())]
+        return self._stage.show([*self._moving, *marks], alt, caption, legend)
 
 
 def draw_beliefs(curves: Mapping[str, npt.NDArray[np.float64]]) -> Figure:

@@ -65,11 +65,14 @@ def partition_explorer(
         return tabular.mondrian(table, [x, y], sensitive, *asked)
 
     @lru_cache(maxsize=16)
-    def board(x: str, y: str) -> rects.Board:
-        whole = tabular.rectangles(release(x, y, len(table)), table, x, y, cuts=0)
-        return rects.Board(whole, points=reveal)
+    def whole(x: str, y: str) -> tabular.Rectangles:
+        return tabular.rectangles(release(x, y, len(table)), table, x, y, cuts=0)
+
+    board = rects.Board(whole(*axes[:2]), points=reveal)
+    chosen = tuple(axes[:2])
 
     def draw(k: int, l: int, t: float, limit: bool, x: str, y: str, step: int) -> str:
+        nonlocal chosen
         if x == y:
             raise InputError(f"{x} stands on both axes; choose two different columns")
         limits = (l, t if t < 1 else None) if limit else (1, None)
@@ -77,7 +80,10 @@ def partition_explorer(
         counts = tabular.frames(cut, _STEPS + 1)  # the first cuts singly, later in strides
         cuts = counts[-1] if step == _STEPS else counts[min(step, len(counts) - 1)]
         shown = tabular.rectangles(cut, table, x, y, k=k, l=l, t=t, cuts=cuts)
-        return _page(board(x, y), shown, f"after {cuts} of {len(cut.cuts)} cuts")
+        if (x, y) != chosen:
+            board.turn(whole(x, y))
+            chosen = (x, y)
+        return _page(board, shown, f"step {step} of {_STEPS}: {cuts} of {len(cut.cuts)} cuts")
 
     return Instrument(
         "Partition explorer", _handles(axes, (k, l, t)), draw, layout_of_handles=_place
@@ -87,14 +93,15 @@ def partition_explorer(
 def _handles(axes: Sequence[str], start: tuple[int, int, float]) -> dict[str, Any]:
     k, l, t = start
     released = {"continuous_update": False}
+    steps = f"step (0: no cut, {_STEPS}: all)"
     return {
         "k": ipw.IntSlider(k, 2, 50, description="k: patients in a class", **released),
         "l": ipw.IntSlider(l, 1, 6, description="l: different values", **released),
         "t": ipw.FloatSlider(t, min=0.05, max=1, step=0.05, description="t: distance", **released),
-        "limit": ipw.Checkbox(True, description="l and t forbid cuts (off: only marked)"),
-        "x": ipw.Dropdown(options=axes, value=axes[0], description="across"),
-        "y": ipw.Dropdown(options=axes, value=axes[1], description="up"),
-        "step": ipw.IntSlider(_STEPS, 0, _STEPS, description="cuts: 0 none, 40 all", **released),
+        "limit": ipw.Checkbox(True, description="l and t reject splits (off: only marked)"),
+        "x": ipw.Dropdown(options=axes, value=axes[0], description="x axis"),
+        "y": ipw.Dropdown(options=axes, value=axes[1], description="y axis"),
+        "step": ipw.IntSlider(_STEPS, 0, _STEPS, description=steps, **released),
     }
 
 
@@ -128,7 +135,7 @@ def _sentence(shown: tabular.Rectangles) -> str:
         f"{len(boxes)} classes; the smallest has {boxes['size'].min()} patients, the least "
         f"diverse {boxes['l'].min():.0f} different values, the farthest from the table a distance "
         f"of {boxes['t'].max():.2f}. Detail lost: {100 * _loss(shown):.1f} %. "
-        f"{broken or 'No'} class{'es break' if broken != 1 else ' breaks'} a promise."
+        f"{broken or 'No'} class{'es violate' if broken != 1 else ' violates'} a criterion."
     )
 
 
@@ -158,7 +165,7 @@ def _weakest_table(shown: tabular.Rectangles, weakest: pd.DataFrame) -> str:
             "l": weakest["l"].astype(int).to_numpy(),
             "top share": (100 * weakest["top_share"]).map("{:.0f} %".format).to_numpy(),
             "t": weakest["t"].map("{:.2f}".format).to_numpy(),
-            "promise": np.where(weakest["ok"], "kept", "broken"),
+            "criteria": np.where(weakest["ok"], "satisfied", "violated"),
         }
     )
     table = rows.to_html(index=False, border=0)

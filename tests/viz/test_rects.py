@@ -29,3 +29,16 @@ def test_methods_and_beliefs_and_reliefs_are_drawn():
     assert "n/a" in " ".join(text.get_text() for text in fig.axes[0].texts)
     rects.draw_beliefs({"k": np.array([0.5, 1.0, np.nan])}).canvas.draw()
     rects.draw_reliefs({"face": np.random.default_rng(0).random((2, 8, 8))}).canvas.draw()
+
+
+def test_a_legend_names_what_is_drawn_only():
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame({"a": rng.normal(size=200), "b": rng.normal(size=200), "s": "x"})
+    release = tabular.mondrian(table, ["a", "b"], "s", k=10)
+    for l, points, wanted in (
+        (1, False, ["class"]),
+        (2, True, ["class", "criterion violated", "x"]),
+    ):
+        shown = tabular.rectangles(release, table, "a", "b", k=10, l=l)
+        (legend,) = rects.draw_rectangles(shown, points=points).legends
+        assert [text.get_text() for text in legend.get_texts()] == wanted

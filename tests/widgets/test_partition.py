@@ -58,12 +58,30 @@ def test_cuts_go_from_none_to_all_one_by_one_at_first(explorer, ward):
 
 def test_what_l_and_t_would_forbid_is_only_marked_when_they_are_off(explorer):
     explorer.handles["l"].value = 4
-    assert "No classes break a promise" in explorer.view.value
+    assert "No classes violate a criterion" in explorer.view.value
     forbidden = classes(explorer)
     explorer.handles["limit"].value = False
     assert classes(explorer) > forbidden
-    assert "No classes break a promise" not in explorer.view.value
-    assert "<td>broken</td>" in explorer.view.value
+    assert "No classes violate a criterion" not in explorer.view.value
+    assert "<td>violated</td>" in explorer.view.value
+
+
+def test_cuts_are_counted_alike_by_the_control_and_by_the_picture(explorer):
+    explorer.handles["step"].value = 7
+    cuts = classes(explorer) - 1
+    assert f"step 7 of 40: {cuts} of " in explorer.view.value
+
+
+def test_other_axes_and_back_are_the_picture_of_before(ward):
+    explorer = widgets.partition_explorer(
+        ward, ["Age", "Weight", "Height"], "Diagnosis", reveal=True
+    )
+    before = explorer.view.value
+    explorer.handles["x"].value = "Height"
+    assert "over Height and Weight" in explorer.view.value
+    assert explorer.view.value != before
+    explorer.handles["x"].value = "Age"
+    assert explorer.view.value == before
 
 
 def test_one_column_on_both_axes_is_refused_in_a_sentence(explorer):
