@@ -4,18 +4,16 @@ A sample is cut by Mondrian. Its cuts send every row to a leaf on disk; each lea
 itself, with the widths and the distribution of the whole table. A leaf that cannot keep what is
 asked for joins its sibling. What was written is read again, and its classes are counted anew.
 
-Of all rows, 16 bytes each stay in memory: the place in the output, and whose row it is.
+Of all rows, 32 bytes each are set aside: the place in the output, and whose row it is.
 """
 
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -153,6 +151,8 @@ def anonymize_large(
 
     Raises
     ------
+    UsageError
+        If `memory` is too little for the rows of the table.
     RefusedError
         If the output exists, or what was written does not keep what was asked for.
     InputError
@@ -161,8 +161,7 @@ def anonymize_large(
     key = load_key(key_file) if key_file or os.environ.get(KEY_VARIABLE) else None
     table = _open(source)
     _check_places(source, target, overwrite)
-    left = memory - _FIXED_BYTES - _KEPT_BYTES * table.rows
-    most = max(left // (_ROW_BYTES * max(len(quasi), 1)), 4 * k, _FEWEST)  # rows of a leaf
+    most = _rows_of_a_leaf(table.rows, len(quasi), k, memory)
     asked = (quasi, sensitive, subject, hierarchies)
     roles, values, counts, sample = _look(table, asked, most)
     options = Options(
@@ -173,9 +172,8 @@ def anonymize_large(
         **more,
     )
     work = _Work(roles.quasi, roles.sensitive, (k, l, t), options, table.types, values)
-    with ExitStack() as stack:
-        folder = Path(tempfile.mkdtemp(prefix=".medlab-", dir=target.absolute().parent))
-        stack.callback(shutil.rmtree, folder)
+    with TemporaryDirectory(prefix=".medlab-", dir=target.absolute().parent) as place_of_work:
+        folder = Path(place_of_work)
         cuts = _coarse_cuts(sample, work, table.rows, most)
         leaves = _release(_route(table, work, roles.subject, cuts, folder), cuts, work, each)
         exact = frozenset.intersection(*(leaf.exact for leaf in leaves))
@@ -192,6 +190,19 @@ def anonymize_large(
         "columns": roles.kinds([*roles.quasi, *roles.sensitive, *options.keep]),
         "notes": [*roles.notes, *guard_note(formulas, spreadsheet=spreadsheet)],
     }
+
+
+def _rows_of_a_leaf(rows: int, quasi: int, k: int, memory: int) -> int:
+    """Return how many rows a process may hold, or say how much memory the table needs."""
+    fixed, each = _FIXED_BYTES + _KEPT_BYTES * rows, _ROW_BYTES * max(quasi, 1)
+    fewest = max(4 * k, _FEWEST)
+    needed = fixed + each * min(fewest, rows)
+    if memory < needed:
+        raise UsageError(
+            f"a table of {rows} rows needs --memory {-(-needed // 2**20)}MiB or more: "
+            f"{_KEPT_BYTES} bytes a row are set aside for their order"
+        )
+    return max((memory - fixed) // each, fewest)
 
 
 def _said_of(roles: TableRoles, work: _Work, leaf: _Leaf) -> dict[str, Any]:
@@ -235,7 +246,10 @@ def _open(source: Path) -> _Source:
         # a file that says nothing of missing cells may have some
         if plain and any(counts is None or counts.null_count != 0 for counts in missing):
             types[name] = np.dtype(object if kind.kind == "b" else float)
-    return _Source(paths, sum(file.metadata.num_rows for file in files), types)
+    rows = sum(file.metadata.num_rows for file in files)
+    if not rows:
+        raise InputError("the table has no rows; give at least k of them")
+    return _Source(paths, rows, types)
 
 
 def _check_places(source: Path, target: Path, overwrite: bool) -> None:

@@ -16,7 +16,7 @@ from medlab.disk import appearing
 from medlab.dp import Ledger
 from medlab.errors import RefusedError, UsageError
 from medlab.synthetic.domain import draft_domain, parse_domain, read_domain
-from medlab.synthetic.synthesis import NO_GUARANTEE, Model, synthesize
+from medlab.synthetic.synthesis import NO_GUARANTEE, Model, Synthesis, synthesize
 from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
 from medlab.tabular.reading import TableFile, TableRoles, named_columns, read_file
@@ -85,18 +85,8 @@ def anonymize_file(
     keep = named_columns(keep, read.file.table.columns)
     table = read.file.table
     roles: dict[str, Any] = {"subject": read.subject, "hierarchies": read.hierarchies or None}
-    release = anonymize(
-        table,
-        read.quasi,
-        read.sensitive,
-        k,
-        l,
-        t,
-        method=method,
-        keep=keep or None,
-        **roles,
-        **more,
-    )
+    options = {"method": method, "keep": keep or None} | roles | more
+    release = anonymize(table, read.quasi, read.sensitive, k, l, t, **options)
     counting = {name: more[name] for name in ("l_kind", "c", "distance") if more.get(name)}
     found = measures(release, original=table, k=k, **roles, **counting)
     tables = released_cells(release, read.file)
@@ -153,15 +143,9 @@ def synthesize_file(
         and ``note`` where there is no guarantee.
     """
     _check_target(source, target, two=False, overwrite=overwrite)
+    _check_budget(epsilon, domain, seed, ledger, budget or key_file)
     if target.resolve() in {path.resolve() for path in (domain, ledger, key_file) if path}:
         raise RefusedError("the output is another file of this call; choose another name")
-    if epsilon is not None and (domain is None or seed is not None):
-        raise UsageError(
-            "with epsilon a public domain is needed (--domain), and no seed: noise that can be "
-            "drawn again can be taken off again"
-        )
-    if (ledger and epsilon is None) or (not ledger and (budget or key_file)):
-        raise UsageError("a ledger goes with epsilon, and budget and key file with a ledger")
     file = read_file(source)
     axes = read_domain(domain) if domain else parse_domain(_draft(file, subject))
     purse = Ledger(ledger, source, budget, key_file=key_file) if ledger else None
@@ -178,18 +162,33 @@ def synthesize_file(
     if purse and made.epsilon is not None and made.delta is not None:
         purse.spend(made.epsilon, made.delta)
     write_table(made.table, target)
+    report: dict[str, Any] = {"method": method, "rows": len(made.table), "epsilon": made.epsilon}
+    report |= {"delta": made.delta, "rho": made.rho, "columns": list(made.table)}
+    report |= {"notes": _notes_of(made, file, by_row=epsilon is not None and not subject)}
+    return report | ({"note": NO_GUARANTEE} if epsilon is None else {})
+
+
+def _check_budget(
+    epsilon: float | None, domain: object, seed: object, ledger: object, rest: object
+) -> None:
+    """Refuse what makes no sense with epsilon, or without; `rest` goes with a ledger."""
+    if epsilon is not None and (domain is None or seed is not None):
+        raise UsageError(
+            "with epsilon a public domain is needed (--domain), and no seed: noise that can be "
+            "drawn again can be taken off again"
+        )
+    if (ledger and epsilon is None) or (not ledger and rest):
+        raise UsageError("a ledger goes with epsilon, and budget and key file with a ledger")
+
+
+def _notes_of(made: Synthesis, file: TableFile, *, by_row: bool) -> list[str]:
     others = [str(name) for name in file.table if name not in made.table]
     sentences = {
         f"left out, since the domain does not name them: {', '.join(others)}": others,
         f"rows with a missing cell or a category outside its list: {made.left_out}": made.left_out,
-        "each row is taken for a patient; --id names the column that tells whose it is": (
-            epsilon is not None and not subject
-        ),
+        "each row is taken for a patient; --id names the column that tells whose it is": by_row,
     }
-    report: dict[str, Any] = {"method": method, "rows": len(made.table), "epsilon": made.epsilon}
-    report |= {"delta": made.delta, "rho": made.rho, "columns": list(made.table)}
-    report |= {"notes": [sentence for sentence, holds in sentences.items() if holds]}
-    return report | ({"note": NO_GUARANTEE} if epsilon is None else {})
+    return [sentence for sentence, holds in sentences.items() if holds]
 
 
 def draft_domain_file(

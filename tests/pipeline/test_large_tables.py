@@ -1,6 +1,7 @@
 """Tables out of core: the same promises as in memory, whatever the leaves."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,8 @@ from medlab.pipeline.tables import anonymize_file
 
 pytestmark = pytest.mark.needs("scale")
 QUASI = ["Age", "Sex", "Weight", "Postcode"]
+# Just enough for leaves of 10,000 of the 24,000 rows: 64 MiB, and what rows cost.
+LEAST = 2**20 * 64 + 32 * 24_000 + 250 * len(QUASI) * 10_000
 
 
 def table(rows=24_000, persons=None):
@@ -49,7 +52,8 @@ def released(path):
 
 def test_a_folder_keeps_what_a_table_in_memory_keeps_and_loses_no_more(parts):
     asked = {"k": 7, "l": 3, "t": 0.4, "keep": ["Note"]}
-    large = anonymize_large(parts / "in", parts / "out", QUASI, ["Diagnosis"], memory=1, **asked)
+    source, target = parts / "in", parts / "out"
+    large = anonymize_large(source, target, QUASI, ["Diagnosis"], memory=LEAST, **asked)
     small = anonymize_file(
         parts / "all.parquet", parts / "one.parquet", QUASI, ["Diagnosis"], **asked
     )
@@ -95,7 +99,7 @@ def test_the_order_is_drawn_kept_or_keyed_so_that_evaluate_puts_it_back(parts):
             parts / f"{name}.parquet",
             QUASI,
             keep=["Note"],
-            memory=1,
+            memory=LEAST,
             **words,
         )
         assert report["order"] == ("kept" if name == "b" else "shuffled")
@@ -115,7 +119,7 @@ def test_persons_are_counted_where_an_identifier_repeats(tmp_path):
         QUASI,
         ["Diagnosis"],
         keep=["Note"],
-        memory=1,
+        memory=LEAST,
         k=6,
     )
     assert any("repeats" in note for note in report["notes"])
@@ -141,8 +145,37 @@ def test_the_command_takes_folders_and_says_what_it_cannot(parts):
 
 def test_other_columns_in_one_part_and_too_few_rows_are_told_and_leave_nothing(parts):
     with pytest.raises(InputError, match="k=30000"):
-        anonymize_large(parts / "in", parts / "out", QUASI, k=30_000, memory=1)
+        anonymize_large(parts / "in", parts / "out", QUASI, k=30_000)
     table(50).drop(columns="Sex").to_parquet(parts / "in" / "x.parquet", index=False)
     with pytest.raises(InputError, match="other columns"):
-        anonymize_large(parts / "in", parts / "out", QUASI, memory=1)
+        anonymize_large(parts / "in", parts / "out", QUASI)
     assert sorted(path.name for path in parts.iterdir()) == ["all.parquet", "in"]
+
+
+@pytest.mark.parametrize("give_folder", [True, False])
+def test_memory_that_cannot_hold_the_order_is_refused_at_once_and_said(parts, give_folder):
+    source = parts / ("in" if give_folder else "all.parquet")
+    words = ["anonymize", str(source), str(parts / "out"), "--qi", ",".join(QUASI), "--memory"]
+    done = CliRunner().invoke(commands, [*words, "30MiB"])
+    assert done.exit_code == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    needed = re.search(r"24000 rows needs --memory (\d+)MiB", done.stderr)
+    assert not (parts / "out").exists()
+    # what it asks for is enough, and a MiB less is not
+    least = int(needed[1])
+    assert CliRunner().invoke(commands, [*words, f"{least - 1}MiB"]).exit_code == 2
+    done = CliRunner().invoke(commands, [*words, f"{least}MiB"])
+    assert done.exit_code == 0
+    assert json.loads(done.stdout)["rows"] == 24_000
+
+
+@pytest.mark.parametrize("rows", [0, 3])
+def test_a_table_smaller_than_k_is_told_in_one_sentence(tmp_path, rows):
+    (tmp_path / "in").mkdir()
+    table(24).head(rows).to_parquet(tmp_path / "in" / "a.parquet", index=False)
+    words = ["anonymize", str(tmp_path / "in"), str(tmp_path / "out"), "--qi", "Age,Sex"]
+    done = CliRunner().invoke(commands, [*words, "--k", "5"])
+    assert done.exit_code == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert done.stdout == ""
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in"]
