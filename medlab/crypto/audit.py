@@ -13,7 +13,7 @@ import getpass
 import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -55,20 +55,27 @@ class AuditLog:
             self._catch_up()
 
     def append(self, event: str, **fields: Any) -> str:
-        """Add one line and return its hash.
+        """Add one line and return its hash; see `extend`."""
+        return self.extend(event, [fields])
+
+    def extend(self, event: str, entries: Iterable[dict[str, Any]]) -> str:
+        """Add a line for each of `entries`, the fields of one event, and return the last hash.
 
         Raises
         ------
         InputError
             If a field has the name of one that the log itself writes.
         """
-        if _OURS & set(fields):
+        entries = list(entries)
+        if any(_OURS & set(fields) for fields in entries):
             raise InputError("an audit field can't be named as one that the log itself writes")
         with alone(self._lock):
             self._catch_up()
-            line = self._line(event, fields)
-            self._file.write(line)
-            self._size += len(line)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            common = {"time": now, "who": _who(), "event": event}
+            lines = b"".join([self._line({**common, **fields}) for fields in entries])
+            self._file.write(lines)
+            self._size += len(lines)
         return self.head
 
     def close(self) -> None:
@@ -82,15 +89,8 @@ class AuditLog:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _line(self, event: str, fields: dict[str, Any]) -> bytes:
-        entry = {
-            "n": self.count + 1,
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "who": _who(),
-            "event": event,
-            **fields,
-            "previous": self.head,
-        }
+    def _line(self, fields: dict[str, Any]) -> bytes:
+        entry = {"n": self.count + 1, **fields, "previous": self.head}
         entry["hash"] = _hash(entry)
         self.count, self.head = self.count + 1, entry["hash"]
         if self._key is not None:

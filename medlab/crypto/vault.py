@@ -20,6 +20,7 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations, product
 from pathlib import Path
 from typing import Any
@@ -451,6 +452,7 @@ def _head(noted: bytes, key: bytes) -> str:
     return head
 
 
+@lru_cache(maxsize=256)
 def _key_of(owner: str, secret: bytes) -> bytes:
     return subkey(secret, f"patient {owner}")
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.filewriter import correct_ambiguous_vr_element
 from pydicom.sequence import Sequence as Items
@@ -51,11 +51,15 @@ _UNREADABLE = "what the envelope holds was altered, or is no data set that PS3.1
 
 def as_read(dataset: Dataset) -> Dataset:
     """Return a data set that stays as it is, whatever is decoded in the one it is made of."""
-    out = copy.copy(dataset)
-    out._dict = {
-        tag: element if getattr(element, "is_raw", False) else copy.deepcopy(element)
-        for tag, element in dataset._dict.items()
-    }
+    out, elements = type(dataset).__new__(type(dataset)), dataset._dict
+    elements = elements.copy()
+    if not all(issubclass(kind, RawDataElement) for kind in set(map(type, elements.values()))):
+        for tag, element in elements.items():
+            if not isinstance(element, RawDataElement):
+                elements[tag] = copy.deepcopy(element)
+    vars(out).update(vars(dataset), _dict=elements, _private_blocks={}, _pixel_id={})
+    if (meta := getattr(dataset, "file_meta", None)) is not None:
+        vars(out)["file_meta"] = as_read(meta)
     return out
 
 

@@ -278,11 +278,25 @@ def words_said(dataset: Dataset) -> frozenset[str]:
 
     What identifies by its tag is left out: what is wanted is what people say of anyone.
     """
+    charset = str(dataset.original_character_set)
+    known = element_cache.memories("words said").setdefault(charset, element_cache.Memory())
+    found: set[str] = set()
+    for tag, raw in items_of(dataset):
+        before = known.get(id(raw))
+        if before is None:
+            before = raw, _words_in(dataset, tag, raw)
+            known.note(*before)
+        found |= before[1]
+    return frozenset(found)
+
+
+def _words_in(dataset: Dataset, tag: int, raw: Any) -> frozenset[str]:
+    """Return the words of the free text in one element."""
     texts = {
         text
-        for level, tag, raw, vr in _walk(dataset)
-        if vr in _FREE_TEXT and tag not in roles()
-        for text in texts_of(level, raw)
+        for level, number, element, vr in _within(dataset, tag, raw, 0)
+        if vr in _FREE_TEXT and number not in roles()
+        for text in texts_of(level, element)
     }
     found = {word for text in texts for word in words(text)}
     return frozenset(said_word(word) for word in found if 4 < len(word) <= _LONGEST_NAME)

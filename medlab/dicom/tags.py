@@ -13,7 +13,7 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import keyword_for_tag, private_dictionary_description
 from pydicom.dataset import Dataset
 
-from medlab.dicom import encrypted, private
+from medlab.dicom import element_cache, encrypted, private
 from medlab.dicom.deidentify import TECHNICAL
 from medlab.dicom.element_texts import (
     TEXT_VRS,
@@ -26,6 +26,7 @@ from medlab.dicom.element_texts import (
 )
 from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
+from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of
 from medlab.dicom.text import Search, find_spans, in_coded_value
 from medlab.errors import InputError, usable
@@ -402,19 +403,33 @@ def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
         job, nowhere else.
     """
     found = []
+    known = element_cache.Memory()
+    if not path:
+        charset = str(dataset.original_character_set)
+        known = element_cache.memories("kept text").setdefault(charset, known)
     for tag, element in items_of(dataset):
-        written, keyword = label(tag)
-        vr = vr_of(element)
-        texts = texts_of(dataset, element) if vr in _FREE_TEXT else []
-        if isinstance(element.value, bytes) and vr == "UN":
-            runs = re.findall("[ -~]{4,}", element.value.decode("latin-1"))
-            texts = [f"{len(element.value)} bytes: {' '.join(runs)[:_LONGEST_SHOWN]}"]
-        elif not is_known(tag):
-            texts = values_of(dataset[element.tag])
-        if texts:
-            found.append((path + written, keyword or written, "\\".join(texts)))
-        for number, item in enumerate((dataset[element.tag].value or ()) if vr == "SQ" else ()):
-            found += kept_text(item, f"{path}{written}[{number}].")
+        before = known.get(id(element))
+        if before is None:
+            before = element, _kept_in(dataset, tag, element, path)
+            known.note(*before)
+        found += before[1]
+    return found
+
+
+def _kept_in(dataset: Dataset, tag: int, element: Any, path: str) -> list[tuple[str, str, str]]:
+    """Return the same of one element and what stands in it."""
+    written, keyword = label(tag)
+    vr = vr_of(element)
+    texts = texts_of(dataset, element) if vr in _FREE_TEXT else []
+    if isinstance(element.value, bytes) and vr == "UN":
+        runs = re.findall("[ -~]{4,}", element.value.decode("latin-1"))
+        texts = [f"{len(element.value)} bytes: {' '.join(runs)[:_LONGEST_SHOWN]}"]
+    elif not is_known(tag):
+        texts = values_of(dataset[element.tag])
+    found = [(path + written, keyword or written, "\\".join(texts))] if texts else []
+    items = sequence_items(dataset, element) if vr == "SQ" else ()
+    for number, item in enumerate(items):
+        found += kept_text(item, f"{path}{written}[{number}].")
     return found
 
 

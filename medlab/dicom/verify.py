@@ -983,7 +983,7 @@ def _hidden_frames(output: Dataset, file: str) -> Iterator[Finding]:
 
 
 def verify_file(
-    source: Path | str | bytes,
+    source: Path | str | Dataset,
     output: Path | str,
     plan: Plan | None = None,
     *,
@@ -995,7 +995,7 @@ def verify_file(
     Parameters
     ----------
     source, output : path
-        Two DICOM files; of the source its bytes will do.
+        Two DICOM files; of the source the data set will do, as it was read.
     plan : Plan, optional
         What was asked for; by default what the output says of itself.
     file : str
@@ -1004,7 +1004,7 @@ def verify_file(
         The path of the output as it will be given away; searched for identifiers.
     """
     shown = Path(output).name if name is None else name
-    original = parse(source) if isinstance(source, bytes) else read(source)
+    original = source if isinstance(source, Dataset) else read(source)
     return _compare_files(original, Path(output), plan, file, shown).findings
 
 

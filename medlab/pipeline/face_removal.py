@@ -19,14 +19,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
+from pydicom.tag import BaseTag
 
 from medlab.dicom.codestream import PIXELS
+from medlab.dicom.element_texts import text_at
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import NO_HEAD, Outcome, Work
 from medlab.pixels.mask import cut_frames
 
+_CLASS, _MODALITY = 0x00080016, 0x00080060
 _MODALITIES = ("MR", "CT", "PT", "NM")
 _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _CAPTURES = (f"{_STORAGE}7", *(f"{_STORAGE}7.{n}" for n in range(1, 5)))
@@ -49,14 +52,15 @@ class FaceError(RefusedError):
 
 def may_hold_head(dataset: Dataset) -> bool:
     """Return whether images of this kind are slices in which a head can be measured."""
-    captured = dataset.get("SOPClassUID") in _CAPTURES
-    return dataset.get("Modality") in _MODALITIES and "PixelData" in dataset and not captured
+    captured = text_at(dataset, _CLASS) in _CAPTURES
+    pixels = BaseTag(0x7FE00010) in dataset._dict
+    return text_at(dataset, _MODALITY) in _MODALITIES and pixels and not captured
 
 
 def _may_show_face(dataset: Dataset) -> bool:
     """Return whether a face may be seen in an object of this kind, or rendered from it."""
-    kind = dataset.get("SOPClassUID")
-    shown = kind in _CAPTURES or kind in _PICTURES or dataset.get("Modality") in ("XC", "OT")
+    kind = text_at(dataset, _CLASS)
+    shown = kind in _CAPTURES or kind in _PICTURES or text_at(dataset, _MODALITY) in ("XC", "OT")
     shown = shown and any(tag in dataset for tag in PIXELS)
     return may_hold_head(dataset) or shown or kind in _SURFACES
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from medlab import __version__, dicom
-from medlab.crypto import Lock, write_key
+from medlab.crypto import Lock, Vault, write_key
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
@@ -32,6 +32,8 @@ from medlab.pipeline.planning import plan, worked
 from medlab.pipeline.pool import EachDone, each_done
 from medlab.pipeline.preparation import Job, begin
 from medlab.pipeline.settings import Outcome, Progress, Settings
+
+_REMEMBERED = 4096  # rows of the vault, a few megabytes
 
 
 @dataclass(frozen=True)
@@ -301,17 +303,31 @@ def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrit
 def clean(job: Job) -> int:
     """Clean every open file and return how many outputs appeared."""
     new = 0
+    known: dict[tuple[str, ...], str] = {}  # what the vault got, while it is likely to come again
     for batch in worked(job, steps.clean, "%", "cleaning"):
         outcomes = [done or Outcome(entry.row, "crashed") for entry, done in batch]
         if job.vault is not None:
-            job.vault.remember(dict.fromkeys(way for done in outcomes for way in done.ways_back))
+            _remember(job.vault, outcomes, known)
         with job.ledger.together():
             for done in outcomes:
                 job.ledger.record(done)
-        for done in outcomes:
-            job.audit.append("file", **_audited(done))
+        job.audit.extend("file", map(_audited, outcomes))
         new += sum(done.status == "done" for done in outcomes)
     return new
+
+
+def _remember(vault: Vault, outcomes: list[Outcome], known: dict[tuple[str, ...], str]) -> None:
+    """Put into the vault what it did not get before: the files of a study say much the same."""
+    rows = {
+        (kind, code, owner): original
+        for done in outcomes
+        for kind, code, original, owner in done.ways_back
+    }
+    new = {place: original for place, original in rows.items() if known.get(place) != original}
+    vault.remember((kind, code, original, owner) for (kind, code, owner), original in new.items())
+    if len(known) > _REMEMBERED:
+        known.clear()
+    known |= new
 
 
 def _audited(done: Outcome) -> dict[str, Any]:

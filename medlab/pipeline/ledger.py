@@ -51,6 +51,7 @@ CREATE TABLE IF NOT EXISTS head (
 CREATE TABLE IF NOT EXISTS sent (row INTEGER PRIMARY KEY, refused INTEGER);
 CREATE TEMP TABLE met (source BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS action_row ON action (row);
+CREATE INDEX IF NOT EXISTS kind_row ON kind (row);
 CREATE INDEX IF NOT EXISTS finding_row ON finding (row);
 CREATE INDEX IF NOT EXISTS unchecked_row ON unchecked (row);
 """
@@ -422,6 +423,7 @@ class Ledger:
         self._db.close()
 
 
+@lru_cache(maxsize=65536)  # the files of a series say the same
 def phrase_digest(key: bytes, phrase: str) -> bytes:
     """Return the form in which the ledger keeps an ID or a full name."""
     return keyed_digest(key, "phrase", phrase)[:16]

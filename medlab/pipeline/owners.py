@@ -14,6 +14,7 @@ from pydicom import Dataset
 from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.codes import NO_NUMBER
+from medlab.dicom.element_texts import text_at
 from medlab.disk import appearing
 from medlab.errors import usable
 from medlab.pipeline.preparation import Job
@@ -22,7 +23,7 @@ from medlab.pipeline.settings import Work
 
 def place_of(key: bytes, dataset: Dataset) -> tuple[bytes, bytes]:
     """Return keyed digests of the study and of the owner that a header names."""
-    study = str(dataset.get("StudyInstanceUID") or "")
+    study = text_at(dataset, 0x0020000D)
     return (
         keyed_digest(key, "study of", study)[:16],
         keyed_digest(key, "owner", dicom.owner(dataset))[:16],

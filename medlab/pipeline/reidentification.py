@@ -13,13 +13,15 @@ from typing import Any
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
 
 from medlab.crypto import Lock, Vault, audit_key, envelope, keyed_digest, keys, load_key, lock
 from medlab.crypto.keys import KEY_VARIABLE, read_key
 from medlab.dicom import encrypted
 from medlab.dicom.codes import NO_PERSON
 from medlab.dicom.declarations import MARKS
-from medlab.dicom.element_texts import is_plain
+from medlab.dicom.element_texts import is_plain, text_at
+from medlab.dicom.profile import tag_of
 from medlab.errors import InputError, MissingError, RefusedError, UsageError
 from medlab.pipeline.copies import Copies, treat_copies
 from medlab.pipeline.job_files import check_apart
@@ -33,14 +35,18 @@ _SERIES = """SeriesInstanceUID SeriesDate SeriesTime SeriesDescription ProtocolN
 FrameOfReferenceUID StationName OperatorsName PerformingPhysicianName"""
 _INSTANCE = """SOPInstanceUID AcquisitionDate AcquisitionTime AcquisitionDateTime
 ContentDate ContentTime InstanceCreationDate InstanceCreationTime"""
+_PATIENT_ID, _STUDY_UID, _SERIES_UID, _SOP_UID = 0x00100020, 0x0020000D, 0x0020000E, 0x00080018
 # From the patient down: what is kept at a level, and the UID that names it.
-_LEVELS = (
-    ("patient", _PATIENT.split(), ""),
-    ("study", _STUDY.split(), "StudyInstanceUID"),
-    ("series", _SERIES.split(), "SeriesInstanceUID"),
-    ("instance", _INSTANCE.split(), "SOPInstanceUID"),
+_LEVELS = tuple(
+    (kind, tuple(BaseTag(tag_of(keyword)) for keyword in keywords.split()), uid)
+    for kind, keywords, uid in (
+        ("patient", _PATIENT, 0),
+        ("study", _STUDY, _STUDY_UID),
+        ("series", _SERIES, _SERIES_UID),
+        ("instance", _INSTANCE, _SOP_UID),
+    )
 )
-_JOINED = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_JOINED = (_STUDY_UID, _SERIES_UID, _SOP_UID, tag_of("FrameOfReferenceUID"))
 
 
 def entries(
@@ -57,22 +63,22 @@ def entries(
     """
     owner = "" if whose == NO_PERSON else keyed_digest(key, "owner of entries", whose)[:16].hex()
     facts: list[str] = []
-    for kind, keywords, uid in _LEVELS:
-        code = str(after.get(uid) or "") if uid else patient_code(after)
-        text = _values(before, keywords)
+    for kind, tags, uid in _LEVELS:
+        code = text_at(after, uid) if uid else patient_code(after)
+        text = _values(before, tags)
         facts.append(keyed_digest(key, "facts", owner, text)[:16].hex())
         yield "facts", facts[-1], text, owner
         if code:
             yield kind, code, " ".join(facts), owner
-    for keyword in _JOINED:
-        old, new = str(before.get(keyword) or ""), str(after.get(keyword) or "")
+    for uid in _JOINED:
+        old, new = text_at(before, uid), text_at(after, uid)
         if old and new and old != new:
             yield "uid", new, old, owner
 
 
 def patient_code(dataset: Dataset) -> str:
     """Return the code under which the vault keeps the patient of a de-identified file."""
-    return str(dataset.get("PatientID") or dataset.get("StudyInstanceUID") or "")
+    return text_at(dataset, _PATIENT_ID) or text_at(dataset, _STUDY_UID)
 
 
 def restore(dataset: Dataset, vault: Vault, *, reason: str) -> Dataset:
@@ -92,7 +98,7 @@ def restore(dataset: Dataset, vault: Vault, *, reason: str) -> Dataset:
     out = copy.deepcopy(dataset)
     read = partial(vault.originals, reason=reason, owner=vault.owner_of(patient_code(dataset)))
     for kind, _, uid in reversed(_LEVELS):  # an image made of ours is known by study or patient
-        code = str(dataset.get(uid) or "") if uid else patient_code(dataset)
+        code = text_at(dataset, uid) if uid else patient_code(dataset)
         if named := read(kind, [code]):
             break
         if vault.owners(kind, code):  # no search further up: that would be another's name
@@ -271,26 +277,27 @@ def _many(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (MultiValue, list)) else [value]
 
 
-def _values(dataset: Dataset, keywords: list[str]) -> str:
+def _values(dataset: Dataset, tags: tuple[BaseTag, ...]) -> str:
     """Return elements as DICOM JSON."""
-    elements = tuple(dataset.get_item(keyword) for keyword in keywords if keyword in dataset)
+    elements = tuple(dataset._dict[tag] for tag in tags if tag in dataset._dict)
     if all(isinstance(e, RawDataElement) and is_plain(e.value) for e in elements):
-        return _json_of(elements)
-    return _as_json([dataset[element.tag] for element in elements])
+        members = map(_member_of_raw, elements)
+    else:
+        members = (_member(dataset[element.tag]) for element in elements)
+    return f"{{{', '.join(members)}}}"
 
 
-@lru_cache(maxsize=512)
-def _json_of(elements: tuple[RawDataElement, ...]) -> str:
-    """Return undecoded ASCII elements as DICOM JSON; the files of a series say the same."""
-    return _as_json([convert_raw_data_element(element) for element in elements])
+@lru_cache(maxsize=4096)
+def _member_of_raw(element: RawDataElement) -> str:
+    """Return an undecoded ASCII element as DICOM JSON; the files of a series say the same."""
+    return _member(convert_raw_data_element(element))
 
 
-def _as_json(elements: list[DataElement]) -> str:
+def _member(element: DataElement) -> str:
     try:
-        plain = {f"{e.tag:08X}": e.to_json_dict(None, 0) for e in elements}
-        for e in elements:
-            if e.VR == "DS" and e.value is not None:  # as written: 53 is not 53.0
-                plain[f"{e.tag:08X}"]["Value"] = [str(one) for one in _many(e.value)]
-        return json.dumps(plain)
+        plain = element.to_json_dict(None, 0)
+        if element.VR == "DS" and element.value is not None:  # as written: 53 is not 53.0
+            plain["Value"] = [str(one) for one in _many(element.value)]
+        return f'"{element.tag:08X}": {json.dumps(plain)}'
     except (ValueError, TypeError):
         raise InputError("an identifying element holds no value of its VR") from None

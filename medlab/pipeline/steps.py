@@ -24,6 +24,7 @@ from pydicom import Dataset, config
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.dicom import encrypted
+from medlab.dicom.element_texts import text_at
 from medlab.dicom.files import bytes_of
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
@@ -44,6 +45,8 @@ from medlab.pipeline.settings import (
 ENVELOPE_KEPT = "attributes that another hand has encrypted were kept as they came"
 _PROBABLE = "a word one letter from the patient's name was taken for it and removed"
 _FACE = 17  # of the 18 kinds
+_SOP_UID, _STUDY_UID, _SERIES_UID, _FRAME_UID = 0x00080018, 0x0020000D, 0x0020000E, 0x00200052
+_PATIENT_ID, _REMOVED = 0x00100020, 0x00120062
 _log = logging.getLogger(__name__)
 
 
@@ -156,7 +159,7 @@ def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> _Examined:
     dataset = dicom.read(path)
     if dicom.files.is_dicomdir(dataset):
         return _Examined(row, "dicomdir")
-    uid = str(dataset.get("SOPInstanceUID") or "").strip(" \0")
+    uid = text_at(dataset, _SOP_UID)
     phrases = [phrase_digest(key, phrase) for phrase in dicom.identity_of(dataset).phrases]
     instance = keyed_digest(key, "instance", uid)[:16]
     said = [phrase_digest(key, word) for word in dicom.identity.words_said(dataset)]
@@ -173,8 +176,7 @@ def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
     """
     if not face_removal.may_hold_head(dataset):
         return None, None
-    names = ("StudyInstanceUID", "FrameOfReferenceUID", "SeriesInstanceUID")
-    study, frame, series = (str(dataset.get(name) or "") for name in names)
+    study, frame, series = (text_at(dataset, uid) for uid in (_STUDY_UID, _FRAME_UID, _SERIES_UID))
     space = "\x1f".join((dicom.owner(dataset), study, frame or series))
     places = (
         keyed_digest(key, "place", f"{space}\x1f{series}"),
@@ -233,25 +235,25 @@ def plan_of(settings: Settings) -> dicom.Plan:
 
 def _output_name(dataset: Dataset, copies: int = 0) -> Path:
     """Return the path of an output below DST, made of nothing but its new codes and UIDs."""
-    patient = str(dataset.get("PatientID") or "")
-    safe = NEW_ID.fullmatch(patient) and dataset.get("PatientIdentityRemoved") != "NO"
-    uid = str(dataset.get("SOPInstanceUID") or "")
+    patient = text_at(dataset, _PATIENT_ID)
+    safe = NEW_ID.fullmatch(patient) and text_at(dataset, _REMOVED) != "NO"
+    uid = text_at(dataset, _SOP_UID)
     name = uid if uid.startswith("2.25.") else _short(uid)
     return Path(
         patient if safe else "no-code",
-        f"study-{_short(str(dataset.get('StudyInstanceUID', '')))}",
-        f"series-{_short(str(dataset.get('SeriesInstanceUID', '')))}",
+        f"study-{_short(text_at(dataset, _STUDY_UID))}",
+        f"series-{_short(text_at(dataset, _SERIES_UID))}",
         f"{name}-{copies + 1}.dcm" if copies else f"{name}.dcm",
     )
 
 
 def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     content = bytes_of(work.source / entry.source)
-    before = dicom.parse(content)
-    original = encrypted.as_read(before)
+    original = dicom.parse(content)  # of which nothing is decoded here: every step has its own
+    before = encrypted.as_read(original)
     if work.settings.stream:  # what came over a network under another UID than its own
-        uid = str(before.get("SOPInstanceUID") or "").strip(" \0")
-        if not uid or uid != str(before.file_meta.MediaStorageSOPInstanceUID).strip(" \0"):
+        uid = text_at(before, _SOP_UID)
+        if not uid or uid != text_at(before.file_meta, 0x00020003):
             what = "it names no instance, or another than the sender said"
             raise text_removal.QuarantineError(what)
     whose = hands.owner_of(before)
@@ -260,7 +262,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     faceless, face_cut = face_removal.without_face(before, work, done)
     done.kinds |= {_FACE: done.kinds.get(_FACE, 0) + 1} if face_cut else {}
     headers, actions = dicom.deidentify(
-        dicom.parse(content) if faceless is before else faceless,  # of which nothing is decoded
+        encrypted.as_read(original) if faceless is before else faceless,
         plan_of(work.settings),
         key=work.key,
         others=hands.phrases,
@@ -289,14 +291,14 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
         part.write_bytes(data)
-        _verify(content, part, "" if work.single else name.as_posix(), work, done)
+        _verify(encrypted.as_read(original), part, "" if work.single else name.as_posix(), work, done)
     done.status, done.target, done.size = "done", name.as_posix(), len(data)
     done.source_digest = keyed_digest(work.key, "file", hashlib.sha256(content).digest()).hex()
     done.target_digest = hashlib.sha256(data).hexdigest()
     probable = [action.path for action in actions if action.note == "probable"]
     done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
-    _remember(before, after, whose, work, done)
+    _remember(original, after, whose, work, done)
 
 
 def _count_kinds(before: Dataset, work: Work, done: Outcome) -> None:
@@ -322,7 +324,7 @@ def _encrypt(before: Dataset, after: Dataset, work: Work) -> None:
         encryption.leave(after, encryption.CREATOR, "UT", token)
 
 
-def _verify(source: bytes, part: Path, name: str, work: Work, done: Outcome) -> None:
+def _verify(source: Dataset, part: Path, name: str, work: Work, done: Outcome) -> None:
     """Look at the output with other eyes; an error keeps it from appearing.
 
     For a job on one file the person chose the name, so it is not looked at.
@@ -354,6 +356,7 @@ def _draw() -> str:
     return base64.b32encode(secrets.token_bytes(10)).decode("ascii")
 
 
+@lru_cache(maxsize=1024)
 def _short(uid: str) -> str:
     return base64.b32encode(hashlib.sha256(uid.encode()).digest()[:10]).decode("ascii").lower()
 

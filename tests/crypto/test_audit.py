@@ -111,3 +111,12 @@ def test_a_missing_log_is_said(tmp_path):
 def test_junk_is_reported_not_raised(tmp_path, junk):
     (tmp_path / "log").write_bytes(junk)
     assert audit.check(tmp_path / "log") == ["line 1 is not a whole line of the log"]
+
+
+def test_lines_of_one_event_are_chained_and_sealed_like_single_ones(log):
+    with audit.AuditLog(log, SEALING) as entries:
+        head = entries.extend("file", [{"row": number} for number in (7, 8, 9)])
+        with pytest.raises(InputError):
+            entries.extend("file", [{"row": 10}, {"hash": ""}])
+    assert [json.loads(line)["row"] for line in lines_of(log)[4:]] == [7, 8, 9]
+    assert audit.check(log, KEY, head) == []

@@ -372,3 +372,16 @@ def test_dciodvfy_shows_no_error_that_the_output_without_envelope_does_not_have(
         done = subprocess.run(["dciodvfy", "-new", path], capture_output=True, text=True)
         errors.append({line for line in done.stderr.splitlines() if "Error" in line})
     assert errors[1] <= errors[0]
+
+
+@pytest.mark.parametrize("name", ["CT_small.dcm", "MR_small_bigendian.dcm", "reportsi.dcm"])
+def test_a_data_set_as_read_keeps_what_is_changed_in_the_other(name):
+    source = dicom.read(FOLDER / name)
+    other = encrypted.as_read(source)
+    before = dicom.to_bytes(encrypted.as_read(source))
+    for element in other.iterall():
+        if element.VR not in ("SQ", "OB", "OW", "OB or OW", "US or SS", "UN"):
+            element.clear()
+    other.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    assert dicom.to_bytes(other) != before
+    assert dicom.to_bytes(source) == before

@@ -10,7 +10,8 @@ from pydicom import dcmread
 from medlab import crypto, dicom, pipeline
 from medlab.cli import commands
 from medlab.errors import InputError, RefusedError, UsageError
-from medlab.pipeline import Settings
+from medlab.pipeline import Settings, job
+from medlab.pipeline.settings import Outcome
 
 
 @pytest.mark.parametrize("policy", ["basic", "research"])
@@ -278,3 +279,17 @@ def test_the_command_ends_with_0_1_or_2(hospital, tmp_path, key_file):
     assert run(*again, new).exit_code == 1
     log.unlink()
     assert run("audit", log, "--key-file", new).exit_code == 1
+
+
+def test_the_vault_gets_each_row_once_and_a_newer_original_again(tmp_path):
+    rows = [("study", "code", "one", "o"), ("uid", "2.25.1", "1.2", "o")]
+    newer = [("study", "code", "two", "o"), ("uid", "2.25.1", "1.2", "o")]
+    batches, known = [rows, rows, newer, rows], {}
+    written = []
+    with crypto.Vault(tmp_path / "vault.db", b"k" * 32) as vault:
+        keep = vault.remember
+        vault.remember = lambda new: keep(written.append(list(new)) or written[-1])
+        for ways in batches:
+            job._remember(vault, [Outcome(1, "done", ways_back=ways)], known)
+        assert written == [rows, [], newer[:1], rows[:1]]
+        assert vault.original("study", "code", reason="test") == "one"
