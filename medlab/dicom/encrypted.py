@@ -51,8 +51,7 @@ _UNREADABLE = "what the envelope holds was altered, or is no data set that PS3.1
 
 def as_read(dataset: Dataset) -> Dataset:
     """Return a data set that stays as it is, whatever is decoded in the one it is made of."""
-    out, elements = type(dataset).__new__(type(dataset)), dataset._dict
-    elements = elements.copy()
+    out, elements = type(dataset).__new__(type(dataset)), dict(dataset._dict)
     if not all(issubclass(kind, RawDataElement) for kind in set(map(type, elements.values()))):
         for tag, element in elements.items():
             if not isinstance(element, RawDataElement):

@@ -402,7 +402,7 @@ def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
         what is printable of them. It shows values: it belongs into the private folder of a
         job, nowhere else.
     """
-    found = []
+    found: list[tuple[str, str, str]] = []
     known = element_cache.Memory()
     if not path:
         charset = str(dataset.original_character_set)

@@ -33,6 +33,7 @@ from medlab.pipeline.pool import EachDone, each_done
 from medlab.pipeline.preparation import Job, begin
 from medlab.pipeline.settings import Outcome, Progress, Settings
 
+_Place = tuple[str, str, str]  # kind, code and owner of a row of the vault
 _REMEMBERED = 4096  # rows of the vault, a few megabytes
 
 
@@ -303,7 +304,7 @@ def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrit
 def clean(job: Job) -> int:
     """Clean every open file and return how many outputs appeared."""
     new = 0
-    known: dict[tuple[str, ...], str] = {}  # what the vault got, while it is likely to come again
+    known: dict[_Place, str] = {}  # what the vault got, while it is likely to come again
     for batch in worked(job, steps.clean, "%", "cleaning"):
         outcomes = [done or Outcome(entry.row, "crashed") for entry, done in batch]
         if job.vault is not None:
@@ -316,7 +317,7 @@ def clean(job: Job) -> int:
     return new
 
 
-def _remember(vault: Vault, outcomes: list[Outcome], known: dict[tuple[str, ...], str]) -> None:
+def _remember(vault: Vault, outcomes: list[Outcome], known: dict[_Place, str]) -> None:
     """Put into the vault what it did not get before: the files of a study say much the same."""
     rows = {
         (kind, code, owner): original

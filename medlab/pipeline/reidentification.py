@@ -281,9 +281,9 @@ def _values(dataset: Dataset, tags: tuple[BaseTag, ...]) -> str:
     """Return elements as DICOM JSON."""
     elements = tuple(dataset._dict[tag] for tag in tags if tag in dataset._dict)
     if all(isinstance(e, RawDataElement) and is_plain(e.value) for e in elements):
-        members = map(_member_of_raw, elements)
+        members = [_member_of_raw(element) for element in elements]
     else:
-        members = (_member(dataset[element.tag]) for element in elements)
+        members = [_member(dataset[element.tag]) for element in elements]
     return f"{{{', '.join(members)}}}"
 
 

@@ -24,6 +24,7 @@ from pydicom import Dataset, config
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.dicom import encrypted
+from medlab.dicom.deidentify import Action
 from medlab.dicom.element_texts import text_at
 from medlab.dicom.files import bytes_of
 from medlab.dicom.profile import SAFE_HARBOR
@@ -43,7 +44,6 @@ from medlab.pipeline.settings import (
 )
 
 ENVELOPE_KEPT = "attributes that another hand has encrypted were kept as they came"
-_PROBABLE = "a word one letter from the patient's name was taken for it and removed"
 _FACE = 17  # of the 18 kinds
 _SOP_UID, _STUDY_UID, _SERIES_UID, _FRAME_UID = 0x00080018, 0x0020000D, 0x0020000E, 0x00200052
 _PATIENT_ID, _REMOVED = 0x00100020, 0x00120062
@@ -80,6 +80,10 @@ _NOTES = {
     "frames": ("review", "frames beyond Number of Frames were removed"),
     "mended": ("review", "a value that is none of its VR was written as its VR asks"),
     "unreadable": ("review", "a value that is none of its VR was emptied, or is a dummy date"),
+    "probable": (
+        "review",
+        "a word one letter from the patient's name was taken for it and removed",
+    ),
     "opaque": ("review", "the pixel data could not be looked through for text beside the image"),
 }
 
@@ -269,11 +273,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
         code_of=hands.code_of,
         whose=whose,
     )
-    met = [action for action in actions if action.note in _NOTES]
-    done.findings += {(*_NOTES[action.note], action.path): None for action in met}
-    done.unchecked += (
-        ["text beside the coded image"] if any(action.note == "opaque" for action in met) else []
-    )
+    _note_actions(actions, done)
     boxes = hands.approved.get(str(entry.row))
     after = text_removal.without_text(before, headers, work, done, boxes)
     if face_cut:
@@ -291,14 +291,20 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     data = dicom.to_bytes(after)
     with appearing(work.target / name) as part:
         part.write_bytes(data)
-        _verify(encrypted.as_read(original), part, "" if work.single else name.as_posix(), work, done)
+        _verify(encrypted.as_read(original), part, name, work, done)
     done.status, done.target, done.size = "done", name.as_posix(), len(data)
     done.source_digest = keyed_digest(work.key, "file", hashlib.sha256(content).digest()).hex()
     done.target_digest = hashlib.sha256(data).hexdigest()
-    probable = [action.path for action in actions if action.note == "probable"]
-    done.findings += [("review", _PROBABLE, path) for path in probable]
     done.actions = dict(Counter((action.code, action.option) for action in actions))
     _remember(original, after, whose, work, done)
+
+
+def _note_actions(actions: list[Action], done: Outcome) -> None:
+    """Note what a person has to know of the actions on the header."""
+    met = [action for action in actions if action.note in _NOTES]
+    done.findings += {(*_NOTES[action.note], action.path): None for action in met}
+    if any(action.note == "opaque" for action in met):
+        done.unchecked.append("text beside the coded image")
 
 
 def _count_kinds(before: Dataset, work: Work, done: Outcome) -> None:
@@ -324,12 +330,13 @@ def _encrypt(before: Dataset, after: Dataset, work: Work) -> None:
         encryption.leave(after, encryption.CREATOR, "UT", token)
 
 
-def _verify(source: Dataset, part: Path, name: str, work: Work, done: Outcome) -> None:
+def _verify(source: Dataset, part: Path, name: Path, work: Work, done: Outcome) -> None:
     """Look at the output with other eyes; an error keeps it from appearing.
 
     For a job on one file the person chose the name, so it is not looked at.
     """
-    findings = dicom.verify_file(source, part, plan_of(work.settings), name=name)
+    shown = "" if work.single else name.as_posix()
+    findings = dicom.verify_file(source, part, plan_of(work.settings), name=shown)
     done.findings += [(f.severity, f.message, f.path) for f in findings]
     if any(finding.severity == "fail" for finding in findings):
         raise _UnverifiedError("something of the source is still in the output")
