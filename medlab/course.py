@@ -1,4 +1,4 @@
-"""The course: student copies of its exercise sets, for nbgrader and without it.
+"""The course: student copies of its exercise sets, their solutions and slides, and a rehearsal.
 
 A set is one notebook that holds its solutions. What students must not see stands between
 ``### BEGIN SOLUTION`` and ``### END SOLUTION``, or between ``### BEGIN HIDDEN TESTS`` and
@@ -11,23 +11,30 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import subprocess
 import sys
+import tempfile
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
 
-from medlab.disk import appearing
+from medlab.disk import appearing, write_whole
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError, not_installed
 from medlab.runs.plan import notebook_folder
 
 STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
+_TEXT_STUB = "YOUR ANSWER HERE"
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 _SECONDS_A_CELL = 300
 _SOLUTION = re.compile(r"(?ms)^([ \t]*)### BEGIN SOLUTION$.*?^[ \t]*### END SOLUTION[ \t]*$")
 _HIDDEN = re.compile(r"(?ms)^[ \t]*### BEGIN HIDDEN TESTS$.*?^[ \t]*### END HIDDEN TESTS[ \t]*$")
 _LEFT = re.compile(r"(?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)")
+_SOLUTION_MARK = re.compile(r"(?m)^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?")
 _CONFIG = f"""c = get_config()  # noqa: F821 - nbgrader defines it
 c.CourseDirectory.course_id = "medlab"
 c.Execute.timeout = {_SECONDS_A_CELL}  # seconds that one cell may take
@@ -85,7 +92,8 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     )
     for cell in copy.cells:
         # The stub stands as deep as the solution whose place it takes.
-        source = _SOLUTION.sub(lambda match: textwrap.indent(STUB, match[1]), cell.source)
+        stub = STUB if cell.cell_type == "code" else _TEXT_STUB
+        source = _SOLUTION.sub(partial(_place_to_write, stub), cell.source)
         cell.source = without_hidden_tests(source).rstrip("\n")
         cell.metadata.pop("nbgrader", None)
         if _LEFT.search(cell.source):
@@ -93,6 +101,10 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return copy
+
+
+def _place_to_write(stub: str, solution: re.Match[str]) -> str:
+    return textwrap.indent(stub, solution[1])
 
 
 def without_hidden_tests(source: str) -> str:
@@ -153,20 +165,13 @@ def build(
 
 def _generate(folder: Path, sets: Sequence[Path]) -> None:
     """Make nbgrader's course folder and its student copies."""
-    try:
-        from nbgrader.apps import NbGraderAPI
-        from traitlets.config import Config
-    except ModuleNotFoundError as error:
-        raise not_installed("nbgrader", "teach") from error
     for path in sets:
         source = folder / "source" / path.stem / path.name
         source.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, source)
     if not (folder / "nbgrader_config.py").exists():
         (folder / "nbgrader_config.py").write_text(_CONFIG, encoding="utf-8")
-    config = Config()
-    config.CourseDirectory.root, config.CourseDirectory.course_id = str(folder), "medlab"
-    api = NbGraderAPI(config=config)
+    api = _nbgrader(folder)
     # A new gradebook is made by the program alembic, which stands beside this Python.
     programs = os.environ.get("PATH", "")
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), programs])
@@ -176,3 +181,184 @@ def _generate(folder: Path, sets: Sequence[Path]) -> None:
         os.environ["PATH"] = programs
     if refused:
         raise RefusedError(f"nbgrader does not make a student copy of {', '.join(refused)}")
+
+
+def _nbgrader(folder: Path) -> Any:
+    """Return nbgrader's interface to a course folder, with the settings that stand in it."""
+    try:
+        from nbgrader.apps import NbGraderAPI
+        from traitlets.config.loader import PyFileConfigLoader
+    except ModuleNotFoundError as error:
+        raise not_installed("nbgrader", "teach") from error
+    config = PyFileConfigLoader("nbgrader_config.py", str(folder)).load_config()
+    config.CourseDirectory.root = str(folder)
+    return NbGraderAPI(config=config)
+
+
+class Score(NamedTuple):
+    """What somebody got for a set, in points.
+
+    Attributes
+    ----------
+    name, student : str
+        The set, and who submitted it.
+    by_check : float
+        Given by the checks.
+    by_hand : float
+        For texts that were written: a teacher's to give.
+    most : float
+        What there is to get.
+    """
+
+    name: str
+    student: str
+    by_check: float
+    by_hand: float
+    most: float
+
+
+def dry_run(
+    folder: Path,
+    names: Sequence[str] = (),
+    *,
+    overwrite: bool = False,
+    tell: Callable[[Score], None] = lambda score: None,
+) -> list[Score]:
+    """Play a course: release, submit, autograde and give feedback, for two made-up students.
+
+    ``solutions`` submits the solutions, ``untouched`` what was released to students.
+
+    Parameters
+    ----------
+    folder : path
+        Becomes a course folder of nbgrader, as by `build`.
+    names, overwrite
+        As for `build`.
+    tell : callable
+        Called with each score as soon as it is there.
+
+    Raises
+    ------
+    RefusedError
+        If nbgrader fails at a step, the solutions miss a point, or an untouched copy gets one.
+    """
+    copies = build(folder, names, nbgrader=True, overwrite=overwrite)
+    folder, scores = Path(folder).absolute(), []
+    api = _nbgrader(folder)
+    for name in (copy.stem for copy in copies):
+        for student, origin in (("solutions", "source"), ("untouched", "release")):
+            submitted = folder / "submitted" / student / name
+            shutil.copytree(folder / origin / name, submitted, dirs_exist_ok=True)
+            for step in (api.autograde, api.generate_feedback):
+                if not step(name, student, force=overwrite)["success"]:
+                    raise RefusedError(f"nbgrader fails at a step of {name}; its log tells more")
+            with api.gradebook as book:
+                grades = book.find_submission_notebook(name, name, student).grades
+                by_hand = sum(one.max_score for one in grades if one.needs_manual_grade)
+                by_check = sum(one.auto_score or 0 for one in grades)
+                most = sum(one.max_score for one in grades)
+            scores.append(Score(name, student, by_check, by_hand, most))
+            tell(scores[-1])
+    wrong = [
+        f"{one.student} of {one.name}"
+        for one in scores
+        if one.by_check + one.by_hand != (one.most if one.student == "solutions" else 0)
+    ]
+    if wrong:
+        raise RefusedError(f"not the points there should be: {', '.join(wrong)}")
+    return scores
+
+
+def write_pages(folder: Path, names: Sequence[str] = (), *, overwrite: bool = False) -> list[Path]:
+    """Write for each set a page with its solutions, and slides to project without them.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it does not exist. It gets ``SET-solutions.html``, ``SET-slides.html`` and, where
+        a Chromium is installed, ``SET-solutions.pdf``.
+    names : sequence of str
+        As for `find_sets`.
+    overwrite : bool
+        Write pages again that are there.
+
+    Returns
+    -------
+    list of Path
+        The pages.
+
+    Raises
+    ------
+    RefusedError
+        If a page is there already, or a set does not run to its end.
+    """
+    from medlab.runs.notebook_pages import page
+
+    browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
+    folder, sets = Path(folder).absolute(), find_sets(names)
+    kinds = ["solutions.html", "slides.html", *(["solutions.pdf"] if browser else [])]
+    pages = [folder / f"{path.stem}-{kind}" for path in sets for kind in kinds]
+    if not overwrite and any(one.exists() for one in pages):
+        raise RefusedError("the folder holds such a page already; choose another or --overwrite")
+    for path in sets:
+        solved = _solved(path)
+        write_whole(folder / f"{path.stem}-slides.html", _slides(solved, path.stem).encode())
+        for cell in solved.cells:
+            cell.source = _SOLUTION_MARK.sub("", cell.source)
+        solutions = folder / f"{path.stem}-solutions.html"
+        write_whole(solutions, page(solved, path.stem)[0].encode())
+        if browser:
+            _print(browser, solutions, solutions.with_suffix(".pdf"))
+    return pages
+
+
+def _solved(path: Path) -> NotebookNode:
+    """Return a set with its solutions and what they show."""
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    with tempfile.TemporaryDirectory() as place:
+        resources = {"metadata": {"path": place}}
+        try:
+            NotebookClient(notebook, timeout=_SECONDS_A_CELL, resources=resources).execute()
+        except CellExecutionError as error:
+            raise RefusedError(f"{path.stem} does not run to its end ({error.ename})") from None
+    return notebook
+
+
+def _slides(solved: NotebookNode, title: str) -> str:
+    """Return what is projected: a slide a heading, places to write, figures; no check."""
+    from nbconvert import HTMLExporter
+
+    from medlab.runs.notebook_pages import TEMPLATES
+
+    cells = []
+    for cell, copy in zip(solved.cells, student_copy(solved).cells, strict=True):
+        if cell.cell_type == "markdown":
+            for part in filter(str.strip, re.split(r"(?m)^(?=##+ )", copy.source)):
+                kind = "slide" if part.startswith("#") else "-"
+                metadata = {"slideshow": {"slide_type": kind}}
+                cells.append(nbformat.v4.new_markdown_cell(part, metadata=metadata))
+        elif cell.metadata.get("nbgrader", {}).get("solution"):
+            cells.append(copy)
+        elif "nbgrader" not in cell.metadata:
+            shown = {"transient": {"remove_source": True}}
+            cells.append(nbformat.from_dict({**cell, "metadata": shown}))
+    notebook = nbformat.v4.new_notebook(cells=cells, metadata=solved.metadata)
+    places = [str(TEMPLATES)]
+    exporter = HTMLExporter(
+        template_name="slides", extra_template_basedirs=places, extra_template_paths=places
+    )
+    body: str = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})[0]
+    return body
+
+
+def _print(browser: str, page: Path, target: Path) -> None:
+    """Print a page to PDF."""
+    with appearing(target) as part, tempfile.TemporaryDirectory() as profile:
+        words = ["--headless", "--disable-gpu", "--no-pdf-header-footer"]
+        if getattr(os, "geteuid", lambda: 1)() == 0:
+            words.append("--no-sandbox")  # Chromium has no sandbox for root
+        words += [f"--user-data-dir={profile}", f"--print-to-pdf={part}", page.as_uri()]
+        subprocess.run([browser, *words], check=True, capture_output=True, timeout=120)

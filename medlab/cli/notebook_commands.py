@@ -235,16 +235,44 @@ def _serve_page(port: int, idle_minutes: int, no_browser: bool) -> None:
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.argument("sets", nargs=-1)
 @click.option("--nbgrader", is_flag=True, help="Make DIR a teacher's course folder of nbgrader.")
+@click.option("--pages", is_flag=True, help="Solutions (HTML, PDF) and slides instead of copies.")
+@click.option("--dry-run", is_flag=True, help="Release, submit, autograde, feedback: all in one.")
 @click.option("--overwrite", is_flag=True, help="Make sets again that are there.")
-def _course_copies(folder: Path, sets: tuple[str, ...], **options: bool) -> None:
+def _course_copies(
+    folder: Path,
+    sets: tuple[str, ...],
+    nbgrader: bool,
+    pages: bool,
+    dry_run: bool,
+    overwrite: bool,
+) -> None:
     """Write the student copies of the course into DIR, without solutions and hidden tests.
 
     \b
     medlab course my-course                     all sets, to learn by oneself
     medlab course my-course 03 04               two of them
-    medlab course teaching --nbgrader           to be handed out and graded
+    medlab course teaching --nbgrader           to be released and graded
+    medlab course pages --pages                 a teacher's solutions and slides
+    medlab course rehearsal 04 --dry-run        a course with two made-up students
     """  # noqa: D301  # click wants the character itself
     from medlab import course
 
-    for copy in course.build(folder, sets, **options):
-        click.echo(copy)
+    if nbgrader + pages + dry_run > 1:
+        raise UsageError("--nbgrader, --pages and --dry-run are three things; choose one")
+    if dry_run:
+
+        def tell(score: course.Score) -> None:
+            hand = f", {score.by_hand:g} more for a teacher to give" if score.by_hand else ""
+            points = f"{score.by_check:g} of {score.most:g} points{hand}"
+            click.echo(f"{score.name}, {score.student}: {points}")
+
+        course.dry_run(folder, sets, overwrite=overwrite, tell=tell)
+        return
+    if pages:
+        written = course.write_pages(folder, sets, overwrite=overwrite)
+        if not any(page.suffix == ".pdf" for page in written):
+            click.echo("No PDF: no Chromium was found. Any browser prints the HTML pages.")
+    else:
+        written = course.build(folder, sets, nbgrader=nbgrader, overwrite=overwrite)
+    for path in written:
+        click.echo(path)

@@ -3,6 +3,7 @@
 import ast
 import html
 import re
+from contextlib import suppress
 
 import nbformat
 import pytest
@@ -40,6 +41,31 @@ def secrets(path, kinds=("SOLUTION", "HIDDEN TESTS")):
     lines = {line.strip() for text in found for line in text.splitlines()}
     rest = re.sub(REGION.format(f"(?:{'|'.join(kinds)})"), "", source, flags=re.S)
     return {line for line in lines if len(line) > 12 and line not in rest}
+
+
+def programs(cells):
+    """The cells in which students write code, with their places."""
+    code = [(i, cell) for i, cell in enumerate(cells) if cell.cell_type == "code"]
+    return [(i, cell) for i, cell in code if grading(cell).get("solution")]
+
+
+def plain(page):
+    """The text of an HTML page."""
+    return html.unescape(re.sub("<[^>]+>", "", page))
+
+
+def exercises(path):
+    """Of each exercise its number, minutes and points as told, and the points of its cells."""
+    told, given = [], []
+    for cell in read(path).cells:
+        heading = r"### Exercise (\d+): .+\n\n\*(\d+) minutes, (\d+) points?\*"
+        for found in re.findall(heading, cell.source):
+            told.append(tuple(map(int, found)))
+            given.append(0)
+        assert cell.source.count("### Exercise") == len(re.findall(heading, cell.source))
+        if points := grading(cell).get("points", 0):
+            given[-1] += points
+    return told, given
 
 
 def answers_in(cell):
@@ -83,7 +109,7 @@ def test_a_set_tells_goals_time_points_and_what_was_seen(path):
 @each_set
 def test_every_exercise_is_led_by_prose_and_checked_right_after(path):
     cells = read(path).cells
-    answers = [i for i, cell in enumerate(cells) if grading(cell).get("solution")]
+    answers = [i for i, _ in programs(cells)]
     assert len(answers) >= 6
     for i in answers:
         before = [cell for cell in cells[max(0, i - 3) : i] if cell.cell_type == "markdown"]
@@ -95,15 +121,63 @@ def test_every_exercise_is_led_by_prose_and_checked_right_after(path):
 @each_set
 def test_students_are_told_the_names_that_checks_ask_for(path):
     cells = read(path).cells
-    for i, cell in enumerate(cells):
-        if not grading(cell).get("solution"):
-            continue
+    for i, cell in programs(cells):
         handed_out = course.student_copy(small(cell.source)).cells[0].source
         told = " ".join([handed_out, *(one.source for one in cells[max(0, i - 3) : i])])
         asked = " ".join(one.source for one in cells[i + 1 :] if one.cell_type == "code")
         for name in answers_in(cell):
             if re.search(rf"\b{name}\b", asked):
                 assert re.search(rf"\b{name}\b", told), f"{name} is not named in {cell.id}"
+
+
+@each_set
+def test_every_exercise_tells_its_minutes_and_points(path):
+    told, given = exercises(path)
+    assert [number for number, _, _ in told] == list(range(1, len(told) + 1))
+    assert [points for _, _, points in told] == given
+    amount, unit = re.search(
+        r"\*\*Time:\*\* (\d+) (minutes|hours)", read(path).cells[0].source
+    ).groups()
+    minutes = int(amount) * (60 if unit == "hours" else 1)
+    # the rest is for reading
+    assert 0.8 * minutes <= sum(minutes for _, minutes, _ in told) < minutes
+
+
+@each_set
+def test_a_check_that_holds_prints_passed_and_its_points_last(path):
+    assert "A check that holds prints *passed* and its points" in read(path).cells[0].source
+    for cell in read(path).cells:
+        if grading(cell).get("grade") and cell.cell_type == "code":
+            points = grading(cell)["points"]
+            start = "passed so far: " if "### BEGIN HIDDEN TESTS" in cell.source else "passed: "
+            end = " if the hidden tests hold too" if "so far" in start else ""
+            line = f'print("{start}{points} point{"s" * (points != 1)}{end}")'
+            assert cell.source.splitlines()[-1] == line
+
+
+@each_set
+def test_the_last_exercise_is_a_text_with_a_marking_scheme_for_all_its_points(path):
+    (text,) = [c for c in read(path).cells if c.cell_type == "markdown" and grading(c)]
+    assert grading(text)["grade"]
+    assert grading(text)["solution"]
+    assert text.source.startswith("### BEGIN SOLUTION\n**A good answer.** ")
+    scheme = text.source.split("**Marking scheme**")[1]
+    assert len(re.findall("(?m)^- 1 point: ", scheme)) == grading(text)["points"]
+
+
+def test_the_page_for_teachers_has_each_sets_points_minutes_and_goals():
+    page = (SETS[0].parents[2] / "docs" / "teaching.md").read_text()
+    rows = re.findall(r"(?m)^\| `(\d\d_\w+)` \|.*\| (\d+) \| (\d+) \|$", page)
+    assert [name for name, _, _ in rows] == NAMES
+    for path, (_, points, minutes) in zip(SETS, rows, strict=True):
+        first = read(path).cells[0].source
+        assert f"**Points:** {points}." in first
+        assert f"**Time:** {minutes} minutes" in first or f"{int(minutes) / 60:g} hours" in first
+    matrix = re.search(r"(?ms)^\| goal \|.*?\n\n", page)[0].strip().splitlines()
+    assert matrix[0].split("|")[2:-1] == [f" {int(name[:2])} " for name in NAMES]
+    marks = [line.split("|")[2:-1] for line in matrix[2:]]
+    assert all(any(cell.strip() for cell in line) for line in marks), "a goal without a set"
+    assert all(any(cell.strip() for cell in column) for column in zip(*marks, strict=True))
 
 
 @each_set
@@ -122,7 +196,8 @@ def test_what_students_get_without_nbgrader_holds_no_answer(path):
     assert not [line for line in secrets(path) if line in text]
     assert not re.search("SOLUTION|HIDDEN|nbgrader", text)
     assert copy.cells[0].source == read(path).cells[0].source
-    answers = [cell for cell in read(path).cells if grading(cell).get("solution")]
+    assert text.count("YOUR ANSWER HERE") == 1
+    answers = programs(read(path).cells)
     assert len([c for c in copy.cells if course.STUB.splitlines()[1] in c.source]) == len(answers)
 
 
@@ -131,6 +206,12 @@ def test_a_solution_becomes_a_place_to_write_at_its_own_depth():
     copy = course.student_copy(small(cell))
     stub = "def f(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()\nf"
     assert copy.cells[0].source == stub
+
+
+def test_a_text_becomes_a_place_to_write():
+    notebook = small("")
+    notebook.cells = [nbformat.v4.new_markdown_cell("### BEGIN SOLUTION\nyes\n### END SOLUTION")]
+    assert course.student_copy(notebook).cells[0].source == "YOUR ANSWER HERE"
 
 
 def test_hidden_tests_go_and_visible_ones_stay():
@@ -165,53 +246,99 @@ def test_an_unknown_set_is_refused_with_the_names_there_are():
         course.find_sets(["44"])
 
 
+def tiny_course(monkeypatch, folder, *sources):
+    """Let the course be one small set."""
+    path = folder / "01_tiny.ipynb"
+    nbformat.write(small(*sources), path)
+    monkeypatch.setattr(course, "find_sets", lambda names=(): [path])
+    return folder / "pages"
+
+
+SLIDES = ["# Set 1\n\n## First\nread", "### Exercise 1: add\nwrite"]
+
+
+def test_pages_have_solutions_and_slides_have_none(tmp_path, monkeypatch):
+    pages = tiny_course(
+        monkeypatch, tmp_path, "x = 1", "### BEGIN SOLUTION\ny = 4710 + x\n### END SOLUTION", "y"
+    )
+    notebook = read(tmp_path / "01_tiny.ipynb")
+    notebook.cells[1].metadata["nbgrader"] = {"solution": True}
+    notebook.cells[:0] = [nbformat.v4.new_markdown_cell(text) for text in SLIDES]
+    nbformat.write(notebook, tmp_path / "01_tiny.ipynb")
+    monkeypatch.setattr(course, "_BROWSERS", ())
+    solutions, slides = (path.read_text() for path in course.write_pages(pages))
+    assert "4710 + x" in plain(solutions)
+    assert "BEGIN SOLUTION" not in solutions
+    assert "<pre>4711</pre>" in solutions
+    assert "4710 + x" not in plain(slides)
+    assert "YOUR CODE HERE" in plain(slides)
+    assert "<pre>4711</pre>" in slides
+    assert slides.count("<section>") == slides.count("</section>") == 3
+    for text in (solutions, slides):
+        assert not re.search(r"<(script|link|img)[^>]*(src|href)=.https?:", text)
+    with pytest.raises(RefusedError, match="already"):
+        course.write_pages(pages)
+
+
+@pytest.mark.needs("chromium")
+def test_solutions_are_printed_where_there_is_a_browser(tmp_path, monkeypatch):
+    pages = tiny_course(monkeypatch, tmp_path, "x = 1")
+    assert [path.name for path in course.write_pages(pages)][-1] == "01_tiny-solutions.pdf"
+    assert (pages / "01_tiny-solutions.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_a_set_that_does_not_run_is_not_made_into_pages(tmp_path, monkeypatch):
+    pages = tiny_course(monkeypatch, tmp_path, "raise ValueError('Doe')")
+    with pytest.raises(RefusedError, match=r"01_tiny does not run to its end \(ValueError\)"):
+        course.write_pages(pages)
+    assert not pages.exists()
+
+
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory):
-    """Two students in nbgrader: one hands in the solutions, the other what was handed out."""
-    from nbgrader.apps import NbGraderAPI
-    from traitlets.config import PyFileConfigLoader
-
+    """A dry run: one student submits the solutions, the other what was released."""
     folder = tmp_path_factory.mktemp("teaching")
-    course.build(folder, nbgrader=True)
-    config = PyFileConfigLoader("nbgrader_config.py", str(folder)).load_config()
-    config.CourseDirectory.root = str(folder)
-    api = NbGraderAPI(config=config)
-    for name in NAMES:
-        for student, origin in (("right", "source"), ("empty", "release")):
-            handed_in = folder / "submitted" / student / name
-            handed_in.mkdir(parents=True)
-            (handed_in / f"{name}.ipynb").write_bytes(
-                (folder / origin / name / f"{name}.ipynb").read_bytes()
-            )
-            assert api.autograde(name, student)["success"]
-    return folder, api
+    with suppress(RefusedError):  # the tests below tell which cells
+        course.dry_run(folder)
+    return folder, course._nbgrader(folder)
 
 
 def scores(api, name, student):
-    """The points of each graded cell, and the most there are."""
+    """Of each graded cell the points, the most there are, and whether a teacher marks it."""
     with api.gradebook as book:
         graded = book.find_submission_notebook(name, name, student).grades
-        return {one.name: (one.score, one.max_score) for one in graded}
+        return {one.name: (one.score, one.max_score, one.needs_manual_grade) for one in graded}
+
+
+@pytest.mark.slow
+@pytest.mark.needs("teach")
+def test_a_dry_run_refuses_a_set_whose_solution_fails(tmp_path, monkeypatch):
+    path = course.find_sets(["04"])[0]
+    notebook = read(path)
+    answers = [cell for _, cell in programs(notebook.cells)]
+    answers[0].source = answers[0].source.replace("47", "48")
+    wrong = tmp_path / path.name
+    nbformat.write(notebook, wrong)
+    monkeypatch.setattr(course, "find_sets", lambda names=(): [wrong])
+    with pytest.raises(RefusedError, match="not the points there should be"):
+        course.dry_run(tmp_path / "teaching")
 
 
 @pytest.mark.slow
 @pytest.mark.needs("teach")
 @each_set
-def test_the_solutions_get_full_marks(path, graded):
-    missed = {
-        cell: got
-        for cell, got in scores(graded[1], path.stem, "right").items()
-        if got[0] != got[1]
-    }
-    assert not missed
+def test_the_solutions_get_full_marks_but_for_the_text(path, graded):
+    found = scores(graded[1], path.stem, "solutions")
+    assert found.pop("words") == (0, 2, True)
+    assert not {cell: got for cell, got in found.items() if got[0] != got[1] or got[2]}
 
 
 @pytest.mark.slow
 @pytest.mark.needs("teach")
 @each_set
 def test_an_untouched_copy_gets_nothing(path, graded):
-    won = {cell: got for cell, got in scores(graded[1], path.stem, "empty").items() if got[0] != 0}
-    assert not won
+    found = scores(graded[1], path.stem, "untouched")
+    assert not {cell: got for cell, got in found.items() if got[0] != 0 or got[2]}
 
 
 @pytest.mark.slow
@@ -228,16 +355,14 @@ def test_what_nbgrader_hands_out_holds_no_answer(path, graded):
 
 def feedback(graded, name, student):
     """The text of a student's feedback."""
-    folder, api = graded
-    assert api.generate_feedback(name, student)["success"]
-    page = (folder / "feedback" / student / name / f"{name}.html").read_text()
-    return html.unescape(re.sub("<[^>]+>", "", page))
+    page = (graded[0] / "feedback" / student / name / f"{name}.html").read_text()
+    return plain(page)
 
 
 @pytest.mark.slow
 @pytest.mark.needs("teach")
 def test_students_get_feedback_that_tells_the_score(graded):
-    text = feedback(graded, NAMES[3], "empty")
+    text = feedback(graded, NAMES[3], "untouched")
     assert "(Score: 0.0 / " in text
     assert "NotImplementedError" in text
 
@@ -245,7 +370,7 @@ def test_students_get_feedback_that_tells_the_score(graded):
 @pytest.mark.slow
 @pytest.mark.needs("teach")
 @each_set
-@pytest.mark.parametrize("student", ["right", "empty"])
+@pytest.mark.parametrize("student", ["solutions", "untouched"])
 def test_feedback_holds_no_hidden_test(path, student, graded):
     text = feedback(graded, path.stem, student)
     hidden = secrets(path, ["HIDDEN TESTS"])
