@@ -85,7 +85,7 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     Raises
     ------
     InputError
-        If a region is not closed: nothing half-emptied is handed out.
+        If a region is not closed: nothing half-emptied is released.
     """
     copy: NotebookNode = nbformat.from_dict(
         {**notebook, "cells": [dict(cell) for cell in notebook.cells]}

@@ -38,7 +38,7 @@ class UnavailableError(MedlabError, RuntimeError):
 
 
 class RefusedError(MedlabError):
-    """A result that medlab does not hand out because it would not be safe."""
+    """A result that medlab does not give away because it would not be safe."""
 
 
 def not_installed(what: str, extra: str) -> UnavailableError:

@@ -193,7 +193,7 @@ class _Files:
         self._status = ipw.HTML()
         buttons = [
             _button("Use this folder", self._guarded(self.name)),
-            _button("Try invented patients", self._guarded(self.sample)),
+            _button("Try fictitious patients", self._guarded(self.sample)),
             _button("Wipe everything now", self._guarded(self.wipe)),
         ]
         self.widget = _card(
@@ -220,7 +220,7 @@ class _Files:
         self._use(intake.named_folder(self.folder.value), named=True)
 
     def sample(self) -> None:
-        """Use the sample data, whose people are invented."""
+        """Use the sample data, whose people are fictitious."""
         from medlab import samples
 
         self._working("Fetching the sample data …")
@@ -326,7 +326,7 @@ class _Choices:
         self.key = ipw.Password(
             description="Key", placeholder="empty: a new one is made", continuous_update=False
         )
-        self.way_back = _checkbox("Keep a way back: key, vault and map, in a second zip")
+        self.way_back = _checkbox("Allow re-identification: key, vault and map, in a second zip")
         self.target = _text("Result folder", "a new folder; empty: a zip to download")
         self.go = _button("Run", start, primary=True)
         self.stop = _button("Cancel", cancel)
@@ -490,7 +490,7 @@ class Outcome:
     def _links(self, order: Order) -> str:
         words = {
             "result.zip": "Download result and report" if order.zipped else "Download report",
-            "private.zip": "Download the way back (private)",
+            "private.zip": "Download key, vault and map (private)",
             "key.txt": "Download the key",
         }
         links = [

@@ -19,7 +19,7 @@ from medlab.errors import InputError
 def _inspect(path: Path, reveal: bool, csv_file: Path | None, search: str, every: bool) -> None:
     """Show what a DICOM or NIfTI file, a folder or a DICOMDIR gives away.
 
-    A file: one line an element of concern. A folder: how often each concern was met.
+    A file: one line a flagged element. A folder: how often each reason was met.
     """
     from medlab import pipeline
 

@@ -75,7 +75,7 @@ _ENCRYPT_TO = click.option(
     metavar="CERT.pem",
     help="What goes stays in each file, encrypted for this recipient. Repeatable.",
 )
-_NO_VAULT = click.option("--no-vault", is_flag=True, help="Keep no way back.")
+_NO_VAULT = click.option("--no-vault", is_flag=True, help="Keep nothing to re-identify with.")
 _JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
 
 

@@ -132,7 +132,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     type=click.Choice(["private", "shift", "expansion", "lsb"]),
     default="shift",
     show_default=True,
-    help="lsb has no way back to the image; private is a private element (DICOM only).",
+    help="lsb does not restore the image; private is a private element (DICOM only).",
 )
 @_KEY_FILE
 def _hide(source: Path, target: Path, payload: Path, method: str, key_file: Path | None) -> None:

@@ -192,7 +192,7 @@ def _write_samples(
     patients: int,
     overwrite: bool,
 ) -> None:
-    """Write a small hospital of invented patients into DIR.
+    """Write a small hospital of fictitious patients into DIR.
 
     MR heads with faces, imaging studies full of identifiers, a cohort table with its
     register, and truth.json, the list of what they give away. The same numbers give

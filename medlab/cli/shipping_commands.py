@@ -40,7 +40,7 @@ def _pack(
     words = source, target, recipients, passphrase_file
     if new_identity is not None:
         if any(words):
-            raise UsageError("--new-identity stands alone")
+            raise UsageError("--new-identity takes no SRC, OUT or other option")
         click.echo(shipping.new_identity(new_identity))
         return
     if source is None or target is None:

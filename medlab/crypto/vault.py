@@ -1,4 +1,4 @@
-"""The vault: the one way back from a code to the person, encrypted, every read logged.
+"""The vault: the linkage table from codes to persons, encrypted, every read logged.
 
 A SQLite file. Values are sealed with AES-GCM, each patient's under a key of their own that is
 derived from the vault's, and bound to their kind, code and patient, so that rows can't be

@@ -1,4 +1,4 @@
-"""What a file says: one row an element, and why each is of concern; the dictionary, searched."""
+"""What a file says: one row an element, and why each is flagged; the dictionary, searched."""
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def _finding(place: _Place, search: Search) -> str:
 
 
 def _concerns(place: _Place, action: str, finding: str) -> str:
-    """Return in words why an element is of concern; empty where it is not."""
+    """Return in words why an element is flagged; empty where it is not."""
     tag = int(place.element.tag)
     if place.element.is_empty:
         return ""
@@ -168,7 +168,7 @@ def _concerns(place: _Place, action: str, finding: str) -> str:
     if place.element.VR in ("DA", "DT") and not (role and role.hipaa == 3):
         reasons.append("date")
     expected = role is not None or action not in ("", "K")
-    words = {"identity": "wrong use" if not expected else ""}
+    words = {"identity": "misused element" if not expected else ""}
     if finding and not (role and finding == "identity"):
         reasons.append(words.get(finding) or ("free text: " * (finding[0] != "U") + finding))
     return "; ".join(reasons)
@@ -186,7 +186,7 @@ def _base_action(place: _Place) -> str:
 
 
 def tag_table(source: Path | str | Dataset, *, reveal: bool = False) -> pd.DataFrame:
-    """Return one row an element: what a file says, and why it is of concern.
+    """Return one row an element: what a file says, and why it is flagged.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Attacks on releases, what is left of their usefulness, and the map of both."""
+"""Attacks on releases, what is left of their utility, and the map of both."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Score(NamedTuple):
     low, high : float
         95 % confidence interval; NaN where the value is exact or has none.
     baseline : float
-        What an attacker without the release reaches; for a loss of usefulness, what the
+        What an attacker without the release reaches; for a loss of utility, what the
         untouched table has. NaN where there is none.
     control : float
         The same attack on people who were not released.

@@ -1,4 +1,4 @@
-"""One release, measured: risks, attacks and usefulness as one tidy table."""
+"""One release, measured: risks, attacks and utility as one tidy table."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def evaluate(
     -------
     DataFrame
         One row a measure: ``group`` (risk, attack, utility), ``measure``, ``value``, ``low``,
-        ``high`` (95 % interval), ``baseline`` (without the release; of usefulness: the
+        ``high`` (95 % interval), ``baseline`` (without the release; of utility: the
         untouched table), ``control``, ``note``. A value is "n/a" where a measure makes no
         sense for the kind of the release or a table is missing; the note says which.
 

@@ -22,10 +22,10 @@ _WORDS = {
     "beyond chance.",
     "linkability": "Of 100 people, the two halves of {} are brought together beyond chance.",
     "prosecutor mean": "By the sizes of the classes, {} of 100 people are picked out.",
-    "uniqueness": "Of 100 rows, {} stand alone.",
+    "uniqueness": "Of 100 rows, {} are unique.",
     "query error": "Half of the counts an analyst asks for are wrong by {} % or more.",
     "coefficient bias": "The coefficients of a regression are off by {} % of their size.",
-    "GCP": "Of the detail in the cells, {} % is lost.",
+    "GCP": "Information loss (Global Certainty Penalty): {} %.",
     "distribution distance": "The columns' distributions differ by {} % of the largest "
     "possible distance.",
     "prediction AUC": "A model trained on it ranks two people rightly {} times in 100.",
@@ -61,7 +61,7 @@ def in_words(measured: pd.DataFrame) -> list[str]:
     Examples
     --------
     >>> in_words(pd.DataFrame({"measure": ["GCP"], "value": [0.25], "low": [0.2], "high": [0.3]}))
-    ['Of the detail in the cells, 25 (20 to 30) % is lost.']
+    ['Information loss (Global Certainty Penalty): 25 (20 to 30) %.']
     """
     known = measured.dropna(subset=["value"]).set_index("measure")[["value", "low", "high"]]
     hundredths = {name: 100 * known.loc[name].to_numpy() for name in _WORDS if name in known.index}

@@ -1,4 +1,4 @@
-"""Usefulness: what an analyst still gets from a released table.
+"""Utility: what an analyst still gets from a released table.
 
 An analyst reads an interval as its middle, a set of labels as each label with the same
 chance, a suppressed cell as anything. Every measure compares with the original.

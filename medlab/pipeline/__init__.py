@@ -1,4 +1,4 @@
-"""One job from SRC to DST: plan, clean, verify, report; and the way back.
+"""One job from SRC to DST: plan, clean, verify, report; and re-identification.
 
 The modules load when a verb is touched, so that a new worker process starts fast.
 """

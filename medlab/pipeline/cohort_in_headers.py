@@ -65,7 +65,7 @@ class CohortCheck(NamedTuple):
     asked, found : int
         The k that the files state, and the smallest class that was counted.
     unique_again : int
-        Patients who stand alone once kept dates and technical elements are added.
+        Patients who are unique once kept dates and technical elements are added.
     promises : _Promises
     l, t : float or None
         What was counted of the sensitive values that the files show; None if they show none.

@@ -177,7 +177,7 @@ def _original(source: Path, pixels: Array | None, method: str) -> bytes:
         take(dataset, CREATOR)
         return dicom.to_bytes(dataset)
     if pixels is None:
-        raise RefusedError(f"{method} leaves no way back to the original; reveal without it")
+        raise RefusedError(f"{method} cannot restore the original; reveal without it")
     return _opened(source).content(pixels)
 
 

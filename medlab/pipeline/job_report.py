@@ -214,7 +214,7 @@ def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
         )
     elif found["cut"]:
         says = (
-            f"heads stripped: {found['cut']}; brains of {found['least_ml']:.0f} to "
+            f"heads skull-stripped: {found['cut']}; brains of {found['least_ml']:.0f} to "
             f"{found['most_ml']:.0f} ml, at worst {found['residual_face']:.3f} of the front left"
         )
     return found | {"says": says}

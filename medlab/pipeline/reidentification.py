@@ -1,4 +1,4 @@
-"""The way back: what goes into the vault for one file, and how it comes out again."""
+"""Re-identification: what goes into the vault for one file, and how it comes out again."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Settings:
     cohort_method : str
         One of `medlab.methods.catalogue.ONE_VALUE`: a header holds one value of a class.
     vault : bool
-        Keep the way back.
+        Keep what re-identification needs.
     recipients : tuple of str
         Certificates in PEM: what is removed or changed stands in each DICOM file, encrypted for
         them (see `medlab.dicom.encrypted`).
@@ -155,7 +155,8 @@ class Settings:
         """Set what Safe Harbor needs, and refuse what it cannot have."""
         if self.ids or self.rules or self.codes != "keyed" or self.recipients:
             raise UsageError(
-                "Safe Harbor draws its codes itself, follows no own rules and keeps no way back; "
+                "Safe Harbor draws its codes itself, follows no own rules and keeps nothing to "
+                "re-identify with; "
                 "leave out the codes, the table of new IDs, the rules and the certificates"
             )
         object.__setattr__(self, "vault", False)

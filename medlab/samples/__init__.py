@@ -1,4 +1,4 @@
-"""Sample data: a small hospital of invented patients, the same bytes for the same seed."""
+"""Sample data: a small hospital of fictitious patients, the same bytes for the same seed."""
 
 from medlab.samples.folder import default_folder, write
 from medlab.samples.people import cohort

@@ -165,7 +165,7 @@ class Cohort(NamedTuple):
 
 
 def cohort(patients: int = 1500, seed: int = DEFAULT_SEED) -> Cohort:
-    """Return a cohort of `patients` invented people, a control group as large, and a register.
+    """Return a cohort of `patients` fictitious people, a control group as large, and a register.
 
     Age, sex, height and weight hang together; the diagnosis depends on age, sex and body mass
     index, the modality and the body part on the diagnosis, the hospital on the postcode. About

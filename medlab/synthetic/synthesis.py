@@ -25,7 +25,7 @@ NO_GUARANTEE = "no guarantee: the rows follow exact counts, and may tell of thos
 
 
 class Synthesis(NamedTuple):
-    """A synthetic table and what is promised of it.
+    """A synthetic table and what is guaranteed of it.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""The algorithms that make releases: one entry each, with what it can promise and its source."""
+"""The algorithms that make releases: one entry each, with its criteria and its source."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from medlab.tabular.twostep import two_step
 
 @dataclass(frozen=True, kw_only=True)
 class Algorithm:
-    """What a method is called, what it promises, and how it makes a release.
+    """What a method is called, which criteria it satisfies, and how it makes a release.
 
     `medlab.methods.catalogue.Method` adds what it does to headers and columns.
 
@@ -187,7 +187,7 @@ def anonymize(
     Raises
     ------
     InputError
-        An unknown method, or a promise that the method cannot make.
+        An unknown method, or a criterion that the method cannot satisfy.
     """
     if method not in ALGORITHMS or (release := ALGORITHMS[method].release) is None:
         raise InputError(f"no method {method!r}; choose of {', '.join(ALGORITHMS)}")

@@ -37,7 +37,7 @@ def anatomy(
 
     With g = n // l groups, rows sorted by sensitive value (shuffled within a value) go
     to the groups in turn: a value of at most g rows meets no group twice. This keeps
-    the promise of Anatomy and places every row.
+    the criterion of Anatomy and places every row.
 
     Parameters
     ----------

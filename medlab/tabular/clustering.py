@@ -1,8 +1,8 @@
 """Classes by clustering: k-member, its weighted form, fuzzy c-means, MDAV.
 
 These look at every pair of rows or nearly so: some ten thousand rows are the limit.
-Classes that break a promise are merged with their nearest neighbor in the end; all
-promises hold on for merged classes.
+Classes that violate a criterion are merged with their nearest neighbor in the end; all
+criteria hold on for merged classes.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ def _place_rest(class_of: Array, rest: Array, loss: _Loss) -> None:
 
 
 def _repaired(task: Task, class_of: Array, points: Floats, **details: Any) -> Release:
-    """Merge every class that breaks a promise into its nearest one, then release."""
+    """Merge every class that violates a criterion into its nearest one, then release."""
     class_of = np.unique(class_of, return_inverse=True)[1]
     while not (kept := task.passes(class_of)).all():
         size = np.bincount(class_of)

@@ -68,7 +68,7 @@ def full_domain(
     -----
     The fewer rows break k the higher the levels, so that an acceptable vector settles
     all above it and a refused one all below it. Suppressed rows are a class like any
-    other: there are none of them, or enough to keep every promise.
+    other: there are none of them, or enough to satisfy every criterion.
     """
     if not 0 <= suppress <= 1:
         raise InputError(f"suppress={suppress} is out of range; it is a share from 0 to 1")
@@ -160,7 +160,7 @@ def _search(task: Task, ladders: list[_Ladder], limit: int) -> tuple[tuple[int, 
                 best = (loss, path[middle], class_of)
             high = middle
     if best is None:
-        raise InputError("no level keeps the promises; allow more suppression or ask for less")
+        raise InputError("no level satisfies the criteria; allow more suppression or ask for less")
     return best[1], best[2]
 
 

@@ -151,7 +151,7 @@ def _suppressed_rows(table: pd.DataFrame, quasi: Sequence[str]) -> NDArray[np.bo
 
 
 def uniqueness(table: pd.DataFrame, quasi: Sequence[str] | str) -> float:
-    """Return the share of rows that stand alone in their class."""
+    """Return the share of rows that are unique."""
     return float((models.class_sizes(table, quasi) == 1).mean())
 
 

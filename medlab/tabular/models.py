@@ -1,4 +1,4 @@
-"""Privacy models: what a table promises about its equivalence classes.
+"""Privacy models: which privacy criteria a table satisfies with its equivalence classes.
 
 An equivalence class is a set of rows that are equal in all quasi-identifiers; a
 missing cell equals another missing cell and nothing else. Every measure here takes
@@ -66,7 +66,7 @@ def class_sizes(
     Returns
     -------
     int array, shape (rows,)
-        1 marks who stands alone.
+        1 marks who is unique.
 
     Examples
     --------

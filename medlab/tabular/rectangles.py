@@ -46,7 +46,7 @@ class Rectangles:
         left, bottom, width, height (in units of the axes, padded so that a class of
         one value can be seen), x_low, x_high, y_low, y_high (without padding), size (rows),
         l (distinct sensitive values), top_share (share of the most frequent one), t
-        (distance from the whole table), ok (whether the promises asked for are kept).
+        (distance from the whole table), ok (whether the criteria asked for are satisfied).
         Without a sensitive column l, top_share and t are NaN.
     x, y : Axis
     sensitive : object array, shape (rows,), or None

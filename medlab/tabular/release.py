@@ -73,7 +73,7 @@ class Release:
         went left), left, right (the nodes made), rows, left_rows. Empty for algorithms
         that do not cut.
     asked : dict
-        The promises asked for, such as ``{"k": 5, "l": 2}``.
+        The privacy criteria asked for, such as ``{"k": 5, "l": 2}``.
     facts : dict
         What must be published with the table, such as the share of replaced values.
     extra : dict of DataFrame
@@ -283,7 +283,7 @@ def _sets(column: Column, low: Ints, high: Ints, class_of: NDArray[Any]) -> NDAr
 
 
 def release_classes(task: Task, class_of: NDArray[Any], **details: Any) -> Release:
-    """Return the release of rows put into classes, checked before it is handed out.
+    """Return the release of rows put into classes, checked before it is returned.
 
     Parameters
     ----------

@@ -45,7 +45,7 @@ def _layer_of(table: pd.DataFrame) -> pd.Series[str]:
 
 
 def layer_counts(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the elements of each layer, in all and those of concern.
+    """Return the elements of each layer, in all and those flagged.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ def layer_counts(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        One row a layer; columns ``elements`` and ``of concern``.
+        One row a layer; columns ``elements`` and ``flagged``.
     """
-    counts = pd.DataFrame({"elements": 1, "of concern": table["concern"].ne("").astype(int)})
+    counts = pd.DataFrame({"elements": 1, "flagged": table["concern"].ne("").astype(int)})
     return counts.groupby(_layer_of(table)).sum().reindex(list(_LAYERS), fill_value=0)
 
 
 def layers(counts: pd.DataFrame) -> Figure:
-    """Draw how many elements of each layer are of concern.
+    """Draw how many elements of each layer are flagged.
 
     Parameters
     ----------
@@ -76,9 +76,9 @@ def layers(counts: pd.DataFrame) -> Figure:
     fig = Figure(figsize=(7, 2.6), layout="constrained")
     ax = fig.subplots()
     names = list(counts.index)[::-1]
-    concern = counts["of concern"].reindex(names)
+    concern = counts["flagged"].reindex(names)
     rest = counts["elements"].reindex(names) - concern
-    ax.barh(names, concern, color=LOUD, label="of concern", hatch="///", edgecolor="white")
+    ax.barh(names, concern, color=LOUD, label="flagged", hatch="///", edgecolor="white")
     ax.barh(names, rest, left=concern, color=QUIET, label="nothing found")
     for place, (few, many) in enumerate(zip(concern, rest, strict=True)):
         ax.annotate(f" {few} of {few + many}", (few + many, place), va="center", fontsize=9)
@@ -158,7 +158,7 @@ def card(row: pd.Series, says: pd.DataFrame) -> str:
         "keyword": row["keyword"] or "none",
         "private creator": row["creator"],
         "value": row["value"] or "(empty)",
-        "of concern": row["concern"] or "nothing found",
+        "flagged for": row["concern"] or "nothing found",
         "HIPAA identifier": f"{number} of 18: {HIPAA[number]}" if number else "none of the 18",
         "found in it": row["finding"],
     }

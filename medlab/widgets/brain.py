@@ -94,7 +94,7 @@ def bet_explorer(
     def draw(now: _Stripped, f: float, g: float, x: int, y: int, z: int) -> str:
         said = _sentences(now, start)
         slices = planes.show((x - 1, y - 1, z - 1), masks=[now.mask, start.mask])
-        alt = f"{slices.alt} Drawn on it is the outline of the brain. {said[0]}"
+        alt = f"{slices.alt} Drawn on it is the contour of the brain. {said[0]}"
         faces = pair.show(now.face, f"The head before and after from the front. {said[2]}")
         words = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in said)
         slices = replace(slices, alt=alt, caption="Dotted: where the other planes lie.")

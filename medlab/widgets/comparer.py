@@ -146,8 +146,8 @@ def _page(
     found = rates[method]
     readable = [name for name in _DIRECT if old.get(name) and old.get(name) == new.get(name)]
     said = (
-        f"<p>{result.note} Knowing {', '.join(case.quasi).lower()}, the attacker picks the right "
-        f"row for <b>{found['value']:.1%}</b> of {len(case.people)} people; guessing reaches "
+        f"<p>{result.note} Knowing {', '.join(case.quasi).lower()}, the attacker re-identifies "
+        f"<b>{found['value']:.1%}</b> of {len(case.people)} people; guessing reaches "
         f"{found['baseline']:.1%}. Of name, number and birth date "
         f"{', '.join(readable) or 'none'} can still be read.</p>"
     )

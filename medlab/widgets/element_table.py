@@ -64,7 +64,7 @@ class _Explorer:
         self.file = ipw.BoundedIntText(start, min=1, max=last, description=f"file, 1 to {last}")
         self.find = ipw.Text(description="find", placeholder="birth, 0010, PN, free text")
         self.where = ipw.Dropdown(options=list(SEARCHED), description="in")
-        self.concern = ipw.Checkbox(True, description="only of concern", indent=False)
+        self.concern = ipw.Checkbox(True, description="only flagged", indent=False)
         self.reveal = ipw.Checkbox(
             False, description=f"show values for {REVEALED} seconds", indent=False
         )

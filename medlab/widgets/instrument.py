@@ -27,7 +27,7 @@ _STYLE = """<style>
 .medlab-view :is(th, td) { text-align: left; vertical-align: top; padding: 1px 12px 1px 0; }
 .medlab-view h5 { margin: 0.4em 0; font-size: 1.1em; }
 .medlab-instrument.jupyter-widgets-disconnected::after { font-weight: bold; content:
-    "The kernel has ended or was started anew: run this cell again to move the handles."; }
+    "The kernel has ended or was started anew: run this cell again to move the controls."; }
 .medlab-instrument .noUi-handle:focus { outline: 2px solid var(--jp-brand-color1, #1976d2); }
 </style>"""
 # In command mode JupyterLab takes plain keys for itself: arrows leave a list of choices, a b
@@ -52,8 +52,8 @@ const listen = left => {
 };
 listen(50)">"""
 _STILL = (
-    "<p><small>A picture of an instrument: run its cell in JupyterLab to move the handles."
-    "</small></p>"
+    "<p><small>A picture of an interactive widget: run its cell in JupyterLab to move the "
+    "controls.</small></p>"
 )
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -147,7 +147,7 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
     def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any]:
         bundle: dict[str, Any] = super()._repr_mimebundle_(**kwargs) or {}
         still = self._first + _STILL
-        return {**bundle, "text/plain": "an instrument of medlab", "text/html": still}
+        return {**bundle, "text/plain": "an interactive widget of medlab", "text/html": still}
 
 
 def as_html(shown: Any) -> str:

@@ -134,7 +134,7 @@ def _sentence(shown: tabular.Rectangles) -> str:
     return (
         f"{len(boxes)} classes; the smallest has {boxes['size'].min()} patients, the least "
         f"diverse {boxes['l'].min():.0f} different values, the farthest from the table a distance "
-        f"of {boxes['t'].max():.2f}. Detail lost: {100 * _loss(shown):.1f} %. "
+        f"of {boxes['t'].max():.2f}. Information loss (GCP): {100 * _loss(shown):.1f} %. "
         f"{broken or 'No'} class{'es violate' if broken != 1 else ' violates'} a criterion."
     )
 

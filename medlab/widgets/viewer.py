@@ -137,7 +137,7 @@ class _Frames:
         if self.mask is not None:
             shown, sides = (
                 frame_pictures.outlined(shown, self.mask),
-                f"{sides}; yellow outline: the mask",
+                f"{sides}; yellow contour: the mask",
             )
         where = f"Image {number + 1} of {len(self.originals)}, frame {frame} of {self.frame.max}"
         return frame_pictures.as_shown(shown, f"{where}, {sides}", f"{where}; {sides}.")
@@ -160,7 +160,7 @@ def _volume(
     if after is not None:
         handles["swipe"] = _slider("swipe: % original", 0, 100, 50)
     if mask is not None:
-        handles["outline"] = ipw.Checkbox(True, description="outline of the mask", indent=False)
+        handles["outline"] = ipw.Checkbox(True, description="contour of the mask", indent=False)
     handles["solid"] = ipw.Checkbox(False, description="in three dimensions", indent=False)
     room = ipw.VBox()
     solid = lru_cache(maxsize=1)(lambda: _solid(before if after is None else after))

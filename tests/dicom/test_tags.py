@@ -67,7 +67,7 @@ def test_the_senders_title_in_the_file_meta_names_a_device(dataset):
 
 def test_an_element_put_to_a_wrong_use_is_called_so(dataset):
     dataset.ManufacturerModelName = "Okafor"
-    assert row(dicom.tag_table(dataset), "(0008,1090)")["concern"] == "wrong use"
+    assert row(dicom.tag_table(dataset), "(0008,1090)")["concern"] == "misused element"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ def test_the_report_names_what_keeps_the_threshold_and_what_it_costs(rows):
     assert "1 of 5 protections keep every limit" in page
     assert "The one that costs least is <b>suppression 5</b>" in page
     assert "EMA policy 0070" in page
-    assert "Of the detail in the cells," in page
+    assert "Information loss (Global Certainty Penalty):" in page
     assert "A model trained on the untouched table ranks" in page
 
 

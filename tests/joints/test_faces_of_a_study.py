@@ -203,7 +203,7 @@ def test_a_head_is_stripped_to_its_brain_in_dicom_and_nifti_by_the_same_job(tmp_
     nib.save(head.img, tmp_path / "src/head.nii.gz")
     code, said = run("deidentify", tmp_path / "src", tmp_path / "out", "--head", "strip")
     assert code == 0, said
-    assert "heads stripped: 2; brains of " in said
+    assert "heads skull-stripped: 2; brains of " in said
     files = outputs(tmp_path / "out")
     (scan,) = (tmp_path / "out").rglob("*.nii.gz")
     for after in (array(of(tmp_path / "out", "")), np.asanyarray(nib.load(scan).dataobj)):
@@ -212,7 +212,7 @@ def test_a_head_is_stripped_to_its_brain_in_dicom_and_nifti_by_the_same_job(tmp_
     assert {d.RecognizableVisualFeatures for d in files} == {"NO"}
     assert not any(d.PatientName == "Fenwick^Rosalind" for d in files)
     page = (tmp_path / "out.job/report.html").read_text()
-    assert "heads stripped: 2" in page
+    assert "heads skull-stripped: 2" in page
     assert "Fenwick" not in page
 
 

@@ -41,7 +41,7 @@ def test_it_starts_with_the_name_of_the_patient_masked(explorer):
         ("element", "1010", ["(0010,1010)"]),
         ("VR", "as", ["(0010,1010)"]),
         ("name", "PATIENTID", ["(0010,0020)"]),
-        ("finding", "wrong use", []),
+        ("finding", "misused element", []),
         ("anywhere", "identity", ["(0010,2110)"]),
     ],
 )

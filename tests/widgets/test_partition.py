@@ -44,7 +44,7 @@ def test_a_larger_k_leaves_fewer_classes_and_none_smaller(explorer):
 def test_the_loss_said_is_the_loss_measured(explorer, ward):
     release = tabular.mondrian(ward, ["Age", "Weight"], "Diagnosis", k=5)
     loss = tabular.gcp(release.table, ["Age", "Weight"], ward)
-    assert f"Detail lost: {100 * loss:.1f} %" in explorer.view.value
+    assert f"Information loss (GCP): {100 * loss:.1f} %" in explorer.view.value
 
 
 def test_cuts_go_from_none_to_all_one_by_one_at_first(explorer, ward):
