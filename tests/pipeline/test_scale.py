@@ -1,6 +1,9 @@
 """A job on a cluster makes the files that it makes alone."""
 
 import hashlib
+import os
+import signal
+import time
 
 import pytest
 from pydicom import dcmread
@@ -14,9 +17,13 @@ pytestmark = [pytest.mark.needs("scale"), pytest.mark.filterwarnings("ignore")]
 
 @pytest.fixture(scope="module")
 def cluster():
+    import dask
     from distributed import LocalCluster
 
-    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as made:
+    with (  # one death, and all that waits on the worker is lost
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as made,
+    ):
         yield made
 
 
@@ -57,3 +64,61 @@ def test_where_nobody_answers_it_is_said(monkeypatch):
     monkeypatch.setattr(scale, "_SECONDS", 0.3)
     with pytest.raises(UsageError, match="no Dask scheduler"), scale.cluster("127.0.0.1:9"):
         pass
+
+
+def nothing():
+    pass
+
+
+def deadly(number):
+    if number == 137:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_task_that_kills_its_workers_loses_no_other_of_its_batch(cluster):
+    with scale.cluster(cluster.scheduler_address) as each:
+        done = dict(each(deadly, iter(range(400)), 1, nothing))
+    assert done.pop(137) is None
+    assert done == {number: number for number in range(400) if number != 137}
+
+
+def batch_of(number):
+    return scale._phase[0], number
+
+
+def test_small_tasks_travel_together_and_no_more_than_are_done(cluster):
+    taken = []
+
+    def tasks():
+        for number in range(2000):
+            taken.append(number)
+            yield number
+
+    with scale.cluster(cluster.scheduler_address) as each:
+        results = each(batch_of, tasks(), 1, nothing)
+        first = [next(results) for _ in range(200)]
+        assert len({number for number, _ in first}) == 200
+        assert 200 < len(taken) < 200 + 5 * 50
+        rest = list(results)
+    assert sorted(number for number, _ in first + rest) == list(range(2000))
+
+
+def slow(number):
+    time.sleep(0.5)
+    return number
+
+
+def test_a_cluster_that_lost_its_workers_ends_the_job_in_a_sentence(monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(scale, "_SECONDS", 2)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as made,
+        scale.cluster(made.scheduler_address) as each,
+    ):
+        results = each(slow, iter(range(50)), 1, nothing)
+        next(results)
+        made.scale(0)
+        with pytest.raises(RefusedError, match="no workers any more"):
+            list(results)
