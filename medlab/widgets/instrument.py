@@ -21,19 +21,23 @@ _STYLE = """<style>
 .medlab-list select { font-family: var(--jp-code-font-family, monospace); }
 .medlab-instrument .widget-inline-hbox:not(.widget-html) { width: auto; max-width: 420px; }
 .medlab-instrument .medlab-list.medlab-list { max-width: none; grid-column: 1 / -1; }
-.medlab-instrument .slider-container { min-width: 70px; }
+.medlab-instrument .widget-slider.widget-slider { flex-wrap: wrap; height: auto; max-width: none; }
+.medlab-instrument .widget-slider .widget-label { flex: 1 0 100%; }
+.medlab-instrument .widget-slider .slider-container { flex: 1 1 70px; }
 .medlab-instrument .widget-readout { min-width: 45px; }
 .medlab-view .widget-html-content { line-height: 1.4; }
 .medlab-view :is(th, td) { text-align: left; vertical-align: top; padding: 1px 12px 1px 0; }
 .medlab-view h5 { margin: 0.4em 0; font-size: 1.1em; }
 .medlab-instrument.jupyter-widgets-disconnected::after { font-weight: bold; content:
     "The kernel has ended or was started anew: run this cell again to move the controls."; }
+.medlab-instrument.medlab-waiting::after { content:
+    "Waiting for the kernel, which is at work."; }
 .medlab-instrument .noUi-handle:focus { outline: 2px solid var(--jp-brand-color1, #1976d2); }
 </style>"""
 # In command mode JupyterLab takes plain keys for itself: arrows leave a list of choices, a b
-# in it makes a new cell. Inside an instrument they belong to what has the focus. And a slider
+# in it makes a new cell. Inside an instrument they belong to what has the focus. A slider
 # gets the name that its label has for the eye, a button of Play one for its picture: ipywidgets
-# leaves them without.
+# leaves them without. A control that is moved while the kernel is busy says that it waits.
 _KEYS = """<img src="data:," alt="" hidden onerror="
 const own = key => key.ctrlKey || key.metaKey || key.altKey || key.shiftKey
     || key.stopPropagation();
@@ -43,11 +47,23 @@ const name = event => {
     const icon = event.target.closest('.widget-play button')?.querySelector('i')?.className;
     if (icon) event.target.title = /fa-(play|pause|stop)/.exec(icon)?.[1] ?? 'repeat';
 };
+const busy = box => box.closest('.jp-NotebookPanel')?.querySelector('[data-status=busy]');
+let clock;
+const wait = event => {
+    const box = event.currentTarget;
+    clearInterval(clock);
+    clock = setInterval(() => {
+        const waiting = !!busy(box);
+        box.classList.toggle('medlab-waiting', waiting);
+        if (!waiting) clearInterval(clock);
+    }, 400);
+};
 const listen = left => {
     const box = this.closest('.medlab-instrument');
     if (box) {
         box.addEventListener('keydown', own);
         box.addEventListener('focusin', name);
+        for (const kind of ['keyup', 'change', 'pointerup']) box.addEventListener(kind, wait);
     } else if (left) setTimeout(listen, 100, left - 1);
 };
 listen(50)">"""

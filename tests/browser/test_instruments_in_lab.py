@@ -12,6 +12,7 @@ handle = ipw.IntSlider(value=12, min=2, max=20, description="k", continuous_upda
 Instrument("Classes", {"k": handle}, shown)""",
     """choice = ipw.Dropdown(options=["age", "birth"], description="column")
 Instrument("Columns", {"name": choice}, lambda name: f"<p>column {name}</p>")""",
+    "pass",
 ]
 
 
@@ -39,6 +40,29 @@ def test_plain_keys_on_a_list_of_choices_choose_and_are_no_commands_of_the_noteb
     instrument.press("column", "ArrowUp")
     assert "column age" in instrument.picture()
     assert notebook.page.locator(".jp-Cell").count() == len(CELLS)
+
+
+def test_a_control_moved_while_other_cells_run_says_that_it_waits_and_is_drawn_then(notebook):
+    instrument = notebook.instrument("Columns")
+    before = instrument.picture()
+    cell = notebook.page.locator(".jp-Cell").nth(3)
+    cell.locator(".cm-content").click()
+    notebook.page.keyboard.press("Control+a")
+    notebook.page.keyboard.insert_text("import time; time.sleep(8)")
+    notebook.page.keyboard.press("Control+Enter")
+    instrument.handle("column").focus()
+    instrument.handle("column").press("b" if "age" in before else "a")
+    notebook.page.wait_for_selector(".medlab-waiting", timeout=7000)
+    said = instrument.box.evaluate("box => getComputedStyle(box, '::after').content")
+    assert "Waiting for the kernel" in said
+    notebook.page.wait_for_selector(".medlab-waiting", state="detached")
+    assert instrument.picture() != before
+    notebook.write(3, "pass")
+
+
+def test_a_slider_is_as_wide_as_its_row_allows(notebook):
+    slider = notebook.instrument("Classes").box.locator(".slider-container")
+    assert slider.bounding_box()["width"] > 200
 
 
 def test_a_screen_reader_gets_the_name_of_a_slider(notebook):
