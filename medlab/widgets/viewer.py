@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from nibabel.spatialimages import SpatialImage
 from pydicom import Dataset
 
 from medlab import dicom, neuro
-from medlab.errors import InputError, UnavailableError
+from medlab.errors import InputError
 from medlab.viz import frame_pictures
 from medlab.viz.figure import Shown
 from medlab.viz.slices import Planes
@@ -161,14 +162,13 @@ def _volume(
         handles["swipe"] = _slider("swipe: % original", 0, 100, 50)
     if mask is not None:
         handles["outline"] = ipw.Checkbox(True, description="contour of the mask", indent=False)
-    handles["solid"] = ipw.Checkbox(False, description="in three dimensions", indent=False)
+    if find_spec("ipyniivue") and not (hidden and after is None):
+        handles["solid"] = ipw.Checkbox(False, description="in three dimensions", indent=False)
     room = ipw.VBox()
     solid = lru_cache(maxsize=1)(lambda: _solid(before if after is None else after))
 
     def draw(**at: Any) -> Shown:
-        if at["solid"] and hidden and after is None:
-            raise InputError("the original is not shown; set reveal to True to see its surface")
-        room.children = [solid()] if at["solid"] else []
+        room.children = [solid()] if at.get("solid") else []
         half = max(at["width"], 1e-9) / 2
         return planes.show(
             [at[name] - 1 for name in "xyz"],
@@ -185,13 +185,8 @@ def _volume(
 
 def _solid(img: SpatialImage) -> Any:
     """Return a volume rendering that the browser turns; its file goes with the kernel."""
-    try:
-        from ipyniivue import NiiVue, SliceType
-    except ImportError:
-        raise UnavailableError(
-            "three dimensions need ipyniivue, which is not installed; pip install ipyniivue, "
-            "restart the kernel and reload the page"
-        ) from None
+    from ipyniivue import NiiVue, SliceType
+
     folder = tempfile.TemporaryDirectory(prefix="medlab-")
     path = Path(folder.name) / "volume.nii.gz"
     nib.save(neuro.volume.image_like(img, np.asanyarray(img.dataobj)), path)

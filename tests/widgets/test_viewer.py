@@ -17,6 +17,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 from medlab import widgets
 from medlab.errors import InputError
 from medlab.viz.slices import Planes
+from medlab.widgets import viewer as viewer_module
 
 SIZE = 8
 
@@ -155,11 +156,12 @@ def test_a_series_of_volumes_has_a_handle_for_them(head):
     assert viewer.handles["volume"].max == 4
 
 
-def test_three_dimensions_without_ipyniivue_are_explained(head, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ipyniivue", None)
-    viewer = widgets.image_viewer(head)
-    viewer.handles["solid"].value = True
-    assert "pip install ipyniivue" in viewer.status.value
+def test_three_dimensions_are_offered_only_where_they_can_be_drawn(head, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ipyniivue", SimpleNamespace(__spec__=True))
+    assert "solid" in widgets.image_viewer(head).handles
+    assert "solid" not in widgets.image_viewer(head, hide_original=True).handles
+    monkeypatch.setattr(viewer_module, "find_spec", lambda name: None)
+    assert "solid" not in widgets.image_viewer(head).handles
 
 
 def test_three_dimensions_show_the_result_and_never_a_hidden_original(head, other, monkeypatch):
@@ -175,11 +177,10 @@ def test_three_dimensions_show_the_result_and_never_a_hidden_original(head, othe
         def load_volumes(self, volumes):
             loaded.extend(np.asanyarray(nib.load(one["path"]).dataobj) for one in volumes)
 
-    fake = SimpleNamespace(NiiVue=NiiVue, SliceType=SimpleNamespace(RENDER="render"))
+    fake = SimpleNamespace(
+        NiiVue=NiiVue, SliceType=SimpleNamespace(RENDER="render"), __spec__=True
+    )
     monkeypatch.setitem(sys.modules, "ipyniivue", fake)
-    hidden = widgets.image_viewer(head, hide_original=True)
-    hidden.handles["solid"].value = True
-    assert "set reveal to True" in hidden.status.value
     viewer = widgets.image_viewer(head, other, hide_original=True)
     viewer.handles["solid"].value = True
     viewer.handles["x"].value = 2
