@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,11 @@ _LOCAL = (
     '<h1>medlab</h1><p class="medlab-soft">Take identity out of medical images, and see what '
     'is left.</p><p class="medlab-local"><b>On this computer only.</b> Nothing leaves it. '
     "Uploads lie in a private folder that is wiped when you close this page.</p>"
+    "<dl class='medlab-verbs'>"
+    "<dt>Anonymize</dt><dd>step 3, Headers: by a policy, or by one method</dd>"
+    "<dt>Text in images</dt><dd>step 2 finds it, step 3 removes it</dd>"
+    "<dt>Skull strip, deface</dt><dd>step 3, Heads: of DICOM series and of NIfTI files</dd>"
+    "<dt>NIfTI files</dt><dd>step 1 takes them, step 3 cleans header, name and face</dd></dl>"
 )
 _UPLOAD = """<div class="medlab-drop" data-session="{session}" data-cap="{cap}">
 <p>Drop DICOM or NIfTI files here, or the zip of a folder; or choose (up to {mb} MB together):</p>
@@ -115,7 +121,14 @@ class _Page:
         self._cancel()
         self.outcome.clear()
         self.look.show(self.files.source, self.files.items)
-        self.choices.show(self.files.items, named=self.files.named)
+        self.choices.show(self.files.items, self.files.source if self.files.named else None)
+        self._guard()
+
+    def _guard(self) -> None:
+        """Let the browser ask before a reload or close that would lose work."""
+        uploaded = self.files.source == self._session / "files" and self.files.items
+        held = self._run is not None or bool(uploaded) or self.outcome.held
+        (self.widget.add_class if held else self.widget.remove_class)("medlab-held")
 
     def _start(self) -> None:
         """Begin a run, or say why not."""
@@ -130,6 +143,7 @@ class _Page:
             return
         self.outcome.clear()
         self.choices.running(True)
+        self._guard()
         threading.Thread(target=self._follow, args=(order, self._run), daemon=True).start()
 
     def _cancel(self) -> None:
@@ -154,11 +168,13 @@ class _Page:
     def _ended(self, order: Order, result: Result | MedlabError) -> None:
         self._run = None
         self.choices.running(False)
+        self._guard()
         if isinstance(result, MedlabError):
             self.choices.say(_alert(result))
             return
         self.choices.say(done("Done. What came of it stands below."))
         self.outcome.show(order, result, self.files.items)
+        self._guard()
 
 
 class _Files:
@@ -352,11 +368,15 @@ class _Choices:
         self.running(False)
         _hide(self.widget, True)
 
-    def show(self, items: Sequence[Item], *, named: bool) -> None:
-        """Offer the choices once there are files; no key is taken over from earlier ones."""
-        self._named = named
+    def show(self, items: Sequence[Item], named: Path | None) -> None:
+        """Offer the choices once there are files; no key is taken over from earlier ones.
+
+        Of a folder that the person named, a new folder beside it is offered for the result.
+        """
+        self._named = named is not None
         for handle, value in self._private + ([] if items else self._methods):
             handle.value = value
+        self.target.value = str(_beside(named)) if named else ""
         self.head.value = "deface" if any(map(may_hold_head, items)) else "leave"
         self._fit()
         self.say("")
@@ -437,6 +457,7 @@ class Outcome:
 
     def __init__(self, session: str) -> None:
         self._session, self._restored = session, False
+        self.held = False  # whether results lie here that a reload would wipe
         self.told = ipw.HTML()
         self.pair = ipw.Dropdown(description="Compare")
         self.reveal = _checkbox("Show pictures, faces and patients on this screen")
@@ -462,13 +483,14 @@ class Outcome:
         with self.tabs.resting():
             self.reveal.value = False
             self.pair.options = []
-        self.told.value = ""
+        self.told.value, self.held = "", False
         views.volume.cache_clear()
         _hide(self.widget, True)
 
     def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:
         """Show what a run left."""
         self.told.value = _summary(order, result) + self._links(order)
+        self.held = order.zipped
         self._restored = order.task == DECRYPTION
         outputs = dict(result.pairs)
         pairs = filter(None, (_before_and_after(item, outputs) for item in items))
@@ -561,7 +583,8 @@ def _summary(order: Order, result: Result) -> str:
     unchecked = [line for line in result.cautions if line.startswith(UNCHECKED)]
     if unchecked:
         head = f"{'; '.join(unchecked).capitalize()}. {head}"
-    where = "" if order.zipped else "<p>They stand in the result folder that you named.</p>"
+    folder = html.escape(str(order.target))
+    where = "" if order.zipped else f"<p>They stand in the folder <code>{folder}</code>.</p>"
     return (
         (_alert(head.rstrip("."), "Look at this") if result.withheld or unchecked else done(head))
         + where
@@ -620,6 +643,12 @@ def _new_folder(text: str) -> Path:
     if folder.exists() or job.exists():
         raise RefusedError("the result folder, or its private .job folder, exists; name a new one")
     return folder
+
+
+def _beside(folder: Path) -> Path:
+    """Return a folder beside another that does not exist yet, nor its private .job folder."""
+    places = (folder.with_name(f"{folder.name}-clean{-n if n > 1 else ''}") for n in count(1))
+    return next(p for p in places if not p.exists() and not Path(f"{p}.job").exists())
 
 
 def _card(number: int, title: str, *parts: Any) -> ipw.VBox:

@@ -70,6 +70,24 @@ def test_a_result_folder_in_the_input_is_refused(page, tmp_path):
     assert not (tmp_path / "ward" / "clean").exists()
 
 
+def test_a_new_folder_beside_the_named_one_is_offered(page, tmp_path):
+    assert page.choices.target.value == str(tmp_path / "ward-clean")
+    (tmp_path / "ward-clean.job").mkdir()
+    page.files.name()
+    assert page.choices.target.value == str(tmp_path / "ward-clean-2")
+    assert page.choices.order(page.files.source, tmp_path).target == tmp_path / "ward-clean-2"
+
+
+def test_a_reload_is_asked_about_only_while_something_would_be_lost(page, session):
+    assert "medlab-held" not in page.widget._dom_classes
+    page.files.wipe()
+    study(session / "inbox")
+    page.files.take()
+    assert "medlab-held" in page.widget._dom_classes
+    page.files.wipe()
+    assert "medlab-held" not in page.widget._dom_classes
+
+
 def test_decryption_without_a_key_is_refused(page):
     page.choices.task.value = "decryption"
     page.choices.go.click()

@@ -78,6 +78,8 @@ def opened(browser, served):
     context = browser.new_context(viewport={"width": 1280, "height": 2600})
     page = context.new_page()
     page.set_default_timeout(120_000)
+    page.dialogs = []
+    page.on("dialog", lambda dialog: (page.dialogs.append(dialog.type), dialog.accept()))
     page.wrong, page.asked = [], []
     page.on("console", lambda said: said.type == "error" and page.wrong.append(said.text))
     page.on("pageerror", lambda error: page.wrong.append(str(error)))
@@ -187,10 +189,12 @@ def test_from_upload_to_download_in_the_browser(page, served, study):
     }
 
 
-def test_a_session_is_wiped_when_its_page_is_left(page, served, study):
+def test_a_page_asks_before_it_is_left_and_its_session_is_wiped_then(page, served, study):
     upload(page, study)
     assert any(path.is_file() for one in served.sessions() for path in one.rglob("*"))
+    page.get_by_role("tab", name="Images").first.click()  # browsers ask only who has touched it
     page.goto("about:blank")
+    assert page.dialogs == ["beforeunload"]
     wait_until(page, lambda: not served.sessions())
 
 

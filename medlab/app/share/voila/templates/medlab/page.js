@@ -48,6 +48,9 @@
   }
   // The token has done its work: it need not stay in the address bar and the history.
   if (location.search) history.replaceState(null, "", location.pathname);
+  window.addEventListener("beforeunload", event => {
+    if (document.querySelector(".medlab-held") && !document.querySelector(".medlab-ended")) event.preventDefault();
+  });
   setInterval(async () => {
     const zone = document.querySelector(".medlab-drop");
     if (!zone || document.querySelector(".medlab-ended")) return;
