@@ -342,16 +342,19 @@ def _review_pixels(
     medlab pixels review clean --boxes edited.csv --accept all
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline
+    from medlab.pipeline.job_files import held
     from medlab.pixels import box_review
 
     folder = target.with_name(target.name + ".job")
-    files = box_review.approve(
-        boxes or folder / "pixels.csv",
-        folder / "pixels-approved.csv",
-        accept=accept,
-        add=[box_review.parse_addition(text) for text in add],
-        drop=drop,
-    )
+    additions = [box_review.parse_addition(text) for text in add]
+    with held(folder) if folder.is_dir() else nullcontext():
+        files = box_review.approve(
+            boxes or folder / "pixels.csv",
+            folder / "pixels-approved.csv",
+            accept=accept,
+            add=additions,
+            drop=drop,
+        )
     click.echo(f"{files} files approved")
     summary = pipeline.rerun(target, key_file=key_file, lock=lock, progress=sys.stderr.isatty())
     for line in summary.lines():

@@ -6,8 +6,10 @@ import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from medlab.disk import hold
 from medlab.errors import RefusedError, UsageError
 
 PRIVATE_NOTE = "PATIENT-DATA.txt"  # marks the private folder of a job
@@ -55,6 +57,22 @@ def check_apart(secrets: Iterable[Path], target: Path) -> None:
     places = {target.resolve(), target.with_name(target.name + ".job").resolve()}
     if any(places & set(secret.resolve().parents) for secret in secrets):
         raise UsageError("keep keys, shares and passphrases out of DST and DST.job")
+
+
+@contextmanager
+def held(folder: Path, place: str = "DST") -> Iterator[None]:
+    """Keep other runs out of a private folder while this one is at work.
+
+    Raises
+    ------
+    RefusedError
+        If another run holds it, a gateway's included.
+    """
+    lock = hold(folder / "lock")
+    if lock is None:
+        raise RefusedError(f"another run is at work on this {place}; wait until it has ended")
+    with lock:
+        yield
 
 
 def private_folder(target: Path) -> Path:

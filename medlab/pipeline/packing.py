@@ -22,12 +22,12 @@ from tqdm import tqdm
 from medlab.crypto import Lock, shipping
 from medlab.crypto.keys import KEY_VARIABLE
 from medlab.crypto.shipping import MANIFEST, Member
-from medlab.disk import hold
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline.job_files import (
     PRIVATE_NOTE,
     check_apart,
     check_places,
+    held,
     kind_of,
     private_folder,
     walk,
@@ -87,11 +87,8 @@ def pack(
     if target.exists() and any(target.iterdir()) and not notes.exists():
         raise RefusedError("OUT is not empty; choose an empty folder")
     private_folder(target)
-    held = hold(notes.with_name("lock"))
-    if held is None:
-        raise RefusedError("another run is at work on this OUT; wait until it has ended")
     notes.touch(0o600)
-    with held, closing(sqlite3.connect(notes, check_same_thread=False)) as db:
+    with held(notes.parent, "OUT"), closing(sqlite3.connect(notes, check_same_thread=False)) as db:
         db.executescript(_NOTES)
         public = " ".join(sorted(map(str, recipients))).encode()
         to_whom = "passphrase" if lock else hashlib.sha256(public).hexdigest()

@@ -11,9 +11,8 @@ from pathlib import Path
 from medlab.crypto import Lock, Vault
 from medlab.crypto.audit import AuditLog, sealing_key
 from medlab.crypto.keys import read_key
-from medlab.disk import hold
 from medlab.errors import RefusedError, UsageError
-from medlab.pipeline.job_files import check_apart, check_places, private_folder
+from medlab.pipeline.job_files import check_apart, check_places, held, private_folder
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.pool import EachDone, each_done
 from medlab.pipeline.reidentification import job_key
@@ -64,7 +63,7 @@ def begin(
     elif key_file is not None:
         read_key(key_file)  # a bad one ends the job before there is a folder
     private_folder(target)
-    _lock(stack, folder)
+    stack.enter_context(held(folder))
     new = not any((folder / name).exists() for name in ("vault.db", "ledger.db"))
     key = b"" if lock else job_key(folder, key_file, new=new)
     vault = Vault(folder / "vault.db", lock or key) if settings.vault else None
@@ -107,13 +106,6 @@ def _check_lock(lock: Lock, settings: Settings, target: Path, folder: Path) -> N
         lock.check_whole()
         if (folder / "ledger.db").exists() or (folder / "key").exists():
             raise RefusedError("this job began without a lock; choose another DST")
-
-
-def _lock(stack: ExitStack, folder: Path) -> None:
-    lock = hold(folder / "lock")
-    if lock is None:
-        raise RefusedError("another run is at work on this DST; wait until it has ended")
-    stack.callback(lock.release)
 
 
 def _take_up(job: Job, mark: str, overwrite: bool) -> None:

@@ -12,10 +12,12 @@ import threading
 import time
 
 import pytest
+from click.testing import CliRunner
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from medlab import crypto, gateway, pipeline
+from medlab.cli import commands
 from medlab.errors import InputError, MedlabError, UsageError
 from medlab.pipeline import Settings
 
@@ -130,7 +132,8 @@ def receiving(port, answer=lambda _: 0x0000):
 
 
 def test_the_same_key_gives_the_same_data_sets_as_a_job_on_a_folder(tmp_path):
-    datasets = [sample(name) for name in NAMES]
+    # an instance of their own each: two forms of one are numbered as they come
+    datasets = [sample(name, SOPInstanceUID=f"1.2.826.0.1.{n}") for n, name in enumerate(NAMES)]
     private = sample(SOPInstanceUID="1.2.826.0.1.77", SOPClassUID="1.2.826.0.1.99.1")
     private.file_meta.MediaStorageSOPClassUID = private.SOPClassUID
     (tmp_path / "in").mkdir()
@@ -329,6 +332,43 @@ def test_a_port_in_use_and_another_policy_on_the_same_outputs_are_refused(tmp_pa
     with pytest.raises(MedlabError, match="another SRC"):
         pipeline.deidentify(tmp_path / "out.job" / "queue", tmp_path / "out")
     assert len(outputs(tmp_path / "out")) == 1
+
+
+def test_another_key_is_refused_at_the_next_start_and_keeps_what_is_there(tmp_path):
+    for name in ("one", "two"):
+        crypto.write_key(tmp_path / name)
+    with running(tmp_path / "out", key_file=tmp_path / "one") as result:
+        assert send(result["port"], sample()) == ["0000"]
+    with running(tmp_path / "out", key_file=tmp_path / "two") as result:
+        pass
+    assert "key" in str(result["error"])
+    assert len(outputs(tmp_path / "out")) == 1
+
+
+def test_a_path_in_a_uid_leads_nowhere(tmp_path):
+    trick = "../../../../evil"
+    dataset = sample(StudyInstanceUID=trick, SeriesInstanceUID=trick, SOPInstanceUID=trick)
+    dataset.PatientID = trick
+    with running(tmp_path / "out") as result:
+        associated = associate(result["port"], [dataset])
+        with contextlib.suppress(ValueError):  # the sender's own check of the command
+            associated.send_c_store(dataset)
+        associated.release()
+        assert send(result["port"], sample(StudyInstanceUID=trick, PatientID=trick)) == ["0000"]
+    assert [path for path in tmp_path.rglob("*") if "evil" in path.name] == []
+    assert {path.parts[len(tmp_path.parts)] for path in tmp_path.rglob("*")} == {"out", "out.job"}
+    assert len(outputs(tmp_path / "out")) >= 1
+
+
+def test_boxes_are_not_reviewed_while_the_gateway_runs(tmp_path):
+    with running(tmp_path / "out") as result:
+        assert send(result["port"], sample()) == ["0000"]
+        words = ["pixels", "review", str(tmp_path / "out"), "--accept", "all"]
+        answer = CliRunner().invoke(commands, words)
+    assert answer.exit_code == 1
+    assert "another run is at work" in answer.output
+    assert not (tmp_path / "out.job" / "pixels-approved.csv").exists()
+    assert result["summary"].statuses == {"done": 1}
 
 
 def start(folder, *words, limit=None):
