@@ -56,7 +56,7 @@ def copy_notebooks() -> None:
     target = HERE / "notebooks"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
-    for path in sorted(source.glob("0*.ipynb")):
+    for path in sorted(source.glob("[0-9]*.ipynb")):
         shutil.copy(path, target)
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -190,6 +191,7 @@ def _nbgrader(folder: Path) -> Any:
         from traitlets.config.loader import PyFileConfigLoader
     except ModuleNotFoundError as error:
         raise not_installed("nbgrader", "teach") from error
+    warnings.filterwarnings("ignore", module="nbgrader")  # its gradebook grumbles at each set
     config = PyFileConfigLoader("nbgrader_config.py", str(folder)).load_config()
     config.CourseDirectory.root = str(folder)
     return NbGraderAPI(config=config)
