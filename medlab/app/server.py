@@ -120,7 +120,7 @@ class _Alive(JupyterHandler):
 
 
 class _Result(AuthenticatedFileHandler):
-    """Hand out a result of a session."""
+    """Give a result of a session."""
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Content-Disposition", f'attachment; filename="medlab-{Path(path).name}"')

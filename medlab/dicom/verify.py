@@ -91,7 +91,7 @@ _COMPARED = _FREE_TEXT | {"UI", "DA", "DT"}
 
 
 class Finding(NamedTuple):
-    """Something left, or a promise not kept. Never a value.
+    """Something left, or a claim that does not hold. Never a value.
 
     Attributes
     ----------

@@ -60,7 +60,7 @@ class Mesh(NamedTuple):
 
 @dataclass(frozen=True)
 class Extraction:
-    """A stripped head.
+    """A skull-stripped head.
 
     Attributes
     ----------
@@ -342,7 +342,7 @@ def _robust(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOpt
 
 
 def _middle(data: npt.NDArray[np.float32], mask: Mask) -> Floats:
-    """Return the center of gravity of the stripped image in voxels."""
+    """Return the center of gravity of the skull-stripped image in voxels."""
     from scipy import ndimage
 
     if not mask.any():

@@ -147,7 +147,7 @@ def deface(
     buffer_mm: float = _BUFFER_MM,
     backend: str = "auto",
 ) -> Defacing:
-    """Cut the face out of a head, and refuse rather than hand out a face.
+    """Cut the face out of a head, and refuse rather than give a face away.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ def _said(error: Exception) -> MedlabError:
 
 
 def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]:
-    """Cut the faces out of all images, or hand out none; see `_deface_study`.
+    """Cut the faces out of all images, or give none; see `_deface_study`.
 
     Raises
     ------

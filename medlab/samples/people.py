@@ -1,4 +1,4 @@
-"""Invented people: their names and numbers, and cohorts of them with an attacker's register.
+"""Fictitious people: their names and numbers, and cohorts of them with an attacker's register.
 
 Names are common ones put together by chance; nobody here exists.
 """

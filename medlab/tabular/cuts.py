@@ -268,7 +268,7 @@ def choose(plan: Plan, batch: Batch, left: Array, score: Array) -> Cut:
 
 
 def cheapest_cuts(plan: Plan, batch: Batch, low: Array, high: Array) -> tuple[Array, Array]:
-    """Return the rows going left and the score of the cuts that promise to lose least.
+    """Return the rows going left and the score of the cuts that are expected to lose least.
 
     The loss of a side is its rows times the sum of its normalized widths, less for a side
     that can be cut again: a side of m classes (rows // k, counted up to 30) will lose

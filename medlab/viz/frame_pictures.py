@@ -1,4 +1,4 @@
-"""Frames of DICOM images as pictures: a window, before and after, the outline of a mask."""
+"""Frames of DICOM images as pictures: a window, before and after, the contour of a mask."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def swiped(before: _Picture, after: _Picture, share: float) -> _Picture:
 
 
 def outlined(shown: _Picture, mask: npt.NDArray[np.bool_]) -> _Picture:
-    """Return a picture with the outline of a mask (rows, columns) drawn in yellow."""
+    """Return a picture with the contour of a mask (rows, columns) drawn in yellow."""
     if mask.shape != shown.shape[:2]:
         raise InputError("the mask and the image are of different sizes")
     out = shown.copy()

@@ -1,4 +1,4 @@
-"""Slices of a head in three planes: original beside processed, outlines, a surface that grows."""
+"""Slices of a head in three planes: original beside processed, contours, a surface that grows."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def planes(
     after : nibabel image, optional
         The processed image, shown with the same gray scale.
     masks : sequence of nibabel images
-        Masks whose outlines are drawn on the original (at most four).
+        Masks whose contours are drawn on the original (at most four).
     labels : sequence of str
         Their names.
     at : three int, optional
@@ -169,7 +169,7 @@ class Planes:
     after : nibabel image, optional
         The processed image on the same voxels; it stands right of a line that can be moved.
     masks : sequence of nibabel images
-        Masks whose outlines are drawn (at most four).
+        Masks whose contours are drawn (at most four).
     labels : sequence of str
         Their names.
     hide_original : bool
@@ -247,7 +247,7 @@ class Planes:
         volume : int
             Which volume of a series.
         outlines : bool
-            Draw the outlines of the masks.
+            Draw the contours of the masks.
         masks : sequence of nibabel images, optional
             These masks instead, under the same names.
         """
@@ -287,7 +287,7 @@ class Planes:
         return np.asarray(np.where(columns <= share * before.shape[1], before, after))
 
     def _marks(self, point: Sequence[int], share: float, outlines: bool) -> list[Artist]:
-        """Return what is drawn onto the slices: where the others lie, the line, outlines."""
+        """Return what is drawn onto the slices: where the others lie, the line, contours."""
         marks: list[Artist] = []
         for plane, (ax, extent) in enumerate(zip(self._axes, self._extents, strict=True)):
             across, up = [axis for axis in range(3) if axis != plane]

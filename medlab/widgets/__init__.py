@@ -1,4 +1,4 @@
-"""Instruments for the notebooks: the figures of `viz` with handles (ipywidgets).
+"""Interactive widgets for the notebooks: the figures of `viz` with controls (ipywidgets).
 
 Each function returns an `Instrument`; leave it as the last expression of a cell. Modules
 load when touched.

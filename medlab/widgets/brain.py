@@ -1,4 +1,4 @@
-"""BET with handles: f and g, the outline in three planes, the face before and after."""
+"""BET with controls: f and g, the contour in three planes, the face before and after."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def bet_explorer(
         Results at hand, of the same head and backend; they are shown at once when their f
         and g are chosen.
     f, g : float
-        Where the handles stand at the start.
+        Where the controls stand at the start.
     backend : {"auto", "fsl", "builtin"}
         See `medlab.neuro.extract_brain`. FSL's run cannot be ended: newer values wait for it.
     hide_original : bool
@@ -106,7 +106,7 @@ def bet_explorer(
 
 
 def _one_step(f: float, g: float) -> list[Key]:
-    """Return the settings one step of a handle away."""
+    """Return the settings one step of a control away."""
     beside = [(f + _STEP, g), (f - _STEP, g), (f, g + _STEP), (f, g - _STEP)]
     return [(x, y) for x, y in beside if 0 <= x <= 1 and -1 <= y <= 1]
 

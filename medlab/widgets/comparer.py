@@ -77,7 +77,7 @@ class _Tried(NamedTuple):
 def method_comparer(
     header: Dataset, people: pd.DataFrame, *, key: bytes, seed: int = 0, reveal: bool = False
 ) -> Instrument:
-    """Return an instrument that protects a header and a cohort and lets an attacker try.
+    """Return an interactive widget that protects a header and a cohort and lets an attacker try.
 
     Parameters
     ----------

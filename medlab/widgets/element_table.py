@@ -27,7 +27,7 @@ _WIDTHS = (16, 3, 36, 24)  # characters for tag, VR, name and value in the list
 def tag_explorer(
     files: Sequence[Path | str | Dataset] | Path | str | Dataset, *, start: int = 1
 ) -> Instrument:
-    """Return an instrument that filters the elements of files and explains each.
+    """Return an interactive widget that filters the elements of files and explains each.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ def tag_explorer(
 
 
 class _Explorer:
-    """The handles of `tag_explorer` and what each does to the others."""
+    """The controls of `tag_explorer` and what each does to the others."""
 
     def __init__(self, sources: list[Path | str | Dataset], start: int) -> None:
         self.table = lru_cache(maxsize=8)(

@@ -1,6 +1,6 @@
-"""The frame of every instrument: labelled handles, what they show, a sentence when it fails.
+"""The frame of every widget: labelled controls, what they show, a sentence when it fails.
 
-An instrument that needs long work does one piece at a time, of which the newest wins.
+An interactive widget that needs long work does one piece at a time, of which the newest wins.
 """
 
 from __future__ import annotations
@@ -75,15 +75,15 @@ VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """Handles and the picture that they change.
+    """Controls and the picture that they change.
 
-    With a live kernel Jupyter shows the handles. Everywhere else (papermill, exported
+    With a live kernel Jupyter shows the controls. Everywhere else (papermill, exported
     pages, a notebook opened later) the picture as first drawn stands in their place.
 
     Parameters
     ----------
     title : str
-        What the instrument is, for the eye and for a screen reader.
+        What the widget is, for the eye and for a screen reader.
     handles : mapping of str to ipywidgets.Widget
         Widgets with a ``value``, by the name under which `draw` takes it. Each needs a
         ``description``, which is its label.
@@ -91,7 +91,7 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
         Takes the values by name and returns what to show: something with ``_repr_html_``
         (a `viz.Shown`, a styled table), a string of HTML, or a list of these.
     layout_of_handles : callable, optional
-        Takes the list of handles and returns the widget that holds them; a wrapping row
+        Takes the list of controls and returns the widget that holds them; a wrapping row
         by default.
 
     Attributes
@@ -132,7 +132,7 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._first = self.view.value or self.status.value
 
     def values(self) -> dict[str, Any]:
-        """Return the values of the handles by name."""
+        """Return the values of the controls by name."""
         return {name: handle.value for name, handle in self.handles.items()}
 
     def redraw(self) -> None:
@@ -212,9 +212,9 @@ class _SupersededError(Exception):
 
 
 class LongInstrument(Instrument):
-    """An instrument whose picture rests on work that takes seconds.
+    """An interactive widget whose picture rests on work that takes seconds.
 
-    The work is done in a thread while the handles stay alive. New values end it and begin
+    The work is done in a thread while the controls stay alive. New values end it and begin
     their own; there is never a second piece and never a queue. Results are kept. In a pause
     the values `likely` to be asked for next are worked on. The first picture, and everything
     outside of a live kernel, is worked out on the spot.
@@ -224,16 +224,16 @@ class LongInstrument(Instrument):
     title, handles
         See `Instrument`.
     draw : callable
-        Takes the result of the work, then the values of all handles by name.
+        Takes the result of the work, then the values of all controls by name.
     work : callable
-        Takes the values of the handles in `needs` in this order and a function to call at
+        Takes the values of the controls in `needs` in this order and a function to call at
         times with the share done, 0 to 1, which ends the work by what it raises.
     needs : sequence of str
-        The handles whose values the work depends on.
+        The controls whose values the work depends on.
     done : mapping of tuple to result, optional
-        Results at hand, by the values of those handles.
+        Results at hand, by the values of those controls.
     likely : callable, optional
-        Takes the values of those handles and returns the values to work on in a pause.
+        Takes the values of those controls and returns the values to work on in a pause.
     """
 
     def __init__(
@@ -349,7 +349,7 @@ class LongInstrument(Instrument):
             )
 
     def _give_up(self, _: Any) -> None:
-        """End the work and move the handles back to the values of the picture."""
+        """End the work and move the controls back to the values of the picture."""
         self._wanted = None
         for name, value in (self._last or {}).items():
             self.handles[name].value = value

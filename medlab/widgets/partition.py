@@ -1,4 +1,4 @@
-"""Mondrian with handles: k, l, t, two axes, cut by cut, and the weakest classes as a table."""
+"""Mondrian with controls: k, l, t, two axes, cut by cut, and the weakest classes as a table."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def partition_explorer(
     sensitive : str
         The sensitive column.
     k, l, t : optional
-        Where the handles stand at the start; l 1 and t 1 ask for nothing.
+        Where the controls stand at the start; l 1 and t 1 ask for nothing.
     reveal : bool
         Show the patients themselves as points marked by their sensitive value. Otherwise
         only what is released is shown.
@@ -106,7 +106,7 @@ def _handles(axes: Sequence[str], start: tuple[int, int, float]) -> dict[str, An
 
 
 def _place(handles: list[Any]) -> ipw.Box:
-    """Return the handles in rows, the last with a player beside it."""
+    """Return the controls in rows, the last with a player beside it."""
     step = handles[-1]
     play = ipw.Play(value=_STEPS, min=0, max=_STEPS, interval=500, repeat=True)
     ipw.jslink((play, "value"), (step, "value"))

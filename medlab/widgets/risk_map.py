@@ -1,4 +1,4 @@
-"""The risk-utility map with handles: measures, the acceptable risk, a release and its numbers."""
+"""The risk-utility map with controls: measures, the acceptable risk, a release and its numbers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def tradeoff_explorer(
     rows : DataFrame
         From `medlab.evaluation.grid`. It holds no value of a patient.
     limits : mapping of str to float
-        Most that each attack may reach. The handle moves that of the risk which is shown.
+        Most that each attack may reach. The control moves that of the risk which is shown.
     risk, loss : str
         The measures at the start.
 

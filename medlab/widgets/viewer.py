@@ -36,7 +36,7 @@ def image_viewer(
     mask: SpatialImage | npt.NDArray[np.bool_] | None = None,
     hide_original: bool = False,
 ) -> Instrument:
-    """Return an instrument to look through DICOM images or one volume.
+    """Return an interactive widget to look through DICOM images or one volume.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def image_viewer(
     after : likewise, optional
         The processed images, to be swiped over the originals.
     mask : nibabel image or ndarray of bool (rows, columns), optional
-        Its outline is drawn; a volume's mask for a volume, a frame's for frames.
+        Its contour is drawn; a volume's mask for a volume, a frame's for frames.
     hide_original : bool
         Leave the original black: the reader's own data, not revealed.
 
@@ -86,7 +86,7 @@ def _open(source: _Source) -> Dataset | SpatialImage:
 
 
 class _Frames:
-    """The handles of a viewer of DICOM frames and what each does to the others."""
+    """The controls of a viewer of DICOM frames and what each does to the others."""
 
     def __init__(
         self, originals: list[Dataset], results: list[Dataset], mask: Any, hidden: bool
@@ -107,7 +107,7 @@ class _Frames:
         self.instrument = Instrument("Image viewer", handles, self.draw)
 
     def choose(self) -> None:
-        """Let the handles reach over the frames and values of the image chosen."""
+        """Let the controls reach over the frames and values of the image chosen."""
         dataset = self.originals[self.image.value - 1]
         total = frame_pictures.count(dataset)
         _span(self.frame, 1, total, (total + 1) // 2)
@@ -198,7 +198,7 @@ def _solid(img: SpatialImage) -> Any:
 
 
 def _slider(label: str, low: Any, high: Any, value: Any = None) -> Any:
-    """Return a handle of whole numbers or, where `low` is a float, of some two hundred steps."""
+    """Return a control of whole numbers or, where `low` is a float, of some two hundred steps."""
     look = {"description": label, "continuous_update": False}
     if isinstance(low, int):
         return ipw.IntSlider(low if value is None else value, low, high, **look)
@@ -208,7 +208,7 @@ def _slider(label: str, low: Any, high: Any, value: Any = None) -> Any:
 
 
 def _span(handle: Any, low: float, high: float, value: float) -> None:
-    """Let a handle reach from low to high, and from there to a value beyond."""
+    """Let a control reach from low to high, and from there to a value beyond."""
     with handle.hold_trait_notifications():
         handle.min, handle.max = min(low, value), max(high, value)
         handle.value = value
