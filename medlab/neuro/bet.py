@@ -379,8 +379,8 @@ def _one_pass(
         f2 = 0.5 * (1 + np.tanh(F * (2 * np.abs(sn) / spacing**2 - E)))
         if number:
             # the factor on concave smoothing falls to 1 over the last quarter
-            left = min(1.0, (ITERATIONS - i) / (0.25 * ITERATIONS))
-            stiffness = 1 + (10.0 ** (number + 1) - 1) * left
+            remaining = min(1.0, (ITERATIONS - i) / (0.25 * ITERATIONS))
+            stiffness = 1 + (10.0 ** (number + 1) - 1) * remaining
             f2 = np.where(sn > 0, np.minimum(1, f2 * stiffness), f2)
         if g:
             bt = np.clip(f**0.275 + g * (points[2] - center_z) / radius, 0, 1)
@@ -395,8 +395,8 @@ def _numba_shape() -> Callable[[Floats, Indices, Indices], tuple[Floats, Floats]
         from medlab.neuro.bet_numba import shape
     except ImportError as error:
         raise not_installed("numba", "neuro") from error
-    found: Callable[[Floats, Indices, Indices], tuple[Floats, Floats]] = shape
-    return found
+    kernel: Callable[[Floats, Indices, Indices], tuple[Floats, Floats]] = shape
+    return kernel
 
 
 def _shape(points: Floats, rings: Indices, counts: Indices) -> tuple[Floats, Floats]:

@@ -23,16 +23,16 @@ _MOST_RUNS = 3  # digits of a run, echo or other index; more may be a date or a 
 def schema() -> dict[str, Any]:
     """Return entities, data types, suffixes, words and sidecar keys of the BIDS schema."""
     table = files("medlab.neuro").joinpath("data/bids-1.11.2.json")
-    found: dict[str, Any] = json.loads(table.read_text(encoding="utf-8"))
-    return found
+    standard: dict[str, Any] = json.loads(table.read_text(encoding="utf-8"))
+    return standard
 
 
 @cache
 def vocabulary() -> frozenset[str]:
     """Return all words that a name of BIDS may be made of, and those of files in general."""
-    known = schema()
-    words = {word for words in known["words"].values() for word in words}
-    listed = {*known["entities"], *known["datatypes"], *known["suffixes"], *words}
+    standard = schema()
+    words = {word for words in standard["words"].values() for word in words}
+    listed = {*standard["entities"], *standard["datatypes"], *standard["suffixes"], *words}
     endings = {word for ending in ENDINGS for word in ending.split(".")}
     return frozenset(listed | endings | {"participants", "dataset", "sourcedata", "nifti"})
 
@@ -52,11 +52,11 @@ def coded_part(part: str, code: Rename) -> str | None:
     str or None
         None if BIDS knows no such entity, or not with such a value.
     """
-    found = _PART.fullmatch(part)
-    form = schema()["entities"].get(found[1]) if found else None
-    if found is None or form is None:
+    match = _PART.fullmatch(part)
+    form = schema()["entities"].get(match[1]) if match else None
+    if match is None or form is None:
         return None
-    entity, value = found.groups()
+    entity, value = match.groups()
     if form != "label":
         fits = value.isdecimal() and len(value) <= _MOST_RUNS if form == "index" else value in form
         return part if fits else None
@@ -96,9 +96,9 @@ def coded_path(path: PurePath, code: Rename) -> PurePath | None:
         return None
     places = [one if "-" not in one else coded_part(one, code) for one in folders]
     parts = [coded_part(one, code) for one in entities]
-    known = [one for one in (*places, *parts) if one is not None]
-    if len(known) < len(places) + len(parts):
+    coded = [one for one in (*places, *parts) if one is not None]
+    if len(coded) < len(places) + len(parts):
         return None
     return type(path)(
-        *known[: len(places)], "_".join([*known[len(places) :], suffix]) + dot + ending
+        *coded[: len(places)], "_".join([*coded[len(places) :], suffix]) + dot + ending
     )

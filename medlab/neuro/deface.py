@@ -158,9 +158,9 @@ def deface_image(
     """Cut the face out of one image; options and errors are those of `medlab.neuro.deface`."""
     if not 0 <= buffer_mm <= 50:
         raise InputError(f"a buffer of {buffer_mm} mm; it lies between 0 and 50 mm")
-    found, fit = _locate(img, backend)
-    plane = _shear_plane(found, buffer_mm)
-    brain = _believed(found.mask, fit)
+    extraction, fit = _locate(img, backend)
+    plane = _shear_plane(extraction, buffer_mm)
+    brain = _believed(extraction.mask, fit)
     mask = Cut(fit, None, brain, ears, _face_depth(surface.front_points(img), fit))
     for cut in (mask, replace(mask, plane=plane)):
         result, removed = _apply(img, cut)
@@ -174,7 +174,7 @@ def deface_image(
         )
     del report["failed"]
     report |= {"parts": ("mask", "shear") if cut.plane else ("mask",)}
-    report |= {"registration_mm": fit.distance_mm, "backend": found.report["backend"]}
+    report |= {"registration_mm": fit.distance_mm, "backend": extraction.report["backend"]}
     return Defacing(result, removed, brain, (), cut, report)
 
 
@@ -185,15 +185,15 @@ def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, _Fit]:
     trouble: MedlabError | None = None
     for options in _attempts():
         try:
-            found = extract_brain(img, backend=backend, **options)
+            extraction = extract_brain(img, backend=backend, **options)
         except RefusedError as error:
             trouble = error
             continue
-        first, fit = first or found, register(found.mesh.vertices)
+        first, fit = first or extraction, register(extraction.mesh.vertices)
         if best is None or fit.distance_mm < best[1].distance_mm:
-            best = found, fit
+            best = extraction, fit
         if fit.distance_mm < GOOD_FIT_MM:
-            return found, fit
+            return extraction, fit
     if best is None or first is None:
         raise RefusedError("no brain was found, so the face cannot be told from it") from trouble
     _check_orientation(first.mesh.vertices, best[1].distance_mm)
@@ -211,8 +211,8 @@ def _check_orientation(vertices: Floats, distance_mm: float) -> None:
     turns = Rotation.create_group("O").as_matrix().round()
     turns = sorted(turns, key=lambda turn: -10 * np.abs(np.diag(turn)).sum() - np.trace(turn))[1:]
     limit = min(distance_mm, WORST_FIT_MM) if distance_mm < _HOPELESS_MM else 0.0
-    some = vertices[::3]  # enough to tell, and sooner
-    if any(register(some @ turn.T, pitches=(0,)).distance_mm <= limit for turn in turns):
+    sample = vertices[::3]  # enough to tell, and sooner
+    if any(register(sample @ turn.T, pitches=(0,)).distance_mm <= limit for turn in turns):
         raise RefusedError(
             "turned or mirrored, this head fits a brain as well as it does the way its header "
             "says it lies: front and back or up and down may be exchanged; mend the orientation "
@@ -242,10 +242,10 @@ def _icbm_distance() -> tuple[npt.NDArray[np.float32], Floats]:
     """
     from scipy.ndimage import binary_fill_holes, distance_transform_edt
 
-    found = find_spec("nilearn")
-    if found is None or not found.submodule_search_locations:
+    package = find_spec("nilearn")
+    if package is None or not package.submodule_search_locations:
         raise UnavailableError("the nilearn package, which holds the ICBM brain, is not installed")
-    template = nib.Nifti1Image.from_filename(Path(found.submodule_search_locations[0]) / _ICBM)
+    template = nib.Nifti1Image.from_filename(Path(package.submodule_search_locations[0]) / _ICBM)
     brain = np.pad(np.asanyarray(template.dataobj)[::STEP_MM, ::STEP_MM, ::STEP_MM] > 0, MARGIN)
     brain = binary_fill_holes(brain)
     distance = STEP_MM * (distance_transform_edt(~brain) - distance_transform_edt(brain))
@@ -308,8 +308,8 @@ def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> _Fit:
         first = settle(np.eye(1, 15)[0] * pitch, upper).x
         points = vertices[fitted(first).place(vertices)[:, 2] > _LOWEST_Z]
         fits.append((settle(first, points), points) if len(points) > len(upper) / 2 else None)
-    found, points = min((f for f in fits if f), key=lambda f: f[0].cost / len(f[1]))
-    fit, gap = fitted(found.x), np.abs(misfit(found.x, points)[: len(points)])
+    solution, points = min((f for f in fits if f), key=lambda f: f[0].cost / len(f[1]))
+    fit, gap = fitted(solution.x), np.abs(misfit(solution.x, points)[: len(points)])
     sizes = np.linalg.svd(fit.affine[:3, :3], compute_uv=False)
     human = sizes.min() > _SMALLEST and sizes.max() < 1 / _SMALLEST
     return fit._replace(distance_mm=float(gap.mean()) if human else np.inf)
@@ -326,7 +326,7 @@ def _turn(p: Floats) -> Floats:
     )
 
 
-def _shear_plane(found: Extraction, buffer_mm: float = _BUFFER_MM) -> _Plane | None:
+def _shear_plane(extraction: Extraction, buffer_mm: float = _BUFFER_MM) -> _Plane | None:
     """Return the plane under the front of the brain (Schimke and Hale 2011).
 
     The brain is projected on the sagittal plane; the longest edge of its convex hull that
@@ -346,7 +346,7 @@ def _shear_plane(found: Extraction, buffer_mm: float = _BUFFER_MM) -> _Plane | N
     """
     from scipy.spatial import ConvexHull
 
-    profile = found.mesh.vertices[:, 1:]
+    profile = extraction.mesh.vertices[:, 1:]
     hull = ConvexHull(profile)
     normals = hull.equations[:, :2]
     lengths = np.linalg.norm(np.diff(profile[hull.simplices], axis=1)[:, 0], axis=1)
@@ -392,12 +392,12 @@ def _face_depth(points: Floats, fit: _Fit) -> Floats:
     if face.sum() < _FEWEST_PIXELS:
         return _FACE_DEPTH
     terms, skin = _terms(x[face], z[face]), y[face]
-    found = least_squares(
+    solution = least_squares(
         lambda c: terms @ c - skin, _FACE_DEPTH, lambda c: terms, loss="cauchy", f_scale=8.0
     ).x
-    depth = float(np.quantile(terms @ found - skin, 0.995)) + SKIN_MM
-    found[0] -= np.clip(depth, SHALLOWEST_MM, DEEPEST_MM)
-    return np.asarray(found)
+    depth = float(np.quantile(terms @ solution - skin, 0.995)) + SKIN_MM
+    solution[0] -= np.clip(depth, SHALLOWEST_MM, DEEPEST_MM)
+    return np.asarray(solution)
 
 
 def _terms(x: Floats, z: Floats) -> Floats:

@@ -220,8 +220,8 @@ def extract_brain(
     backend = settled_backend(options.backend)
     options = replace(options, f=f, center=start, backend=backend)
     data = _soft_tissue(working, limits) if limits else working.data
-    seen = Working(data, *working[1:])
-    outcome = _search(seen, options)
+    searched = Working(data, *working[1:])
+    outcome = _search(searched, options)
     if limits:
         outcome.mask = _without_bone(outcome.mask, working, limits[1])
     if options.threshold:
@@ -230,7 +230,7 @@ def extract_brain(
         from scipy import ndimage
 
         outcome.mask = ndimage.binary_dilation(outcome.mask, np.ones((3, 3, 3), bool))
-    return _finish(img, seen, outcome, options, limits)
+    return _finish(img, searched, outcome, options, limits)
 
 
 def needs_fsl(letter: str) -> str:
@@ -301,28 +301,28 @@ def _without_bone(mask: Mask, working: Working, bone: float) -> Mask:
     return brain
 
 
-def _search(seen: Working, options: ExtractionOptions) -> _Outcome:
+def _search(searched: Working, options: ExtractionOptions) -> _Outcome:
     """Run BET on the image without its neck, or with repeated end slices, if asked for."""
-    data = seen.data
+    data = searched.data
     above, below, cut = 0, 0, 0
     if options.crop_neck:
-        cut = max(0, crown_row(data) - int(_NECK_MM / seen.zooms[2]))
+        cut = max(0, crown_row(data) - int(_NECK_MM / searched.zooms[2]))
         data = np.ascontiguousarray(data[:, :, cut:])
     if options.pad:
-        missing = max(0, int(np.ceil(_PADDED_MM / seen.zooms[2])) - data.shape[2])
+        missing = max(0, int(np.ceil(_PADDED_MM / searched.zooms[2])) - data.shape[2])
         below, above = missing // 2, missing - missing // 2
         data = np.pad(data, ((0, 0), (0, 0), (below, above)), mode="edge")
     shift = cut - below
     if options.center is not None:
         x, y, z = options.center
         options = replace(options, center=(x, y, z - shift))
-    outcome = _robust(data, seen.zooms, options)
+    outcome = _robust(data, searched.zooms, options)
     inner = outcome.mask[:, :, below : outcome.mask.shape[2] - above]
     outcome.mask = np.pad(inner, ((0, 0), (0, 0), (cut, 0)))
-    move = np.array([0, 0, shift * seen.zooms[2]])
+    move = np.array([0, 0, shift * searched.zooms[2]])
     outcome.vertices = outcome.vertices + move
     if "center" in outcome.facts:
-        outcome.facts["center"] = outcome.facts["center"] + move / seen.zooms
+        outcome.facts["center"] = outcome.facts["center"] + move / searched.zooms
     return outcome
 
 
@@ -394,7 +394,7 @@ def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOp
 
 def _finish(
     img: SpatialImage,
-    seen: Working,
+    searched: Working,
     outcome: _Outcome,
     options: ExtractionOptions,
     limits: tuple[float, float] | None,
@@ -402,7 +402,7 @@ def _finish(
     """Bring mask and surface back to the file, apply the mask, and report."""
     if not outcome.mask.any():
         raise RefusedError("no brain was found; give another center, radius or f")
-    mask = to_file(outcome.mask, seen)
+    mask = to_file(outcome.mask, searched)
     report = {
         "backend": options.backend,
         "version": fsl.version() if options.backend == "fsl" else f"medlab {__version__}",
@@ -412,12 +412,14 @@ def _finish(
         "robust": options.robust,
         "window": limits,
         **outcome.facts,
-        "volume_ml": float(outcome.mask.sum() * np.prod(seen.zooms) / 1000),
-        "warnings": extraction_warnings(seen.data, outcome.mask, seen.zooms, outcome.facts),
+        "volume_ml": float(outcome.mask.sum() * np.prod(searched.zooms) / 1000),
+        "warnings": extraction_warnings(
+            searched.data, outcome.mask, searched.zooms, outcome.facts
+        ),
     }
-    vertices = nib.affines.apply_affine(seen.affine, outcome.vertices / seen.zooms)
+    vertices = nib.affines.apply_affine(searched.affine, outcome.vertices / searched.zooms)
     if "center" in outcome.facts:
-        back = nib.orientations.inv_ornt_aff(seen.to_file, seen.data.shape)
+        back = nib.orientations.inv_ornt_aff(searched.to_file, searched.data.shape)
         voxel = np.linalg.solve(back, [*outcome.facts["center"], 1.0])[:3]
         report["center"] = [round(float(v), 3) for v in voxel]
     data = voxels(img)

@@ -37,8 +37,8 @@ def _bet() -> Path | None:
     """Return the path of FSL's ``bet``: ``$FSLDIR/bin`` first, then PATH."""
     folder = os.environ.get("FSLDIR")
     own = shutil.which("bet", path=Path(folder) / "bin") if folder else None
-    found = own or shutil.which("bet")
-    return Path(found) if found else None
+    program = own or shutil.which("bet")
+    return Path(program) if program else None
 
 
 def version() -> str:

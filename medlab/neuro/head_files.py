@@ -67,8 +67,12 @@ def strip(
     RefusedError
         If an output exists or lies in the source.
     """
-    wanted = [_beside(target, piece) for piece in pieces]
-    outputs = [*([target] if brain else []), *(f for f in (mask_file, segmentation) if f), *wanted]
+    targets = [_beside(target, piece) for piece in pieces]
+    outputs = [
+        *([target] if brain else []),
+        *(f for f in (mask_file, segmentation) if f),
+        *targets,
+    ]
     _check_places([source], outputs, overwrite)
     dicom = is_series(source)
     if segmentation and not dicom:
@@ -78,24 +82,23 @@ def strip(
     series = read_series(source) if dicom else None
     img = series.img if series else load(source)
     place = img if series else read_whole(source)  # in the unit of its header
-    found = extract_brain(img, **options)
-    mask = np.asanyarray(found.mask.dataobj) > 0
+    extraction = extract_brain(img, **options)
+    mask = np.asanyarray(extraction.mask.dataobj) > 0
     if segmentation and series:
         write_segmentation(series, mask, segmentation, overwrite=overwrite)
     if brain and series:
-        words = (
-            f"BET ({found.report['version']}), f {found.report['f']:g}, g {found.report['g']:g}"
-        )
-        gone = _front_is_gone(img, found)
+        report = extraction.report
+        words = f"BET ({report['version']}), f {report['f']:g}, g {report['g']:g}"
+        gone = _front_is_gone(img, extraction)
         _write_series(series, mask, target, "skull stripping", words, overwrite, gone)
     elif brain:
-        write_cut(source, target, found.brain, ~mask)
+        write_cut(source, target, extraction.brain, ~mask)
     if mask_file:
-        save(_at(place, found.mask), mask_file)
-    for piece, path in zip(pieces, wanted, strict=True):
-        drawn = outline(img, found.mask) if piece == "outline" else found.mask
+        save(_at(place, extraction.mask), mask_file)
+    for piece, path in zip(pieces, targets, strict=True):
+        drawn = outline(img, extraction.mask) if piece == "outline" else extraction.mask
         save(_at(place, drawn), path)
-    return found.report
+    return extraction.report
 
 
 def deface(
@@ -130,19 +133,19 @@ def deface(
         If a face cannot be removed safely.
     """
     pairs = [(source, target), *also]
-    _check_places([one for one, _ in pairs], [other for _, other in pairs], overwrite)
-    _check_endings([other for one, other in pairs if not is_series(one)])
-    heads = [read_series(one) if is_series(one) else load(one) for one, _ in pairs]
+    _check_places([result for result, _ in pairs], [other for _, other in pairs], overwrite)
+    _check_endings([other for result, other in pairs if not is_series(result)])
+    heads = [read_series(result) if is_series(result) else load(result) for result, _ in pairs]
     images = [head.img if isinstance(head, Series) else head for head in heads]
-    found = deface_all(images, **options)
-    for head, (one_source, path), one in zip(heads, pairs, found, strict=True):
+    results = deface_all(images, **options)
+    for head, (one_source, path), result in zip(heads, pairs, results, strict=True):
         if isinstance(head, Series):
-            keep = np.asanyarray(one.removed.dataobj) == 0
-            words = f"face cut ({' and '.join(one.report['parts'])})"
+            keep = np.asanyarray(result.removed.dataobj) == 0
+            words = f"face cut ({' and '.join(result.report['parts'])})"
             _write_series(head, keep, path, "defacing", words, overwrite)
         else:
-            write_cut(one_source, path, one.img, np.asanyarray(one.removed.dataobj) > 0)
-    return worst(found)
+            write_cut(one_source, path, result.img, np.asanyarray(result.removed.dataobj) > 0)
+    return worst(results)
 
 
 def write_cut(
@@ -214,15 +217,15 @@ def _check_endings(outputs: Sequence[Path], masks: Sequence[Path] = ()) -> None:
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
 
 
-def _front_is_gone(img: SpatialImage, found: Extraction) -> bool:
+def _front_is_gone(img: SpatialImage, extraction: Extraction) -> bool:
     """Return whether nothing stands where the front of the head stood, and warn if it does."""
-    left = float(surface.front_change(img, found.brain).kept.mean())
-    if left > MOST_RESIDUAL:
-        found.report["warnings"].append(
-            f"{left:.0%} of the front of the head is still in the mask, so the derived series "
+    share = float(surface.front_change(img, extraction.brain).kept.mean())
+    if share > MOST_RESIDUAL:
+        extraction.report["warnings"].append(
+            f"{share:.0%} of the front of the head is still in the mask, so the derived series "
             "does not claim that the face is gone"
         )
-    return left <= MOST_RESIDUAL
+    return share <= MOST_RESIDUAL
 
 
 def _write_series(

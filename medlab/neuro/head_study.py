@@ -116,16 +116,16 @@ def _stripped(img: SpatialImage, f: float) -> Removal:
     """Return an image without all but its brain; refuse where the front of the head stays."""
     _check_volumes(img)
     _check_head(img, "")
-    found = extract_brain(img, f=f)
-    left = float(front_change(img, found.brain).kept.mean())
-    if left > MOST_RESIDUAL:
+    extraction = extract_brain(img, f=f)
+    share = float(front_change(img, extraction.brain).kept.mean())
+    if share > MOST_RESIDUAL:
         raise RefusedError(
-            f"{left:.0%} of the front of the head would stay (at most {MOST_RESIDUAL:.0%}); try "
+            f"{share:.0%} of the front of the head would stay (at most {MOST_RESIDUAL:.0%}); try "
             "another fractional intensity, or cut the face out"
         )
-    facts = {name: found.report[name] for name in ("volume_ml", "backend", "warnings")}
-    mask = np.asanyarray(found.mask.dataobj) == 0
-    return Removal(found.brain, mask, facts | {"residual_face": left})
+    facts = {name: extraction.report[name] for name in ("volume_ml", "backend", "warnings")}
+    mask = np.asanyarray(extraction.mask.dataobj) == 0
+    return Removal(extraction.brain, mask, facts | {"residual_face": share})
 
 
 def _refusal(read: Callable[[], SpatialImage], part: str, error: Exception) -> MedlabError:
@@ -256,18 +256,18 @@ def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]
     RefusedError
         If one of them cannot be cut; one face left undoes the rest.
     """
-    found: dict[int, Defacing] = {}
+    results: dict[int, Defacing] = {}
     for number, done in _deface_study([lambda img=img: img for img in images], **options):  # type: ignore[misc]
         if isinstance(done, MedlabError):
             which = f"image {number + 1} of {len(images)}: " if len(images) > 1 else ""
             raise RefusedError(f"{which}{done}") from done
-        found[number] = done
-    return [found[number] for number in sorted(found)]
+        results[number] = done
+    return [results[number] for number in sorted(results)]
 
 
 def worst(done: Sequence[Defacing]) -> dict[str, Any]:
     """Return the report of the first image with the worst figures of all, and all warnings."""
-    reports = [one.report for one in done]
+    reports = [defacing.report for defacing in done]
     return reports[0] | {
         "residual_face": max(report["residual_face"] for report in reports),
         "brain_changed": max(report["brain_changed"] for report in reports),
@@ -317,17 +317,17 @@ def _check_volumes(img: SpatialImage) -> None:
             )
 
 
-def _lie_alike(one: _Grays, other: _Grays) -> bool:
+def _lie_alike(first: _Grays, other: _Grays) -> bool:
     """Return whether two images show a head in one place, whatever their contrasts.
 
     They do if they agree best as they lie: better than when one of them is moved or turned a
     little in any direction, or mirrored.
     """
-    gain = _gain(one, other)
+    gain = _gain(first, other)
     return gain is not None and gain > _LEAST_GAIN
 
 
-def _gain(one: _Grays, other: _Grays, times: float = 1.0) -> float | None:
+def _gain(first: _Grays, other: _Grays, times: float = 1.0) -> float | None:
     """Return how much better two images agree as they lie than moved, None if they hardly meet.
 
     Agreement is normalized mutual information (Studholme, Hill and Hawkes, Pattern Recognition
@@ -337,13 +337,13 @@ def _gain(one: _Grays, other: _Grays, times: float = 1.0) -> float | None:
     from scipy.spatial.transform import Rotation
 
     inverse = np.linalg.inv(other.affine)
-    points = nib.affines.apply_affine(one.affine, np.indices(one.data.shape).reshape(3, -1).T)
+    points = nib.affines.apply_affine(first.affine, np.indices(first.data.shape).reshape(3, -1).T)
     index = nib.affines.apply_affine(inverse, points)
     inside = np.flatnonzero(((index >= 0) & (index <= np.array(other.data.shape) - 1)).all(axis=1))
     if len(inside) < FEWEST_POINTS:
         return None
     inside = inside[:: -(-len(inside) // MOST_POINTS)]
-    points, values = points[inside], one.data.ravel()[inside]
+    points, values = points[inside], first.data.ravel()[inside]
     middle = points.mean(axis=0)
     levels, edges = _levels(values, _edges(values)), _edges(other.data)
 
@@ -369,9 +369,9 @@ def _levels(values: npt.NDArray[np.float32], edges: Floats) -> Indices:
     return np.digitize(values, edges)
 
 
-def _information(one: Indices, other: Indices) -> float:
+def _information(first: Indices, other: Indices) -> float:
     """Return the normalized mutual information of two gray levels: 1 (none) to 2 (the same)."""
-    joint = np.bincount(one * BINS + other, minlength=BINS**2).reshape(BINS, BINS) / one.size
+    joint = np.bincount(first * BINS + other, minlength=BINS**2).reshape(BINS, BINS) / first.size
     shares = (joint.sum(axis=0), joint.sum(axis=1), joint)
     a, b, both = (float(-(p[p > 0] * np.log(p[p > 0])).sum()) for p in shares)
     return (a + b) / both if both else 1.0

@@ -150,8 +150,8 @@ def inspect_file(path: str | os.PathLike[str]) -> list[_HeaderFinding]:
     if kind == "nifti":
         return _inspect_nifti(path)
     if kind == "sidecar":
-        found, kept = read_sidecar(path), _clean_sidecar(path, path)
-        return [_HeaderFinding(k, "key", str(v)) for k, v in found.items() if kept.get(k) != v]
+        facts, rest = read_sidecar(path), _clean_sidecar(path, path)
+        return [_HeaderFinding(k, "key", str(v)) for k, v in facts.items() if rest.get(k) != v]
     if kind == "table":
         return _inspect_table(path)
     if kind == "numbers":
@@ -199,23 +199,23 @@ def clean_file(
         form, or an extension says what the voxels mean and cannot be cleaned.
     """
     source, target = Path(source), Path(target)
-    found = [finding.place for finding in inspect_file(source)]
+    places = [finding.place for finding in inspect_file(source)]
     kind = _kind(source)
     if kind != _kind(target):
         raise InputError("the output's name has another ending than the input asks for")
     if kind == "nifti":
         _write(target, _clean_bytes(_unpacked(source)[0], known, removed, empty))
     elif kind == "sidecar":
-        kept = _clean_sidecar(source, target, rename, known)
-        write_whole(target, (json.dumps(kept, indent=2, sort_keys=True) + "\n").encode())
+        sidecar = _clean_sidecar(source, target, rename, known)
+        write_whole(target, (json.dumps(sidecar, indent=2, sort_keys=True) + "\n").encode())
     elif kind == "table":
         table = _clean_table(source, rename, known)
         write_whole(target, table.to_csv(sep="\t", index=False, lineterminator="\n").encode())
-    elif found:
+    elif places:
         raise InputError("a gradient table holds only numbers; this file holds something else")
     else:
         write_whole(target, source.read_bytes())
-    return found
+    return places
 
 
 def clean_header(img: nib.Nifti1Image) -> nib.Nifti1Image:
@@ -316,9 +316,9 @@ def _write(target: Path, content: bytes) -> None:
 
 def _inflated(content: bytes) -> tuple[bytes, list[_HeaderFinding]]:
     """Return what all members of a gzip file hold, and what their headers tell."""
-    at, pieces, told = 0, [], []
+    at, pieces, findings = 0, [], []
     while at < len(content):
-        told += _container(content[at : at + 4096])
+        findings += _container(content[at : at + 4096])
         inflate = zlib.decompressobj(31)
         while not inflate.eof:
             if at >= len(content):
@@ -328,7 +328,7 @@ def _inflated(content: bytes) -> tuple[bytes, list[_HeaderFinding]]:
             at += len(piece) - len(inflate.unused_data)
         while content[at : at + 1] == b"\0":  # padding, as of tapes
             at += 1
-    return b"".join(pieces), list(dict.fromkeys(told))
+    return b"".join(pieces), list(dict.fromkeys(findings))
 
 
 def _parse(content: bytes) -> nib.Nifti1Header:
@@ -369,14 +369,14 @@ def _clean_fields(header: nib.Nifti1Header) -> nib.Nifti1Header:
 
 def _extensions(content: bytes, header: nib.Nifti1Header) -> tuple[list[tuple[int, bytes]], int]:
     """Return code and content of each extension, and where the last one ends."""
-    at, found = int(header.single_vox_offset), []
+    at, extensions = int(header.single_vox_offset), []
     while content[header.sizeof_hdr] and at + 8 <= int(header.get_data_offset()):
         size, code = struct.unpack_from(header.endianness + "2i", content, at)
         if size < 8 or at + size > int(header.get_data_offset()):
             break
-        found.append((code, content[at + 8 : at + size]))
+        extensions.append((code, content[at + 8 : at + size]))
         at += size
-    return found, at
+    return extensions, at
 
 
 def _clean_extension(code: int, content: bytes, known: _Known | None = None) -> bytes:
@@ -387,11 +387,11 @@ def _clean_extension(code: int, content: bytes, known: _Known | None = None) -> 
     if code != _SPECTRA:
         return b""
     try:
-        found = json.loads(content.rstrip(b"\0"))
-        kept = {key: v for key, v in found.items() if _keeps(key, v) and not _says(v, known)}
+        entries = json.loads(content.rstrip(b"\0"))
+        rest = {key: v for key, v in entries.items() if _keeps(key, v) and not _says(v, known)}
     except (ValueError, AttributeError, RecursionError):
         raise InputError(f"{name} is no JSON of a spectrum; convert the file again") from None
-    return content if kept == found else json.dumps(kept).encode()
+    return content if rest == entries else json.dumps(rest).encode()
 
 
 def _clean_bytes(
@@ -476,19 +476,19 @@ def _stray(content: bytes, header: nib.Nifti1Header, at: int) -> list[_HeaderFin
 
 def _container(head: bytes) -> list[_HeaderFinding]:
     """Return the name, comment and time that a gzip member keeps of its original."""
-    flags, found, at = head[3] if len(head) > 3 else 0, [], 10
+    flags, findings, at = head[3] if len(head) > 3 else 0, [], 10
     if int.from_bytes(head[4:8], "little"):
         time = int.from_bytes(head[4:8], "little")
-        found.append(_HeaderFinding("gzip time", "time", str(np.datetime64(time, "s"))))
+        findings.append(_HeaderFinding("gzip time", "time", str(np.datetime64(time, "s"))))
     if flags & 4:
         at += 2 + int.from_bytes(head[at : at + 2], "little")
-        found.append(_HeaderFinding("gzip extra field", "container", ""))
+        findings.append(_HeaderFinding("gzip extra field", "container", ""))
     for flag, name in ((8, "gzip name"), (16, "gzip comment")):
         if flags & flag:
             text, _, rest = head[at:].partition(b"\0")
-            found.append(_HeaderFinding(name, "container", _text(text)))
+            findings.append(_HeaderFinding(name, "container", _text(text)))
             at = len(head) - len(rest)
-    return found
+    return findings
 
 
 def _text_of(path: Path) -> str:
@@ -509,12 +509,12 @@ def read_sidecar(path: Path) -> dict[str, Any]:
         If it is no JSON object in text that can be read.
     """
     try:
-        found = json.loads(_text_of(path))
+        entries = json.loads(_text_of(path))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError("this sidecar is no JSON that can be read") from error
-    if not isinstance(found, dict):
+    if not isinstance(entries, dict):
         raise InputError("a sidecar is one JSON object of keys and values")
-    return found
+    return entries
 
 
 def _keeps(key: str, value: Any) -> bool:
@@ -542,20 +542,20 @@ def _clean_sidecar(
     source: Path, target: Path, rename: Rename | None = None, known: _Known | None = None
 ) -> dict[str, Any]:
     """Return what stays of a sidecar whose file is to be named `target`."""
-    kept: dict[str, Any] = {}
+    rest: dict[str, Any] = {}
     task = re.search(r"task-([0-9A-Za-z+]+)", target.name)
     for key, value in read_sidecar(source).items():
         if key == "TaskName" and task:
-            kept[key] = task[1]
+            rest[key] = task[1]
         elif key == "IntendedFor":
             paths = [value] if isinstance(value, str) else value
             coded = [_coded_link(path, rename) for path in paths]
-            kept |= {key: coded} if all(coded) else {}
+            rest |= {key: coded} if all(coded) else {}
         elif key in _SUBSTITUTES:
-            kept[key] = _SUBSTITUTES[key]
+            rest[key] = _SUBSTITUTES[key]
         elif _keeps(key, value) and not _says(value, known):
-            kept[key] = value
-    return kept
+            rest[key] = value
+    return rest
 
 
 def _coded_link(link: Any, rename: Rename | None) -> str | None:
@@ -581,8 +581,8 @@ def identifying(path: Path) -> list[str]:
     """Return what a table says in columns that do not stay, and says of one row alone."""
     if _kind(path) != "table":
         return []
-    table, kept = _read_table(path), _columns(path)
-    others = [table[name] for name in table.columns if name not in kept]
+    table, columns = _read_table(path), _columns(path)
+    others = [table[name] for name in table.columns if name not in columns]
     return [text for column in others for text in column[~column.duplicated(keep=False)]]
 
 
@@ -608,8 +608,8 @@ def _clean_table(
     for name in clean.columns:
         column = clean[name]
         repeated = set(column[column.duplicated()]) if name in _FREE else set()
-        said = {value for value in repeated if _PLAIN_WORD.fullmatch(value)}
-        words = {value for value in said if known is None or not known(value)}
+        labels = {value for value in repeated if _PLAIN_WORD.fullmatch(value)}
+        words = {value for value in labels if known is None or not known(value)}
         clean[name] = [
             v if v in words else _cell(name, columns[name], v, rename or str) for v in column
         ]

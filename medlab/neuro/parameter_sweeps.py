@@ -140,8 +140,8 @@ def run_trials(
     return _Trials(found, pd.DataFrame.from_dict(rows, orient="index"))
 
 
-def _row(found: Extraction, truth: SpatialImage | None) -> dict[str, Any]:
-    report = found.report
+def _row(extraction: Extraction, truth: SpatialImage | None) -> dict[str, Any]:
+    report = extraction.report
     row = {
         "backend": report["backend"],
         "volume_ml": report["volume_ml"],
@@ -149,7 +149,7 @@ def _row(found: Extraction, truth: SpatialImage | None) -> dict[str, Any]:
     }
     if truth is not None:
         zooms = np.array(truth.header.get_zooms()[:3], dtype=float)
-        mask, true = (np.asanyarray(m.dataobj) > 0 for m in (found.mask, truth))
+        mask, true = (np.asanyarray(m.dataobj) > 0 for m in (extraction.mask, truth))
         row |= head_measures.mask_scores(mask, true, zooms)
     return row
 

@@ -123,8 +123,8 @@ def _volume(datasets: Sequence[Dataset]) -> Series:
 def _datasets(source: Path) -> list[Dataset]:
     """Return the images in a folder, or the one file."""
     paths = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
-    found = [read(paths[0])] if len(paths) == 1 else (one for _, _, one in usable(paths, read))
-    datasets: list[Dataset] = [dataset for dataset in found if "PixelData" in dataset]
+    slices = [read(paths[0])] if len(paths) == 1 else (one for _, _, one in usable(paths, read))
+    datasets: list[Dataset] = [dataset for dataset in slices if "PixelData" in dataset]
     if not datasets:
         raise InputError("there is no DICOM image here; give the folder of one series")
     return datasets
@@ -134,8 +134,8 @@ def _group(dataset: Dataset, number: int, name: str) -> Dataset:
     """Return one macro of a frame: from its own functional groups, else from the shared ones."""
     own = dataset.PerFrameFunctionalGroupsSequence[number]
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
-    found = own.get(name) or shared[0].get(name)
-    return found[0] if found else Dataset()
+    value = own.get(name) or shared[0].get(name)
+    return value[0] if value else Dataset()
 
 
 def _frames(dataset: Dataset, file: int) -> list[_Frame]:
@@ -262,10 +262,10 @@ def _padded(dataset: Dataset, stored: npt.NDArray[Any]) -> Mask:
     """Return which stored values of a CT are padding (PS3.3 C.7.5.1.1.2), which is no tissue."""
     form = layout(dataset)
     ends = [padding(dataset, form, f"PixelPadding{name}") for name in ("Value", "RangeLimit")]
-    one, other = ends[0], ends[0] if ends[1] is None else ends[1]
-    if dataset.get("Modality") != "CT" or one is None or other is None:
+    first, other = ends[0], ends[0] if ends[1] is None else ends[1]
+    if dataset.get("Modality") != "CT" or first is None or other is None:
         return np.zeros(stored.shape, bool)
-    return (stored >= min(one, other)) & (stored <= max(one, other))
+    return (stored >= min(first, other)) & (stored <= max(first, other))
 
 
 def write_series(

@@ -116,10 +116,10 @@ def _sight(working: Working, angle_deg: float, spacing: float | None) -> _Sight:
     a = np.deg2rad(angle_deg)
     turn = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1.0]])
     threshold = head_threshold(working.data)
-    some = np.argwhere(working.data[::3, ::3, ::3] > threshold) * 3
-    if not some.size:
+    head = np.argwhere(working.data[::3, ::3, ::3] > threshold) * 3
+    if not head.size:
         raise InputError("the image shows no head above its threshold")
-    points = nib.affines.apply_affine(working.affine, some) @ turn
+    points = nib.affines.apply_affine(working.affine, head) @ turn
     margin = 5 + 3 * float(working.zooms.max())
     low, high = points.min(axis=0) - margin, points.max(axis=0) + margin
     nx, ny, nz = (int(np.ceil(side / spacing)) + 1 for side in high - low)
@@ -225,8 +225,8 @@ def front_change(
         new = _first_hit(_resample(to_working(load(after), working), sight), sight)
     except InputError:  # nothing is left of the head
         new = np.full(old.shape, np.nan)
-    seen = np.isfinite(old)
-    kept = np.abs(new[seen] - old[seen]) < CHANGED_MM  # NaN: not kept
+    visible = np.isfinite(old)
+    kept = np.abs(new[visible] - old[visible]) < CHANGED_MM  # NaN: not kept
     return _FrontChange(_points(sight, old), kept)
 
 

@@ -183,8 +183,8 @@ def to_working(img: SpatialImage, like: Working | None = None) -> Working:
     """
     data = over_time(voxels(img)).astype(np.float32)
     if not np.isfinite(data).all():
-        seen = data[np.isfinite(data)]  # what was not measured is as dark as the darkest
-        low, high = (float(seen.min()), float(seen.max())) if seen.size else (0.0, 0.0)
+        finite = data[np.isfinite(data)]  # what was not measured is as dark as the darkest
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         data = np.nan_to_num(data, copy=False, nan=low, posinf=high, neginf=low)
     offset = like.offset if like else _hounsfield_offset(data)
     if offset is not None:
