@@ -10,9 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
 from struct import Struct, error
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,8 +35,25 @@ _HEAD, _LENGTH = Struct("<II"), Struct("<I")
 _CHARSET, _CONTENT, _PIXELS = 0x00080005, 0x0040A730, 0x7FE0
 
 Places = NDArray[np.int64]
-#: From where, to where, and what stands there instead.
-Edit = tuple[int, int, bytes]
+
+
+class Edit(NamedTuple):
+    """What stands instead in some places of a sequence.
+
+    Attributes
+    ----------
+    start, end : array of int
+        From where and to where, in each place.
+    values : list of bytes
+        What may stand there.
+    which : array of int
+        Which of them, in each place.
+    """
+
+    start: Places
+    end: Places
+    values: list[bytes]
+    which: Places
 
 
 class NotAlikeError(Exception):
@@ -113,16 +129,49 @@ class Column:
         return vr_of(self.element(b""))
 
     @cached_property
+    def cells(self) -> NDArray[np.uint8] | None:
+        """The values as rows of bytes; None where one is long, or they differ in length."""
+        length = int(self.end[0] - self.start[0])
+        if length > _SHORT or (self.end - self.start != length).any():
+            return None
+        if not length:
+            return np.zeros((len(self.rows), 0), np.uint8)
+        rows = _windows(np.frombuffer(self.items.data, np.uint8), length)[self.start]
+        return rows.view(np.uint8).reshape(-1, length)
+
+    @cached_property
     def values(self) -> list[bytes]:
         """The value in each of the items that have it."""
-        data, length = self.items.data, int(self.end[0] - self.start[0])
-        if length <= _SHORT and (self.end - self.start == length).all():
-            window = np.ndarray((len(data) - length + 1, length), np.uint8, data, 0, (1, 1))
-            rows = window[self.start]
-            if (rows == rows[0]).all():
-                return [rows[0].tobytes()] * len(rows)
-            return list(rows.view(f"V{length}")[:, 0].tolist())
-        return [data[a:b] for a, b in zip(self.start.tolist(), self.end.tolist(), strict=True)]
+        if self.cells is None or not self.cells.size:
+            data, places = self.items.data, (self.start.tolist(), self.end.tolist())
+            return [data[a:b] for a, b in zip(*places, strict=True)]
+        return list(self.cells.view(f"V{self.cells.shape[1]}")[:, 0].tolist())
+
+    @cached_property
+    def different(self) -> list[bytes]:
+        """Each different value."""
+        if self.cells is not None:
+            first = self.cells[0].tobytes()
+            if self.cells.tobytes() == first * len(self.cells):
+                return [first]
+        return list(dict.fromkeys(self.values))
+
+    @cached_property
+    def which(self) -> Places:
+        """Which of the different values each item has."""
+        if len(self.different) == 1:
+            return np.zeros(len(self.rows), np.int64)
+        numbers = {value: number for number, value in enumerate(self.different)}
+        return np.fromiter(map(numbers.__getitem__, self.values), np.int64, len(self.rows))
+
+    @property
+    def joined(self) -> bytes:
+        """All values, with a backslash between them."""
+        if self.cells is None:
+            return b"\\".join(self.values)
+        apart = np.full((len(self.cells), self.cells.shape[1] + 1), ord("\\"), np.uint8)
+        apart[:, :-1] = self.cells
+        return apart.tobytes()
 
     def value(self, number: int) -> bytes:
         """Return the value in one of the items that have it."""
@@ -178,29 +227,60 @@ def _table(element: Any, charset: Any) -> list[Column] | None:
         return None
 
 
-def edited(columns: list[Column], edits: list[Edit]) -> bytes:
+def edited(columns: list[Column], edits: list[tuple[Column, Edit]]) -> bytes:
     """Return the bytes of a sequence with others in place of some, and the lengths around them."""
-    data, edits = columns[0].items.data, sorted(edits, key=itemgetter(0))
-    places = np.array([edit[0] for edit in edits], np.int64)
-    grown = np.cumsum([0, *[len(new) - (end - start) for start, end, new in edits]])
+    data = columns[0].items.data
     patched = np.frombuffer(data, np.uint8).copy()
-    around: list[Items | Column] = [*{column.items for column in columns}]
-    for one in [*around, *(column for column in columns if column.vr == "SQ")]:
-        more = grown[np.searchsorted(places, one.end)] - grown[np.searchsorted(places, one.start)]
+    rest = [left for _, edit in edits if (left := _written_over(patched, edit)).start.size]
+    if not rest:
+        return patched.tobytes()
+    start, end = (np.concatenate([edit[side] for edit in rest]) for side in (0, 1))
+    new = [edit.values[number] for edit in rest for number in edit.which.tolist()]
+    order = np.argsort(start, kind="stable")
+    start, end, new = start[order], end[order], [new[number] for number in order.tolist()]
+    grown = np.cumsum([0, *map(len, new)])
+    grown[1:] -= np.cumsum(end - start)
+    for part in _around(columns, [column for column, _ in edits]):
+        more = grown[np.searchsorted(start, part.end)] - grown[np.searchsorted(start, part.start)]
         rows = np.flatnonzero(more)
-        lengths = (one.end - one.start + more)[rows].astype("<u4")
-        patched[(one.start[rows] - 4)[:, None] + range(4)] = lengths.view(np.uint8).reshape(-1, 4)
-    whole, at = memoryview(patched), 0
-    parts: list[bytes | memoryview] = []
-    for start, end, new in edits:
-        parts += (whole[at:start], new)
-        at = end
-    return b"".join([*parts, whole[at:]])
+        lengths = (part.end - part.start + more)[rows].astype("<u4")
+        _windows(patched, 4)[part.start[rows] - 4] = lengths.view("V4")
+    whole = patched.tobytes()
+    parts = [b""] * (2 * len(new) + 1)
+    places = zip([0, *end.tolist()], [*start.tolist(), len(whole)], strict=True)
+    parts[::2] = [whole[a:b] for a, b in places]
+    parts[1::2] = new
+    return b"".join(parts)
 
 
-def _need(condition: Any) -> None:
+def _windows(data: NDArray[np.uint8], length: int) -> NDArray[Any]:
+    """Return the bytes from every place on, each as one value without type."""
+    return np.ndarray((len(data) - length + 1,), f"V{length}", data, 0, (1,))
+
+
+def _written_over(patched: NDArray[np.uint8], edit: Edit) -> Edit:
+    """Write what is as long as what stood there; return the places where something is not."""
+    lengths = np.array([*map(len, edit.values)])
+    same = lengths[edit.which] == edit.end - edit.start
+    for length in filter(None, np.unique(lengths[edit.which[same]]).tolist()):
+        rows = same & (lengths[edit.which] == length)
+        values = b"".join(value.ljust(length)[:length] for value in edit.values)
+        cells = np.frombuffer(values, f"V{length}")
+        _windows(patched, length)[edit.start[rows]] = cells[edit.which[rows]]
+    return Edit(edit.start[~same], edit.end[~same], edit.values, edit.which[~same])
+
+
+def _around(columns: list[Column], changed: list[Column]) -> list[Items | Column]:
+    """Return the items and sequences that some columns stand in, but for the outermost."""
+    places = {column.place[:end] for column in changed for end in range(1, len(column.place))}
+    inside = [column for column in columns if column.place[:-1] in places]
+    sequences = [column for column in columns if column.place in places]
+    return [*{column.items: None for column in inside}, *sequences]
+
+
+def _need(condition: NDArray[np.bool_]) -> None:
     """Go on only where a condition holds everywhere."""
-    if not np.all(condition):
+    if not condition.all():
         raise NotAlikeError
 
 
@@ -216,40 +296,56 @@ def _split(data: bytes, start: Places, end: Places) -> tuple[Places, ...]:
         alone = (heads & _HALF == _ITEM) & (start + _HEAD.size + (heads >> 32 & _HALF) == end)
         if alone.all():  # one item each, as in most sequences of a frame
             return start + _HEAD.size, end, np.arange(len(start)), np.zeros(len(start), np.int64)
-    found: list[int] = []
-    for parent, (at, stop) in enumerate(zip(start.tolist(), end.tolist(), strict=True)):
-        number = 0
+    starts: list[int] = []
+    ends: list[int] = []
+    counts: list[int] = []
+    for at, stop in zip(start.tolist(), end.tolist(), strict=True):
+        before = len(starts)
         while at < stop:
             mark, length = _HEAD.unpack_from(data, at)
-            at += _HEAD.size + length
-            if mark != _ITEM or at > stop:
+            if mark != _ITEM:
                 raise NotAlikeError
-            found += (at - length, at, parent, number)
-            number += 1
-    return tuple(np.array(found, np.int64).reshape(-1, 4).T)
+            starts.append(at := at + _HEAD.size)
+            ends.append(at := at + length)
+        if at != stop:
+            raise NotAlikeError
+        counts.append(len(starts) - before)
+    parent = np.repeat(np.arange(len(start)), counts)
+    number = np.arange(len(starts)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.array(starts, np.int64), np.array(ends, np.int64), parent, number
 
 
 def _columns(items: Items, place: tuple[int, ...]) -> list[Column]:
     """Go through all items at once, one element at a time, in the order of tags."""
     columns: list[Column] = []
-    words, at, previous = _words(items.data), items.start.copy(), 0
-    while (rows := np.flatnonzero(at < items.end)).size:
-        _need(items.end[rows] - at[rows] >= 8)
-        heads = words[at[rows]]
-        tags = (heads & 0xFFFF) << 16 | heads >> 16 & 0xFFFF
-        tag = int(tags.min())
-        _need(tag > previous and len(columns) < _MOST_ELEMENTS and len(place) < _DEEPEST)
-        if (chosen := tags != tag).any():
-            rows, heads = rows[~chosen], heads[~chosen]
-        column = _column(items, (*place, tag), rows, at[rows], heads)
-        at[rows], previous = column.end, tag
+    words, at, previous = _words(items.data), items.start, 0
+    every = np.arange(len(at))
+    while (inside := at < items.end).any():
+        rows = every if inside.all() else np.flatnonzero(inside)
+        head = at[rows]
+        _need(items.end[rows] - head >= _HEAD.size)
+        heads = words[head]
+        low = heads & _HALF
+        if (low != low[0]).any():  # of those that come next the lowest tag
+            tags = (heads & 0xFFFF) << 16 | heads >> 16 & 0xFFFF
+            chosen = tags == tags.min()
+            rows, head, heads = rows[chosen], head[chosen], heads[chosen]
+        tag = int(heads[0]) << 16 & 0xFFFF0000 | int(heads[0]) >> 16 & 0xFFFF
+        if not (tag > previous and len(columns) < _MOST_ELEMENTS and len(place) < _DEEPEST):
+            raise NotAlikeError
+        column = _column(items, (*place, tag), rows, head, heads)
+        at, previous = at if rows is not every else column.end, tag
+        if rows is not every:
+            at = at.copy()
+            at[rows] = column.end
         columns.append(column)
         if column.vr == "SQ":
-            _need(column.written != "UN")
+            if column.written == "UN":
+                raise NotAlikeError
             start, end, parent, number = _split(items.data, column.start, column.end)
             about = tag, items.implicit, items.charset, items.data
-            inside = Items(*about, start, end, rows[parent], number, items)
-            columns += _columns(inside, column.place)
+            within = Items(*about, start, end, rows[parent], number, items)
+            columns += _columns(within, column.place)
     return columns
 
 
@@ -257,17 +353,27 @@ def _column(
     items: Items, place: tuple[int, ...], rows: Places, head: Places, heads: Places
 ) -> Column:
     """Read VR and length of one element in some items."""
-    tag, vr, start, length = place[-1], None, head + 8, heads >> 32 & _HALF
+    tag, vr, start = place[-1], None, head + 8
     # PS3.5 7.2: group lengths are retired, and nobody writes them any more
-    _need(tag & 0xFFFF and tag >> 16 not in (0, 2, _PIXELS) and tag not in (_CHARSET, _CONTENT))
-    if not items.implicit:
-        code = int(length[0]) & 0xFFFF
+    odd = tag >> 16 in (0, 2, _PIXELS) or tag in (_CHARSET, _CONTENT) or not tag & 0xFFFF
+    if items.implicit:
+        length = heads >> 32 & _HALF
+    else:
+        code = int(heads[0]) >> 32 & 0xFFFF
         letters = code.to_bytes(2, "little")
-        vr, length = VR_OF_CODE.get(letters), length >> 16
-        _need(vr and heads >> 32 & 0xFFFF == code)
+        vr = VR_OF_CODE.get(letters)
+        odd = odd or vr is None
         if letters in LONG_CODES:
-            _need(length == 0)  # the two reserved bytes: something may be hidden there
+            _need(
+                heads >> 32 == code
+            )  # with the two reserved bytes: something may be hidden there
             _need(items.end[rows] - head >= 12)
             start, length = head + 12, _words(items.data)[head + 4] >> 32 & _HALF
-    _need(start + length <= items.end[rows])
-    return Column(items, place, vr, rows, head, start, start + length)
+        else:
+            _need(heads >> 32 & 0xFFFF == code)
+            length = heads >> 48 & 0xFFFF
+    end = start + length
+    if odd:
+        raise NotAlikeError
+    _need(end <= items.end[rows])
+    return Column(items, place, vr, rows, head, start, end)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import copy
 import math
 import re
-from collections.abc import Callable, Container, Hashable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
+from itertools import chain
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
+import numpy as np
 from pydicom.charset import convert_encodings
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset, FileDataset
@@ -126,6 +129,8 @@ _NUMBER = re.compile(b"[%b]*" % re.escape(_SIGNS_OF_NUMBERS))
 _COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
 _MOMENT = re.compile(rb"\d{8}(?:\d\d){0,3}(?:\.\d{0,6})? ?")
+_KIND_OF_SIGN = np.zeros(256, np.uint8)  # of date-times: digits, points, spaces
+_KIND_OF_SIGN[[*b"0123456789"]], _KIND_OF_SIGN[ord(".")], _KIND_OF_SIGN[ord(" ")] = 1, 2, 3
 _ZIP = re.compile(r"\b[A-Z]{2}[ ,^]+(\d{3})\d\d(?:-\d{4})?\b")
 _UID_KEEPERS = ("retain-uids", "retain-device-identity", own_rules.OWN)
 #: Roles that an own rule may keep: the search then leaves their words, not the patient's.
@@ -162,10 +167,104 @@ class Action(NamedTuple):
     note: str
 
 
-#: What is written for an element, None where it stays as it is; and what the log says.
-_Outcome = tuple[bytes | None, list[Action]]
-#: An action with its place in the bytes of a sequence, by which they are sorted.
-_Placed = tuple[int, Action]
+class _Lines(NamedTuple):
+    """What the log says of one element in the items of a long sequence.
+
+    `place` sorts them among the lines of other elements; `which` of `actions` hold for each item.
+    """
+
+    column: columns.Column
+    place: columns.Places
+    actions: list[list[Action]]
+    which: columns.Places
+
+
+class _Many(NamedTuple):
+    """What the log says of a long sequence, not yet written down."""
+
+    path: str
+    lines: list[_Lines]
+
+    def actions(self) -> list[Action]:
+        """Return the actions in the order of the elements that they were done to."""
+        placed = []
+        for column, place, actions, which in self.lines:
+            paths = column.items.paths
+            for row, at, number in zip(
+                column.rows.tolist(), place.tolist(), which.tolist(), strict=True
+            ):
+                placed += [
+                    (at, Action(self.path + paths[row] + path, *what))
+                    for path, *what in actions[number]
+                ]
+        return [action for _, action in sorted(placed, key=itemgetter(0))]
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Count the actions by code and option."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for line in self.lines:
+            items = np.bincount(line.which, minlength=len(line.actions)).tolist()
+            for actions, number in zip(line.actions, items, strict=True):
+                for action in actions:
+                    counts[action.code, action.option] += number
+        return counts
+
+    def is_noted(self, notes: Container[str]) -> bool:
+        """Tell whether an action has one of some notes."""
+        return any(one.note in notes for line in self.lines for one in chain(*line.actions))
+
+
+class Log(Sequence[Action]):
+    """What was done to a data set, in order; of long sequences written down when it is read."""
+
+    def __init__(self, entries: Iterable[Action | _Many]) -> None:
+        self._entries = list(entries)
+
+    @cached_property
+    def _actions(self) -> list[Action]:
+        return _written_down(self._entries)
+
+    @overload
+    def __getitem__(self, place: int) -> Action: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> list[Action]: ...
+
+    def __getitem__(self, place: int | slice) -> Action | list[Action]:
+        return self._actions[place]
+
+    def __len__(self) -> int:
+        return len(self._actions)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Log | list) and self._actions == list(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def counts(self) -> Counter[tuple[str, str]]:
+        """Count the actions by code and option."""
+        single = (one for one in self._entries if isinstance(one, Action))
+        counts = Counter((action.code, action.option) for action in single)
+        for entry in self._entries:
+            if isinstance(entry, _Many):
+                counts += entry.counts()
+        return counts
+
+    def noted(self, notes: Container[str]) -> list[Action]:
+        """Return the actions with one of some notes."""
+        entries = [
+            entry
+            for entry in self._entries
+            if (entry.is_noted(notes) if isinstance(entry, _Many) else entry.note in notes)
+        ]
+        return [action for action in _written_down(entries) if action.note in notes]
+
+
+def _written_down(entries: Iterable[Action | _Many]) -> list[Action]:
+    actions: list[Action] = []
+    for entry in entries:
+        actions += [entry] if isinstance(entry, Action) else entry.actions()
+    return actions
 
 
 @dataclass
@@ -182,7 +281,7 @@ class _Work:
     codes: dict[int, str]
     code_of: Callable[[str, str], str | None] | None = None
     texts: list[_Text] = field(default_factory=list)
-    log: list[Action] = field(default_factory=list)
+    log: list[Action | _Many] = field(default_factory=list)
     declared: frozenset[tuple[str, int]] = frozenset()
     memories: dict[Hashable, element_cache.Memory] | None = None
     new: list[_New] = field(default_factory=list)
@@ -289,7 +388,7 @@ def deidentify(
     others: Container[str] | None = None,
     code_of: Callable[[str, str], str | None] | None = None,
     whose: str | None = None,
-) -> tuple[FileDataset, list[Action]]:
+) -> tuple[FileDataset, Log]:
     """De-identify a data set; the input is not modified.
 
     Parameters
@@ -317,7 +416,7 @@ def deidentify(
     -------
     dataset : FileDataset
         New, with its own file meta, ready to be saved.
-    log : list of Action
+    log : Log, a sequence of Action
         What was done, without values.
 
     Raises
@@ -347,7 +446,7 @@ def deidentify(
         out._dict = _treat(top)
         _remember(work, _settle_texts(work))
         declarations.stamp(out, chosen)
-    return out, work.log
+    return out, Log(work.log)
 
 
 def _begin(
@@ -529,7 +628,9 @@ def _settle(level: _Level, element: Any, rule: Rule | None, creator: str = "") -
     _settle_anew(level, element, rule, creator)
     if level.known is not None and type(element) is element_cache.Atom:
         start, plan_ = len(level.path), work.plan
-        relative = tuple(Action(one[0][start:], *one[1:]) for one in work.log[logged:])
+        relative = tuple(
+            Action(one[0][start:], *one[1:]) for one in _written_down(work.log[logged:])
+        )
         retains = plan_.rules or plan_.keep_private or plan_.has("retain-safe-private")
         place = private.creator_tag(int(element.tag))
         decided = (place, creator) if is_private(element) and retains else None
@@ -775,58 +876,55 @@ def _clean_alike(level: _Level, element: Any) -> Any | None:
     None, and nothing is done, where the items are not alike, or where identity stands in one of
     their texts: then they are treated one by one.
     """
-    work, found = level.work, columns.table(level.dataset, element, level.depth)
-    if found is None or work.plan.rules:  # own rules may ask for the path of each
+    work, table = level.work, columns.table(level.dataset, element, level.depth)
+    if table is None or work.plan.rules:  # own rules may ask for the path of each
         return None
     logged, texts, new = len(work.log), len(work.texts), len(work.new)
-    edits: list[columns.Edit] = []
-    log: list[_Placed] = []
+    edits: list[tuple[columns.Column, columns.Edit]] = []
+    lines: list[_Lines] = []
     try:
-        _clean_columns(level, found, edits, log)
+        _clean_columns(level, table, edits, lines)
         clean = not any(spans for _, spans, _ in _searched(work.texts[texts:], work))
     except (columns.NotAlikeError, InputError):
         clean = False
     del work.log[logged:], work.texts[texts:], work.new[new:]
     if not clean:
         return None
-    work.log += [action for _, action in sorted(log, key=itemgetter(0))]
-    value = columns.edited(found, edits)
-    return passthrough.with_bytes(element, value)
+    work.log += [_Many(level.path, lines)] if lines else []
+    return passthrough.with_bytes(element, columns.edited(table, edits)) if edits else element
 
 
 def _clean_columns(
-    level: _Level, found: list[columns.Column], edits: list[columns.Edit], log: list[_Placed]
+    level: _Level,
+    table: list[columns.Column],
+    edits: list[tuple[columns.Column, columns.Edit]],
+    lines: list[_Lines],
 ) -> None:
     """Treat the elements of items; those of a nested sequence follow it, and go with it."""
     work, gone = level.work, None
-    for column in found:
+    keeps_private = work.plan.keep_private or work.plan.has("retain-safe-private")
+    for column in table:
         *outer, tag = column.place
         if gone is not None and column.place[: len(gone)] == gone:
             continue
+        if tag >> 16 & 1 and keeps_private:
+            raise columns.NotAlikeError  # what becomes of it, the elements around it tell
         rule = work.plan.action(tag, work.sop_class, outer[-1])
         inner = replace(level, path="", inside=outer[-1], depth=level.depth + len(outer))
-        at, keys = 2 * column.head, _deciding(column, rule, work)
         if column.vr == "SQ" and _is_entered(tag, rule):
-            logged, at, keys = len(work.log), 2 * column.end - 1, [None] * len(column.rows)
             if rule and (rule.code == "C" or rule.option):
+                logged = len(work.log)
                 _note(inner, column.element(b""), Rule(rule.code[0], rule.option))
-            outcomes: dict[Any, _Outcome] = {None: (None, work.log[logged:])}
-        else:
-            gone = column.place if column.vr == "SQ" else None
-            last = {key: number for number, key in enumerate(keys)}
-            deciding = {key: column.value(number) for key, number in last.items()}
-            outcomes = _outcomes(inner, column, rule, deciding)
-        if any(new is not None or actions for new, actions in outcomes.values()):
-            paths, make = column.items.paths, tuple.__new__
-            places = column.head.tolist(), column.end.tolist(), keys
-            edits += [
-                (head, end, new)
-                for head, end, key in zip(*places, strict=True)
-                if (new := outcomes[key][0]) is not None
-            ]
-            for row, place, key in zip(column.rows.tolist(), at.tolist(), keys, strict=True):
-                for path, *one in outcomes[key][1]:
-                    log.append((place, make(Action, (level.path + paths[row] + path, *one))))
+                which = np.zeros(len(column.rows), np.int64)
+                lines.append(
+                    _Lines(column, 2 * column.end - 1, [_written_down(work.log[logged:])], which)
+                )
+            continue
+        gone = column.place if column.vr == "SQ" else None
+        edited = _outcomes_of_days(inner, column, rule) or _outcomes(inner, column, rule)
+        edits += [(column, edit) for edit in edited[0]]
+        if any(edited[1]):
+            lines.append(_Lines(column, 2 * column.head, *edited[1:]))
 
 
 def _is_entered(tag: int, rule: Rule | None) -> bool:
@@ -836,42 +934,87 @@ def _is_entered(tag: int, rule: Rule | None) -> bool:
     return rule.code in ("C", "K", "U*")
 
 
-def _deciding(column: columns.Column, rule: Rule | None, work: _Work) -> list[Any]:
-    """Return for each item what decides about an element: its value, or less; none for silence."""
+def _deciding(
+    column: columns.Column, rule: Rule | None, work: _Work
+) -> tuple[list[bytes], columns.Places]:
+    """Return values that decide about an element, none for silence; and for each item which."""
     tag = column.place[-1]
-    if tag >> 16 & 1 and (work.plan.keep_private or work.plan.has("retain-safe-private")):
-        raise columns.NotAlikeError  # what becomes of it, the elements around it tell
     silent = "" if rule or tag >> 16 & 1 else _silence(tag, column.written or "")
     if silent == "numbers":
-        joined = b"\\".join(column.values)
+        joined = column.joined
         odd = joined.translate(None, _SIGNS_OF_NUMBERS)
         silent = "" if odd or any(number in joined for number in work.own_numbers) else "bytes"
     if silent == "bytes":
-        return []
-    vr = proper_vr(column.element(b""))
-    dummies = rule is not None and rule.code in ("Z", "D") and not rule.how
-    if (dummies and vr in TEXT_VRS | TIME_VRS) or (rule and rule.code == "X"):
+        return [], column.rows
+    if _is_alike_for_all(column, rule):
         # a dummy is the same whatever stood there, if something did
-        return list((column.end > column.start).tolist())
-    return column.values
+        _, first, which = np.unique(
+            column.end > column.start, return_index=True, return_inverse=True
+        )
+        return [column.value(row) for row in first.tolist()], which
+    return column.different, column.which
 
 
-def _outcomes(
-    level: _Level, column: columns.Column, rule: Rule | None, values: dict[Any, bytes]
-) -> dict[Any, _Outcome]:
-    """Treat values of one element, each alone: what is written for it, and the log."""
-    log, logged, found = level.work.log, len(level.work.log), {}
+def _is_alike_for_all(column: columns.Column, rule: Rule | None) -> bool:
+    """Tell whether an element is removed, or gets the same dummy, whatever stands in it."""
+    if rule is None or rule.code == "X":
+        return rule is not None
+    dummies = rule.code in ("Z", "D") and not rule.how
+    return dummies and proper_vr(column.element(b"")) in TEXT_VRS | TIME_VRS
+
+
+#: Edits of one element in all items; actions for each value that decides; which holds for each.
+_Edited = tuple[list[columns.Edit], list[list[Action]], columns.Places]
+
+
+def _outcomes(level: _Level, column: columns.Column, rule: Rule | None) -> _Edited:
+    """Treat each different value of one element."""
+    values, which = _deciding(column, rule, level.work)
+    written, actions = _treated(level, column, rule, values)
+    changed = np.array([new is not None for new in written], bool)
+    if not changed.any():
+        return [], actions, which
+    rows = changed[which]
+    places = column.head[rows], column.end[rows]
+    return [columns.Edit(*places, [new or b"" for new in written], which[rows])], actions, which
+
+
+def _outcomes_of_days(level: _Level, column: columns.Column, rule: Rule | None) -> _Edited | None:
+    """Treat date-times of one form by their days, which move with all that follows; else None."""
+    is_moment = column.vr == proper_vr(column.element(b"")) == "DT"
+    if not is_moment or (cells := column.cells) is None or _is_alike_for_all(column, rule):
+        return None
+    kinds = _KIND_OF_SIGN[cells]
+    if not _MOMENT.fullmatch(column.value(0)) or (kinds != kinds[0]).any():
+        return None
+    days = np.ascontiguousarray(cells[:, :8]).view("<u8")[:, 0]
+    _, first, which = np.unique(days, return_index=True, return_inverse=True)
+    values = [column.value(row) for row in first.tolist()]
+    written, actions = _treated(level, column, rule, values)
+    edits, width = [], cells.shape[1] - 8
+    moved = [new[-8 - width :][:8] if new else b"" for new in written]
+    for number, (new, value) in enumerate(zip(written, values, strict=True)):
+        head = column.items.data[column.head[first[number]] : column.start[first[number]]]
+        if new and new != head + moved[number] + value[8:]:
+            return None
+        rows = np.flatnonzero(which == number)
+        if new is not None:
+            places = (column.start, column.start + 8) if new else (column.head, column.end)
+            start, end = (side[rows] for side in places)
+            edits.append(columns.Edit(start, end, [moved[number]], 0 * rows))
+    return edits, actions, which
+
+
+def _treated(
+    level: _Level, column: columns.Column, rule: Rule | None, values: list[bytes]
+) -> tuple[list[bytes | None], list[list[Action]]]:
+    """Treat values each alone: what is written for them, None where they stay; and the log."""
+    log, logged = level.work.log, len(level.work.log)
+    written: list[bytes | None] = []
+    actions = []
     item, _ = column.alone(b"")
     alone = replace(level, dataset=item, kept={})
-    days: dict[tuple[bytes, int], Any] = {}
-    moments = column.vr == proper_vr(column.element(b"")) == "DT"
-    for key, value in values.items():
-        moment = (value[:8], len(value))
-        is_moment = moments and _MOMENT.fullmatch(value) is not None
-        if is_moment and moment in days:  # moved as another one of that day was
-            written, actions = days[moment]
-            found[key] = written and written[: 8 - len(value)] + value[8:], actions
-            continue
+    for value in values:
         element = column.element(value)
         item._dict = {element.tag: element}
         alone.kept.clear()
@@ -880,12 +1023,13 @@ def _outcomes(
         new = alone.kept.get(element.tag)
         if new is not None and (column.vr == "SQ" or not getattr(new, "is_raw", False)):
             raise columns.NotAlikeError
-        written = passthrough.element_bytes(new) if new is not None else b""
-        found[key] = None if new is element else written, log[logged:]
-        if is_moment and not (written and written[8 - len(value) :] != value[8:]):
-            days[moment] = found[key]
+        unchanged = new is element
+        written.append(
+            None if unchanged else b"" if new is None else passthrough.element_bytes(new)
+        )
+        actions.append(_written_down(log[logged:]))
         del log[logged:]
-    return found
+    return written, actions
 
 
 def _concept(item: Dataset) -> str:

@@ -13,18 +13,19 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom._uid_dict import UID_dictionary
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from medlab.dicom import columns, element_cache, own_rules, safe_harbor, surroundings
-from medlab.dicom.columns import Column
+from medlab.dicom.columns import Column, Places
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.declarations import method_lines
 from medlab.dicom.element_texts import (
@@ -65,12 +66,13 @@ NO_SOURCE = "no source was found to compare it with"
 _LEAST = 4
 _LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the scanner
 _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script begins
+_STANDARD_ROOT = b"1.2.840.10008."
 _REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
 _MAKER, _PATIENT_ID, _ISSUER = 0x00080070, 0x00100020, 0x00100021
 _DECLARED_SAFE, _TIMES = 0x00080300, 0x00280303
 _CODES, _codes_known = BaseTag(0x00120064), element_cache.Memory()
 _MOMENT = re.compile(rb"[0-9.]{8,26}")
-_OF_NUMBERS = b"0123456789.-\\ "
+_SIGNS_OF_NUMBERS = b"0123456789+-.eE\\ "
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _NAME_ROLES = ("patient-name", "staff-name")
@@ -496,7 +498,7 @@ def _compare(
             texts = [(p, _plain("\\".join(p.texts))) for p in after if p.vr in _FREE_TEXT]
             # where not all are there, none excuses
             places = ([] if long is not None else after), pairs, texts
-            searched = _each_once(data, output, long) if long else data
+            searched = _each_once(data, output, long) if long else (data, b"")
             findings = [
                 *_left_in_bytes(found, source, output, searched, places, file),
                 *_left_in_elements(found, source, plan, (pairs, texts), file),
@@ -551,19 +553,28 @@ def _ways(
     yield before, after, None
 
 
-def _each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> bytes:
-    """Return the bytes of a file in which a long sequence holds each different value once.
+def _each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> tuple[bytes, bytes]:
+    """Return the bytes of a file with each different value of a long sequence once; and numbers.
 
-    The elements of such a sequence are all of its bytes: `columns.table` has seen to it.
+    The elements of such a sequence are all of its bytes: `columns.table` has seen to it. The many
+    numbers of a contour are returned apart, with backslashes between them: little can stand there.
     """
+    numbers = []
     for alike in long.values():
         whole = alike[0].items.data
         element = output._dict.get(BaseTag(alike[0].place[0]))
         start = getattr(element, "value_tell", 0)
         if getattr(element, "value", None) is whole and data.startswith(whole, start):
-            values = set[bytes]().union(*(one.values for one in alike if one.vr != "SQ"))
-            data = b"\0".join((data[:start], *sorted(values), data[start + len(whole) :]))
-    return data
+            values: dict[bytes, None] = {}
+            for column in alike:
+                joined = column.joined if column.cells is None and column.vr == "DS" else b""
+                if joined and not joined.translate(None, _SIGNS_OF_NUMBERS):
+                    numbers.append(joined)
+                elif column.vr != "SQ":
+                    values |= dict.fromkeys(column.different)
+            data = b"\0".join((data[:start], *values, data[start + len(whole) :]))
+    many = b"\\".join(numbers)
+    return data, many.lower() if b"E" in many else many
 
 
 def _add_alike(
@@ -592,31 +603,67 @@ def _add_values(pair: list[tuple[list[_Part], Column]]) -> None:
     """Add each different pair of values of one element; of one value, where one side has it."""
     tag = pair[0][1].place[-1]
     role = roles().get(tag)
-    moments = {column.vr for _, column in pair} == {"DT"} and (not role or role.name == "date")
     both = [column for _, column in pair]
-    if all(np.array_equal(both[0].rows, column.rows) for column in both):
-        each = set(zip(*(column.values for column in both), strict=True))
+    moments = {column.vr for column in both} == {"DT"} and (not role or role.name == "date")
+    rows = _different_days(both) if moments else None
+    if rows is not None:
+        kept = [tuple(column.value(row) for column in both) for row in rows]
     else:
-        sides = [dict(zip(one.rows.tolist(), one.values, strict=True)) for one in both]
-        each = {tuple(side.get(row) for side in sides) for row in set().union(*sides)}
-    if moments and _are_moments(each):
-        days = (one if len({*one}) < len(one) else tuple(v[:8] for v in one) for one in each)
-        kept = dict(zip(days, each, strict=True))
-    else:
-        kept = {_days_of(one) if moments else one: one for one in each}
-    for number, values in enumerate(kept.values()):
+        each = _different_pairs(both)
+        kept = [*{_days_of(one) if moments else one: one for one in each}.values()]
+    for number, values in enumerate(kept):
         for (to, column), value in zip(pair, values, strict=True):
             if value is not None:
                 path = f"#{column.place}{number}"  # no element's, and the same in both
                 to.append(_Part(path, *column.alone(value), tag, column.vr))
 
 
-def _are_moments(pairs: Iterable[tuple[Any, ...]]) -> bool:
-    """Tell whether all values are date-times of one length, from 12 to 26 signs."""
-    values = [value for pair in pairs for value in pair]
-    if None in values or len(lengths := {*map(len, values)}) != 1 or not 12 <= lengths.pop() <= 26:
-        return False
-    return not b"".join(values).translate(None, b"0123456789. ")
+def _different_pairs(both: list[Column]) -> Iterable[tuple[bytes | None, ...]]:
+    """Return each different pair of values; of one value, where one side has the element."""
+    if all(np.array_equal(both[0].rows, column.rows) for column in both):
+        first = _first_rows([column.which for column in both])
+        return [tuple(column.value(row) for column in both) for row in first]
+    sides = [dict(zip(one.rows.tolist(), one.values, strict=True)) for one in both]
+    return {tuple(side.get(row) for side in sides) for row in set().union(*sides)}
+
+
+def _first_rows(numbers: list[Places]) -> list[int]:
+    """Return where each different combination of numbers stands first."""
+    joined = numbers[0]
+    for more in numbers[1:]:
+        joined = joined * (more.max() + 1) + more
+    return list(np.unique(joined, return_index=True)[1].tolist())
+
+
+def _unpadded(cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return values of one length without the space that makes it even."""
+    return cells[:, :-1] if cells.size and (cells[:, -1] == ord(" ")).all() else cells
+
+
+def _different_days(both: list[Column]) -> list[int] | None:
+    """Return items that have all that a comparison asks of date-times: two days, or equal ones.
+
+    None where a value is of another length, or has other signs than digits and points.
+    """
+    cells = [_unpadded(side) for column in both if (side := column.cells) is not None]
+    if len(cells) < len(both) or not np.array_equal(both[0].rows, both[-1].rows):
+        return None
+    widths = {side.shape[1] for side in cells}
+    if not widths <= {0, *range(12, 27)}:
+        return None
+    if any(side.tobytes().translate(None, b"0123456789.") for side in cells):
+        return None
+    if widths == {0}:
+        return [0]
+    same = np.equal(*cells).all(axis=1) if len(both) > len(widths) else []
+    equal = np.flatnonzero(same)
+    other = np.setdiff1d(np.arange(len(cells[0])), equal, assume_unique=True)
+    rows = {both[0].value(row): row for row in equal.tolist()}
+    if not other.size:
+        return [*rows.values()]
+    days = [np.ascontiguousarray(side[other, :8]).view("V8")[:, 0] for side in cells if side.size]
+    numbers = [np.unique(side.view("<i8"), return_inverse=True)[1] for side in days]
+    return [*rows.values(), *other[_first_rows(numbers)].tolist()]
 
 
 def _days_of(moments: tuple[bytes | None, ...]) -> tuple[Any, ...]:
@@ -637,21 +684,18 @@ def _left_in_bytes(
     found: Secrets,
     source: Dataset,
     output: Dataset,
-    data: bytes,
+    data: tuple[bytes, bytes],
     compared: tuple[list[_Part], _Pairs, _Texts],
     file: str,
 ) -> Iterator[Finding]:
-    """Search the raw bytes, and name the elements where something stands."""
+    """Search the raw bytes, and numbers apart; and name the elements where something stands."""
     after, pairs, texts = compared
     charset = text_at(source, 0x00080005)
     encodings = set(convert_encodings(charset.split("\\"))) if charset else set()
-    clear = without_ciphertexts(_without_pixels(data, output), output)
-    searched = _REGISTERED.sub(_unless_registered, clear.lower())
-    searched += "\0".join(text for _, text in texts).encode()
-    for one in _present(_sought(found, {*encodings, "latin-1"}), searched):
-        hits = one.count(searched)
-        if not hits:
-            continue
+    clear = without_ciphertexts(_without_pixels(data[0], output), output)
+    searched = _without_registered(clear.lower())
+    searched = b"".join((searched, "\0".join(text for _, text in texts).encode()))
+    for one, hits in _hits(_sought(found, {*encodings, "latin-1"}), searched, data[1]):
         places = [(part, one.count(_plain("\\".join(part.texts)).encode())) for part in after]
         stay = [(part, n) for part, n in places if n and _may_stay(part, one, pairs)]
         if hits > sum(n for _, n in stay):
@@ -662,29 +706,65 @@ def _left_in_bytes(
             yield Finding(file, ", ".join(left[:5]) or "bytes", one.kind, "fail", message)
 
 
-def _present(sought: Iterable[_Sought], searched: bytes) -> Iterator[_Sought]:
-    """Leave out what cannot stand in the bytes: its letters alone do not, or a UID's root.
+def _hits(
+    sought: Iterable[_Sought], searched: bytes, numbers: bytes
+) -> Iterator[tuple[_Sought, int]]:
+    """Yield what stands in bytes, or among many numbers, and how often."""
+    may_be_number = _filter_of_numbers(numbers)
 
-    Of contours few letters are left, and hundreds of UIDs share a root.
-    """
-    roots: dict[bytes, bool] = {}
-    # below a megabyte a search is over before this is ready
-    letters = searched.translate(None, _OF_NUMBERS) if len(searched) > 1 << 20 else searched
-    few = 2 * len(letters) < len(searched)
+    @cache
+    def stands(root: bytes) -> bool:
+        return root in searched or (may_be_number(root) and root in numbers)
+
     for one in sought:
-        if few and not any(code.translate(None, _OF_NUMBERS) in letters for code in one.codes):
+        # hundreds of UIDs share a root; there is one code, since digits have no case
+        if one.kind == "uid" and not stands(min(one.codes).rpartition(b".")[0]):
             continue
-        if one.kind == "uid":
-            root = min(one.codes).rpartition(b".")[0]  # one code: digits have no case
-            if root not in roots:
-                roots[root] = root in searched
-            if not roots[root]:
-                continue
-        yield one
+        hits = one.count(searched)
+        if numbers and any(map(may_be_number, one.codes)):
+            hits += one.count(numbers)
+        if hits:
+            yield one, hits
 
 
-def _unless_registered(uid: re.Match[bytes]) -> bytes:
-    return b"" if uid[0].decode() in UID_dictionary else uid[0]
+def _filter_of_numbers(numbers: bytes) -> Callable[[bytes], bool]:
+    """Return a function that tells whether a code may stand among many numbers.
+
+    A code with a sign that no number has does not; nor one of whose signs between digits (of a
+    date, of a UID) the first two stand nowhere as far apart.
+    """
+    signs = np.frombuffer(numbers, np.uint8)
+
+    @cache
+    def stands(sign: int) -> Any:
+        return np.equal(signs, sign)
+
+    @cache
+    def stand_apart(first: int, second: int, distance: int) -> bool:
+        return bool((stands(first)[:-distance] & stands(second)[distance:]).any())
+
+    def may_stand(code: bytes) -> bool:
+        if not numbers or code.translate(None, _SIGNS_OF_NUMBERS):
+            return False
+        places = [at for at, sign in enumerate(code) if sign not in b"0123456789"][:2]
+        if len(places) < 2:
+            return True
+        return stand_apart(code[places[0]], code[places[1]], places[1] - places[0])
+
+    return may_stand
+
+
+def _without_registered(data: bytes) -> bytes:
+    """Return bytes without the UIDs that the standard registers."""
+    parts, last = [], 0
+    at = data.find(_STANDARD_ROOT)
+    while at >= 0:
+        uid = _REGISTERED.match(data, at)
+        if uid and uid[0].decode() in UID_dictionary:
+            parts.append(data[last:at])
+            last = uid.end()
+        at = data.find(_STANDARD_ROOT, uid.end() if uid else at + 1)
+    return b"".join([*parts, data[last:]]) if parts else data
 
 
 def _may_stay(part: _Part, one: _Sought, pairs: _Pairs) -> bool:

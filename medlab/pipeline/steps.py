@@ -11,7 +11,6 @@ import hashlib
 import logging
 import secrets
 import warnings
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,7 +23,7 @@ from pydicom import Dataset, config
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.dicom import encrypted
-from medlab.dicom.deidentify import Action
+from medlab.dicom.deidentify import Log
 from medlab.dicom.element_texts import text_at
 from medlab.dicom.files import bytes_of
 from medlab.dicom.profile import SAFE_HARBOR
@@ -295,13 +294,13 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     done.status, done.target, done.size = "done", name.as_posix(), len(data)
     done.source_digest = keyed_digest(work.key, "file", hashlib.sha256(content).digest()).hex()
     done.target_digest = hashlib.sha256(data).hexdigest()
-    done.actions = dict(Counter((action.code, action.option) for action in actions))
+    done.actions = dict(actions.counts())
     _remember(original, after, whose, work, done)
 
 
-def _note_actions(actions: list[Action], done: Outcome) -> None:
+def _note_actions(actions: Log, done: Outcome) -> None:
     """Note what a person has to know of the actions on the header."""
-    met = [action for action in actions if action.note in _NOTES]
+    met = actions.noted(_NOTES)
     done.findings += {(*_NOTES[action.note], action.path): None for action in met}
     if any(action.note == "opaque" for action in met):
         done.unchecked.append("text beside the coded image")
