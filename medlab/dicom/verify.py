@@ -81,7 +81,7 @@ _ID_ROLES = frozenset(
 )
 _PLACE_ROLES = ("institution", "address")
 _SETS = ("numbers", "places", "births", "dates")
-_META_OF_SENDER = word_list("meta-of-sender")
+_META_OF_SENDER = {BaseTag(tag_of(word)): word for word in sorted(word_list("meta-of-sender"))}
 # scripts without spaces between words: Thai to Burmese, Khmer, Chinese, kana, Hangul
 _UNSPACED = re.compile("[\u0e00-\u109f\u1780-\u17ff\u2e80-\U0010ffff]")
 _INFLECTED = re.compile("[\u0370-\u052f]")  # Greek and Cyrillic names change their endings
@@ -607,7 +607,9 @@ def _add_values(pair: list[tuple[list[_Part], Column]]) -> None:
     moments = {column.vr for column in both} == {"DT"} and (not role or role.name == "date")
     rows = _different_days(both) if moments else None
     if rows is not None:
-        kept = [tuple(column.value(row) for column in both) for row in rows]
+        kept: list[tuple[bytes | None, ...]] = [
+            tuple(column.value(row) for column in both) for row in rows
+        ]
     else:
         each = _different_pairs(both)
         kept = [*{_days_of(one) if moments else one: one for one in each}.values()]
@@ -655,8 +657,8 @@ def _different_days(both: list[Column]) -> list[int] | None:
         return None
     if widths == {0}:
         return [0]
-    same = np.equal(*cells).all(axis=1) if len(both) > len(widths) else []
-    equal = np.flatnonzero(same)
+    pairs = len(both) > len(widths)  # of one length
+    equal = np.flatnonzero(np.equal(*cells).all(axis=1) if pairs else [])
     other = np.setdiff1d(np.arange(len(cells[0])), equal, assume_unique=True)
     rows = {both[0].value(row): row for row in equal.tolist()}
     if not other.size:
@@ -1043,7 +1045,7 @@ def _private_severity(tag: int, creator: str, plan: Plan, declared: bool) -> str
 
 def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
     meta = getattr(output, "file_meta", None) or Dataset()
-    left = [keyword for keyword in sorted(_META_OF_SENDER) if keyword in meta]
+    left = [keyword for tag, keyword in _META_OF_SENDER.items() if tag in meta._dict]
     if left:
         yield Finding(file, "file meta", "meta", "fail", f"{', '.join(left)} was left")
     if any(data[:128]):

@@ -23,10 +23,10 @@ from pydicom import Dataset, config
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.dicom import encrypted
-from medlab.dicom.deidentify import Log
 from medlab.dicom.element_texts import text_at
 from medlab.dicom.files import bytes_of
 from medlab.dicom.profile import SAFE_HARBOR
+from medlab.dicom.treatment import Log
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.pipeline import face_removal, nifti, reidentification, text_removal
@@ -73,7 +73,7 @@ _STATUSES: tuple[tuple[type[MedlabError], str], ...] = (
 )
 
 
-#: What a report says of the notes of `medlab.dicom.Action`.
+#: What a report says of the notes of `medlab.dicom.treatment.Action`.
 _NOTES = {
     "beside": ("info", "bytes beside the image were removed from the pixel data"),
     "frames": ("review", "frames beyond Number of Frames were removed"),
