@@ -13,13 +13,8 @@ from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import keyword_for_tag, private_dictionary_description
 from pydicom.dataset import Dataset
 
-<<<<<<< HEAD
 from medlab.dicom import element_cache, encrypted, private
-from medlab.dicom.deidentify import TECHNICAL
-=======
-from medlab.dicom import encrypted, private
 from medlab.dicom.element_actions import TECHNICAL
->>>>>>> f6ff94b (De-identification in three modules: what is known of a data set, the actions on one element, the levels)
 from medlab.dicom.element_texts import (
     TEXT_VRS,
     is_known,
