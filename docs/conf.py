@@ -41,7 +41,8 @@ napoleon_use_ivar = False
 
 html_theme = "furo"
 html_title = f"medlab {release}"
-html_static_path = []
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 PAGES = {
     "CHANGELOG.md": "changelog.md",
