@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Elements that no cohort table holds and that still tell patients apart.
-TECHNICAL = (
+_TECHNICAL = (
     "StudyDate",
     "Modality",
     "BodyPartExamined",
@@ -145,7 +145,7 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
     Returns
     -------
     table : DataFrame
-        One row a patient, index the pseudonym: the stated ranges, `TECHNICAL` and the sensitive
+        One row a patient, index the pseudonym: the stated ranges, `_TECHNICAL` and the sensitive
         column, several values of one patient joined by ``;``. Empty when no file states a class.
     promises : _Promises
     """
@@ -165,7 +165,7 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
         facts = found.setdefault(str(dataset.get("PatientID", "")), {})
         for _, name, text in stated:
             facts.setdefault(name, set()).add(text)
-        for name in [*TECHNICAL, *filter(None, [promises.sensitive])]:
+        for name in [*_TECHNICAL, *filter(None, [promises.sensitive])]:
             text = str(dataset.get(COLUMNS.get(name, name), ""))
             facts.setdefault(name, set()).add(text)
     rows = {
@@ -217,11 +217,11 @@ def check(folder: Path | str) -> CohortCheck | None:
     if table.empty:
         return None
     secret = promises.sensitive
-    quasi = [name for name in table.columns if name not in (*TECHNICAL, secret)]
+    quasi = [name for name in table.columns if name not in (*_TECHNICAL, secret)]
     if table[quasi].apply(lambda column: column.str.contains("; ", regex=False)).any(axis=None):
         raise InputError("files of one patient state different classes; make the release anew")
     found = tabular.k_anonymity(table, quasi)
-    facts = [*quasi, *(name for name in TECHNICAL if name in table)]
+    facts = [*quasi, *(name for name in _TECHNICAL if name in table)]
     unique = int((tabular.class_sizes(table, facts) == 1).sum())
     l, t = None, None
     if secret and (table[secret] != "").any():

@@ -11,7 +11,6 @@ import json
 import logging
 import shutil
 import tempfile
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -143,11 +142,6 @@ def let_pass(work: Work) -> set[int]:
                 "faces-approved.csv is no table with a column 'file' of line numbers of the map; "
                 "take lines of faces.csv"
             ) from None
-
-
-def unlooked(work: Work) -> Work:
-    """Return a job's work that leaves heads alone, for a file that a person let pass."""
-    return replace(work, settings=replace(work.settings, head="leave"))
 
 
 def reopen_approved(job: Job) -> None:

@@ -29,7 +29,7 @@ from medlab.pixels import frames, mask
 
 _PRIVATE = "private"
 METHODS = (_PRIVATE, *embedding.METHODS)  # in the order in which they are looked for
-CREATOR = "MEDLAB HIDDEN"
+_CREATOR = "MEDLAB HIDDEN"
 _OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
 _NIFTI = (".nii", ".nii.gz")
 _PICTURES = (".jpg", ".jpeg", ".jp2", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
@@ -174,7 +174,7 @@ def _found(path: Path, key: bytes, methods: Sequence[str]) -> tuple[str, bytes, 
 def _original(source: Path, pixels: Array | None, method: str) -> bytes:
     if method == _PRIVATE:
         dataset = dicom.read(source)
-        take(dataset, CREATOR)
+        take(dataset, _CREATOR)
         return dicom.to_bytes(dataset)
     if pixels is None:
         raise RefusedError(f"{method} cannot restore the original; reveal without it")
@@ -231,17 +231,17 @@ def _with_element(source: Path, data: bytes, key: bytes) -> bytes:
     if not dicom.is_dicom(source):
         raise InputError("a private element is for DICOM only; take another method")
     dataset = dicom.read(source)
-    if place_of(dataset, CREATOR) is not None:
+    if place_of(dataset, _CREATOR) is not None:
         raise RefusedError("a payload stands in this file already; reveal it first")
     even = data + b"\1" + bytes((len(data) + 1) % 2)  # DICOM would add a byte to an odd number
     sealed = seal(even, subkey(key, "hidden element"), _bound(dataset))
-    leave(dataset, CREATOR, "OB", sealed)
+    leave(dataset, _CREATOR, "OB", sealed)
     return dicom.to_bytes(dataset)
 
 
 def _element(path: Path, key: bytes) -> bytes:
     dataset = dicom.read(path) if dicom.is_dicom(path) else Dataset()
-    sealed = take(dataset, CREATOR) or b""
+    sealed = take(dataset, _CREATOR) or b""
     even = unseal(sealed, subkey(key, "hidden element"), _bound(dataset))
     return even.rstrip(b"\0")[:-1]
 

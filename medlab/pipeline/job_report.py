@@ -112,7 +112,7 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "policy": settings.policy,
         "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
         "heads": heads(ledger, settings),
-        "envelopes": envelopes(ledger, settings),
+        "envelopes": _envelopes(ledger, settings),
         "rules": dicom.own_rules.lines(settings.rules),
         "allow_identifiers": settings.allow_identifiers,
         "unclaimed": plan_of(settings).unclaimed,
@@ -220,7 +220,7 @@ def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
     return found | {"says": says}
 
 
-def envelopes(ledger: Ledger, settings: Settings) -> dict[str, Any]:
+def _envelopes(ledger: Ledger, settings: Settings) -> dict[str, Any]:
     """Return who can open the encrypted attributes of how many files, and which have none."""
     subjects = [certificate_of(pem).subject.rfc4514_string() for pem in settings.recipients]
     kinds = dict(

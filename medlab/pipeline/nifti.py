@@ -21,7 +21,16 @@ _LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
 _IMAGES = (".nii.gz", ".nii", ".hdr", ".img")
 
 
-def is_sidecar(path: Path, root: Path) -> bool:
+def other_kind(path: Path, root: Path) -> str:
+    """Return what a file is that is neither DICOM nor NIfTI; empty where it is of no tree."""
+    if _is_sidecar(path, root):
+        return "sidecar"
+    if _is_free_text(path, root):
+        return "free-text"
+    return "no-cleaner" if _is_of_tree(path, root) else ""
+
+
+def _is_sidecar(path: Path, root: Path) -> bool:
     """Return whether a file belongs to a NIfTI file beside it, or to the BIDS tree at `root`."""
     from medlab.neuro import nifti_header
 
@@ -33,14 +42,14 @@ def is_sidecar(path: Path, root: Path) -> bool:
     return any(path.with_name(stem + ending).is_file() for ending in _IMAGES)
 
 
-def is_of_tree(path: Path, root: Path) -> bool:
+def _is_of_tree(path: Path, root: Path) -> bool:
     """Return whether a file holds data or tables of the BIDS tree at `root`."""
     below = path.relative_to(root).parts[0].startswith("sub-")
     listed = path.name.lower().endswith((".tsv", ".tsv.gz", ".json"))
     return (below or listed) and (root / "dataset_description.json").is_file()
 
 
-def is_free_text(path: Path, root: Path) -> bool:
+def _is_free_text(path: Path, root: Path) -> bool:
     """Return whether a file is one of the texts that the BIDS tree at `root` has about itself."""
     texts = ("README", "CHANGES", "LICENSE", "CITATION")
     named = path.parent == root and path.name.partition(".")[0].upper() in texts

@@ -11,12 +11,11 @@ from typing import Any
 
 from medlab import __version__
 from medlab.crypto import keyed_digest
-from medlab.dicom.profile import SAFE_HARBOR
+from medlab.dicom.profile import POLICIES, SAFE_HARBOR
 from medlab.errors import UsageError
 
 # a bar on standard error, or what is called with a step in words, files done and files in all
 Progress = bool | Callable[[str, int, int], None]
-POLICIES = ("basic", "research", SAFE_HARBOR)
 FACES = "clean-recognizable-visual-features"
 PIXELS = "clean-pixel-data"
 #: How the count of pixel data that are labels, parameters or doses is kept.
@@ -118,7 +117,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.policy not in POLICIES:
-            raise UsageError(f"no policy of that name; choose {' or '.join(POLICIES)}")
+            raise UsageError(f"no policy of that name; choose {' or '.join(sorted(POLICIES))}")
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} is {' or '.join(choices)}")

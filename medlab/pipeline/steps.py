@@ -13,6 +13,7 @@ import secrets
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -158,7 +159,9 @@ def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> _Examined:
     if entry.kind == "nifti":
         return _Examined(row, entry.kind)
     if not dicom.is_dicom(path):
-        return _Examined(row, _other_kind(path, root))
+        named = path.suffix.lower() in (".dcm", ".dicom", ".ima")
+        kind = nifti.other_kind(path, root) or ("unreadable" if named else "not-dicom")
+        return _Examined(row, kind)
     dataset = dicom.read(path)
     if dicom.files.is_dicomdir(dataset):
         return _Examined(row, "dicomdir")
@@ -197,7 +200,9 @@ def cut_heads(series: list[list[Entry]]) -> dict[int, dict[str, Any]]:
 def clean(entry: Entry) -> Outcome:
     """De-identify one file, verify the result and let it appear; or withhold it."""
     hands = _hands[-1]
-    work = face_removal.unlooked(hands.work) if entry.row in hands.let_pass else hands.work
+    work = hands.work
+    if entry.row in hands.let_pass:  # by a person: its head is left alone
+        work = replace(work, settings=replace(work.settings, head="leave"))
     done = Outcome(entry.row, "failed")
     try:
         with _quiet():
@@ -346,16 +351,6 @@ def _remember(before: Dataset, after: Dataset, whose: str, work: Work, done: Out
         done.kept = sorted({(keyword, text) for _, keyword, text in dicom.kept_text(after)})
     if work.settings.vault:
         done.ways_back = list(reidentification.entries(before, after, work.key, whose))
-
-
-def _other_kind(path: Path, root: Path) -> str:
-    if nifti.is_sidecar(path, root):
-        return "sidecar"
-    if nifti.is_free_text(path, root):
-        return "free-text"
-    if nifti.is_of_tree(path, root):
-        return "no-cleaner"
-    return "unreadable" if path.suffix.lower() in (".dcm", ".dicom", ".ima") else "not-dicom"
 
 
 def _draw() -> str:
