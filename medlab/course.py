@@ -293,6 +293,8 @@ def write_pages(folder: Path, names: Sequence[str] = (), *, overwrite: bool = Fa
     ------
     RefusedError
         If a page is there already, or a set does not run to its end.
+    UnavailableError
+        If the browser does not print.
     """
     from medlab.runs.notebook_pages import page
 
@@ -363,4 +365,7 @@ def _print(browser: str, page: Path, target: Path) -> None:
         if getattr(os, "geteuid", lambda: 1)() == 0:
             words.append("--no-sandbox")  # Chromium has no sandbox for root
         words += [f"--user-data-dir={profile}", f"--print-to-pdf={part}", page.as_uri()]
-        subprocess.run([browser, *words], check=True, capture_output=True, timeout=120)
+        try:
+            subprocess.run([browser, *words], check=True, capture_output=True, timeout=120)
+        except subprocess.SubprocessError as error:
+            raise UnavailableError("the browser does not print; print the HTML page") from error

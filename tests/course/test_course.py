@@ -12,7 +12,7 @@ from course_cases import small
 
 from medlab import course
 from medlab.cli import commands
-from medlab.errors import InputError, RefusedError, UsageError
+from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
 
 SETS = course.find_sets()
 
@@ -173,6 +173,8 @@ def test_the_page_for_teachers_has_each_sets_points_minutes_and_goals():
         first = read(path).cells[0].source
         assert f"**Points:** {points}." in first
         assert f"**Time:** {minutes} minutes" in first or f"{int(minutes) / 60:g} hours" in first
+    nine = sum(int(points) for _, points, _ in rows[:9])
+    assert f"Sets 1 to 9 have {nine} points, {9 * 2} of them for texts." in page
     matrix = re.search(r"(?ms)^\| goal \|.*?\n\n", page)[0].strip().splitlines()
     assert matrix[0].split("|")[2:-1] == [f" {int(name[:2])} " for name in NAMES]
     marks = [line.split("|")[2:-1] for line in matrix[2:]]
@@ -285,6 +287,14 @@ def test_solutions_are_printed_where_there_is_a_browser(tmp_path, monkeypatch):
     pages = tiny_course(monkeypatch, tmp_path, "x = 1")
     assert [path.name for path in course.write_pages(pages)][-1] == "01_tiny-solutions.pdf"
     assert (pages / "01_tiny-solutions.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_a_browser_that_does_not_print_is_told(tmp_path, monkeypatch):
+    pages = tiny_course(monkeypatch, tmp_path, "x = 1")
+    monkeypatch.setattr(course, "_BROWSERS", ("false",))  # a program that only fails
+    with pytest.raises(UnavailableError, match="does not print"):
+        course.write_pages(pages)
+    assert not (pages / "01_tiny-solutions.pdf").exists()
 
 
 def test_a_set_that_does_not_run_is_not_made_into_pages(tmp_path, monkeypatch):
