@@ -9,10 +9,11 @@ signatures of its pictures, with the recipient of the copy.
 from __future__ import annotations
 
 import shutil
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from secrets import choice, token_hex
 from string import ascii_lowercase, ascii_uppercase, digits
@@ -49,6 +50,7 @@ _BITS = 512
 # ones lie near 256. Rescaling to 8 bits changes a dozen.
 _MOST_DIFFERENT = 80
 _CLOSED = ("cohort_k", "ids", "stream")
+_FITS = 8  # halvings of the noise, to a hundredth of what neighbors do not tell
 _DARK = 0.05  # of the range of gray levels: what lies outside of a body
 _NUMBERS = ("PatientID", "AccessionNumber", "StudyID")
 _SIZES = ("PatientWeight", "PatientSize")
@@ -63,17 +65,17 @@ class _Series(NamedTuple):
 
     place: tuple[str, ...]
     kind: str
-    plane: str
+    header: Dataset
     files: list[Path]
 
 
 class _Person(NamedTuple):
-    """Who a decoy is of; `other` gives the text that stands for another, everywhere the same."""
+    """Who a decoy is of; `other` and `minute` give what stands for a text or a time, always."""
 
     name: str
     other: Callable[[str], str]
     earlier_days: int
-    minutes: int
+    minute: Callable[[int], int]
     sizes: dict[str, Any]
 
 
@@ -122,7 +124,9 @@ def add(
     ):
         series = list(_all_series(target, origins))
         originals = {target / name: source / origins[name] for name in origins}
-        real = _Real([path for one in series if one.kind for path in one.files], vault.code_key)
+        released = [path for one in series if one.kind for path in one.files]
+        pictures = usable(released, lambda path: _signatures(dicom.read(path), vault.code_key))
+        real = _Signatures([bits for *_, some in pictures for bits in some], vault.code_key)
         for name, datasets in _drawn(series, count, originals, real):
             Path(part, name).mkdir(mode=0o700)
             for number, dataset in enumerate(datasets):
@@ -161,36 +165,32 @@ class Register:
         with open_vault(vault_file, vault_file, key_file) as vault:
             codes = vault.codes(_KIND)
             who = vault.originals(_KIND, codes, reason="decoys looked for")
-            self._key = vault.code_key
-        known = [np.frombuffer(bytes.fromhex(code), np.uint8) for code in codes]
-        self._known = np.array(known, np.uint8).reshape(-1, _BITS // 8)
+            bits = [np.frombuffer(bytes.fromhex(code), np.uint8) for code in codes]
+            self._known = _Signatures(bits, vault.code_key)
         self._recipients = [who[code] for code in codes]
 
     def __call__(self, path: Path) -> str | None:
         """Return whose copy a DICOM file is from; None if it is no decoy or shows no picture."""
         with suppress(InputError):
-            for bits in _signatures(dicom.read(path), self._key) if self._recipients else ():
-                different = np.bitwise_count(self._known ^ bits).sum(axis=1)
-                if different.min() < _MOST_DIFFERENT:
-                    return self._recipients[int(different.argmin())]
+            if (place := self._known.find(dicom.read(path))) is not None:
+                return self._recipients[place]
         return None
 
 
-class _Real:
-    """The signatures of what was released, which no decoy may come near."""
+class _Signatures:
+    """Signatures of pictures, among which those of a data set are looked for."""
 
-    def __init__(self, paths: list[Path], key: bytes) -> None:
+    def __init__(self, signatures: list[NDArray[np.uint8]], key: bytes) -> None:
+        self._known = np.array(signatures, np.uint8).reshape(-1, _BITS // 8)
         self._key = key
-        read = usable(paths, lambda path: _signatures(dicom.read(path), key))
-        bits = [signature for _, _, found in read for signature in found]
-        self._known = np.array(bits, np.uint8).reshape(-1, _BITS // 8)
 
-    def is_like(self, dataset: Dataset) -> bool:
-        """Tell whether a picture of a data set would be taken for one that was released."""
-        return any(
-            np.bitwise_count(self._known ^ bits).sum(axis=1).min() < _MOST_DIFFERENT
-            for bits in _signatures(dataset, self._key)
-        )
+    def find(self, dataset: Dataset) -> int | None:
+        """Return the place of the first that a picture of a data set comes near; None without."""
+        for bits in _signatures(dataset, self._key) if len(self._known) else ():
+            different = np.bitwise_count(self._known ^ bits).sum(axis=1)
+            if different.min() < _MOST_DIFFERENT:
+                return int(different.argmin())
+        return None
 
 
 def check(folder: Path, vault_file: Path, key_file: Path | None = None) -> dict[str, Any]:
@@ -225,18 +225,17 @@ def _all_series(target: Path, origins: dict[str, Path]) -> Iterator[_Series]:
         if name.endswith(".dcm"):
             files[Path(name).parts[:3]].append(target / name)
     for place, paths in files.items():
-        kind, plane = "", ""
+        kind, header = "", Dataset()
         for _, _, header in usable(paths[:1], dicom.read):
-            plane = str(header.get("ImageOrientationPatient", ""))
             photometric = str(header.get("PhotometricInterpretation", ""))
-            if "PixelData" in header and photometric.startswith(("MONOCHROME", "RGB")):
+            if header.pop("PixelData", None) and photometric.startswith(("MONOCHROME", "RGB")):
                 kind = f"{header.get('Modality', '')} {photometric}"
-        yield _Series(place, kind, plane, paths)
+        yield _Series(place, kind, header, paths)
 
 
 @quiet_pydicom()
 def _drawn(
-    series: list[_Series], count: int, originals: dict[Path, Path], real: _Real
+    series: list[_Series], count: int, originals: dict[Path, Path], real: _Signatures
 ) -> Iterator[tuple[str, list[Dataset]]]:
     """Give a name and the data sets of each decoy; `originals` has the source of each output."""
     rng, made = np.random.default_rng(), 0
@@ -251,8 +250,8 @@ def _drawn(
                 with suppress(InputError, ValueError):  # of a value that is none of its VR
                     datasets = [d for one in study for d in _with_other_pictures(one, series, rng)]
                     _rename(datasets, dicom.read(originals[study[0].files[0]]), person)
-                    if any(map(real.is_like, datasets)):  # almost empty pictures are alike
-                        continue
+                    if any(real.find(dataset) is not None for dataset in datasets):
+                        continue  # almost empty pictures are alike
                     made += 1
                     yield token_hex(8), datasets
             if made == count:
@@ -268,13 +267,16 @@ def _with_other_pictures(
     others = [o for o in series if o.kind and o.kind == one.kind and o.place[0] != one.place[0]]
     if not others:
         raise InputError("no other series of this kind")
-    other = min(others, key=lambda o: (o.plane != one.plane, rng.random()))
+    plane = one.header.get("ImageOrientationPatient")
+    other = min(
+        others, key=lambda o: (o.header.get("ImageOrientationPatient") != plane, rng.random())
+    )
     datasets = _read(one.files)
-    volume = _blended(_volume(datasets), _volume(_read(other.files)), rng)
-    pictures = np.moveaxis(volume, 0, 3)
+    blended = _blended(_volume(datasets), _volume(_read(other.files)), rng)
     ends = np.cumsum([frames.layout(dataset).frames for dataset in datasets])
-    parts = np.split(pictures, ends[:-1])
-    return [_with_pixels(*pair) for pair in zip(datasets, parts, strict=True)]
+    pictures, noise = (np.split(np.moveaxis(v, 0, 3), ends[:-1]) for v in blended)
+    parts = zip(datasets, pictures, noise, strict=True)
+    return [_fitted(*part, rng) for part in parts]
 
 
 def _read(paths: list[Path]) -> list[Dataset]:
@@ -299,34 +301,61 @@ def _volume(datasets: list[Dataset]) -> Array:
     return np.moveaxis(np.stack(pictures), 3, 0)
 
 
-def _blended(volume: Array, other: Array, rng: np.random.Generator) -> Array:
-    """Return two volumes, both warped and the second in the gray levels of the first, in one."""
+def _blended(volume: Array, other: Array, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Return a volume warped and blended with another, in its gray levels; and noise for it.
+
+    The noise is as strong as what neighbors do not tell of the first, and none outside of a body.
+    """
     seeds, share = rng.integers(2**32, size=3), rng.uniform(0.5, 0.7)
     low, high = np.percentile(volume, (1, 99))
     other_low, other_high = np.percentile(other, (1, 99))
     scale = (high - low) / max(other_high - other_low, 1)
     sizes = np.divide(volume.shape[1:], other.shape[1:])
-    mixed = []
+    images, noises = [], []
     for values, others in zip(volume, other, strict=True):  # the samples move alike
         first, second, last = map(np.random.default_rng, seeds)
-        dark = ndimage.uniform_filter(values, (1, 3, 3)) < low + _DARK * (high - low)
-        ours, moved = augment.elastic(values, first, dark.astype(np.uint8))
-        is_dark = np.asarray(moved) > 0
+        ours, moved = augment.elastic(values, first, values)
+        dark = ndimage.median_filter(moved, (1, 3, 3)) < low + _DARK * (high - low)
         resized = low + scale * (ndimage.zoom(others, sizes, order=1) - other_low)
         theirs, _ = augment.elastic(resized, second)
         image, _ = augment.bias_field(share * ours + (1 - share) * theirs, last)
-        missing = max(_noise(values, ~dark) ** 2 - _noise(image, ~is_dark) ** 2, 0)
-        image += np.sqrt(missing) * last.standard_normal(image.shape, np.float32)
-        if dark.any():  # outside of a body nothing is blended
-            image[is_dark] = last.choice(values[dark], int(is_dark.sum()))
-        mixed.append(image)
-    return np.stack(mixed)
+        image = np.where(dark, np.asarray(moved), image)  # outside of a body nothing is blended
+        # of equal values those near to brighter ones rank first
+        images.append(image + 1e-3 * ndimage.gaussian_filter(image, (0, 2, 2)))
+        detail = float((values - ndimage.uniform_filter(values, (1, 3, 3))).std())
+        noises.append(detail * ~dark * last.standard_normal(image.shape, np.float32))
+    return np.stack(images), np.stack(noises)
 
 
-def _noise(volume: Array, where: Array) -> float:
-    """Return the standard deviation of noise, from the median of what neighbors do not tell."""
-    detail = np.abs(volume - ndimage.uniform_filter(volume, (1, 3, 3)))[where]
-    return 1.4826 * float(np.median(detail)) if detail.size else 0.0
+def _fitted(dataset: Dataset, pictures: Array, noise: Array, rng: np.random.Generator) -> Dataset:
+    """Return a data set with other pictures, noisy until they compress as well as its own.
+
+    Both have the shape (frames, rows, columns, samples). The gray levels are drawn from its own,
+    and go to the pixels by rank.
+    """
+    form = frames.layout(dataset)
+    own = np.stack([frames.values(form, f) for f in frames.stored_frames(dataset, form)])
+    levels = np.unique(own)
+    step = int(np.gcd.reduce(np.diff(levels))) or 1  # a scanner may use every fourth
+    places = np.sort(rng.uniform(0, own.size - 1, own.size))
+    drawn = np.interp(places, np.arange(own.size), np.sort(own, axis=None)) - levels[0]
+    drawn = levels[0] + step * np.rint(drawn / step)
+    wanted, low, high = _compressed_size(dataset), 0.0, 4.0
+    fits = []
+    for _ in range(_FITS):
+        strength = (low + high) / 2
+        values = np.empty(own.size, own.dtype)
+        values[np.argsort(pictures + strength * noise, axis=None)] = drawn
+        made = _with_pixels(dataset, values.reshape(own.shape))
+        size = _compressed_size(made)
+        fits.append((abs(size - wanted), strength, made))
+        low, high = (low, strength) if size > wanted else (strength, high)
+    return min(fits, key=lambda fit: fit[:2])[2]
+
+
+def _compressed_size(dataset: Dataset) -> int:
+    compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
+    return len(dataset.PixelData if compressed else zlib.compress(dataset.PixelData))
 
 
 def _with_pixels(dataset: Dataset, pictures: Array) -> Dataset:
@@ -334,8 +363,7 @@ def _with_pixels(dataset: Dataset, pictures: Array) -> Dataset:
     form = frames.layout(dataset)
 
     def change(frame: Array, number: int) -> None:
-        values = np.clip(np.rint(pictures[number]), *form.bounds).astype(frame.dtype)
-        frame[...] = np.left_shift(values, form.low)
+        frame[...] = np.left_shift(pictures[number].astype(frame.dtype), form.low)
 
     out = mask.rewrite(dataset, change, form)
     if out.file_meta.TransferSyntaxUID != form.syntax:
@@ -377,23 +405,39 @@ def _person(
     studies: dict[str, list[_Series]], series: list[_Series], rng: np.random.Generator
 ) -> _Person:
     """Draw who a decoy is of, in place of the patient with these studies."""
-    headers = [dicom.read(one.files[0]) for (one, *_) in studies.values() if one.kind]
-    sex = headers[0].get("PatientSex") if headers else ""
+    own = [one.header for some in studies.values() for one in some if one.kind]
+    sex = own[0].get("PatientSex") if own else ""
+    headers = [one.header for one in series if one.kind and one.header.get("PatientSex") == sex]
+    by_weight = {
+        header.PatientWeight: header.PatientSize
+        for header in headers
+        if all(isinstance(header.get(word), float) for word in _SIZES)
+    }
     sizes: dict[str, Any] = {}
-    others = [one for one in series if one.kind]
-    for number in rng.permutation(len(others)):  # what is drawn anew falls out of line
-        header = dicom.read(others[number].files[0])
-        if header.get("PatientSex") == sex and all(header.get(word) for word in _SIZES):
-            sizes = {word: header[word].value for word in _SIZES}
-            break
+    if weights := sorted(by_weight):  # two neighbors in weight: no pair of numbers stands twice
+        at = int(rng.integers(len(weights)))
+        first, second = (by_weight[weights[n]] for n in (at, min(abs(at - 1), len(weights) - 1)))
+        digits = len(str(first).partition(".")[2])
+        size = f"{first + rng.random() * (second - first):.{digits}f}"
+        sizes = {"PatientWeight": weights[at], "PatientSize": size}
     name = str(people.names(np.array(["M" if sex == "M" else "F"]), rng)[0])
-    other = lru_cache(maxsize=None)(_redrawn)
-    return _Person(name, other, int(rng.integers(1, 60)), int(rng.integers(-30, 31)), sizes)
+    minutes = [_minute(one.header.get("StudyTime")) for one in series]
+    times = np.array(sorted(minute for minute in minutes if minute is not None), np.int64)
+    step = int(np.gcd.reduce(np.diff(times)))  # 0 where all studies have one time
+
+    @cache
+    def minute(_: int) -> int:
+        at = int(rng.integers(max(len(times) - 1, 1)))
+        low, high = times[at], times[min(at + 1, len(times) - 1)]
+        return int(low + step * rng.integers((high - low) // max(step, 1) + 1))
+
+    return _Person(name, cache(_redrawn), int(rng.integers(1, 60)), minute, sizes)
 
 
 def _rename(datasets: list[Dataset], before: Dataset, person: _Person) -> None:
     """Give the data sets of one study another patient, other UIDs, numbers, dates and times."""
-    other, minutes = person.other, person.minutes
+    other, time = person.other, _minute(datasets[0].get("StudyTime"))
+    minutes = 0 if time is None else person.minute(time) - time
     days = _moved(before, datasets[0]) - person.earlier_days
     changes: dict[str, Callable[[str], str]] = {
         "UI": lambda uid: _other_uid(uid, other),
@@ -432,11 +476,17 @@ def _moved(before: Dataset, after: Dataset) -> int:
     return 0
 
 
+def _minute(time: Any) -> int | None:
+    """Return the minute of the day of a TM value; None without one."""
+    text = str(time or "")[:4]
+    return int(text[:2]) * 60 + int(text[2:]) if len(text) == 4 and text.isdecimal() else None
+
+
 def _later(time: str, minutes: int) -> str:
     """Return a TM value, or the time of a DT value, some minutes later on the same day."""
-    if len(time) < 4 or not time[:4].isdecimal():
+    if (minute := _minute(time)) is None:
         return time
-    hours, rest = divmod((int(time[:2]) * 60 + int(time[2:4]) + minutes) % 1440, 60)
+    hours, rest = divmod((minute + minutes) % 1440, 60)
     return f"{hours:02d}{rest:02d}{time[4:]}"
 
 

@@ -1,6 +1,7 @@
 """Decoys: what they are made of, that they are found again, and what is refused."""
 
 import json
+import zlib
 
 import numpy as np
 import pydicom
@@ -23,7 +24,7 @@ def write_series(folder, number, slices=3, size=48):
     for n in range(1, slices + 1):
         dataset = pydicom.dcmread(get_testdata_file("MR_small.dcm"))
         disk = 600.0 * ((x - number) ** 2 + (1 + number / 9) * y**2 < (12 + n) ** 2)
-        pixels = (disk + rng.normal(100, 12, (size, size))).astype("<u2")
+        pixels = 4 * ((disk + rng.normal(100, 12, (size, size))) // 4).astype("<u2")
         dataset.set_pixel_data(pixels, "MONOCHROME2", 12)
         root = f"1.2.826.0.1.3680043.8.498.{1000000 + number}"
         dataset.StudyInstanceUID, dataset.SeriesInstanceUID = root, f"{root}.1"
@@ -76,6 +77,20 @@ def test_decoys_have_the_elements_forms_and_times_of_the_others(released):
     assert {len(d.PixelData) for d in decoys + others} == {48 * 48 * 2}
     clean = [released / "clean", *(released / "clean").rglob("*")]
     assert {path.stat().st_mtime for path in clean} == {OUTPUT_TIME}
+
+
+def test_pictures_of_decoys_compress_and_are_graded_as_the_others(released):
+    decoys, others = outputs_of(released)
+    sizes = [[len(zlib.compress(d.PixelData)) for d in part] for part in (decoys, others)]
+    assert np.mean(sizes[0]) == pytest.approx(np.mean(sizes[1]), rel=0.03)
+    assert min(sizes[0]) > 0.95 * min(sizes[1])
+    assert max(sizes[0]) < 1.05 * max(sizes[1])
+    assert not any((d.pixel_array % 4).any() for d in decoys + others)  # this scanner's levels
+
+
+def test_where_all_studies_have_one_time_decoys_have_it_too(released):
+    decoys, others = outputs_of(released)
+    assert {d.StudyTime for d in decoys} == {d.StudyTime for d in others} == {"101500"}
 
 
 def test_decoys_are_of_other_people_with_consistent_uids_and_dates(released):
