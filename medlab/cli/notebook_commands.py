@@ -151,6 +151,18 @@ def _told(outcome: Any) -> str:
     return f"stopped {outcome.job.name}  cell {where.cell} ({where.heading}): {where.error}"
 
 
+@commands.command("cite")
+@click.argument("folder", metavar="RUN", type=PATH)
+def _cite(folder: Path) -> None:
+    """Print methods text to cite for RUN: versions, policy, parameters, seeds.
+
+    RUN is the folder of medlab run, or of what medlab deidentify made.
+    """
+    from medlab.runs.citing import methods_text
+
+    click.echo(methods_text(folder), nl=False)
+
+
 @commands.command("samples")
 @click.argument("folder", metavar="DIR", type=PATH)
 @click.option("--seed", default=20240301, show_default=True, type=click.IntRange(0))

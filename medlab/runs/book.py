@@ -21,6 +21,7 @@ import numpy as np
 import medlab
 from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError, usable
+from medlab.runs.headlines import Meaning, as_csv
 from medlab.runs.parameters import Parameter, check, declared
 
 if TYPE_CHECKING:
@@ -72,6 +73,8 @@ class Run:
         Whether `data` is the sample data, whose people are invented.
     numbers : dict
         The figures kept so far, by name.
+    meanings : dict of str to Meaning
+        What each of them means, in the order of the story.
     passed : dict of str to dict of int to str
         What could not be read: kind of listing, place in it, and why.
     table : Path or None
@@ -85,6 +88,7 @@ class Run:
     is_sample: bool
     parameters: dict[str, Any] = field(default_factory=dict)
     numbers: dict[str, Any] = field(default_factory=dict)
+    meanings: dict[str, Meaning] = field(default_factory=dict)
     passed: dict[str, dict[int, str]] = field(default_factory=lambda: defaultdict(dict))
     table: Path | None = None
 
@@ -176,7 +180,7 @@ class Run:
     def passed_over(self) -> list[str]:
         """Return, and keep, what was passed over so far: one sentence a reason, by numbers."""
         some = {what: sorted(reasons) for what, reasons in self.passed.items() if reasons}
-        self.keep(passed_over=some or "none")
+        self.keep("Passed over, by place in the listing", passed_over=some or "none")
         sentences = []
         for what, reasons in self.passed.items():
             for why in dict.fromkeys(reasons.values()):
@@ -205,15 +209,37 @@ class Run:
             self.parameters[name] = value
         self._save()
 
-    def keep(self, **numbers: float | str | bool | list[Any] | dict[str, Any]) -> None:
+    def keep(
+        self,
+        label: str = "",
+        unit: str = "",
+        good: str = "",
+        /,
+        **numbers: float | str | bool | list[Any] | dict[str, Any],
+    ) -> None:
         """Keep headline numbers; they go to results.json when there is an output folder.
 
         Parameters
         ----------
+        label : str
+            What was measured, as the report says it; else the name of the number.
+        unit : str
+            Such as ``"people"``; ``"%"`` shows a share of 1 in percent.
+        good : str
+            ``"low"`` or ``"high"``, or a limit such as ``"<= 0.05"``: the report says whether it
+            was kept.
         **numbers
             Plain values. Never a value taken from a patient's header.
+
+        Raises
+        ------
+        InputError
+            If `good` is anything else.
         """
-        self.numbers.update({name: _plain(value) for name, value in numbers.items()})
+        meaning = Meaning(label, unit, good).checked()
+        for name, value in numbers.items():
+            self.numbers[name] = _plain(value)
+            self.meanings[name] = meaning
         self._save()
 
     def _save(self) -> None:
@@ -228,8 +254,12 @@ class Run:
             "sample_data": self.is_sample,
             "parameters": self.parameters,
             "numbers": self.numbers,
+            "meanings": [{"name": name} | m._asdict() for name, m in self.meanings.items()],
         }
         write_json(self.output / RESULTS, content)
+        before: dict[str, str] = {}  # a run of one notebook
+        rows = [(before, name, self.numbers[name], m) for name, m in self.meanings.items()]
+        write_whole((self.output / RESULTS).with_suffix(".csv"), as_csv(rows))
 
 
 def begin(
@@ -373,7 +403,7 @@ def revision() -> str | None:
 
 def write_json(path: Path, content: Any) -> None:
     """Write JSON so that `path` is either the old file or the whole new one."""
-    write_whole(path, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _plain(value: Any) -> Any:

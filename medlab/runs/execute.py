@@ -24,6 +24,7 @@ from traitlets.config import Config
 from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError
 from medlab.runs.book import RESULTS, checked_data_folder, own_table
+from medlab.runs.headlines import Meaning
 from medlab.runs.notebook_pages import Outcome, page, write_report
 from medlab.runs.plan import Job, notebook_parameters
 from medlab.runs.scrub import find_failure, scrub
@@ -177,7 +178,7 @@ def _run_one(job: Job, folder: Path, show_errors: bool, tell: Callable[[], None]
     html, figures = page(nb, job.name)
     write_whole(folder / f"{job.name}.html", html.encode())
     seconds = time.perf_counter() - started
-    return Outcome(job, seconds, failure, _numbers(folder / job.name), tuple(figures))
+    return Outcome(job, seconds, failure, *_numbers(folder / job.name), tuple(figures))
 
 
 def _executed(job: Job, tell: Callable[[], None]) -> Any:
@@ -236,9 +237,12 @@ def _own_socket() -> Iterator[Config]:
         yield config
 
 
-def _numbers(folder: Path) -> dict[str, Any]:
+def _numbers(folder: Path) -> tuple[dict[str, Any], dict[str, Meaning]]:
+    """Return the numbers that a notebook kept and what they mean, in the order of its story."""
     path = folder / RESULTS
     if not path.is_file():
-        return {}
-    numbers: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")).get("numbers", {})
-    return numbers
+        return {}, {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    meanings = {one.pop("name"): Meaning(**one) for one in content.get("meanings", [])}
+    numbers = content.get("numbers", {})
+    return {name: numbers[name] for name in dict.fromkeys([*meanings, *numbers])}, meanings

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import platform
 import re
-import struct
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -21,6 +19,7 @@ from nbconvert import HTMLExporter
 import medlab
 from medlab.disk import write_whole
 from medlab.runs.book import RESULTS, package_versions, revision, write_json
+from medlab.runs.headlines import Line, Meaning, as_csv, lines
 from medlab.runs.plan import FOLDERS, Job
 from medlab.runs.scrub import Failure
 
@@ -41,7 +40,9 @@ class Outcome:
     failure : Failure or None
         Where and why it stopped; None when it ran to its end.
     numbers : dict
-        The headline numbers that the notebook kept.
+        The headline numbers that the notebook kept, in the order of its story.
+    meanings : dict of str to Meaning
+        What they mean.
     figures : tuple of str
         Its pictures, as HTML figures.
     """
@@ -50,7 +51,19 @@ class Outcome:
     seconds: float
     failure: Failure | None = None
     numbers: dict[str, Any] = field(default_factory=dict)
+    meanings: dict[str, Meaning] = field(default_factory=dict)
     figures: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[str, Any, Meaning]]:
+        """Name, value and meaning of each number, in the order of the story."""
+        unsaid = Meaning()
+        return [(name, n, self.meanings.get(name, unsaid)) for name, n in self.numbers.items()]
+
+    @property
+    def headlines(self) -> list[Line]:
+        """The numbers as the report shows them."""
+        return [line for row in self.rows for line in lines(*row)]
 
 
 def page(nb: Any, name: str) -> tuple[str, list[str]]:
@@ -86,22 +99,12 @@ def _exporter() -> HTMLExporter:
 
 def _figures(data: Any) -> list[str]:
     if "<figure" in (markup := data.get("text/html", "")):
-        return [_placed(figure) for figure in _FIGURE.findall(markup)]
+        return _FIGURE.findall(markup)
     if "image/png" in data:
         alt = html.escape("A figure without a description; open the notebook's page to see it")
         png = data["image/png"].replace("\n", "")
-        return [_placed(f'<figure><img src="data:image/png;base64,{png}" alt="{alt}"></figure>')]
+        return [f'<figure><img src="data:image/png;base64,{png}" alt="{alt}"></figure>']
     return []
-
-
-def _placed(figure: str) -> str:
-    """Mark a figure more than twice as wide as high, so that it gets a row of its own."""
-    head = re.search(r"base64,([A-Za-z0-9+/]{32})", figure)
-    if head is None:
-        return figure
-    # The size of a PNG stands in bytes 16 to 24, width first.
-    width, height = struct.unpack(">II", base64.b64decode(head.group(1))[16:24])
-    return figure.replace("<figure", '<figure class="wide"', 1) if width > 2 * height else figure
 
 
 def _title_of(notebook: Path) -> str:
@@ -140,6 +143,8 @@ def write_report(
     }
     results = meta | {"notebooks": [_record(outcome) for outcome in outcomes]}
     write_json(folder / RESULTS, results)
+    rows = [({"notebook": one.job.name}, *row) for one in outcomes for row in one.rows]
+    write_whole((folder / RESULTS).with_suffix(".csv"), as_csv(rows))
     titles = {outcome.job.name: _title_of(outcome.job.notebook) for outcome in outcomes}
     text = _template().render(
         outcomes=outcomes,
@@ -155,23 +160,7 @@ def write_report(
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True)
-    environment.filters["figure"] = readable
     return environment.get_template("report.html.j2")
-
-
-def readable(value: Any) -> str:
-    """Return a number as people write it: three digits that matter, lists with commas."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, list):
-        return ", ".join(readable(item) for item in value)
-    if isinstance(value, dict):
-        return "; ".join(f"{name}: {readable(item)}" for name, item in value.items())
-    return str(value)
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def test_a_run_leaves_what_a_person_and_a_program_read(notebook, study, tmp_path
 
 def check_files(out):
     assert {path.name for path in out.iterdir()} == {
-        "index.html", "results.json", "tiny", "tiny.html", "tiny.ipynb",
+        "index.html", "results.csv", "results.json", "tiny", "tiny.html", "tiny.ipynb",
     }  # fmt: skip
     index = (out / "index.html").read_text()
     assert 'alt="a line that wanders"' in index
