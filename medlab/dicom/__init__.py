@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from medlab.dicom.codes import owner
 from medlab.dicom.cohort import cohort_table
+from medlab.dicom.compared_elements import Finding
 from medlab.dicom.dates import shift_date
 from medlab.dicom.declarations import claim
 from medlab.dicom.deidentify import deidentify
@@ -13,7 +14,7 @@ from medlab.dicom.inspection import inspect_to, matching
 from medlab.dicom.own_rules import lay_over
 from medlab.dicom.profile import EDITION, OPTIONS, Plan, plan
 from medlab.dicom.tags import dictionary, kept_text, search_dictionary, standard_says, tag_table
-from medlab.dicom.verify import Finding, verify, verify_dataset, verify_file
+from medlab.dicom.verify import verify, verify_dataset, verify_file
 
 __all__ = [
     "EDITION",

@@ -1,9 +1,15 @@
 """What tests of headers share."""
 
+from io import BytesIO
+
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
-from small_headers import MR
+from small_headers import KEY, MR
+
+from medlab import dicom
 
 
 @pytest.fixture
@@ -29,3 +35,19 @@ def study():
     dataset.AccessionNumber, dataset.StudyID = "A123456", "17"
     dataset.ReferringPhysicianName = "Smith^Adam"
     return dataset
+
+
+@pytest.fixture
+def source():
+    dataset = pydicom.dcmread(get_testdata_file("MR_small.dcm"))
+    dataset.PatientName, dataset.PatientID = "Okafor^Jane", "47118899"
+    dataset.PatientBirthDate = "19600102"
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return dicom.parse(buffer.getvalue())
+
+
+@pytest.fixture
+def clean(source):
+    out, _ = dicom.deidentify(source, "research", key=KEY)
+    return dicom.parse(dicom.to_bytes(out))

@@ -35,3 +35,9 @@ def content_item(scheme, code, kind):
     item = Dataset()
     item.ValueType, item.ConceptNameCodeSequence = kind, [coded(scheme, code)]
     return item
+
+
+def kinds(source, output, plan=None):
+    plan = plan or dicom.plan("research")
+    found = dicom.verify_dataset(source, output, plan)
+    return {finding.kind for finding in found if finding.severity == "fail"}
