@@ -337,18 +337,24 @@ def _slides(solved: NotebookNode, title: str) -> str:
 
     from medlab.runs.notebook_pages import TEMPLATES
 
-    cells = []
+    cells, answered = [], False
     for cell, copy in zip(solved.cells, student_copy(solved).cells, strict=True):
-        if cell.cell_type == "markdown":
-            for part in filter(str.strip, re.split(r"(?m)^(?=##+ )", copy.source)):
-                kind = "slide" if part.startswith("#") else "-"
-                metadata = {"slideshow": {"slide_type": kind}}
-                cells.append(nbformat.v4.new_markdown_cell(part, metadata=metadata))
-        elif cell.metadata.get("nbgrader", {}).get("solution"):
+        if cell.metadata.get("nbgrader", {}).get("solution"):
             cells.append(copy)
+            answered = True
         elif "nbgrader" not in cell.metadata:
-            shown = {"transient": {"remove_source": True}}
-            cells.append(nbformat.from_dict({**cell, "metadata": shown}))
+            is_code = cell.cell_type == "code"
+            parts = [cell.source] if is_code else re.split(r"(?m)^(?=##+ )", cell.source)
+            for part in filter(str.strip, parts):
+                # What follows an answer tells it, and gets a slide of its own.
+                kind = "slide" if answered or (part[0] == "#" and not is_code) else "-"
+                shown = {
+                    "slideshow": {"slide_type": kind},
+                    "transient": {"remove_source": is_code},
+                }
+                changed = {"id": f"slide-{len(cells)}", "source": part, "metadata": shown}
+                cells.append(nbformat.from_dict({**cell, **changed}))
+                answered = False
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=solved.metadata)
     places = [str(TEMPLATES)]
     exporter = HTMLExporter(
