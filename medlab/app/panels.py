@@ -64,11 +64,11 @@ _LOCAL = (
     '<h1>medlab</h1><p class="medlab-soft">Take identity out of medical images, and see what '
     'is left.</p><p class="medlab-local"><b>On this computer only.</b> Nothing leaves it. '
     "Uploads lie in a private folder that is wiped when you close this page.</p>"
-    "<dl class='medlab-verbs'>"
-    "<dt>Anonymize</dt><dd>step 3, Headers: by a policy, or by one method</dd>"
-    "<dt>Text in images</dt><dd>step 2 finds it, step 3 removes it</dd>"
-    "<dt>Skull strip, deface</dt><dd>step 3, Heads: of DICOM series and of NIfTI files</dd>"
-    "<dt>NIfTI files</dt><dd>step 1 takes them, step 3 cleans header, name and face</dd></dl>"
+    "<ul class='medlab-verbs'>"
+    "<li><b>Anonymize</b> step 3, Headers: by a policy, or by one method</li>"
+    "<li><b>Text in images</b> step 2 finds it, step 3 removes it</li>"
+    "<li><b>Skull strip, deface</b> step 3, Heads: DICOM series and NIfTI files</li>"
+    "<li><b>NIfTI files</b> step 1 takes them, step 3 cleans header, name and face</li></ul>"
 )
 _UPLOAD = """<div class="medlab-drop" data-session="{session}" data-cap="{cap}">
 <p>Drop DICOM or NIfTI files here, or the zip of a folder; or choose (up to {mb} MB together):</p>
