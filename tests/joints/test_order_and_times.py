@@ -1,13 +1,16 @@
-"""File times: an output must not tell when, or in which order, its source was made."""
+"""Order: neither rows nor file times of a release may tell where a person stood in the source."""
 
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
+from click.testing import CliRunner
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from medlab import pipeline
+from medlab import crypto, pipeline
+from medlab.cli import commands
 
 ONE_TIME = 946_684_800  # 2000-01-01 00:00 UTC
 
@@ -68,3 +71,45 @@ def test_a_source_of_that_time_that_changes_within_its_size_is_cleaned_again(sou
     pipeline.deidentify(first, second)
     blank = [not np.any(dcmread(output).pixel_array) for output in second.rglob("*.dcm")]
     assert sum(blank) == 1
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    """A table of 400 people with their places, and a key."""
+    folder = tmp_path_factory.mktemp("order")
+    rng = np.random.default_rng(8)
+    table = pd.DataFrame({"Place": np.arange(400), "Age": rng.integers(20, 90, 400)})
+    table["Sex"] = rng.choice(["F", "M"], 400)
+    table.to_csv(folder / "people.csv", index=False)
+    crypto.write_key(folder / "key")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "is_told"), [(["--keep-order"], True), ([], False), (["--key-file", "key"], False)]
+)
+def test_linkage_by_position_names_everyone_before_and_hardly_anyone_after(people, words, is_told):
+    words = [str(people / word) if word == "key" else word for word in words]
+    names = [str(people / "people.csv"), str(people / "out.csv")]
+    done = CliRunner().invoke(
+        commands,
+        ["anonymize", *names, "--qi", "Age,Sex", "--keep", "Place", "--overwrite", *words],
+    )
+    assert done.exit_code == 0, done.output
+    place = pd.read_csv(people / "out.csv")["Place"]
+    assert sorted(place) == list(range(400))
+    # Spearman's by hand: places are ranks. A permutation drawn at random has a deviation of .05.
+    correlation = np.corrcoef(place, np.arange(400))[0, 1]
+    assert bool(correlation == pytest.approx(1)) is is_told
+    assert is_told or abs(correlation) < 0.2
+    named = int((place == np.arange(400)).sum())
+    assert named == 400 if is_told else named < 10  # one is expected by chance
+
+
+def test_linkage_by_file_time_orders_everyone_before_and_nobody_after(source, tmp_path):
+    before = sorted(source.rglob("*.dcm"), key=lambda path: path.stat().st_mtime)
+    assert [path.stem for path in before] == [f"{number:03}" for number in range(12)]
+    pipeline.deidentify(source, tmp_path / "clean")
+    after = [path.stat().st_mtime_ns for path in (tmp_path / "clean").rglob("*.dcm")]
+    assert len(after) == 12
+    assert len(set(after)) == 1  # all tied: sorting them is guessing
