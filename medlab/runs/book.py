@@ -9,7 +9,7 @@ import re
 import subprocess
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
@@ -176,6 +176,39 @@ class Run:
             What the items are, in the singular: ``"DICOM file"``.
         """
         return {item: content for _, item, content in usable(items, reader, self.passed[what])}
+
+    def show_one(self, paths: Sequence[Path], number: int, keyword: str) -> None:
+        """Show the value of one element of one file, and nothing else.
+
+        The output carries the mark that `runs.saving` heeds.
+
+        Parameters
+        ----------
+        paths : sequence of Path
+            DICOM files.
+        number : int
+            The place of the file among them, from 1.
+        keyword : str
+            Of an element at the top level, such as ``"PatientSex"``. Empty: nothing is shown.
+
+        Raises
+        ------
+        UsageError
+            If there is no such file, or no such element in it.
+        """
+        from IPython.display import display
+
+        from medlab import dicom
+
+        if not keyword:
+            return
+        if not 1 <= number <= len(paths):
+            raise UsageError(f"there is no file {number}; give 1 to {len(paths)}")
+        dataset = dicom.read(paths[number - 1])
+        if keyword not in dataset:
+            raise UsageError("the file has no element of this keyword at its top level")
+        text = f"file {number}, {keyword}: {dataset[keyword].value}"
+        display({"text/plain": text}, raw=True, metadata={REVEALED: True})
 
     def passed_over(self) -> list[str]:
         """Return, and keep, what was passed over so far: one sentence a reason, by numbers."""

@@ -1,13 +1,18 @@
-"""A notebook that plain papermill started wrongly stops in its first cell."""
+"""What a notebook calls first: it stops when started wrongly, and shows one value when asked."""
+
+from pathlib import Path
 
 import nbformat
 import papermill
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from pydicom import dcmread
+from pydicom.data import get_testdata_file
 from traitlets.config import Config
 
 from medlab.errors import UsageError
 from medlab.runs import book
+from medlab.runs.saving import mask_revealed
 
 
 @pytest.fixture
@@ -48,3 +53,30 @@ def test_a_value_that_does_not_fit_stops_the_cell_that_begins(
         shell.run_cell(source, store_history=True).raise_error()
     error = shell.run_cell(begin, store_history=True).error_in_exec
     assert (type(error), str(error)) == (UsageError, told)
+
+
+def test_one_value_is_shown_and_neither_saved_nor_anything_beside_it(monkeypatch):
+    path = Path(get_testdata_file("MR_small.dcm"))
+    shown = []
+    monkeypatch.setattr(
+        "IPython.display.display", lambda *data, **more: shown.append((data, more))
+    )
+    run = book.begin()
+    run.show_one([path], 1, "")
+    assert shown == []
+    run.show_one([path], 1, "PatientID")
+    (((data,), more),) = shown
+    assert data == {"text/plain": f"file 1, PatientID: {dcmread(path).PatientID}"}
+    output = {"output_type": "display_data", "data": data, "metadata": more["metadata"]}
+    cell = {"cell_type": "code", "source": "run.show_one(paths, 1, 'x')", "outputs": [output]}
+    model = {"type": "notebook", "content": {"metadata": {}, "cells": [cell]}}
+    mask_revealed(model)
+    assert dcmread(path).PatientID not in str(model)
+
+
+@pytest.mark.parametrize(("number", "keyword"), [(0, "PatientID"), (2, "PatientID"), (1, "Pat")])
+def test_a_value_that_is_not_there_is_told_without_any(number, keyword):
+    path = Path(get_testdata_file("MR_small.dcm"))
+    with pytest.raises(UsageError) as caught:
+        book.begin().show_one([path], number, keyword)
+    assert str(dcmread(path).PatientID) not in str(caught.value)
