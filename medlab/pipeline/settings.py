@@ -163,10 +163,11 @@ class Settings:
         object.__setattr__(self, "head", "deface" if self.head == "leave" else self.head)
 
     def _check_cohort(self) -> None:
-        from medlab.methods.catalogue import ONE_VALUE
+        if self.cohort_method != "mondrian":
+            from medlab.methods.catalogue import ONE_VALUE  # half a second
 
-        if self.cohort_method != "mondrian" and self.cohort_method not in ONE_VALUE:
-            raise UsageError(f"cohort_method is {' or '.join(ONE_VALUE)}")
+            if self.cohort_method not in ONE_VALUE:
+                raise UsageError(f"cohort_method is {' or '.join(ONE_VALUE)}")
         if self.cohort_k is not None and not (self.cohort_k >= 2 and self.quasi):
             raise UsageError("cohort_k is 2 or more and needs the quasi-identifiers")
         promised = self.cohort_l > 1 or self.cohort_t is not None
