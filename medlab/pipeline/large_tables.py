@@ -162,8 +162,7 @@ def anonymize_large(
     table = _open(source)
     _check_places(source, target, overwrite)
     most = _rows_of_a_leaf(table.rows, len(quasi), k, memory)
-    asked = (quasi, sensitive, subject, hierarchies)
-    roles, values, counts, sample = _look(table, asked, most)
+    roles, values, counts, sample = _look(table, (quasi, sensitive, subject, hierarchies), most)
     options = Options(
         hierarchies=roles.hierarchies or None,
         subject=_PERSON if roles.subject else None,
@@ -177,9 +176,8 @@ def anonymize_large(
         cuts = _coarse_cuts(sample, work, table.rows, most)
         leaves = _release(_route(table, work, roles.subject, cuts, folder), cuts, work, each)
         exact = frozenset.intersection(*(leaf.exact for leaf in leaves))
-        place = np.arange(table.rows)
-        if not keep_order:
-            place = _shuffled(leaves, work, exact, table.rows, key)
+        kept = np.arange(table.rows) if keep_order else None
+        place = _shuffled(leaves, work, exact, table.rows, key) if kept is None else kept
         parts, persons, formulas = _write(leaves, work, exact, place, folder, most, spreadsheet)
         judged = _judge(parts, persons, work, folder, most)
         _appear(parts, target, folder, whole=not source.is_dir())
