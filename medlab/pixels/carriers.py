@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from pydicom.dataset import Dataset
@@ -27,14 +28,19 @@ class Finding(NamedTuple):
     severity: str = "info"
 
 
-def strip(dataset: Dataset) -> list[Finding]:
+def strip(dataset: Dataset, header_options: Collection[str] = ()) -> list[Finding]:
     """Remove in place what repeats text outside the pixel data: overlays, icons, curves.
 
     Raises
     ------
     RefusedError
-        If a sequence holds pixel data other than an icon.
+        If a sequence holds pixel data other than an icon, or there is text elsewhere than in
+        pixels that none of the `header_options` cleaned.
     """
+    for keyword, (what, option) in _CARRIERS.items():
+        if keyword in dataset and option not in header_options:
+            hint = f"; use the option {option}" if option else ""
+            raise RefusedError(f"{what} cannot be checked for text{hint}")
     findings = []
     graphics = [tag for tag in dataset.keys() if tag.group in _GRAPHICS]  # noqa: SIM118
     for tag in graphics:
@@ -62,11 +68,3 @@ def _without_icons(dataset: Dataset) -> bool:
             del dataset[tag]
             removed = True
     return removed
-
-
-def refuse_other_text(dataset: Dataset, done: set[str]) -> None:
-    """Withhold what carries text elsewhere than in pixels, unless the header's pass saw to it."""
-    for keyword, (what, option) in _CARRIERS.items():
-        if keyword in dataset and option not in done:
-            hint = f"; use the option {option}" if option else ""
-            raise RefusedError(f"{what} cannot be checked for text{hint}")

@@ -15,7 +15,17 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import codestream
 from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
-from medlab.pixels import barcodes, carriers, decide, detect, effects, frames, mask, recipe
+from medlab.pixels import (
+    barcodes,
+    candidates,
+    carriers,
+    decide,
+    detect,
+    effects,
+    frames,
+    mask,
+    recipe,
+)
 from medlab.pixels.barcodes import Code
 from medlab.pixels.carriers import Finding
 from medlab.pixels.decide import Decision, Identity
@@ -94,6 +104,8 @@ class CleaningOptions:
         What *pseudonymize* draws into each box.
     engine, second : callable, optional
         Text recognizer, and an independent one that only checks and may be missing.
+    prefilter : bool
+        Start tesseract only on pictures that hold rows of letters (`candidates.has_rows`).
     require : bool
         Raise when no recognizer is there; otherwise apply the rules and claim nothing.
 
@@ -111,6 +123,7 @@ class CleaningOptions:
     pseudonym: str = ""
     engine: Engine | None = detect.rapidocr
     second: Engine | None = detect.tesseract
+    prefilter: bool = True
     require: bool = True
 
     def __post_init__(self) -> None:
@@ -176,12 +189,11 @@ def clean(
     """
     options = replace(options or CleaningOptions(), **changes)
     result = deepcopy(dataset)
-    findings = carriers.strip(result)
+    findings = carriers.strip(result, set(options.header_options))
     for what in set(codestream.trim(result, result._dict).values()):
         if what == "opaque":
             raise RefusedError("the pixel data cannot be looked through for text beside the image")
         findings.append(Finding("beside the image", "bytes or frames that no viewer shows went"))
-    carriers.refuse_other_text(result, set(options.header_options))
     if not any(name in dataset for name in frames.KEYWORDS):
         findings.append(Finding("no pixels", "the object holds no pixel data"))
     elif not codestream.holds_picture(dataset):
@@ -448,10 +460,13 @@ def _identifies(decision: Decision) -> bool:
 
 def _second_look(picture: detect.Image, task: _Task) -> list[Decision]:
     """Return what the second engine reads of the header's words and numbers."""
-    if task.options.second is None:
+    second, prefilter = task.options.second, task.options.prefilter
+    if second is None:
+        return []
+    if prefilter and second is detect.tesseract and not candidates.has_rows(picture):
         return []
     try:
-        words = [w for w in task.options.second(picture) if w.score > 0.6 and len(w.text) >= 4]
+        words = [w for w in second(picture) if w.score > 0.6 and len(w.text) >= 4]
     except UnavailableError:
         return []
     decisions = decide.decide(words, task.known, "match")

@@ -108,7 +108,7 @@ def identity(phrases: Iterable[str]) -> Identity:
     """
     parts: set[str] = set()
     for phrase in phrases:
-        pieces = re.split(r"[\W_]+", plain(phrase))
+        pieces = re.split(r"[\W_]+", _plain(phrase))
         parts.update(part for part in pieces if "^" in phrase or part not in _VOCABULARY)
         parts.add("".join(pieces) if any(map(str.isdigit, phrase)) else "")
     letters = {part for part in parts if not part.isdigit()}
@@ -119,7 +119,7 @@ def identity(phrases: Iterable[str]) -> Identity:
     )
 
 
-def plain(text: str) -> str:
+def _plain(text: str) -> str:
     """Return text in capitals without accents."""
     split = unicodedata.normalize("NFKD", text.upper().replace("ß", "SS"))
     return "".join(sign for sign in split if not unicodedata.combining(sign))
@@ -127,7 +127,7 @@ def plain(text: str) -> str:
 
 def squeezed(text: str) -> str:
     """Return capitals and digits only; anything a recognizer may lose is left out."""
-    return re.sub(r"[\W_]", "", plain(text))
+    return re.sub(r"[\W_]", "", _plain(text))
 
 
 def likeness(word: str, text: str) -> float:
@@ -157,7 +157,7 @@ def matches(text: str, known: Identity) -> str:
     be O, I and S), in texts of at least four letters and six tenths of the word: else the
     marker R would be OKAFOR. Harmless text (IMAGE) must hold the very word (not IMAGING).
     """
-    upper, bare = plain(text), squeezed(text)
+    upper, bare = _plain(text), squeezed(text)
     least = 1.0 if allowed(text) else 0.8
     forms = {bare, bare.translate(_LETTERS)}
     for word in known.words:
@@ -197,7 +197,7 @@ def allowed(text: str) -> bool:
     Numbers beside such a word have at most six signs; others at most four, together fewer
     than six, and they are no day and month. Four single letters in a row spell a name.
     """
-    text = _ZERO.sub("O", plain(text))
+    text = _ZERO.sub("O", _plain(text))
     tokens = re.findall(r"[A-Z]+|\d+(?:[.,]\d+)?|[^\sA-Z0-9]", text)
     if not tokens or len(tokens) > 24 or _SPELLED.search(text) or _DAY.fullmatch(text):
         return False
@@ -223,7 +223,7 @@ def _harmless(token: str) -> bool:
     )
 
 
-def noise(word: Word) -> bool:
+def _noise(word: Word) -> bool:
     """Tell whether a word is likely no text: one or two uncertain signs other than R and L."""
     bare = squeezed(word.text)
     if not word.text.strip():  # a line in a script that the recognizer does not know
@@ -269,7 +269,7 @@ def decide(
     """
     if policy not in POLICIES:
         raise UsageError(f"no pixel policy of that name; choose {' or '.join(POLICIES)}")
-    words = [word for word in words if not noise(word) and not _whole(word, area)]
+    words = [word for word in words if not _noise(word) and not _whole(word, area)]
     joined = _spaced_out(words) | _hyphenated(words) | _labelled(words)
     return [_decision(word, known, policy, joined.get(index)) for index, word in enumerate(words)]
 
@@ -325,7 +325,7 @@ def _spaced_out(words: Sequence[Word]) -> dict[int, str]:
 def _labelled(words: Sequence[Word]) -> dict[int, str]:
     """Return label and number for numbers that stand to the right of a label such as PAT NO."""
     found: dict[int, str] = {}
-    labels = [word for word in words if _KEYWORDS.search(plain(word.text))]
+    labels = [word for word in words if _KEYWORDS.search(_plain(word.text))]
     for index, word in enumerate(words):
         _, y, high = _place(word)
         for label in labels:

@@ -14,7 +14,7 @@ import pydicom
 from pydicom.pixels.utils import iter_pixels
 
 
-def main() -> None:
+def _main() -> None:
     """Send the frames."""
     dataset = pydicom.dcmread(BytesIO(sys.stdin.buffer.read()), force=True)
     raw, wanted = sys.argv[1] == "1", [int(number) for number in sys.argv[2:]] or None
@@ -23,4 +23,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    _main()

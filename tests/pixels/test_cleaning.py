@@ -282,3 +282,15 @@ def test_options_are_one_object_or_named_and_a_name_replaces_one_of_the_object()
     assert pixels.clean(image(), ["OKAFOR^JANE"], options, policy="allow").complete
     with pytest.raises(UsageError, match="pixel policy"):
         pixels.CleaningOptions(policy="all")
+
+
+def test_tesseract_is_started_only_where_letters_stand_in_rows(monkeypatch):
+    started = []
+    monkeypatch.setattr(detect, "tesseract", lambda picture: started.append(1) or [])
+    nothing = made.gray(np.full(SHAPE, 90, np.uint8))
+    letters, _ = made.text_mask(SHAPE, [(20, 40, "OKAFOR JANE", 14)])
+    text = made.gray((90 + 150 * letters).astype(np.uint8))
+    for ds, prefilter, count in ((nothing, True, 0), (nothing, False, 1), (text, True, 1)):
+        started.clear()
+        clean(ds, engine=lambda _: [], second=detect.tesseract, prefilter=prefilter)
+        assert len(started) == count
