@@ -10,7 +10,6 @@ import math
 import re
 import struct
 from collections.abc import MutableMapping
-from functools import lru_cache
 from io import BytesIO
 from itertools import accumulate, pairwise
 from typing import Any
@@ -87,7 +86,8 @@ def trim(dataset: Dataset, kept: MutableMapping[Any, Any]) -> dict[BaseTag, str]
         if any(BaseTag(need) not in dataset._dict for need in _DESCRIBED[: 2 if bits else 4]):
             met[tag] = "opaque"
             continue
-        if undefined or (syntax and _is_encapsulated(syntax)):
+        uid = UID(syntax)
+        if undefined or (uid.is_transfer_syntax and not uid.is_private and uid.is_encapsulated):
             new, met[tag] = _coded(dataset, element.value, kept)
         else:
             new, met[tag] = _native(dataset, element, bits or _number(dataset, _BITS))
@@ -108,12 +108,6 @@ def holds_picture(dataset: Dataset) -> bool:
     numbers = _NO_PICTURE.fullmatch(text_at(dataset, _SOP_CLASS)) is not None
     held = any(tag in dataset._dict for tag in PIXELS)
     return held and not (numbers and _number(dataset, _SAMPLES) == 1)
-
-
-@lru_cache(maxsize=64)
-def _is_encapsulated(syntax: str) -> bool:
-    uid = UID(syntax)
-    return uid.is_transfer_syntax and not uid.is_private and uid.is_encapsulated
 
 
 def _number(dataset: Dataset, tag: int) -> int:

@@ -12,7 +12,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom._uid_dict import UID_dictionary
 from pydicom.dataset import Dataset
 
@@ -256,17 +255,15 @@ def _first_rows(numbers: list[Places]) -> list[int]:
     return list(np.unique(joined, return_index=True)[1].tolist())
 
 
-def _unpadded(cells: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return values of one length without the space that makes it even."""
-    return cells[:, :-1] if cells.size and (cells[:, -1] == ord(" ")).all() else cells
-
-
 def _different_days(both: list[Column]) -> list[int] | None:
     """Return items that have all that a comparison asks of date-times: two days, or equal ones.
 
     None where a value is of another length, or has other signs than digits and points.
     """
-    cells = [_unpadded(side) for column in both if (side := column.cells) is not None]
+    cells = [side for column in both if (side := column.cells) is not None]
+    # without the space that makes a length even
+    padded = [bool(side.size) and (side[:, -1] == ord(" ")).all() for side in cells]
+    cells = [side[:, :-1] if pad else side for side, pad in zip(cells, padded, strict=True)]
     if len(cells) < len(both) or not np.array_equal(both[0].rows, both[-1].rows):
         return None
     widths = {side.shape[1] for side in cells}
@@ -321,6 +318,7 @@ def deltas(pairs: Pairs) -> set[int]:
 
 def date_findings(pairs: Pairs, plan: Plan, file: str) -> Iterator[Finding]:
     """Yield a finding where dates did not move as the plan asks."""
+    before = pairs.get("(0028,0303)")
     moved = deltas(pairs)
     if plan.dates == "keep":
         if moved - {0}:
@@ -334,7 +332,7 @@ def date_findings(pairs: Pairs, plan: Plan, file: str) -> Iterator[Finding]:
         yield Finding(file, "", "date", "fail", "dates moved by different numbers of days")
     elif moved and not -FARTHEST_DAYS <= min(moved) <= -NEAREST_DAYS and moved != {0}:
         yield Finding(file, "", "date", "fail", "dates moved by a number of days out of range")
-    elif moved == {0} and not _earlier_pass(pairs):
+    elif moved == {0} and not (before and before[0].texts == ["MODIFIED"]):  # by an earlier pass
         yield Finding(file, "", "date", "fail", "dates should have moved and did not")
 
 
@@ -350,11 +348,6 @@ def _year_of(day: str) -> str:
     if day in (DUMMY_DATE, ""):
         return ""
     return day[:4] if day[4:] in ("", "0101") else day
-
-
-def _earlier_pass(pairs: Pairs) -> bool:
-    before = pairs.get("(0028,0303)")
-    return before is not None and before[0].texts == ["MODIFIED"]
 
 
 def uid_map(pairs: Pairs) -> list[tuple[str, str]]:

@@ -391,7 +391,8 @@ def _clean_columns(
             raise columns.NotAlikeError  # what becomes of it, the elements around it tell
         rule = work.plan.action(tag, work.sop_class, outer[-1])
         inner = replace(level, path="", inside=outer[-1], depth=level.depth + len(outer))
-        if column.vr == "SQ" and _is_entered(tag, rule):
+        is_entered = rule.code in ("C", "K", "U*") if rule else is_known(tag) and not tag >> 16 & 1
+        if column.vr == "SQ" and is_entered:
             if rule and (rule.code == "C" or rule.option):
                 logged = len(work.log)
                 inner.note(column.element(b""), Rule(rule.code[0], rule.option))
@@ -405,13 +406,6 @@ def _clean_columns(
         edits += [(column, edit) for edit in edited[0]]
         if any(edited[1]):
             lines.append(Lines(column, 2 * column.head, *edited[1:]))
-
-
-def _is_entered(tag: int, rule: Rule | None) -> bool:
-    """Tell whether the items of a nested sequence are treated, not the sequence as a whole."""
-    if rule is None:
-        return is_known(tag) and not tag >> 16 & 1
-    return rule.code in ("C", "K", "U*")
 
 
 def _deciding(

@@ -331,8 +331,16 @@ def _clean_one_text(one: Text, work: Work) -> None:
             new = with_value(element, dummy_text(vr))
     else:
         cleaned, bytewise = (
-            [_clean_value(value, vr, one.is_general, work) for value in values]
+            [
+                clean_text(value, work.search, work.others, general=one.is_general)
+                for value in values
+            ]
             for values in (old, second)
+        )
+        longest = _LONGEST.get(vr, math.inf)
+        cleaned, bytewise = (
+            [value if len(value) <= longest else REMOVED for value in values]
+            for values in (cleaned, bytewise)
         )
         if bytewise != second:  # UTF-8 under another character set stays what it is
             data = "\\".join(bytewise).encode()
@@ -345,11 +353,6 @@ def _clean_one_text(one: Text, work: Work) -> None:
         spans = find_spans(one.text, work.search, work.others, general=one.is_general)
         note = "probable" if any(span.kind == "probable" for span in spans) else "text"
         one.level.note(element, Rule("C", one.rule.option), note)
-
-
-def _clean_value(value: str, vr: str, general: bool, work: Work) -> str:
-    new = clean_text(value, work.search, work.others, general=general)
-    return new if len(new) <= _LONGEST.get(vr, len(new)) else REMOVED
 
 
 def clean_content_item(item: Dataset, out: Dataset, level: Level) -> None:

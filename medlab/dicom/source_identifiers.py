@@ -137,34 +137,34 @@ def _tells(uid: str) -> bool:
     return len(uid) > 5 and uid not in UID_dictionary
 
 
-def _sort_in(found: Secrets, role: str, value: str, plan: Plan) -> None:
+def _sort_in(secrets: Secrets, role: str, value: str, plan: Plan) -> None:
     if role in _NAME_ROLES:
         for group in value.split("="):
-            _sort_name(found, group)
+            _sort_name(secrets, group)
             if not group.isascii():
-                _sort_name(found, group.lower().translate(DIGRAPHS))
+                _sort_name(secrets, group.lower().translate(DIGRAPHS))
     elif role in _ID_ROLES or (role == "device" and not plan.has("retain-device-identity")):
-        found.numbers.add(value)
+        secrets.numbers.add(value)
     elif role in _PLACE_ROLES and not (
         role == "institution" and plan.has("retain-institution-identity")
     ):
-        found.places.add(value)
+        secrets.places.add(value)
     elif role == "birth-date" and parse_date(value):
-        found.births.add(f"{parse_date(value):%Y%m%d}")
+        secrets.births.add(f"{parse_date(value):%Y%m%d}")
     elif role == "date" and plan.dates in ("remove", "year") and parse_date(value[:8]):
         day = f"{parse_date(value[:8]):%Y%m%d}"
         if plan.dates == "remove" or not day.endswith("0101"):
-            found.dates.add(day)
+            secrets.dates.add(day)
 
 
-def _sort_name(found: Secrets, group: str) -> None:
+def _sort_name(secrets: Secrets, group: str) -> None:
     """Note the parts of a name, and its components written as one word (O'Hara: OHARA)."""
     parts = words_of(group)
     glued = ["".join(words_of(component)) for component in group.split("^")]
     glued += ["".join(glued), "".join(reversed(glued))]
     for name in {*parts, *(name for name in glued if len(name) >= LEAST)}:
         initials = "".join(part[0].lower() for part in parts if part != name)
-        found.names[name] = found.names.get(name, "") + initials
+        secrets.names[name] = secrets.names.get(name, "") + initials
 
 
 def words_of(text: str) -> list[str]:
@@ -211,36 +211,36 @@ class Sought(NamedTuple):
         return len(re.findall(pattern, folded))
 
 
-def sought_in(found: Secrets, encodings: Iterable[str]) -> Iterator[Sought]:
+def sought_in(secrets: Secrets, encodings: Iterable[str]) -> Iterator[Sought]:
     """Yield every identifier of four characters and more."""
     codecs = tuple(sorted({"utf-8", "utf-16-le", *encodings}))
-    yield from _sought_words(found.words or found, codecs)
-    for uid in sorted(found.uids):
+    yield from _sought_words(secrets.words or secrets, codecs)
+    for uid in sorted(secrets.uids):
         yield _as_bytes("uid", uid, ("ascii",), rb"[0-9.]")
 
 
 @lru_cache(maxsize=256)
-def _sought_words(found: Secrets, codecs: tuple[str, ...]) -> list[Sought]:
+def _sought_words(secrets: Secrets, codecs: tuple[str, ...]) -> list[Sought]:
     """Return every identifier of four characters and more that is no UID."""
-    return list(_seek_words(found, codecs))
+    return list(_seek_words(secrets, codecs))
 
 
-def _seek_words(found: Secrets, codecs: tuple[str, ...]) -> Iterator[Sought]:
-    for name, initials in sorted(found.names.items()):
+def _seek_words(secrets: Secrets, codecs: tuple[str, ...]) -> Iterator[Sought]:
+    for name, initials in sorted(secrets.names.items()):
         unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= LEAST:
             edge = rb"(?!)" if unspaced else rb"[a-z]"
             latin = "".join(re.findall("[a-z]", initials)) if len(name) > LEAST else ""
             yield _as_bytes("identity", name, codecs, edge, latin)
-    bare = {number.lstrip("0") for number in found.numbers if number.isdigit()}
-    for number in sorted(found.numbers | {one for one in bare if len(one) >= LONG_NUMBER}):
+    bare = {number.lstrip("0") for number in secrets.numbers if number.isdigit()}
+    for number in sorted(secrets.numbers | {one for one in bare if len(one) >= LONG_NUMBER}):
         edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[a-z0-9]"
         if len(number) >= LEAST and not set(number) <= set("0.- "):
             yield _as_bytes("identity", number, codecs, edge)
-    for place in sorted(found.places):
+    for place in sorted(secrets.places):
         if len(place) >= LEAST:
             yield _as_bytes("identity", place, codecs, rb"[a-z]")
-    for day in sorted((found.births | found.dates) - {DUMMY_DATE}):
+    for day in sorted((secrets.births | secrets.dates) - {DUMMY_DATE}):
         for form in _date_forms(day):
             yield _as_bytes("date", form, ("ascii",), rb"[0-9.]")
 

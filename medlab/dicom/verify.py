@@ -157,20 +157,20 @@ def _compare(
 ) -> _Compared:
     with quiet_pydicom():
         plan = plan or plan_of(output)
-        found: Secrets | None = None
+        secrets: Secrets | None = None
         for before, after, long in ways(source, output, plan):
             pairs = dated = pairs_of(before, after)
             if plan.rules:  # which have a look of their own
                 dated = {path: p for path, p in pairs.items() if not _is_own(p[0], plan)}
             # once: texts that are no ASCII have been decoded then, and lost their second reading
-            found = found or secrets_of(before, plan)
+            secrets = secrets or secrets_of(before, plan)
             texts = [(p, plain("\\".join(p.texts))) for p in after if p.vr in FREE_TEXT]
             # where not all are there, none excuses
             places = ([] if long is not None else after), pairs, texts
             searched = each_once(data, output, long) if long else (data, b"")
             findings = [
-                *_left_in_bytes(found, source, output, searched, places, file),
-                *_left_in_elements(found, source, plan, (pairs, texts), file),
+                *_left_in_bytes(secrets, source, output, searched, places, file),
+                *_left_in_elements(secrets, source, plan, (pairs, texts), file),
                 *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
                 *date_findings(dated, plan, file),
                 *uid_findings(pairs, file),
@@ -184,11 +184,11 @@ def _compare(
         if plan.policy == SAFE_HARBOR:
             left = safe_harbor.left(source, output, plan.restricted_zips)
             findings += [Finding(file, where, "safe harbor", "fail", what) for where, what in left]
-    return _Compared(findings, pairs, dated, found or Secrets())
+    return _Compared(findings, pairs, dated, secrets or Secrets())
 
 
 def _left_in_bytes(
-    found: Secrets,
+    secrets: Secrets,
     source: Dataset,
     output: Dataset,
     data: tuple[bytes, bytes],
@@ -202,7 +202,7 @@ def _left_in_bytes(
     clear = without_ciphertexts(_without_pixels(data[0], output), output)
     searched = without_registered(clear.lower())
     searched = b"".join((searched, "\0".join(text for _, text in texts).encode()))
-    for one, hits in occurrences(sought_in(found, {*encodings, "latin-1"}), searched, data[1]):
+    for one, hits in occurrences(sought_in(secrets, {*encodings, "latin-1"}), searched, data[1]):
         places = [(part, one.count(plain("\\".join(part.texts)).encode())) for part in after]
         stay = [(part, n) for part, n in places if n and _may_stay(part, one, pairs)]
         if hits > sum(n for _, n in stay):
@@ -230,7 +230,7 @@ def _may_stay(part: Part, one: Sought, pairs: Pairs) -> bool:
 
 
 def _left_in_elements(
-    found: Secrets,
+    secrets: Secrets,
     source: Dataset,
     plan: Plan,
     compared: tuple[Pairs, _Texts],
@@ -246,11 +246,11 @@ def _left_in_elements(
             continue
         if new.texts and old.texts == new.texts and not _harmless(new.texts):
             yield Finding(file, path, "element", "fail", "the value is the one of the source")
-    short = {plain(name) for name in found.names if 1 < len(name) < LEAST}
+    short = {plain(name) for name in secrets.names if 1 < len(name) < LEAST}
     for part, text in texts if short else ():
         if any(name in text for name in short):
             yield from _short_names(part, text, short, file)
-    yield from _grouped(found.numbers, texts, file)
+    yield from _grouped(secrets.numbers, texts, file)
 
 
 def _is_own(part: Part, plan: Plan) -> bool:
@@ -454,15 +454,11 @@ def _compare_files(
 ) -> _Compared:
     data = output.read_bytes()
     compared = _compare(original, parse(data), plan, data, file)
-    compared.findings.extend(_check_name(shown, compared.secrets, file))
+    name = shown.encode("utf-8", "replace").lower()
+    if any(one.count(name) for one in sought_in(compared.secrets, ())):
+        message = "an identifier stands in the name"
+        compared.findings.append(Finding(file, "file name", "identity", "fail", message))
     return compared
-
-
-def _check_name(name: str, found: Secrets, file: str = "") -> Iterator[Finding]:
-    """Yield a finding where a file name or folder says who it is about."""
-    data = name.encode("utf-8", "replace")
-    if any(one.count(data.lower()) for one in sought_in(found, ())):
-        yield Finding(file, "file name", "identity", "fail", "an identifier stands in the name")
 
 
 def verify(source: Path | str, output: Path | str, plan: Plan | None = None) -> list[Finding]:
