@@ -5,7 +5,7 @@ from __future__ import annotations
 from medlab.tabular.algorithms import ALGORITHMS, anonymize
 from medlab.tabular.anatomy import anatomy
 from medlab.tabular.averaged_faces import k_same, k_same_eigen, partition_faces
-from medlab.tabular.cells import bounds, label_sets, range_text
+from medlab.tabular.cells import bounds, range_text
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
 from medlab.tabular.criteria import Options
 from medlab.tabular.fulldomain import full_domain
@@ -28,7 +28,6 @@ from medlab.tabular.models import (
     class_sizes,
     delta_disclosure,
     delta_presence,
-    enhanced_beta_holds,
     k_anonymity,
     l_diversity,
     t_closeness,
@@ -58,7 +57,6 @@ __all__ = [
     "delta_disclosure",
     "delta_presence",
     "discernibility",
-    "enhanced_beta_holds",
     "frames",
     "full_domain",
     "fuzzy_cmeans",
@@ -68,7 +66,6 @@ __all__ = [
     "k_same",
     "k_same_eigen",
     "l_diversity",
-    "label_sets",
     "mdav",
     "measures",
     "mondrian",

@@ -51,19 +51,6 @@ def bounds(column: pd.Series[Any]) -> tuple[Floats, Floats]:
     return ends[codes, 0], ends[codes, 1]
 
 
-def label_sets(column: pd.Series[Any]) -> list[frozenset[str]]:
-    """Return the labels that each released cell allows; none for missing and suppressed.
-
-    Parameters
-    ----------
-    column : Series
-        Labels, sets, or their text such as ``{F, M}``.
-    """
-    codes, cells = distinct(column)
-    found = [labels(cell) for cell in cells]
-    return [found[code] for code in codes]
-
-
 def distinct(column: pd.Series[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
     """Return a number for each cell and the objects numbered, each looked at once.
 

@@ -198,19 +198,6 @@ def beta_likeness(
     return float(((found.share - q) / q).max(initial=0.0))
 
 
-def enhanced_beta_holds(
-    table: pd.DataFrame, quasi: Sequence[str] | str, sensitive: str, beta: float
-) -> bool:
-    """Tell whether (p - q) / q <= min(beta, -ln q) for every value of every class.
-
-    *Enhanced* beta-likeness. Cao, Karras, PVLDB 5(11), 2012.
-    """
-    found, ready = _class_counts(table, quasi, sensitive)
-    q = ready.share[found.value]
-    bound = np.minimum(beta, -np.log(q))
-    return bool(((found.share - q) / q <= bound + 1e-12).all())
-
-
 def delta_disclosure(table: pd.DataFrame, quasi: Sequence[str] | str, sensitive: str) -> float:
     """Return the largest abs(ln(p / q)) of any class; infinite if a class lacks a value.
 

@@ -44,8 +44,6 @@ def test_alpha_beta_and_delta_of_a_small_table():
     assert tabular.alpha(ward, "box", "disease") == 0.75
     assert tabular.beta_likeness(ward, "box", "disease") == pytest.approx(0.5)
     assert tabular.delta_disclosure(ward, "box", "disease") == pytest.approx(np.log(2))
-    assert tabular.enhanced_beta_holds(ward, "box", "disease", 0.5)
-    assert not tabular.enhanced_beta_holds(ward, "box", "disease", 0.4)
 
 
 def test_delta_presence_is_the_share_of_a_population_class_that_was_released():
