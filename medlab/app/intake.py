@@ -290,9 +290,9 @@ def inventory(folder: Path) -> list[Item]:
     tags: list[Any] = ["SeriesInstanceUID", "Modality"]
     for path in dicom.find_files(folder):
         try:
-            found = read_header(path, tags)
+            header = read_header(path, tags)
             with quiet_pydicom():
-                uid, modality = str(found.get("SeriesInstanceUID")), str(found.get("Modality"))
+                uid, modality = str(header.get("SeriesInstanceUID")), str(header.get("Modality"))
         except InputError:
             continue
         series.setdefault((uid, modality), []).append(path)
@@ -307,8 +307,8 @@ def inventory(folder: Path) -> list[Item]:
 
 
 def _named(number: int, modality: str, count: int) -> str:
-    known = modality if modality in _MODALITIES else "other kind"
-    return f"Series {number}: {known}, {counted(count, 'file')}"
+    kind = modality if modality in _MODALITIES else "other kind"
+    return f"Series {number}: {kind}, {counted(count, 'file')}"
 
 
 def counted(number: int, what: str) -> str:

@@ -16,7 +16,7 @@ ENCRYPTION, DECRYPTION, SLICING = "encryption", "decryption", "slicing"
 #: Methods of the catalogue that change elements, one at a time.
 BY_ELEMENTS = ("suppression", "randomization", "pseudonymization", "bucketization")
 TASKS = (POLICY, *BY_ELEMENTS, SLICING, ENCRYPTION, DECRYPTION, NOTHING)
-TEXTS = ("leave", "remove", "pseudonymize", "blur")
+_TEXTS = ("leave", "remove", "pseudonymize", "blur")
 Tell = Callable[[str, int, int], None]
 
 
@@ -64,7 +64,7 @@ class Order:
     zipped: bool = True
 
     def __post_init__(self) -> None:
-        for name, choices in (("task", TASKS), ("text", TEXTS), ("head", HEADS)):
+        for name, choices in (("task", TASKS), ("text", _TEXTS), ("head", HEADS)):
             if getattr(self, name) not in choices:
                 raise UsageError(f"{name} is one of: {', '.join(choices)}")
         if self.task == POLICY and self.text == "blur":

@@ -43,7 +43,7 @@ _TASKS = {
     "Decrypt name and ID with the key": DECRYPTION,
     "Leave headers as they are": NOTHING,
 }
-POLICIES = {
+_POLICIES = {
     "basic: dates, descriptions and private elements go": "basic",
     "research: dates moved, descriptions cleaned, age and weight stay": "research",
 }
@@ -54,7 +54,7 @@ _TEXTS = {
     "Blur it (can be read back; a lesson only)": "blur",
     "Leave it": "leave",
 }
-HEADS = {
+_HEADS = {
     "Deface: cut the face out": "deface",
     "Skull stripping: keep the brain only": "strip",
     "Leave it": "leave",
@@ -105,7 +105,7 @@ class _Page:
         self.files = _Files(session, self._renew)
         self.look = _Look()
         self.choices = _Choices(self._start, self._cancel)
-        self.outcome = Outcome(session.name)
+        self.outcome = _Outcome(session.name)
         self._session = session
         self._run: Run | None = None
         try:
@@ -331,10 +331,10 @@ class _Choices:
 
     def __init__(self, start: Callable[[], None], cancel: Callable[[], None]) -> None:
         self.task = _radio("Headers", _TASKS)
-        self.policy = _radio("Policy", POLICIES)
+        self.policy = _radio("Policy", _POLICIES)
         self.k = ipw.BoundedIntText(5, min=2, max=1000, description="Smallest bucket k")
         self.text = _radio("Text in pixels", _TEXTS)
-        self.head = _radio("Heads", HEADS)
+        self.head = _radio("Heads", _HEADS)
         self.f = ipw.FloatSlider(
             0.5, min=0.1, max=0.9, step=0.05, description="Threshold f (small: more is kept)"
         )
@@ -446,7 +446,7 @@ class _Choices:
         _hide(self.target, not self._named)
 
 
-class Outcome:
+class _Outcome:
     """Step 4: what came of it, before and after, to take away.
 
     Parameters
@@ -493,7 +493,11 @@ class Outcome:
         self.held = order.zipped
         self._restored = order.task == DECRYPTION
         outputs = dict(result.pairs)
-        pairs = filter(None, (_before_and_after(item, outputs) for item in items))
+        pairs = []  # of an item what came out, as it was and as it is
+        for item in items:
+            if paths := tuple(path for path in item.paths if path in outputs):
+                results = tuple(outputs[path] for path in paths)
+                pairs.append((item._replace(paths=paths), item._replace(paths=results)))
         with self.tabs.resting():
             self.pair.options = [(pair[0].name, pair) for pair in pairs]
             self.pair.index = 0 if self.pair.options else None
@@ -596,13 +600,6 @@ def _summary(order: Order, result: Result) -> str:
 def _listed(title: str, lines: Sequence[str]) -> str:
     items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     return f"<h3>{title}</h3><ul>{items}</ul>" if lines else ""
-
-
-def _before_and_after(item: Item, outputs: Mapping[Path, Path]) -> tuple[Item, Item] | None:
-    """Return the files of an item that came out, and what came out; None if all was withheld."""
-    paths = tuple(path for path in item.paths if path in outputs)
-    after = tuple(outputs[path] for path in paths)
-    return (item._replace(paths=paths), item._replace(paths=after)) if paths else None
 
 
 def _images(title: str, items: Sequence[Item], reveal: bool) -> Instrument:

@@ -70,12 +70,12 @@ def nifti_header(item: Item, *, reveal: bool) -> str:
     """Return what a NIfTI file says beside its voxels, one row a place."""
     from medlab.neuro import nifti_header
 
-    found = pd.DataFrame(
+    fields = pd.DataFrame(
         nifti_header.inspect_file(item.middle), columns=["place", "kind", "value"]
     )
     if not reveal:
-        found["value"] = dicom.tags.MASK
-    return _table_html(found, f"{len(found)} places say something beside the voxels.")
+        fields["value"] = dicom.tags.MASK
+    return _table_html(fields, f"{len(fields)} places say something beside the voxels.")
 
 
 @lru_cache(maxsize=2)
@@ -131,12 +131,12 @@ def picture(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
     """Return the image in the middle of a series, that of the result beside it."""
     if not reveal:
         return _HIDDEN
-    shown = {"before" if after else "the image": _displayed(item)}
+    pictures = {"before" if after else "the image": _displayed(item)}
     if after is not None:
-        shown["after"] = _displayed(after)
+        pictures["after"] = _displayed(after)
     return viz.show(
-        viz.disclosures.images(shown),
-        alt=" and ".join(shown) + ": one image of the series at its own window",
+        viz.disclosures.images(pictures),
+        alt=" and ".join(pictures) + ": one image of the series at its own window",
         caption="One image of the series at its own window.",
     )
 
@@ -163,12 +163,14 @@ def burned_in(item: Item, *, reveal: bool) -> list[Any]:
     from medlab.pixels import box_review
 
     dataset = _image(item)
-    found = pixels.find_text(dataset, pixels.identity_words(dataset))
-    away = sum(one.remove for one in found)
-    told = f"{len(found)} pieces of text found, {away} of them would be removed."
-    parts: list[Any] = [_table_html(box_review.as_table(found, reveal=reveal), told)]
+    decisions = pixels.find_text(dataset, pixels.identity_words(dataset))
+    away = sum(decision.remove for decision in decisions)
+    sentence = f"{len(decisions)} pieces of text found, {away} of them would be removed."
+    parts: list[Any] = [_table_html(box_review.as_table(decisions, reveal=reveal), sentence)]
     if reveal:
-        fig = viz.pixels.boxes({"the image": box_review.picture(dataset)}, {"the image": found})
+        fig = viz.pixels.boxes(
+            {"the image": box_review.picture(dataset)}, {"the image": decisions}
+        )
         parts.append(
             viz.show(
                 fig,
@@ -198,12 +200,12 @@ def face(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
 def cohort(source: Path, *, reveal: bool) -> str:
     """Return the table of the patients in the headers of all files."""
     table = dicom.cohort_table(source, by="patient")
-    shown = table[["PatientID", "Age", "Sex", "Weight", "Diagnosis", "Modality", "Files"]]
+    columns = table[["PatientID", "Age", "Sex", "Weight", "Diagnosis", "Modality", "Files"]]
     if not reveal:
         hide = ["PatientID", "Age", "Sex", "Weight", "Diagnosis"]
-        shown = shown.astype(dict.fromkeys(hide, object))
-        shown[hide] = shown[hide].where(shown[hide].isna(), dicom.tags.MASK)
-    return _table_html(shown.astype(object).fillna(""), f"{counted(len(table), 'patient')}.")
+        columns = columns.astype(dict.fromkeys(hide, object))
+        columns[hide] = columns[hide].where(columns[hide].isna(), dicom.tags.MASK)
+    return _table_html(columns.astype(object).fillna(""), f"{counted(len(table), 'patient')}.")
 
 
 @one_sentence
@@ -215,7 +217,7 @@ def headers(item: Item, after: Item, *, reveal: bool, restored: bool = False) ->
     from medlab import methods
 
     if item.kind == "nifti":
-        before, cleaned = (nifti_header(one, reveal=reveal) for one in (item, after))
+        before, cleaned = (nifti_header(head, reveal=reveal) for head in (item, after))
         return f"<h4>before</h4>{before}<h4>after</h4>{cleaned}"
     versions = {"before": dicom.read(item.middle), "after": dicom.read(after.middle)}
     original = "after" if restored else "before"

@@ -50,19 +50,21 @@ def _answer_queries(
     from medlab.dp.meter import exact_epsilon
     from medlab.tabular.reading import read_table
 
-    asked = [_parsed(query) for query in queries]
+    parsed = [_parsed(query) for query in queries]
     purse = dp.Ledger(ledger, source, budget, key_file=key_file)
-    counted = {words[0] for kind, words in asked if kind == "histogram"}
-    summed = {words[0] for kind, words in asked if kind in _NUMBERS}
+    counted = {words[0] for kind, words in parsed if kind == "histogram"}
+    summed = {words[0] for kind, words in parsed if kind in _NUMBERS}
     table = read_table(source, labels=counted - summed)
     cost = exact_epsilon(epsilon)
     meter = dp.Meter(cost, **unit)
-    answers = [getattr(dp, kind)(table, *words, meter, cost / len(asked)) for kind, words in asked]
+    answers = [
+        getattr(dp, kind)(table, *words, meter, cost / len(parsed)) for kind, words in parsed
+    ]
     purse.spend(cost)  # when all could be computed, and before any is seen
-    told = [
+    rows = [
         {"query": query} | answer._asdict() for query, answer in zip(queries, answers, strict=True)
     ]
-    report = {"epsilon": float(cost), "spent": purse.spent, "left": purse.left, "answers": told}
+    report = {"epsilon": float(cost), "spent": purse.spent, "left": purse.left, "answers": rows}
     click.echo(json.dumps(report, indent=2, default=lambda cells: cells.to_dict()))
 
 

@@ -41,7 +41,7 @@ def _dictionary(text: str) -> None:
     """  # noqa: D301  # click wants the character itself
     from medlab import dicom
 
-    found = dicom.search_dictionary(text)
-    if found.empty:
+    elements = dicom.search_dictionary(text)
+    if elements.empty:
         raise InputError("nothing in the dictionary fits; try a part of the name")
-    click.echo(found.to_string(index=False))
+    click.echo(elements.to_string(index=False))

@@ -266,12 +266,12 @@ def _zips_of(file: Path | None) -> tuple[str, ...]:
     if file is None:
         return ()
     try:
-        found = re.split(r"[\s,;]+", file.read_text(encoding="utf-8").strip())
+        areas = re.split(r"[\s,;]+", file.read_text(encoding="utf-8").strip())
     except (OSError, UnicodeDecodeError):
         raise UsageError("the file of restricted ZIP codes cannot be read") from None
-    if not all(re.fullmatch(r"\d{3}", one) for one in found):
+    if not all(re.fullmatch(r"\d{3}", area) for area in areas):
         raise UsageError("restricted ZIP codes are given by their first three digits")
-    return tuple(sorted(set(found)))
+    return tuple(sorted(set(areas)))
 
 
 def _text_of(file: Path | None) -> str:
@@ -304,9 +304,9 @@ def _find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
     """
     from medlab.pixels import survey
 
-    found = survey.look(source, recipe_file=recipe, **choices)
+    files = survey.look(source, recipe_file=recipe, **choices)
     removed = kept = failed = 0
-    for one in tqdm(found, unit="file", disable=None):
+    for one in tqdm(files, unit="file", disable=None):
         removed, kept, failed = removed + one.removed, kept + one.kept, failed + bool(one.problem)
         if one.problem:
             tqdm.write(f"file {one.number}: {one.problem}", file=sys.stderr)

@@ -274,15 +274,15 @@ def _evaluate_release(
 def _hierarchies(given: tuple[str, ...]) -> dict[str, Any]:
     from medlab.tabular.reading import read_hierarchy
 
-    found = {}
+    tables = {}
     for text in given:
         parts = text.split("=")  # of a name with = the longest that leaves a file
         pairs = [("=".join(parts[:i]), Path("=".join(parts[i:]))) for i in range(1, len(parts))]
         if not all(parts) or not pairs:
             raise UsageError("a hierarchy is written COL=FILE, such as --hierarchy City=city.csv")
         name, path = next((pair for pair in reversed(pairs) if pair[1].is_file()), pairs[0])
-        found[name] = read_hierarchy(path)
-    return found
+        tables[name] = read_hierarchy(path)
+    return tables
 
 
 def _tell_notes(report: dict[str, Any]) -> None:

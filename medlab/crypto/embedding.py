@@ -103,11 +103,13 @@ def embed(
             f"{len(payload)} bytes do not fit: the capacity of this image is {max(0, room)} bytes"
         )
     if method == "lsb":
-        hidden = _lsb_write(values, limits, payload, key)
+        places = _places(values, limits, key)[: 8 * (_OVERHEAD + len(payload))]
+        bound = _bound(_lowest(values, limits, places, 0), limits, "lsb")
+        hidden = _lowest(values, limits, places, _wrapped(payload, key, bound))
     else:
 
-        def wrap(told: Array) -> Array:
-            return _wrapped(payload, key, _bound(values, limits, method, told), values.size)
+        def wrap(notes: Array) -> Array:
+            return _wrapped(payload, key, _bound(values, limits, method, notes), values.size)
 
         hidden = _WRITE[method](values, limits, wrap)
     return hidden.astype(pixels.dtype).reshape(pixels.shape)
@@ -177,9 +179,9 @@ def _room(values: Array, limits: _Bits, method: str) -> int:
 # What is hidden: nonce, then masked: length, ciphertext, tag, zeros
 
 
-def _bound(values: Array, limits: _Bits, method: str, told: Array = _NO_BITS) -> bytes:
+def _bound(values: Array, limits: _Bits, method: str, notes: Array = _NO_BITS) -> bytes:
     """Return what the seal is bound to: the image that is given back, and the bookkeeping."""
-    form = f"{method} {limits} {values.shape} {told.tobytes().hex()} ".encode()
+    form = f"{method} {limits} {values.shape} {notes.tobytes().hex()} ".encode()
     return hashlib.sha256(form + np.ascontiguousarray(values).tobytes()).digest()
 
 
@@ -353,24 +355,24 @@ def _bookkeeping(pairs: _Pairs) -> tuple[Mask, Mask, Array]:
     changes = pairs.holds(difference >> 1 << 1)
     doubles = changes & pairs.holds(2 * difference)
     packed = zlib.compress(np.packbits(doubles[changes]).tobytes(), 9)
-    told = np.frombuffer(len(packed).to_bytes(_LENGTH, "big") + packed, np.uint8)
+    notes = np.frombuffer(len(packed).to_bytes(_LENGTH, "big") + packed, np.uint8)
     return (
         changes,
         doubles,
-        np.append(np.unpackbits(told), (difference[changes & ~doubles] & 1).astype(np.uint8)),
+        np.append(np.unpackbits(notes), (difference[changes & ~doubles] & 1).astype(np.uint8)),
     )
 
 
 def _expansion_room(values: Array, limits: _Bits) -> int:
-    changes, _, told = _bookkeeping(_pairs(values, limits))
-    return int(changes.sum()) - told.size
+    changes, _, notes = _bookkeeping(_pairs(values, limits))
+    return int(changes.sum()) - notes.size
 
 
 def _expansion_write(values: Array, limits: _Bits, wrap: _Wrap) -> Array:
     pairs = _pairs(values, limits)
-    changes, doubles, told = _bookkeeping(pairs)
+    changes, doubles, notes = _bookkeeping(pairs)
     new = np.where(doubles, 2 * pairs.difference, pairs.difference >> 1 << 1)[changes]
-    pairs.difference[changes] = new + np.append(told, wrap(told))[: new.size]
+    pairs.difference[changes] = new + np.append(notes, wrap(notes))[: new.size]
     return _replaced(values, limits, pairs.mean, pairs.difference)
 
 
@@ -401,10 +403,6 @@ def _partnered(values: Array, limits: _Bits) -> Mask:
     return ((values - limits[0]) | 1) <= limits[1] - limits[0]
 
 
-def _lsb_room(values: Array, limits: _Bits) -> int:
-    return int(_partnered(values, limits).sum())
-
-
 def _lowest(values: Array, limits: _Bits, places: Array, bits: Array | int) -> Array:
     """Return a copy with other lowest bits, counted from the lowest value, in some places."""
     out = values.ravel() - limits[0]
@@ -417,12 +415,6 @@ def _places(values: Array, limits: _Bits, key: bytes) -> Array:
     return places[keyed_order(subkey(key, "hiding places"), places.size)]
 
 
-def _lsb_write(values: Array, limits: _Bits, payload: bytes, key: bytes) -> Array:
-    places = _places(values, limits, key)[: 8 * (_OVERHEAD + len(payload))]
-    bound = _bound(_lowest(values, limits, places, 0), limits, "lsb")
-    return _lowest(values, limits, places, _wrapped(payload, key, bound))
-
-
 def _lsb_read(values: Array, limits: _Bits, key: bytes) -> bytes:
     places = _places(values, limits, key)
 
@@ -433,6 +425,10 @@ def _lsb_read(values: Array, limits: _Bits, key: bytes) -> bytes:
     return _unwrapped(bits, key, bound, filled=False)
 
 
-_ROOM = {"shift": _shift_room, "expansion": _expansion_room, "lsb": _lsb_room}
+_ROOM = {
+    "shift": _shift_room,
+    "expansion": _expansion_room,
+    "lsb": lambda *where: int(_partnered(*where).sum()),
+}
 _WRITE = {"shift": _shift_write, "expansion": _expansion_write}
 _READ = {"shift": _shift_read, "expansion": _expansion_read}

@@ -41,15 +41,15 @@ _CIPHERS: dict[str, Any] = {"aes": algorithms.AES, "tripledes": TripleDES}
 def certificate_of(pem: str) -> x509.Certificate:
     """Return the certificate in a PEM text; UsageError if it is none, or its key is not RSA."""
     try:
-        found = x509.load_pem_x509_certificates(pem.encode())
-        kind = found[0].public_key_algorithm_oid
+        certificates = x509.load_pem_x509_certificates(pem.encode())
+        kind = certificates[0].public_key_algorithm_oid
     except ValueError:
         raise UsageError("a certificate cannot be read; give an X.509 in PEM") from None
-    if len(found) > 1:
+    if len(certificates) > 1:
         raise UsageError("a certificate file holds several; give one recipient a file")
     if kind != PublicKeyAlgorithmOID.RSAES_PKCS1_v1_5:
         raise UsageError("a certificate's key is not RSA; envelopes are for RSA keys only")
-    return found[0]
+    return certificates[0]
 
 
 def read_pem(path: Path | str) -> str:
@@ -68,11 +68,13 @@ def valid_recipients(pems: Iterable[str]) -> tuple[str, ...]:
     UsageError
         If one of them cannot be read, is not for RSA, or is not valid today.
     """
-    found, now = {certificate_of(pem) for pem in pems}, datetime.now(UTC)
-    for one in found:  # `cryptography` takes them at any time
-        if not one.not_valid_before_utc <= now <= one.not_valid_after_utc:
+    certificates, now = {certificate_of(pem) for pem in pems}, datetime.now(UTC)
+    for certificate in certificates:  # `cryptography` takes them at any time
+        if not certificate.not_valid_before_utc <= now <= certificate.not_valid_after_utc:
             raise UsageError("a certificate has expired or is not yet valid; ask for a new one")
-    return tuple(sorted(one.public_bytes(Encoding.PEM).decode() for one in found))
+    return tuple(
+        sorted(certificate.public_bytes(Encoding.PEM).decode() for certificate in certificates)
+    )
 
 
 def read_private_key(path: Path | str, passphrase_file: Path | None = None) -> RSAPrivateKey:
@@ -177,10 +179,10 @@ def _enveloped(value: bytes) -> Any:
 
 def _name_of(rid: Any) -> Any:
     """Return issuer and serial number of a recipient, or the ID of its key."""
-    one = rid.chosen
+    identifier = rid.chosen
     if rid.name == "subject_key_identifier":
-        return one.native
-    return one["issuer"], one["serial_number"].native
+        return identifier.native
+    return identifier["issuer"], identifier["serial_number"].native
 
 
 def _padding(algorithm: Any) -> Any:

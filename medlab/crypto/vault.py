@@ -79,7 +79,7 @@ class Lock:
         """Return a key in the form that the vault keeps: sealed, with salt and cost (JSON)."""
         self.check_whole()
         salt = secrets.token_bytes(16)
-        sealed = [seal(key, one, _PLACE).hex() for one in self._keys(salt, _LOG_N)]
+        sealed = [seal(key, lock_key, _PLACE).hex() for lock_key in self._keys(salt, _LOG_N)]
         noted = {"kind": self.kind, "salt": salt.hex(), "log_n": _LOG_N, "sealed": sealed}
         return json.dumps(noted).encode()
 
@@ -231,11 +231,11 @@ class Vault:
         """
         with transaction(self._db):
             digest = _digest(_key_of("", self._secret), kind, original)
-            found = self._db.execute(
+            row = self._db.execute(
                 "SELECT code FROM entry WHERE kind = ? AND digest = ?", (kind, digest)
             ).fetchone()
-            if found is not None:
-                return str(found[0])
+            if row is not None:
+                return str(row[0])
             code = draw()
             while self.owners(kind, code):
                 code = draw()
@@ -255,15 +255,15 @@ class Vault:
         role = "all" if self._patient is None else "patient"
         said = {"kind": kind, "count": len(wanted), "codes": wanted[:20], "reason": reason}
         self._note("vault read", role=role, **said)
-        found = ((code, self._find(kind, code, owner)) for code in wanted)
-        return {code: original for code, original in found if original is not None}
+        values = ((code, self._find(kind, code, owner)) for code in wanted)
+        return {code: original for code, original in values if original is not None}
 
     def original(self, kind: str, code: str, *, reason: str) -> str:
         """Return what one code stands for; MissingError if the vault does not know it."""
-        found = self.originals(kind, [code], reason=reason)
-        if code not in found:
+        values = self.originals(kind, [code], reason=reason)
+        if code not in values:
             raise MissingError(f"the vault knows no such code of kind {kind!r}")
-        return found[code]
+        return values[code]
 
     def count(self) -> dict[str, int]:
         """Return the number of entries of each kind."""
@@ -271,8 +271,8 @@ class Vault:
 
     def codes(self, kind: str) -> list[str]:
         """Return the codes of a kind."""
-        found = self._db.execute("SELECT DISTINCT code FROM entry WHERE kind = ?", (kind,))
-        return [code for (code,) in found]
+        rows = self._db.execute("SELECT DISTINCT code FROM entry WHERE kind = ?", (kind,))
+        return [code for (code,) in rows]
 
     def owners(self, kind: str, code: str) -> list[str]:
         """Return the marks of the patients who have a code."""
@@ -359,13 +359,13 @@ class Vault:
         return count
 
     def _find(self, kind: str, code: str, owner: str) -> str | None:
-        found = dict(self._db.execute(_FIND, (kind, code)).fetchall())
+        entries = dict(self._db.execute(_FIND, (kind, code)).fetchall())
         if self._patient is not None:
             mine = self._patient.owner
-            if owner not in ("", mine) or mine not in found:
+            if owner not in ("", mine) or mine not in entries:
                 return None
-            return _open(self._patient.key, kind, code, mine, found[mine])
-        some = {owner: found[owner]} if owner in found else found
+            return _open(self._patient.key, kind, code, mine, entries[mine])
+        some = {owner: entries[owner]} if owner in entries else entries
         secret = self._secret
         originals = {
             _open(_key_of(whose, secret), kind, code, whose, some[whose]) for whose in some
@@ -379,8 +379,8 @@ class Vault:
         return subkey(self.key, "vault")
 
     def _about(self, name: str) -> bytes:
-        found = self._db.execute("SELECT sealed FROM about WHERE name = ?", (name,)).fetchone()
-        return b"" if found is None else bytes(found[0])
+        row = self._db.execute("SELECT sealed FROM about WHERE name = ?", (name,)).fetchone()
+        return b"" if row is None else bytes(row[0])
 
     def _check_form(self) -> None:
         columns = {row[1] for row in self._db.execute("PRAGMA table_info(entry)")}
@@ -432,12 +432,12 @@ def log_head(path: Path, key: bytes) -> str:
     """Return the hash of the last line of a vault's log, for one with the auditor's key."""
     db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
     try:
-        found = db.execute("SELECT sealed FROM about WHERE name = 'log'").fetchone()
+        row = db.execute("SELECT sealed FROM about WHERE name = 'log'").fetchone()
     except sqlite3.DatabaseError:
         raise InputError("this file is not a vault, or it is locked or damaged") from None
     finally:
         db.close()
-    return _head(found[0] if found else b"", key)
+    return _head(row[0] if row else b"", key)
 
 
 def _noted(head: str, sealing: bytes) -> bytes:

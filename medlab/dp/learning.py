@@ -21,7 +21,7 @@ _LARGEST_LOGIT = 500.0  # exp of more overflows
 _ORDERS = np.array([*range(2, 64), 128, 256, 512, 1024])
 
 
-class Fit(NamedTuple):
+class _Fit(NamedTuple):
     """A fitted model.
 
     Attributes
@@ -48,7 +48,7 @@ def logistic_regression(
     learning_rate: float = 1.0,
     subjects: ArrayLike | None = None,
     rng: np.random.Generator | None = None,
-) -> Fit:
+) -> _Fit:
     """Fit a logistic regression so that no patient moves it by much.
 
     In each step every patient takes part by chance (Poisson sampling). The gradient of a
@@ -108,7 +108,7 @@ def logistic_regression(
         total = (slopes / np.maximum(1, lengths / clip)).sum(axis=0)
         total += rng.normal(0, noise * clip, len(weights))
         weights -= learning_rate * total / (rate * len(people))
-    return Fit(weights, epsilon)
+    return _Fit(weights, epsilon)
 
 
 def rdp_epsilon(noise: float, rate: float, steps: int, delta: float) -> float:

@@ -12,7 +12,6 @@ from medlab.arrays import Floats
 from medlab.errors import InputError
 
 Z95 = 1.959963984540054
-NOT_APPLICABLE = "n/a"
 
 
 class Score(NamedTuple):

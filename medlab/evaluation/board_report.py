@@ -12,7 +12,6 @@ import jinja2
 import pandas as pd
 
 from medlab import __version__
-from medlab.evaluation.attack_statistics import NOT_APPLICABLE
 from medlab.evaluation.risk_utility import (
     LIMITS,
     SOURCES,
@@ -23,8 +22,9 @@ from medlab.evaluation.risk_utility import (
     risk_and_loss,
     summarize,
 )
+from medlab.tabular.metrics import NOT_APPLICABLE
 
-TEMPLATES = Path(__file__).parent / "templates"
+_TEMPLATES = Path(__file__).parent / "templates"
 # The three tests of the Article 29 Working Party, Opinion 05/2014 (WP216), and what bears on them.
 _GDPR_TESTS = {
     "singling out": ("singling out", "uniqueness"),
@@ -68,7 +68,7 @@ def review(
     safe = acceptable(points, measured, limits)
     chosen = [_release(measured, *row) for row in safe[["method", "strength"]].to_numpy()]
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True
     )
     environment.filters |= {
         "figure": lambda shown: base64.b64encode(shown.png).decode("ascii"),

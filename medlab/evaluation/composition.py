@@ -90,7 +90,7 @@ def composition(
     step = chunk_rows(max(len(view.seen.sizes) for view in views))
     passes = [nearest(view.seen, exact_values(original, view.seen.scales), step) for view in views]
     pattern = np.zeros((2, len(original)), dtype=np.uint64)
-    left = np.zeros((3, len(original)), dtype=np.int64)  # values still possible
+    candidates = np.zeros((3, len(original)), dtype=np.int64)  # values still possible
     right = np.zeros(len(original), dtype=bool)
     truth = numbered(original[sensitive], labels) if sensitive else np.full(len(original), -1)
     for pair in zip(*passes, strict=True):
@@ -102,14 +102,14 @@ def composition(
             pattern[i, here] = np.where(near.mask, view.marks, 0).sum(axis=1, dtype=np.uint64)
             possible.append(near.mask @ view.values > 0)
         both = possible[0] & possible[1]
-        left[:, here] = [some.sum(axis=1) for some in (*possible, both)]
+        candidates[:, here] = [some.sum(axis=1) for some in (*possible, both)]
         right[here] = both[np.arange(len(both)), truth[here]] & (truth[here] >= 0)
     crowds = []  # the fewest persons who share the patterns of one release, the other, both
     for patterns in (pattern[:1], pattern[1:], pattern):
         group = np.unique(patterns, axis=1, return_inverse=True)[1]
         crowds.append(int(group_sizes(group.ravel(), owners).min()))
-    certain = [len(np.unique(owners[some == 1])) for some in left]
-    sure = len(np.unique(owners[(left[2] == 1) & right]))
+    certain = [len(np.unique(owners[some == 1])) for some in candidates]
+    sure = len(np.unique(owners[(candidates[2] == 1) & right]))
     figures = [*certain, sure] if sensitive else [None] * 4
     return _Composition(len(np.unique(owners)), *crowds, *figures)
 

@@ -19,7 +19,7 @@ from medlab.neuro.volume import load, to_working
 
 Image = str | PathLike[str] | SpatialImage
 
-SPACING_MM = 3.0
+_SPACING_MM = 3.0
 UP_MM, DOWN_MM, SIDE_MM = 80.0, 60.0, 64.0  # the window of a face around the tip of the nose
 _SHIFT_MM = 8.0
 _TRIM = 0.8  # of the pixels that fit best: hair, ears and wrinkles do not decide
@@ -52,7 +52,7 @@ class Identification(NamedTuple):
     distances: Floats
 
 
-def depth_maps(heads: Sequence[Image], spacing_mm: float = SPACING_MM) -> list[Floats]:
+def depth_maps(heads: Sequence[Image], spacing_mm: float = _SPACING_MM) -> list[Floats]:
     """Render heads from the front on one common grid.
 
     Parameters
@@ -88,7 +88,7 @@ def depth_maps(heads: Sequence[Image], spacing_mm: float = SPACING_MM) -> list[F
 
 
 def identify(
-    gallery: Sequence[Floats], probes: Sequence[Floats], spacing_mm: float = SPACING_MM
+    gallery: Sequence[Floats], probes: Sequence[Floats], spacing_mm: float = _SPACING_MM
 ) -> Identification:
     """Look for each probe among the known faces; probe i belongs to gallery entry i.
 
@@ -111,7 +111,7 @@ def identify(
     """
     if len(gallery) != len(probes) or len(gallery) < 2:
         raise InputError("give as many probes as known faces, each with its own, two or more")
-    distances = np.stack([_compare(known, probes, spacing_mm) for known in gallery], axis=1)
+    distances = np.stack([_compare(face, probes, spacing_mm) for face in gallery], axis=1)
     return ranked(distances)
 
 
@@ -143,12 +143,12 @@ def _compare(known: Floats, probes: Sequence[Floats], spacing: float) -> Floats:
     """Return the distance of each probe to one known face."""
     face, row, column = _face(known, spacing)
     reach = round(_SHIFT_MM / spacing)
-    found = []
+    distances = []
     for probe in probes:
         room = _window(probe, row, column, spacing, reach)
         views: Any = np.lib.stride_tricks.sliding_window_view(room, face.shape)
-        found.append(_distance(face, views.reshape(-1, *face.shape)))
-    return np.array(found)
+        distances.append(_distance(face, views.reshape(-1, *face.shape)))
+    return np.array(distances)
 
 
 def _face(known: Floats, spacing: float) -> tuple[Floats, int, int]:
@@ -227,8 +227,8 @@ def protect(heads: Sequence[Image], jobs: int = 2, backend: str = "auto") -> lis
     """
     from joblib import Parallel, delayed
 
-    found: list[_Protected] = Parallel(n_jobs=jobs)(delayed(_protect)(h, backend) for h in heads)
-    return found
+    results: list[_Protected] = Parallel(n_jobs=jobs)(delayed(_protect)(h, backend) for h in heads)
+    return results
 
 
 def _protect(head: Image, backend: str) -> _Protected:
@@ -274,5 +274,5 @@ def reidentify(
 
 def identification_table(found: dict[str, Identification]) -> pd.DataFrame:
     """Return one row a way of protection: rank-1 with interval, mean rank, chance."""
-    rows = [{"protection": name, **one._asdict()} for name, one in found.items()]
+    rows = [{"protection": name, **rates._asdict()} for name, rates in found.items()]
     return pd.DataFrame(rows).drop(columns="distances")

@@ -54,7 +54,7 @@ class File(NamedTuple):
     dataset: Dataset
 
 
-Volume = tuple[Any, Any]
+_Volume = tuple[Any, Any]
 
 
 def read_files(folder: Path, per_series: int = 1, most: int | None = None) -> list[File]:
@@ -169,14 +169,7 @@ def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[floa
     return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)
 
 
-def _same_volume(first: Volume | None, second: Volume | None) -> bool:
-    """Tell whether two series make the same volume: same voxels, same affine."""
-    if first is None or second is None or first[0].shape != second[0].shape:
-        return False
-    return bool(np.array_equal(first[0], second[0]) and np.allclose(first[1], second[1]))
-
-
-def volume(files: Sequence[File]) -> Volume | None:
+def volume(files: Sequence[File]) -> _Volume | None:
     """Return voxels and affine of a series, None if it can't be converted."""
     from medlab.neuro.series import read_series
 
@@ -227,21 +220,23 @@ def header_grid(
     rows: list[tuple[Any, ...]] = []
     for name, everything in made.items():
         new, later = everything[: len(files)], everything[len(files) : len(files) + len(again)]
-        found = recovered(truth, new)
-        for _, row in found.iterrows():
+        channels = recovered(truth, new)
+        for _, row in channels.iterrows():
             rows.append((name, "attack", row["channel"], row["value"], row["low"], row["high"]))
-        read, planted = int(found["read"].sum()), int(found["planted"].sum())
+        read, planted = int(channels["read"].sum()), int(channels["planted"].sum())
         scores = {"all": rate(np.repeat([1.0, 0.0], [read, planted - read])), **guessed[name]}
         kept = rate(
             _intervals_kept([new[row] for row in people], later)
         )  # for the analyst, and for who knows one date
         scores["second visit by the first"] = kept
         rows += [(name, "attack", measure, *score[:3]) for measure, score in scores.items()]
-        share, asked = attributes_kept(files, new)
-        rows.append((name, "utility", "attributes kept", share, *wilson(share * asked, asked)))
+        share, needed = attributes_kept(files, new)
+        rows.append((name, "utility", "attributes kept", share, *wilson(share * needed, needed)))
         rows.append((name, "utility", "intervals kept", *kept[:3]))
         if before is not None:
-            same = float(_same_volume(before, volume(everything[-len(series) :])))
+            after, same = volume(everything[-len(series) :]), 0.0
+            if after is not None and np.array_equal(before[0], after[0]):
+                same = float(np.allclose(before[1], after[1]))
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
 

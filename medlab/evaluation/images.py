@@ -22,7 +22,7 @@ _ERODE_MM_VOXELS = 3  # half of the 7-voxel window of SSIM: a cut edge does not 
 _GRAY_LEVELS = 32
 
 
-def pixel_hash(img: SpatialImage) -> str:
+def _pixel_hash(img: SpatialImage) -> str:
     """Return SHA-256 of the decoded voxels with shape, kind and scaling.
 
     The file's bytes would change with every header and compression; these do not.
@@ -84,7 +84,7 @@ def pixel_linkage(
     """
     if len(published) != len(released) or len(released) < 2:
         raise InputError("give as many published as released scans, in one order, two or more")
-    marks = [[pixel_hash(img) for img in some] for some in (released, published)]
+    marks = [[_pixel_hash(img) for img in some] for some in (released, published)]
     exact = np.not_equal.outer(*map(np.array, marks)).astype(np.float64)
     small, known = (np.stack([_common(img) for img in some]) for some in (released, published))
     bits, known_bits = (np.stack([_bits(one) for one in some]) for some in (small, known))
@@ -121,9 +121,9 @@ def _shown(data: Floats) -> Mask:
 def _pairs(released: Floats, known: Floats, shown: Callable[[Floats], Mask]) -> Floats:
     """Return 1 - correlation of each released with each known image where the first shows."""
     rows = []
-    for one in released:
-        where = shown(one)
-        a, b = one[where], known[:, where]
+    for image in released:
+        where = shown(image)
+        a, b = image[where], known[:, where]
         a, b = a - a.mean(), b - b.mean(axis=1, keepdims=True)
         size = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
         rows.append(1 - (b @ a) / np.where(size > 0, size, 1.0))
@@ -206,12 +206,12 @@ def _contrast(
     from skimage.filters import threshold_multiotsu
 
     low, high = threshold_multiotsu(old[inside], classes=3)
-    found = []
+    contrasts = []
     for data, where in ((new, kept), (old, inside)):
         gray, white = data[where & (old > low) & (old <= high)], data[where & (old > high)]
         spread = math.sqrt((gray.var() + white.var()) / 2) if gray.size and white.size else 0.0
-        found.append((white.mean() - gray.mean()) / spread if spread else math.nan)
-    return {"gray-white contrast": (float(found[0]), float(found[1]))}
+        contrasts.append((white.mean() - gray.mean()) / spread if spread else math.nan)
+    return {"gray-white contrast": (float(contrasts[0]), float(contrasts[1]))}
 
 
 def _features(

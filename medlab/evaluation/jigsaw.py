@@ -50,29 +50,6 @@ def assemble(frame: Array, block: int) -> _Assembly:
     return _Assembly(picture.swapaxes(1, 2).reshape(whole.shape), places)
 
 
-def neighbors_found(places: Ints, truth: Ints, told: Array | None = None) -> float:
-    """Return the share of true neighbors that are neighbors again, in the same direction.
-
-    Parameters
-    ----------
-    places : int array, shape (blocks, 2)
-        Of an `Assembly`.
-    truth : int array, shape (blocks, 2)
-        Where the blocks stood before they were sliced.
-    told : bool array, shape (blocks,), optional
-        Blocks that show something: pairs of empty ones fit everywhere.
-    """
-    told = np.ones(len(places), dtype=bool) if told is None else told
-    at = {tuple(place): number for number, place in enumerate(truth.tolist())}
-    found = []
-    for number, (row, column) in enumerate(truth.tolist()):
-        for down, across in (_RIGHT, _DOWN):
-            other = at.get((row + down, column + across))
-            if other is not None and (told[number] or told[other]):
-                found.append(tuple(places[other] - places[number]) == (down, across))
-    return float(np.mean(found)) if found else 0.0
-
-
 def _misfits(blocks: Floats) -> Floats:
     """Return how badly each block fits at the right of each, shape (n, n).
 
@@ -114,15 +91,15 @@ def _joined(blocks: Array, grid: tuple[int, int]) -> list[dict[int, tuple[int, i
     trees = {number: {number: (0, 0)} for number in range(len(blocks))}
     home = list(range(len(blocks)))
     for a, b, (down, across) in _pairs(blocks):
-        one, other = trees[home[a]], trees[home[b]]
-        if one is other:
+        first, other = trees[home[a]], trees[home[b]]
+        if first is other:
             continue
-        (ra, ca), (rb, cb) = one[a], other[b]
+        (ra, ca), (rb, cb) = first[a], other[b]
         shift = ra + down - rb, ca + across - cb
         moved = {n: (r + shift[0], c + shift[1]) for n, (r, c) in other.items()}
-        if not set(moved.values()) & set(one.values()) and _fits(one | moved, grid):
+        if not set(moved.values()) & set(first.values()) and _fits(first | moved, grid):
             gone = home[b]
-            one.update(moved)
+            first.update(moved)
             for number in moved:
                 home[number] = home[a]
             del trees[gone]

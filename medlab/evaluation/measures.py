@@ -14,7 +14,7 @@ from scipy import sparse
 from medlab.arrays import Floats, Ints
 from medlab.errors import InputError
 from medlab.evaluation import utility
-from medlab.evaluation.attack_statistics import NOT_APPLICABLE, Score, excess, rate
+from medlab.evaluation.attack_statistics import Score, excess, rate
 from medlab.evaluation.release_attacks import (
     by_class,
     inferred,
@@ -31,6 +31,7 @@ from medlab.evaluation.release_attacks import (
 )
 from medlab.tabular import metrics
 from medlab.tabular.column_roles import check_columns, counted_by
+from medlab.tabular.metrics import NOT_APPLICABLE
 from medlab.tabular.models import group_sizes, person_numbers
 from medlab.tabular.release import Release, ReleaseKind
 from medlab.tabular.released_cells import (
@@ -45,7 +46,7 @@ from medlab.tabular.released_cells import (
     see,
 )
 
-COLUMNS = ("group", "measure", "value", "low", "high", "baseline", "control", "note")
+_COLUMNS = ("group", "measure", "value", "low", "high", "baseline", "control", "note")
 _AT_RISK = (0.2, 0.09, 0.05)
 _LINKED_TARGETS = 500
 _NOTES = {
@@ -61,7 +62,7 @@ _NO_ORDER = (
 _CLASSED = (*TRUTHFUL, "aggregate")
 
 
-class People(NamedTuple):
+class _People(NamedTuple):
     """People and their exact quasi-identifiers.
 
     Attributes
@@ -74,14 +75,14 @@ class People(NamedTuple):
     table: pd.DataFrame
     exact: Exact
 
-    def take(self, rows: Ints) -> People:
+    def take(self, rows: Ints) -> _People:
         """Return some of them."""
         exact = {name: values[rows] for name, values in self.exact.items()}
-        return People(self.table.iloc[rows], exact)
+        return _People(self.table.iloc[rows], exact)
 
 
 @dataclass(frozen=True)
-class Case:
+class _Case:
     """What is measured: the tables, read once.
 
     Attributes
@@ -105,9 +106,9 @@ class Case:
     """
 
     kind: str
-    original: People
-    control: People | None
-    register: People | None
+    original: _People
+    control: _People | None
+    register: _People | None
     sensitive: str | None
     scales: list[Scale]
     seen: Seen
@@ -197,7 +198,7 @@ def evaluate(
         for group, found in groups
         for name, score in found
     ]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
 def _case(
@@ -208,7 +209,7 @@ def _case(
     others: tuple[pd.DataFrame | None, pd.DataFrame | None],
     kind: str,
     subject: str | None,
-) -> Case:
+) -> _Case:
     release = released if isinstance(released, Release) else None
     table = released.table if isinstance(released, Release) else released
     kind = release.kind if release else kind
@@ -217,8 +218,8 @@ def _case(
     quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
     _check_tables(original, table, control, (quasi, sensitive), kind)
     if register is not None and subject in register:
-        known = [name for name in quasi if name in register]
-        register = register.drop_duplicates([subject, *known])
+        columns = [name for name in quasi if name in register]
+        register = register.drop_duplicates([subject, *columns])
     scales = [scale(original[name]) for name in quasi]
     seen = see(table, scales, None if kind == "synthetic" else original)
     labels = pd.Index(original[sensitive].astype(object).value_counts().index if sensitive else [])
@@ -229,12 +230,12 @@ def _case(
     owners = np.arange(len(original)) if persons is None else persons
     exact = exact_values(original, scales)
     some = [
-        None if one is None else People(one, exact_values(one, scales))
+        None if one is None else _People(one, exact_values(one, scales))
         for one in (control, register)
     ]
-    return Case(
+    return _Case(
         kind=kind,
-        original=People(original, exact),
+        original=_People(original, exact),
         control=some[0],
         register=some[1],
         sensitive=sensitive,
@@ -286,7 +287,7 @@ def _row(
     return group, name, *score, _NO_ORDER if name == "linkage" and not in_order else ""
 
 
-def _risks(case: Case) -> Iterator[tuple[str, Score | str]]:
+def _risks(case: _Case) -> Iterator[tuple[str, Score | str]]:
     names = ("k", "prosecutor max", "prosecutor mean", "uniqueness")
     if case.kind not in _CLASSED:
         for name in (*names, *map(_at_risk, _AT_RISK), "population uniqueness", *_WITH_REGISTER):
@@ -308,7 +309,7 @@ def _at_risk(share: float) -> str:
 _WITH_REGISTER = ("journalist max", "journalist mean", "marketer")
 
 
-def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
+def _register_risks(case: _Case) -> Iterator[tuple[str, Score | str]]:
     """Yield what an attacker with a register may hope for.
 
     He uses the columns that the register has.
@@ -334,7 +335,7 @@ def _register_risks(case: Case) -> Iterator[tuple[str, Score | str]]:
     yield "marketer", Score(marketer)
 
 
-def _attack(case: Case, people: People, owners: Ints) -> _Attacked:
+def _attack(case: _Case, people: _People, owners: Ints) -> _Attacked:
     """Run the attacks that need the nearest rows, in one pass over the targets."""
     seen, count = case.seen, len(people.table)
     row_owners = case.owners if case.aligned else np.empty(0, dtype=np.int64)
@@ -343,22 +344,24 @@ def _attack(case: Case, people: People, owners: Ints) -> _Attacked:
     truth = np.full(count, -1)
     if case.sensitive:
         truth = numbered(people.table[case.sensitive], case.labels)
-    found = _Attacked(*(np.empty(count) for _ in _Attacked._fields))
+    results = _Attacked(*(np.empty(count) for _ in _Attacked._fields))
     for near in nearest(seen, people.exact):
-        found.linked[near.targets] = (
+        results.linked[near.targets] = (
             linked(near, seen, pairs) if case.aligned else 1 / (near.mask @ seen.sizes)
         )
-        found.inferred[near.targets] = inferred(near, posterior, truth)
-        found.distance[near.targets] = near.distance
+        results.inferred[near.targets] = inferred(near, posterior, truth)
+        results.distance[near.targets] = near.distance
     if case.release is not None and case.kind == "sliced" and case.sensitive:
-        shown = exact_values(case.release.table, case.scales)
-        known = {name: (shown[name], values) for name, values in people.exact.items()}
+        cells = exact_values(case.release.table, case.scales)
+        known = {name: (cells[name], values) for name, values in people.exact.items()}
         chance, matched = sliced(case.release, known, case.sensitive, case.labels, truth)
-        found.inferred[matched] = chance[matched]
-    return found
+        results.inferred[matched] = chance[matched]
+    return results
 
 
-def _attacks(case: Case, rng: np.random.Generator, most: int) -> Iterator[tuple[str, Score | str]]:
+def _attacks(
+    case: _Case, rng: np.random.Generator, most: int
+) -> Iterator[tuple[str, Score | str]]:
     everybody = len(case.original.table)
     rows = _sample(everybody, most, rng)
     targets = case.original.take(rows)
@@ -387,7 +390,7 @@ def _attacks(case: Case, rng: np.random.Generator, most: int) -> Iterator[tuple[
     yield "linkability", _linkability(case, targets, control, rng)
 
 
-def _singling_out(case: Case, control: People, rng: np.random.Generator) -> Score:
+def _singling_out(case: _Case, control: _People, rng: np.random.Generator) -> Score:
     """Single out among as many originals as there are others: chance is the same for both."""
     counts = [len(some.table) for some in (case.original, control)]
     rows, others = (_sample(count, min(counts), rng) for count in counts)
@@ -398,7 +401,7 @@ def _singling_out(case: Case, control: People, rng: np.random.Generator) -> Scor
     return singling_out(spelled, *exact, case.scales, rng)
 
 
-def _without_control(case: Case, members: _Attacked) -> Iterator[tuple[str, Score | str]]:
+def _without_control(case: _Case, members: _Attacked) -> Iterator[tuple[str, Score | str]]:
     if case.sensitive:
         yield "inference", rate(members.inferred, baseline=_majority(case))
     else:
@@ -408,12 +411,12 @@ def _without_control(case: Case, members: _Attacked) -> Iterator[tuple[str, Scor
         yield name, "control"
 
 
-def _majority(case: Case) -> float:
+def _majority(case: _Case) -> float:
     return float(case.original.table[case.sensitive].value_counts(normalize=True).iloc[0])
 
 
 def _inference(
-    case: Case, members: _Attacked, others: _Attacked
+    case: _Case, members: _Attacked, others: _Attacked
 ) -> Iterator[tuple[str, Score | str]]:
     if not case.sensitive:
         yield "inference", "sensitive"
@@ -425,17 +428,19 @@ def _inference(
 
 
 def _linkability(
-    case: Case, people: People, control: People, rng: np.random.Generator
+    case: _Case, people: _People, control: _People, rng: np.random.Generator
 ) -> Score | str:
-    names = [one.name for one in case.scales]
+    names = [part.name for part in case.scales]
     if len(names) < 2:
         return "two"
     halves = names[::2], names[1::2]
-    some = (one.take(_sample(len(one.table), _LINKED_TARGETS, rng)) for one in (people, control))
-    return excess(*(linkability(case.seen, one.exact, halves) for one in some))
+    some = (
+        part.take(_sample(len(part.table), _LINKED_TARGETS, rng)) for part in (people, control)
+    )
+    return excess(*(linkability(case.seen, part.exact, halves) for part in some))
 
 
-def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score | str]]:
+def _utility(case: _Case, rng: np.random.Generator) -> Iterator[tuple[str, Score | str]]:
     if case.kind in TRUTHFUL:
         cells = case.seen.loss()[case.seen.class_of]
         yield "GCP", Score(float(cells.mean()), baseline=0.0)
@@ -462,7 +467,7 @@ def _utility(case: Case, rng: np.random.Generator) -> Iterator[tuple[str, Score 
     yield "pMSE", apart
 
 
-def _exact(case: Case, people: People) -> utility.Reading:
+def _exact(case: _Case, people: _People) -> utility.Reading:
     """Return an untouched table as an analyst reads it."""
     assert case.sensitive is not None
     values = shares(people.table, case.sensitive, case.labels)

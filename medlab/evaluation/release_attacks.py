@@ -28,7 +28,7 @@ from medlab.tabular.slicing import BUCKET
 _CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the processor's cache
 
 
-class Near(NamedTuple):
+class _Near(NamedTuple):
     """Some targets and the classes nearest to them.
 
     Attributes
@@ -49,7 +49,7 @@ def chunk_rows(classes: int) -> int:
     return max(1, _CHUNK_CELLS // classes)
 
 
-def nearest(seen: Seen, exact: Exact, step: int | None = None) -> Iterator[Near]:
+def nearest(seen: Seen, exact: Exact, step: int | None = None) -> Iterator[_Near]:
     """Yield the nearest classes of all targets, some targets at a time.
 
     Parameters
@@ -60,7 +60,7 @@ def nearest(seen: Seen, exact: Exact, step: int | None = None) -> Iterator[Near]
     step : int, optional
         How many targets at a time.
     """
-    places = [exact[one.name] for one in seen.scales]
+    places = [exact[scale.name] for scale in seen.scales]
     count, classes = len(places[0]), len(seen.sizes)
     step = step or chunk_rows(classes)
     room = np.empty((2, step, classes))
@@ -68,14 +68,14 @@ def nearest(seen: Seen, exact: Exact, step: int | None = None) -> Iterator[Near]
         part = slice(start, min(start + step, count))
         total, gap = (space[: part.stop - start] for space in room)
         total[:] = 0.0
-        for one, (a, b), values in zip(seen.scales, seen.parts, places, strict=True):
-            if one.numeric:
+        for scale, (a, b), values in zip(seen.scales, seen.parts, places, strict=True):
+            if scale.numeric:
                 _add_gaps(total, gap, a, b, values[part, None])
             else:
                 total += a
                 total -= b[values[part]].toarray()  # a label that nobody has is row -1
         distance = total.min(axis=1)
-        yield Near(part, distance, total <= distance[:, None] + SAME)
+        yield _Near(part, distance, total <= distance[:, None] + SAME)
 
 
 def _add_gaps(total: Array, gap: Array, low: Array, high: Array, values: Array) -> None:
@@ -98,7 +98,7 @@ def true_pairs(target_owner: Ints, row_owner: Ints) -> tuple[Ints, Ints]:
     return pairs["target"].to_numpy(copy=True), pairs["row"].to_numpy(copy=True)
 
 
-def linked(near: Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
+def linked(near: _Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
     """Return for each target the chance to pick a row of its own among the nearest.
 
     With C the rows at the smallest distance and T those of the target: |T in C| / |C|. This
@@ -116,8 +116,8 @@ def linked(near: Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
     first, last = np.searchsorted(pairs[0], [start, stop])
     target, row = pairs[0][first:last] - start, pairs[1][first:last]
     hit = near.mask[target, seen.class_of[row]].astype(np.float64)
-    found: Any = np.bincount(target, hit, minlength=stop - start)
-    return np.asarray(found / (near.mask @ seen.sizes))
+    hits: Any = np.bincount(target, hit, minlength=stop - start)
+    return np.asarray(hits / (near.mask @ seen.sizes))
 
 
 def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Floats:
@@ -133,7 +133,7 @@ def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Fl
         Their exact values, see `medlab.tabular.released_cells.exact_values`.
     halves : two sequences of column names
     """
-    found = np.zeros(len(exact[seen.scales[0].name]))
+    chance = np.zeros(len(exact[seen.scales[0].name]))
     views = [seen.only(names) for names in halves]
     first = np.unique(seen.class_of, return_index=True)[1]
     where = [view.class_of[first] for view in views]
@@ -142,8 +142,8 @@ def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Fl
     for a, b in zip(*passes, strict=True):
         both = a.mask[:, where[0]] & b.mask[:, where[1]]
         picks = (a.mask @ views[0].sizes) * (b.mask @ views[1].sizes)
-        found[a.targets] = (both @ seen.sizes) / picks
-    return found
+        chance[a.targets] = (both @ seen.sizes) / picks
+    return chance
 
 
 _CHUNK_PEOPLE = 200
@@ -173,8 +173,8 @@ def shares(
     if release is not None and release.kind == "anatomized":
         return _of_groups(release, sensitive, labels)
     code = numbered(table[sensitive], labels)
-    known = np.flatnonzero(code >= 0)
-    cells = (np.ones(len(known)), (known, code[known]))
+    rows = np.flatnonzero(code >= 0)
+    cells = (np.ones(len(rows)), (rows, code[rows]))
     return sparse.csr_array(cells, shape=(len(table), len(labels)))
 
 
@@ -231,17 +231,17 @@ def sliced(
         _keys([known[name] for name in group if name in known], len(bucket), len(truth))
         for group in sorted(release.facts["groups"], key=lambda some: sensitive not in some)
     )
-    told = _shares(bucket, value, first, len(labels))
+    matching = _shares(bucket, value, first, len(labels))
     others = [_shares(bucket, np.zeros_like(bucket), keys, 1) for keys in rest]
-    found, matched = np.zeros(len(truth)), np.zeros(len(truth), dtype=bool)
+    chance, matched = np.zeros(len(truth)), np.zeros(len(truth), dtype=bool)
     for start in range(0, len(truth), _CHUNK_PEOPLE):
         here = slice(start, start + _CHUNK_PEOPLE)
         weight = np.ones((len(truth[here]), bucket.max() + 1))
         for shares, (_, people) in zip(others, rest, strict=True):
             weight *= shares[people[here]].toarray()
-        votes = _votes(told[first[1][here]].tocoo(), weight, len(labels))
-        found[here], matched[here] = _mode(votes, truth[here]), votes.any(axis=1)
-    return found, np.flatnonzero(matched)
+        votes = _votes(matching[first[1][here]].tocoo(), weight, len(labels))
+        chance[here], matched[here] = _mode(votes, truth[here]), votes.any(axis=1)
+    return chance, np.flatnonzero(matched)
 
 
 def _keys(columns: Sequence[tuple[Any, Any]], rows: int, people: int) -> tuple[Ints, Ints]:
@@ -255,21 +255,21 @@ def _keys(columns: Sequence[tuple[Any, Any]], rows: int, people: int) -> tuple[I
 
 def _shares(bucket: Ints, value: Ints, keys: tuple[Ints, Ints], values: int) -> sparse.csr_array:
     """Return what share of a bucket has key and value, shape (keys, buckets * values)."""
-    known = np.flatnonzero(value >= 0)
-    share = 1 / np.bincount(bucket)[bucket[known]]
+    rows = np.flatnonzero(value >= 0)
+    share = 1 / np.bincount(bucket)[bucket[rows]]
     shape = (max(key.max() for key in keys) + 1, (bucket.max() + 1) * values)
-    return sparse.csr_array((share, (keys[0][known], (bucket * values + value)[known])), shape)
+    return sparse.csr_array((share, (keys[0][rows], (bucket * values + value)[rows])), shape)
 
 
-def _votes(told: Any, weight: Floats, values: int) -> Floats:
+def _votes(matching: Any, weight: Floats, values: int) -> Floats:
     """Return the weight of each value for each person, shape (people, values)."""
-    bucket, value = np.divmod(told.col, values)
-    each = told.data * weight[told.row, bucket]
-    votes = np.bincount(told.row * values + value, each, minlength=len(weight) * values)
+    bucket, value = np.divmod(matching.col, values)
+    each = matching.data * weight[matching.row, bucket]
+    votes = np.bincount(matching.row * values + value, each, minlength=len(weight) * values)
     return np.asarray(votes.reshape(len(weight), values))
 
 
-def inferred(near: Near, posterior: sparse.csr_array, truth: Ints) -> Floats:
+def inferred(near: _Near, posterior: sparse.csr_array, truth: Ints) -> Floats:
     """Return for each target the chance to guess its sensitive value.
 
     The attacker names the most frequent value among the nearest rows; if several are, each
@@ -335,10 +335,10 @@ def singling_out(
     least = min(2, len(scales))
     order = rng.permuted(np.tile(np.arange(len(scales)), (attempts, 1)), axis=1)
     used = order < rng.integers(least, len(scales) + 1, size=attempts)[:, None]
-    asked = released.iloc[rows].reset_index(drop=True).astype(object)
-    for i, one in enumerate(scales):
-        asked[one.name] = asked[one.name].where(used[:, i], "*")
-    seen = see(asked, scales)
+    descriptions = released.iloc[rows].reset_index(drop=True).astype(object)
+    for i, scale in enumerate(scales):
+        descriptions[scale.name] = descriptions[scale.name].where(used[:, i], "*")
+    seen = see(descriptions, scales)
     inside, outside = (
         (seen.fits(people) == 1)[seen.class_of].astype(np.float64)
         for people in (original, control)
@@ -360,14 +360,14 @@ def membership(members: Floats, others: Floats) -> dict[str, Score]:
         AUC (0.5: nothing is told), and the share of members found where 1 % or 5 % of the
         others are taken for members; with fewer than 100 others 1 % is not given.
     """
-    found = {"membership AUC": auc_score(-members, -others)}
+    scores = {"membership AUC": auc_score(-members, -others)}
     for fpr in (0.01, 0.05):
         if len(others) * fpr >= 1:
             value = tpr_at(-members, -others, fpr)
             low, high = wilson(value * len(members), len(members))
             name = f"membership TPR at {fpr:.0%} FPR"
-            found[name] = Score(value, low, high, fpr, fpr)
-    return found
+            scores[name] = Score(value, low, high, fpr, fpr)
+    return scores
 
 
 def with_copies(

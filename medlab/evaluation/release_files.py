@@ -91,8 +91,8 @@ def evaluate_file(
     if copies is not None:
         share = f"{copies:.0%} of the rows are originals, put there as a positive control"
         notes.append(f"{share}: the figures say what the attacks find, and nothing of the release")
-    found = rows.astype(object).where(rows.notna(), None).to_dict("records")
-    return {"kind": kind, "rows": found, "notes": notes + before.warnings(quasi)}
+    measures = rows.astype(object).where(rows.notna(), None).to_dict("records")
+    return {"kind": kind, "rows": measures, "notes": notes + before.warnings(quasi)}
 
 
 def risk_file(

@@ -63,8 +63,10 @@ def in_words(measured: pd.DataFrame) -> list[str]:
     >>> in_words(pd.DataFrame({"measure": ["GCP"], "value": [0.25], "low": [0.2], "high": [0.3]}))
     ['Information loss (Global Certainty Penalty): 25 (20 to 30) %.']
     """
-    known = measured.dropna(subset=["value"]).set_index("measure")[["value", "low", "high"]]
-    hundredths = {name: 100 * known.loc[name].to_numpy() for name in _WORDS if name in known.index}
+    values = measured.dropna(subset=["value"]).set_index("measure")[["value", "low", "high"]]
+    hundredths = {
+        name: 100 * values.loc[name].to_numpy() for name in _WORDS if name in values.index
+    }
     return [_WORDS[name].format(_spread(*ends)) for name, ends in hundredths.items()]
 
 
@@ -101,7 +103,7 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
     """
     chosen = rows if measures is None else rows[rows["measure"].isin(measures)]
     chosen = chosen.assign(value=numbers(chosen["value"]))
-    found = chosen.groupby(["method", "strength", "measure"], sort=False).agg(
+    summary = chosen.groupby(["method", "strength", "measure"], sort=False).agg(
         value=("value", "mean"),
         low=("low", "first"),
         high=("high", "first"),
@@ -112,15 +114,15 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
         most=("value", "max"),
         runs=("value", "size"),
     )
-    half = half_interval(found["sd"].to_numpy(), found["seeds"].to_numpy())
-    alone = (found["runs"] == 1) & found["low"].notna()  # one run has an interval of its own
-    low = found["low"].where(alone, found["value"] - half).astype(np.float64)
-    high = found["high"].where(alone, found["value"] + half).astype(np.float64)
+    half = half_interval(summary["sd"].to_numpy(), summary["seeds"].to_numpy())
+    alone = (summary["runs"] == 1) & summary["low"].notna()  # one run has an interval of its own
+    low = summary["low"].where(alone, summary["value"] - half).astype(np.float64)
+    high = summary["high"].where(alone, summary["value"] + half).astype(np.float64)
     # No measure is below 0; shares and AUC are not above 1 either.
-    share = (found["most"] <= 1) & ~found.index.isin(_ERRORS, level="measure")
-    found["low"] = low.clip(lower=0.0)
-    found["high"] = high.clip(upper=1.0).where(share, high)
-    return found.drop(columns=["sd", "most", "runs"]).reset_index()
+    share = (summary["most"] <= 1) & ~summary.index.isin(_ERRORS, level="measure")
+    summary["low"] = low.clip(lower=0.0)
+    summary["high"] = high.clip(upper=1.0).where(share, high)
+    return summary.drop(columns=["sd", "most", "runs"]).reset_index()
 
 
 def risk_and_loss(rows: pd.DataFrame, risk: str = "linkage", loss: str = "GCP") -> pd.DataFrame:
@@ -159,11 +161,11 @@ def map_points(measured: pd.DataFrame, risk: str, loss: str) -> pd.DataFrame:
     for name in (risk, loss):
         if not (measured["measure"] == name).any():
             raise MissingError(f"no measure {name!r}; see the column measure of the rows")
-    found = measured.set_index(["method", "strength"])
+    values = measured.set_index(["method", "strength"])
     ends = ["value", "low", "high"]
     sides = []
     for name, measure in (("risk", risk), ("loss", loss)):
-        side = found.loc[found["measure"] == measure, ends].clip(0.0, 1.0)
+        side = values.loc[values["measure"] == measure, ends].clip(0.0, 1.0)
         sides.append(side.set_axis([name, f"{name}_low", f"{name}_high"], axis=1))
     points = sides[0].join(sides[1], how="inner").dropna().reset_index()
     points["front"] = pareto(points["risk"].to_numpy(), points["loss"].to_numpy())

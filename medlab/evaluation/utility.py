@@ -26,7 +26,7 @@ _CHUNK_CELLS = 100_000
 _RANGE = 0.4  # of a column's range: the width of a query
 
 
-class Labels(NamedTuple):
+class _Labels(NamedTuple):
     """A column of labels as chances: those of a suppressed cell are equal, and not stored.
 
     Attributes
@@ -76,7 +76,7 @@ class Reading:
 
     low: Floats
     high: Floats
-    labels: tuple[Labels, ...]
+    labels: tuple[_Labels, ...]
     sensitive: sparse.csr_array
 
     def design(self) -> Floats:
@@ -98,13 +98,13 @@ def read_exact(scales: Sequence[Scale], exact: Exact, sensitive: sparse.csr_arra
     """Return how an analyst reads an untouched table."""
     rows = sensitive.shape[0]
     parts: list[tuple[Any, Any]] = []
-    for one in scales:
-        place = exact[one.name]
-        if one.numeric:
+    for scale in scales:
+        place = exact[scale.name]
+        if scale.numeric:
             parts.append((place, place))
             continue
         known = np.flatnonzero(place >= 0)
-        shape = (len(one.labels) + 1, rows)
+        shape = (len(scale.labels) + 1, rows)
         fits = sparse.csr_array((np.ones(len(known)), (place[known], known)), shape=shape)
         parts.append((np.ones(rows), fits))
     return _reading(scales, parts, np.arange(rows), sensitive)
@@ -114,8 +114,8 @@ def _reading(
     scales: Sequence[Scale], parts: Sequence[tuple[Any, Any]], class_of: Any, sensitive: Any
 ) -> Reading:
     numeric, labels = [], []
-    for one, part in zip(scales, parts, strict=True):
-        if one.numeric:
+    for scale, part in zip(scales, parts, strict=True):
+        if scale.numeric:
             numeric.append([end[class_of] for end in _ends(*part)])
         else:
             labels.append(_chances(*part, class_of))
@@ -132,11 +132,11 @@ def _ends(low: Floats, high: Floats) -> tuple[Floats, Floats]:
     )
 
 
-def _chances(outside: Floats, fits: Any, class_of: Any) -> Labels:
+def _chances(outside: Floats, fits: Any, class_of: Any) -> _Labels:
     table = fits[:-1].T.tocsr()
     total = np.maximum(np.asarray(table.sum(axis=1)).ravel(), 1.0)
     chance = (sparse.diags_array(1 / total) @ table).tocsr()[class_of]
-    return Labels(chance, (outside == 0)[class_of] / table.shape[1])
+    return _Labels(chance, (outside == 0)[class_of] / table.shape[1])
 
 
 class _Queries(NamedTuple):
@@ -184,8 +184,8 @@ def query_error(
     |estimate - truth| / max(truth, 0.1 % of the rows). The interval is that of order
     statistics.
     """
-    asked = _draw_queries(original, rng, queries)
-    truth, estimate = count(original, asked), count(released, asked)
+    questions = _draw_queries(original, rng, queries)
+    truth, estimate = count(original, questions), count(released, questions)
     rows, others = original.low.shape[0], released.low.shape[0]
     errors = np.abs(estimate * rows / others - truth) / np.maximum(truth, _FLOOR * rows)
     errors.sort()
@@ -212,10 +212,10 @@ def _draw_queries(original: Reading, rng: np.random.Generator, queries: int) -> 
 
 def count(table: Reading, asked: _Queries) -> Floats:
     """Return the expected counts of queries."""
-    found = np.zeros(len(asked.value))
+    counts = np.zeros(len(asked.value))
     step = max(1, _CHUNK_CELLS // len(table.low))
-    for first in range(0, len(found), step):
-        part = np.arange(first, min(first + step, len(found)))
+    for first in range(0, len(counts), step):
+        part = np.arange(first, min(first + step, len(counts)))
         share = table.sensitive[:, asked.value[part]].toarray()
         for number, columns in enumerate(asked.columns[part].T):
             low, high = table.low[:, columns], table.high[:, columns]
@@ -223,8 +223,8 @@ def count(table: Reading, asked: _Queries) -> Floats:
         for which, labels in enumerate(table.labels):
             mine = np.flatnonzero(asked.which[part] == which)
             share[:, mine] *= labels.among(asked.chosen[which][part[mine]].T)
-        found[part] = share.sum(axis=0)
-    return found
+        counts[part] = share.sum(axis=0)
+    return counts
 
 
 def _inside(low: Floats, high: Floats, start: Floats, stop: Floats) -> Floats:
@@ -235,25 +235,25 @@ def _inside(low: Floats, high: Floats, start: Floats, stop: Floats) -> Floats:
     return np.where(width > 0, spread, (low >= start) & (low <= stop))
 
 
-class Fit(NamedTuple):
+class _Fit(NamedTuple):
     """Coefficients of a linear model and their standard errors."""
 
     coefficients: Floats
     errors: Floats
 
 
-def _regress(table: Reading, value: int) -> Fit:
+def _regress(table: Reading, value: int) -> _Fit:
     """Regress the chance of one sensitive value on the numbers and the short label columns."""
     short = [some.first(_SHORT)[:, 1:] for some in table.labels if some.chance.shape[1] <= _SHORT]
     x = np.hstack([(table.low + table.high) / 2, *short])
     x = np.hstack([x - x.mean(axis=0), np.ones((len(x), 1))])
     y = table.sensitive[:, [value]].toarray().ravel()
     inverse = np.linalg.pinv(x.T @ x, rcond=1e-10, hermitian=True)
-    found = inverse @ (x.T @ y)
-    rest = y - x @ found
+    weights = inverse @ (x.T @ y)
+    rest = y - x @ weights
     variance = float(rest @ rest) / max(len(y) - x.shape[1], 1)
     errors = np.sqrt(np.maximum(np.diag(inverse), 0.0) * variance)
-    return Fit(found[:-1], errors[:-1])
+    return _Fit(weights[:-1], errors[:-1])
 
 
 def regression(original: Reading, released: Reading) -> dict[str, Score]:
@@ -322,14 +322,14 @@ def distances(original: Reading, released: Reading, seen: Seen) -> dict[str, flo
     a, b = (((table.low + table.high) / 2).T for table in (original, released))
     numeric = zip(a, b, strict=True)
     labels = zip(original.labels, released.labels, strict=True)
-    found = {}
-    for one in seen.scales:
-        if one.numeric:
-            found[one.name] = float(wasserstein_distance(*next(numeric)))
+    gaps = {}
+    for scale in seen.scales:
+        if scale.numeric:
+            gaps[scale.name] = float(wasserstein_distance(*next(numeric)))
         else:
             first, second = next(labels)
-            found[one.name] = float(np.abs(first.mean() - second.mean()).sum() / 2)
-    return found
+            gaps[scale.name] = float(np.abs(first.mean() - second.mean()).sum() / 2)
+    return gaps
 
 
 def telling_apart(original: Reading, released: Reading) -> float:

@@ -13,7 +13,7 @@ from medlab.federated import masks
 from medlab.federated.logistic import Descent, clipped, row_gradients, with_intercept
 
 
-def gradient_of(start: Floats, update: Floats, how: Descent) -> Floats:
+def _gradient_of(start: Floats, update: Floats, how: Descent) -> Floats:
     """Return the mean gradient of a site's rows, read off what it sent after one step.
 
     Parameters
@@ -48,7 +48,7 @@ def read_record(start: Floats, update: Floats, how: Descent) -> tuple[Floats, fl
     >>> [round(float(value), 6) for value in record], label
     ([54.0, 1.8], 1.0)
     """
-    gradient = gradient_of(start, update, how)
+    gradient = _gradient_of(start, update, how)
     if not gradient[-1]:
         raise InputError("the gradient is zero, so no record can be read off it")
     return gradient[:-1] / gradient[-1], float(gradient[-1] < 0)
@@ -70,7 +70,7 @@ def membership(
     Parameters
     ----------
     start, update, how
-        See `gradient_of`.
+        See `_gradient_of`.
     others : (features, labels)
         All rows of the site but one.
     candidates : (features, labels)
@@ -86,7 +86,7 @@ def membership(
     known, own = (
         clipped(row_gradients(start, with_intercept(X), y), clip) for X, y in (others, candidates)
     )
-    left = (len(known) + 1) * gradient_of(start, update, how) - known.sum(axis=0)
+    left = (len(known) + 1) * _gradient_of(start, update, how) - known.sum(axis=0)
     return np.asarray(own @ left - (own**2).sum(axis=1) / 2)
 
 

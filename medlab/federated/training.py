@@ -10,7 +10,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from medlab.arrays import Array, Floats
-from medlab.dp.concentrated import epsilon_of, noise_multiplier
+from medlab.dp.noise import epsilon_of, noise_multiplier
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.federated import logistic, masks
 from medlab.federated.flower import InProcessGrid, quiet
@@ -122,8 +122,8 @@ class _Masking(FedProx):
     ) -> Iterable[Message]:
         messages = list(super().configure_train(server_round, arrays, config, grid))
         nodes = sorted(message.metadata.dst_node_id for message in messages)
-        asked = [Message(RecordDict(), node, "query.key") for node in nodes]
-        replies = self._all(grid.send_and_receive(asked))
+        requests = [Message(RecordDict(), node, "query.key") for node in nodes]
+        replies = self._all(grid.send_and_receive(requests))
         offers: list[Any] = [reply.content["offer"] for reply in replies]
         agreed = {
             "nodes": [str(reply.metadata.src_node_id) for reply in replies],

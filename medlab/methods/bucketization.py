@@ -128,8 +128,8 @@ def postcode(
 
 
 def _years(value: Any) -> int:
-    found = AGE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if found is None:
+    match = AGE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
         return int(as_number(value))
-    per_year = {"D": 365.25, "W": 365.25 / 7, "M": 12, "Y": 1}[found[2]]
-    return int(int(found[1]) / per_year)
+    per_year = {"D": 365.25, "W": 365.25 / 7, "M": 12, "Y": 1}[match[2]]
+    return int(int(match[1]) / per_year)

@@ -199,9 +199,8 @@ _ENTRIES = (
     ),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _ENTRIES}
-#: Methods that change headers; that make a release; whose classes one value stands for.
+#: Methods that change headers; whose classes one value stands for.
 ON_HEADERS = tuple(name for name, method in METHODS.items() if method.headers)
-RELEASING = tuple(ALGORITHMS)
 ONE_VALUE = tuple(name for name, method in METHODS.items() if method.one_value)
 
 

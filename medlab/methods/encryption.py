@@ -128,7 +128,7 @@ def decrypt_elements(dataset: Dataset, key: bytes) -> Dataset:
 def place_of(dataset: Dataset, creator: str) -> int | None:
     """Return the number of the private block of a creator of ours, or None."""
     for number in range(0x10, 0x100):
-        found = dataset.get((GROUP, number))
-        if found is not None and found.value == creator:
+        element = dataset.get((GROUP, number))
+        if element is not None and element.value == creator:
             return number if (GROUP, number << 8 | _TOKEN) in dataset else None
     return None

@@ -116,4 +116,4 @@ def enumerate_hashes(
     if not wanted:
         raise InputError("there are no hashes to look for")
     tried = ((hashed(str(candidate)), str(candidate)) for candidate in candidates)
-    return {found: candidate for found, candidate in tried if found in wanted}
+    return {digest: candidate for digest, candidate in tried if digest in wanted}

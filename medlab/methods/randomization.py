@@ -102,11 +102,11 @@ def _moved(value: Any, by: float, vr: str, limits: tuple[float, float]) -> Any:
         day, separator, rest = split_date(value)
         return join_date(day + timedelta(days=round(by)), separator, rest)
     if vr == "AS":
-        found = AGE.fullmatch(str(value))
-        if found is None:
+        match = AGE.fullmatch(str(value))
+        if match is None:
             raise InputError("the value is no age such as 042Y; remove or mend it first")
-        years = np.clip(int(found[1]) + by, max(0, limits[0]), min(999, limits[1]))
-        return f"{round(float(years)):03d}{found[2]}"
+        years = np.clip(int(match[1]) + by, max(0, limits[0]), min(999, limits[1]))
+        return f"{round(float(years)):03d}{match[2]}"
     return like(float(np.clip(as_number(value) + by, *limits)), value)
 
 

@@ -26,8 +26,8 @@ def each(values: Any, verb: Callable[[Any], Any]) -> Any:
     """
     if not isinstance(values, pd.Series):
         return values if is_empty(values) else verb(values)
-    known = {value: verb(value) for value in values.dropna().unique() if value != ""}
-    return values.map(lambda value: known.get(value, value), na_action="ignore")
+    results = {value: verb(value) for value in values.dropna().unique() if value != ""}
+    return values.map(lambda value: results.get(value, value), na_action="ignore")
 
 
 def is_empty(value: Any) -> bool:
@@ -59,16 +59,16 @@ def split_date(value: str) -> tuple[date, str, str]:
     InputError
         If the text does not begin with a day of the calendar; it is not repeated.
     """
-    found = _DATE.fullmatch(str(value).strip())
+    match = _DATE.fullmatch(str(value).strip())
     try:
-        if found is None:
+        if match is None:
             raise ValueError
-        day = date(int(found[1]), int(found[3]), int(found[4]))
+        day = date(int(match[1]), int(match[3]), int(match[4]))
     except ValueError:
         raise InputError(
             f"a text of {len(str(value))} characters is no date YYYYMMDD; remove or mend it first"
         ) from None
-    return day, found[2], found[5]
+    return day, match[2], match[5]
 
 
 def join_date(day: date, separator: str, rest: str) -> str:

@@ -24,8 +24,8 @@ from medlab.samples.people import DEFAULT_SEED, Cohort, cohort
 from medlab.samples.studies import Made
 from medlab.samples.t1_heads import grid_shape, head
 
-Written = tuple[str, bytes]
-Ledger = dict[str, Any]
+_Written = tuple[str, bytes]
+_Ledger = dict[str, Any]
 
 
 def write(
@@ -78,7 +78,7 @@ def write(
     total = count(heads, spacing_mm, sessions)
     tables = cohort(cohort_patients, seed)
     root = _target(Path(folder), overwrite)
-    ledger: Ledger = {"seed": seed, "planted": [], "keep": []}
+    ledger: _Ledger = {"seed": seed, "planted": [], "keep": []}
     sums, written = [], []
     parts = chain(
         _tables(tables),
@@ -116,7 +116,7 @@ def default_folder() -> Path:
     if (beside / "SHA256SUMS").is_file():
         return beside
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "medlab"
-    ready = cache / f"samples-{EDITION}"
+    ready = cache / f"samples-{_EDITION}"
     if not (ready / "SHA256SUMS").is_file():
         cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache) as made:
@@ -126,7 +126,7 @@ def default_folder() -> Path:
     return ready
 
 
-EDITION = 1  # to be raised when the same seed gives other bytes
+_EDITION = 1  # to be raised when the same seed gives other bytes
 
 
 def _target(root: Path, overwrite: bool) -> Path:
@@ -145,7 +145,7 @@ def _target(root: Path, overwrite: bool) -> Path:
     return root
 
 
-def _tables(tables: Cohort) -> Iterator[Written]:
+def _tables(tables: Cohort) -> Iterator[_Written]:
     """Yield the three tables as CSV."""
     names = ("cohort", "register", "control")
     for name, table in zip(names, tables, strict=True):
@@ -154,8 +154,8 @@ def _tables(tables: Cohort) -> Iterator[Written]:
 
 
 def _heads(
-    seed: int, heads: int, spacing_mm: float, sessions: int, ledger: Ledger
-) -> Iterator[Written]:
+    seed: int, heads: int, spacing_mm: float, sessions: int, ledger: _Ledger
+) -> Iterator[_Written]:
     """Yield each head as NIfTI with its masks, and as a DICOM series."""
     for number in range(1, heads + 1):
         for session in range(1, sessions + 1):
@@ -170,8 +170,8 @@ def _heads(
 
 
 def _with_identifiers(
-    file: str, img: nib.Nifti1Image, who: people.Person, ledger: Ledger
-) -> Written:
+    file: str, img: nib.Nifti1Image, who: people.Person, ledger: _Ledger
+) -> _Written:
     """Return a head as NIfTI with what converters leave in: header texts, extension, gzip name."""
     family = who.plain.split("_")[0]
     described = f"TE=2.9;Time={who.time}.5;{family}"
@@ -188,9 +188,9 @@ def _with_identifiers(
 def _nifti_entries(file: str, path: str, text: str, who: people.Person) -> list[Entry]:
     """Return ledger entries for the facts in one text of a NIfTI file."""
     return [
-        {"file": file, "channel": "nifti-header", "kind": kind, "value": found, "path": path}
+        {"file": file, "channel": "nifti-header", "kind": kind, "value": form, "path": path}
         for kind, fact in people.facts(who)
-        if (found := stands_in(fact, text))
+        if (form := stands_in(fact, text))
     ]
 
 
@@ -207,7 +207,7 @@ def _gzip(data: bytes, name: str = "") -> bytes:
     return out.getvalue()
 
 
-def _others(seed: int, ledger: Ledger) -> Iterator[Written]:
+def _others(seed: int, ledger: _Ledger) -> Iterator[_Written]:
     """Yield the studies that are no heads."""
     yield from _dicom(studies.captures(1, seed), ledger)
     yield from _dicom(studies.ultrasounds(2, seed), ledger)
@@ -216,38 +216,47 @@ def _others(seed: int, ledger: Ledger) -> Iterator[Written]:
     yield from _dicom(studies.odd_syntaxes(5, seed), ledger)
 
 
-def _dicom(made: Iterator[Made], ledger: Ledger) -> Iterator[Written]:
+def _dicom(made: Iterator[Made], ledger: _Ledger) -> Iterator[_Written]:
     """Yield DICOM files and enter what they hold into the ledger."""
     series: dict[tuple[str, ...], Entry] = {}
-    for one in made:
-        found = [*planted(one.dataset, people.facts(one.who), one.file), *_pixel_entries(one)]
-        keep = [
-            {"file": one.file, "channel": "private", "kind": "keep", "value": value, "path": path}
-            for path, value in one.safe
+    for image in made:
+        entries = [
+            *planted(image.dataset, people.facts(image.who), image.file),
+            *_pixel_entries(image),
         ]
-        keep += [entry for entry in found if entry["kind"] == "keep"]
-        ledger["planted"] += once([e for e in found if e["kind"] != "keep"], series)
+        keep = [
+            {
+                "file": image.file,
+                "channel": "private",
+                "kind": "keep",
+                "value": value,
+                "path": path,
+            }
+            for path, value in image.safe
+        ]
+        keep += [entry for entry in entries if entry["kind"] == "keep"]
+        ledger["planted"] += once([e for e in entries if e["kind"] != "keep"], series)
         ledger["keep"] += once(keep, series)
         out = io.BytesIO()
-        one.dataset.save_as(out, enforce_file_format=True)
-        yield one.file, out.getvalue()
+        image.dataset.save_as(out, enforce_file_format=True)
+        yield image.file, out.getvalue()
 
 
-def _pixel_entries(one: Made) -> list[Entry]:
+def _pixel_entries(image: Made) -> list[Entry]:
     """Return ledger entries for the text in the pixels, and in the overlay, of one file."""
     entries: list[Entry] = [
-        {"file": one.file, "channel": "pixel", "kind": text.kind, "value": text.text,
+        {"file": image.file, "channel": "pixel", "kind": text.kind, "value": text.text,
          "path": "(7FE0,0010)", "box": text.box, "frames": text.frames}
-        for text in one.texts
+        for text in image.texts
     ]  # fmt: skip
-    if (0x6000, 0x3000) in one.dataset:
-        shown = studies.shown(one.who)
-        entries.append({"file": one.file, "channel": "pixel", "kind": "name", "value": shown,
+    if (0x6000, 0x3000) in image.dataset:
+        texts = studies.shown(image.who)
+        entries.append({"file": image.file, "channel": "pixel", "kind": "name", "value": texts,
                         "path": "(6000,3000)"})  # fmt: skip
     return entries
 
 
-def _papers(ledger: Ledger) -> Iterator[Written]:
+def _papers(ledger: _Ledger) -> Iterator[_Written]:
     """Yield the ledger and the README."""
     lines = [
         f'"{part}": [\n'

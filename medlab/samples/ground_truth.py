@@ -10,7 +10,7 @@ from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 Entry = dict[str, Any]
-Facts = list[tuple[str, str]]
+_Facts = list[tuple[str, str]]
 
 IMPLEMENTATION_UID = "2.25.170442917085320719846217340172945510423"
 
@@ -25,12 +25,12 @@ _HOMES = frozenset({
 _WRONG_USE = frozenset({"Allergies", "Occupation", "MedicalAlerts", "EthnicGroup", "FilterType"})
 
 
-def planted(dataset: Dataset, facts: Facts, file: str) -> list[Entry]:
+def planted(dataset: Dataset, facts: _Facts, file: str) -> list[Entry]:
     """Return an entry for every fact in a data set, its file meta, or its file name."""
     entries = [
-        _entry(file, "filename", kind, found, "")
+        _entry(file, "filename", kind, form, "")
         for kind, fact in facts
-        if (found := stands_in(fact, file))
+        if (form := stands_in(fact, file))
     ]
     for element, path, nested in _walk(dataset):
         for kind, text in _found(element, facts):
@@ -75,7 +75,7 @@ def _channel(element: DataElement, path: str, nested: bool) -> str:
     return "wrong-use" if element.keyword in _WRONG_USE else "freetext"
 
 
-def _found(element: DataElement, facts: Facts) -> list[tuple[str, str]]:
+def _found(element: DataElement, facts: _Facts) -> list[tuple[str, str]]:
     """Return the facts that stand in an element; a UID of an instance is one by itself."""
     value = element.value
     values = value if isinstance(value, (list, tuple)) else [value]
@@ -95,8 +95,8 @@ def stands_in(fact: str, text: str) -> str:
     A word must stand alone: the letters before and after it must not go on.
     """
     edge = ("(?<![a-z])", "(?![a-z])") if fact.isascii() and fact.isalpha() else ("", "")
-    found = re.search(edge[0] + re.escape(fact) + edge[1], text, re.IGNORECASE)
-    return found[0] if found else ""
+    match = re.search(edge[0] + re.escape(fact) + edge[1], text, re.IGNORECASE)
+    return match[0] if match else ""
 
 
 def once(entries: list[Entry], series: dict[tuple[str, ...], Entry]) -> list[Entry]:

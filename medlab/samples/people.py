@@ -31,7 +31,7 @@ def names(sex: NDArray[np.str_], rng: np.random.Generator) -> NDArray[np.str_]:
     return np.strings.add(family, np.where(sex == "F", female, male))
 
 
-def record_numbers(count: int, rng: np.random.Generator) -> NDArray[np.str_]:
+def _record_numbers(count: int, rng: np.random.Generator) -> NDArray[np.str_]:
     """Return `count` different medical record numbers of eight digits."""
     numbers = rng.choice(90_000_000, count, replace=False) + 10_000_000
     return numbers.astype("U8")
@@ -222,7 +222,7 @@ def _population(count: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "PatientName": names(sex, rng),
-            "PatientID": record_numbers(count, rng),
+            "PatientID": _record_numbers(count, rng),
             "Age": age,
             "Sex": sex,
             "Postcode": np.strings.add(_REGIONS[region], np.strings.zfill(town.astype("U2"), 2)),
@@ -260,10 +260,10 @@ def _studies(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
     table["Institution"] = _INSTITUTIONS[hospital]
     table["Device"] = np.strings.add(_DEVICES[modality], model)
     table["Diagnosis"] = _diagnoses()["diagnosis"].to_numpy(dtype="U")[code]
-    return table.sort_values(["StudyDate", "StudyInstanceUID"], ignore_index=True)[list(COLUMNS)]
+    return table.sort_values(["StudyDate", "StudyInstanceUID"], ignore_index=True)[list(_COLUMNS)]
 
 
-COLUMNS = (
+_COLUMNS = (
     "PatientID", "PatientName", "StudyInstanceUID", "Age", "Sex", "Weight", "Height", "Postcode",
     "StudyDate", "Modality", "BodyPart", "Institution", "Device", "Diagnosis",
 )  # fmt: skip

@@ -16,7 +16,7 @@ from medlab.arrays import Floats
 from medlab.errors import UnavailableError
 from medlab.samples.signed_distance import Ball, Rod, Shape, inside
 
-Pixels = NDArray[Any]
+_Pixels = NDArray[Any]
 
 
 class Text(NamedTuple):
@@ -35,15 +35,15 @@ class Text(NamedTuple):
 @cache
 def _font(size: int) -> ImageFont.FreeTypeFont:
     """Return DejaVu Sans, which matplotlib's wheel brings along."""
-    found = find_spec("matplotlib")
-    if found is None or not found.submodule_search_locations:
+    package = find_spec("matplotlib")
+    if package is None or not package.submodule_search_locations:
         raise UnavailableError("burned-in text is drawn with a font of matplotlib; install it")
-    fonts = Path(found.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf"
+    fonts = Path(package.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf"
     return ImageFont.truetype(str(fonts / "DejaVuSans.ttf"), size)
 
 
 def burn(
-    frames: Pixels, text: str, kind: str, at: tuple[int, int], size: int, value: float,
+    frames: _Pixels, text: str, kind: str, at: tuple[int, int], size: int, value: float,
     first: int = 1,
 ) -> Text:  # fmt: skip
     """Draw `text` into ``frames[first - 1:]``, shape (frames, rows, columns[, 3]), in place.
@@ -61,7 +61,7 @@ def burn(
     return Text(text, kind, box, (first, len(frames)))
 
 
-def knee(rows: int, columns: int, rng: np.random.Generator) -> Pixels:
+def knee(rows: int, columns: int, rng: np.random.Generator) -> _Pixels:
     """Return a frontal X-ray of a phantom knee: 12 bits, bright bone, shape (1, rows, columns)."""
     scale = 260.0 / rows
     ends = (columns / 2 * scale, rows / 2 * scale)
@@ -83,7 +83,7 @@ def knee(rows: int, columns: int, rng: np.random.Generator) -> Pixels:
     return np.asarray(np.round(grainy)[None], np.uint16)
 
 
-def spine_ct(frames: int, rng: np.random.Generator) -> Pixels:
+def spine_ct(frames: int, rng: np.random.Generator) -> _Pixels:
     """Return CT slices (stored values, 0 is -1024 HU) from pydicom's CT image, enlarged twice."""
     from pydicom import dcmread
     from pydicom.data import get_testdata_file
@@ -94,7 +94,7 @@ def spine_ct(frames: int, rng: np.random.Generator) -> Pixels:
     return np.asarray(np.round(np.clip(large + noise, 0, 4095)), np.int16)
 
 
-def ultrasound(frames: int, rows: int, columns: int, rng: np.random.Generator) -> Pixels:
+def ultrasound(frames: int, rows: int, columns: int, rng: np.random.Generator) -> _Pixels:
     """Return a loop of a sector with speckle, two vessels and color flow, uint8 RGB."""
     y, x = np.mgrid[:rows, :columns].astype(np.float64)
     top, depth = 0.16 * rows, 0.8 * rows
@@ -116,7 +116,7 @@ def ultrasound(frames: int, rows: int, columns: int, rng: np.random.Generator) -
     return loop
 
 
-def slate(rows: int, columns: int, depth: int) -> Pixels:
+def slate(rows: int, columns: int, depth: int) -> _Pixels:
     """Return an empty dark page with a bar on top, shape (1, rows, columns) or with colors."""
     page = np.full((1, rows, columns, 3), 24, np.uint8)
     page[:, : rows // 10] = (40, 70, 120)
@@ -124,7 +124,7 @@ def slate(rows: int, columns: int, depth: int) -> Pixels:
 
 
 def write_lines(
-    page: Pixels, lines: list[tuple[str, str]], at: tuple[int, int], size: int, value: float
+    page: _Pixels, lines: list[tuple[str, str]], at: tuple[int, int], size: int, value: float
 ) -> list[Text]:
     """Burn several lines, one below the other; each is (text, kind)."""
     x, y = at

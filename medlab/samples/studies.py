@@ -27,7 +27,7 @@ from medlab.samples.ground_truth import IMPLEMENTATION_UID
 from medlab.samples.people import Person
 from medlab.samples.pictures import Text
 
-Context = dict[str, Any]
+_Context = dict[str, Any]
 
 
 class Made(NamedTuple):
@@ -54,7 +54,7 @@ class _Visit(NamedTuple):
     folder: str
     uids: Iterator[str]
     rng: np.random.Generator
-    facts: Context
+    facts: _Context
 
 
 def visit(number: int, seed: int, session: int = 1, series: int = 0) -> _Visit:
@@ -94,22 +94,22 @@ def _elements() -> dict[str, Any]:
     return dict(json.loads(table))
 
 
-def _fill(dataset: Dataset, kind: str, facts: Context) -> None:
+def _fill(dataset: Dataset, kind: str, facts: _Context) -> None:
     """Set the elements of one kind of object."""
     for keyword, value in _elements()[kind].items():
         setattr(dataset, keyword, _value(value, facts))
 
 
-def _value(value: Any, facts: Context) -> Any:
+def _value(value: Any, facts: _Context) -> Any:
     """Return a value of the table with facts put in: ``{name}`` as text, ``@name`` as it is."""
     if isinstance(value, str):
         return facts[value[1:]] if value.startswith("@") else value.format_map(facts)
     if isinstance(value, list):
-        return [_value(one, facts) for one in value]
+        return [_value(part, facts) for part in value]
     if isinstance(value, dict):
         item = Dataset()
-        for keyword, one in value.items():
-            setattr(item, keyword, _value(one, facts))
+        for keyword, part in value.items():
+            setattr(item, keyword, _value(part, facts))
         return item
     return value
 
@@ -130,7 +130,7 @@ def _new(
     return dataset
 
 
-def _vendor(dataset: Dataset, vendor: str, facts: Context) -> list[tuple[str, str]]:
+def _vendor(dataset: Dataset, vendor: str, facts: _Context) -> list[tuple[str, str]]:
     """Add a vendor's private blocks, with copies of identifiers; return what is safe in them."""
     for group, creator, *elements in _elements()["private"][vendor]:
         block = dataset.private_block(int(group, 16), creator, create=True)
@@ -171,7 +171,7 @@ _CUTS = (
     ("coronal", 1, "S01_T1_COR", "ge"),
 )
 # Axes of the RAS+ grid along a row, down a column, through the slices; -1 where it runs backwards.
-PLANES = {
+_PLANES = {
     "axial": ((0, 1, 2), (-1, -1, 1)),
     "sagittal": ((1, 2, 0), (-1, -1, 1)),
     "coronal": ((0, 2, 1), (-1, -1, -1)),
@@ -203,14 +203,14 @@ def mr_series(number: int, seed: int, session: int, img: Nifti1Image) -> Iterato
 def slice_count(number: int, shape: Sequence[int]) -> int:
     """Return how many slices the series of a head of this shape has."""
     plane, step, *_ = _CUTS[(number - 1) % 3]
-    return -(-int(shape[PLANES[plane][0][2]]) // step)
+    return -(-int(shape[_PLANES[plane][0][2]]) // step)
 
 
 def _slices(
     img: Nifti1Image, plane: str, step: int
 ) -> Iterator[tuple[NDArray[np.int16], dict[str, Any]]]:
     """Yield each slice and where it lies; the affine has no rotation (PS3.3 C.7.6.2)."""
-    order, signs = (list(part) for part in PLANES[plane])
+    order, signs = (list(part) for part in _PLANES[plane])
     affine, flips = img.affine, np.array(signs)
     data = (
         np.asarray(img.dataobj)

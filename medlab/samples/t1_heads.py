@@ -34,7 +34,7 @@ AIR, BONE, CSF, VITREOUS, MUSCLE, SKIN = 0.0, 9.0, 34.0, 28.0, 75.0, 105.0
 GRAY, MARROW, WHITE, FAT = 112.0, 128.0, 170.0, 205.0
 
 
-class Face(NamedTuple):
+class _Face(NamedTuple):
     """What differs from face to face; data/face.csv tells each measure, its middle and spread."""
 
     width: float
@@ -67,13 +67,13 @@ class Face(NamedTuple):
     scalp: float
 
 
-def face_of(patient: int, seed: int = DEFAULT_SEED) -> Face:
+def _face_of(patient: int, seed: int = DEFAULT_SEED) -> _Face:
     """Return the measures of one patient's face."""
     rng = np.random.default_rng([seed, 1, patient])
     with files("medlab.samples").joinpath("data/face.csv").open("r", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     draws = rng.uniform(-1, 1, len(rows))
-    return Face(
+    return _Face(
         **{
             row["measure"]: float(row["middle"]) + float(row["spread"]) * float(draw)
             for row, draw in zip(rows, draws, strict=True)
@@ -81,12 +81,12 @@ def face_of(patient: int, seed: int = DEFAULT_SEED) -> Face:
     )
 
 
-def outer_parts(face: Face) -> list[Part]:
+def _outer_parts(face: _Face) -> list[Part]:
     """Return what is joined to the skull's cover to make the outside of the head."""
     return [*_frame(face), *_eyes_and_nose(face), *_mouth_and_ears(face)]
 
 
-def _frame(face: Face) -> list[Part]:
+def _frame(face: _Face) -> list[Part]:
     """Return neck, nape, temples, cheeks, jaw and chin."""
     chin, wide = 80.0 + face.chin_out, face.fullness
     return [
@@ -103,7 +103,7 @@ def _frame(face: Face) -> list[Part]:
     ]
 
 
-def _eyes_and_nose(face: Face) -> list[Part]:
+def _eyes_and_nose(face: _Face) -> list[Part]:
     """Return brow, sockets, eyes with lids, bridge, tip and nostrils."""
     eye, eye_z, brow = face.eye_x, face.eye_z, face.brow_out
     out, low, tip = face.nose_out, face.nose_z, face.nose_tip
@@ -122,7 +122,7 @@ def _eyes_and_nose(face: Face) -> list[Part]:
     ]
 
 
-def _mouth_and_ears(face: Face) -> list[Part]:
+def _mouth_and_ears(face: _Face) -> list[Part]:
     """Return lips, the line between them, the grooves around them, and the ears."""
     lip, mouth, corner = 90.0 + face.lips_out, face.mouth_z, face.mouth_width
     ear, size, lean = 75.5 * face.width, face.ear, face.ear_lean
@@ -139,7 +139,7 @@ def _mouth_and_ears(face: Face) -> list[Part]:
     ]
 
 
-def bone_parts(face: Face) -> list[Part]:
+def _bone_parts(face: _Face) -> list[Part]:
     """Return the bones of the face: upper jaw, cheek bones, lower jaw."""
     chin = 80.0 + face.chin_out
     return [
@@ -152,7 +152,7 @@ def bone_parts(face: Face) -> list[Part]:
     ]
 
 
-def contents(face: Face) -> list[tuple[Shape, float]]:
+def contents(face: _Face) -> list[tuple[Shape, float]]:
     """Return what is painted into the head below the skull, in this order: shape, brightness."""
     eye, eye_z, mouth = face.eye_x, face.eye_z, face.mouth_z
     return [
@@ -176,7 +176,7 @@ def contents(face: Face) -> list[tuple[Shape, float]]:
     ]
 
 
-def base_contents() -> list[tuple[Shape, float]]:
+def _base_contents() -> list[tuple[Shape, float]]:
     """Return what is painted into the base of the skull, in this order: shape, brightness.
 
     The marrow of the clivus; air in the sphenoid, along the petrous bone and above the eyes.
@@ -219,10 +219,10 @@ class Head(NamedTuple):
 
 
 _TEMPLATE_ORIGIN = np.array([-98.0, -134.0, -72.0])
-MARGIN = 20  # voxels of 2 mm around the template in its distance fields
+_MARGIN = 20  # voxels of 2 mm around the template in its distance fields
 
 
-class Template(NamedTuple):
+class _Template(NamedTuple):
     """The ICBM brain (1 mm), and signed distances to it and to its smooth cover (2 mm)."""
 
     brain: NDArray[np.uint8]
@@ -231,19 +231,19 @@ class Template(NamedTuple):
 
 
 @lru_cache(maxsize=1)
-def _template() -> Template:
+def _template() -> _Template:
     """Read nilearn's brain without importing nilearn, which takes seconds."""
-    found = find_spec("nilearn")
-    if found is None or not found.submodule_search_locations:
+    package = find_spec("nilearn")
+    if package is None or not package.submodule_search_locations:
         raise UnavailableError(
             "the heads are built on a brain that comes with nilearn; install it"
         )
-    folder = Path(found.submodule_search_locations[0]) / "datasets" / "data"
+    folder = Path(package.submodule_search_locations[0]) / "datasets" / "data"
     file = folder / "mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
     brain = np.asarray(nib.load(file).dataobj)  # type: ignore[attr-defined]
-    mask = ndimage.binary_fill_holes(np.pad(brain[::2, ::2, ::2] > 0, MARGIN))
+    mask = ndimage.binary_fill_holes(np.pad(brain[::2, ::2, ::2] > 0, _MARGIN))
     cover = ndimage.binary_closing(mask, iterations=9)
-    return Template(brain, _signed_distance(mask, 1.0), _signed_distance(cover, 4.0))
+    return _Template(brain, _signed_distance(mask, 1.0), _signed_distance(cover, 4.0))
 
 
 def _signed_distance(mask: NDArray[np.bool_], smooth: float) -> Floats:
@@ -281,7 +281,7 @@ def head(
     to_head = _motion(rng) @ _grid_affine(spacing_mm)
     waves = np.random.default_rng([seed, 3, patient]).uniform(0, 2 * np.pi, (3, 3))
     clean, brain, front = np.empty(shape), np.empty(shape, np.uint8), np.empty(shape, np.uint8)
-    face, thick = face_of(patient, seed), max(1, _SLAB_VOXELS // int(shape[0] * shape[1]))
+    face, thick = _face_of(patient, seed), max(1, _SLAB_VOXELS // int(shape[0] * shape[1]))
     for start in range(0, shape[2], thick):
         slab = np.s_[:, :, start : start + thick]
         space = _space(to_head, shape, slab[2])
@@ -335,17 +335,17 @@ def _space(to_head: Floats, shape: NDArray[np.int64], layers: slice) -> Space:
 
 
 def _tissues(
-    face: Face, space: Space, waves: Floats, soft: float
+    face: _Face, space: Space, waves: Floats, soft: float
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
     """Return brightness without noise, the brain and the face in one space."""
     surface, cover, brain = _brain(face, space, waves)
-    outer = assemble(cover - 9.0 - face.scalp, outer_parts(face), space)
+    outer = assemble(cover - 9.0 - face.scalp, _outer_parts(face), space)
     # strands of muscle, fat and dark fascia between them, some 10 by 14 by 50 mm
     grain = np.sin(space.x / 3.5) * np.sin(space.y / 4.5 + space.x / 11.0) * np.sin(space.z / 16.0)
     image = MUSCLE + np.where(grain > 0, 45.0, 40.0) * grain
     image += inside(np.maximum(-face.scalp - 1.0 - outer, outer + 1.5), soft) * (FAT - image)
     image += inside(np.maximum(-1.8 - outer, outer), soft) * (SKIN - image)
-    bone = assemble(np.full_like(outer, 50.0), bone_parts(face), space)
+    bone = assemble(np.full_like(outer, 50.0), _bone_parts(face), space)
     _fill(image, np.maximum(bone, outer + 3.0), BONE, soft)
     _fill(image, np.maximum(bone + 2.0, outer + 5.0), MARROW, soft)
     for shape, value in contents(face):
@@ -353,7 +353,7 @@ def _tissues(
     base = np.clip((-20.0 - space.z) / 4.0, 0.0, 5.0)  # the base of the skull: thick, no marrow
     _fill(image, cover - 9.0 - 0.6 * base, BONE, soft)
     _fill(image, np.maximum(cover - 6.8 + base, 4.6 - cover), MARROW, soft)
-    for shape, value in base_contents():
+    for shape, value in _base_contents():
         paint(image, shape, value, space, soft)
     depth = np.clip((space.z + 24.0) / 2.0, 0.0, 30.0) + _BASE_MM  # of fluid: less and less below
     hollow = np.maximum(cover - 2.2, surface - depth)
@@ -369,14 +369,14 @@ def _fill(image: Floats, distance: Floats, value: float | Floats, soft: float) -
     image += inside(distance, soft) * (value - image)
 
 
-def _brain(face: Face, space: Space, waves: Floats) -> tuple[Floats, Floats, Floats]:
+def _brain(face: _Face, space: Space, waves: Floats) -> tuple[Floats, Floats, Floats]:
     """Return distances to brain and cover (mm), and the warped brain's brightness."""
     scales = np.array([face.width, face.length, face.height])
     place = np.stack([space.x, space.y, space.z]) / scales[:, None, None, None]
     place += 2.5 * np.sin(place[[1, 2, 0]] / 19.0 + waves[0][:, None, None, None])
     place -= _TEMPLATE_ORIGIN[:, None, None, None]
     template = _template()
-    coarse = place / 2 + MARGIN
+    coarse = place / 2 + _MARGIN
     surface, cover = (
         ndimage.map_coordinates(field, coarse, order=1, mode="nearest") * scales.mean()
         for field in (template.surface, template.cover)

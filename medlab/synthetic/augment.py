@@ -16,8 +16,8 @@ from scipy import ndimage
 from medlab.arrays import Array, Floats
 from medlab.errors import InputError
 
-Pair = tuple[Array, Array | None]
-Triple = Sequence[float]
+_Pair = tuple[Array, Array | None]
+_Triple = Sequence[float]
 _UNIT = (1.0, 1.0, 1.0)
 
 
@@ -26,11 +26,11 @@ def affine(
     rng: np.random.Generator,
     label: Array | None = None,
     *,
-    voxel_mm: Triple = _UNIT,
+    voxel_mm: _Triple = _UNIT,
     degrees: float = 10.0,
     scale: float = 0.1,
     shift_mm: float = 5.0,
-) -> Pair:
+) -> _Pair:
     """Turn, scale and shift about the center.
 
     Parameters
@@ -51,10 +51,10 @@ def elastic(
     rng: np.random.Generator,
     label: Array | None = None,
     *,
-    voxel_mm: Triple = _UNIT,
+    voxel_mm: _Triple = _UNIT,
     spacing_mm: float = 32.0,
     sd_mm: float = 3.0,
-) -> Pair:
+) -> _Pair:
     """Bend by a smooth field.
 
     Parameters
@@ -73,7 +73,7 @@ def elastic(
 
 def bias_field(
     image: Array, rng: np.random.Generator, label: Array | None = None, *, strength: float = 0.2
-) -> Pair:
+) -> _Pair:
     """Shade as a coil does: gray levels above the darkest times exp(strength * smooth field)."""
     _check(image, label)
     low = float(image.min())
@@ -83,7 +83,7 @@ def bias_field(
 
 def noise(
     image: Array, rng: np.random.Generator, label: Array | None = None, *, level: float = 0.03
-) -> Pair:
+) -> _Pair:
     """Add Gaussian noise; `level` is its standard deviation over the range of gray levels."""
     _check(image, label)
     sd = level * float(np.percentile(image, 99) - image.min())
@@ -95,10 +95,10 @@ def motion(
     rng: np.random.Generator,
     label: Array | None = None,
     *,
-    voxel_mm: Triple = _UNIT,
+    voxel_mm: _Triple = _UNIT,
     degrees: float = 4.0,
     shift_mm: float = 4.0,
-) -> Pair:
+) -> _Pair:
     """Let the head move once while k-space is filled, line by line along a random axis.
 
     Parameters
@@ -140,7 +140,7 @@ def _stored(values: Array, like: Array) -> Array:
     return values.astype(like.dtype)
 
 
-def _moved(image: Array, label: Array | None, field: Array) -> Pair:
+def _moved(image: Array, label: Array | None, field: Array) -> _Pair:
     """Return image and label as they stand at the positions of a field, shape (3, X, Y, Z)."""
     values = ndimage.map_coordinates(
         image.astype(np.float32), field, order=1, mode="nearest", prefilter=False
@@ -153,7 +153,7 @@ def _moved(image: Array, label: Array | None, field: Array) -> Pair:
 def _placed(
     shape: tuple[int, ...],
     rng: np.random.Generator,
-    voxel_mm: Triple,
+    voxel_mm: _Triple,
     degrees: float,
     scale: float,
     shift_mm: float,

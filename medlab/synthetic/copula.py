@@ -91,9 +91,9 @@ def _correlation(scores: Floats) -> Floats:
     """Return the nearest correlations that are possible together, by cutting eigenvalues at 0."""
     covariance = np.atleast_2d(np.cov(scores, rowvar=False, ddof=0))
     variance = np.maximum(np.diag(covariance), _LEAST_VARIANCE)
-    found = np.clip(covariance / np.outer(variance, variance), -1.0, 1.0)
-    np.fill_diagonal(found, 1.0)
-    values, vectors = np.linalg.eigh(found)
-    found = (vectors * np.maximum(values, 1e-9)) @ vectors.T
-    sd = np.sqrt(np.diag(found))
-    return np.asarray(found / np.outer(sd, sd))
+    correlation = np.clip(covariance / np.outer(variance, variance), -1.0, 1.0)
+    np.fill_diagonal(correlation, 1.0)
+    values, vectors = np.linalg.eigh(correlation)
+    correlation = (vectors * np.maximum(values, 1e-9)) @ vectors.T
+    sd = np.sqrt(np.diag(correlation))
+    return np.asarray(correlation / np.outer(sd, sd))

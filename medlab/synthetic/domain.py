@@ -71,14 +71,14 @@ class Axis(NamedTuple):
         place, cells = pd.factorize(column)
         if self.labels:
             texts = pd.Index([*map(_text, cells), ""], dtype=object)
-            known = pd.Index(self.labels, dtype=object).get_indexer(texts)
+            codes = pd.Index(self.labels, dtype=object).get_indexer(texts)
         else:
             numbers = np.array([*map(self._number, cells), np.nan])
-            known = np.searchsorted(
+            codes = np.searchsorted(
                 self.edges[1:], np.clip(numbers, self.edges[0], self.edges[-1])
             )
-            known = np.where(np.isnan(numbers), -1, known)
-        return np.asarray(known)[place]
+            codes = np.where(np.isnan(numbers), -1, codes)
+        return np.asarray(codes)[place]
 
     def decode(self, codes: Ints, rng: np.random.Generator) -> Array:
         """Return categories, or numbers drawn evenly within their bins, shape of `codes`."""
@@ -162,7 +162,7 @@ def check_domain(domain: Sequence[Axis]) -> list[Axis]:
 
 def _axis(name: str, node: yaml.Node) -> Axis:
     if isinstance(node, yaml.SequenceNode):
-        labels = tuple(_scalar(one, name) for one in node.value)
+        labels = tuple(_scalar(label, name) for label in node.value)
         if not labels or len(set(labels)) < len(labels):
             raise InputError(f"the categories of {name} are none, or one stands twice")
         return Axis(name, labels=labels)
@@ -207,9 +207,9 @@ def _scalar(node: yaml.Node, name: str) -> str:
 
 def _numbers(node: yaml.Node | None, name: str) -> list[tuple[Fraction, str]]:
     """Return numbers, or days since 1970, and how each is written: whole, number or day."""
-    found = []
-    for one in node.value if isinstance(node, yaml.SequenceNode) else ():
-        text = _scalar(one, name)
+    numbers = []
+    for item in node.value if isinstance(node, yaml.SequenceNode) else ():
+        text = _scalar(item, name)
         form = "whole" if text.lstrip("+-").isdecimal() else "number"
         try:
             value = Fraction(repr(float(text)))
@@ -218,8 +218,8 @@ def _numbers(node: yaml.Node | None, name: str) -> list[tuple[Fraction, str]]:
                 value, form = Fraction(date.fromisoformat(text).toordinal() - _EPOCH), "day"
             except ValueError:
                 raise InputError(f"a bound or cut of {name} is no finite number") from None
-        found.append((value, form))
-    return found
+        numbers.append((value, form))
+    return numbers
 
 
 def draft_domain(table: pd.DataFrame, left_out: Sequence[str] = ()) -> str:
@@ -248,17 +248,17 @@ def draft_domain(table: pd.DataFrame, left_out: Sequence[str] = ()) -> str:
 
 def _entry(column: pd.Series[Any]) -> Any:
     """Return what a domain says of one column, as it was found; None for free text."""
-    known, types = column.dropna(), pd.api.types
-    if types.is_datetime64_any_dtype(column.dtype) and known.nunique() > 1:
-        low, high = known.min().date(), known.max().date()
+    values, types = column.dropna(), pd.api.types
+    if types.is_datetime64_any_dtype(column.dtype) and values.nunique() > 1:
+        low, high = values.min().date(), values.max().date()
         bins = min(_DRAFT_BINS, (high - low).days + 1)
         return {"bounds": [low.isoformat(), high.isoformat()], "bins": bins} if low < high else []
     numeric = types.is_numeric_dtype(column.dtype) and not types.is_bool_dtype(column.dtype)
-    if numeric and len(known):
-        if not np.isfinite(known.astype(float)).all():
+    if numeric and len(values):
+        if not np.isfinite(values.astype(float)).all():
             raise InputError(f"column {column.name} has infinite numbers; give it bounds")
-        low, high = known.min().item(), known.max().item()
-        whole = known.mod(1).eq(0).all()
+        low, high = values.min().item(), values.max().item()
+        whole = values.mod(1).eq(0).all()
         if whole:
             low, high = int(low), int(high)
         if low == high:  # all alike: a bin of one number, and an empty one
@@ -266,9 +266,9 @@ def _entry(column: pd.Series[Any]) -> Any:
         if whole:
             return {"bounds": [low, high], "bins": min(_DRAFT_BINS, high - low + 1)}
         return {"bounds": [low, high], "bins": _DRAFT_BINS}
-    labels = sorted(set(map(_text, known)))
-    unique = _FEW_ROWS < len(labels) == len(known)
-    if not labels or unique or len(labels) > max(_FREE_TEXT, len(known) // 2):
+    labels = sorted(set(map(_text, values)))
+    unique = _FEW_ROWS < len(labels) == len(values)
+    if not labels or unique or len(labels) > max(_FREE_TEXT, len(values) // 2):
         return None
     return labels + [""] * bool(column.isna().any() and "" not in labels)
 

@@ -11,8 +11,8 @@ import pandas as pd
 
 from medlab.arrays import Ints
 from medlab.dp import noise
-from medlab.dp.concentrated import rho_of
 from medlab.dp.meter import LARGEST_DELTA, exact_delta, exact_epsilon
+from medlab.dp.noise import rho_of
 from medlab.errors import InputError, UsageError
 from medlab.synthetic import copula, tree
 from medlab.synthetic.domain import Axis, check_domain, decode, encode

@@ -24,7 +24,7 @@ _FITS = 50  # rounds of iterative proportional fitting; after 20 the margins mov
 _SPREAD = 1e-3  # share of the independent table in a pair, so that no row of it is empty
 
 
-class Loss(NamedTuple):
+class _Loss(NamedTuple):
     """The loss rho of each count of a column, each choice of a pair, each count of a pair."""
 
     column: float
@@ -32,15 +32,15 @@ class Loss(NamedTuple):
     pair: float
 
 
-def split(rho: float, columns: int) -> Loss:
+def split(rho: float, columns: int) -> _Loss:
     """Return how a total rho is divided: a third for each of the three stages.
 
     A table of one column has one stage.
     """
     if columns == 1:
-        return Loss(rho, 0.0, 0.0)
+        return _Loss(rho, 0.0, 0.0)
     pairs = columns - 1
-    return Loss(rho / 3 / columns, rho / 3 / pairs, rho / 3 / pairs)
+    return _Loss(rho / 3 / columns, rho / 3 / pairs, rho / 3 / pairs)
 
 
 def draw(
@@ -94,7 +94,7 @@ def draw(
             f"a pair of columns has {largest} cells, more than {_MOST_CELLS}; give the domain "
             "fewer bins or categories"
         )
-    loss = Loss(0.0, 0.0, 0.0) if rho is None else split(rho, columns)
+    loss = _Loss(0.0, 0.0, 0.0) if rho is None else split(rho, columns)
     margins = margins_of(codes, sizes, lambda counts: _noisy(counts, loss.column))
     pairs = {}
     for i, j in _spanning_tree(codes, sizes, margins, loss.choice):
@@ -107,8 +107,8 @@ def margins_of(codes: Ints, sizes: Sequence[int], noisy: Callable[[Ints], Ints])
     """Return the counts of each column after noise: none below 0, all with the same sum."""
     counts = [noisy(np.bincount(codes[:, j], minlength=size)) for j, size in enumerate(sizes)]
     # The sum of n noisy counts has n times their variance.
-    total = np.average([one.sum() for one in counts], weights=[1 / size for size in sizes])
-    return [_on_simplex(one, max(float(total), 1.0)) for one in counts]
+    total = np.average([margin.sum() for margin in counts], weights=[1 / size for size in sizes])
+    return [_on_simplex(margin, max(float(total), 1.0)) for margin in counts]
 
 
 def _noisy(counts: Ints, rho: float) -> Ints:
@@ -213,6 +213,6 @@ def _spread(given: Ints, shares: Floats, rng: np.random.Generator) -> Ints:
     quota: Ints = np.diff(np.floor(ends + start), axis=1, prepend=0).astype(np.int64)
     order = rng.permutation(len(given))
     order = order[np.argsort(given[order], kind="stable")]
-    found = np.empty(len(given), dtype=np.int64)
-    found[order] = np.repeat(np.tile(np.arange(shares.shape[1]), len(shares)), quota.ravel())
-    return found
+    codes = np.empty(len(given), dtype=np.int64)
+    codes[order] = np.repeat(np.tile(np.arange(shares.shape[1]), len(shares)), quota.ravel())
+    return codes

@@ -97,11 +97,11 @@ def k_same_eigen(
     """
     pictures, points = _checked(pictures)
     k = check_k(k, len(pictures), "pictures")
-    found = eigenfaces(points, components)
-    class_of = _nearest_classes(found.coefficients, k)
-    means = _averaged(found.coefficients, class_of).pictures[np.unique(class_of, True)[1]]
+    basis = _eigenfaces(points, components)
+    class_of = _nearest_classes(basis.coefficients, k)
+    means = _averaged(basis.coefficients, class_of).pictures[np.unique(class_of, True)[1]]
     # Once a class: equal rows of a matrix product may differ in their last bit.
-    faces = (means @ found.axes + found.mean)[class_of]
+    faces = (means @ basis.axes + basis.mean)[class_of]
     return _Averaged(faces.reshape(pictures.shape), class_of)
 
 
@@ -120,11 +120,11 @@ def partition_faces(
     """
     pictures, points = _checked(pictures)
     k = check_k(k, len(pictures), "pictures")
-    table = pd.DataFrame(eigenfaces(points, components).coefficients).add_prefix("eigenface ")
+    table = pd.DataFrame(_eigenfaces(points, components).coefficients).add_prefix("eigenface ")
     return _averaged(pictures, mondrian(table, [str(name) for name in table], k=k).class_of)
 
 
-def eigenfaces(points: NDArray[Any], components: int = _EIGENFACES) -> _Eigenfaces:
+def _eigenfaces(points: NDArray[Any], components: int = _EIGENFACES) -> _Eigenfaces:
     """Return the first principal components of pictures, shape (pictures, features).
 
     Raises
@@ -152,7 +152,7 @@ def _checked(
 
 def _averaged(pictures: NDArray[np.float64], class_of: NDArray[np.int64]) -> _Averaged:
     classes = range(int(class_of.max()) + 1)
-    means = np.stack([pictures[class_of == one].mean(axis=0) for one in classes])
+    means = np.stack([pictures[class_of == number].mean(axis=0) for number in classes])
     return _Averaged(means[class_of], class_of)
 
 

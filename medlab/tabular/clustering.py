@@ -106,7 +106,7 @@ def k_member(
     weights : mapping of str to float, optional
         Weight of a column in the loss; default 1.
     record_weights : "outlyingness" or sequence of float, shape (rows,), optional
-        Weights of rows; "outlyingness": see `outlyingness`, 1 at least.
+        Weights of rows; "outlyingness": see `_outlyingness`, 1 at least.
     sensitivity : mapping of sensitive value to float, optional
         How much more a row with this value weighs; default 1.
     options, **more
@@ -137,7 +137,7 @@ def k_member(
     return _repaired(task, class_of, points)
 
 
-def outlyingness(points: Floats, k: int) -> Floats:
+def _outlyingness(points: Floats, k: int) -> Floats:
     """Return how far each row lies from its k-th nearest, shape (rows,); the median row has 1.
 
     The distance to the k-th neighbor as a measure of outliers: Ramaswamy, Rastogi, Shim, SIGMOD
@@ -159,7 +159,7 @@ def _record_weights(
     """Return the weight of each row; 1 without wishes."""
     heavy = np.ones(len(points))
     if isinstance(asked, str):
-        heavy = np.maximum(outlyingness(points, task.criteria.k), 1.0)
+        heavy = np.maximum(_outlyingness(points, task.criteria.k), 1.0)
     elif asked is not None:
         heavy = np.asarray(asked, dtype=float)
     for name in task.sensitive if sensitivity else ():
@@ -341,11 +341,11 @@ def _centers(column: Column, class_of: Array, classes: int) -> pd.Series[Any]:
     """Return the mean of each class, whole for whole numbers, or its most frequent label."""
     if column.kind not in ("number", "date"):
         labels = np.append(column.values.astype(object), np.nan)
-        found = tally.count_values(class_of, column.codes, classes, len(labels))
-        return pd.Series(tally.top_values(found, found.count, labels))
-    known = column.codes < len(column.values)
-    values = pd.Series(column.values if known.any() else [np.nan])
-    cells = values.take(np.where(known, column.codes, 0)).reset_index(drop=True).where(known)
+        counts = tally.count_values(class_of, column.codes, classes, len(labels))
+        return pd.Series(tally.top_values(counts, counts.count, labels))
+    present = column.codes < len(column.values)
+    values = pd.Series(column.values if present.any() else [np.nan])
+    cells = values.take(np.where(present, column.codes, 0)).reset_index(drop=True).where(present)
     center: pd.Series[Any] = cells.groupby(class_of).mean()
     if column.kind == "date":
         center = center.dt.normalize()

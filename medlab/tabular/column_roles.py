@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from medlab.errors import InputError, KindError, MissingError
 
-Kind = Literal["number", "date", "ordered", "category"]
+_Kind = Literal["number", "date", "ordered", "category"]
 Hierarchies = Mapping[str, pd.DataFrame]
 
 # DICOM keywords that name a person, a visit or an object by themselves.
@@ -72,7 +72,7 @@ class Column:
     """
 
     name: str
-    kind: Kind
+    kind: _Kind
     codes: NDArray[Any]
     values: NDArray[Any]
     place: NDArray[np.float64]
@@ -252,7 +252,7 @@ def encode(table: pd.DataFrame, name: str, hierarchy: pd.DataFrame | None = None
     return _encode_numbers(name, kind, plain)
 
 
-def _plain(column: pd.Series[Any]) -> tuple[Kind, pd.Series[Any]]:
+def _plain(column: pd.Series[Any]) -> tuple[_Kind, pd.Series[Any]]:
     """Return the kind of a column and its values as numbers, dates or labels."""
     types = pd.api.types
     dtype = column.dtype
@@ -271,23 +271,23 @@ def _plain(column: pd.Series[Any]) -> tuple[Kind, pd.Series[Any]]:
     raise KindError(f"column {column.name} has the type {dtype}; give numbers, dates or text")
 
 
-def _plain_objects(column: pd.Series[Any]) -> tuple[Kind, pd.Series[Any]]:
-    found = pd.api.types.infer_dtype(column, skipna=True)
-    if found in {"integer", "floating", "mixed-integer-float", "decimal"}:
+def _plain_objects(column: pd.Series[Any]) -> tuple[_Kind, pd.Series[Any]]:
+    kind = pd.api.types.infer_dtype(column, skipna=True)
+    if kind in {"integer", "floating", "mixed-integer-float", "decimal"}:
         return "number", column.astype(float)
-    if found in {"date", "datetime", "datetime64"}:
+    if kind in {"date", "datetime", "datetime64"}:
         zones = {moment.tzinfo for moment in column.dropna() if hasattr(moment, "tzinfo")}
         return "date", pd.to_datetime(column, utc=len(zones) > 1)
-    if found in {"string", "empty"}:
+    if kind in {"string", "empty"}:
         return "category", column
-    if found == "boolean":
+    if kind == "boolean":
         return "category", column.map({True: "True", False: "False"}, na_action="ignore")
     raise KindError(
-        f"column {column.name} mixes types ({found}); make them all numbers, dates or text"
+        f"column {column.name} mixes types ({kind}); make them all numbers, dates or text"
     )
 
 
-def _encode_numbers(name: str, kind: Kind, column: pd.Series[Any]) -> Column:
+def _encode_numbers(name: str, kind: _Kind, column: pd.Series[Any]) -> Column:
     if kind == "number" and pd.api.types.is_integer_dtype(column.dtype) and not column.hasnans:
         values = column.to_numpy()
         low, high = int(values.min()), int(values.max())
@@ -317,8 +317,8 @@ def _encode_range(name: str, values: NDArray[Any], low: int, high: int) -> Colum
 
 
 def _sorted_codes(column: pd.Series[Any]) -> tuple[NDArray[Any], Any]:
-    codes, found = pd.factorize(column, sort=True, use_na_sentinel=True)
-    values: Any = found
+    codes, labels = pd.factorize(column, sort=True, use_na_sentinel=True)
+    values: Any = labels
     if pd.api.types.is_extension_array_dtype(column.dtype) and not hasattr(values, "asi8"):
         kind = "i8" if pd.api.types.is_integer_dtype(column.dtype) else "f8"
         values = np.asarray(values).astype(kind)
@@ -328,7 +328,7 @@ def _sorted_codes(column: pd.Series[Any]) -> tuple[NDArray[Any], Any]:
 def _encode_categorical(column: pd.Series[Any]) -> Column:
     known = column.cat.remove_unused_categories()
     labels = known.cat.categories.astype(object).to_numpy()
-    kind: Kind = "ordered" if known.cat.ordered else "category"
+    kind: _Kind = "ordered" if known.cat.ordered else "category"
     codes = known.cat.codes.to_numpy()
     scale = np.arange(len(labels), dtype=np.float64)
     return _column(str(column.name), kind, codes, labels, scale)
@@ -389,7 +389,7 @@ def _blocks(nodes: NDArray[np.object_]) -> tuple[NDArray[np.int32], NDArray[np.i
 
 
 def _column(
-    name: str, kind: Kind, codes: NDArray[Any], values: Any, scale: NDArray[np.float64]
+    name: str, kind: _Kind, codes: NDArray[Any], values: Any, scale: NDArray[np.float64]
 ) -> Column:
     count = len(scale)
     missing = bool(len(codes)) and int(codes.min()) < 0

@@ -87,8 +87,8 @@ def count_values(
         key = _runs(key * people + persons)[0] // people
     cells, count = _tally(key, groups * (values + 1))
     who, what = np.divmod(cells, values + 1)
-    known = what < values
-    who, what, count = who[known], what[known], count[known]
+    present = what < values
+    who, what, count = who[present], what[present], count[present]
     size = np.bincount(who, count, minlength=groups).astype(np.int64)
     return Counts(who, what, count, size)
 
@@ -123,11 +123,11 @@ def distinct(counts: Counts) -> Floats:
 def entropy(counts: Counts) -> Floats:
     """Return exp(entropy) of each group: its *effective* number of sensitive values."""
     p = counts.share
-    found = np.exp(-counts.sums(p * np.log(p)))
-    return np.where(counts.size > 0, found, 0.0)
+    effective = np.exp(-counts.sums(p * np.log(p)))
+    return np.where(counts.size > 0, effective, 0.0)
 
 
-def recursive(counts: Counts, c: float) -> Floats:
+def _recursive(counts: Counts, c: float) -> Floats:
     """Return the largest l for which each group is recursively (c,l)-diverse.
 
     With counts r1 >= r2 >= ..., that is the largest l with r1 < c (r_l + ... + r_m).
@@ -165,7 +165,7 @@ def diversity(counts: Counts, kind: Diversity, c: float) -> Floats:
     if kind == "entropy":
         return entropy(counts)
     if kind == "recursive":
-        return recursive(counts, c)
+        return _recursive(counts, c)
     raise InputError(f"no l-diversity {kind!r}; choose distinct, entropy or recursive")
 
 
@@ -254,11 +254,11 @@ def count_column(
     group : int array, shape (rows,)
         -1 for rows that are in no group (suppressed); the whole table still holds them.
     """
-    ready, shown = prepare(table, name, distance, hierarchy, persons, counts), group >= 0
-    codes, values = ready.column.codes[shown], len(ready.column.values)
-    people = None if persons is None else persons[shown]
+    ready, released = prepare(table, name, distance, hierarchy, persons, counts), group >= 0
+    codes, values = ready.column.codes[released], len(ready.column.values)
+    people = None if persons is None else persons[released]
     groups = int(group.max(initial=-1)) + 1
-    return count_values(group[shown], codes, groups, values, people), ready
+    return count_values(group[released], codes, groups, values, people), ready
 
 
 def _compact(column: Column) -> Column:

@@ -124,15 +124,15 @@ class Task(NamedTuple):
 
     def passes(self, class_of: NDArray[Any]) -> NDArray[np.bool_]:
         """Tell for each class whether it keeps k and every test."""
-        shown = np.flatnonzero(class_of >= 0)
-        group = class_of[shown]
+        rows = np.flatnonzero(class_of >= 0)
+        group = class_of[rows]
         classes = int(class_of.max(initial=-1)) + 1
         holds = np.bincount(group, minlength=classes) >= self.criteria.k
         for test in self.tests:
-            people = self.persons[shown] if test.by_person and self.persons is not None else None
-            codes = self.marks[test.marks][shown]
-            found = tally.count_values(group, codes, classes, test.values, people)
-            holds &= test.holds(found)
+            people = self.persons[rows] if test.by_person and self.persons is not None else None
+            codes = self.marks[test.marks][rows]
+            counts = tally.count_values(group, codes, classes, test.values, people)
+            holds &= test.holds(counts)
         return np.asarray(holds, dtype=np.bool_)
 
 
@@ -148,9 +148,9 @@ class Test(NamedTuple):
     by_person: bool
     conditions: tuple[Callable[[Counts], NDArray[Any]], ...]
 
-    def holds(self, found: Counts) -> NDArray[np.bool_]:
+    def holds(self, counts: Counts) -> NDArray[np.bool_]:
         """Tell for each group whether all conditions hold."""
-        results = [condition(found) for condition in self.conditions]
+        results = [condition(counts) for condition in self.conditions]
         return np.asarray(np.logical_and.reduce(results), dtype=np.bool_)
 
 
@@ -191,12 +191,12 @@ def make_task(
         subject=options.subject,
     )
     check_index(table)
-    asked, hierarchies = _Criteria(*criteria, options), options.hierarchies or {}
-    tests, marks = _make_tests(table, sensitive, asked)
+    criterion, hierarchies = _Criteria(*criteria, options), options.hierarchies or {}
+    tests, marks = _make_tests(table, sensitive, criterion)
     columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)
     persons = None if options.subject is None else marks[-1]
     keep = as_names(options.keep)
-    return Task(table, quasi, sensitive, keep, columns, asked, tests, marks, persons)
+    return Task(table, quasi, sensitive, keep, columns, criterion, tests, marks, persons)
 
 
 def check_k(k: int, rows: int, what: str = "rows") -> int:

@@ -89,8 +89,8 @@ def first_batch(plan: Plan, marks: list[Array]) -> Batch:
         # Small codes are sorted by radix. Only relaxed cuts see the order of ties.
         stable = column.itemsize <= 2 or not plan.strict
         order[:] = np.argsort(column, kind="stable" if stable else None)
-    one = np.array([codes.shape[1]])
-    return Batch(rows, codes, marks, orders, np.zeros_like(one), one, np.zeros_like(one), 0)
+    whole = np.array([codes.shape[1]])
+    return Batch(rows, codes, marks, orders, np.zeros_like(whole), whole, np.zeros_like(whole), 0)
 
 
 def split(batch: Batch, cut: Cut, node: int) -> Batch:
@@ -281,13 +281,13 @@ def cheapest_cuts(plan: Plan, batch: Batch, low: Array, high: Array) -> tuple[Ar
     """
     part = np.repeat(np.arange(len(batch.sizes)), batch.sizes)
     costs = [_cut_costs(plan, batch, column, part) for column in range(len(batch.orders))]
-    found = [[_cheapest(batch, part, cost) for cost in costs]]
+    candidates = [[_cheapest(batch, part, cost) for cost in costs]]
     if plan.tests:
         middle = _middle(batch, part)
         inner = [np.where(middle, cost, np.inf) for cost in costs]
-        found.append([_cheapest(batch, part, cost) for cost in inner])
-    left = np.stack([[one[0] for one in some] for some in found], axis=2)
-    score = np.stack([[one[1] for one in some] for some in found], axis=2)
+        candidates.append([_cheapest(batch, part, cost) for cost in inner])
+    left = np.stack([[one[0] for one in some] for some in candidates], axis=2)
+    score = np.stack([[one[1] for one in some] for some in candidates], axis=2)
     if plan.tests:
         left, score = _with_medians(plan, batch, costs, (left, score), (low, high))
     return left, score
@@ -297,7 +297,7 @@ def _with_medians(
     plan: Plan,
     batch: Batch,
     costs: list[Array],
-    found: tuple[Array, Array],
+    candidates: tuple[Array, Array],
     ends: tuple[Array, Array],
 ) -> tuple[Array, Array]:
     """Add the median cuts to the candidates, scored by their cost."""
@@ -306,7 +306,9 @@ def _with_medians(
     spots = np.minimum(starts[:, None] + left, len(costs[0]) - 1)
     worth = -np.stack([cost[spot] for cost, spot in zip(costs, spots, strict=True)])
     worth = np.where(score > -np.inf, worth, -np.inf)
-    return np.concatenate([found[0], left], axis=2), np.concatenate([found[1], worth], axis=2)
+    return np.concatenate([candidates[0], left], axis=2), np.concatenate(
+        [candidates[1], worth], axis=2
+    )
 
 
 def _middle(batch: Batch, part: Array) -> Array:

@@ -85,21 +85,21 @@ def _ladder(column: Column) -> _Ladder:
     rows = [labels] if column.nodes is None else list(column.nodes)
     if len(set(rows[-1].tolist())) > 1:
         rows.append(np.full(len(labels), SUPPRESSED, dtype=object))
-    found = _Ladder([], [], [])
+    ladder = _Ladder([], [], [])
     for row in rows:
         nodes, shown = pd.factorize(row)
         shown = np.append(np.asarray(shown, dtype=object), np.nan)
         nodes = np.append(nodes, len(shown) - 1)
         below = np.append(np.bincount(nodes[:-1], minlength=len(shown) - 1), 1)
-        _add(found, nodes[column.codes], shown, (below - 1) / max(len(labels) - 1, 1))
-    return found
+        _add(ladder, nodes[column.codes], shown, (below - 1) / max(len(labels) - 1, 1))
+    return ladder
 
 
 def _interval_ladder(column: Column) -> _Ladder:
     """Return the values themselves, then ever fewer intervals of equal width."""
-    values, found = column.values.tolist(), _Ladder([], [], [])
+    values, ladder = column.values.tolist(), _Ladder([], [], [])
     place = column.place[:-1]
-    _add(found, column.codes, np.array([*values, np.nan], dtype=object), np.zeros(len(place) + 1))
+    _add(ladder, column.codes, np.array([*values, np.nan], dtype=object), np.zeros(len(place) + 1))
     for bins in (32, 16, 8, 4, 2, 1):
         which = np.minimum((place * bins).astype(np.int64), bins - 1)
         kinds, nodes = np.unique(which, return_inverse=True)
@@ -107,11 +107,11 @@ def _interval_ladder(column: Column) -> _Ladder:
             continue
         low = np.searchsorted(nodes, np.arange(len(kinds)))
         high = np.searchsorted(nodes, np.arange(len(kinds)), side="right") - 1
-        shown = np.empty(len(kinds) + 1, dtype=object)
-        shown[:-1] = [span(values[a], values[b]) for a, b in zip(low, high, strict=True)]
-        shown[-1] = np.nan
-        _add(found, np.append(nodes, len(kinds))[column.codes], shown, place[high] - place[low])
-    return found
+        labels = np.empty(len(kinds) + 1, dtype=object)
+        labels[:-1] = [span(values[a], values[b]) for a, b in zip(low, high, strict=True)]
+        labels[-1] = np.nan
+        _add(ladder, np.append(nodes, len(kinds))[column.codes], labels, place[high] - place[low])
+    return ladder
 
 
 def _add(ladder: _Ladder, nodes: Array, cells: Array, loss: Array) -> None:
@@ -237,8 +237,8 @@ def _release(
     release = release_classes(task, class_of, facts=facts)
     class_of = release.class_of
     table, classes = release.table.copy(), release.classes.copy()
-    shown = np.flatnonzero(class_of >= 0)
-    first = shown[np.unique(class_of[shown], return_index=True)[1]]
+    rows = np.flatnonzero(class_of >= 0)
+    first = rows[np.unique(class_of[rows], return_index=True)[1]]
     for name, ladder, level in zip(task.quasi, ladders, levels, strict=True):
         cells = ladder.cells[level][ladder.nodes[level]]
         classes[name] = cells[first]

@@ -59,7 +59,7 @@ _SENSELESS: Mapping[str, Sequence[str]] = {
 }
 
 
-class Risks(NamedTuple):
+class _Risks(NamedTuple):
     """Re-identification risks. El Emam, Dankar, JAMIA 15(5), 2008.
 
     Attributes
@@ -162,7 +162,7 @@ def risks(
     *,
     subject: str | None = None,
     hierarchies: Hierarchies | None = None,
-) -> Risks:
+) -> _Risks:
     """Return prosecutor, journalist and marketer risk.
 
     Parameters
@@ -182,10 +182,10 @@ def risks(
     """
     quasi, _ = check_columns(table, quasi, subject=subject)
     persons = models.person_numbers(table, subject)
-    found = class_figures(models.class_numbers(table, quasi), persons)
-    prosecutor = found["prosecutor_max"], found["prosecutor_mean"]
+    figures = class_figures(models.class_numbers(table, quasi), persons)
+    prosecutor = figures["prosecutor_max"], figures["prosecutor_mean"]
     if register is None:
-        return Risks(*prosecutor, None, None)
+        return _Risks(*prosecutor, None, None)
     check_columns(register, quasi)
     scales = [
         scale(label_text(register[name]))
@@ -195,7 +195,7 @@ def risks(
     ]
     seen = see(table, scales, hierarchies=hierarchies)
     _, people = people_of(seen, exact_values(register, scales), persons)
-    return Risks(*prosecutor, float(1 / people.min()), marketer(seen, people))
+    return _Risks(*prosecutor, float(1 / people.min()), marketer(seen, people))
 
 
 def class_figures(group: Ints, persons: Ints | None = None) -> dict[str, float]:
@@ -293,18 +293,18 @@ def measures(
         table = table.assign(**{subject: original[subject].to_numpy()})
     check_columns(table, quasi, sensitive, subject=subject)
     hidden = _suppressed_rows(table, quasi)
-    found: dict[str, Any] = {"kind": kind, "rows": len(table), "suppressed": int(hidden.sum())}
-    found |= dict.fromkeys((*_CLASSES, *_VALUES, "gcp"))
+    figures: dict[str, Any] = {"kind": kind, "rows": len(table), "suppressed": int(hidden.sum())}
+    figures |= dict.fromkeys((*_CLASSES, *_VALUES, "gcp"))
     group, persons = models.class_numbers(table, quasi), models.person_numbers(table, subject)
-    found |= class_figures(group, persons)
-    found["c_avg"] = len(table) / found["classes"] / (k or found["k"])
-    found |= risks(table, quasi, register, subject=subject, hierarchies=hierarchies)._asdict()
-    found |= _value_measures(table, group, persons, sensitive, options)
-    found["discernibility"] = discernibility(table, quasi)
+    figures |= class_figures(group, persons)
+    figures["c_avg"] = len(table) / figures["classes"] / (k or figures["k"])
+    figures |= risks(table, quasi, register, subject=subject, hierarchies=hierarchies)._asdict()
+    figures |= _value_measures(table, group, persons, sensitive, options)
+    figures["discernibility"] = discernibility(table, quasi)
     if original is not None:
-        found["gcp"] = gcp(table, quasi, original, hierarchies)
-    found |= dict.fromkeys(_SENSELESS[kind], NOT_APPLICABLE)
-    return found | {name: facts[name] for name in _VALUES if name in facts}
+        figures["gcp"] = gcp(table, quasi, original, hierarchies)
+    figures |= dict.fromkeys(_SENSELESS[kind], NOT_APPLICABLE)
+    return figures | {name: facts[name] for name in _VALUES if name in facts}
 
 
 def _value_measures(
@@ -315,7 +315,7 @@ def _value_measures(
     options: Options,
 ) -> dict[str, Any]:
     """Return the worst l, t and alpha of the sensitive columns; nothing without one."""
-    found = []
+    rows = []
     for name in sensitive:
         tree = (options.hierarchies or {}).get(name)
         counts, ready = tally.count_column(
@@ -328,10 +328,10 @@ def _value_measures(
             counts=(options.counts or {}).get(name),
         )
         l = tally.diversity(counts, options.l_kind, options.c).min()
-        found.append((l, tally.emd(counts, ready).max(), tally.top_share(counts).max()))
-    if not found:
+        rows.append((l, tally.emd(counts, ready).max(), tally.top_share(counts).max()))
+    if not rows:
         return {}
-    l, t, alpha = zip(*found, strict=True)
+    l, t, alpha = zip(*rows, strict=True)
     return {"l": float(min(l)), "t": float(max(t)), "alpha": float(max(alpha))}
 
 
@@ -360,10 +360,10 @@ def count_table(release: Release, sensitive: str | None = None) -> pd.DataFrame:
         table says, in fewer rows.
     """
     name = _sensitive(release, sensitive)
-    found, ready = tally.count_column(release.table, name, release.class_of)
-    cells = release.classes[[*release.quasi, "size"]].iloc[found.group].reset_index(drop=True)
-    cells.insert(0, "class", found.group)
-    return cells.assign(**{name: ready.column.values[found.value], "count": found.count})
+    counts, ready = tally.count_column(release.table, name, release.class_of)
+    cells = release.classes[[*release.quasi, "size"]].iloc[counts.group].reset_index(drop=True)
+    cells.insert(0, "class", counts.group)
+    return cells.assign(**{name: ready.column.values[counts.value], "count": counts.count})
 
 
 def class_report(
@@ -383,20 +383,20 @@ def class_report(
         `medlab.tabular.beta_likeness` and `medlab.tabular.delta_disclosure`.
     """
     name = _sensitive(release, sensitive)
-    found, ready = tally.count_column(release.table, name, release.class_of, distance=distance)
-    gain = found.share / ready.share[found.value]
+    counts, ready = tally.count_column(release.table, name, release.class_of, distance=distance)
+    gain = counts.share / ready.share[counts.value]
     values = ready.column.values.astype(object)
     report = release.classes[[*release.quasi, "size"]].copy()
-    report["l"] = tally.distinct(found).astype(int)
-    report["entropy_l"] = tally.entropy(found)
-    report["top"] = tally.top_values(found, found.share, values)
-    report["top_share"] = tally.top_share(found)
-    report["t"] = tally.emd(found, ready)
-    report["gain_of"] = tally.top_values(found, gain, values)
-    report["gain"] = found.largest(gain)
+    report["l"] = tally.distinct(counts).astype(int)
+    report["entropy_l"] = tally.entropy(counts)
+    report["top"] = tally.top_values(counts, counts.share, values)
+    report["top_share"] = tally.top_share(counts)
+    report["t"] = tally.emd(counts, ready)
+    report["gain_of"] = tally.top_values(counts, gain, values)
+    report["gain"] = counts.largest(gain)
     report["beta"] = report["gain"] - 1
-    whole = tally.distinct(found) == (ready.share > 0).sum()
-    report["delta"] = np.where(whole, found.largest(np.abs(np.log(gain))), np.inf)
+    whole = tally.distinct(counts) == (ready.share > 0).sum()
+    report["delta"] = np.where(whole, counts.largest(np.abs(np.log(gain))), np.inf)
     return report
 
 
@@ -410,12 +410,12 @@ def beliefs(release: Release, sensitive: str | None = None) -> NDArray[np.float6
         suppressed rows and missing values.
     """
     name = _sensitive(release, sensitive)
-    found, ready = tally.count_column(release.table, name, release.class_of)
-    shown = np.flatnonzero(release.class_of >= 0)
+    counts, ready = tally.count_column(release.table, name, release.class_of)
+    rows = np.flatnonzero(release.class_of >= 0)
     width = len(ready.column.values) + 1
-    keys = found.group * width + found.value
-    mine = release.class_of[shown].astype(np.int64) * width + ready.column.codes[shown]
+    keys = counts.group * width + counts.value
+    mine = release.class_of[rows].astype(np.int64) * width + ready.column.codes[rows]
     spot = np.minimum(np.searchsorted(keys, mine), len(keys) - 1)
     belief = np.full(len(release.class_of), np.nan)
-    belief[shown] = np.where(keys[spot] == mine, found.share[spot], np.nan)
+    belief[rows] = np.where(keys[spot] == mine, counts.share[spot], np.nan)
     return belief

@@ -150,8 +150,8 @@ def l_diversity(
     -----
     Machanavajjhala et al., "l-Diversity", ACM TKDD 1(1), 2007.
     """
-    found, _ = _class_counts(table, quasi, sensitive, subject=subject)
-    return float(tally.diversity(found, kind, c).min())
+    counts, _ = _class_counts(table, quasi, sensitive, subject=subject)
+    return float(tally.diversity(counts, kind, c).min())
 
 
 def t_closeness(
@@ -169,10 +169,10 @@ def t_closeness(
     Venkatasubramanian, "t-Closeness", ICDE 2007. For `distance` see
     `medlab.tabular.counts.prepare`.
     """
-    found, ready = _class_counts(
+    counts, ready = _class_counts(
         table, quasi, sensitive, distance=distance, hierarchy=hierarchy, subject=subject
     )
-    return float(tally.emd(found, ready).max())
+    return float(tally.emd(counts, ready).max())
 
 
 def alpha(
@@ -182,8 +182,8 @@ def alpha(
 
     The alpha of (alpha,k)-anonymity. Wong et al., KDD 2006.
     """
-    found, _ = _class_counts(table, quasi, sensitive, subject=subject)
-    return float(tally.top_share(found).max())
+    counts, _ = _class_counts(table, quasi, sensitive, subject=subject)
+    return float(tally.top_share(counts).max())
 
 
 def beta_likeness(
@@ -193,9 +193,9 @@ def beta_likeness(
 
     The beta of *basic* beta-likeness. Cao, Karras, PVLDB 5(11), 2012.
     """
-    found, ready = _class_counts(table, quasi, sensitive, subject=subject)
-    q = ready.share[found.value]
-    return float(((found.share - q) / q).max(initial=0.0))
+    counts, ready = _class_counts(table, quasi, sensitive, subject=subject)
+    q = ready.share[counts.value]
+    return float(((counts.share - q) / q).max(initial=0.0))
 
 
 def delta_disclosure(table: pd.DataFrame, quasi: Sequence[str] | str, sensitive: str) -> float:
@@ -203,10 +203,10 @@ def delta_disclosure(table: pd.DataFrame, quasi: Sequence[str] | str, sensitive:
 
     Brickell, Shmatikov, KDD 2008.
     """
-    found, ready = _class_counts(table, quasi, sensitive)
-    if len(found.value) < len(found.size) * int((ready.share > 0).sum()):
+    counts, ready = _class_counts(table, quasi, sensitive)
+    if len(counts.value) < len(counts.size) * int((ready.share > 0).sum()):
         return float("inf")
-    return float(np.abs(np.log(found.share / ready.share[found.value])).max())
+    return float(np.abs(np.log(counts.share / ready.share[counts.value])).max())
 
 
 def delta_presence(

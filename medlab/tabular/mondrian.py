@@ -227,13 +227,13 @@ def _cut_table(harvest: _Harvest, columns: Sequence[Column]) -> pd.DataFrame:
     names = ["node", "depth", "column", "value", "left", "right", "rows", "left_rows"]
     if not harvest.cuts:
         return pd.DataFrame(columns=names)
-    found = {name: np.concatenate([cut[name] for cut in harvest.cuts]) for name in names}
-    order = np.lexsort((found["node"], found["depth"]))
-    found = {name: values[order] for name, values in found.items()}
-    column, codes = found["column"], found["value"]
-    found["column"] = np.array([c.name for c in columns], dtype=object)[column]
-    found["value"] = np.empty(len(order), dtype=object)
+    cuts = {name: np.concatenate([cut[name] for cut in harvest.cuts]) for name in names}
+    order = np.lexsort((cuts["node"], cuts["depth"]))
+    cuts = {name: values[order] for name, values in cuts.items()}
+    column, codes = cuts["column"], cuts["value"]
+    cuts["column"] = np.array([c.name for c in columns], dtype=object)[column]
+    cuts["value"] = np.empty(len(order), dtype=object)
     for j, one in enumerate(columns):
         here = column == j
-        found["value"][here] = np.append(one.values.astype(object), np.nan)[codes[here]]
-    return pd.DataFrame(found)
+        cuts["value"][here] = np.append(one.values.astype(object), np.nan)[codes[here]]
+    return pd.DataFrame(cuts)

@@ -80,16 +80,16 @@ class TableFile:
 
     def warnings(self, names: Iterable[str]) -> list[str]:
         """Return a sentence for each column that nearly holds numbers, and does not."""
-        found = []
+        sentences = []
         for name in self.kinds.keys() & set(names):
-            kind, known = self.kinds[name], int(self.text[name].notna().sum())
+            kind, filled = self.kinds[name], int(self.text[name].notna().sum())
             if kind.odd:
-                found.append(
-                    f"column {name} is read as labels: {kind.odd} of {known} cells are no number, "
-                    "or a number written in two ways; write all of them as numbers (90, not "
-                    "90+) if it is to be cut into ranges"
+                sentences.append(
+                    f"column {name} is read as labels: {kind.odd} of {filled} cells are no "
+                    "number, or a number written in two ways; write all of them as numbers "
+                    "(90, not 90+) if it is to be cut into ranges"
                 )
-        return found
+        return sentences
 
 
 def read_table(path: Path, labels: Collection[str] = ()) -> pd.DataFrame:
@@ -222,12 +222,12 @@ def _typed(text: pd.Series[Any], label: bool) -> tuple[pd.Series[Any], Kind]:
         cleaned = np.array([*plain.astype(object), None], dtype=object)[codes]
         text = pd.Series(cleaned, text.index, name=text.name, dtype="str")
         codes, cells = pd.factorize(text)
-    known = pd.Index(cells)[~np.isin(cells, _UNKNOWN)]
-    read = None if label or not len(known) else _reading(known, str(text.name))
+    filled = pd.Index(cells)[~np.isin(cells, _UNKNOWN)]
+    read = None if label or not len(filled) else _reading(filled, str(text.name))
     if read is None:
         return text, Kind("label", int(text.isna().sum()), 0 if label else _odd_cells(text))
     kind, values = read
-    rows = np.append(known.get_indexer(cells), -1)[codes]
+    rows = np.append(filled.get_indexer(cells), -1)[codes]
     if (rows < 0).any() and pd.api.types.is_integer_dtype(values.dtype):
         values = values.astype("Int64")
     column = pd.api.extensions.take(values.array, rows, allow_fill=True)
@@ -237,43 +237,43 @@ def _typed(text: pd.Series[Any], label: bool) -> tuple[pd.Series[Any], Kind]:
 def _reading(known: pd.Index, name: str) -> tuple[str, pd.Series[Any]] | None:
     """Return kind and values of the distinct cells of a column, by their text; None for labels."""
     hours = _hours(known, digits="time" in name.lower())
-    found = {"date": _days(known), "age in years": _ages(known), "hour of the day": hours}
+    readings = {"date": _days(known), "age in years": _ages(known), "hour of the day": hours}
     if any("," in cell for cell in known) and not all(map(_THOUSANDS.fullmatch, known)):
-        found["number with a decimal comma"] = _numbers(known, _COMMA.fullmatch)
+        readings["number with a decimal comma"] = _numbers(known, _COMMA.fullmatch)
     else:
-        found["number"] = _numbers(known, is_number)
-    return next(((kind, values) for kind, values in found.items() if values is not None), None)
+        readings["number"] = _numbers(known, is_number)
+    return next(((kind, values) for kind, values in readings.items() if values is not None), None)
 
 
-def _days(known: pd.Index) -> pd.Series[Any] | None:
-    if not any(all(map(form.fullmatch, known)) for form in (_DICOM_DAY, _DAY)):
+def _days(values: pd.Index) -> pd.Series[Any] | None:
+    if not any(all(map(form.fullmatch, values)) for form in (_DICOM_DAY, _DAY)):
         return None
-    form = "ISO8601" if "-" in known[0] else "%Y%m%d"
-    days = pd.to_datetime(known.to_series(), errors="coerce", format=form)
+    form = "ISO8601" if "-" in values[0] else "%Y%m%d"
+    days = pd.to_datetime(values.to_series(), errors="coerce", format=form)
     return days if days.notna().all() else None
 
 
-def _ages(known: pd.Index) -> pd.Series[Any] | None:
-    ages = [age for age in map(_DICOM_AGE.fullmatch, known) if age]
-    if len(ages) < len(known):
+def _ages(values: pd.Index) -> pd.Series[Any] | None:
+    ages = [age for age in map(_DICOM_AGE.fullmatch, values) if age]
+    if len(ages) < len(values):
         return None
     years = [int(age[1]) / _YEARS[age[2]] for age in ages]
-    return pd.Series(years, known).astype(int if all(map(float.is_integer, years)) else float)
+    return pd.Series(years, values).astype(int if all(map(float.is_integer, years)) else float)
 
 
-def _hours(known: pd.Index, *, digits: bool) -> pd.Series[Any] | None:
+def _hours(values: pd.Index, *, digits: bool) -> pd.Series[Any] | None:
     for form in (_CLOCK, _DICOM_TIME) if digits else (_CLOCK,):
-        times = [time for time in map(form.fullmatch, known) if time]
-        if len(times) == len(known):
+        times = [time for time in map(form.fullmatch, values) if time]
+        if len(times) == len(values):
             parts = [[float(part or 0) for part in time.groups()] for time in times]
-            return pd.Series([h + m / 60 + s / 3600 for h, m, s in parts], known)
+            return pd.Series([h + m / 60 + s / 3600 for h, m, s in parts], values)
     return None
 
 
-def _numbers(known: pd.Index, fits: Callable[[str], Any]) -> pd.Series[Any] | None:
-    if not all(map(fits, known)):
+def _numbers(values: pd.Index, fits: Callable[[str], Any]) -> pd.Series[Any] | None:
+    if not all(map(fits, values)):
         return None
-    cells = known.to_series().str.replace(",", ".")
+    cells = values.to_series().str.replace(",", ".")
     numbers = pd.to_numeric(cells)
     whole = bool(cells.str.fullmatch(r"[+-]?\d+").all())
     exact = numbers.dtype.kind == ("i" if whole else "f")  # whole numbers of 20 digits are not
@@ -333,12 +333,12 @@ def named_columns(given: Sequence[str], columns: Iterable[str]) -> list[str]:
     A name that holds a comma or ends in a blank is given alone as it stands, or in quotes as in
     a CSV; a name without its blanks will do.
     """
-    known = {name.strip(): name for name in columns} | {name: name for name in columns}
-    found: list[str] = []
+    names = {name.strip(): name for name in columns} | {name: name for name in columns}
+    chosen: list[str] = []
     for text in given:
-        parts = [text] if text in known else next(csv.reader([text], skipinitialspace=True))
-        found += [known.get(part, part.strip()) for part in parts if part.strip()]
-    return found
+        parts = [text] if text in names else next(csv.reader([text], skipinitialspace=True))
+        chosen += [names.get(part, part.strip()) for part in parts if part.strip()]
+    return chosen
 
 
 class TableRoles(NamedTuple):

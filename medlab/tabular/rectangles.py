@@ -125,18 +125,18 @@ def _promises(
     original: pd.DataFrame,
     group: NDArray[Any],
     boxes: pd.DataFrame,
-    asked: tuple[int, float, float | None],
+    limits: tuple[int, float, float | None],
 ) -> NDArray[np.object_] | None:
     """Add l, top_share, t and ok to the boxes; return the first sensitive column as text."""
     boxes[["l", "top_share", "t"]] = np.nan
-    k, l, t = asked
+    k, l, t = limits
     boxes["ok"] = boxes["size"] >= k
     if not release.sensitive:
         return None
     name = release.sensitive[0]
-    found, ready = tally.count_column(original, name, group)
-    boxes["l"], boxes["top_share"] = tally.distinct(found), tally.top_share(found)
-    boxes["t"] = tally.emd(found, ready)
+    counts, ready = tally.count_column(original, name, group)
+    boxes["l"], boxes["top_share"] = tally.distinct(counts), tally.top_share(counts)
+    boxes["t"] = tally.emd(counts, ready)
     boxes["ok"] &= boxes["l"] >= l
     if t is not None:
         boxes["ok"] &= boxes["t"] <= t + 1e-9

@@ -208,9 +208,9 @@ def _row_cells(
 def _corners(column: Column, low: Ints, high: Ints) -> tuple[pd.Series[Any], pd.Series[Any]]:
     """Return the values at the lower and upper ends; missing where nothing is known."""
     values = pd.Series(column.values if len(column.values) else [np.nan])
-    known = high < len(column.values)
-    ends = (values.take(np.where(known, codes, 0)) for codes in (low, high))
-    first, second = (end.reset_index(drop=True).where(known) for end in ends)
+    present = high < len(column.values)
+    ends = (values.take(np.where(present, codes, 0)) for codes in (low, high))
+    first, second = (end.reset_index(drop=True).where(present) for end in ends)
     return first, second
 
 
@@ -232,8 +232,8 @@ def _class_cells(
 
 def _intervals(column: Column, low: Ints, high: Ints) -> NDArray[np.object_]:
     count = len(column.values)
-    known = high < count
-    pairs, which = np.unique(np.where(known, low * count + high, 0), return_inverse=True)
+    present = high < count
+    pairs, which = np.unique(np.where(present, low * count + high, 0), return_inverse=True)
     values = column.values.tolist()
     ends = zip((pairs // max(count, 1)).tolist(), (pairs % max(count, 1)).tolist(), strict=True)
     objects = np.empty(len(pairs), dtype=object)
@@ -269,15 +269,15 @@ def _sets(column: Column, low: Ints, high: Ints, class_of: NDArray[Any]) -> NDAr
     rank = np.append(np.cumsum(mixed) - 1, 0)
     rows = np.flatnonzero(np.append(mixed, False)[class_of])
     sets = int(mixed.sum())
-    found = tally.count_values(rank[class_of[rows]], column.codes[rows], sets, len(labels))
+    counts = tally.count_values(rank[class_of[rows]], column.codes[rows], sets, len(labels))
     # Equal sets are found by adding up one random 64-bit number a label.
     marks = np.random.default_rng(0).integers(0, 1 << 63, len(labels), dtype=np.uint64)
-    starts = tally.run_starts(found.group)
-    sums = np.add.reduceat(marks[found.value], starts)
+    starts = tally.run_starts(counts.group)
+    sums = np.add.reduceat(marks[counts.value], starts)
     _, first, which = np.unique(sums, return_index=True, return_inverse=True)
-    stops = np.append(starts, len(found.group))
+    stops = np.append(starts, len(counts.group))
     distinct = np.empty(len(first), dtype=object)
-    distinct[:] = [LabelSet(labels[found.value[stops[i] : stops[i + 1]]]) for i in first]
+    distinct[:] = [LabelSet(labels[counts.value[stops[i] : stops[i + 1]]]) for i in first]
     cells[mixed] = distinct[which]
     return cells
 
@@ -360,8 +360,8 @@ def representative(release: Release, original: pd.DataFrame) -> pd.DataFrame:
     """
     if release.kind not in ("generalized", "aggregate"):
         raise InputError(f"a release of kind {release.kind} has no cells to be represented")
-    found = {name: _single_values(release.table[name], original[name]) for name in release.quasi}
-    return pd.DataFrame(found, index=release.table.index)
+    columns = {name: _single_values(release.table[name], original[name]) for name in release.quasi}
+    return pd.DataFrame(columns, index=release.table.index)
 
 
 def _single_values(released: pd.Series[Any], original: pd.Series[Any]) -> pd.Series[Any]:

@@ -68,9 +68,9 @@ def scale(column: pd.Series[Any]) -> Scale:
 
 
 def _number_scale(name: str, *ends: Array) -> Scale:
-    known = np.concatenate(ends)
-    known = known[np.isfinite(known)]
-    low, high = (known.min(), known.max()) if known.size else (0.0, 0.0)
+    places = np.concatenate(ends)
+    places = places[np.isfinite(places)]
+    low, high = (places.min(), places.max()) if places.size else (0.0, 0.0)
     return Scale(name, True, float(low), float(high - low) or 1.0, pd.Index([]))
 
 
@@ -117,14 +117,14 @@ class Seen:
         the original's M; suppressed, or nothing that the original knows, 1; exact 0.
         """
         losses = []
-        for one, (a, b) in zip(self.scales, self.parts, strict=True):
-            if one.numeric:
+        for scale, (a, b) in zip(self.scales, self.parts, strict=True):
+            if scale.numeric:
                 hidden = np.isinf(a)
                 width = np.where(hidden, 0.0, b) - np.where(hidden, 0.0, a)
                 losses.append(np.where(hidden, 1.0, np.clip(width, 0.0, 1.0)))
             else:
                 labels = np.asarray(b.sum(axis=0)).ravel()
-                left = np.clip((labels - 1) / max(len(one.labels) - 1, 1), 0.0, 1.0)
+                left = np.clip((labels - 1) / max(len(scale.labels) - 1, 1), 0.0, 1.0)
                 losses.append(np.where((a == 0) | (labels == 0), 1.0, left))
         return np.stack(losses, axis=1)
 
@@ -133,21 +133,21 @@ class Seen:
 
         The sum over the columns of the gap to the interval, 1 at most, and of 0 or 1 for labels.
         """
-        found = np.zeros(len(self.class_of))
-        for one, (a, b) in zip(self.scales, self.parts, strict=True):
-            low, values = a[self.class_of], exact[one.name]
-            if one.numeric:
+        total = np.zeros(len(self.class_of))
+        for scale, (a, b) in zip(self.scales, self.parts, strict=True):
+            low, values = a[self.class_of], exact[scale.name]
+            if scale.numeric:
                 gap = np.maximum(low - values, values - b[self.class_of])
-                found += np.clip(gap, 0.0, 1.0)
+                total += np.clip(gap, 0.0, 1.0)
             else:
-                found += low - np.asarray(b[values, self.class_of]).ravel()
-        return found
+                total += low - np.asarray(b[values, self.class_of]).ravel()
+        return total
 
     def only(self, names: Sequence[str]) -> Seen:
         """Return what an attacker sees who knows some of the columns only."""
-        chosen = [i for i, one in enumerate(self.scales) if one.name in names]
+        chosen = [i for i, scale in enumerate(self.scales) if scale.name in names]
         scales = tuple(self.scales[i] for i in chosen)
-        group = models.class_numbers(self.cells, [one.name for one in scales])
+        group = models.class_numbers(self.cells, [scale.name for scale in scales])
         first = np.unique(group, return_index=True)[1]
         classes = self.cells.iloc[first].reset_index(drop=True)
         parts = tuple(_taken(self.scales[i], self.parts[i], first) for i in chosen)
@@ -159,33 +159,33 @@ class Seen:
 
         Who fits a cell is one bit a person; the bits of a class are the common ones.
         """
-        values = [exact[one.name] for one in self.scales]
+        values = [exact[scale.name] for scale in self.scales]
         columns = list(zip(self.scales, self._distinct(), values, strict=True))
-        found = np.zeros(len(self.sizes), dtype=np.int64)
+        counts = np.zeros(len(self.sizes), dtype=np.int64)
         for start in range(0, len(values[0]), _CHUNK_PEOPLE):
             part = slice(start, start + _CHUNK_PEOPLE)
             common: Any = np.uint64(2**64 - 1)
-            for one, (code, a, b), places in columns:
-                common = common & _bits(_inside(one, a, b, places[part]))[code]
-            found += np.bitwise_count(common).sum(axis=1, dtype=np.int64)
-        return found
+            for scale, (code, a, b), places in columns:
+                common = common & _bits(_inside(scale, a, b, places[part]))[code]
+            counts += np.bitwise_count(common).sum(axis=1, dtype=np.int64)
+        return counts
 
     def _distinct(self) -> Iterator[tuple[Array, Any, Any]]:
         """Yield for each column the number of each class's cell, and the cells' parts."""
-        for one, (a, b) in zip(self.scales, self.parts, strict=True):
-            if one.numeric:
+        for scale, (a, b) in zip(self.scales, self.parts, strict=True):
+            if scale.numeric:
                 ends, code = np.unique(np.stack([a, b]), axis=1, return_inverse=True)
                 yield code, ends[0][:, None], ends[1][:, None]
             else:
-                code = cells.distinct(self.cells[one.name])[0]
+                code = cells.distinct(self.cells[scale.name])[0]
                 first = np.unique(code, return_index=True)[1]
-                yield code, *_taken(one, (a, b), first)
+                yield code, *_taken(scale, (a, b), first)
 
 
-def _taken(one: Scale, part: tuple[Any, Any], classes: Array) -> tuple[Any, Any]:
+def _taken(scale: Scale, part: tuple[Any, Any], classes: Array) -> tuple[Any, Any]:
     """Return the parts of some classes."""
     a, b = part
-    if not one.numeric:
+    if not scale.numeric:
         return a[classes], b[:, classes].tocsr()
     low = a[classes]
     return low, low if a is b else b[classes]
@@ -193,7 +193,9 @@ def _taken(one: Scale, part: tuple[Any, Any], classes: Array) -> tuple[Any, Any]
 
 def exact_values(people: pd.DataFrame, scales: Sequence[Scale]) -> Exact:
     """Return the exact values of people by column, for the scales that the table has."""
-    return {one.name: one.place(people[one.name]) for one in scales if one.name in people}
+    return {
+        scale.name: scale.place(people[scale.name]) for scale in scales if scale.name in people
+    }
 
 
 def see(
@@ -221,27 +223,29 @@ def see(
     InputError
         Such a cell among numbers, where there is no original of the same rows.
     """
-    names = [one.name for one in scales]
+    names = [scale.name for scale in scales]
     group = models.class_numbers(released, names)
     first = np.unique(group, return_index=True)[1]
     classes = released[names].iloc[first].reset_index(drop=True)
     parts = []
-    for one in scales:
-        if one.numeric:
-            odd = _is_odd(classes[one.name])
+    for scale in scales:
+        if scale.numeric:
+            odd = _is_odd(classes[scale.name])
             if odd.any():
                 behind = _ranges(
-                    released[one.name], None if aligned is None else aligned[one.name]
+                    released[scale.name], None if aligned is None else aligned[scale.name]
                 )
-                classes[one.name] = classes[one.name].mask(odd, classes[one.name].map(behind))
-            parts.append(_interval(classes[one.name], one))
+                classes[scale.name] = classes[scale.name].mask(
+                    odd, classes[scale.name].map(behind)
+                )
+            parts.append(_interval(classes[scale.name], scale))
             continue
-        known = None if aligned is None else aligned[one.name]
-        nodes = (hierarchies or {}).get(one.name)
-        classes[one.name] = _spelled(
-            classes[one.name], one, _known(released[one.name], known, one, nodes)
+        known = None if aligned is None else aligned[scale.name]
+        nodes = (hierarchies or {}).get(scale.name)
+        classes[scale.name] = _spelled(
+            classes[scale.name], scale, _known(released[scale.name], known, scale, nodes)
         )
-        parts.append(_labels(classes[one.name], one))
+        parts.append(_labels(classes[scale.name], scale))
     return Seen(tuple(scales), classes, group, np.bincount(group), tuple(parts))
 
 
@@ -254,8 +258,8 @@ def _ends(column: pd.Series[Any]) -> tuple[Array, Array]:
     return values, values
 
 
-def _interval(column: pd.Series[Any], one: Scale) -> tuple[Array, Array]:
-    low, high = ((end - one.low) / one.width for end in _ends(column))
+def _interval(column: pd.Series[Any], scale: Scale) -> tuple[Array, Array]:
+    low, high = ((end - scale.low) / scale.width for end in _ends(column))
     # an end that is not given, as in 90+, is that of the original
     ends_at = np.isposinf(high) & ~np.isnan(low), np.isneginf(low) & ~np.isnan(high)
     low, high = np.where(ends_at[1], 0.0, low), np.where(ends_at[0], np.maximum(low, 1.0), high)
@@ -288,7 +292,7 @@ def _ranges(released: pd.Series[Any], original: pd.Series[Any] | None) -> dict[A
 def _known(
     released: pd.Series[Any],
     original: pd.Series[Any] | None,
-    one: Scale,
+    scale: Scale,
     hierarchy: pd.DataFrame | None,
 ) -> dict[str, Any]:
     """Return the labels behind each released text that is no label of the original.
@@ -298,7 +302,7 @@ def _known(
     """
     codes, objects = cells.distinct(released)
     texts = pd.Series([cell if isinstance(cell, str) else "" for cell in objects], dtype="str")
-    strange = ~texts.isin([*one.labels, SUPPRESSED, ""]) & ~texts.str.startswith("{")
+    strange = ~texts.isin([*scale.labels, SUPPRESSED, ""]) & ~texts.str.startswith("{")
     if not strange.any():
         return {}
     text = pd.Series(texts.astype(object).to_numpy()[codes], released.index)
@@ -308,9 +312,9 @@ def _known(
         stem = cell.rstrip("*")
         if hierarchy is not None:
             below = hierarchy.index[(hierarchy.astype(str) == cell).any(axis=1)].astype(str)
-            found[cell] = frozenset(below) & frozenset(one.labels)
+            found[cell] = frozenset(below) & frozenset(scale.labels)
         if stem != cell and not found.get(cell):
-            alike = (name for name in one.labels if len(name) == len(cell))
+            alike = (name for name in scale.labels if len(name) == len(cell))
             found[cell] = frozenset(name for name in alike if name.startswith(stem))
     left = (odd & ~text.isin([cell for cell, some in found.items() if some])).to_numpy()
     if original is not None and left.any():
@@ -320,34 +324,34 @@ def _known(
     return {cell: some for cell, some in found.items() if some}
 
 
-def _spelled(column: pd.Series[Any], one: Scale, known: dict[str, Any] | None) -> pd.Series[Any]:
+def _spelled(column: pd.Series[Any], scale: Scale, known: dict[str, Any] | None) -> pd.Series[Any]:
     """Return the column with nodes of hierarchies written as the labels that they cover."""
     if not known:
         return column
     codes, objects = cells.distinct(column)
     spelled = np.empty(len(objects), dtype=object)
     spelled[:] = [known.get(cell, cell) if isinstance(cell, str) else cell for cell in objects]
-    return pd.Series(spelled[codes], index=column.index, name=one.name)
+    return pd.Series(spelled[codes], index=column.index, name=scale.name)
 
 
-def _labels(column: pd.Series[Any], one: Scale) -> tuple[Array, Any]:
+def _labels(column: pd.Series[Any], scale: Scale) -> tuple[Array, Any]:
     codes, objects = cells.distinct(column)
     free = np.array([isinstance(cell, str) and cell == SUPPRESSED for cell in objects])
     allowed = [cells.labels(cell) or {_MISSING_LABEL} for cell in objects]
     sizes = np.array([len(some) for some in allowed])
-    flat = one.labels.get_indexer(pd.Index([label for some in allowed for label in some]))
+    flat = scale.labels.get_indexer(pd.Index([label for some in allowed for label in some]))
     owner = np.repeat(np.arange(len(objects)), sizes)
     keep = flat >= 0
-    shape = (len(one.labels) + 1, len(objects))
+    shape = (len(scale.labels) + 1, len(objects))
     ones = np.ones(int(keep.sum()))
     table = sparse.csr_array((ones, (flat[keep], owner[keep])), shape=shape)
     table = table.multiply(~free).tocsr() if free.any() else table
     return 1.0 - free[codes], table[:, codes].tocsr()
 
 
-def _inside(one: Scale, a: Array, b: Any, values: Array) -> Array:
+def _inside(scale: Scale, a: Array, b: Any, values: Array) -> Array:
     """Tell which cells allow which values, shape (cells, values)."""
-    if one.numeric:
+    if scale.numeric:
         return np.asarray((a - SAME <= values) & (values <= b + SAME))
     return np.asarray((b[values].toarray().T > 0) | (a == 0)[:, None])
 

@@ -95,11 +95,11 @@ def _contingency(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float6
     Numbers and dates are put into ten bins of equal frequency first.
     """
     codes = [_binned(table, name) for name in names]
-    found = np.eye(len(names))
+    shares = np.eye(len(names))
     for i, one in enumerate(codes):
         for j, other in enumerate(codes[:i]):
-            found[i, j] = found[j, i] = _phi_squared(one, other)
-    return found
+            shares[i, j] = shares[j, i] = _phi_squared(one, other)
+    return shares
 
 
 def _binned(table: pd.DataFrame, name: str) -> NDArray[np.int64]:

@@ -80,8 +80,8 @@ def two_step(
         by_class = np.bincount(release.class_of, codes != column.codes)
         facts["replaced"][name] = len(changed) / len(table)
         facts["replaced_in_class"][name] = float((by_class / release.classes["size"]).max())
-    asked = {**release.asked, "l": l}
-    done = replace(release, table=randomized, asked=asked, facts=facts)
+    options = {**release.asked, "l": l}
+    done = replace(release, table=randomized, asked=options, facts=facts)
     return check_release(done, randomized, k, l)
 
 
@@ -89,15 +89,15 @@ def _diversified(column: Column, class_of: Array, l: int, rng: np.random.Generat
     """Return the codes with replacements, so that every class shows l values."""
     codes, m = column.codes.astype(np.int64), len(column.values)
     classes = int(class_of.max()) + 1
-    found = tally.count_values(class_of, codes, classes, m)
-    lacking = np.maximum(l - tally.distinct(found).astype(np.int64), 0)
+    counts = tally.count_values(class_of, codes, classes, m)
+    lacking = np.maximum(l - tally.distinct(counts).astype(np.int64), 0)
     poor = np.flatnonzero(lacking)
     if not len(poor):
         return codes
     total = np.bincount(codes, minlength=m)[:m]
     step = max(1, _CELLS // m)
     parts = [poor[start : start + step] for start in range(0, len(poor), step)]
-    new = np.concatenate([_missing_values(found, part, total, l, rng) for part in parts])
+    new = np.concatenate([_missing_values(counts, part, total, l, rng) for part in parts])
     rows = np.flatnonzero(lacking[class_of] > 0)
     rows = rows[np.lexsort((rng.random(len(rows)), class_of[rows]))]
     first = np.unique(class_of[rows] * (m + 1) + codes[rows], return_index=True)[1]
@@ -111,13 +111,13 @@ def _diversified(column: Column, class_of: Array, l: int, rng: np.random.Generat
 
 
 def _missing_values(
-    found: tally.Counts, poor: Array, total: Array, l: int, rng: np.random.Generator
+    counts: tally.Counts, poor: Array, total: Array, l: int, rng: np.random.Generator
 ) -> Array:
     """Return for each poor class l values that it lacks, drawn in turn by their frequency."""
     with np.errstate(divide="ignore"):
         keys = np.log(total) + rng.gumbel(size=(len(poor), len(total)))
-    span = slice(*np.searchsorted(found.group, [poor[0], poor[-1] + 1]))  # they are sorted
-    group, value = found.group[span], found.value[span]
+    span = slice(*np.searchsorted(counts.group, [poor[0], poor[-1] + 1]))  # they are sorted
+    group, value = counts.group[span], counts.value[span]
     here = np.isin(group, poor)
     keys[np.searchsorted(poor, group[here]), value[here]] = -np.inf
     return np.asarray(np.argsort(-keys, axis=1)[:, :l])

@@ -27,7 +27,7 @@ def enumeration_times(tries: Mapping[str, float], rate: float) -> Figure:
     seconds = np.array(list(tries.values()), dtype=float) / rate
     fig = Figure(figsize=(7.6, 0.42 * len(tries) + 1.5), layout="constrained")
     ax = fig.subplots()
-    colors = [_ORANGE if one < _YEAR else _BLUE for one in seconds]
+    colors = [_ORANGE if duration < _YEAR else _BLUE for duration in seconds]
     ax.barh(list(tries), seconds, color=colors, height=0.6)
     for name, span in _SPANS.items():
         ax.axvline(span, color="0.35", linestyle=":", linewidth=1)
@@ -35,10 +35,16 @@ def enumeration_times(tries: Mapping[str, float], rate: float) -> Figure:
             name, (span, 1.0), (0, 3), xycoords=("data", "axes fraction"),
             textcoords="offset points", ha="center", va="bottom", fontsize=8,
         )  # fmt: skip
-    for place, one in enumerate(seconds):
-        digits = f"{one:.2g}" if one < 10 else f"{one:,.0f}" if one < 1e6 else f"{one:.0e}"
+    for place, duration in enumerate(seconds):
+        digits = (
+            f"{duration:.2g}"
+            if duration < 10
+            else f"{duration:,.0f}"
+            if duration < 1e6
+            else f"{duration:.0e}"
+        )
         ax.annotate(
-            digits, (one, place), (4, 0), va="center",
+            digits, (duration, place), (4, 0), va="center",
             textcoords="offset points", fontsize=9, bbox={"fc": "white", "ec": "none", "pad": 1},
         )  # fmt: skip
     ax.set(xscale="log", xlim=(1e-3, 1e4 * max(seconds.max(), 1e16)), xlabel="seconds for all")

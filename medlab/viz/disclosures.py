@@ -19,7 +19,7 @@ from medlab.dicom.tags import HIPAA
 from medlab.pixels import frames
 
 _LAYERS = ("file meta", "public", "nested", "private")
-COLUMNS = 3
+_COLUMNS = 3
 QUIET, LOUD = "#c3ccd6", "#b3541e"
 
 
@@ -100,9 +100,9 @@ def hipaa_counts(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         18 rows, index 1 to 18; columns ``identifier`` and ``elements`` (not empty ones).
     """
-    found = table.loc[table["concern"].ne(""), "hipaa"].value_counts()
+    kinds = table.loc[table["concern"].ne(""), "hipaa"].value_counts()
     numbers = pd.Index(range(1, 19), name="number")
-    counts = found.reindex(numbers, fill_value=0)
+    counts = kinds.reindex(numbers, fill_value=0)
     return pd.DataFrame({"identifier": pd.Series(HIPAA).reindex(numbers), "elements": counts})
 
 
@@ -162,8 +162,8 @@ def card(row: pd.Series, says: pd.DataFrame) -> str:
         "HIPAA identifier": f"{number} of 18: {HIPAA[number]}" if number else "none of the 18",
         "found in it": row["finding"],
     }
-    told = pd.Series({name: text for name, text in facts.items() if text}).to_frame()
-    asked = (
+    description = pd.Series({name: text for name, text in facts.items() if text}).to_frame()
+    actions = (
         says.to_html(index=False, border=0, justify="left")
         if len(says)
         else "<p>Table E.1-1 does not list it: no action is prescribed.</p>"
@@ -171,8 +171,8 @@ def card(row: pd.Series, says: pd.DataFrame) -> str:
     return (
         f"<h5>{html.escape(row['tag'])} {html.escape(row['name'])}</h5>"
         '<div style="display: flex; flex-wrap: wrap; gap: 0 3em">'
-        f"<div>{told.to_html(header=False, border=0)}</div>"
-        f"<div><b>PS3.15 {EDITION} asks</b>{asked}</div></div>"
+        f"<div>{description.to_html(header=False, border=0)}</div>"
+        f"<div><b>PS3.15 {EDITION} asks</b>{actions}</div></div>"
     )
 
 
@@ -226,8 +226,8 @@ def displayed(
         ends = np.array([[limits.min, limits.max]], dtype=data.dtype)
         low, high = apply_voi_lut(ends, dataset)[0]
         data = apply_voi_lut(data, dataset)
-    shown = (np.asarray(data, dtype=float) - float(low)) / (float(high) - float(low) or 1.0)
-    return 1 - shown if dataset.PhotometricInterpretation == "MONOCHROME1" else shown
+    picture = (np.asarray(data, dtype=float) - float(low)) / (float(high) - float(low) or 1.0)
+    return 1 - picture if dataset.PhotometricInterpretation == "MONOCHROME1" else picture
 
 
 def images(pictures: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
@@ -247,7 +247,7 @@ def images(pictures: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
         fig = Figure(figsize=(5, 1))
         fig.text(0.5, 0.5, "no picture shown", ha="center", va="center", color="#6b7683")
         return fig
-    columns = min(len(pictures), COLUMNS)
+    columns = min(len(pictures), _COLUMNS)
     rows = -(-len(pictures) // columns)
     fig = Figure(figsize=(3.3 * columns, 3.6 * rows), layout="constrained")
     axes = fig.subplots(rows, columns, squeeze=False).ravel()

@@ -50,8 +50,8 @@ def value_range(dataset: Dataset) -> _Range | None:
     data = apply_modality_lut(decoded(dataset), dataset)
     low, high = float(data.min()), float(data.max())
     whole = (low + high) / 2, max(high - low, 1.0)
-    asked = [_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth")]
-    center, width = whole if None in asked else asked
+    window = [_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth")]
+    center, width = whole if None in window else window
     return _Range(low, max(high, low + 1), float(center), max(float(width), 1.0))
 
 
@@ -103,11 +103,11 @@ def swiped(before: _Picture, after: _Picture, share: float) -> _Picture:
     return both
 
 
-def outlined(shown: _Picture, mask: npt.NDArray[np.bool_]) -> _Picture:
+def outlined(picture: _Picture, mask: npt.NDArray[np.bool_]) -> _Picture:
     """Return a picture with the contour of a mask (rows, columns) drawn in yellow."""
-    if mask.shape != shown.shape[:2]:
+    if mask.shape != picture.shape[:2]:
         raise InputError("the mask and the image are of different sizes")
-    out = shown.copy()
+    out = picture.copy()
     out[mask & ~binary_erosion(mask)] = _OUTLINE
     return out
 

@@ -47,17 +47,17 @@ def boxes(
     fig, axes = _row(len(pictures))
     for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
         _picture(axis, picture if show else np.zeros_like(picture), title)
-        for one in decisions[title]:
-            _draw(axis, one)
+        for decision in decisions[title]:
+            _draw(axis, decision)
     fig.legend(handles=_legend(), loc="outside lower center", ncols=2, frameon=False)
     return fig
 
 
-def _draw(axis: Axes, one: Decision) -> list[Artist]:
+def _draw(axis: Axes, decision: Decision) -> list[Artist]:
     drawn: list[Artist] = []
-    for x0, y0, x1, y1 in one.boxes:
+    for x0, y0, x1, y1 in decision.boxes:
         size = (x0 - 0.5, y0 - 0.5), x1 - x0, y1 - y0
-        if one.remove:
+        if decision.remove:
             frame = Rectangle(*size, fill=False, edgecolor=_REMOVE, linewidth=2.0)
             drawn += [axis.add_patch(frame)]
             drawn += axis.plot([x0, x1], [y1, y0], color=_REMOVE, linewidth=0.8)
@@ -149,21 +149,21 @@ class Editor:
     ) -> Shown:
         """Return the image with the boxes of each decision, numbered from 1, and the result."""
         drawn: list[Artist] = []
-        for axis, shown in zip(self._axes, (picture, result), strict=True):
-            axis.images[0].set_data(shown)
+        for axis, content in zip(self._axes, (picture, result), strict=True):
+            axis.images[0].set_data(content)
             drawn.append(axis.images[0])
         marks: list[Artist] = []
-        for number, one in enumerate(decisions, 1):
-            marks += [*_draw(self._axes[0], one), _number(self._axes[0], number, one)]
+        for number, decision in enumerate(decisions, 1):
+            marks += [*_draw(self._axes[0], decision), _number(self._axes[0], number, decision)]
         done = self._stage.show([*drawn, *marks], alt, caption)
         for mark in marks:
             mark.remove()
         return done
 
 
-def _number(axis: Axes, number: int, one: Decision) -> Artist:
-    x0, y0, _, _ = one.boxes[0]
-    look: dict[str, Any] = {"fc": "black", "ec": _REMOVE if one.remove else _KEEP, "pad": 1}
+def _number(axis: Axes, number: int, decision: Decision) -> Artist:
+    x0, y0, _, _ = decision.boxes[0]
+    look: dict[str, Any] = {"fc": "black", "ec": _REMOVE if decision.remove else _KEEP, "pad": 1}
     return axis.text(x0, y0, str(number), fontsize=8, color="white", va="bottom", bbox=look)
 
 

@@ -98,8 +98,8 @@ def draw_panels(
     fig = Figure(figsize=(4.6 * columns, 3.5 * rows), layout="constrained")
     axes = fig.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     shade = _shade_scale(panels)
-    for ax, shown, title in zip(axes.flat, panels, titles, strict=False):
-        _draw(ax, shown, shade, points, seed)
+    for ax, panel, title in zip(axes.flat, panels, titles, strict=False):
+        _draw(ax, panel, shade, points, seed)
         ax.set_title(title)
         ax.label_outer()
     for ax in axes.flat[len(panels) :]:
@@ -122,18 +122,18 @@ def _shades(smallest: int, largest: int) -> mpl.cm.ScalarMappable:
 
 
 def _draw(
-    ax: Axes, shown: Rectangles, shade: mpl.cm.ScalarMappable, points: bool, seed: int
+    ax: Axes, panel: Rectangles, shade: mpl.cm.ScalarMappable, points: bool, seed: int
 ) -> None:
     for kept, edge, width in ((True, "#444444", 0.6), (False, "#b2182b", 1.4)):
         many = PolyCollection([], edgecolors=edge)
         many.set(linewidths=width, hatch=None if kept else "////")
-        _fill(many, shown.boxes[shown.boxes["ok"] == kept], shade)
+        _fill(many, panel.boxes[panel.boxes["ok"] == kept], shade)
         ax.add_collection(many)
     if points:
-        _points(ax, shown, np.random.default_rng(seed))
+        _points(ax, panel, np.random.default_rng(seed))
     ax.autoscale_view()
-    _label(ax, shown.x, "x")
-    _label(ax, shown.y, "y")
+    _label(ax, panel.x, "x")
+    _label(ax, panel.y, "y")
 
 
 def _fill(many: PolyCollection, boxes: pd.DataFrame, shade: mpl.cm.ScalarMappable) -> None:
@@ -149,13 +149,13 @@ def _corners(boxes: pd.DataFrame) -> npt.NDArray[np.float64]:
     return np.stack([np.stack([x, right, right, x], 1), np.stack([y, y, top, top], 1)], axis=2)
 
 
-def _points(ax: Axes, shown: Rectangles, rng: np.random.Generator) -> None:
+def _points(ax: Axes, panel: Rectangles, rng: np.random.Generator) -> None:
     positions = []
-    for axis in (shown.x, shown.y):
+    for axis in (panel.x, panel.y):
         spread = 0.35 if axis.labels or axis.kind == "date" else _step(axis.position) * 0.35
         positions.append(axis.position + rng.uniform(-spread, spread, len(axis.position)))
     x, y = positions
-    names, which = _values(shown)
+    names, which = _values(panel)
     size = 14 if len(x) < 2_000 else 3
     for number, _ in enumerate(names):
         here = np.flatnonzero(which == number)[:_MOST_POINTS]
@@ -173,15 +173,15 @@ def _points(ax: Axes, shown: Rectangles, rng: np.random.Generator) -> None:
 
 
 def _step(position: npt.NDArray[np.float64]) -> float:
-    known = np.unique(position[~np.isnan(position)])
-    return float(np.diff(known).min()) if len(known) > 1 else 1.0
+    places = np.unique(position[~np.isnan(position)])
+    return float(np.diff(places).min()) if len(places) > 1 else 1.0
 
 
-def _values(shown: Rectangles) -> tuple[list[str], npt.NDArray[np.int64]]:
+def _values(panel: Rectangles) -> tuple[list[str], npt.NDArray[np.int64]]:
     """Return the sensitive values to tell apart, most frequent first, and each row's."""
-    if shown.sensitive is None:
-        return ["patients"], np.zeros(len(shown.x.position), dtype=np.int64)
-    codes, names = pd.factorize(shown.sensitive)
+    if panel.sensitive is None:
+        return ["patients"], np.zeros(len(panel.x.position), dtype=np.int64)
+    codes, names = pd.factorize(panel.sensitive)
     order = np.argsort(-np.bincount(codes), kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
@@ -219,7 +219,7 @@ def _scale(fig: Figure, ax: Axes | list[Axes], shade: mpl.cm.ScalarMappable) -> 
     ).minorticks_off()
 
 
-def _legend(fig: Figure, shown: Rectangles, points: bool, *, violated: bool) -> Legend:
+def _legend(fig: Figure, panel: Rectangles, points: bool, *, violated: bool) -> Legend:
     """Add a legend of what is drawn: classes, those that violate a criterion, and patients."""
     handles: list[mpl.artist.Artist] = [
         mpl.patches.Patch(facecolor="#dddddd", edgecolor="#444444", label="class")
@@ -240,7 +240,7 @@ def _legend(fig: Figure, shown: Rectangles, points: bool, *, violated: bool) -> 
                 marker=_MARKERS[i % len(_MARKERS)],
                 label=name,
             )
-            for i, name in enumerate(_values(shown)[0])
+            for i, name in enumerate(_values(panel)[0])
         ]
     return fig.legend(
         handles=handles,
@@ -343,10 +343,10 @@ def draw_beliefs(curves: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
     ax = fig.add_subplot()
     styles = ("-", "--", "-.", ":")
     for number, (name, belief) in enumerate(curves.items()):
-        known = np.sort(belief[~np.isnan(belief)])
-        share = 100 * (1 - np.arange(len(known)) / len(known))
+        beliefs = np.sort(belief[~np.isnan(belief)])
+        share = 100 * (1 - np.arange(len(beliefs)) / len(beliefs))
         color = _COLORS[number % len(_COLORS)]
-        ax.step(known, share, where="pre", label=name, color=color, ls=styles[number % 4])
+        ax.step(beliefs, share, where="pre", label=name, color=color, ls=styles[number % 4])
     ax.set_xlabel("belief in the true value (1 = certain)")
     ax.set_ylabel("patients believed at least so (%)")
     ax.set_xlim(0, 1.02)
@@ -395,9 +395,9 @@ def draw_reliefs(rows: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
     light = mpl.colors.LightSource(azdeg=315, altdeg=50)
     for line, (name, pictures) in zip(axes, rows.items(), strict=True):
         for number, (ax, depth) in enumerate(zip(line, pictures, strict=False)):
-            known = np.isfinite(depth)
-            relief = light.hillshade(np.where(known, depth, np.nanmin(depth)), vert_exag=0.7)
-            ax.imshow(np.where(known, relief, np.nan), cmap="gray", vmin=0, vmax=1)
+            measured = np.isfinite(depth)
+            relief = light.hillshade(np.where(measured, depth, np.nanmin(depth)), vert_exag=0.7)
+            ax.imshow(np.where(measured, relief, np.nan), cmap="gray", vmin=0, vmax=1)
             ax.set_title(f"{name} {number + 1}", fontsize="small")
         for ax in line:
             ax.set_axis_off()

@@ -255,9 +255,9 @@ class Board:
         self._below.set_height(threshold)
         self._ring.set_data(chosen["loss"], chosen["risk"])
         alt, caption = describe(points, threshold, axes), "Point at a mark to read its numbers."
-        shown = self._stage.show(self._over, alt, caption)
+        picture = self._stage.show(self._over, alt, caption)
         spots = self._ax.transData.transform(points[["loss", "risk"]].to_numpy())
-        return replace(shown, over=_spots(spots / self._fig.bbox.size, words))
+        return replace(picture, over=_spots(spots / self._fig.bbox.size, words))
 
     def _settle(self, points: pd.DataFrame, axes: tuple[str, str]) -> None:
         """Draw what stays while only the threshold and the release chosen change."""

@@ -37,9 +37,9 @@ class _TextBoxes(Instrument):
     def _handles(self, reveal: bool) -> dict[str, Any]:
         handles: dict[str, Any] = {
             f"box{number}": ipw.Checkbox(
-                one.remove, description=f"{number}: {_told(one, reveal)}", indent=False
+                decision.remove, description=f"{number}: {_told(decision, reveal)}", indent=False
             )
-            for number, one in enumerate(self._found, 1)
+            for number, decision in enumerate(self._found, 1)
         }
         handles["added"] = ipw.Text(
             description="boxes to add", placeholder="x0,y0,x1,y1; x0,y0,x1,y1",
@@ -68,8 +68,8 @@ class _TextBoxes(Instrument):
             If a box to add is not four numbers.
         """
         ticked = [
-            one._replace(remove=self.handles[f"box{number}"].value)
-            for number, one in enumerate(self._found, 1)
+            decision._replace(remove=self.handles[f"box{number}"].value)
+            for number, decision in enumerate(self._found, 1)
         ]
         texts = [part for part in self.handles["added"].value.split(";") if part.strip()]
         return ticked + [Decision((_box(text),), True, _ADDED) for text in texts]
@@ -104,9 +104,9 @@ class _TextBoxes(Instrument):
 
     def settings(self) -> tuple[tuple[Box, ...], tuple[Box, ...], str, str, int]:
         """Return boxes of text and of rules that go, the effect, pseudonym and strength."""
-        gone = [one for one in self.decisions() if one.remove]
-        text = tuple(box for one in gone if _is_text(one) for box in one.boxes)
-        rules = tuple(box for one in gone if not _is_text(one) for box in one.boxes)
+        gone = [decision for decision in self.decisions() if decision.remove]
+        text = tuple(box for decision in gone if _is_text(decision) for box in decision.boxes)
+        rules = tuple(box for decision in gone if not _is_text(decision) for box in decision.boxes)
         effect, pseudonym, strength = (
             self.handles[name].value for name in ("effect", "pseudonym", "strength")
         )
@@ -169,12 +169,12 @@ def text_boxes(
     return _TextBoxes(image, found, file, reveal, hide_original)
 
 
-def _is_text(one: Decision) -> bool:
-    return one.word is not None or one.reason == _ADDED
+def _is_text(decision: Decision) -> bool:
+    return decision.word is not None or decision.reason == _ADDED
 
 
-def _told(one: Decision, reveal: bool) -> str:
-    return one.word.text if reveal and one.word else one.reason or "nothing known"
+def _told(decision: Decision, reveal: bool) -> str:
+    return decision.word.text if reveal and decision.word else decision.reason or "nothing known"
 
 
 def _box(text: str) -> Box:

@@ -17,8 +17,9 @@ from medlab.neuro.extraction import settled_backend
 from medlab.viz.faces import Pair
 from medlab.viz.slices import Planes
 from medlab.widgets.instrument import Key, LongInstrument, as_html, beside
+from medlab.widgets.viewer import plane_sliders
 
-SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
+_SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
 _STEP = 0.05  # of f and g
 _MOST_STANDING = 0.05  # of the front of a head that is not revealed
 
@@ -63,20 +64,20 @@ def bet_explorer(
     -------
     LongInstrument
     """
-    before = surface.view(img, spacing_mm=SPACING_MM)
+    before = surface.view(img, spacing_mm=_SPACING_MM)
 
-    def kept(found: Extraction, seconds: float | None) -> _Stripped:
-        face = surface.view(found.brain, like=before)
+    def kept(extraction: Extraction, seconds: float | None) -> _Stripped:
+        face = surface.view(extraction.brain, like=before)
         stands = np.abs(face.depth_mm - before.depth_mm) < surface.CHANGED_MM
         standing = float(stands[np.isfinite(before.depth_mm)].mean())
         if hide_original and standing > _MOST_STANDING:
             face = face._replace(shade=np.zeros_like(face.shade))
-        return _Stripped(found.mask, found.report, seconds, face, standing)
+        return _Stripped(extraction.mask, extraction.report, seconds, face, standing)
 
     def work(f: float, g: float, watch: Callable[[float], None]) -> _Stripped:
         start = time.perf_counter()
-        found = extract_brain(img, f=f, g=g, backend=backend, watch=watch)
-        return kept(found, time.perf_counter() - start)
+        extraction = extract_brain(img, f=f, g=g, backend=backend, watch=watch)
+        return kept(extraction, time.perf_counter() - start)
 
     done: dict[Key, _Stripped] = {
         (one.report["f"], one.report["g"]): kept(one, None) for one in known
@@ -112,16 +113,11 @@ def _one_step(f: float, g: float) -> list[Key]:
 
 
 def _handles(f: float, g: float, shape: tuple[int, ...]) -> dict[str, Any]:
-    look = {"continuous_update": False}
-    step = {"step": _STEP, **look}
-    names = ("sagittal, left to right", "coronal, back to front", "axial, upwards")
+    look = {"continuous_update": False, "step": _STEP}
     return {
-        "f": ipw.FloatSlider(f, min=0, max=1, description="f: smaller keeps more", **step),
-        "g": ipw.FloatSlider(g, min=-1, max=1, description="g: larger keeps more below", **step),
-        **{
-            axis: ipw.IntSlider(size // 2 + 1, 1, size, description=name, **look)
-            for axis, name, size in zip("xyz", names, shape, strict=False)
-        },
+        "f": ipw.FloatSlider(f, min=0, max=1, description="f: smaller keeps more", **look),
+        "g": ipw.FloatSlider(g, min=-1, max=1, description="g: larger keeps more below", **look),
+        **plane_sliders(shape),
     }
 
 

@@ -51,7 +51,7 @@ _NOTES = {
 _SHOWN = (*_DIRECT, *_ELEMENTS.values(), "StudyDate", "StudyInstanceUID")
 
 
-class Case(NamedTuple):
+class _Case(NamedTuple):
     """What the methods are tried on."""
 
     header: Dataset
@@ -105,7 +105,7 @@ def method_comparer(
     missing = [name for name in (*_ELEMENTS, "Diagnosis") if name not in people]
     if missing:
         raise InputError(f"no column {', '.join(missing)}; give a cohort table with it")
-    case = Case(header, people, key, seed)
+    case = _Case(header, people, key, seed)
 
     @lru_cache(maxsize=64)
     def tried(method: str, strength: int) -> tuple[_Tried, pd.Series]:
@@ -118,8 +118,8 @@ def method_comparer(
     def draw(method: str, **strengths: int) -> str:
         for name, handle in handles.items():
             handle.disabled = name not in ("method", _HANDLES.get(method))
-        result, found = tried(method, strengths.get(_HANDLES.get(method, ""), 0))
-        rates = {"nothing done": tried("identity", 0)[1], method: found}
+        result, rate = tried(method, strengths.get(_HANDLES.get(method, ""), 0))
+        rates = {"nothing done": tried("identity", 0)[1], method: rate}
         return _page(case, method, result, rates, reveal)
 
     handles = _handles()
@@ -138,23 +138,23 @@ def _handles() -> dict[str, Any]:
 
 
 def _page(
-    case: Case, method: str, result: _Tried, rates: Mapping[str, pd.Series], reveal: bool
+    case: _Case, method: str, result: _Tried, rates: Mapping[str, pd.Series], reveal: bool
 ) -> str:
     versions = {"before": case.header, "after": result.header}
     table = methods.side_by_side(versions, _SHOWN, reveal=reveal, width=26).rename_axis(None)
     old, new = case.header, result.header
-    found = rates[method]
+    rate = rates[method]
     readable = [name for name in _DIRECT if old.get(name) and old.get(name) == new.get(name)]
     said = (
         f"<p>{result.note} Knowing {', '.join(case.quasi).lower()}, the attacker re-identifies "
-        f"<b>{found['value']:.1%}</b> of {len(case.people)} people; guessing reaches "
-        f"{found['baseline']:.1%}. Of name, number and birth date "
+        f"<b>{rate['value']:.1%}</b> of {len(case.people)} people; guessing reaches "
+        f"{rate['baseline']:.1%}. Of name, number and birth date "
         f"{', '.join(readable) or 'none'} can still be read.</p>"
     )
     return beside(table.to_html(border=0, justify="left"), said + attack_bars(rates))
 
 
-def _tried(case: Case, name: str, strength: int) -> _Tried:
+def _tried(case: _Case, name: str, strength: int) -> _Tried:
     """Return a header and a table after a method of the catalogue."""
     method, rng = METHODS[name], np.random.default_rng(case.seed)
     share = strength / 100 if name == "randomization" else strength
@@ -173,11 +173,11 @@ def _tried(case: Case, name: str, strength: int) -> _Tried:
     return _Tried(header, table, kind, _NOTES[name].format(**words, **_spread(case, strength)))
 
 
-def _hidden(case: Case, table: pd.DataFrame) -> list[str]:
+def _hidden(case: _Case, table: pd.DataFrame) -> list[str]:
     return [name for name in case.quasi if (table[name] == SUPPRESSED).all()]
 
 
-def _setting(case: Case, name: str, strength: int, hidden: Sequence[str]) -> Setting:
+def _setting(case: _Case, name: str, strength: int, hidden: Sequence[str]) -> Setting:
     """Return what the header of a method is told: as strong as what the table got."""
     kept = {
         "suppression": [_ELEMENTS[fact] for fact in case.quasi if fact not in hidden],
@@ -193,5 +193,5 @@ def _setting(case: Case, name: str, strength: int, hidden: Sequence[str]) -> Set
     )
 
 
-def _spread(case: Case, percent: int) -> dict[str, float]:
+def _spread(case: _Case, percent: int) -> dict[str, float]:
     return {name: float(np.ptp(case.people[name])) * percent / 100 for name in ("Age", "Weight")}

@@ -18,7 +18,7 @@ from medlab.errors import InputError
 from medlab.viz import disclosures
 from medlab.widgets.instrument import Instrument
 
-REVEALED = 30  # seconds after which values are masked again
+_REVEALED = 30  # seconds after which values are masked again
 _LISTED = ["path", "vr", "name", "value", "concern"]
 _IN_PAGE = 25  # rows of the table below the card
 _WIDTHS = (16, 3, 36, 24)  # characters for tag, VR, name and value in the list
@@ -39,7 +39,7 @@ def tag_explorer(
     Returns
     -------
     Instrument
-        Values are masked; where they are shown on demand, for `REVEALED` seconds and for
+        Values are masked; where they are shown on demand, for `_REVEALED` seconds and for
         this file only.
 
     Raises
@@ -66,7 +66,7 @@ class _Explorer:
         self.where = ipw.Dropdown(options=list(SEARCHED), description="in")
         self.concern = ipw.Checkbox(True, description="only flagged", indent=False)
         self.reveal = ipw.Checkbox(
-            False, description=f"show values for {REVEALED} seconds", indent=False
+            False, description=f"show values for {_REVEALED} seconds", indent=False
         )
         self.row = ipw.Select(description="element", rows=10)
         self.row.add_class("medlab-list")
@@ -119,7 +119,7 @@ class _Explorer:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # a script: nobody looks on
             return
-        self._masking = loop.call_later(REVEALED, self.mask) if self.reveal.value else None
+        self._masking = loop.call_later(_REVEALED, self.mask) if self.reveal.value else None
 
 
 def _number(tag: str) -> int:

@@ -71,7 +71,6 @@ _STILL = (
     "<p><small>A picture of an interactive widget: run its cell in JupyterLab to move the "
     "controls.</small></p>"
 )
-VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -140,13 +139,13 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
         self._pending = None
         start = time.perf_counter()
         try:
-            shown = as_html(self._draw(**self.values()))
+            page = as_html(self._draw(**self.values()))
         except MedlabError as refusal:
             self.status.value = (
                 f"<p role='alert'><b>Not drawn:</b> {html.escape(str(refusal))}</p>"
             )
             return
-        self.view.value = shown
+        self.view.value = page
         took = (time.perf_counter() - start) * 1000
         self.status.value = f"<small role='status'>drawn in {took:.0f} ms</small>"
 
@@ -247,7 +246,9 @@ class LongInstrument(Instrument):
         likely: Callable[..., Sequence[Key]] | None = None,
     ) -> None:
         self._show, self._work, self._needs, self._likely = draw, work, tuple(needs), likely
-        self._done: dict[Key, Any] = {_rounded(key): known for key, known in (done or {}).items()}
+        self._done: dict[Key, Any] = {
+            _rounded(key): result for key, result in (done or {}).items()
+        }
         self._running: Key | None = None
         self._wanted: Key | None = None
         self._last: dict[str, Any] | None = None  # the values of the picture

@@ -79,11 +79,11 @@ def partition_explorer(
         cut = release(x, y, k, *limits)
         counts = tabular.frames(cut, _STEPS + 1)  # the first cuts singly, later in strides
         cuts = counts[-1] if step == _STEPS else counts[min(step, len(counts) - 1)]
-        shown = tabular.rectangles(cut, table, x, y, k=k, l=l, t=t, cuts=cuts)
+        classes = tabular.rectangles(cut, table, x, y, k=k, l=l, t=t, cuts=cuts)
         if (x, y) != chosen:
             board.turn(whole(x, y))
             chosen = (x, y)
-        return _page(board, shown, f"step {step} of {_STEPS}: {cuts} of {len(cut.cuts)} cuts")
+        return _page(board, classes, f"step {step} of {_STEPS}: {cuts} of {len(cut.cuts)} cuts")
 
     return Instrument(
         "Partition explorer", _handles(axes, (k, l, t)), draw, layout_of_handles=_place
@@ -115,47 +115,47 @@ def _place(handles: list[Any]) -> ipw.Box:
     return ipw.VBox([ipw.Box(some, layout=ipw.Layout(**row)) for some in rows])
 
 
-def _page(board: rects.Board, shown: tabular.Rectangles, title: str) -> str:
-    order = shown.boxes.sort_values(["ok", "top_share", "size"], ascending=[True, False, True])
+def _page(board: rects.Board, classes: tabular.Rectangles, title: str) -> str:
+    order = classes.boxes.sort_values(["ok", "top_share", "size"], ascending=[True, False, True])
     weakest = order.head(rects.MOST_MARKS)
-    said = _sentence(shown)
+    said = _sentence(classes)
     picture = board.show(
-        shown, title, weakest,
-        f"Classes as rectangles over {shown.x.name} and {shown.y.name}, {title}. {said}",
+        classes, title, weakest,
+        f"Classes as rectangles over {classes.x.name} and {classes.y.name}, {title}. {said}",
         "Darker: more patients look alike. Numbers: the classes of the table.",
     )  # fmt: skip
-    return beside(picture, f"<p>{said}</p>{_weakest_table(shown, weakest)}", shares=(2, 1))
+    return beside(picture, f"<p>{said}</p>{_weakest_table(classes, weakest)}", shares=(2, 1))
 
 
-def _sentence(shown: tabular.Rectangles) -> str:
+def _sentence(classes: tabular.Rectangles) -> str:
     """Return what holds for all classes in words."""
-    boxes = shown.boxes
+    boxes = classes.boxes
     broken = int((~boxes["ok"]).sum())
     return (
         f"{len(boxes)} classes; the smallest has {boxes['size'].min()} patients, the least "
         f"diverse {boxes['l'].min():.0f} different values, the farthest from the table a distance "
-        f"of {boxes['t'].max():.2f}. Information loss (GCP): {100 * _loss(shown):.1f} %. "
+        f"of {boxes['t'].max():.2f}. Information loss (GCP): {100 * _loss(classes):.1f} %. "
         f"{broken or 'No'} class{'es violate' if broken != 1 else ' violates'} a criterion."
     )
 
 
-def _loss(shown: tabular.Rectangles) -> float:
+def _loss(classes: tabular.Rectangles) -> float:
     """Return the GCP of the classes: their mean extent, as a share of that of the table."""
-    boxes = shown.boxes
+    boxes = classes.boxes
     ranges = [
         (boxes[f"{name}_high"] - boxes[f"{name}_low"]) / (np.ptp(axis.position) or 1)
-        for name, axis in (("x", shown.x), ("y", shown.y))
+        for name, axis in (("x", classes.x), ("y", classes.y))
     ]
     return float(np.average(sum(ranges) / 2, weights=boxes["size"]))
 
 
-def _weakest_table(shown: tabular.Rectangles, weakest: pd.DataFrame) -> str:
+def _weakest_table(classes: tabular.Rectangles, weakest: pd.DataFrame) -> str:
     spans = {
         axis.name: [
             f"{low:g}–{high:g}"
             for low, high in zip(weakest[f"{side}_low"], weakest[f"{side}_high"], strict=True)
         ]
-        for side, axis in (("x", shown.x), ("y", shown.y))
+        for side, axis in (("x", classes.x), ("y", classes.y))
     }
     rows = pd.DataFrame(
         {

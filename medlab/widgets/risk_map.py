@@ -61,8 +61,8 @@ def tradeoff_explorer(
 
     @lru_cache(maxsize=64)
     def points(risk: str, loss: str) -> pd.DataFrame:
-        found = map_points(measured, risk, loss)
-        return found.assign(name=found["method"].combine(found["strength"], point_name))
+        places = map_points(measured, risk, loss)
+        return places.assign(name=places["method"].combine(places["strength"], point_name))
 
     def draw(risk: str, loss: str, threshold: float, release: str) -> str:
         found = points(risk, loss)

@@ -111,12 +111,12 @@ class _Frames:
         dataset = self.originals[self.image.value - 1]
         total = frame_pictures.count(dataset)
         _span(self.frame, 1, total, (total + 1) // 2)
-        found = frame_pictures.value_range(dataset)
+        values = frame_pictures.value_range(dataset)
         for handle in (self.center, self.width):
-            handle.disabled = found is None
-        if found:
-            _span(self.center, found.low, found.high, found.center)
-            _span(self.width, 1, 1.5 * (found.high - found.low), found.width)
+            handle.disabled = values is None
+        if values:
+            _span(self.center, values.low, values.high, values.center)
+            _span(self.width, 1, 1.5 * (values.high - values.low), values.width)
 
     def choose_anew(self, _: Any) -> None:
         """Choose; what cannot be decoded is told when it is drawn."""
@@ -127,21 +127,21 @@ class _Frames:
         """Return the frame chosen, with its window, line and mask."""
         number = self.image.value - 1
         window = None if self.center.disabled else (center, width)
-        shown = frame_pictures.picture(self.originals[number], frame - 1, window)
+        picture = frame_pictures.picture(self.originals[number], frame - 1, window)
         sides = "the original"
         if self.hidden:
-            shown, sides = np.zeros_like(shown), "not shown: set reveal to True"
+            picture, sides = np.zeros_like(picture), "not shown: set reveal to True"
         if self.results:
             result = frame_pictures.picture(self.results[number], frame - 1, window)
-            shown = frame_pictures.swiped(shown, result, self.swipe.value / 100)
+            picture = frame_pictures.swiped(picture, result, self.swipe.value / 100)
             sides = f"left of the line: {sides}; right of it: the result"
         if self.mask is not None:
-            shown, sides = (
-                frame_pictures.outlined(shown, self.mask),
+            picture, sides = (
+                frame_pictures.outlined(picture, self.mask),
                 f"{sides}; yellow contour: the mask",
             )
         where = f"Image {number + 1} of {len(self.originals)}, frame {frame} of {self.frame.max}"
-        return frame_pictures.as_shown(shown, f"{where}, {sides}", f"{where}; {sides}.")
+        return frame_pictures.as_shown(picture, f"{where}, {sides}", f"{where}; {sides}.")
 
 
 def _volume(
@@ -150,10 +150,7 @@ def _volume(
     masks, labels = ([], []) if mask is None else ([mask], ["mask"])
     planes = Planes(before, after, masks=masks, labels=labels, hide_original=hidden)
     low, high = planes.limits
-    handles: dict[str, Any] = {
-        name: _slider(label, 1, size, size // 2 + 1)
-        for name, label, size in zip("xyz", _AXES, planes.shape[:3], strict=True)
-    }
+    handles = plane_sliders(planes.shape)
     handles["center"] = _slider("window: center", low, high, (low + high) / 2)
     handles["width"] = _slider("window: width", 0.0, 1.5 * (high - low), high - low)
     if planes.shape[3] > 1:
@@ -195,6 +192,14 @@ def _solid(img: SpatialImage) -> Any:
     view.load_volumes([{"path": path}])
     view.folder = folder  # lives as long as what shows it
     return view
+
+
+def plane_sliders(shape: Sequence[int]) -> dict[str, Any]:
+    """Return three sliders, in the middle of the voxels to the right, front and top (RAS+)."""
+    return {
+        name: _slider(label, 1, size, size // 2 + 1)
+        for name, label, size in zip("xyz", _AXES, shape[:3], strict=True)
+    }
 
 
 def _slider(label: str, low: Any, high: Any, value: Any = None) -> Any:

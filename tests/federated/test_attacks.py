@@ -75,7 +75,7 @@ def test_the_score_is_the_ratio_of_likelihoods_under_gaussian_noise():
     (X, y), start, sigma = SITES[0], np.full(4, 0.1), 0.3
     known, one = (X[1:], y[1:]), (X[:1], y[:1])
     update = start + np.random.default_rng(1).normal(0, 1, 4)
-    total = len(y) * attacks.gradient_of(start, update, HOW)
+    total = len(y) * attacks._gradient_of(start, update, HOW)
     without = logistic.row_gradients(start, logistic.with_intercept(known[0]), known[1]).sum(0)
     inside = logistic.row_gradients(start, logistic.with_intercept(one[0]), one[1])[0]
     logs = [-((total - mean) ** 2).sum() / (2 * sigma**2) for mean in (without + inside, without)]

@@ -47,6 +47,20 @@ def test_masks_change_nothing_but_the_last_bits(options):
     assert all(words.dtype == np.uint32 for words in masked.received[0])
 
 
+def test_the_app_for_nodes_of_their_own_trains_as_all_sites_in_one_process():
+    from flwr.app import Array, ArrayRecord, ConfigRecord
+
+    from medlab.federated.flower import InProcessGrid
+
+    app = federated.client_app(lambda context: SITES[context.node_id - 1], secure=True)
+    start = ArrayRecord({"weights": Array(np.zeros(4))})
+    config = ConfigRecord({"steps": 2, "rate": 0.5, "l2": 0.01})
+    plan, grid = federated.masking(len(SITES)), InProcessGrid(app, len(SITES))
+    arrays = plan.start(grid, start, 5, train_config=config).arrays
+    expected = federated.train(SITES, rounds=5, local_steps=2, secure=True).weights
+    np.testing.assert_allclose(arrays["weights"].numpy(), expected, atol=5 * len(SITES) * 2**-17)
+
+
 def test_the_same_update_under_fresh_masks_has_nothing_in_common():
     first, second = (federated.train(SITES, rounds=1, secure=True).received[0] for _ in "ab")
     for one, other in zip(first, second, strict=True):

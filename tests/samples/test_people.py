@@ -6,7 +6,7 @@ import pytest
 
 from medlab import samples
 from medlab.errors import InputError
-from medlab.samples.people import COLUMNS
+from medlab.samples.people import _COLUMNS
 
 
 @pytest.mark.slow
@@ -51,7 +51,7 @@ def test_the_same_seed_gives_the_same_tables_and_another_seed_others(cohort):
 
 
 def test_released_and_control_have_the_promised_columns_and_enough_studies(cohort, people):
-    assert tuple(cohort.released) == tuple(cohort.control) == COLUMNS
+    assert tuple(cohort.released) == tuple(cohort.control) == _COLUMNS
     assert len(people) == 1500
     assert len(cohort.released) >= 2000
     assert cohort.released["StudyInstanceUID"].is_unique

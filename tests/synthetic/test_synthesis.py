@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medlab.dp.concentrated import rho_of
+from medlab.dp.noise import rho_of
 from medlab.errors import InputError, MissingError, UsageError
 from medlab.synthetic.domain import Axis
 from medlab.synthetic.synthesis import Synthesis, synthesize

@@ -6,7 +6,7 @@ import pytest
 
 from medlab import samples, tabular
 from medlab.errors import InputError
-from medlab.tabular.clustering import _memberships, outlyingness
+from medlab.tabular.clustering import _memberships, _outlyingness
 
 
 @pytest.mark.parametrize("method", ["k-member", "mdav"])
@@ -59,13 +59,13 @@ def test_mdav_takes_the_center_of_every_type_of_column():
 
 def test_outlyingness_is_the_distance_to_the_kth_neighbor_by_the_median_row():
     ages = np.array([[0.0], [1.0], [2.0], [10.0]])
-    assert outlyingness(ages, 1).tolist() == [1, 1, 1, 8]
-    assert outlyingness(ages, 2).tolist() == pytest.approx([1, 0.5, 1, 4.5])
-    assert outlyingness(np.zeros((4, 1)), 2).tolist() == [1, 1, 1, 1]
+    assert _outlyingness(ages, 1).tolist() == [1, 1, 1, 8]
+    assert _outlyingness(ages, 2).tolist() == pytest.approx([1, 0.5, 1, 4.5])
+    assert _outlyingness(np.zeros((4, 1)), 2).tolist() == [1, 1, 1, 1]
 
 
 def test_outliers_served_first_cost_less_on_people():
-    quasi, loss = ["Age", "Sex", "Weight", "Height"], {None: 0.0, "outlyingness": 0.0}
+    quasi, loss = ["Age", "Sex", "Weight", "Height"], {None: 0.0, "_outlyingness": 0.0}
     for seed in (3, 4):
         people = samples.cohort(400, seed).released.drop_duplicates("PatientID")
         people = people.reset_index(drop=True)
@@ -73,7 +73,7 @@ def test_outliers_served_first_cost_less_on_people():
             release = tabular.k_member(people, quasi, k=5, record_weights=weights)
             assert tabular.k_anonymity(release.table, quasi) >= 5
             loss[weights] += tabular.gcp(release.table, quasi, people)
-    assert loss["outlyingness"] < 0.99 * loss[None]
+    assert loss["_outlyingness"] < 0.99 * loss[None]
 
 
 def test_a_sensitive_record_starts_the_first_cluster():

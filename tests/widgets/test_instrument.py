@@ -9,7 +9,7 @@ import pytest
 
 from medlab.errors import InputError, RefusedError
 from medlab.widgets import instrument as frame
-from medlab.widgets.instrument import VIEW, Instrument, LongInstrument
+from medlab.widgets.instrument import Instrument, LongInstrument
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_without_a_live_kernel_the_first_picture_is_left(instrument):
     bundle = instrument._repr_mimebundle_()
     assert bundle["text/html"].startswith("<p>k is 2</p>")
     assert "run its cell" in bundle["text/html"]
-    assert VIEW in bundle
+    assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "k is" not in bundle["text/plain"]
 
 
