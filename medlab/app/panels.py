@@ -493,11 +493,7 @@ class _Outcome:
         self.held = order.zipped
         self._restored = order.task == DECRYPTION
         outputs = dict(result.pairs)
-        pairs = []  # of an item what came out, as it was and as it is
-        for item in items:
-            if paths := tuple(path for path in item.paths if path in outputs):
-                results = tuple(outputs[path] for path in paths)
-                pairs.append((item._replace(paths=paths), item._replace(paths=results)))
+        pairs = filter(None, (_before_and_after(item, outputs) for item in items))
         with self.tabs.resting():
             self.pair.options = [(pair[0].name, pair) for pair in pairs]
             self.pair.index = 0 if self.pair.options else None
@@ -600,6 +596,13 @@ def _summary(order: Order, result: Result) -> str:
 def _listed(title: str, lines: Sequence[str]) -> str:
     items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
     return f"<h3>{title}</h3><ul>{items}</ul>" if lines else ""
+
+
+def _before_and_after(item: Item, outputs: Mapping[Path, Path]) -> tuple[Item, Item] | None:
+    """Return the files of an item that came out, and what came out; None if all was withheld."""
+    paths = tuple(path for path in item.paths if path in outputs)
+    after = tuple(outputs[path] for path in paths)
+    return (item._replace(paths=paths), item._replace(paths=after)) if paths else None
 
 
 def _images(title: str, items: Sequence[Item], reveal: bool) -> Instrument:

@@ -82,7 +82,7 @@ def test_values_are_masked_again_with_another_file(explorer):
 
 
 def test_values_are_masked_again_after_a_while(explorer, monkeypatch):
-    monkeypatch.setattr(module, "REVEALED", 0.05)
+    monkeypatch.setattr(module, "_REVEALED", 0.05)
 
     async def look():
         explorer.handles["reveal"].value = True
