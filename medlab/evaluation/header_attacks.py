@@ -169,6 +169,13 @@ def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[floa
     return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)
 
 
+def _same_volume(first: _Volume | None, second: _Volume | None) -> bool:
+    """Tell whether two series make the same volume: same voxels, same affine."""
+    if first is None or second is None or first[0].shape != second[0].shape:
+        return False
+    return bool(np.array_equal(first[0], second[0]) and np.allclose(first[1], second[1]))
+
+
 def volume(files: Sequence[File]) -> _Volume | None:
     """Return voxels and affine of a series, None if it can't be converted."""
     from medlab.neuro.series import read_series
@@ -234,9 +241,7 @@ def header_grid(
         rows.append((name, "utility", "attributes kept", share, *wilson(share * needed, needed)))
         rows.append((name, "utility", "intervals kept", *kept[:3]))
         if before is not None:
-            after, same = volume(everything[-len(series) :]), 0.0
-            if after is not None and np.array_equal(before[0], after[0]):
-                same = float(np.allclose(before[1], after[1]))
+            same = float(_same_volume(before, volume(everything[-len(series) :])))
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
 
