@@ -5,7 +5,8 @@ import pixel_images as made
 import pytest
 from nilearn.datasets import load_mni152_template
 
-from medlab.pixels import candidates, detect
+from medlab import pixels
+from medlab.pixels import candidates, cleaning, decide, detect
 
 
 def template_slice(place, axis=2):
@@ -47,3 +48,23 @@ def test_a_flat_picture_and_two_dots_are_no_row():
     assert not candidates.has_rows(picture)
     picture[10:14, 10:12] = picture[40:44, 50:52] = 255
     assert not candidates.has_rows(picture)
+
+
+@pytest.mark.needs("tesseract")
+def test_tesseract_finds_the_same_where_it_is_started_less_often():
+    brain = template_slice(70)
+    cover, _ = made.text_mask(brain.shape, [(10, 6, "OKAFOR JANE", 14)])
+    named = (brain * (1 - cover) + 2000 * cover).astype(np.uint16)
+    known = decide.identity(["OKAFOR^JANE"])
+    found = []
+    for values in (template_slice(40), named, flat(60, 4, 20), flat(2000, 5, 24)):
+        picture = detect.rendering(values, closer=True)
+        looks = [
+            cleaning._second_look(
+                picture, cleaning._Task(known, pixels.CleaningOptions(prefilter=prefilter))
+            )
+            for prefilter in (True, False)
+        ]
+        assert looks[0] == looks[1]
+        found += looks[0]
+    assert found
