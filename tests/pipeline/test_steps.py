@@ -6,12 +6,14 @@ from pydicom import dcmread
 from pydicom.uid import generate_uid
 
 from medlab import dicom, pipeline
+from medlab.dicom.treatment import Log
 from medlab.errors import InputError
 from medlab.pipeline import Settings
 
 
 def test_a_file_that_does_not_stand_verification_is_withheld(hospital, tmp_path, monkeypatch):
-    monkeypatch.setattr(dicom, "deidentify", lambda dataset, *_, **__: (dataset, []))
+    log = Log([])
+    monkeypatch.setattr(dicom, "deidentify", lambda dataset, *_, **__: (dataset, log))
     summary = pipeline.deidentify(hospital, tmp_path / "clean")
     assert summary.statuses == {"unverified": 4}
     assert outputs(tmp_path / "clean") == []
