@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.tag import BaseTag
 
 from medlab.dicom.codestream import PIXELS
 from medlab.dicom.element_texts import text_at
@@ -52,7 +51,7 @@ class FaceError(RefusedError):
 def may_hold_head(dataset: Dataset) -> bool:
     """Return whether images of this kind are slices in which a head can be measured."""
     captured = text_at(dataset, _CLASS) in _CAPTURES
-    pixels = BaseTag(0x7FE00010) in dataset._dict
+    pixels = 0x7FE00010 in dataset
     return text_at(dataset, _MODALITY) in _MODALITIES and pixels and not captured
 
 

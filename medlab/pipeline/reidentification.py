@@ -279,7 +279,7 @@ def _many(value: Any) -> list[Any]:
 
 def _values(dataset: Dataset, tags: tuple[BaseTag, ...]) -> str:
     """Return elements as DICOM JSON."""
-    elements = tuple(dataset._dict[tag] for tag in tags if tag in dataset._dict)
+    elements = tuple(dataset.get_item(tag) for tag in tags if tag in dataset)
     if all(isinstance(e, RawDataElement) and is_plain(e.value) for e in elements):
         members = [_member_of_raw(element) for element in elements]
     else:
