@@ -4,7 +4,7 @@
     python benchmarks/deidentify.py --files 200 --repeat 5
     python benchmarks/deidentify.py --job 3000       # a whole job in its place
 
-The peers (pip install dicom-anonymizer dicognito) take part where they are installed.
+The peers (pip install dcmanon dicom-anonymizer dicognito) take part where they are installed.
 Everything runs in one process on the same files, from bytes to bytes, in turns; printed is
 the median over the rounds, as a ratio to pydicom's read and save. Files of many frames or
 contours are timed by `sequences.py`.
@@ -117,6 +117,14 @@ def dicognito_run() -> Callable[[bytes], bytes]:
     return run
 
 
+def dcmanon_run() -> Callable[[bytes], bytes]:
+    """Return a run of dcmanon, compiled from Rust, with its default rules."""
+    from dcmanon import Anonymizer
+
+    anonymizer = Anonymizer()
+    return lambda data: anonymizer.anonymize(BytesIO(data))
+
+
 def left(datas: list[bytes], run: Callable[[bytes], bytes]) -> str:
     """Return in how many outputs name or ID of the patient still stand in the bytes."""
     count = 0
@@ -186,7 +194,11 @@ def main() -> None:
         "medlab basic + verify": medlab_run("basic", verify=True),
         "medlab research + verify": medlab_run("research", verify=True),
     }
-    peers = {"dicomanonymizer": dicom_anonymizer_run, "dicognito": dicognito_run}
+    peers = {
+        "dcmanon": dcmanon_run,
+        "dicomanonymizer": dicom_anonymizer_run,
+        "dicognito": dicognito_run,
+    }
     runs |= {name: run() for name, run in peers.items() if find_spec(name)}
     many = range(1, chosen.files + 1)
     sets = {
