@@ -41,10 +41,11 @@ def finished(tmp_path_factory):
     return folder, runs.run(jobs_of(*[path.name[:2] for path in NOTEBOOKS]), folder / "out")
 
 
-def outputs_in(folder) -> str:
-    """All text a run has left, pictures cut out, the notebooks' own sources left aside."""
+def outputs_in(folder, but: str = "") -> str:
+    """All text a run has left, pictures cut out; the notebooks' sources and `but` left aside."""
     kinds = {".ipynb", ".html", ".json", ".csv", ".txt", ".log"}
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in kinds]
+    files = [path for path in files if path.name != but]
     texts = [path.name + "\n" + path.read_text(encoding="utf-8") for path in files]
     return re.sub(r"data:image/png;base64,[A-Za-z0-9+/=]+", "", "\n".join(texts))
 
@@ -70,14 +71,33 @@ def test_every_figure_of_the_report_has_a_text_alternative(finished):
     assert min(map(len, alternatives)) >= 15
 
 
-def test_no_planted_identifier_is_in_anything_a_run_leaves(finished):
-    truth = json.loads((samples.default_folder() / "truth.json").read_text())
-    planted = {item["value"] for item in truth["planted"]} if "planted" in truth else set()
+def planted_in(text: str) -> list[str]:
+    """Return the fictitious people's values that stand in a text and in no notebook's source."""
+    planted = {
+        item["value"]
+        for item in json.loads((samples.default_folder() / "truth.json").read_text())["planted"]
+    }
     assert len(planted) > 20
-    text = outputs_in(finished[0] / "out")
     written = "".join(path.read_text("utf-8") for path in NOTEBOOKS)  # a domain lists hospitals
     planted = {value for value in planted if len(value) >= 4 and value not in written}
-    left = [value for value in planted if value in text]
+    return [value for value in planted if value in text]
+
+
+def test_no_planted_identifier_is_in_anything_a_run_leaves(finished):
+    """Notebook 02 alone shows values of the sample's fictitious people."""
+    out = finished[0] / "out"
+    left = planted_in(outputs_in(out, but="02_anonymization_methods.ipynb"))
+    assert len(left) == 0, f"{len(left)} planted identifiers are in the outputs"
+
+
+def test_notebook_02_shows_the_values_of_the_sample_and_masks_those_of_a_folder(
+    finished, tmp_path
+):
+    (path,) = (path for path in NOTEBOOKS if path.name.startswith("02"))
+    assert len(planted_in((finished[0] / "out" / path.name).read_text("utf-8"))) > 2
+    (outcome,) = runs.run(jobs_of("02"), tmp_path / "out", data=samples.default_folder())
+    assert outcome.failure is None
+    left = planted_in(outputs_in(tmp_path / "out"))
     assert len(left) == 0, f"{len(left)} planted identifiers are in the outputs"
 
 
