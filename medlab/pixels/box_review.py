@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydicom.dataset import Dataset
 
+from medlab.arrays import Array
 from medlab.disk import appearing
 from medlab.errors import InputError, UsageError
 from medlab.pixels import detect, frames
@@ -100,11 +101,22 @@ def _take(row: dict[str, Any], number: int, approved: dict[str, list[Box]]) -> N
         boxes.append(box)
 
 
-def picture(dataset: Dataset, frame: int = 0) -> detect.Image:
-    """Return one frame as the recognizer sees it, gray or RGB, 0 to 255."""
+def picture(dataset: Dataset, frame: int = 0, *, like: Dataset | None = None) -> detect.Image:
+    """Return one frame as the recognizer sees it, gray or RGB, 0 to 255.
+
+    With `like`, in the window from that image's least to its largest value instead: two
+    pictures in one window have equal grays where their stored values are equal.
+    """
+    shown = _displayed(dataset, frame)
+    if like is None:
+        return detect.rendering(shown)
+    return frames.window(shown, *frames.bright_range(_displayed(like, frame)))
+
+
+def _displayed(dataset: Dataset, frame: int) -> Array:
     form = frames.layout(dataset)
     stored = next(frames.stored_frames(dataset, form, [min(frame, form.frames - 1)]))
-    return detect.rendering(frames.displayed(dataset, form, stored))
+    return frames.displayed(dataset, form, stored)
 
 
 def contact_sheet(

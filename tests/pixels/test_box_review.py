@@ -11,7 +11,7 @@ from PIL import Image
 
 from medlab.cli import commands
 from medlab.errors import InputError, UsageError
-from medlab.pixels import box_review, cleaning
+from medlab.pixels import box_review, cleaning, effects
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
 from medlab.pixels.mask import Box
@@ -155,3 +155,14 @@ def test_the_command_line_approves_and_runs_the_job_again(tmp_path, monkeypatch)
     assert box_review.read_table(folder / "pixels-approved.csv") == {"7": [Box(8, 8, 63, 27)]}
     wrong = CliRunner().invoke(commands, ["pixels", "review", target, "--add", "7:1,2"])
     assert wrong.exit_code == 2
+
+
+def test_two_pictures_in_one_window_have_equal_grays_for_equal_stored_values():
+    before = made.cases()["mono2-s16"]()
+    after = effects.apply(before, [Box(4, 4, 60, 30)])
+    pictures = [box_review.picture(one, like=before) for one in (before, after)]
+    outside = np.ones(pictures[0].shape, bool)
+    outside[4:30, 4:60] = False
+    assert (pictures[0][outside] == pictures[1][outside]).all()
+    assert not (pictures[0] == pictures[1]).all()
+    assert (pictures[0].min(), pictures[0].max()) == (0, 255)
