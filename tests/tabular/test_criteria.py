@@ -12,7 +12,7 @@ from medlab.errors import InputError, KindError, MissingError
 SEEDS = range(70)
 
 
-REFUSALS = ("largest feasible", "the largest is", "cannot make a class", "no level keeps")
+REFUSALS = ("largest feasible", "the largest is", "cannot make a class", "no level satisfies")
 
 
 def random_table(rng):
