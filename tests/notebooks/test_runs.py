@@ -42,7 +42,7 @@ def finished(tmp_path_factory):
 
 
 def outputs_in(folder, but: str = "") -> str:
-    """All text a run has left, pictures cut out; the notebooks' sources and the pages of `but` left aside."""
+    """All text a run has left, pictures cut out; but for notebooks' sources and pages of `but`."""
     kinds = {".ipynb", ".html", ".json", ".csv", ".txt", ".log"}
     files = [path for path in sorted(folder.rglob("*")) if path.suffix in kinds]
     files = [path for path in files if path.stem != but]
