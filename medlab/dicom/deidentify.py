@@ -29,6 +29,7 @@ from medlab.dicom import (
 )
 from medlab.dicom.element_actions import (
     SIGNS_OF_NUMBERS,
+    STRING_NUMBER_VRS,
     clean_content_item,
     clean_value,
     is_disguised,
@@ -68,7 +69,6 @@ from medlab.errors import InputError, KindError, RefusedError
 
 _CHARSET, _CONTENT = 0x00080005, 0x0040A730
 #: What holds no text and needs no look, unless the profile names the element.
-_NUMERIC = frozenset({"DS", "IS"})
 _SILENT_VRS = NUMBER_VRS | {"OB", "OW", "OF", "OD", "US or SS", "OB or OW"}
 _LOOKED_AT = TEXT_VRS | {"SQ", "UI", "AS", "TM", "UN", "DS", "IS"}
 _KEEP, _REMOVE = Rule("K", ""), Rule("X", "")
@@ -237,7 +237,7 @@ def _silence(tag: int, written_vr: str) -> str:
         return ""
     vr = proper_vr(raw_element(tag, written_vr, b"", implicit=not written_vr, little=True))
     both = {vr, vr if written_vr in ("", "UN") else written_vr}
-    return "" if both - _SILENT_VRS else "numbers" if both & _NUMERIC else "bytes"
+    return "" if both - _SILENT_VRS else "numbers" if both & STRING_NUMBER_VRS else "bytes"
 
 
 def _settle(level: Level, element: Any, rule: Rule | None, creator: str = "") -> None:
@@ -279,7 +279,9 @@ def _unlisted(level: Level, element: Any) -> None:
     vr = vr_of(element)
     if not is_known(int(element.tag)):
         # what a later edition may mean by it, nobody can promise; numbers are of use to research
-        is_text = vr not in NUMBER_VRS or (vr in _NUMERIC and not is_number(element, level.work))
+        is_text = vr not in NUMBER_VRS or (
+            vr in STRING_NUMBER_VRS and not is_number(element, level.work)
+        )
         if is_text or level.work.plan.policy != "research":
             level.note(element, _REMOVE)
         else:

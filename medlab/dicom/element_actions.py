@@ -48,7 +48,7 @@ from medlab.errors import InputError
 
 _LARGEST_SCANNED = 1 << 24
 
-_NUMERIC = frozenset({"DS", "IS"})
+STRING_NUMBER_VRS = frozenset({"DS", "IS"})
 _TEXT_OF_ANY_KIND = TEXT_VRS | TIME_VRS | {"UI"}
 
 #: Elements whose numbers look like telephones and dates, and are neither.
@@ -96,11 +96,11 @@ def clean_value(level: Level, element: Any, rule: Rule) -> None:
         level.add_text(element, rule, text, general)
     elif vr in BINARY_VRS:
         _clean_binary(level, element, rule)
-    elif vr in NUMBER_VRS - _NUMERIC and proper_vr(element) in _TEXT_OF_ANY_KIND:
+    elif vr in NUMBER_VRS - STRING_NUMBER_VRS and proper_vr(element) in _TEXT_OF_ANY_KIND:
         replace_value(level, element, Rule("D", rule.option))  # text that the file calls a number
     else:
         level.kept[element.tag] = element
-        if vr in _NUMERIC and not is_number(element, level.work):
+        if vr in STRING_NUMBER_VRS and not is_number(element, level.work):
             _mend_numbers(level, element, rule)
 
 
