@@ -34,7 +34,7 @@ from medlab.app.work import UNCHECKED, Run
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.methods.catalogue import METHODS
 from medlab.widgets import tag_explorer
-from medlab.widgets.instrument import Instrument
+from medlab.widgets.interactive import InteractiveWidget
 
 _TASKS = {
     "De-identify the whole header by a policy (recommended)": POLICY,
@@ -292,8 +292,8 @@ class _Look:
                 "Patients": self._patients,
             }
         )
-        for handle in (self.item, self.reveal):
-            handle.observe(lambda _: self.tabs.renew(), "value")
+        for control in (self.item, self.reveal):
+            control.observe(lambda _: self.tabs.renew(), "value")
         self.widget = _card(2, "Look", self.item, self.reveal, self.tabs)
         _hide(self.widget, True)
 
@@ -308,22 +308,24 @@ class _Look:
         if items:
             self.tabs.renew()
 
-    def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
-        return Instrument(title, {}, partial(draw, self.item.value, reveal=self.reveal.value))
+    def _drawn(self, title: str, draw: Callable[..., Any]) -> InteractiveWidget:
+        return InteractiveWidget(
+            title, {}, partial(draw, self.item.value, reveal=self.reveal.value)
+        )
 
-    def _tags(self) -> Instrument:
+    def _tags(self) -> InteractiveWidget:
         item = self.item.value
         if item.kind == "nifti":
             return self._drawn("What the header says", views.nifti_header)
-        explorer: Instrument = tag_explorer(item.paths, start=len(item.paths) // 2 + 1)
+        explorer: InteractiveWidget = tag_explorer(item.paths, start=len(item.paths) // 2 + 1)
         return explorer
 
-    def _slices(self) -> Instrument:
+    def _slices(self) -> InteractiveWidget:
         return _images("The image", [self.item.value], self.reveal.value)
 
-    def _patients(self) -> Instrument:
+    def _patients(self) -> InteractiveWidget:
         draw = partial(views.cohort, self._source, reveal=self.reveal.value)
-        return Instrument("The patients in these headers", {}, draw)
+        return InteractiveWidget("The patients in these headers", {}, draw)
 
 
 class _Choices:
@@ -357,13 +359,13 @@ class _Choices:
         columns.add_class("medlab-columns")
         run = _row([self.go, self.stop])
         self.widget = _card(3, "Protect", columns, run, self.bar, self._status)
-        for handle in (self.task, self.head):
-            handle.observe(lambda _: self._fit(), "value")
+        for control in (self.task, self.head):
+            control.observe(lambda _: self._fit(), "value")
         self._named = False
         private = (self.key, self.way_back, self.target)
         methods = (self.task, self.policy, self.k, self.text, self.head, self.f)
-        self._private = [(handle, handle.value) for handle in private]
-        self._methods = [(handle, handle.value) for handle in methods]
+        self._private = [(control, control.value) for control in private]
+        self._methods = [(control, control.value) for control in methods]
         self._fit()
         self.running(False)
         _hide(self.widget, True)
@@ -374,8 +376,8 @@ class _Choices:
         Of a folder that the person named, a new folder beside it is offered for the result.
         """
         self._named = named is not None
-        for handle, value in self._private + ([] if items else self._methods):
-            handle.value = value
+        for control, value in self._private + ([] if items else self._methods):
+            control.value = value
         self.target.value = str(_beside(named)) if named else ""
         self.head.value = "deface" if any(map(may_hold_head, items)) else "leave"
         self._fit()
@@ -473,8 +475,8 @@ class _Outcome:
                 "Face": lambda: self._drawn("The face, before and after", views.face),
             }
         )
-        for handle in (self.pair, self.reveal):
-            handle.observe(lambda _: self.tabs.renew(), "value")
+        for control in (self.pair, self.reveal):
+            control.observe(lambda _: self.tabs.renew(), "value")
         self.widget = _card(4, "Result", self.told, self.pair, self.reveal, self.tabs)
         self.clear()
 
@@ -503,10 +505,12 @@ class _Outcome:
         if self.pair.options:
             self.tabs.renew()
 
-    def _drawn(self, title: str, draw: Callable[..., Any]) -> Instrument:
-        return Instrument(title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value))
+    def _drawn(self, title: str, draw: Callable[..., Any]) -> InteractiveWidget:
+        return InteractiveWidget(
+            title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value)
+        )
 
-    def _slices(self) -> Instrument:
+    def _slices(self) -> InteractiveWidget:
         return _images("Before and after", self.pair.value, self.reveal.value)
 
     def _links(self, order: Order) -> str:
@@ -605,32 +609,32 @@ def _before_and_after(item: Item, outputs: Mapping[Path, Path]) -> tuple[Item, I
     return (item._replace(paths=paths), item._replace(paths=after)) if paths else None
 
 
-def _images(title: str, items: Sequence[Item], reveal: bool) -> Instrument:
+def _images(title: str, items: Sequence[Item], reveal: bool) -> InteractiveWidget:
     """Return what shows a volume, or its processed one too, in three planes; or its images."""
     sides = views.sides(items[0])
     if sides is None:
         return _by_image(title, views.picture, items, reveal)
-    handles = dict(zip("xyz", map(_slider, views.PLANES, sides), strict=True))
+    controls = dict(zip("xyz", map(_slider, views.PLANES, sides), strict=True))
 
     def draw(x: int, y: int, z: int) -> Any:
         return views.slices(*items, reveal=reveal, at=(x, y, z))
 
-    return Instrument(title, handles, draw)
+    return InteractiveWidget(title, controls, draw)
 
 
 def _by_image(
     title: str, draw: Callable[..., Any], items: Sequence[Item], reveal: bool
-) -> Instrument:
-    """Return what draws one image of a series, with a handle to choose it."""
+) -> InteractiveWidget:
+    """Return what draws one image of a series, with a control to choose it."""
     most = len(items[0].paths)
     first = most // 2 + 1
-    handle = ipw.IntSlider(first, min=1, max=most, description="image", continuous_update=False)
+    control = ipw.IntSlider(first, min=1, max=most, description="image", continuous_update=False)
 
     def drawn(image: int = first) -> Any:
         ones = (item._replace(paths=(item.paths[image - 1],)) for item in items)
         return draw(*ones, reveal=reveal)
 
-    return Instrument(title, {"image": handle} if most > 1 else {}, drawn)
+    return InteractiveWidget(title, {"image": control} if most > 1 else {}, drawn)
 
 
 def _new_folder(text: str) -> Path:

@@ -29,7 +29,7 @@ def mask_revealed(model: dict[str, Any], **_: Any) -> None:
     A notebook counts as revealed when a cell sets ``reveal`` to anything but False or hands
     True to a parameter of that name, or when an output says so itself: `runs.begin` marks
     those that follow ``reveal=True``. Each output then gives way to a note. What widgets hold
-    is never written; of an instrument its first picture is, which then stands wherever the
+    is never written; of a widget its first picture is, which then stands wherever the
     notebook is opened.
 
     Parameters

@@ -112,7 +112,7 @@ def _failed_line(cell: Any, output: Any) -> str:
 
 def _discreet(output: Any, show_errors: bool) -> Any:
     if WIDGET in output.get("data", {}):
-        # Its text form repeats the widget's value; an instrument's page holds its first picture.
+        # Its text form repeats the widget's value; a widget's page holds its first picture.
         said = "(a widget; open the notebook in JupyterLab to use it)"
         kept = {kind: output.data[kind] for kind in ("text/html",) if kind in output.data}
         output.data = {"text/plain": said, **kept}

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-_BLUE, _ORANGE, _GREEN, _PINK = "#0072b2", "#d55e00", "#009e73", "#cc79a7"  # Okabe and Ito
+from medlab.viz.figure import Color, bare
+
 _YEAR = 3.156e7  # seconds
 _SPANS = {"a second": 1, "an hour": 3600, "a year": _YEAR, "age of the\nuniverse": 4.4e17}
-_LOOKS = ((_ORANGE, "-"), (_BLUE, "--"), (_GREEN, "-."), (_PINK, ":"))
+_LOOKS = ((Color.ORANGE, "-"), (Color.BLUE, "--"), (Color.GREEN, "-."), (Color.PINK, ":"))
 
 
 def enumeration_times(tries: Mapping[str, float], rate: float) -> Figure:
@@ -27,7 +28,7 @@ def enumeration_times(tries: Mapping[str, float], rate: float) -> Figure:
     seconds = np.array(list(tries.values()), dtype=float) / rate
     fig = Figure(figsize=(7.6, 0.42 * len(tries) + 1.5), layout="constrained")
     ax = fig.subplots()
-    colors = [_ORANGE if duration < _YEAR else _BLUE for duration in seconds]
+    colors = [Color.ORANGE if duration < _YEAR else Color.BLUE for duration in seconds]
     ax.barh(list(tries), seconds, color=colors, height=0.6)
     for name, span in _SPANS.items():
         ax.axvline(span, color="0.35", linestyle=":", linewidth=1)
@@ -49,7 +50,7 @@ def enumeration_times(tries: Mapping[str, float], rate: float) -> Figure:
         )  # fmt: skip
     ax.set(xscale="log", xlim=(1e-3, 1e4 * max(seconds.max(), 1e16)), xlabel="seconds for all")
     ax.invert_yaxis()
-    ax.spines[["top", "right"]].set_visible(False)
+    bare(ax)
     return fig
 
 
@@ -84,7 +85,7 @@ def collisions(block_bits: Mapping[str, int]) -> Figure:
     ax.set(xscale="log", ylim=(-2, 104), xlabel="bytes encrypted under one key")
     ax.set_ylabel("chance of two equal blocks, %")
     ax.legend(framealpha=1, edgecolor="none", loc="center", fontsize=9)
-    ax.spines[["top", "right"]].set_visible(False)
+    bare(ax)
     return fig
 
 
@@ -104,5 +105,5 @@ def lengths(table: pd.DataFrame) -> Figure:
     ax.set_xlabel("length of the name, characters")
     ax.set_ylabel(f"bytes more than for {table.index[0]}")
     ax.legend(frameon=False, fontsize=9)
-    ax.spines[["top", "right"]].set_visible(False)
+    bare(ax)
     return fig

@@ -17,10 +17,10 @@ from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 from medlab.dicom.profile import EDITION
 from medlab.dicom.tags import HIPAA
 from medlab.pixels import frames
+from medlab.viz.figure import Color, bare
 
 _LAYERS = ("file meta", "public", "nested", "private")
 _COLUMNS = 3
-QUIET, LOUD = "#c3ccd6", "#b3541e"
 
 
 def _layer_of(table: pd.DataFrame) -> pd.Series[str]:
@@ -78,8 +78,8 @@ def layers(counts: pd.DataFrame) -> Figure:
     names = list(counts.index)[::-1]
     concern = counts["flagged"].reindex(names)
     rest = counts["elements"].reindex(names) - concern
-    ax.barh(names, concern, color=LOUD, label="flagged", hatch="///", edgecolor="white")
-    ax.barh(names, rest, left=concern, color=QUIET, label="nothing found")
+    ax.barh(names, concern, color=Color.RUST, label="flagged", hatch="///", edgecolor="white")
+    ax.barh(names, rest, left=concern, color=Color.PALE, label="nothing found")
     for place, (few, many) in enumerate(zip(concern, rest, strict=True)):
         ax.annotate(f" {few} of {few + many}", (few + many, place), va="center", fontsize=9)
     ax.margins(x=0.14)
@@ -122,13 +122,13 @@ def identifiers(counts: pd.DataFrame) -> Figure:
     fig = Figure(figsize=(7.5, 4.6), layout="constrained")
     ax = fig.subplots()
     names = [f"{number}  {word}" for number, word in counts["identifier"].items()]
-    ax.barh(names, counts["elements"], color=LOUD)
+    ax.barh(names, counts["elements"], color=Color.RUST)
     ax.set_xscale("symlog", linthresh=1)
     ax.set_xlim(left=0)
     ax.invert_yaxis()
     for place, count in enumerate(counts["elements"]):
         text = f" {count}" if count else " none"
-        color = "#1d2733" if count else "#6b7683"
+        color = Color.INK if count else Color.SLATE
         ax.annotate(text, (count, place), va="center", fontsize=8, color=color)
     ax.margins(x=0.1)
     ax.tick_params(axis="y", labelsize=8)
@@ -245,7 +245,7 @@ def images(pictures: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
     """
     if not pictures:
         fig = Figure(figsize=(5, 1))
-        fig.text(0.5, 0.5, "no picture shown", ha="center", va="center", color="#6b7683")
+        fig.text(0.5, 0.5, "no picture shown", ha="center", va="center", color=Color.SLATE)
         return fig
     columns = min(len(pictures), _COLUMNS)
     rows = -(-len(pictures) // columns)
@@ -261,6 +261,6 @@ def images(pictures: Mapping[str, npt.NDArray[np.float64]]) -> Figure:
 
 def _plain(ax: Axes, label: str) -> None:
     ax.set_xlabel(label)
-    ax.spines[["top", "right"]].set_visible(False)
+    bare(ax)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(frameon=False, loc="lower right")

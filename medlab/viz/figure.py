@@ -8,6 +8,7 @@ import io
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cache
 from typing import Any
 
@@ -15,6 +16,7 @@ import matplotlib.image as mpimg
 from anyascii import anyascii
 from matplotlib import font_manager
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font
@@ -22,6 +24,26 @@ from matplotlib.font_manager import get_font
 from medlab.errors import InputError
 
 _DPI = 110
+
+
+class Color(StrEnum):
+    """The colors of Okabe and Ito, which most color-blind people tell apart, and grays."""
+
+    BLUE = "#0072b2"
+    ORANGE = "#d55e00"
+    GREEN = "#009e73"
+    PINK = "#cc79a7"
+    AMBER = "#e69f00"
+    SKY = "#56b4e9"
+    YELLOW = "#f0e442"
+    RED = "#b2182b"  # of what violates a criterion
+    RUST = "#b3541e"  # of what is flagged
+    INK = "#1d2733"
+    SLATE = "#6b7683"
+    GRAY = "#8a8f94"
+    PALE = "#c3ccd6"
+
+
 _SANS = "DejaVu Sans"  # of matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew
 # Fonts with Chinese, Japanese or Korean, where a system has one.
 _EAST_ASIAN = (
@@ -120,6 +142,11 @@ def show(fig: Figure, alt: str, caption: str = "") -> Shown:
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", facecolor="white")
     return Shown(buffer.getvalue(), alt, caption)
+
+
+def bare(ax: Axes) -> None:
+    """Leave out the upper and the right edge of axes."""
+    ax.spines[["top", "right"]].set_visible(False)
 
 
 def check_alternative(alt: str) -> None:

@@ -6,14 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from medlab.arrays import Ints
 from medlab.errors import InputError
-
-_BLUE, _ORANGE, _GREY = "#0072b2", "#d55e00", "#8a8f94"  # Okabe and Ito: safe for color blindness
+from medlab.viz.figure import Color, bare
 
 
 def draw_errors(errors: Mapping[str, Sequence[int]], scales: Sequence[float]) -> Figure:
@@ -34,12 +32,13 @@ def draw_errors(errors: Mapping[str, Sequence[int]], scales: Sequence[float]) ->
         edge = int(np.ceil(5 * scale))
         places = np.arange(-edge, edge + 1)
         q = np.exp(-1 / scale)
-        ax.bar(places, _shares(drawn, places), width=1.0, color=_BLUE, alpha=0.6, label="drawn")
+        shares = _shares(drawn, places)
+        ax.bar(places, shares, width=1.0, color=Color.BLUE, alpha=0.6, label="drawn")
         formula = (1 - q) / (1 + q) * q ** np.abs(places)
         ax.plot(places, formula, color="black", linewidth=1.3, label="formula")
         ax.set_title(title, fontsize=10)
         ax.set_xlabel("error of the count (patients)")
-        _plain(ax)
+        bare(ax)
     axes[0].set_ylabel("share of answers")
     axes[0].legend(frameon=False, fontsize=9)
     return fig
@@ -64,13 +63,13 @@ def draw_neighbors(
     everything = np.concatenate([np.concatenate(pair) for pair in answers.values()])
     places = np.arange(everything.min(), everything.max() + 1)
     for ax, (title, pair) in zip(axes, answers.items(), strict=True):
-        looks = ((_BLUE, "-"), (_ORANGE, "--"))
+        looks = ((Color.BLUE, "-"), (Color.ORANGE, "--"))
         for drawn, name, (color, line) in zip(pair, names, looks, strict=True):
             ax.step(places, _shares(drawn, places), line, where="mid", color=color, label=name)
         ax.set_title(title, fontsize=10)
         ax.set_xlabel("noisy count")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
-        _plain(ax)
+        bare(ax)
     axes[0].set_ylabel("share of answers")
     axes[0].legend(frameon=False, fontsize=9)
     return fig
@@ -93,10 +92,10 @@ def draw_success(
     ax = fig.subplots()
     epsilon, value = rates.index.to_numpy(dtype=float), rates["value"].to_numpy(dtype=float)
     spread = np.abs(rates[["low", "high"]].to_numpy(dtype=float).T - value)
-    ax.errorbar(epsilon, value, spread, fmt="o-", color=_BLUE, capsize=3, label="measured")
+    ax.errorbar(epsilon, value, spread, fmt="o-", color=Color.BLUE, capsize=3, label="measured")
     if bound is not None:
         ax.plot(bound.index, bound, "--", color="black", label="no attack does better")
-    ax.axhline(0.5, color=_GREY, linestyle=":", label="guessing")
+    ax.axhline(0.5, color=Color.GRAY, linestyle=":", label="guessing")
     ax.set_xscale("log")
     ax.set_xticks(epsilon, [f"{one:g}" for one in epsilon])
     ax.minorticks_off()
@@ -105,14 +104,10 @@ def draw_success(
     ax.set_ylim(0.4, 1.02)
     ax.set_title(title, fontsize=10)
     ax.legend(frameon=False, fontsize=9)
-    _plain(ax)
+    bare(ax)
     return fig
 
 
 def _shares(drawn: Sequence[int], places: Ints) -> np.ndarray:
     values = np.asarray(drawn)
     return np.array([(values == place).sum() for place in places]) / len(values)
-
-
-def _plain(ax: Axes) -> None:
-    ax.spines[["top", "right"]].set_visible(False)

@@ -15,10 +15,10 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from medlab.pixels.decide import Decision
-from medlab.viz.figure import Shown, Stage
+from medlab.viz.figure import Color, Shown, Stage, bare
 
-_REMOVE, _KEEP = "#d55e00", "#56b4e9"  # vermilion, sky blue (Okabe and Ito)
-_LOOKS = {"pixelate": ("#0072b2", "o", "-"), "blur": ("#d55e00", "s", "--")}
+_REMOVE, _KEEP = Color.ORANGE, Color.SKY
+_LOOKS = {"pixelate": (Color.BLUE, "o", "-"), "blur": (Color.ORANGE, "s", "--")}
 _UNITS = {"pixelate": "block, pixels", "blur": "sigma, pixels"}
 
 
@@ -103,7 +103,7 @@ def recovery(table: pd.DataFrame) -> Figure:
         axis.axhline(10, color="black", linewidth=1, linestyle=":")
         axis.text(rows["strength"].max(), 12, "by chance", ha="right", va="bottom", fontsize=9)
         axis.set(title=kind, xlabel=_UNITS[kind], ylim=(0, 105))
-        axis.spines[["top", "right"]].set_visible(False)
+        bare(axis)
     axes[0].set_ylabel("digits read back, %")
     return fig
 

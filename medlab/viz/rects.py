@@ -17,10 +17,12 @@ from matplotlib.legend import Legend
 
 from medlab.errors import InputError
 from medlab.tabular.rectangles import Axis, Rectangles
-from medlab.viz.figure import FAMILY, Shown, Stage, readable
+from medlab.viz.figure import FAMILY, Color, Shown, Stage, bare, readable
 
-# Okabe-Ito, with a marker each, so that color never speaks alone.
-_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#666666")
+# With a marker each, so that color never speaks alone.
+_COLORS = (
+    Color.BLUE, Color.ORANGE, Color.GREEN, Color.PINK, Color.AMBER, Color.SKY, "#666666",
+)  # fmt: skip
 _MARKERS = "o^sDvPX"
 _MOST_LABELS = 24
 _UNITS = {"Age": "years", "Weight": "kg", "Height": "cm"}  # as in dicom.cohort_table
@@ -31,7 +33,7 @@ _MARK: dict[str, Any] = {
     "va": "center",
     "fontsize": 9,
     "weight": "bold",
-    "bbox": {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": "#b2182b", "lw": 1},
+    "bbox": {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": Color.RED, "lw": 1},
 }
 
 
@@ -61,14 +63,7 @@ def draw_rectangles(
     Figure
         Larger classes are darker; classes that violate a criterion are hatched and red.
     """
-    fig = Figure(figsize=size, layout="constrained")
-    ax = fig.add_subplot()
-    shade = _shade_scale([shown])
-    _draw(ax, shown, shade, points, seed)
-    ax.set_title(title)
-    _scale(fig, ax, shade)
-    _legend(fig, shown, points, violated=not shown.boxes["ok"].all())
-    return fig
+    return _side_by_side([shown], [title], size, 1, points, seed)
 
 
 def draw_panels(
@@ -94,10 +89,23 @@ def draw_panels(
     """
     if len(panels) != len(titles) or not panels:
         raise InputError(f"{len(panels)} panels and {len(titles)} titles; give one title each")
+    size = 4.6 * columns, 3.5 * -(-len(panels) // columns)
+    return _side_by_side(panels, titles, size, columns, points, seed)
+
+
+def _side_by_side(
+    panels: Sequence[Rectangles],
+    titles: Sequence[str],
+    size: tuple[float, float],
+    columns: int,
+    points: bool,
+    seed: int,
+) -> Figure:
+    fig = Figure(figsize=size, layout="constrained")
     rows = -(-len(panels) // columns)
-    fig = Figure(figsize=(4.6 * columns, 3.5 * rows), layout="constrained")
     axes = fig.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    shade = _shade_scale(panels)
+    sizes = np.concatenate([panel.boxes["size"].to_numpy() for panel in panels])
+    shade = _shades(int(sizes.min()), int(sizes.max()))
     for ax, panel, title in zip(axes.flat, panels, titles, strict=False):
         _draw(ax, panel, shade, points, seed)
         ax.set_title(title)
@@ -110,11 +118,6 @@ def draw_panels(
     return fig
 
 
-def _shade_scale(panels: Sequence[Rectangles]) -> mpl.cm.ScalarMappable:
-    sizes = np.concatenate([panel.boxes["size"].to_numpy() for panel in panels])
-    return _shades(int(sizes.min()), int(sizes.max()))
-
-
 def _shades(smallest: int, largest: int) -> mpl.cm.ScalarMappable:
     norm = mpl.colors.LogNorm(max(smallest, 1), max(largest, 2))
     grays = mpl.colors.ListedColormap(mpl.colormaps["Greys"](np.linspace(0.12, 0.95, 256)))
@@ -124,7 +127,7 @@ def _shades(smallest: int, largest: int) -> mpl.cm.ScalarMappable:
 def _draw(
     ax: Axes, panel: Rectangles, shade: mpl.cm.ScalarMappable, points: bool, seed: int
 ) -> None:
-    for kept, edge, width in ((True, "#444444", 0.6), (False, "#b2182b", 1.4)):
+    for kept, edge, width in ((True, "#444444", 0.6), (False, Color.RED, 1.4)):
         many = PolyCollection([], edgecolors=edge)
         many.set(linewidths=width, hatch=None if kept else "////")
         _fill(many, panel.boxes[panel.boxes["ok"] == kept], shade)
@@ -227,7 +230,7 @@ def _legend(fig: Figure, panel: Rectangles, points: bool, *, violated: bool) -> 
     if violated:
         handles.append(
             mpl.patches.Patch(
-                facecolor="#dddddd", edgecolor="#b2182b", hatch="////", label="criterion violated"
+                facecolor="#dddddd", edgecolor=Color.RED, hatch="////", label="criterion violated"
             )
         )
     if points:
@@ -376,7 +379,7 @@ def draw_methods(table: pd.DataFrame, columns: Mapping[str, str]) -> Figure:
         ax.set_yticks(place, table.index.astype(str))
         ax.set_xlabel(label)
         ax.margins(x=0.25)
-        ax.spines[["top", "right"]].set_visible(False)
+        bare(ax)
     axes[0].invert_yaxis()
     return fig
 

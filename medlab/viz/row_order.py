@@ -8,8 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from medlab.errors import InputError
-
-_COLOR = "#0072b2"  # Okabe and Ito: safe for color blindness
+from medlab.viz.figure import Color, bare
 
 
 def draw_places(places: Mapping[str, Sequence[int]], what: str = "row") -> Figure:
@@ -32,10 +31,10 @@ def draw_places(places: Mapping[str, Sequence[int]], what: str = "row") -> Figur
     fig = Figure(figsize=(3.2 * len(places), 3.3), layout="constrained")
     axes = fig.subplots(1, len(places), squeeze=False)[0]
     for ax, (title, some) in zip(axes, places.items(), strict=True):
-        ax.plot(np.arange(len(some)), some, ".", color=_COLOR, markersize=4)
+        ax.plot(np.arange(len(some)), some, ".", color=Color.BLUE, markersize=4)
         ax.set_title(title, fontsize=10)
         ax.set_xlabel(f"{what} of the release")
         ax.set_aspect("equal")
-        ax.spines[["top", "right"]].set_visible(False)
+        bare(ax)
     axes[0].set_ylabel(f"{what} of the source")
     return fig

@@ -15,11 +15,11 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.errors import InputError
 from medlab.viz.faces import blank
-from medlab.viz.figure import Shown, Stage
+from medlab.viz.figure import Color, Shown, Stage
 
 PLANES = ("sagittal", "coronal", "axial")
 _Extent = tuple[float, float, float, float]
-_OUTLINES = ("#e69f00", "#56b4e9", "#cc79a7", "#009e73")  # Okabe-Ito
+_OUTLINES = (Color.AMBER, Color.SKY, Color.PINK, Color.GREEN)
 _STYLES: tuple[Literal["solid", "dashed", "dotted", "dashdot"], ...] = (
     "solid",
     "dashed",
@@ -291,7 +291,7 @@ class Planes:
         marks: list[Artist] = []
         for plane, (ax, extent) in enumerate(zip(self._axes, self._extents, strict=True)):
             across, up = [axis for axis in range(3) if axis != plane]
-            thin: dict[str, Any] = {"color": "#f0e442", "linewidth": 0.6, "linestyle": ":"}
+            thin: dict[str, Any] = {"color": Color.YELLOW, "linewidth": 0.6, "linestyle": ":"}
             marks.append(ax.axvline(self._mm(across, point[across]), **thin))
             marks.append(ax.axhline(self._mm(up, point[up]), **thin))
             if 0 < share < 1:

@@ -20,10 +20,12 @@ from matplotlib.patches import Rectangle
 
 from medlab.evaluation.risk_utility import point_name
 from medlab.methods.catalogue import ON_MAP
-from medlab.viz.figure import Shown, Stage
+from medlab.viz.figure import Color, Shown, Stage, bare
 
-# Okabe-Ito colors, dark to light enough to differ in gray; a marker tells the method as well.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#56B4E9", "#E69F00")
+# Dark to light enough to differ in gray; a marker tells the method as well.
+_COLORS = (
+    Color.BLUE, Color.ORANGE, Color.GREEN, Color.PINK, "black", Color.SKY, Color.AMBER,
+)  # fmt: skip
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">", "h", "*", "p", "d")
 _RISK_TICKS = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 1)
 # Where the middle of a label may stand, in points from its mark, the best place first.
@@ -60,15 +62,8 @@ def tradeoff_map(
     -------
     Figure
     """
-    fig = Figure(figsize=(9.2, 6.0), layout="constrained")
-    ax = fig.subplots()
-    _draw_map(ax, points, threshold)
-    _scale(ax)
-    ax.set(xlabel=_across(loss), ylabel=_upward(risk))
-    _same_size(fig.legend(loc="outside right upper", fontsize=9, frameon=False))
-    fig.draw_without_rendering()  # only then is it known where the points are
-    _label(ax, points)
-    return fig
+    board = Board(list(points["method"].unique()), size=(9.2, 6.0))
+    return board.draw(points, threshold, (risk, loss))
 
 
 def _same_size(legend: Legend) -> None:
@@ -92,17 +87,6 @@ def _upward(risk: str) -> str:
     return f"{risk} (share of people, square-root scale)"
 
 
-def _draw_map(ax: Axes, points: pd.DataFrame, threshold: float | None) -> None:
-    """Draw the points, the front and the line on axes of their own."""
-    _Marks(ax, points["method"].unique()).put(points)
-    if threshold is not None:
-        _acceptable(ax, threshold, f"acceptable risk {threshold:g}")
-    reach = min(1.0, max(0.2, float(points["loss_high"].max())))
-    ax.set_xlim(-0.03 * reach, 1.06 * reach)
-    ax.set_ylim(-0.03, 1.06)
-    ax.spines[["top", "right"]].set_visible(False)
-
-
 def _acceptable(ax: Axes, threshold: float, label: str) -> tuple[Line2D, Rectangle]:
     """Draw the line of acceptable risk and what lies below it."""
     line = ax.axhline(threshold, color="0.2", lw=1.0, ls=":", label=label)
@@ -121,6 +105,12 @@ class _Marks:
         )  # fmt: skip
         self._lines = {name: ax.plot([], [], label=name, **_look(name))[0] for name in methods}
         self.artists: list[Artist] = [self._front, self._bars, *self._lines.values()]
+
+    def fit(self, ax: Axes, points: pd.DataFrame) -> None:
+        """Put the marks where the points are, and let the axis reach as far as they do."""
+        self.put(points)
+        reach = min(1.0, max(0.2, float(points["loss_high"].max())))
+        ax.set_xlim(-0.03 * reach, 1.06 * reach)
 
     def put(self, points: pd.DataFrame) -> None:
         """Move the marks to where the points are."""
@@ -192,21 +182,39 @@ def _label(ax: Axes, points: pd.DataFrame) -> list[Artist]:
 
 
 class Board:
-    """The map with other measures, another threshold, another release chosen, at will.
+    """The map: drawn once, or with other measures, another threshold, another release at will.
 
     Parameters
     ----------
     methods : sequence of str
         All methods that may come.
+    size : (width, height) in inches
     """
 
-    def __init__(self, methods: Sequence[str]) -> None:
-        self._fig = Figure(figsize=(8.4, 5.2), layout="constrained")
-        self._ax = ax = self._fig.subplots()
+    def __init__(self, methods: Sequence[str], *, size: tuple[float, float] = (8.4, 5.2)) -> None:
+        self._fig = Figure(figsize=size, layout="constrained")
+        self._ax = self._fig.subplots()
+        _scale(self._ax)
+        bare(self._ax)
+        self._marks = _Marks(self._ax, methods)
+        self._settled = ("", "")
+
+    def draw(self, points: pd.DataFrame, threshold: float | None, axes: tuple[str, str]) -> Figure:
+        """Return the map as a figure; see `show`."""
+        fig, ax = self._fig, self._ax
+        self._marks.fit(ax, points)
+        if threshold is not None:
+            _acceptable(ax, threshold, f"acceptable risk {threshold:g}")
+        ax.set(xlabel=_across(axes[1]), ylabel=_upward(axes[0]))
+        _same_size(fig.legend(loc="outside right upper", fontsize=9, frameon=False))
+        fig.draw_without_rendering()  # only then is it known where the points are
+        _label(ax, points)
+        return fig
+
+    def _begin(self) -> None:
+        """Draw the frame, to which what moves is added."""
+        ax = self._ax
         ax.set_xlim(-0.03, 1.06)
-        _scale(ax)
-        ax.spines[["top", "right"]].set_visible(False)
-        self._marks = _Marks(ax, methods)
         self._line, self._below = _acceptable(ax, 0.0, "acceptable risk")
         self._below.set(facecolor="black", alpha=0.07)  # above the marks: they may stay
         (self._ring,) = ax.plot(
@@ -224,7 +232,6 @@ class Board:
         for artist in (*self._marks.artists, *self._says, *self._over):
             artist.set_animated(True)
         self._stage = Stage(self._fig)
-        self._settled = ("", "")
 
     def show(
         self,
@@ -249,6 +256,8 @@ class Board:
         words : sequence of str
             What is said of each point to who points at it.
         """
+        if self._settled == ("", ""):
+            self._begin()
         if axes != self._settled:
             self._settle(points, axes)
         self._line.set_ydata([threshold, threshold])
@@ -307,7 +316,9 @@ def attack_maps(
     axes = fig.subplots(rows, columns, squeeze=False, sharex=True)
     handles: dict[str, Any] = {}
     for ax, (name, points) in zip(axes.ravel(), views.items(), strict=False):
-        _draw_map(ax, points, None)
+        _Marks(ax, points["method"].unique()).fit(ax, points)
+        ax.set_ylim(-0.03, 1.06)
+        bare(ax)
         if baselines and name in baselines:
             ax.axhline(baselines[name], color="0.2", lw=1.0, ls=":", label="baseline")
         ax.set_title(name, fontsize=10)

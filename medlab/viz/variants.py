@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-_COLORS = ("#0072b2", "#d55e00")  # Okabe and Ito: safe for color blindness
+from medlab.viz.figure import Color, bare
 
 
 def draw_variants(table: pd.DataFrame, guess: float = 0.5) -> Figure:
@@ -22,7 +22,8 @@ def draw_variants(table: pd.DataFrame, guess: float = 0.5) -> Figure:
     fig = Figure(figsize=(8.5, 0.45 * len(table) + 1.5), layout="constrained")
     places = np.arange(len(table))[::-1]
     panels = fig.subplots(1, table.shape[1], sharey=True)
-    for ax, name, color, hatch in zip(panels, table, _COLORS, ("", "///"), strict=True):
+    looks = ((Color.BLUE, ""), (Color.ORANGE, "///"))
+    for ax, name, (color, hatch) in zip(panels, table, looks, strict=True):
         values = pd.to_numeric(table[name]).to_numpy(float)
         ax.barh(places, np.nan_to_num(values), 0.6, color=color, alpha=0.8, hatch=hatch)
         for place, value in zip(places, values, strict=True):
@@ -34,6 +35,6 @@ def draw_variants(table: pd.DataFrame, guess: float = 0.5) -> Figure:
         ax.set_xlim(0, 1.15)
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
         ax.set_xlabel(name)
-        ax.spines[["top", "right"]].set_visible(False)
+        bare(ax)
     panels[0].set_yticks(places, list(table.index))
     return fig

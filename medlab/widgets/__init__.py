@@ -1,6 +1,6 @@
 """Interactive widgets for the notebooks: the figures of `viz` with controls (ipywidgets).
 
-Each function returns an `Instrument`; leave it as the last expression of a cell. Modules
+Each function returns an `InteractiveWidget`; leave it as the last expression of a cell. Modules
 load when touched.
 """
 

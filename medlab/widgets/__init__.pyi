@@ -3,13 +3,13 @@ from .boxes import text_boxes
 from .brain import bet_explorer
 from .comparer import method_comparer
 from .element_table import tag_explorer
-from .instrument import Instrument
+from .interactive import InteractiveWidget
 from .partition import partition_explorer
 from .risk_map import tradeoff_explorer
 from .viewer import image_viewer
 
 __all__ = [
-    "Instrument",
+    "InteractiveWidget",
     "bet_explorer",
     "image_viewer",
     "method_comparer",

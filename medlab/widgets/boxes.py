@@ -18,13 +18,13 @@ from medlab.pixels.decide import Decision
 from medlab.pixels.mask import Box
 from medlab.viz.figure import Shown
 from medlab.viz.pixels import Editor
-from medlab.widgets.instrument import Instrument
+from medlab.widgets.interactive import InteractiveWidget
 
 _MASK, _ADDED = "***", "added"
 
 
-class _TextBoxes(Instrument):
-    """The instrument that `text_boxes` returns, and what was decided with it."""
+class _TextBoxes(InteractiveWidget):
+    """The widget that `text_boxes` returns, and what was decided with it."""
 
     def __init__(
         self, image: Dataset, found: Sequence[Decision], file: str, reveal: bool, hidden: bool
@@ -32,32 +32,32 @@ class _TextBoxes(Instrument):
         self._image, self._found, self._file, self._hidden = image, list(found), file, hidden
         self._board = Editor(box_review.picture(image))
         self._result = lru_cache(maxsize=16)(self._with_effect)
-        super().__init__("Text boxes", self._handles(reveal), self._show)
+        super().__init__("Text boxes", self._controls(reveal), self._show)
 
-    def _handles(self, reveal: bool) -> dict[str, Any]:
-        handles: dict[str, Any] = {
+    def _controls(self, reveal: bool) -> dict[str, Any]:
+        controls: dict[str, Any] = {
             f"box{number}": ipw.Checkbox(
                 decision.remove, description=f"{number}: {_told(decision, reveal)}", indent=False
             )
             for number, decision in enumerate(self._found, 1)
         }
-        handles["added"] = ipw.Text(
+        controls["added"] = ipw.Text(
             description="boxes to add", placeholder="x0,y0,x1,y1; x0,y0,x1,y1",
             continuous_update=False,
         )  # fmt: skip
-        handles["effect"] = ipw.Dropdown(options=effects.EFFECTS, description="effect")
-        handles["pseudonym"] = ipw.Text(
+        controls["effect"] = ipw.Dropdown(options=effects.EFFECTS, description="effect")
+        controls["pseudonym"] = ipw.Text(
             "SUBJECT 1", description="pseudonym", continuous_update=False
         )
-        handles["strength"] = ipw.IntSlider(
+        controls["strength"] = ipw.IntSlider(
             8, 2, 24, description="blur, pixelate: pixels", continuous_update=False
         )
         total = frames.layout(self._image).frames
         if total > 1:
-            handles["frame"] = ipw.IntSlider(
+            controls["frame"] = ipw.IntSlider(
                 1, 1, total, description="frame", continuous_update=False
             )
-        return handles
+        return controls
 
     def decisions(self) -> list[Decision]:
         """Return what was found, as ticked, and what was added.
@@ -68,10 +68,10 @@ class _TextBoxes(Instrument):
             If a box to add is not four numbers.
         """
         ticked = [
-            decision._replace(remove=self.handles[f"box{number}"].value)
+            decision._replace(remove=self.controls[f"box{number}"].value)
             for number, decision in enumerate(self._found, 1)
         ]
-        texts = [part for part in self.handles["added"].value.split(";") if part.strip()]
+        texts = [part for part in self.controls["added"].value.split(";") if part.strip()]
         return ticked + [Decision((_box(text),), True, _ADDED) for text in texts]
 
     def table(self, *, reveal: bool = False) -> pd.DataFrame:
@@ -108,13 +108,13 @@ class _TextBoxes(Instrument):
         text = tuple(box for decision in gone if _is_text(decision) for box in decision.boxes)
         rules = tuple(box for decision in gone if not _is_text(decision) for box in decision.boxes)
         effect, pseudonym, strength = (
-            self.handles[name].value for name in ("effect", "pseudonym", "strength")
+            self.controls[name].value for name in ("effect", "pseudonym", "strength")
         )
         return text, rules, effect, pseudonym, strength
 
     def _show(self, effect: str, frame: int = 1, **_: Any) -> Shown:
-        self.handles["pseudonym"].disabled = effect != "pseudonymize"
-        self.handles["strength"].disabled = effect in effects.LASTING
+        self.controls["pseudonym"].disabled = effect != "pseudonymize"
+        self.controls["strength"].disabled = effect in effects.LASTING
         decisions, settings = self.decisions(), self.settings()
         images = (self._image, self._result(*settings))
         pictures = [box_review.picture(image, frame - 1) for image in images]
@@ -164,7 +164,7 @@ def text_boxes(
     Returns
     -------
     _TextBoxes
-        An `Instrument` with ``decisions()``, ``table()`` and ``save(path)``.
+        An `InteractiveWidget` with ``decisions()``, ``table()`` and ``save(path)``.
     """
     return _TextBoxes(image, found, file, reveal, hide_original)
 

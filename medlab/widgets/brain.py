@@ -16,7 +16,7 @@ from medlab.neuro import Extraction, extract_brain, surface
 from medlab.neuro.extraction import settled_backend
 from medlab.viz.faces import Pair
 from medlab.viz.slices import Planes
-from medlab.widgets.instrument import Key, LongInstrument, as_html, beside
+from medlab.widgets.interactive import Key, LongWidget, as_html, beside
 from medlab.widgets.viewer import plane_sliders
 
 _SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
@@ -42,7 +42,7 @@ def bet_explorer(
     g: float = 0.0,
     backend: str = "auto",
     hide_original: bool = False,
-) -> LongInstrument:
+) -> LongWidget:
     """Return BET on one head, to be explored.
 
     Parameters
@@ -62,7 +62,7 @@ def bet_explorer(
 
     Returns
     -------
-    LongInstrument
+    LongWidget
     """
     before = surface.view(img, spacing_mm=_SPACING_MM)
 
@@ -101,9 +101,9 @@ def bet_explorer(
         slices = replace(slices, alt=alt, caption="Dotted: where the other planes lie.")
         return as_html(slices) + beside(faces, words)
 
-    handles = _handles(f, g, planes.shape)
+    controls = _controls(f, g, planes.shape)
     likely = None if settled_backend(backend) == "fsl" else _one_step
-    return LongInstrument("BET explorer", handles, draw, work, "fg", done, likely)
+    return LongWidget("BET explorer", controls, draw, work, "fg", done, likely)
 
 
 def _one_step(f: float, g: float) -> list[Key]:
@@ -112,7 +112,7 @@ def _one_step(f: float, g: float) -> list[Key]:
     return [(x, y) for x, y in beside if 0 <= x <= 1 and -1 <= y <= 1]
 
 
-def _handles(f: float, g: float, shape: tuple[int, ...]) -> dict[str, Any]:
+def _controls(f: float, g: float, shape: tuple[int, ...]) -> dict[str, Any]:
     look = {"continuous_update": False, "step": _STEP}
     return {
         "f": ipw.FloatSlider(f, min=0, max=1, description="f: smaller keeps more", **look),

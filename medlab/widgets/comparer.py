@@ -17,16 +17,17 @@ from medlab.methods.catalogue import METHODS
 from medlab.methods.column_methods import Task
 from medlab.methods.header_methods import SPREAD, Setting
 from medlab.tabular.release import SUPPRESSED, Release
-from medlab.viz.methods import attack_bars
-from medlab.widgets.instrument import Instrument, beside
+from medlab.viz.figure import show
+from medlab.viz.methods import draw_attack
+from medlab.widgets.interactive import InteractiveWidget, beside
 
 #: Columns of a cohort table and the elements that hold the same facts.
 _ELEMENTS = {"Age": "PatientAge", "Sex": "PatientSex", "Weight": "PatientWeight"}
 _DIRECT = ("PatientName", "PatientID", "PatientBirthDate")
 _DATE_DAYS = 365  # a noise of 100 % moves a study date by so many days
 _PARAMETERS = {"slicing": "k", "bucketization": "width"}
-#: The handle of each method that has one; what its result says.
-_HANDLES = {
+#: The control of each method that has one; what its result says.
+_CONTROLS = {
     "suppression": "columns",
     "randomization": "noise",
     "bucketization": "width",
@@ -76,7 +77,7 @@ class _Tried(NamedTuple):
 
 def method_comparer(
     header: Dataset, people: pd.DataFrame, *, key: bytes, seed: int = 0, reveal: bool = False
-) -> Instrument:
+) -> InteractiveWidget:
     """Return an interactive widget that protects a header and a cohort and lets an attacker try.
 
     Parameters
@@ -95,7 +96,7 @@ def method_comparer(
 
     Returns
     -------
-    Instrument
+    InteractiveWidget
 
     Raises
     ------
@@ -116,17 +117,17 @@ def method_comparer(
         return result, pd.Series({name: float(rate[name]) for name in names})
 
     def draw(method: str, **strengths: int) -> str:
-        for name, handle in handles.items():
-            handle.disabled = name not in ("method", _HANDLES.get(method))
-        result, rate = tried(method, strengths.get(_HANDLES.get(method, ""), 0))
+        for name, control in controls.items():
+            control.disabled = name not in ("method", _CONTROLS.get(method))
+        result, rate = tried(method, strengths.get(_CONTROLS.get(method, ""), 0))
         rates = {"nothing done": tried("identity", 0)[1], method: rate}
         return _page(case, method, result, rates, reveal)
 
-    handles = _handles()
-    return Instrument("Method comparer", handles, draw)
+    controls = _controls()
+    return InteractiveWidget("Method comparer", controls, draw)
 
 
-def _handles() -> dict[str, Any]:
+def _controls() -> dict[str, Any]:
     slider = {"continuous_update": False}
     return {
         "method": ipw.Dropdown(options=list(_NOTES), value="bucketization", description="method"),
@@ -151,7 +152,17 @@ def _page(
         f"{rate['baseline']:.1%}. Of name, number and birth date "
         f"{', '.join(readable) or 'none'} can still be read.</p>"
     )
-    return beside(table.to_html(border=0, justify="left"), said + attack_bars(rates))
+    shares = pd.DataFrame(rates).T
+    alt = ", ".join(
+        f"{name} {row['value']:.1%} ({row['low']:.1%} to {row['high']:.1%})"
+        for name, row in shares.iterrows()
+    )
+    picture = show(
+        draw_attack(shares, width=4.6),
+        f"People an attacker finds, with 95 % interval: {alt}; guessing {rate['baseline']:.1%}.",
+        "Line: the 95 % interval.",
+    )
+    return beside(table.to_html(border=0, justify="left"), [said, picture])
 
 
 def _tried(case: _Case, name: str, strength: int) -> _Tried:

@@ -16,7 +16,7 @@ from medlab import dicom
 from medlab.dicom.inspection import SEARCHED
 from medlab.errors import InputError
 from medlab.viz import disclosures
-from medlab.widgets.instrument import Instrument
+from medlab.widgets.interactive import InteractiveWidget
 
 _REVEALED = 30  # seconds after which values are masked again
 _LISTED = ["path", "vr", "name", "value", "concern"]
@@ -26,7 +26,7 @@ _WIDTHS = (16, 3, 36, 24)  # characters for tag, VR, name and value in the list
 
 def tag_explorer(
     files: Sequence[Path | str | Dataset] | Path | str | Dataset, *, start: int = 1
-) -> Instrument:
+) -> InteractiveWidget:
     """Return an interactive widget that filters the elements of files and explains each.
 
     Parameters
@@ -38,7 +38,7 @@ def tag_explorer(
 
     Returns
     -------
-    Instrument
+    InteractiveWidget
         Values are masked; where they are shown on demand, for `_REVEALED` seconds and for
         this file only.
 
@@ -50,7 +50,7 @@ def tag_explorer(
     sources = [files] if isinstance(files, Path | str | Dataset) else list(files)
     if not sources:
         raise InputError("there is no file to explore; give at least one")
-    return _Explorer(sources, start).instrument
+    return _Explorer(sources, start).widget
 
 
 class _Explorer:
@@ -72,13 +72,13 @@ class _Explorer:
         self.row.add_class("medlab-list")
         self._masking: asyncio.TimerHandle | None = None
         self.offer()
-        for handle in (self.file, self.find, self.where, self.concern, self.reveal):
-            handle.observe(self.offer, names="value")
+        for control in (self.file, self.find, self.where, self.concern, self.reveal):
+            control.observe(self.offer, names="value")
         self.file.observe(self.mask, names="value")
         self.reveal.observe(self.mask_later, names="value")
         names = ("file", "find", "where", "concern", "reveal", "row")
-        handles = {name: getattr(self, name) for name in names}
-        self.instrument = Instrument("Tag explorer", handles, self.draw)
+        controls = {name: getattr(self, name) for name in names}
+        self.widget = InteractiveWidget("Tag explorer", controls, self.draw)
 
     def rows(self) -> pd.DataFrame:
         """Return the elements that fit the filter."""

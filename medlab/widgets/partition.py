@@ -13,9 +13,9 @@ import pandas as pd
 from medlab import tabular
 from medlab.errors import InputError, KindError
 from medlab.viz import rects
-from medlab.widgets.instrument import Instrument, beside
+from medlab.widgets.interactive import InteractiveWidget, beside
 
-_STEPS = 40  # positions of the handle of cuts, from none to all
+_STEPS = 40  # positions of the control of cuts, from none to all
 
 
 def partition_explorer(
@@ -27,7 +27,7 @@ def partition_explorer(
     t: float = 1.0,
     *,
     reveal: bool = False,
-) -> Instrument:
+) -> InteractiveWidget:
     """Return Mondrian over two quasi-identifiers, to be explored.
 
     Parameters
@@ -45,7 +45,7 @@ def partition_explorer(
 
     Returns
     -------
-    Instrument
+    InteractiveWidget
 
     Raises
     ------
@@ -85,12 +85,12 @@ def partition_explorer(
             chosen = (x, y)
         return _page(board, classes, f"step {step} of {_STEPS}: {cuts} of {len(cut.cuts)} cuts")
 
-    return Instrument(
-        "Partition explorer", _handles(axes, (k, l, t)), draw, layout_of_handles=_place
+    return InteractiveWidget(
+        "Partition explorer", _controls(axes, (k, l, t)), draw, layout_of_controls=_place
     )
 
 
-def _handles(axes: Sequence[str], start: tuple[int, int, float]) -> dict[str, Any]:
+def _controls(axes: Sequence[str], start: tuple[int, int, float]) -> dict[str, Any]:
     k, l, t = start
     released = {"continuous_update": False}
     steps = f"step (0: no cut, {_STEPS}: all)"
@@ -105,13 +105,13 @@ def _handles(axes: Sequence[str], start: tuple[int, int, float]) -> dict[str, An
     }
 
 
-def _place(handles: list[Any]) -> ipw.Box:
+def _place(controls: list[Any]) -> ipw.Box:
     """Return the controls in rows, the last with a player beside it."""
-    step = handles[-1]
+    step = controls[-1]
     play = ipw.Play(value=_STEPS, min=0, max=_STEPS, interval=500, repeat=True)
     ipw.jslink((play, "value"), (step, "value"))
     row = {"flex_flow": "row wrap", "grid_gap": "4px 16px"}
-    rows = (handles[:3], handles[3:6], [play, step])
+    rows = (controls[:3], controls[3:6], [play, step])
     return ipw.VBox([ipw.Box(some, layout=ipw.Layout(**row)) for some in rows])
 
 

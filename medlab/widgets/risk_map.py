@@ -13,7 +13,7 @@ from medlab import evaluation
 from medlab.errors import MissingError
 from medlab.evaluation.risk_utility import in_words, limits_kept, map_points, point_name
 from medlab.viz.tradeoff import Board
-from medlab.widgets.instrument import Instrument, beside
+from medlab.widgets.interactive import InteractiveWidget, beside
 
 # Measures of which less is better, between 0 and 1.
 _RISKS = (
@@ -29,7 +29,7 @@ def tradeoff_explorer(
     *,
     risk: str = "linkage",
     loss: str = "query error",
-) -> Instrument:
+) -> InteractiveWidget:
     """Return the risk-utility map, to be explored.
 
     Parameters
@@ -43,7 +43,7 @@ def tradeoff_explorer(
 
     Returns
     -------
-    Instrument
+    InteractiveWidget
 
     Raises
     ------
@@ -82,7 +82,7 @@ def tradeoff_explorer(
     start = points(risk, loss)
     safe = evaluation.acceptable(start, measured, limits)
     first = (safe if len(safe) else start)["name"].iloc[0]
-    handles = {
+    controls = {
         "risk": ipw.Dropdown(options=risks, value=risk, description="risk"),
         "loss": ipw.Dropdown(options=losses, value=loss, description="loss"),
         "threshold": ipw.FloatSlider(
@@ -91,7 +91,7 @@ def tradeoff_explorer(
         ),
         "release": ipw.Dropdown(options=list(releases), value=first, description="release"),
     }  # fmt: skip
-    return Instrument("Risk-utility map", handles, draw)
+    return InteractiveWidget("Risk-utility map", controls, draw)
 
 
 def _told(name: str, measured: pd.DataFrame, verdict: str) -> str:

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets as ipw
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
+from PIL import Image
 from pydicom import Dataset
+from pydicom.pixels.processing import apply_modality_lut
+from scipy.ndimage import binary_erosion
 
 from medlab import dicom, neuro
 from medlab.errors import InputError
-from medlab.viz import frame_pictures
-from medlab.viz.figure import Shown
+from medlab.viz.disclosures import decoded, displayed
+from medlab.viz.figure import Shown, check_alternative
 from medlab.viz.slices import Planes
-from medlab.widgets.instrument import Instrument
+from medlab.widgets.interactive import InteractiveWidget
 
 _Source = Path | str | Dataset | SpatialImage
-_STEPS = 200  # positions of the handles of the window
+_STEPS = 200  # positions of the controls of the window
 _AXES = ("sagittal, left to right", "coronal, back to front", "axial, upwards")
+_Picture = npt.NDArray[np.uint8]
+_LINE, _OUTLINE = (255, 255, 255), (240, 228, 66)  # white; yellow of Okabe and Ito
+_LEAST = 512  # pixels of a picture's longer side; smaller ones are enlarged
 
 
 def image_viewer(
@@ -35,7 +42,7 @@ def image_viewer(
     *,
     mask: SpatialImage | npt.NDArray[np.bool_] | None = None,
     hide_original: bool = False,
-) -> Instrument:
+) -> InteractiveWidget:
     """Return an interactive widget to look through DICOM images or one volume.
 
     Parameters
@@ -52,7 +59,7 @@ def image_viewer(
 
     Returns
     -------
-    Instrument
+    InteractiveWidget
 
     Raises
     ------
@@ -66,7 +73,7 @@ def image_viewer(
         raise InputError(f"{len(originals)} images before and {len(results)} after; give pairs")
     if isinstance(originals[0], SpatialImage):
         return _volume(originals[0], results[0] if results else None, mask, hide_original)
-    return _Frames(originals, results, mask, hide_original).instrument
+    return _Frames(originals, results, mask, hide_original).widget
 
 
 def _opened(source: Any) -> list[Any]:
@@ -97,23 +104,23 @@ class _Frames:
         self.center = _slider("window: center", 0.0, 1.0)
         self.width = _slider("window: width", 0.0, 1.0)
         self.swipe = _slider("swipe: % original", 0, 100, 50)
-        handles = {name: getattr(self, name) for name in ("image", "frame", "center", "width")}
+        controls = {name: getattr(self, name) for name in ("image", "frame", "center", "width")}
         if len(originals) == 1:
-            del handles["image"]
+            del controls["image"]
         if results:
-            handles["swipe"] = self.swipe
+            controls["swipe"] = self.swipe
         self.choose()
         self.image.observe(self.choose_anew, names="value")
-        self.instrument = Instrument("Image viewer", handles, self.draw)
+        self.widget = InteractiveWidget("Image viewer", controls, self.draw)
 
     def choose(self) -> None:
         """Let the controls reach over the frames and values of the image chosen."""
         dataset = self.originals[self.image.value - 1]
-        total = frame_pictures.count(dataset)
+        total = int(dataset.get("NumberOfFrames") or 1)
         _span(self.frame, 1, total, (total + 1) // 2)
-        values = frame_pictures.value_range(dataset)
-        for handle in (self.center, self.width):
-            handle.disabled = values is None
+        values = _value_range(dataset)
+        for control in (self.center, self.width):
+            control.disabled = values is None
         if values:
             _span(self.center, values.low, values.high, values.center)
             _span(self.width, 1, 1.5 * (values.high - values.low), values.width)
@@ -127,40 +134,136 @@ class _Frames:
         """Return the frame chosen, with its window, line and mask."""
         number = self.image.value - 1
         window = None if self.center.disabled else (center, width)
-        picture = frame_pictures.picture(self.originals[number], frame - 1, window)
+        picture = _rgb(self.originals[number], frame - 1, window)
         sides = "the original"
         if self.hidden:
             picture, sides = np.zeros_like(picture), "not shown: set reveal to True"
         if self.results:
-            result = frame_pictures.picture(self.results[number], frame - 1, window)
-            picture = frame_pictures.swiped(picture, result, self.swipe.value / 100)
+            result = _rgb(self.results[number], frame - 1, window)
+            picture = _swiped(picture, result, self.swipe.value / 100)
             sides = f"left of the line: {sides}; right of it: the result"
         if self.mask is not None:
             picture, sides = (
-                frame_pictures.outlined(picture, self.mask),
+                _outlined(picture, self.mask),
                 f"{sides}; yellow contour: the mask",
             )
         where = f"Image {number + 1} of {len(self.originals)}, frame {frame} of {self.frame.max}"
-        return frame_pictures.as_shown(picture, f"{where}, {sides}", f"{where}; {sides}.")
+        return _as_shown(picture, f"{where}, {sides}", f"{where}; {sides}.")
+
+
+class _Range(NamedTuple):
+    """Rescaled values of an image, and the window it is shown with at first.
+
+    Attributes
+    ----------
+    low, high : float
+        Smallest and largest value of the middle frame.
+    center, width : float
+        The header's window, else the whole range.
+    """
+
+    low: float
+    high: float
+    center: float
+    width: float
+
+
+def _value_range(dataset: Dataset) -> _Range | None:
+    """Return the range of an image's values; None for one in color, which has no window."""
+    if int(dataset.get("SamplesPerPixel") or 1) > 1:
+        return None
+    data = apply_modality_lut(decoded(dataset), dataset)
+    low, high = float(data.min()), float(data.max())
+    whole = (low + high) / 2, max(high - low, 1.0)
+    window = [_first(dataset.get(name)) for name in ("WindowCenter", "WindowWidth")]
+    center, width = whole if None in window else window
+    return _Range(low, max(high, low + 1), float(center), max(float(width), 1.0))
+
+
+def _first(value: Any) -> Any:
+    """Return a value, or the first of several."""
+    return value[0] if isinstance(value, list | tuple) or hasattr(value, "append") else value
+
+
+def _rgb(dataset: Dataset, frame: int, window: tuple[float, float] | None) -> _Picture:
+    """Return one frame in RGB.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    frame : int
+        Counted from 0.
+    window : (center, width) or None
+        None shows a color image as it is, another one with the header's window.
+
+    Returns
+    -------
+    ndarray of uint8, shape (rows, columns, 3)
+    """
+    values = displayed(dataset, frame=frame, window=window or True)
+    gray = np.asarray(np.clip(values, 0, 1) * 255, dtype=np.uint8)
+    return gray if gray.ndim == 3 else np.repeat(gray[..., None], 3, axis=2)
+
+
+def _swiped(before: _Picture, after: _Picture, share: float) -> _Picture:
+    """Return a picture that shows the original on the left and the result on the right.
+
+    Parameters
+    ----------
+    before, after : ndarray of uint8, shape (rows, columns, 3)
+    share : float
+        How much of the width shows the original: 0 to 1.
+
+    Raises
+    ------
+    InputError
+        If the two are of different sizes.
+    """
+    if before.shape != after.shape:
+        raise InputError("the original and the result are of different sizes")
+    column = round(share * before.shape[1])
+    both = np.concatenate([before[:, :column], after[:, column:]], axis=1)
+    if 0 < column < before.shape[1]:
+        both[:, column] = _LINE
+    return both
+
+
+def _outlined(picture: _Picture, mask: npt.NDArray[np.bool_]) -> _Picture:
+    """Return a picture with the contour of a mask (rows, columns) drawn in yellow."""
+    if mask.shape != picture.shape[:2]:
+        raise InputError("the mask and the image are of different sizes")
+    out = picture.copy()
+    out[mask & ~binary_erosion(mask)] = _OUTLINE
+    return out
+
+
+def _as_shown(shown: _Picture, alt: str, caption: str) -> Shown:
+    """Return a picture with its text alternative; a small one is enlarged, pixel by pixel."""
+    check_alternative(alt)
+    times = max(1, _LEAST // max(shown.shape[:2]))
+    large = shown.repeat(times, axis=0).repeat(times, axis=1)
+    buffer = io.BytesIO()
+    Image.fromarray(large).save(buffer, "PNG", compress_level=1)
+    return Shown(buffer.getvalue(), alt, caption)
 
 
 def _volume(
     before: SpatialImage, after: SpatialImage | None, mask: Any, hidden: bool
-) -> Instrument:
+) -> InteractiveWidget:
     masks, labels = ([], []) if mask is None else ([mask], ["mask"])
     planes = Planes(before, after, masks=masks, labels=labels, hide_original=hidden)
     low, high = planes.limits
-    handles = plane_sliders(planes.shape)
-    handles["center"] = _slider("window: center", low, high, (low + high) / 2)
-    handles["width"] = _slider("window: width", 0.0, 1.5 * (high - low), high - low)
+    controls = plane_sliders(planes.shape)
+    controls["center"] = _slider("window: center", low, high, (low + high) / 2)
+    controls["width"] = _slider("window: width", 0.0, 1.5 * (high - low), high - low)
     if planes.shape[3] > 1:
-        handles["volume"] = _slider("volume", 1, planes.shape[3])
+        controls["volume"] = _slider("volume", 1, planes.shape[3])
     if after is not None:
-        handles["swipe"] = _slider("swipe: % original", 0, 100, 50)
+        controls["swipe"] = _slider("swipe: % original", 0, 100, 50)
     if mask is not None:
-        handles["outline"] = ipw.Checkbox(True, description="contour of the mask", indent=False)
+        controls["outline"] = ipw.Checkbox(True, description="contour of the mask", indent=False)
     if find_spec("ipyniivue") and not (hidden and after is None):
-        handles["solid"] = ipw.Checkbox(False, description="in three dimensions", indent=False)
+        controls["solid"] = ipw.Checkbox(False, description="in three dimensions", indent=False)
     room = ipw.VBox()
     solid = lru_cache(maxsize=1)(lambda: _solid(before if after is None else after))
 
@@ -175,9 +278,9 @@ def _volume(
             outlines=at.get("outline", True),
         )
 
-    instrument = Instrument("Image viewer", handles, draw)
-    instrument.children = [*instrument.children, room]
-    return instrument
+    widget = InteractiveWidget("Image viewer", controls, draw)
+    widget.children = [*widget.children, room]
+    return widget
 
 
 def _solid(img: SpatialImage) -> Any:
@@ -207,15 +310,15 @@ def _slider(label: str, low: Any, high: Any, value: Any = None) -> Any:
     look = {"description": label, "continuous_update": False}
     if isinstance(low, int):
         return ipw.IntSlider(low if value is None else value, low, high, **look)
-    handle = ipw.FloatSlider(readout_format=".4g", **look)
-    _span(handle, low, high, low if value is None else value)
-    return handle
+    control = ipw.FloatSlider(readout_format=".4g", **look)
+    _span(control, low, high, low if value is None else value)
+    return control
 
 
-def _span(handle: Any, low: float, high: float, value: float) -> None:
+def _span(control: Any, low: float, high: float, value: float) -> None:
     """Let a control reach from low to high, and from there to a value beyond."""
-    with handle.hold_trait_notifications():
-        handle.min, handle.max = min(low, value), max(high, value)
-        handle.value = value
-        if isinstance(handle, ipw.FloatSlider):
-            handle.step = max((handle.max - handle.min) / _STEPS, 1e-9)
+    with control.hold_trait_notifications():
+        control.min, control.max = min(low, value), max(high, value)
+        control.value = value
+        if isinstance(control, ipw.FloatSlider):
+            control.step = max((control.max - control.min) / _STEPS, 1e-9)

@@ -149,7 +149,7 @@ def test_what_decryption_brought_back_is_masked_until_it_is_shown(tmp_path):
     assert NUMBER in views.headers(coded, restored, reveal=True, restored=True)
 
 
-def handle(widget, label):
+def control(widget, label):
     """The slider of that label in a widget or its parts."""
     found = [widget]
     for one in found:
@@ -163,7 +163,7 @@ def test_each_image_of_a_series_can_be_looked_at_and_its_text_with_it(page):
     tab = page.look.tabs
     for tab.selected_index in (1, 2):
         front = tab.children[tab.selected_index]
-        slider = handle(front, "image")
+        slider = control(front, "image")
         assert (slider.min, slider.value, slider.max) == (1, 2, 3)
         assert "<figure" in text_of(front)
         slider.value = 3

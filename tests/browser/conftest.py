@@ -252,10 +252,10 @@ class Notebook:
         """Return the texts of all error outputs."""
         return self.page.evaluate(ERRORS)
 
-    def instrument(self, title: str) -> "Moved":
-        """Return the instrument of that title."""
-        instruments = self.page.locator(".medlab-instrument")
-        return Moved(instruments.filter(has=self.page.locator("h4", has_text=title)).last)
+    def widget(self, title: str) -> "Moved":
+        """Return the widget of that title."""
+        widgets = self.page.locator(".medlab-widget")
+        return Moved(widgets.filter(has=self.page.locator("h4", has_text=title)).last)
 
     def screenshot(self, name: str, of=None) -> Path:
         """Keep a picture of the page, or of a part of it, among the artifacts."""
@@ -265,7 +265,7 @@ class Notebook:
 
 
 class Moved:
-    """An instrument on the page, moved by its labels and by keys alone."""
+    """A widget on the page, moved by its labels and by keys alone."""
 
     def __init__(self, box):
         self.box, self.page = box, box.page
@@ -274,8 +274,8 @@ class Moved:
         self.view.scroll_into_view_if_needed()
         self.view.evaluate(CLOCK)
 
-    def handle(self, label: str):
-        """Return what the keyboard reaches of the handle with that label."""
+    def control(self, label: str):
+        """Return what the keyboard reaches of the control with that label."""
         named = self.box.get_by_label(label, exact=True)
         row = self.box.locator(".widget-slider").filter(
             has=self.page.locator(f"label:text-is('{label}')")
@@ -287,15 +287,15 @@ class Moved:
         return self.view.inner_html()
 
     def press(self, label: str, *keys: str, seconds: float = 120) -> float:
-        """Press keys on a handle; return the ms from the last press to the new picture.
+        """Press keys on a control; return the ms from the last press to the new picture.
 
         They are counted as on a machine of its own. Fails if nothing new is shown.
         """
         before = self.picture()
-        handle = self.handle(label)
-        handle.focus()
+        control = self.control(label)
+        control.focus()
         for key in keys:
-            handle.press(key)
+            control.press(key)
         self.page.wait_for_function(
             "([view, before]) => view.innerHTML !== before"
             " && window.medlabClock.drawn > window.medlabClock.pressed",

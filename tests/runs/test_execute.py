@@ -104,15 +104,15 @@ def test_the_command_line_says_what_was_wrong(
     assert said in result.output
 
 
-INSTRUMENT = """\
+WIDGET = """\
 import ipywidgets as ipw
 from medlab import widgets
 box = ipw.Text(value="Oka" + "for^" + "Jane", description="search")
-widgets.Instrument("Tags", {"text": box}, lambda text: f"<p>{len(text)} letters</p>")"""
+widgets.InteractiveWidget("Tags", {"text": box}, lambda text: f"<p>{len(text)} letters</p>")"""
 
 
-def test_an_instrument_leaves_its_picture_and_no_value_of_a_handle(notebook, study, tmp_path):
-    (outcome,) = execute([notebook(INSTRUMENT)], tmp_path / "out", data=study)
+def test_an_widget_leaves_its_picture_and_no_value_of_a_control(notebook, study, tmp_path):
+    (outcome,) = execute([notebook(WIDGET)], tmp_path / "out", data=study)
     assert outcome.failure is None
     assert SECRET not in everything_in(tmp_path / "out")
     assert "<p>11 letters</p>" in (tmp_path / "out" / "tiny.html").read_text()

@@ -126,8 +126,8 @@ def _outputs(client, code):
     return [content for content in found if "data" in content]
 
 
-def test_of_an_instrument_the_first_picture_is_saved_and_not_a_view_without_a_kernel(contents):
-    nb = notebook("instrument")
+def test_of_an_widget_the_first_picture_is_saved_and_not_a_view_without_a_kernel(contents):
+    nb = notebook("widget")
     html = {"text/html": "<p>k is 2</p>", saving.WIDGET: {"model_id": "1"}}
     nb.cells[0].outputs[0]["data"] |= html
     text = saved(contents, nb)

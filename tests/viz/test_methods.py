@@ -2,16 +2,17 @@
 
 import pandas as pd
 
-from medlab.viz.methods import attack_bars, draw_actions
+from medlab.viz.methods import draw_actions, draw_attack
 
 
-def test_bars_say_their_shares_and_guessing_stands_last():
+def test_bars_say_their_shares_and_guessing_has_a_mark_each():
     rate = pd.Series({"value": 0.25, "low": 0.2, "high": 0.3, "baseline": 0.01})
-    page = attack_bars({"k < 5": rate, "none": rate.replace(0.25, 1.0)})
-    assert page.count("<tr") == 3
-    assert "k &lt; 5" in page
-    assert "25.0% (20.0% to 30.0%)" in page
-    assert page.index("100.0%") < page.index("guessing") < page.index("1.0%</td>")
+    rates = pd.DataFrame({"k < 5": rate, "none": rate.replace(0.25, 1.0)}).T
+    (ax,) = draw_attack(rates).axes
+    assert [bar.get_width() for bar in ax.patches] == [25, 100]
+    assert [text.get_text() for text in ax.texts] == ["25.0", "100.0"]
+    (guesses,) = ax.lines
+    assert list(guesses.get_xdata()) == [1, 1]
 
 
 def test_every_count_of_every_policy_has_a_bar_of_its_length():

@@ -49,9 +49,9 @@ def pixels(editor):
 
 
 def test_what_was_found_is_ticked_and_what_it_says_is_masked(editor):
-    ticks = {name: h.value for name, h in editor.handles.items() if name.startswith("box")}
+    ticks = {name: h.value for name, h in editor.controls.items() if name.startswith("box")}
     assert ticks == {"box1": True, "box2": True, "box3": False}
-    assert editor.handles["box1"].description == "1: header word"
+    assert editor.controls["box1"].description == "1: header word"
     assert "OKAFOR" not in editor.view.value + editor.table().to_csv()
     assert "OKAFOR" in editor.table(reveal=True).to_csv()
 
@@ -59,13 +59,13 @@ def test_what_was_found_is_ticked_and_what_it_says_is_masked(editor):
 def test_a_box_goes_by_its_tick(editor, image):
     stored = np.frombuffer(image.PixelData, "uint8").reshape(100, 100)
     assert not pixels(editor)[4:20, 4:60].any()
-    editor.handles["box1"].value = False
+    editor.controls["box1"].value = False
     assert np.array_equal(pixels(editor)[:90], stored[:90])
     assert "1 boxes blackened, 3 in all" in editor.view.value
 
 
 def test_a_box_is_added_by_numbers(editor):
-    editor.handles["added"].value = "70,30,75,35; 10, 40, 20, 50"
+    editor.controls["added"].value = "70,30,75,35; 10, 40, 20, 50"
     assert not pixels(editor)[30:35, 70:75].any()
     assert not pixels(editor)[40:50, 10:20].any()
 
@@ -73,22 +73,22 @@ def test_a_box_is_added_by_numbers(editor):
 @pytest.mark.parametrize("text", ["70,30,75", "a,b,c,d", "9,9,3,12"])
 def test_numbers_that_are_no_box_are_refused_in_a_sentence(editor, text):
     before = editor.view.value
-    editor.handles["added"].value = text
+    editor.controls["added"].value = text
     assert "a box to add is" in editor.status.value
     assert editor.view.value == before
 
 
 def test_a_pseudonym_is_written_where_text_was_and_not_over_rules(editor):
-    editor.handles["effect"].value = "pseudonymize"
+    editor.controls["effect"].value = "pseudonymize"
     assert pixels(editor)[4:20, 4:60].max() > 200
     assert not pixels(editor)[90:].any()
 
 
 def test_effects_that_can_be_undone_say_so(editor):
-    editor.handles["effect"].value = "blur"
+    editor.controls["effect"].value = "blur"
     assert "can be read back" in editor.view.value
-    assert editor.handles["pseudonym"].disabled
-    assert not editor.handles["strength"].disabled
+    assert editor.controls["pseudonym"].disabled
+    assert not editor.controls["strength"].disabled
 
 
 def test_a_hidden_image_leaves_boxes_alone(image, found):
@@ -98,8 +98,8 @@ def test_a_hidden_image_leaves_boxes_alone(image, found):
 
 
 def test_the_saved_table_is_what_a_review_accepts(editor, tmp_path):
-    editor.handles["box2"].value = False
-    editor.handles["added"].value = "70,30,75,35"
+    editor.controls["box2"].value = False
+    editor.controls["added"].value = "70,30,75,35"
     editor.save(tmp_path / "boxes.csv")
     approved = tmp_path / "approved.csv"
     assert box_review.approve(tmp_path / "boxes.csv", approved, accept=["all"]) == 1

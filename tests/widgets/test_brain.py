@@ -39,7 +39,7 @@ def explorer(img, known, runs):
 
 
 def test_results_at_hand_are_shown_without_a_run(explorer, runs):
-    explorer.handles["f"].value = 0.3
+    explorer.controls["f"].value = 0.3
     assert "ml more than at the start" in explorer.view.value
     assert "its result was at hand" in explorer.view.value
     assert explorer.view.value.count("<img") == 2
@@ -48,7 +48,7 @@ def test_results_at_hand_are_shown_without_a_run(explorer, runs):
 
 def test_another_f_runs_bet_and_tells_the_time(explorer, runs):
     async def move():
-        explorer.handles["f"].value = 0.4
+        explorer.controls["f"].value = 0.4
         await asyncio.sleep(1)
 
     asyncio.run(move())
@@ -62,9 +62,9 @@ def test_without_results_at_hand_the_first_is_made_at_once(img, runs):
     assert "The brain found holds" in explorer._first
 
 
-def test_the_planes_go_where_the_handles_say(explorer):
+def test_the_planes_go_where_the_controls_say(explorer):
     before = explorer.view.value
-    explorer.handles["x"].value -= 3
+    explorer.controls["x"].value -= 3
     assert explorer.view.value != before
 
 

@@ -32,13 +32,13 @@ def comparer(header, people):
 
 def shares(comparer):
     """What the attacker finds, in percent: nothing done, the method."""
-    found = re.findall(r"<td>([\d.]+)% \(", comparer.view.value)
-    return float(found[0]), float(found[-1])
+    before, after = re.findall(r"([\d.]+)% \(", comparer.view.value)
+    return float(before), float(after)
 
 
 @pytest.mark.parametrize("method", _NOTES)
 def test_no_method_shows_a_value_of_the_header(comparer, method):
-    comparer.handles["method"].value = method
+    comparer.controls["method"].value = method
     assert "Not drawn" not in comparer.status.value
     shown = re.sub(r"<[^>]*>", " ", comparer.view.value)
     assert not [value for value in ("Okafor", "4711889", "19500612", "71.5") if value in shown]
@@ -46,29 +46,29 @@ def test_no_method_shows_a_value_of_the_header(comparer, method):
 
 @pytest.mark.parametrize("method", ["pseudonymization", "encryption", "policy research"])
 def test_hiding_the_name_changes_nothing_for_who_knows_the_facts(comparer, method):
-    comparer.handles["method"].value = method
+    comparer.controls["method"].value = method
     before, after = shares(comparer)
     assert before == after > 80
 
 
 @pytest.mark.parametrize("method", ["suppression", "randomization", "bucketization", "slicing"])
 def test_what_touches_the_facts_stops_the_attacker(comparer, method):
-    comparer.handles["method"].value = method
+    comparer.controls["method"].value = method
     before, after = shares(comparer)
     assert after < before - 20
 
 
 def test_a_wider_class_leaves_less_to_the_attacker(comparer):
-    comparer.handles["method"].value = "bucketization"
-    comparer.handles["width"].value = 5
+    comparer.controls["method"].value = "bucketization"
+    comparer.controls["width"].value = 5
     narrow = shares(comparer)[1]
-    comparer.handles["width"].value = 20
+    comparer.controls["width"].value = 20
     assert shares(comparer)[1] < narrow
 
 
-def test_only_the_handle_of_the_method_can_be_moved(comparer):
-    comparer.handles["method"].value = "slicing"
-    free = {name for name, handle in comparer.handles.items() if not handle.disabled}
+def test_only_the_control_of_the_method_can_be_moved(comparer):
+    comparer.controls["method"].value = "slicing"
+    free = {name for name, control in comparer.controls.items() if not control.disabled}
     assert free == {"method", "k"}
 
 

@@ -25,13 +25,13 @@ def explorer(dataset):
 
 
 def names(explorer):
-    return [label[:11] for label, _ in explorer.handles["row"].options]
+    return [label[:11] for label, _ in explorer.controls["row"].options]
 
 
 def test_it_starts_with_the_name_of_the_patient_masked(explorer):
     assert "(0010,0010) Patient&#x27;s Name" in explorer.view.value
     assert "••••" in explorer.view.value
-    assert "Okafor" not in explorer.view.value + str(explorer.handles["row"].options)
+    assert "Okafor" not in explorer.view.value + str(explorer.controls["row"].options)
 
 
 @pytest.mark.parametrize(
@@ -46,38 +46,38 @@ def test_it_starts_with_the_name_of_the_patient_masked(explorer):
     ],
 )
 def test_typing_filters_by_one_column_or_by_all(explorer, where, find, left):
-    explorer.handles["concern"].value = False
-    explorer.handles["where"].value, explorer.handles["find"].value = where, find
+    explorer.controls["concern"].value = False
+    explorer.controls["where"].value, explorer.controls["find"].value = where, find
     assert names(explorer) == left
     assert f"{len(left)} of 5 elements" in explorer.view.value
 
 
 def test_the_element_chosen_stays_chosen_while_it_fits(explorer):
-    chosen = {label[:11]: index for label, index in explorer.handles["row"].options}
-    explorer.handles["row"].value = chosen["(0010,1010)"]
-    explorer.handles["find"].value = "patient"
+    chosen = {label[:11]: index for label, index in explorer.controls["row"].options}
+    explorer.controls["row"].value = chosen["(0010,1010)"]
+    explorer.controls["find"].value = "patient"
     assert "(0010,1010) Patient" in explorer.view.value
     assert "retain-patient-characteristics" in explorer.view.value
     assert "kept" in explorer.view.value
 
 
 def test_nothing_that_fits_is_said_in_a_sentence(explorer):
-    explorer.handles["find"].value = "nothing of the kind"
+    explorer.controls["find"].value = "nothing of the kind"
     assert "no element fits" in explorer.view.value
 
 
 def test_values_are_shown_on_demand_and_escaped(explorer):
-    explorer.handles["reveal"].value = True
+    explorer.controls["reveal"].value = True
     assert "Okafor^Jane" in explorer.view.value
     assert "Jane &lt;Okafor&gt;" in explorer.view.value
     assert "Okafor" not in explorer._repr_mimebundle_()["text/html"]
 
 
 def test_values_are_masked_again_with_another_file(explorer):
-    explorer.handles["reveal"].value = True
-    explorer.handles["file"].value = 2
-    explorer.handles["file"].value = 1
-    assert not explorer.handles["reveal"].value
+    explorer.controls["reveal"].value = True
+    explorer.controls["file"].value = 2
+    explorer.controls["file"].value = 1
+    assert not explorer.controls["reveal"].value
     assert "Okafor" not in explorer.view.value
 
 
@@ -85,11 +85,11 @@ def test_values_are_masked_again_after_a_while(explorer, monkeypatch):
     monkeypatch.setattr(module, "_REVEALED", 0.05)
 
     async def look():
-        explorer.handles["reveal"].value = True
+        explorer.controls["reveal"].value = True
         await asyncio.sleep(0.3)
 
     asyncio.run(look())
-    assert "Okafor" not in explorer.view.value + str(explorer.handles["row"].options)
+    assert "Okafor" not in explorer.view.value + str(explorer.controls["row"].options)
 
 
 def test_no_file_at_all_is_refused():

@@ -36,7 +36,7 @@ def classes(explorer) -> int:
 
 def test_a_larger_k_leaves_fewer_classes_and_none_smaller(explorer):
     before = classes(explorer)
-    explorer.handles["k"].value = 12
+    explorer.controls["k"].value = 12
     assert classes(explorer) < before
     assert int(re.search(r"smallest has (\d+) patients", explorer.view.value)[1]) >= 12
 
@@ -50,24 +50,24 @@ def test_the_loss_said_is_the_loss_measured(explorer, ward):
 def test_cuts_go_from_none_to_all_one_by_one_at_first(explorer, ward):
     seen = []
     for step in (0, 1, 2, 3, 40):
-        explorer.handles["step"].value = step
+        explorer.controls["step"].value = step
         seen.append(classes(explorer))
     release = tabular.mondrian(ward, ["Age", "Weight"], "Diagnosis", k=5)
     assert seen == [1, 2, 3, 4, len(release.classes)]
 
 
 def test_what_l_and_t_would_forbid_is_only_marked_when_they_are_off(explorer):
-    explorer.handles["l"].value = 4
+    explorer.controls["l"].value = 4
     assert "No classes violate a criterion" in explorer.view.value
     forbidden = classes(explorer)
-    explorer.handles["limit"].value = False
+    explorer.controls["limit"].value = False
     assert classes(explorer) > forbidden
     assert "No classes violate a criterion" not in explorer.view.value
     assert "<td>violated</td>" in explorer.view.value
 
 
 def test_cuts_are_counted_alike_by_the_control_and_by_the_picture(explorer):
-    explorer.handles["step"].value = 7
+    explorer.controls["step"].value = 7
     cuts = classes(explorer) - 1
     assert f"step 7 of 40: {cuts} of " in explorer.view.value
 
@@ -77,15 +77,15 @@ def test_other_axes_and_back_are_the_picture_of_before(ward):
         ward, ["Age", "Weight", "Height"], "Diagnosis", reveal=True
     )
     before = explorer.view.value
-    explorer.handles["x"].value = "Height"
+    explorer.controls["x"].value = "Height"
     assert "over Height and Weight" in explorer.view.value
     assert explorer.view.value != before
-    explorer.handles["x"].value = "Age"
+    explorer.controls["x"].value = "Age"
     assert explorer.view.value == before
 
 
 def test_one_column_on_both_axes_is_refused_in_a_sentence(explorer):
-    explorer.handles["y"].value = "Age"
+    explorer.controls["y"].value = "Age"
     assert "choose two different columns" in explorer.status.value
     assert "over Age and Weight" in explorer.view.value
 

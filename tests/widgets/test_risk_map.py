@@ -30,34 +30,34 @@ def explorer(rows):
 
 
 def test_it_starts_at_the_cheapest_release_that_keeps_the_risk(explorer):
-    assert explorer.handles["release"].value == "Mondrian k = 5"
+    assert explorer.controls["release"].value == "Mondrian k = 5"
     assert "Keeps the acceptable linkage of 0.3" in explorer.view.value
     assert "Of 100 people, 20 (20 to 20) are linked to the right row." in explorer.view.value
 
 
 def test_a_smaller_acceptable_risk_is_not_kept_and_another_release_is_named(explorer):
-    explorer.handles["threshold"].value = 0.1
+    explorer.controls["threshold"].value = 0.1
     assert "Does not keep the acceptable linkage of 0.1" in explorer.view.value
     assert "Of those that keep all limits randomization 0.1 costs least" in explorer.view.value
 
 
 def test_every_release_can_be_chosen_and_every_mark_says_its_numbers(explorer):
-    for name in explorer.handles["release"].options:
-        explorer.handles["release"].value = name
+    for name in explorer.controls["release"].options:
+        explorer.controls["release"].value = name
         assert f"<h5>{name}</h5>" in explorer.view.value
     assert "randomization 0.1: risk 0.05 (0.05 to 0.05), loss 0.60" in explorer.view.value
     assert explorer.view.value.count("class='medlab-spot'") == 3
 
 
 def test_a_release_without_the_measure_is_said_to_be_missing(explorer):
-    explorer.handles["loss"].value = "GCP"
-    explorer.handles["release"].value = "randomization 0.1"
+    explorer.controls["loss"].value = "GCP"
+    explorer.controls["release"].value = "randomization 0.1"
     assert "Not on this map" in explorer.view.value
     assert explorer.view.value.count("class='medlab-spot'") == 2
 
 
 def test_only_measures_that_were_taken_are_offered(explorer, rows):
-    assert explorer.handles["risk"].options == ("linkage",)
-    assert explorer.handles["loss"].options == ("query error", "GCP")
+    assert explorer.controls["risk"].options == ("linkage",)
+    assert explorer.controls["loss"].options == ("query error", "GCP")
     with pytest.raises(MissingError, match="run the grid for both"):
         widgets.tradeoff_explorer(rows, risk="singling out")

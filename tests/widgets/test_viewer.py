@@ -47,9 +47,9 @@ def flat():
     return image(np.full((3, SIZE, SIZE), 1500))
 
 
-def drawn(instrument):
+def drawn(widget):
     """The picture of a viewer as an array, at the image's own size."""
-    data = re.search(r"base64,([A-Za-z0-9+/=]+)", instrument.view.value)[1]
+    data = re.search(r"base64,([A-Za-z0-9+/=]+)", widget.view.value)[1]
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
     step = picture.shape[0] // SIZE
     return picture[step // 2 :: step, step // 2 :: step]
@@ -57,17 +57,17 @@ def drawn(instrument):
 
 def test_the_window_decides_what_is_black_and_white(ramp):
     viewer = widgets.image_viewer(ramp)
-    assert viewer.handles["frame"].value == 2
-    viewer.handles["center"].value, viewer.handles["width"].value = 1350, 300
+    assert viewer.controls["frame"].value == 2
+    viewer.controls["center"].value, viewer.controls["width"].value = 1350, 300
     assert drawn(viewer)[:, 0, 0].tolist() == [0, 0, 0, 85, 170, 255, 255, 255]
 
 
 def test_each_frame_is_reached(ramp):
     viewer = widgets.image_viewer(ramp)
-    viewer.handles["center"].value, viewer.handles["width"].value = 1000, 2000
+    viewer.controls["center"].value, viewer.controls["width"].value = 1000, 2000
     rows = []
     for frame in (1, 2, 3):
-        viewer.handles["frame"].value = frame
+        viewer.controls["frame"].value = frame
         rows.append(drawn(viewer)[0, 0, 0])
     assert rows == [0, 127, 255]
     assert "frame 3 of 3" in viewer.view.value
@@ -78,7 +78,7 @@ def test_the_result_is_swiped_over_the_original(ramp, flat):
     before, after = drawn(widgets.image_viewer(ramp)), drawn(viewer)
     assert np.array_equal(after[:, : SIZE // 2], before[:, : SIZE // 2])
     assert len(np.unique(after[:, SIZE // 2 + 1 :])) == 1
-    viewer.handles["swipe"].value = 100
+    viewer.controls["swipe"].value = 100
     assert np.array_equal(drawn(viewer), before)
 
 
@@ -99,8 +99,8 @@ def test_a_mask_is_outlined_and_its_inside_stays(ramp):
 
 def test_another_image_brings_its_own_frames(ramp):
     viewer = widgets.image_viewer([ramp, image(np.zeros((5, SIZE, SIZE)))])
-    viewer.handles["image"].value = 2
-    assert viewer.handles["frame"].max == 5
+    viewer.controls["image"].value = 2
+    assert viewer.controls["frame"].max == 5
     assert "Image 2 of 2, frame 3 of 5" in viewer.view.value
 
 
@@ -108,7 +108,7 @@ def test_an_image_that_cannot_be_decoded_is_said_in_a_sentence(ramp):
     broken = image(np.zeros((1, SIZE, SIZE)))
     broken.PixelData = b"\0\0"
     viewer = widgets.image_viewer([ramp, broken])
-    viewer.handles["image"].value = 2
+    viewer.controls["image"].value = 2
     assert "2 bytes of pixel data, and the header promises" in viewer.status.value
 
 
@@ -139,35 +139,35 @@ def test_the_line_at_the_left_edge_leaves_only_the_result(head, other):
     assert Planes(head, other).show(share=0.5, **window).png != alone.png
 
 
-def test_handles_move_through_a_volume_and_say_where_they_are(head):
+def test_controls_move_through_a_volume_and_say_where_they_are(head):
     inner = np.zeros(head.shape, "uint8")
     inner[0:4, 3:7, 3:7] = 1
     viewer = widgets.image_viewer(head, mask=nib.Nifti1Image(inner, head.affine))
-    viewer.handles["x"].value = 1
+    viewer.controls["x"].value = 1
     assert "slice through 0, 10, 10 mm" in viewer.view.value
     first = viewer.view.value
-    viewer.handles["outline"].value = False
+    viewer.controls["outline"].value = False
     assert viewer.view.value != first
 
 
-def test_a_series_of_volumes_has_a_handle_for_them(head):
+def test_a_series_of_volumes_has_a_control_for_them(head):
     data = np.stack([np.asanyarray(head.dataobj)] * 4, axis=-1)
     viewer = widgets.image_viewer(nib.Nifti1Image(data, head.affine))
-    assert viewer.handles["volume"].max == 4
+    assert viewer.controls["volume"].max == 4
 
 
 def test_three_dimensions_are_offered_only_where_they_can_be_drawn(head, monkeypatch):
     monkeypatch.setitem(sys.modules, "ipyniivue", SimpleNamespace(__spec__=True))
-    assert "solid" in widgets.image_viewer(head).handles
-    assert "solid" not in widgets.image_viewer(head, hide_original=True).handles
+    assert "solid" in widgets.image_viewer(head).controls
+    assert "solid" not in widgets.image_viewer(head, hide_original=True).controls
     monkeypatch.setattr(viewer_module, "find_spec", lambda name: None)
-    assert "solid" not in widgets.image_viewer(head).handles
+    assert "solid" not in widgets.image_viewer(head).controls
 
 
 def test_three_dimensions_show_the_result_and_never_a_hidden_original(head, other, monkeypatch):
     loaded = []
 
-    class NiiVue(widgets.Instrument.__mro__[1]):
+    class NiiVue(widgets.InteractiveWidget.__mro__[1]):
         def __init__(self, height):
             super().__init__()
 
@@ -182,7 +182,15 @@ def test_three_dimensions_show_the_result_and_never_a_hidden_original(head, othe
     )
     monkeypatch.setitem(sys.modules, "ipyniivue", fake)
     viewer = widgets.image_viewer(head, other, hide_original=True)
-    viewer.handles["solid"].value = True
-    viewer.handles["x"].value = 2
+    viewer.controls["solid"].value = True
+    viewer.controls["x"].value = 2
     assert len(loaded) == 1
     assert np.array_equal(loaded[0], np.asanyarray(other.dataobj))
+
+
+def test_a_color_image_has_no_window(ramp):
+    color = image(np.zeros((1, SIZE, SIZE)))
+    color.SamplesPerPixel, color.PhotometricInterpretation = 3, "RGB"
+    color.PlanarConfiguration, color.BitsAllocated, color.BitsStored, color.HighBit = 0, 8, 8, 7
+    color.PixelData = bytes(3 * SIZE * SIZE)
+    assert widgets.image_viewer(color).controls["center"].disabled

@@ -19,23 +19,23 @@ _SETTLE = 0.05  # seconds without a new value before drawing: of a queue only th
 # Lists show columns; what has the keyboard is seen, whatever the theme.
 _STYLE = """<style>
 .medlab-list select { font-family: var(--jp-code-font-family, monospace); }
-.medlab-instrument .widget-inline-hbox:not(.widget-html) { width: auto; max-width: 420px; }
-.medlab-instrument .medlab-list.medlab-list { max-width: none; grid-column: 1 / -1; }
-.medlab-instrument .widget-slider.widget-slider { flex-wrap: wrap; height: auto; max-width: none; }
-.medlab-instrument .widget-slider .widget-label { flex: 1 0 100%; }
-.medlab-instrument .widget-slider .slider-container { flex: 1 1 70px; }
-.medlab-instrument .widget-readout { min-width: 45px; }
+.medlab-widget .widget-inline-hbox:not(.widget-html) { width: auto; max-width: 420px; }
+.medlab-widget .medlab-list.medlab-list { max-width: none; grid-column: 1 / -1; }
+.medlab-widget .widget-slider.widget-slider { flex-wrap: wrap; height: auto; max-width: none; }
+.medlab-widget .widget-slider .widget-label { flex: 1 0 100%; }
+.medlab-widget .widget-slider .slider-container { flex: 1 1 70px; }
+.medlab-widget .widget-readout { min-width: 45px; }
 .medlab-view .widget-html-content { line-height: 1.4; }
 .medlab-view :is(th, td) { text-align: left; vertical-align: top; padding: 1px 12px 1px 0; }
 .medlab-view h5 { margin: 0.4em 0; font-size: 1.1em; }
-.medlab-instrument.jupyter-widgets-disconnected::after { font-weight: bold; content:
+.medlab-widget.jupyter-widgets-disconnected::after { font-weight: bold; content:
     "The kernel has ended or was started anew: run this cell again to move the controls."; }
-.medlab-instrument.medlab-waiting::after { content:
+.medlab-widget.medlab-waiting::after { content:
     "Waiting for the kernel, which is at work."; }
-.medlab-instrument .noUi-handle:focus { outline: 2px solid var(--jp-brand-color1, #1976d2); }
+.medlab-widget .noUi-handle:focus { outline: 2px solid var(--jp-brand-color1, #1976d2); }
 </style>"""
 # In command mode JupyterLab takes plain keys for itself: arrows leave a list of choices, a b
-# in it makes a new cell. Inside an instrument they belong to what has the focus. A slider
+# in it makes a new cell. Inside a widget they belong to what has the focus. A slider
 # gets the name that its label has for the eye, a button of Play one for its picture: ipywidgets
 # leaves them without. A control that is moved while the kernel is busy says that it waits.
 _KEYS = """<img src="data:," alt="" hidden onerror="
@@ -59,7 +59,7 @@ const wait = event => {
     }, 400);
 };
 const listen = left => {
-    const box = this.closest('.medlab-instrument');
+    const box = this.closest('.medlab-widget');
     if (box) {
         box.addEventListener('keydown', own);
         box.addEventListener('focusin', name);
@@ -73,7 +73,7 @@ _STILL = (
 )
 
 
-class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class InteractiveWidget(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Controls and the picture that they change.
 
     With a live kernel Jupyter shows the controls. Everywhere else (papermill, exported
@@ -83,13 +83,13 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
     ----------
     title : str
         What the widget is, for the eye and for a screen reader.
-    handles : mapping of str to ipywidgets.Widget
+    controls : mapping of str to ipywidgets.Widget
         Widgets with a ``value``, by the name under which `draw` takes it. Each needs a
         ``description``, which is its label.
     draw : callable
         Takes the values by name and returns what to show: something with ``_repr_html_``
         (a `viz.Shown`, a styled table), a string of HTML, or a list of these.
-    layout_of_handles : callable, optional
+    layout_of_controls : callable, optional
         Takes the list of controls and returns the widget that holds them; a wrapping row
         by default.
 
@@ -102,37 +102,37 @@ class Instrument(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no types
 
     Notes
     -----
-    Handles report on release (``continuous_update=False``), and what arrives while
+    Controls report on release (``continuous_update=False``), and what arrives while
     something is drawn is drawn once, with the newest values: dragging never queues work.
     """
 
     def __init__(
         self,
         title: str,
-        handles: Mapping[str, Any],
+        controls: Mapping[str, Any],
         draw: Callable[..., Any],
         *,
-        layout_of_handles: Callable[[list[Any]], Any] | None = None,
+        layout_of_controls: Callable[[list[Any]], Any] | None = None,
     ) -> None:
-        self.handles = dict(handles)
+        self.controls = dict(controls)
         self._draw = draw
         self._pending: asyncio.TimerHandle | None = None
         self.view, self.status = ipw.HTML(), ipw.HTML()
-        for handle in self.handles.values():
-            if handle.has_trait("style") and handle.style.has_trait("description_width"):
-                handle.style.description_width = "initial"  # the whole label, however long
-            handle.observe(self._changed, names="value")
-        place = layout_of_handles or _row
+        for control in self.controls.values():
+            if control.has_trait("style") and control.style.has_trait("description_width"):
+                control.style.description_width = "initial"  # the whole label, however long
+            control.observe(self._changed, names="value")
+        place = layout_of_controls or _row
         heading = ipw.HTML(f"{_STYLE}{_KEYS}<h4 style='margin: 0'>{html.escape(title)}</h4>")
-        super().__init__([heading, place(list(self.handles.values())), self.status, self.view])
-        for part, name in ((self, "instrument"), (self.view, "view"), (self.status, "status")):
+        super().__init__([heading, place(list(self.controls.values())), self.status, self.view])
+        for part, name in ((self, "widget"), (self.view, "view"), (self.status, "status")):
             part.add_class(f"medlab-{name}")
         self.redraw()
         self._first = self.view.value or self.status.value
 
     def values(self) -> dict[str, Any]:
         """Return the values of the controls by name."""
-        return {name: handle.value for name, handle in self.handles.items()}
+        return {name: control.value for name, control in self.controls.items()}
 
     def redraw(self) -> None:
         """Draw with the values of now; a refusal becomes a sentence, the old picture stays."""
@@ -196,9 +196,9 @@ def beside(*parts: Any, shares: Sequence[int] = ()) -> str:
     return f"<div style='display: flex; flex-wrap: wrap; gap: 1em'>{''.join(columns)}</div>"
 
 
-def _row(handles: list[Any]) -> ipw.GridBox:
+def _row(controls: list[Any]) -> ipw.GridBox:
     columns = "repeat(auto-fill, minmax(min(100%, 290px), 1fr))"
-    return ipw.GridBox(handles, layout={"grid_template_columns": columns, "grid_gap": "2px 24px"})
+    return ipw.GridBox(controls, layout={"grid_template_columns": columns, "grid_gap": "2px 24px"})
 
 
 _MOST_KEPT = 64  # results kept, so that going back is instant
@@ -210,7 +210,7 @@ class _SupersededError(Exception):
     """What is being worked on is not wanted any more."""
 
 
-class LongInstrument(Instrument):
+class LongWidget(InteractiveWidget):
     """An interactive widget whose picture rests on work that takes seconds.
 
     The work is done in a thread while the controls stay alive. New values end it and begin
@@ -220,8 +220,8 @@ class LongInstrument(Instrument):
 
     Parameters
     ----------
-    title, handles
-        See `Instrument`.
+    title, controls
+        See `InteractiveWidget`.
     draw : callable
         Takes the result of the work, then the values of all controls by name.
     work : callable
@@ -238,7 +238,7 @@ class LongInstrument(Instrument):
     def __init__(
         self,
         title: str,
-        handles: Mapping[str, Any],
+        controls: Mapping[str, Any],
         draw: Callable[..., Any],
         work: Callable[..., Any],
         needs: Sequence[str],
@@ -256,7 +256,7 @@ class LongInstrument(Instrument):
         self._resting: asyncio.TimerHandle | None = None
         self._stop = ipw.Button(description="stop the work", disabled=True)
         self._stop.on_click(self._give_up)
-        super().__init__(title, handles, self._shown)
+        super().__init__(title, controls, self._shown)
         row = self.children[1]
         row.children = [*row.children, self._stop]
         self._live = True
@@ -276,7 +276,7 @@ class LongInstrument(Instrument):
             self._stop.disabled = self._running != key
 
     def _key(self) -> Key:
-        return _rounded([self.handles[name].value for name in self._needs])
+        return _rounded([self.controls[name].value for name in self._needs])
 
     def _shown(self, **values: Any) -> Any:
         key = self._key()
@@ -353,7 +353,7 @@ class LongInstrument(Instrument):
         """End the work and move the controls back to the values of the picture."""
         self._wanted = None
         for name, value in (self._last or {}).items():
-            self.handles[name].value = value
+            self.controls[name].value = value
 
 
 def _rounded(values: Sequence[Any]) -> Key:

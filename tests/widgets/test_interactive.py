@@ -1,4 +1,4 @@
-"""The frame of the instruments, without a browser."""
+"""The frame of the widgets, without a browser."""
 
 import asyncio
 import threading
@@ -8,8 +8,8 @@ import ipywidgets as ipw
 import pytest
 
 from medlab.errors import InputError, RefusedError
-from medlab.widgets import instrument as frame
-from medlab.widgets.instrument import Instrument, LongInstrument
+from medlab.widgets import interactive as frame
+from medlab.widgets.interactive import InteractiveWidget, LongWidget
 
 
 @pytest.fixture
@@ -18,47 +18,47 @@ def drawn():
 
 
 @pytest.fixture
-def instrument(drawn):
+def widget(drawn):
     def draw(k):
         drawn.append(k)
         if k == 13:
             raise InputError("13 is no k; choose <another>")
         return f"<p>k is {k}</p>"
 
-    handle = ipw.IntSlider(value=2, min=2, max=20, description="k", continuous_update=False)
-    return Instrument("Classes", {"k": handle}, draw)
+    control = ipw.IntSlider(value=2, min=2, max=20, description="k", continuous_update=False)
+    return InteractiveWidget("Classes", {"k": control}, draw)
 
 
-def test_moving_a_handle_draws_again(instrument):
-    instrument.handles["k"].value = 7
-    assert instrument.view.value == "<p>k is 7</p>"
+def test_moving_a_control_draws_again(widget):
+    widget.controls["k"].value = 7
+    assert widget.view.value == "<p>k is 7</p>"
 
 
-def test_a_refusal_becomes_a_sentence_and_the_old_picture_stays(instrument):
-    instrument.handles["k"].value = 13
-    assert instrument.view.value == "<p>k is 2</p>"
-    assert "13 is no k; choose &lt;another&gt;" in instrument.status.value
+def test_a_refusal_becomes_a_sentence_and_the_old_picture_stays(widget):
+    widget.controls["k"].value = 13
+    assert widget.view.value == "<p>k is 2</p>"
+    assert "13 is no k; choose &lt;another&gt;" in widget.status.value
 
 
-def test_an_error_that_is_not_ours_is_not_hidden(instrument):
-    instrument._draw = lambda k: 1 / 0
+def test_an_error_that_is_not_ours_is_not_hidden(widget):
+    widget._draw = lambda k: 1 / 0
     with pytest.raises(ZeroDivisionError):
-        instrument.handles["k"].value = 3
+        widget.controls["k"].value = 3
 
 
-def test_without_a_live_kernel_the_first_picture_is_left(instrument):
-    instrument.handles["k"].value = 9
-    bundle = instrument._repr_mimebundle_()
+def test_without_a_live_kernel_the_first_picture_is_left(widget):
+    widget.controls["k"].value = 9
+    bundle = widget._repr_mimebundle_()
     assert bundle["text/html"].startswith("<p>k is 2</p>")
     assert "run its cell" in bundle["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "k is" not in bundle["text/plain"]
 
 
-def test_dragging_draws_only_the_newest_value(instrument, drawn):
+def test_dragging_draws_only_the_newest_value(widget, drawn):
     async def drag():
         for value in range(3, 12):
-            instrument.handles["k"].value = value
+            widget.controls["k"].value = value
         await asyncio.sleep(0.2)
 
     asyncio.run(drag())
@@ -98,12 +98,17 @@ def work():
 
 @pytest.fixture
 def worker(work):
-    handles = {
+    controls = {
         "f": ipw.FloatSlider(0.5, min=0, max=1, step=0.1, continuous_update=False),
         "note": ipw.Text("a", continuous_update=False),
     }
-    return LongInstrument(
-        "Long", handles, lambda result, f, note: f"{result} {note}", work, ["f"], {(0.3,): "known"}
+    return LongWidget(
+        "Long",
+        controls,
+        lambda result, f, note: f"{result} {note}",
+        work,
+        ["f"],
+        {(0.3,): "known"},
     )
 
 
@@ -121,18 +126,18 @@ def play(steps):
 
 
 def move(worker, value):
-    return lambda: setattr(worker.handles["f"], "value", value)
+    return lambda: setattr(worker.controls["f"], "value", value)
 
 
 def test_the_first_picture_is_there_at_once(worker):
     assert worker.view.value == "result 0.5 a"
 
 
-def test_a_kept_result_is_shown_without_work_and_other_handles_need_none(worker, work):
-    worker.handles["f"].value = 0.1 + 0.2
-    worker.handles["note"].value = "b"
+def test_a_kept_result_is_shown_without_work_and_other_controls_need_none(worker, work):
+    worker.controls["f"].value = 0.1 + 0.2
+    worker.controls["note"].value = "b"
     assert worker.view.value == "known b"
-    worker.handles["f"].value = 0.5
+    worker.controls["f"].value = 0.5
     assert work.begun == [0.5]
 
 
@@ -156,7 +161,7 @@ def test_the_newest_values_win_and_nothing_queues(worker, work):
 
 def test_stopping_ends_the_work_and_goes_back_to_the_picture(worker, work):
     play([move(worker, 0.6), 0.1, worker._stop.click, 0.3])
-    assert worker.handles["f"].value == 0.5
+    assert worker.controls["f"].value == 0.5
     assert worker.view.value == "result 0.5 a"
     assert work.finished == [0.5]
     assert worker._stop.disabled
@@ -181,9 +186,9 @@ def test_a_refusal_of_the_work_is_said_and_not_worked_out_again(worker, work):
 def foresighted(work, monkeypatch):
     monkeypatch.setattr(frame, "_REST", 0.1)
     likely = lambda f: [(f + 0.1,), (f - 0.1,)]  # noqa: E731
-    handles = {"f": ipw.FloatSlider(0.5, min=0, max=1, step=0.1, continuous_update=False)}
-    return LongInstrument(
-        "Long", handles, lambda result, f: f"{result}", work, ["f"], {(0.5,): "known"}, likely
+    controls = {"f": ipw.FloatSlider(0.5, min=0, max=1, step=0.1, continuous_update=False)}
+    return LongWidget(
+        "Long", controls, lambda result, f: f"{result}", work, ["f"], {(0.5,): "known"}, likely
     )
 
 
