@@ -85,7 +85,7 @@ def count_values(
     if persons is not None:
         people = int(persons.max(initial=0)) + 1
         key = _runs(key * people + persons)[0] // people
-    cells, count = _tally(key, groups * (values + 1))
+    cells, count = count_keys(key, groups * (values + 1))
     who, what = np.divmod(cells, values + 1)
     present = what < values
     who, what, count = who[present], what[present], count[present]
@@ -93,7 +93,7 @@ def count_values(
     return Counts(who, what, count, size)
 
 
-def _tally(key: Ints, size: int) -> tuple[Ints, Ints]:
+def count_keys(key: Ints, size: int) -> tuple[Ints, Ints]:
     """Return the distinct keys and their counts, by table where it is small enough."""
     if size <= 4 * len(key) + 1024:
         table = np.bincount(key, minlength=size)

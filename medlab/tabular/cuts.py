@@ -1,9 +1,10 @@
-"""Parts of a table, each sorted by every column: where they may be cut, and which cut is taken."""
+"""Parts of a table, their rows side by side: where they may be cut, and which cut is taken."""
 
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from medlab.tabular.column_roles import Column
 from medlab.tabular.counts import run_starts
 from medlab.tabular.criteria import Test
 
-_BATCH_ROWS = 1 << 16
+_BATCH_ROWS = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -33,110 +34,102 @@ class Plan:
 
 @dataclass
 class Batch:
-    """Parts of the table: each a stretch of rows, sorted by every column.
+    """Parts of the table: each a stretch of rows, in the order of the table.
 
     Attributes
     ----------
     rows : int array, shape (rows,)
-        Position in the table of each local row.
+        Position in the table of each row, part after part.
     codes : int array, shape (columns, rows)
     marks : list of int arrays, shape (rows,)
         Sensitive columns, and last the persons where they are counted.
-    orders : int array, shape (columns, rows still in parts)
-        Local rows, part after part, within a part sorted by the column.
-    starts, sizes, node : int arrays, shape (parts,)
+    sizes, node : int arrays, shape (parts,)
     depth : int
     """
 
     rows: Array
     codes: Array
     marks: list[Array]
-    orders: Array
-    starts: Array
     sizes: Array
     node: Array
     depth: int
 
-    def ids(self, column: Array, parts: Array) -> Array:
-        """Return the local rows of parts, each in the order of its own column."""
+    def __post_init__(self) -> None:
+        """Find where the parts start, and the smallest and largest code of each."""
+        self.starts = np.cumsum(self.sizes) - self.sizes
+        low = [np.minimum.reduceat(codes, self.starts) for codes in self.codes]
+        high = [np.maximum.reduceat(codes, self.starts) for codes in self.codes]
+        self.low, self.high = np.array(low, dtype=np.int64), np.array(high, dtype=np.int64)
+
+    def spots(self, parts: Array, column: Array | int = 0) -> Array:
+        """Return where the rows of parts stand, each in its own column of all codes."""
         sizes = self.sizes[parts]
-        begin = column * self.orders.shape[1] + self.starts[parts]
-        begin = begin - (np.cumsum(sizes) - sizes)
+        begin = column * len(self.rows) + self.starts[parts] - (np.cumsum(sizes) - sizes)
         spots = np.repeat(begin, sizes)
         spots += np.arange(len(spots))
-        return self.orders.ravel().take(spots)
-
-    def code_at(self, spots: Array) -> Array:
-        """Return the codes at positions of every column's own order, (columns, parts)."""
-        column = np.arange(len(self.orders))[:, None]
-        which = self.orders.ravel().take(spots + column * self.orders.shape[1])
-        return np.asarray(self.codes.ravel().take(which + column * self.codes.shape[1]))
+        return spots
 
 
 class Cut(NamedTuple):
-    """For each part: the column to cut (-1 for none) and the rows that go left."""
+    """For each part: the column to cut (-1 for none), the last code and the rows that go left."""
 
     column: Array
+    value: Array
     left: Array
 
 
 def first_batch(plan: Plan, marks: list[Array]) -> Batch:
-    """Return the whole table as one part, sorted by every column."""
+    """Return the whole table as one part."""
     codes = np.stack([column.codes for column in plan.columns])
     rows = np.arange(codes.shape[1], dtype=np.int32)
-    orders = np.empty(codes.shape, dtype=np.int32)
-    for column, order in zip(codes, orders, strict=True):
-        # Small codes are sorted by radix. Only relaxed cuts see the order of ties.
-        stable = column.itemsize <= 2 or not plan.strict
-        order[:] = np.argsort(column, kind="stable" if stable else None)
-    whole = np.array([codes.shape[1]])
-    return Batch(rows, codes, marks, orders, np.zeros_like(whole), whole, np.zeros_like(whole), 0)
+    return Batch(rows, codes, marks, np.array([len(rows)]), np.zeros(1, dtype=np.int64), 0)
 
 
-def split(batch: Batch, cut: Cut, node: int) -> Batch:
+def _sides(plan: Plan, batch: Batch, parts: Array, cut: Cut) -> Array:
+    """Tell which rows of parts go right."""
+    sizes = batch.sizes[parts]
+    code = batch.codes.ravel().take(batch.spots(parts, cut.column))
+    value = np.repeat(cut.value.astype(code.dtype), sizes)
+    right = code > value
+    if not plan.strict:  # of the rows with the last code, the first ones go left
+        starts = np.cumsum(sizes) - sizes
+        rank = np.cumsum(code == value)
+        ties = cut.left - np.add.reduceat(code < value, starts, dtype=np.int64)
+        right |= (code == value) & (rank > np.repeat(np.r_[0, rank][starts] + ties, sizes))
+    return right
+
+
+def split(plan: Plan, batch: Batch, cut: Cut, node: int) -> Batch:
     """Return the parts after their cuts: all left sides, then all right sides."""
     parts = np.flatnonzero(cut.column >= 0)
-    left, right = cut.left[parts], batch.sizes[parts] - cut.left[parts]
-    flags = np.zeros(len(batch.rows), dtype=np.uint8)
-    sides = np.tile(np.array([1, 2], np.uint8), len(parts))
-    lengths = np.stack([left, right], axis=1).ravel()
-    flags[batch.ids(cut.column[parts], parts)] = np.repeat(sides, lengths)
-    total = int(left.sum())
-    orders = np.empty((len(batch.orders), int(lengths.sum())), dtype=batch.orders.dtype)
-    for old, new in zip(batch.orders, orders, strict=True):
-        side = flags.take(old)
-        old.take(np.flatnonzero(side == 1), out=new[:total], mode="clip")
-        old.take(np.flatnonzero(side == 2), out=new[total:], mode="clip")
-    sizes = np.concatenate([left, right])
-    return replace(
-        batch,
-        orders=orders,
-        starts=np.cumsum(sizes) - sizes,
-        sizes=sizes,
-        node=node + np.arange(2 * len(parts)),
-        depth=batch.depth + 1,
+    cut = Cut(*(values[parts] for values in cut))
+    right = _sides(plan, batch, parts, cut)
+    spots = batch.spots(parts)
+    order = np.concatenate([spots[np.flatnonzero(~right)], spots[np.flatnonzero(right)]])
+    return Batch(
+        batch.rows.take(order),
+        batch.codes.take(order, axis=1),
+        [mark.take(order) for mark in batch.marks],
+        np.concatenate([cut.left, batch.sizes[parts] - cut.left]),
+        node + np.arange(2 * len(parts)),
+        batch.depth + 1,
     )
 
 
 def divide(batch: Batch) -> list[Batch]:
-    """Divide a large batch between its parts into batches that number their own rows."""
+    """Divide a large batch between its parts into batches that fit the processor's cache."""
     home = (batch.starts + batch.sizes - 1) // _BATCH_ROWS
     edges = np.append(np.flatnonzero(np.r_[True, home[1:] != home[:-1]]), len(home))
     if len(batch.rows) <= 2 * _BATCH_ROWS or len(edges) < 3:
         return [batch]
-    renumber = np.empty(len(batch.rows), dtype=np.int32)
     divided = []
     for a, b in itertools.pairwise(edges):
-        begin, end = batch.starts[a], batch.starts[b - 1] + batch.sizes[b - 1]
-        ids = batch.orders[0, begin:end]
-        renumber[ids] = np.arange(len(ids), dtype=np.int32)
+        rows = slice(batch.starts[a], batch.starts[b - 1] + batch.sizes[b - 1])
         divided.append(
             Batch(
-                batch.rows[ids],
-                batch.codes.take(ids, axis=1),
-                [mark[ids] for mark in batch.marks],
-                renumber.take(batch.orders[:, begin:end]),
-                batch.starts[a:b] - begin,
+                batch.rows[rows],
+                np.ascontiguousarray(batch.codes[:, rows]),
+                [mark[rows] for mark in batch.marks],
                 batch.sizes[a:b],
                 batch.node[a:b],
                 batch.depth,
@@ -150,199 +143,271 @@ _FIRST_OF_ALL = 1e6
 _DISCOUNT, _CLASSES = 0.25, 30.0
 
 
-def _lower_bound(batch: Batch, target: Array, low: Array, high: Array) -> Array:
-    """Return for each (column, part) the number of rows whose code is below the target."""
-    low, high = low.copy(), high.copy()
-    while (low < high).any():
-        middle = (low + high) >> 1
-        spot = batch.starts + np.minimum(middle, batch.sizes - 1)
-        below = (batch.code_at(spot) < target) & (low < high)
-        low = np.where(below, middle + 1, low)
-        high = np.where(below, high, np.minimum(high, middle))
-    return low
+# From (part, option) to the column, and its cuts: last code and rows left, (parts, cuts).
+_Propose = Callable[[Array, Array], tuple[Array, Array, Array]]
+
+
+class _Runs(NamedTuple):
+    """The codes of one column that occur in each part, with their counts, part after part.
+
+    Attributes
+    ----------
+    begin, zero : int arrays, shape (parts,)
+        Rows of the parts before; what is to be added to a code for the key of its run.
+    key : int array, shape (runs,)
+    upto : int array, shape (runs + 1,)
+        Rows before each run, and all.
+    """
+
+    begin: Array
+    zero: Array
+    key: Array
+    upto: Array
+
+    def at(self, rank: Array) -> Array:
+        """Return the run that holds the row of this rank in each part."""
+        return np.asarray(np.searchsorted(self.upto[1:], self.begin + rank, side="right"))
+
+    def code(self, run: Array) -> Array:
+        """Return the code of one run, or some, of each part."""
+        return np.asarray((self.key[run].T - self.zero).T)
+
+
+def _runs(batch: Batch, parts: Array, column: Array) -> _Runs:
+    """Count the codes of parts, each in its own column."""
+    sizes, low = batch.sizes[parts], batch.low[column, parts]
+    span = batch.high[column, parts] - low + 1
+    ends = np.cumsum(span)
+    zero = ends - span - low
+    key = np.repeat(zero, sizes)
+    key += batch.codes.ravel().take(batch.spots(parts, column))
+    runs, count = tally.count_keys(key, int(ends[-1]))
+    return _Runs(np.cumsum(sizes) - sizes, zero, runs, np.r_[0, np.cumsum(count)])
 
 
 def _widths(plan: Plan, low: Array, high: Array) -> Array:
     """Return the weighted normalized range of each (column, part)."""
     column = np.arange(len(low))[:, None]
-    return (plan.place[column, high] - plan.place[column, low]) * plan.weights[:, None]
+    return np.asarray((plan.place[column, high] - plan.place[column, low]) * plan.weights[:, None])
 
 
-def _median_blocks(plan: Plan, low: Array, high: Array, middle: Array) -> tuple[Array, Array]:
-    """Return the codes that may not be separated from the median code.
+def _mixed(plan: Plan, batch: Batch, parts: Array) -> Array:
+    """Tell for each (column, part) whether some of its cells are missing, but not all."""
+    missing = np.array([[len(column.values)] for column in plan.columns])
+    return np.asarray((batch.high[:, parts] == missing) & (batch.low[:, parts] < missing))
 
-    That is the code itself, or with a hierarchy everything below the child of the
+
+def _median_block(
+    plan: Plan, runs: _Runs, column: Array, ends: tuple[Array, Array], half: Array
+) -> tuple[Array, Array]:
+    """Return the first and last run that may not be separated from the median's.
+
+    That is the run itself, or with a hierarchy everything below the child of the
     lowest common ancestor: cuts inside it would not make the released node smaller.
     """
-    first, last = middle.copy(), middle.copy()
-    for j, column in enumerate(plan.columns):
-        if column.first is not None and column.last is not None:
-            together = column.first[:, low[j]] == column.first[:, high[j]]
-            level = np.argmax(together, axis=0) - 1
-            first[j] = column.first[level, middle[j]]
-            last[j] = column.last[level, middle[j]]
+    first = runs.at(half)
+    last, middle = first.copy(), runs.code(first)
+    for j, tree in enumerate(plan.columns):
+        here = np.flatnonzero(column == j)
+        if tree.first is not None and tree.last is not None and len(here):
+            low, high = (end[here] for end in ends)
+            level = np.argmax(tree.first[:, low] == tree.first[:, high], axis=0) - 1
+            codes = (
+                block[level, middle[here]] + runs.zero[here] for block in (tree.first, tree.last)
+            )
+            first[here] = np.searchsorted(runs.key, next(codes))
+            last[here] = np.searchsorted(runs.key, next(codes), side="right") - 1
     return first, last
 
 
-def median_cuts(plan: Plan, batch: Batch, low: Array, high: Array) -> tuple[Array, Array]:
-    """Return the rows going left and the score of each candidate, (columns, parts, 3).
-
-    The candidates of a column are the cuts on both sides of the median's run of equal
-    values, and before all others the one between known and missing cells.
-    """
-    half = np.broadcast_to(batch.sizes // 2, low.shape)
-    if not plan.strict:
-        return _half_cuts(plan, batch, (low, high), half)
-    middle = batch.code_at(batch.starts + half).astype(np.int64)
-    first, last = _median_blocks(plan, low, high, middle)
-    none, every = np.zeros_like(half), np.broadcast_to(batch.sizes, half.shape)
-    lefts = [
-        _lower_bound(batch, first, none, half),
-        _lower_bound(batch, last + 1, half, every),
-    ]
-    unknown = np.array([len(column.values) for column in plan.columns])[:, None]
-    mixed = (high == unknown) & (low < unknown)
-    if mixed.any():
-        lefts.append(np.where(mixed, _lower_bound(batch, unknown, none, every), 0))
-    left = np.stack(lefts, axis=2)
-    smaller = np.minimum(left, batch.sizes[:, None] - left)
-    score = np.repeat(_widths(plan, low, high)[:, :, None], left.shape[2], axis=2)
-    score[:, :, 2:] += _FIRST_OF_ALL
-    score[smaller < plan.k] = -np.inf
-    # Of equal scores the first is taken: the more balanced cut, the column named first.
-    order = np.argsort(-smaller, axis=2, kind="stable")
-    return np.take_along_axis(left, order, axis=2), np.take_along_axis(score, order, axis=2)
-
-
-def _half_cuts(
-    plan: Plan, batch: Batch, ends: tuple[Array, Array], half: Array
+def _median_cuts(
+    plan: Plan, batch: Batch, parts: Array, column: Array, unknown: Array
 ) -> tuple[Array, Array]:
+    """Return the last code and the rows going left of two cuts of each part, shape (parts, 2).
+
+    They are the cuts on both sides of the median's run of equal values, the more balanced one
+    first; where `unknown`, the one between known and missing cells.
+    """
+    sizes = batch.sizes[parts]
+    runs = _runs(batch, parts, column)
+    ends = batch.low[column, parts], batch.high[column, parts]
+    first, last = _median_block(plan, runs, column, ends, sizes // 2)
+    if unknown.any():
+        first, last = (np.where(unknown, runs.at(sizes - 1), run) for run in (first, last))
+    final = np.stack([first - 1, last], axis=1)
+    left = runs.upto[final + 1] - runs.begin[:, None]
+    smaller = np.minimum(left, sizes[:, None] - left)
+    swap = smaller[:, 1] > smaller[:, 0]
+    for pair in (left, final):
+        pair[swap] = pair[swap, ::-1]
+    return runs.code(final), left
+
+
+class _Candidates(NamedTuple):
+    """Cuts with scores: the last code and the rows that go left, (columns, parts, candidates)."""
+
+    value: Array
+    left: Array
+    score: Array
+
+
+def _half_cuts(plan: Plan, batch: Batch, parts: Array) -> _Candidates:
     """Return cuts at half of the rows, scored by the width that the sides lose.
 
     By width alone a column of two labels, always wide, would be cut again and again.
     """
-    low, high = ends
-    before = batch.code_at(batch.starts + half - 1).astype(np.int64)
-    after = batch.code_at(batch.starts + half).astype(np.int64)
+    half = batch.sizes[parts] // 2
+    low, high = batch.low[:, parts], batch.high[:, parts]
+    middles = []
+    for column in range(len(low)):
+        runs = _runs(batch, parts, np.full_like(parts, column))
+        middles.append([runs.code(runs.at(rank)) for rank in (half - 1, half)])
+    before, after = np.array(middles).transpose(1, 0, 2)
     lost = _widths(plan, low, high) * 2 - _widths(plan, low, before) - _widths(plan, after, high)
-    smaller = np.minimum(half, batch.sizes - half)
-    score = np.where(smaller >= plan.k, lost, -np.inf)
-    return half[:, :, None].copy(), score[:, :, None]
+    left = np.broadcast_to(half, before.shape)
+    return _Candidates(*(values[:, :, None] for values in (before, left, lost)))
 
 
 def _keeps(plan: Plan, batch: Batch, parts: Array, cut: Cut) -> Array:
     """Tell for each part whether both sides of its cut pass every test."""
-    ids = batch.ids(cut.column, parts)
-    sides = np.stack([cut.left, batch.sizes[parts] - cut.left], axis=1).ravel()
-    group = np.repeat(np.arange(len(sides)), sides)
-    persons = batch.marks[-1][ids] if any(test.by_person for test in plan.tests) else None
-    holds = np.ones(len(sides), dtype=bool)
+    spots = batch.spots(parts)
+    group = np.repeat(np.arange(0, 2 * len(parts), 2), batch.sizes[parts])
+    group += _sides(plan, batch, parts, cut)
+    holds = np.ones(2 * len(parts), dtype=bool)
     for test in plan.tests:
-        codes = batch.marks[test.marks][ids]
-        people = persons if test.by_person else None
-        holds &= test.holds(tally.count_values(group, codes, len(sides), test.values, people))
+        people = batch.marks[-1].take(spots) if test.by_person else None
+        codes = batch.marks[test.marks].take(spots)
+        holds &= test.holds(tally.count_values(group, codes, len(holds), test.values, people))
     return np.asarray(holds.reshape(-1, 2).all(axis=1))
 
 
-def choose(plan: Plan, batch: Batch, left: Array, score: Array) -> Cut:
-    """Return for each part the candidate of the highest score that passes the tests."""
-    parts, options = len(batch.sizes), left.shape[2]
-    left = left.transpose(1, 0, 2).reshape(parts, -1)
-    score = score.transpose(1, 0, 2).reshape(parts, -1)
-    column, size = np.full(parts, -1), np.zeros(parts, dtype=np.int64)
-    waiting = np.arange(parts)
+def choose(plan: Plan, batch: Batch) -> Cut:
+    """Return for each part the cut of the highest score that keeps k and passes the tests."""
+    able = batch.sizes >= 2 * plan.k
+    if plan.strict:
+        able &= (batch.low < batch.high).any(axis=0)
+    parts = np.flatnonzero(able)
+    if not len(parts):
+        return Cut(np.full(len(able), -1), *np.zeros((2, len(able)), dtype=np.int64))
+    if plan.strict and not plan.best:
+        return _first_that_keeps(plan, batch, parts, *_widest(plan, batch, parts))
+    candidates = (cheapest_cuts if plan.best else _half_cuts)(plan, batch, parts)
+    width = candidates.left.shape[2]
+    value, left, score = (some.transpose(1, 0, 2).reshape(len(parts), -1) for some in candidates)
+
+    def propose(waiting: Array, option: Array) -> tuple[Array, Array, Array]:
+        return option // width, value[waiting, option, None], left[waiting, option, None]
+
+    return _first_that_keeps(plan, batch, parts, score, propose)
+
+
+def _widest(plan: Plan, batch: Batch, parts: Array) -> tuple[Array, _Propose]:
+    """Score the columns by their widths; their median cuts are found when asked for."""
+    low, high = batch.low[:, parts], batch.high[:, parts]
+    score = np.where(low < high, _widths(plan, low, high), -np.inf)
+    columns = len(score)
+    mixed = _mixed(plan, batch, parts)
+    if mixed.any():
+        score = np.vstack([score, np.where(mixed, score + _FIRST_OF_ALL, -np.inf)])
+
+    def propose(waiting: Array, option: Array) -> tuple[Array, Array, Array]:
+        column = option % columns
+        return column, *_median_cuts(plan, batch, parts[waiting], column, option >= columns)
+
+    return score.T.copy(), propose
+
+
+def _first_that_keeps(
+    plan: Plan, batch: Batch, parts: Array, score: Array, propose: _Propose
+) -> Cut:
+    cut = Cut(np.full(len(batch.sizes), -1), *np.zeros((2, len(batch.sizes)), dtype=np.int64))
+    waiting = np.arange(len(parts))
     while len(waiting):
-        best = score[waiting].argmax(axis=1)
-        open_ = score[waiting, best] > -np.inf
-        waiting, best = waiting[open_], best[open_]
+        option = score[waiting].argmax(axis=1)
+        hopeful = score[waiting, option] > -np.inf
+        waiting, option = waiting[hopeful], option[hopeful]
         if not len(waiting):
             break
-        cut = Cut(best // options, left[waiting, best])
-        good = np.ones(len(waiting), dtype=bool)
-        if plan.tests:
-            good = _keeps(plan, batch, waiting, cut)
-        column[waiting[good]], size[waiting[good]] = cut.column[good], cut.left[good]
-        score[waiting[~good], best[~good]] = -np.inf
-        waiting = waiting[~good]
-    return Cut(column, size)
+        score[waiting, option] = -np.inf
+        column, values, lefts = propose(waiting, option)
+        for value, left in zip(values.T, lefts.T, strict=True):
+            part = parts[waiting]
+            smaller = np.minimum(left, batch.sizes[part] - left)
+            good = np.flatnonzero((smaller >= plan.k) & (cut.column[part] < 0))
+            trial = Cut(column[good], value[good], left[good])
+            if plan.tests and len(good):
+                keeps = _keeps(plan, batch, part[good], trial)
+                good, trial = good[keeps], Cut(*(values[keeps] for values in trial))
+            for values, chosen in zip(cut, trial, strict=True):
+                values[part[good]] = chosen
+        waiting = waiting[cut.column[parts[waiting]] < 0]
+    return cut
 
 
-def cheapest_cuts(plan: Plan, batch: Batch, low: Array, high: Array) -> tuple[Array, Array]:
-    """Return the rows going left and the score of the cuts that are expected to lose least.
+def cheapest_cuts(plan: Plan, batch: Batch, parts: Array) -> _Candidates:
+    """Return the cuts that are expected to lose least, scored by the loss.
 
     The loss of a side is its rows times the sum of its normalized widths, less for a side
     that can be cut again: a side of m classes (rows // k, counted up to 30) will lose
     about m ** -0.25 of it. For each column the cheapest cut is a candidate; where
     sensitive values are tested, also the cheapest in the middle, and the median cuts.
-
-    Returns
-    -------
-    left, score : arrays, shape (columns, parts, candidates)
     """
-    part = np.repeat(np.arange(len(batch.sizes)), batch.sizes)
-    costs = [_cut_costs(plan, batch, column, part) for column in range(len(batch.orders))]
-    candidates = [[_cheapest(batch, part, cost) for cost in costs]]
-    if plan.tests:
-        middle = _middle(batch, part)
-        inner = [np.where(middle, cost, np.inf) for cost in costs]
-        candidates.append([_cheapest(batch, part, cost) for cost in inner])
-    left = np.stack([[one[0] for one in some] for some in candidates], axis=2)
-    score = np.stack([[one[1] for one in some] for some in candidates], axis=2)
-    if plan.tests:
-        left, score = _with_medians(plan, batch, costs, (left, score), (low, high))
-    return left, score
+    sizes = batch.sizes[parts]
+    part = np.repeat(np.arange(len(parts)), sizes)
+    starts = np.cumsum(sizes) - sizes
+    left = np.arange(len(part)) - starts[part]
+    after = sizes[part] - left
+    worth = [_discounted(rows, plan.k) for rows in (left, after)]
+    middle = (4 * left >= sizes[part]) & (4 * left <= 3 * sizes[part])
+    balanced = (left >= plan.k) & (after >= plan.k)
+    mixed = _mixed(plan, batch, parts)
+    none = np.zeros(len(parts), dtype=bool)
+    candidates = []
+    for column in range(len(batch.codes)):
+        spots = _sorted(batch, parts, column, part)
+        code = batch.codes[column].take(spots)
+        allowed = balanced.copy()
+        allowed[1:] &= code[1:] != code[:-1]
+        before, behind = _losses(plan, batch, spots, part)
+        cost = np.where(allowed, worth[0] * before + worth[1] * behind, np.inf)
+        costs = [cost, np.where(middle, cost, np.inf)] if plan.tests else [cost]
+        spot = np.stack([_cheapest(part, starts, some) for some in costs], axis=1)
+        value, rows = code[spot - 1], spot - starts[:, None]
+        score = np.stack([-some[spot[:, i]] for i, some in enumerate(costs)], axis=1)
+        if plan.tests:
+            same = np.full_like(parts, column)
+            medians = [
+                _median_cuts(plan, batch, parts, same, some) for some in (none, mixed[column])
+            ]
+            values, lefts = (np.hstack(some) for some in zip(*medians, strict=True))
+            spot = np.minimum(starts[:, None] + lefts, len(cost) - 1)
+            smaller = np.minimum(lefts, sizes[:, None] - lefts)
+            score = np.hstack([score, np.where(smaller >= plan.k, -cost[spot], -np.inf)])
+            value, rows = np.hstack([value, values]), np.hstack([rows, lefts])
+        candidates.append((value, rows, score))
+    return _Candidates(*(np.stack(some) for some in zip(*candidates, strict=True)))
 
 
-def _with_medians(
-    plan: Plan,
-    batch: Batch,
-    costs: list[Array],
-    candidates: tuple[Array, Array],
-    ends: tuple[Array, Array],
-) -> tuple[Array, Array]:
-    """Add the median cuts to the candidates, scored by their cost."""
-    left, score = median_cuts(plan, batch, *ends)
-    starts = np.cumsum(batch.sizes) - batch.sizes
-    spots = np.minimum(starts[:, None] + left, len(costs[0]) - 1)
-    worth = -np.stack([cost[spot] for cost, spot in zip(costs, spots, strict=True)])
-    worth = np.where(score > -np.inf, worth, -np.inf)
-    return np.concatenate([candidates[0], left], axis=2), np.concatenate(
-        [candidates[1], worth], axis=2
-    )
+def _sorted(batch: Batch, parts: Array, column: int, part: Array) -> Array:
+    """Return where the rows of parts stand, sorted within each part by one column."""
+    spots = batch.spots(parts)
+    order = np.argsort(batch.codes[column].take(spots), kind="stable")  # small codes: by radix
+    home = part.astype(np.min_scalar_type(len(parts)))
+    return spots[order[np.argsort(home[order], kind="stable")]]
 
 
-def _middle(batch: Batch, part: Array) -> Array:
-    """Tell which positions are neither in the first nor in the last quarter of a part."""
-    n = batch.sizes[part]
-    left = _left_rows(batch, part)
-    return np.asarray((4 * left >= n) & (4 * left <= 3 * n))
-
-
-def _left_rows(batch: Batch, part: Array) -> Array:
-    """Return for each position how many rows of its part come before it."""
-    starts = np.cumsum(batch.sizes) - batch.sizes
-    return np.asarray(np.arange(len(part)) - starts[part])
-
-
-def _cut_costs(plan: Plan, batch: Batch, column: int, part: Array) -> Array:
-    """Return the cost of cutting before each position; infinite where it is not allowed."""
-    parts = np.arange(len(batch.sizes))
-    ids = batch.ids(np.full_like(parts, column), parts)
-    before, after = np.zeros(len(ids)), np.zeros(len(ids))
-    for j, other in enumerate(plan.columns):
-        codes = batch.codes[j, ids]
-        if other.kind in ("category", "ordered") and other.nodes is None:
-            prefix, suffix = _running_labels(codes, part, len(other.values))
+def _losses(plan: Plan, batch: Batch, spots: Array, part: Array) -> tuple[Array, Array]:
+    """Return the width of the rows before each position of its part, and of the others."""
+    before, after = np.zeros(len(spots)), np.zeros(len(spots))
+    for j, column in enumerate(plan.columns):
+        codes = batch.codes[j].take(spots)
+        if column.kind in ("category", "ordered") and column.nodes is None:
+            prefix, suffix = _running_labels(codes, part, len(column.values))
         else:
             prefix, suffix = _running_widths(plan.place[j, codes], part)
         before[1:] += plan.weights[j] * prefix[:-1]
         after += plan.weights[j] * suffix
-    left, n = _left_rows(batch, part), batch.sizes[part]
-    code = batch.codes[column, ids]
-    allowed = (left >= plan.k) & (n - left >= plan.k)
-    allowed[1:] &= code[1:] != code[:-1]
-    cost = _discounted(left, plan.k) * before + _discounted(n - left, plan.k) * after
-    return np.where(allowed, cost, np.inf)
+    return before, after
 
 
 def _discounted(rows: Array, k: int) -> Array:
@@ -379,10 +444,7 @@ def _running_widths(x: Array, part: Array) -> tuple[Array, Array]:
     return np.minimum(prefix, 1.0), np.minimum(top - bottom + 2 * lift, 1.0)
 
 
-def _cheapest(batch: Batch, part: Array, cost: Array) -> tuple[Array, Array]:
-    """Return the rows going left and the score of the cheapest cut of each part."""
-    starts = np.cumsum(batch.sizes) - batch.sizes
-    least = np.minimum.reduceat(cost, starts)
-    spots = np.flatnonzero(cost == least[part])
-    first = spots[run_starts(part[spots])]
-    return first - starts, -least
+def _cheapest(part: Array, starts: Array, cost: Array) -> Array:
+    """Return the first position of the least cost of each part."""
+    spots = np.flatnonzero(cost == np.minimum.reduceat(cost, starts)[part])
+    return np.asarray(spots[run_starts(part[spots])])

@@ -2,16 +2,15 @@
 
 LeFevre, DeWitt, Ramakrishnan, "Mondrian Multidimensional k-Anonymity", ICDE 2006.
 
-All parts of one depth are split together by array operations. The rows are sorted once
-by every quasi-identifier; a split keeps these orders, so that the smallest, the median
-and the largest value of any part are read off. Large tables are divided on the way
-into batches of parts that fit the processor's cache.
+All parts of one depth are split together by array operations. The rows of a part stand side
+by side; nothing is sorted: the widest column of each part is counted by value, and the cut at
+its median read off. Large tables are divided on the way into batches of parts that fit the
+processor's cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -22,17 +21,7 @@ from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular.column_roles import Column
 from medlab.tabular.criteria import Options, Task, check_weights, make_task
-from medlab.tabular.cuts import (
-    Batch,
-    Cut,
-    Plan,
-    cheapest_cuts,
-    choose,
-    divide,
-    first_batch,
-    median_cuts,
-    split,
-)
+from medlab.tabular.cuts import Batch, Cut, Plan, choose, divide, first_batch, split
 from medlab.tabular.release import Grouping, Release, check_release, make_release, number_by_box
 
 
@@ -48,30 +37,28 @@ class _Harvest:
         self.classes = 0
         self.nodes = 1
 
-    def finish(self, batch: Batch, parts: Array, low: Array, high: Array) -> int:
+    def finish(self, batch: Batch, parts: Array) -> int:
         """Make classes of parts and return the number of their rows."""
         numbers = np.arange(self.classes, self.classes + len(parts), dtype=np.int32)
-        ids = batch.ids(np.zeros_like(parts), parts)
-        self.class_of[batch.rows[ids]] = np.repeat(numbers, batch.sizes[parts])
-        self.low.append(low[:, parts].T)
-        self.high.append(high[:, parts].T)
+        rows = batch.rows[batch.spots(parts)]
+        self.class_of[rows] = np.repeat(numbers, batch.sizes[parts])
+        self.low.append(batch.low[:, parts].T)
+        self.high.append(batch.high[:, parts].T)
         self.node.append(batch.node[parts])
         self.classes += len(parts)
-        return len(ids)
+        return len(rows)
 
     def record(self, batch: Batch, cut: Cut) -> int:
         """Keep the cuts of a batch; return the first number of the new parts."""
         parts = np.flatnonzero(cut.column >= 0)
-        last = batch.starts[parts] + cut.left[parts] - 1
-        column = cut.column[parts]
         first = self.nodes
         self.nodes += 2 * len(parts)
         self.cuts.append(
             {
                 "node": batch.node[parts],
                 "depth": np.full(len(parts), batch.depth),
-                "column": column,
-                "value": batch.codes[column, batch.orders[column, last]],
+                "column": cut.column[parts],
+                "value": cut.value[parts],
                 "left": first + np.arange(len(parts)),
                 "right": first + len(parts) + np.arange(len(parts)),
                 "rows": batch.sizes[parts],
@@ -83,25 +70,12 @@ class _Harvest:
 
 def _advance(plan: Plan, batch: Batch, harvest: _Harvest) -> tuple[list[Batch], int]:
     """Cut every part of a batch once; return the new batches and the rows finished."""
-    ends = np.broadcast_to(batch.starts, (len(batch.orders), len(batch.starts)))
-    low = batch.code_at(ends).astype(np.int64)
-    high = batch.code_at(ends + batch.sizes - 1).astype(np.int64)
-    able = batch.sizes >= 2 * plan.k
-    if plan.strict:
-        able &= (low < high).any(axis=0)
-    cut = Cut(np.full(len(able), -1), np.zeros(len(able), dtype=np.int64))
-    tried = np.flatnonzero(able)
-    if len(tried):
-        starts, sizes, node = batch.starts[tried], batch.sizes[tried], batch.node[tried]
-        some = replace(batch, starts=starts, sizes=sizes, node=node)
-        candidates = cheapest_cuts if plan.best else median_cuts
-        left, score = candidates(plan, some, low[:, tried], high[:, tried])
-        cut.column[tried], cut.left[tried] = choose(plan, some, left, score)
+    cut = choose(plan, batch)
     done = np.flatnonzero(cut.column < 0)
-    finished = harvest.finish(batch, done, low, high) if len(done) else 0
-    if len(done) == len(able):
+    finished = harvest.finish(batch, done) if len(done) else 0
+    if len(done) == len(batch.sizes):
         return [], finished
-    return divide(split(batch, cut, harvest.record(batch, cut))), finished
+    return divide(split(plan, batch, cut, harvest.record(batch, cut))), finished
 
 
 def _partition(plan: Plan, marks: list[Array], progress: bool) -> _Harvest:

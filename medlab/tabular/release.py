@@ -209,9 +209,9 @@ def _corners(column: Column, low: Ints, high: Ints) -> tuple[pd.Series[Any], pd.
     """Return the values at the lower and upper ends; missing where nothing is known."""
     values = pd.Series(column.values if len(column.values) else [np.nan])
     present = high < len(column.values)
-    ends = (values.take(np.where(present, codes, 0)) for codes in (low, high))
-    first, second = (end.reset_index(drop=True).where(present) for end in ends)
-    return first, second
+    ends = (values.array.take(np.where(present, codes, 0)) for codes in (low, high))
+    first, second = (pd.Series(end, dtype=values.dtype) for end in ends)
+    return (first, second) if present.all() else (first.where(present), second.where(present))
 
 
 def _class_cells(

@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medlab import tabular
 
@@ -38,3 +40,29 @@ def test_the_best_search_loses_less(ward, quasi):
         for quality in ("fast", "best")
     )
     assert best < fast
+
+
+def _slow_parts(codes, rows, k):
+    """Cut rows at the median of the widest column that can be cut; return the parts."""
+    part = codes[rows]
+    whole = np.maximum(codes.max(axis=0), 1)
+    widths = part.max(axis=0) / whole - part.min(axis=0) / whole
+    for column in np.argsort(-widths, kind="stable"):
+        values = part[:, column]
+        median = np.sort(values)[len(values) // 2]
+        sides = [values < median, values <= median]
+        side = max(sides, key=lambda left: min(left.sum(), (~left).sum()))
+        if min(side.sum(), (~side).sum()) >= k:
+            return [*_slow_parts(codes, rows[side], k), *_slow_parts(codes, rows[~side], k)]
+    return [rows]
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30), st.integers(2, 9))
+def test_the_parts_are_those_of_a_plain_recursion(seed, spread, k):
+    rng = np.random.default_rng(seed)
+    codes = np.c_[rng.integers(0, spread, 300), rng.integers(0, 3, 300), rng.permutation(300)]
+    codes = np.vstack([codes, codes.min(axis=0), codes.max(axis=0)])
+    codes -= codes.min(axis=0)
+    release = tabular.mondrian(pd.DataFrame(codes, columns=["a", "b", "c"]), ["a", "b", "c"], k=k)
+    slow = _slow_parts(codes, np.arange(len(codes)), k)
+    assert {tuple(part) for part in release.partitions} == {tuple(part) for part in slow}
