@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from medlab.arrays import Array
 from medlab.errors import InputError
@@ -128,7 +128,8 @@ def layout(dataset: Dataset) -> Layout:
     if not keyword:
         raise InputError("the object has no pixel data")
     syntax = UID(str(getattr(dataset, "file_meta", {}).get("TransferSyntaxUID", "")))
-    if syntax and not syntax.is_private and not syntax.is_transfer_syntax:
+    # Of the list, not of the dictionary, to which pynetdicom adds what no decoder reads.
+    if syntax and not syntax.is_private and syntax not in AllTransferSyntaxes:
         raise InputError("the pixel data are coded in a way that is not known here; convert them")
     try:
         found = _layout(dataset, keyword)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from pydicom._uid_dict import UID_dictionary
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset
 
@@ -143,7 +144,9 @@ def test_a_data_set_made_by_hand_is_cleaned():
     assert str(dataset.PatientName) == "Doe^Jane"
 
 
-def test_pixels_in_a_coding_that_is_not_known_are_said_to_be_so():
+def test_pixels_in_a_coding_that_is_not_known_are_said_to_be_so(monkeypatch):
+    added = ("JPEG XL Lossless", "Transfer Syntax", "", "", "JPEGXLLossless")
+    monkeypatch.setitem(UID_dictionary, "1.2.840.10008.1.2.4.110", added)  # as pynetdicom does
     dataset = dicom.read(get_testdata_file("CT_small.dcm", download=False))
     dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.110"  # JPEG XL lossless
     with pytest.raises(InputError, match="coded in a way that is not known here"):
