@@ -17,6 +17,7 @@ ENCRYPTION, DECRYPTION, SLICING = "encryption", "decryption", "slicing"
 BY_ELEMENTS = ("suppression", "randomization", "pseudonymization", "bucketization")
 TASKS = (POLICY, *BY_ELEMENTS, SLICING, ENCRYPTION, DECRYPTION, NOTHING)
 _TEXTS = ("leave", "remove", "pseudonymize", "blur")
+WAITING = "waiting"  # of a session: the private folder of a job whose saved screens wait
 Tell = Callable[[str, int, int], None]
 
 
@@ -48,6 +49,12 @@ class Order:
         Smallest bucket of the task *slicing*.
     zipped : bool
         Pack the outputs into the zip for download, not only the report.
+    review : bool
+        Keep the private folder for the session while saved screens wait (task *policy*).
+    again : bool
+        Run the job of `target` again, with the boxes that a person approved.
+    left_out : frozenset of int
+        Rows of its map that a person looked at and left out.
     """
 
     source: Path
@@ -62,6 +69,9 @@ class Order:
     way_back: bool = False
     k: int = 5
     zipped: bool = True
+    review: bool = False
+    again: bool = False
+    left_out: frozenset[int] = frozenset()
 
     def __post_init__(self) -> None:
         for name, choices in (("task", TASKS), ("text", _TEXTS), ("head", HEADS)):
@@ -74,6 +84,16 @@ class Order:
             )
         if self.task == NOTHING and self.text == self.head == "leave":
             raise RefusedError("nothing was chosen that would change the files")
+
+    @property
+    def job(self) -> Path:
+        """Private folder of the job while it is at work; with `way_back` also afterwards."""
+        return self.target.with_name(self.target.name + ".job")
+
+    @property
+    def waiting(self) -> Path:
+        """Private folder of the job while images wait: in the session, which is wiped."""
+        return self.job if self.way_back else self.folder / WAITING
 
 
 @dataclass(frozen=True)
@@ -92,6 +112,8 @@ class Result:
         What was not done or not checked, and what may not be claimed.
     pairs : tuple of (Path, Path)
         Some source files and their outputs, to be shown side by side.
+    waiting : dict of int to Path
+        The saved screens and dose reports that wait for a person, by row of the map.
     """
 
     outputs: int
@@ -99,13 +121,24 @@ class Result:
     lines: tuple[str, ...]
     cautions: tuple[str, ...]
     pairs: tuple[tuple[Path, Path], ...] = ()
+    waiting: dict[int, Path] = field(default_factory=dict)
 
 
 def clean_up(order: Order) -> None:
-    """Take away what a run has made."""
-    for path in (order.target, order.target.with_name(order.target.name + ".job")):
+    """Take away what a run has made; a job that was run again keeps what it had."""
+    if order.again:
+        put_by(order)
+        return
+    for path in (order.target, order.job, order.folder / WAITING):
         shutil.rmtree(path, ignore_errors=True)
     for name in ("work", "tmp"):
         folders.emptied(order.folder / name)
     for name in folders.RESULTS:
         (order.folder / name).unlink(missing_ok=True)
+
+
+def put_by(order: Order) -> None:
+    """Move the private folder of a job to where it waits for a person."""
+    if order.job != order.waiting and order.job.exists():
+        shutil.rmtree(order.waiting, ignore_errors=True)
+        shutil.move(order.job, order.waiting)

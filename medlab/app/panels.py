@@ -1,10 +1,11 @@
-"""The page itself: four steps, made of labelled controls; what they do is elsewhere."""
+"""The page itself: five steps, made of labelled controls; what they do is elsewhere."""
 
 from __future__ import annotations
 
 import asyncio
 import html
 import logging
+import shutil
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ import ipywidgets as ipw
 
 from medlab import crypto
 from medlab.app import folders, intake, views
+from medlab.app.controls import alert, button, card, checkbox, done, hide, radio, row, text
 from medlab.app.intake import Item, counted, may_hold_head
 from medlab.app.order import (
     BY_ELEMENTS,
@@ -26,11 +28,13 @@ from medlab.app.order import (
     NOTHING,
     POLICY,
     SLICING,
+    WAITING,
     Order,
     Result,
     clean_up,
 )
-from medlab.app.work import UNCHECKED, Run
+from medlab.app.review import Review
+from medlab.app.work import NO_CLAIM, UNCHECKED, Run
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.methods.catalogue import METHODS
 from medlab.widgets import tag_explorer
@@ -95,8 +99,8 @@ class _Page:
 
     Attributes
     ----------
-    files, look, choices, outcome
-        The four steps.
+    files, look, choices, outcome, review
+        The five steps.
     widget : ipywidgets.VBox
         All of them.
     """
@@ -106,13 +110,14 @@ class _Page:
         self.look = _Look()
         self.choices = _Choices(self._start, self._cancel)
         self.outcome = _Outcome(session.name)
+        self.review = Review(self._start_again)
         self._session = session
         self._run: Run | None = None
         try:
             self._loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
         except RuntimeError:  # no kernel around it
             self._loop = None
-        parts = (self.files, self.look, self.choices, self.outcome)
+        parts = (self.files, self.look, self.choices, self.outcome, self.review)
         self.widget = ipw.VBox([ipw.HTML(_LOCAL), *(part.widget for part in parts)])
         self.widget.add_class("medlab-page")
 
@@ -120,6 +125,8 @@ class _Page:
         """Show what there is now; what was made of earlier files goes."""
         self._cancel()
         self.outcome.clear()
+        self.review.show(None, {})
+        shutil.rmtree(self._session / WAITING, ignore_errors=True)
         self.look.show(self.files.source, self.files.items)
         self.choices.show(self.files.items, self.files.source if self.files.named else None)
         self._guard()
@@ -137,11 +144,24 @@ class _Page:
                 raise RefusedError("a run is at work; wait for its end, or cancel it")
             order = self.choices.order(self.files.source, self._session)
             clean_up(order)
-            self._run = Run(order)
         except MedlabError as error:
-            self.choices.say(_alert(error))
+            self.choices.say(alert(error))
             return
         self.outcome.clear()
+        self.review.show(None, {})
+        self._begin(order)
+
+    def _start_again(self) -> None:
+        """Run a job again with what a person decided; or say why not."""
+        try:
+            if self._run is not None:
+                raise RefusedError("a run is at work; wait for its end, or cancel it")
+            self._begin(views.one_sentence(self.review.order)())
+        except MedlabError as error:
+            self.review.say(alert(error))
+
+    def _begin(self, order: Order) -> None:
+        self._run = Run(order)
         self.choices.running(True)
         self._guard()
         threading.Thread(target=self._follow, args=(order, self._run), daemon=True).start()
@@ -170,10 +190,15 @@ class _Page:
         self.choices.running(False)
         self._guard()
         if isinstance(result, MedlabError):
-            self.choices.say(_alert(result))
+            self.choices.say(alert(result))
+            self.review.say(alert(result))
+            if not self.review.picture.options:  # there are other files by now
+                shutil.rmtree(self._session / WAITING, ignore_errors=True)
             return
-        self.choices.say(done("Done. What came of it stands below."))
+        said = "The run has ended. Step 4 says first what is not done."
+        self.choices.say(said if _first(result) else done("Done. What came of it stands below."))
         self.outcome.show(order, result, self.files.items)
+        self.review.show(order, result.waiting)
         self._guard()
 
 
@@ -202,25 +227,25 @@ class _Files:
         self.items: list[Item] = []
         cap = folders.CAP
         upload = _UPLOAD.format(session=session.name, cap=cap, mb=cap // 1_000_000)
-        self._arrived = _button("arrived", self._guarded(self.take))
+        self._arrived = button("arrived", self._guarded(self.take))
         self._arrived.add_class("medlab-arrived")
         self._arrived.tabbable = False
-        self.folder = _text("Or name a folder", "its whole path on this computer; read in place")
+        self.folder = text("Or name a folder", "its whole path on this computer; read in place")
         self._status = ipw.HTML()
         buttons = [
-            _button("Use this folder", self._guarded(self.name)),
-            _button("Try fictitious patients", self._guarded(self.sample)),
-            _button("Wipe everything now", self._guarded(self.wipe)),
+            button("Use this folder", self._guarded(self.name)),
+            button("Try fictitious patients", self._guarded(self.sample)),
+            button("Wipe everything now", self._guarded(self.wipe)),
         ]
-        self.widget = _card(
-            1, "Files", ipw.HTML(upload), self._arrived, self.folder, _row(buttons), self._status
+        self.widget = card(
+            1, "Files", ipw.HTML(upload), self._arrived, self.folder, row(buttons), self._status
         )
 
     def take(self) -> None:
         """Take in what was uploaded."""
         self._working("Checking the files …")
         taken = intake.take_in(self._session / "inbox", self._session / "files")
-        told = "".join(_alert(refusal) for refusal in taken.refusals)
+        told = "".join(alert(refusal) for refusal in taken.refusals)
         if taken.left_out:
             told += (
                 f"<p>Left out: {counted(taken.left_out, 'file')} of other kinds in the zip.</p>"
@@ -246,7 +271,7 @@ class _Files:
         """Take away all that this session holds."""
         self.source, self.items, self.named = self._session / "files", [], False
         self._renewed()
-        for name in ("inbox", "files", "out", "work", "tmp"):
+        for name in ("inbox", "files", "out", "work", "tmp", WAITING):
             folders.emptied(self._session / name)
         for name in folders.RESULTS:
             (self._session / name).unlink(missing_ok=True)
@@ -259,7 +284,7 @@ class _Files:
             try:
                 views.one_sentence(verb)()
             except MedlabError as error:
-                self._status.value = _alert(error)
+                self._status.value = alert(error)
 
         return attempt
 
@@ -280,7 +305,7 @@ class _Look:
     def __init__(self) -> None:
         self._source = Path()
         self.item = ipw.Dropdown(description="Look at")
-        self.reveal = _checkbox("Show pictures, faces and patients on this screen")
+        self.reveal = checkbox("Show pictures, faces and patients on this screen")
         self.tabs = _Tabs(
             {
                 "Tags": self._tags,
@@ -294,8 +319,8 @@ class _Look:
         )
         for control in (self.item, self.reveal):
             control.observe(lambda _: self.tabs.renew(), "value")
-        self.widget = _card(2, "Look", self.item, self.reveal, self.tabs)
-        _hide(self.widget, True)
+        self.widget = card(2, "Look", self.item, self.reveal, self.tabs)
+        hide(self.widget, True)
 
     def show(self, source: Path, items: Sequence[Item]) -> None:
         """Show other files; identifiers are masked again."""
@@ -304,7 +329,7 @@ class _Look:
             self.reveal.value = False
             self.item.options = [(item.name, item) for item in items]
             self.item.index = 0 if items else None
-        _hide(self.widget, not items)
+        hide(self.widget, not items)
         if items:
             self.tabs.renew()
 
@@ -332,11 +357,11 @@ class _Choices:
     """Step 3: what shall be done, and how far it is."""
 
     def __init__(self, start: Callable[[], None], cancel: Callable[[], None]) -> None:
-        self.task = _radio("Headers", _TASKS)
-        self.policy = _radio("Policy", _POLICIES)
+        self.task = radio("Headers", _TASKS)
+        self.policy = radio("Policy", _POLICIES)
         self.k = ipw.BoundedIntText(5, min=2, max=1000, description="Smallest bucket k")
-        self.text = _radio("Text in pixels", _TEXTS)
-        self.head = _radio("Heads", _HEADS)
+        self.text = radio("Text in pixels", _TEXTS)
+        self.head = radio("Heads", _HEADS)
         self.f = ipw.FloatSlider(
             0.5, min=0.1, max=0.9, step=0.05, description="Threshold f (small: more is kept)"
         )
@@ -344,31 +369,34 @@ class _Choices:
         self.key = ipw.Password(
             description="Key", placeholder="empty: a new one is made", continuous_update=False
         )
-        self.way_back = _checkbox("Allow re-identification: key, vault and map, in a second zip")
-        self.target = _text("Result folder", "a new folder; empty: a zip to download")
-        self.go = _button("Run", start, primary=True)
-        self.stop = _button("Cancel", cancel)
+        self.review = ipw.Checkbox(
+            True, description="Show me saved screens and dose reports before they go", indent=False
+        )
+        self.way_back = checkbox("Allow re-identification: key, vault and map, in a second zip")
+        self.target = text("Result folder", "a new folder; empty: a zip to download")
+        self.go = button("Run", start, primary=True)
+        self.stop = button("Cancel", cancel)
         self.bar = ipw.IntProgress(0, 0, 1, description="Progress")
         self._status = ipw.HTML()
-        columns = _row(
+        columns = row(
             [
                 ipw.VBox([self.task, self.policy, self.k, self.key, self.way_back]),
-                ipw.VBox([self.text, self.head, self.f, self.target]),
+                ipw.VBox([self.text, self.review, self.head, self.f, self.target]),
             ]
         )
         columns.add_class("medlab-columns")
-        run = _row([self.go, self.stop])
-        self.widget = _card(3, "Protect", columns, run, self.bar, self._status)
-        for control in (self.task, self.head):
+        run = row([self.go, self.stop])
+        self.widget = card(3, "Protect", columns, run, self.bar, self._status)
+        for control in (self.task, self.text, self.head):
             control.observe(lambda _: self._fit(), "value")
         self._named = False
         private = (self.key, self.way_back, self.target)
-        methods = (self.task, self.policy, self.k, self.text, self.head, self.f)
+        methods = (self.task, self.policy, self.k, self.text, self.review, self.head, self.f)
         self._private = [(control, control.value) for control in private]
         self._methods = [(control, control.value) for control in methods]
         self._fit()
         self.running(False)
-        _hide(self.widget, True)
+        hide(self.widget, True)
 
     def show(self, items: Sequence[Item], named: Path | None) -> None:
         """Offer the choices once there are files; no key is taken over from earlier ones.
@@ -382,7 +410,7 @@ class _Choices:
         self.head.value = "deface" if any(map(may_hold_head, items)) else "leave"
         self._fit()
         self.say("")
-        _hide(self.widget, not items)
+        hide(self.widget, not items)
 
     def order(self, source: Path, session: Path) -> Order:
         """Return what was chosen.
@@ -409,7 +437,12 @@ class _Choices:
             way_back=self.way_back.value,
             k=self.k.value,
             zipped=not self.target.value,
+            review=self.review.value and self._may_wait(),
         )
+
+    def _may_wait(self) -> bool:
+        """Tell whether saved screens wait for a person: where a policy takes out text."""
+        return bool(self.task.value == POLICY and self.text.value != "leave")
 
     def _key(self) -> bytes:
         if self.key.value:
@@ -431,21 +464,22 @@ class _Choices:
     def running(self, on: bool) -> None:
         """Let a run be started, or be cancelled."""
         self.go.disabled, self.stop.disabled = on, not on
-        _hide(self.bar, not on)
+        hide(self.bar, not on)
         if on:
             self.tell("starting", 0, 1)
 
     def _fit(self) -> None:
         """Show the choices that matter for the others."""
         task = self.task.value
-        _hide(self.policy, task != POLICY)
-        _hide(self.way_back, task != POLICY)
-        _hide(self.k, task != SLICING)
-        _hide(self.key, task not in _KEYED)
-        _hide(self.text, task in _HEADERS_ONLY)
-        _hide(self.head, task in _HEADERS_ONLY)
-        _hide(self.f, task in _HEADERS_ONLY or self.head.value != "strip")
-        _hide(self.target, not self._named)
+        hide(self.policy, task != POLICY)
+        hide(self.way_back, task != POLICY)
+        hide(self.k, task != SLICING)
+        hide(self.key, task not in _KEYED)
+        hide(self.text, task in _HEADERS_ONLY)
+        hide(self.review, not self._may_wait())
+        hide(self.head, task in _HEADERS_ONLY)
+        hide(self.f, task in _HEADERS_ONLY or self.head.value != "strip")
+        hide(self.target, not self._named)
 
 
 class _Outcome:
@@ -462,7 +496,7 @@ class _Outcome:
         self.held = False  # whether results lie here that a reload would wipe
         self.told = ipw.HTML()
         self.pair = ipw.Dropdown(description="Compare")
-        self.reveal = _checkbox("Show pictures, faces and patients on this screen")
+        self.reveal = checkbox("Show pictures, faces and patients on this screen")
         self.tabs = _Tabs(
             {
                 "Headers": lambda: _by_image(
@@ -477,7 +511,7 @@ class _Outcome:
         )
         for control in (self.pair, self.reveal):
             control.observe(lambda _: self.tabs.renew(), "value")
-        self.widget = _card(4, "Result", self.told, self.pair, self.reveal, self.tabs)
+        self.widget = card(4, "Result", self.told, self.pair, self.reveal, self.tabs)
         self.clear()
 
     def clear(self) -> None:
@@ -487,12 +521,12 @@ class _Outcome:
             self.pair.options = []
         self.told.value, self.held = "", False
         views.volume.cache_clear()
-        _hide(self.widget, True)
+        hide(self.widget, True)
 
     def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:
         """Show what a run left."""
         self.told.value = _summary(order, result) + self._links(order)
-        self.held = order.zipped
+        self.held = order.zipped or bool(result.waiting)
         self._restored = order.task == DECRYPTION
         outputs = dict(result.pairs)
         pairs = filter(None, (_before_and_after(item, outputs) for item in items))
@@ -500,8 +534,8 @@ class _Outcome:
             self.pair.options = [(pair[0].name, pair) for pair in pairs]
             self.pair.index = 0 if self.pair.options else None
         for part in (self.pair, self.reveal, self.tabs):
-            _hide(part, not self.pair.options)
-        _hide(self.widget, False)
+            hide(part, not self.pair.options)
+        hide(self.widget, False)
         if self.pair.options:
             self.tabs.renew()
 
@@ -567,30 +601,29 @@ class _Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
         try:
             made = views.one_sentence(self._makers[self.selected_index or 0])()
         except MedlabError as error:
-            made = ipw.HTML(_alert(error))
+            made = ipw.HTML(alert(error))
         box.children = (made,)
 
 
-def _alert(said: object, title: str = "Not done") -> str:
-    """Return a refusal as HTML that a screen reader reads at once."""
-    return f"<p role='alert'><b>{title}:</b> {html.escape(str(said))}.</p>"
-
-
-def done(said: str) -> str:
-    """Return good news as HTML."""
-    return f"<p class='medlab-ok' role='status'>{html.escape(said)}</p>"
+def _first(result: Result) -> list[str]:
+    """Return what a person is told before all else: what is not done, or was not checked."""
+    wait = f"waiting for your review in step 5: {counted(len(result.waiting), 'image')}"
+    withheld = f"withheld: {counted(result.withheld, 'file')}"
+    return [
+        *([wait] if result.waiting else []),
+        *(line for line in result.cautions if line.startswith((UNCHECKED, NO_CLAIM))),
+        *([withheld] if result.withheld else []),
+    ]
 
 
 def _summary(order: Order, result: Result) -> str:
-    held = f", {result.withheld} withheld" if result.withheld else ""
-    head = f"{counted(result.outputs, 'file')} written{held}."
-    unchecked = [line for line in result.cautions if line.startswith(UNCHECKED)]
-    if unchecked:
-        head = f"{'; '.join(unchecked).capitalize()}. {head}"
+    head = f"{counted(result.outputs, 'file')} written."
+    if first := _first(result):
+        head = f"{'; '.join(first).capitalize()}. {head}"
     folder = html.escape(str(order.target))
     where = "" if order.zipped else f"<p>They stand in the folder <code>{folder}</code>.</p>"
     return (
-        (_alert(head.rstrip("."), "Look at this") if result.withheld or unchecked else done(head))
+        (alert(head.rstrip("."), "Look at this") if first else done(head))
         + where
         + _listed("What was done", result.lines)
         + _listed("Not done, not checked, or not to be claimed", result.cautions)
@@ -655,40 +688,7 @@ def _beside(folder: Path) -> Path:
     return next(p for p in places if not p.exists() and not Path(f"{p}.job").exists())
 
 
-def _card(number: int, title: str, *parts: Any) -> ipw.VBox:
-    heading = ipw.HTML(f"<h2><span aria-hidden='true'>{number}</span>{title}</h2>")
-    box = ipw.VBox([heading, *parts])
-    box.add_class("medlab-card")
-    return box
-
-
-def _row(parts: Sequence[Any]) -> ipw.Box:
-    return ipw.Box(list(parts), layout=ipw.Layout(flex_flow="row wrap", grid_gap="6px 12px"))
-
-
-def _button(words: str, verb: Callable[[], None], *, primary: bool = False) -> ipw.Button:
-    button = ipw.Button(description=words, button_style="primary" if primary else "")
-    button.on_click(lambda _: verb())
-    return button
-
-
-def _radio(words: str, options: Mapping[str, str]) -> ipw.RadioButtons:
-    return ipw.RadioButtons(description=words, options=list(options.items()))
-
-
-def _text(words: str, hint: str) -> ipw.Text:
-    return ipw.Text(description=words, placeholder=hint, continuous_update=False)
-
-
-def _checkbox(words: str) -> ipw.Checkbox:
-    return ipw.Checkbox(False, description=words, indent=False)
-
-
 def _slider(plane: str, side: int) -> ipw.IntSlider:
     return ipw.IntSlider(
         side // 2, min=0, max=side - 1, description=plane, continuous_update=False
     )
-
-
-def _hide(widget: Any, hidden: bool) -> None:
-    widget.layout.display = "none" if hidden else ""

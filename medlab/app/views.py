@@ -183,6 +183,20 @@ def burned_in(item: Item, *, reveal: bool) -> list[Any]:
 
 
 @one_sentence
+def saved_screen(path: Path, row: int) -> Any:
+    """Return the editor for the boxes of an image that waits for a person, all of it shown."""
+    from medlab import pixels
+    from medlab.widgets import text_boxes
+
+    dataset = dicom.read(path)
+    found = pixels.find_text(dataset, pixels.identity_words(dataset))
+    editor = text_boxes(dataset, found, file=str(row), reveal=True)
+    for name in ("effect", "pseudonym", "strength"):  # chosen in step 3
+        editor.controls[name].layout.display = "none"
+    return editor
+
+
+@one_sentence
 def face(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
     """Return the surface of a head, as anyone could render it."""
     if not reveal:

@@ -25,10 +25,20 @@ from pydicom import Dataset
 
 from medlab import __version__, crypto, dicom
 from medlab.app.folders import RESULTS
-from medlab.app.intake import NIFTI, Item, counted, inventory
-from medlab.app.order import DECRYPTION, ENCRYPTION, NOTHING, POLICY, SLICING, Order, Result, Tell
+from medlab.app.intake import NIFTI, Item, counted, inventory, may_hold_head
+from medlab.app.order import (
+    DECRYPTION,
+    ENCRYPTION,
+    NOTHING,
+    POLICY,
+    SLICING,
+    Order,
+    Result,
+    Tell,
+    put_by,
+)
 from medlab.dicom.files import read_header
-from medlab.disk import end_with_parent
+from medlab.disk import appearing, end_with_parent
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.methods import encryption, header_methods, pseudonymization
 from medlab.methods.catalogue import METHODS
@@ -48,27 +58,36 @@ _TEXT = {
     "pseudonymize": "text in the pixels replaced by a pseudonym",
     "blur": "text in the pixels blurred",
 }
-UNCHECKED = "not checked: "  # how a caution begins that the page tells first
+_WAITS = "a saved screen or dose report; it waits for your review"
+_LEFT_OUT = "a saved screen or dose report that you left out"
+_TAKEN_AWAY = "what it had made was taken away"
+# How a caution begins that the page tells first.
+UNCHECKED, NO_CLAIM = "not checked: ", "this is no de-identification"
 _WORKINGS = ("lock", "ledger.db")  # of a job: of no use to anyone else
 _QUASI, _SENSITIVE = ["Age", "Sex", "Weight"], ("Diagnosis", "BodyPart")
 
 
 @dataclass
 class _Log:
-    """What has been done so far. `pairs` are source and output of every file written."""
+    """What has been done so far.
+
+    `pairs` are source and output of every file written, `waiting` the sources of images that
+    wait for a person, by row.
+    """
 
     lines: list[str] = field(default_factory=list)
     cautions: list[str] = field(default_factory=list)
     pairs: list[tuple[Path, Path]] = field(default_factory=list)
     reasons: Counter[str] = field(default_factory=Counter)
     notes: Counter[str] = field(default_factory=Counter)
+    waiting: dict[int, Path] = field(default_factory=dict)
 
     def result(self, target: Path) -> Result:
-        """Return what a person is told; refuse where nothing came out."""
+        """Return what a person is told; refuse where nothing came out, nor can any more."""
         notes = [f"{counted(n, 'file')}: {note}" for note, n in self.notes.items()]
         outputs = sum(1 for path in target.rglob("*") if path.is_file())
         why = [f"{counted(n, 'file')} withheld: {reason}" for reason, n in self.reasons.items()]
-        if not outputs:
+        if not outputs and not self.waiting:
             raise RefusedError("; ".join(why) or "nothing was left to write")
         return Result(
             outputs,
@@ -76,6 +95,7 @@ class _Log:
             tuple(self.lines),
             (*why, *self.cautions, *notes),
             tuple(self.pairs[:_MOST_PAIRS]),
+            self.waiting,
         )
 
 
@@ -117,21 +137,30 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
     from medlab import pipeline
     from medlab.pipeline.job_files import private_folder
 
-    settings = _settings(order)
-    key_file = private_folder(order.target) / "key"
-    crypto.write_key(key_file, order.key)
-    job = pipeline.deidentify(
-        order.source, order.target, settings, key_file=key_file, progress=tell
-    )
+    key_file = order.job / "key"
+    if order.again:
+        if order.waiting != order.job:
+            shutil.move(order.waiting, order.job)
+        job = pipeline.rerun(order.target, key_file=key_file, progress=tell)
+    else:
+        private_folder(order.target)
+        crypto.write_key(key_file, order.key)
+        job = pipeline.deidentify(
+            order.source, order.target, _settings(order), key_file=key_file, progress=tell
+        )
     log.lines.append(f"policy {order.policy} of PS3.15, edition {dicom.EDITION}")
-    _tell_job(job, log)
     with (job.folder / "map.csv").open(
         newline="", encoding="utf-8", errors="surrogateescape"
     ) as file:
-        rows = [row for row in csv.DictReader(file) if row["status"] == "done"]
-    log.pairs = [(order.source / row["source"], order.target / row["target"]) for row in rows]
+        for number, row in enumerate(csv.DictReader(file), start=1):
+            source = order.source / row["source"]
+            if row["status"] == "done":
+                log.pairs.append((source, order.target / row["target"]))
+            elif row["status"] == "quarantined" and order.review and number not in order.left_out:
+                log.waiting[number] = source
+    _tell_job(job, order, log)
     shutil.copyfile(job.report, order.folder / "work" / _REPORT)
-    _keep_way_back(job.folder, order, tell, log)
+    _keep_way_back(order, tell, log)
 
 
 def _settings(order: Order) -> Settings:
@@ -148,12 +177,18 @@ def _settings(order: Order) -> Settings:
     )
 
 
-def _tell_job(job: Summary, log: _Log) -> None:
-    """Take over what a job says of itself."""
+def _tell_job(job: Summary, order: Order, log: _Log) -> None:
+    """Take over what a job says of itself, and what a person said of saved screens."""
     from medlab.pipeline.job_report import FINE, STATUS_WORDS
 
     words = STATUS_WORDS | {"refused": f"refused; {_REPORT} in the download says why"}
-    for status, n in job.statuses.items():
+    counts = Counter(job.statuses)
+    if order.review:
+        for images, why in ((len(log.waiting), _WAITS), (len(order.left_out), _LEFT_OUT)):
+            log.reasons[why] += images
+            counts["quarantined"] -= images
+        log.reasons, counts = +log.reasons, +counts
+    for status, n in counts.items():
         if status in FINE:
             log.lines.append(f"{counted(n, 'file')}: {words[status]}")
         else:
@@ -164,12 +199,15 @@ def _tell_job(job: Summary, log: _Log) -> None:
     ]
 
 
-def _keep_way_back(folder: Path, order: Order, tell: Tell, log: _Log) -> None:
-    """Pack the private folder of the job if that was asked for; else take it away."""
+def _keep_way_back(order: Order, tell: Tell, log: _Log) -> None:
+    """Pack the private folder of the job if asked for; else put it by, or take it away."""
     if not order.way_back:
-        shutil.rmtree(folder)
+        if log.waiting:
+            put_by(order)
+        else:
+            shutil.rmtree(order.job)
         return
-    kept = {name: path for name, path in _below(folder).items() if name not in _WORKINGS}
+    kept = {name: path for name, path in _below(order.job).items() if name not in _WORKINGS}
     _zip(order.folder / RESULTS[1], kept, tell)
     log.cautions.append(
         "the second zip restores the identifiers: keep it apart, and never pass it on"
@@ -193,6 +231,14 @@ def _by_method(order: Order, tell: Tell, log: _Log) -> None:
             row = len(images) + number
             _attempt(partial(_write_nifti, item, number, row, heads, log), log)
     _count_left(order, items, log)
+    if order.task != DECRYPTION:
+        heads_left = sum(len(item.paths) for item in items if may_hold_head(item))
+        left = {"text in pixels": (order.text, len(images)), "face": (order.head, heads_left)}
+        log.cautions += [
+            f"{UNCHECKED}{what} in {counted(n, 'image')}"
+            for what, (choice, n) in left.items()
+            if choice == "leave" and n
+        ]
     if order.text != "leave":
         log.lines.append(_TEXT[order.text])
     if order.text == "blur":
@@ -326,8 +372,7 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
     )
     of_all = f"{identified} of {counted(len(looked), 'file')} looked at, one of each series,"
     log.cautions.append(
-        f"this is no de-identification: {of_all} still hold identifiers; a policy treats the "
-        "whole header"
+        f"{NO_CLAIM}: {of_all} still hold identifiers; a policy treats the whole header"
     )
 
 
@@ -382,8 +427,10 @@ def _below(folder: Path) -> dict[str, Path]:
 
 def _zip(target: Path, inside: dict[str, Path], tell: Tell) -> None:
     """Pack files under new names, without times of this machine."""
-    target.touch(mode=0o600)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+    with (
+        appearing(target, 0o600) as part,
+        zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+    ):
         for number, (name, path) in enumerate(inside.items()):
             tell("packing", number, len(inside))
             entry = zipfile.ZipInfo(name)
@@ -440,7 +487,8 @@ class Run:
                 tell(*what)
         except (EOFError, OSError):
             said = "cancelled" if self.cancelled else "the process that did the work has died"
-            raise RefusedError(f"{said}; what it had made was taken away") from None
+            left = "the result from before stands" if self._order.again else _TAKEN_AWAY
+            raise RefusedError(f"{said}; {left}") from None
         finally:
             self._process.join()
             self._here.close()

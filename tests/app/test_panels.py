@@ -1,5 +1,7 @@
 """The parts of the page, without a server around them."""
 
+from pathlib import Path
+
 import ipywidgets as ipw
 import pytest
 from app_study import NUMBER, study
@@ -138,6 +140,24 @@ def test_what_was_not_checked_is_told_before_what_was_written(page):
     assert said.startswith("<p role='alert'>")
     assert said.index("Not checked: face in 3 images. 3 files written") < said.index("second zip")
     assert "Not checked" not in _summary(order, Result(3, 0, (), cautions[:1], ()))
+
+
+@pytest.mark.parametrize(
+    ("result", "done"),
+    [
+        (Result(3, 0, (), ()), True),
+        (Result(3, 0, (), ("keep the second zip apart",)), True),
+        (Result(3, 0, (), ("not checked: face in 3 images",)), False),
+        (Result(3, 0, (), ("this is no de-identification: 1 of 1 file",)), False),
+        (Result(3, 1, (), ()), False),
+        (Result(3, 1, (), (), (), {1: Path("a")}), False),
+    ],
+)
+def test_done_is_said_only_where_nothing_is_left_to_do_or_to_check(page, result, done):
+    order = page.choices.order(page.files.source, page.files.source.parent / "session")
+    page._ended(order, result)
+    assert ("Done" in text_of(page.choices.widget)) == done
+    assert ("medlab-ok" in page.outcome.told.value) == done
 
 
 def test_what_decryption_brought_back_is_masked_until_it_is_shown(tmp_path):

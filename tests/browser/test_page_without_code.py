@@ -12,9 +12,11 @@ import zipfile
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
+from saved_screens import NAME_BOX, saved_screen
 
 pytestmark = pytest.mark.needs("app")
 
@@ -187,6 +189,37 @@ def test_from_upload_to_download_in_the_browser(page, served, study):
     assert {re.match(r"\w+://[^/]+", url)[0] for url in page.asked if "://" in url} == {
         f"http://127.0.0.1:{served.port}"
     }
+
+
+def test_a_saved_screen_waits_is_approved_and_is_in_the_result_then(page, tmp_path, artifacts):
+    """By keyboard and by the names that a screen reader says."""
+    page.get_by_role("button", name="Wipe everything now").press("Enter")
+    page.get_by_text("All files of this session are wiped").wait_for()
+    upload(page, saved_screen(tmp_path / "OKAFOR.dcm", NAME))
+    page.get_by_role("button", name="Run", exact=True).press("Enter")
+    page.get_by_text("Waiting for your review in step 5: 1 image").wait_for()
+    page.get_by_text("The run has ended. Step 4 says first what is not done.").wait_for()
+    approve = page.get_by_role("button", name="Approve the ticked boxes")
+    assert approve.is_disabled()
+    page.get_by_label("Show the pictures and what was read").press("Space")
+    page.get_by_role("img", name="The image with numbered boxes").wait_for()
+    page.get_by_label("boxes to add").fill("0,150,400,200")
+    page.get_by_label("boxes to add").press("Enter")
+    page.get_by_text("Crossed boxes change").wait_for()
+    approve.press("Enter")
+    page.screenshot(path=artifacts / "review.png", full_page=True)
+    page.get_by_text("This image is approved").wait_for()
+    page.get_by_role("button", name="Finish with these decisions").press("Enter")
+    page.get_by_text("1 file written").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download result and report").press("Enter")
+    with zipfile.ZipFile(download.value.path()) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dcm"))
+        pixels = dcmread(archive.open(name)).pixel_array
+    left, top, right, bottom = NAME_BOX
+    assert len(np.unique(pixels[top:bottom, left:right])) == 1
+    assert len(np.unique(pixels[150:])) == 1
+    assert page.wrong == []
 
 
 def test_a_page_asks_before_it_is_left_and_its_session_is_wiped_then(page, served, study):

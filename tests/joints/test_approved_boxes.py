@@ -8,14 +8,10 @@ import csv
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from matplotlib import get_data_path
-from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread
-from pydicom.data import get_testdata_file
+from saved_screens import NAME_BOX, saved_screen
 
 from medlab.cli import commands
-
-NAME = (20, 20, 330, 60)  # left, top, right, bottom of the name that is drawn
 
 
 def run(*words):
@@ -26,24 +22,7 @@ def run(*words):
 def job(tmp_path_factory):
     """A job on one picture with a name, in a saved screen that waits for a person."""
     folder = tmp_path_factory.mktemp("approved")
-    picture = Image.new("L", (400, 200), 30)
-    font = ImageFont.truetype(f"{get_data_path()}/fonts/ttf/DejaVuSans.ttf", 32)
-    ImageDraw.Draw(picture).text((30, 22), "OKAFOR NGOZI", fill=240, font=font)
-    dataset = dcmread(get_testdata_file("CT_small.dcm", download=False))
-    dataset.PatientName, dataset.ImageType = (
-        "Okafor^Ngozi",
-        ["DERIVED", "SECONDARY", "SCREEN SAVE"],
-    )
-    pixels = np.asarray(picture)
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.BitsAllocated = dataset.BitsStored = 8
-    dataset.HighBit, dataset.PixelRepresentation = 7, 0
-    dataset.PixelData = pixels.tobytes()
-    for keyword in ("PixelPaddingValue", "DataSetTrailingPadding"):
-        if keyword in dataset:
-            del dataset[keyword]
-    (folder / "in").mkdir()
-    dataset.save_as(folder / "in" / "a.dcm")
+    saved_screen(folder / "in" / "a.dcm")
     first = run("deidentify", folder / "in", folder / "out", "--clean-pixels")
     assert first.exit_code == 1
     assert "1 quarantined" in first.output
@@ -71,8 +50,8 @@ def test_an_approval_that_leaves_the_name_claims_nothing(job):
 
 
 def test_an_approval_that_covers_the_name_is_claimed_and_recorded(job):
-    header, told = approve(job, "1:{},{},{},{}".format(*NAME))
-    left, top, right, bottom = NAME
+    header, told = approve(job, "1:{},{},{},{}".format(*NAME_BOX))
+    left, top, right, bottom = NAME_BOX
     assert len(np.unique(header.pixel_array[top:bottom, left:right])) == 1
     assert header.BurnedInAnnotation == "NO"
     codes = {item.CodeValue for item in header.DeidentificationMethodCodeSequence}
