@@ -64,16 +64,15 @@ def one_release(rows: int) -> None:
     print(f"  the same on the {numbers} number columns alone: {less:.2f} s, {less / peer:.2f}")
     mondrian = tabular.mondrian(original, QUASI, SENSITIVE, k=5)
     for name, release in (("untouched table", original), ("Mondrian k=5", mondrian)):
-        case = measures._case(
-            original, release, QUASI, SENSITIVE, (control, register), "generalized", None
-        )
+        truth = measures.truth(original, QUASI, SENSITIVE, control, register)
+        case = measures._case(truth, release, "generalized")
         nobody = np.full(len(control), -1)
         work = {
             "linkage, inference, membership of released": lambda case=case: measures._attack(
-                case, case.original, case.owners
+                case, [(case.original, case.owners)]
             ),
             "the same of the control group": lambda case=case, nobody=nobody: measures._attack(
-                case, case.control, nobody
+                case, [(case.control, nobody)]
             ),
             "risks, with register": lambda case=case: list(measures._risks(case)),
             "everything (evaluate)": lambda release=release: evaluation.evaluate(

@@ -14,7 +14,7 @@ import pandas as pd
 from medlab import __version__
 from medlab.disk import write_whole
 from medlab.errors import InputError
-from medlab.evaluation.measures import evaluate
+from medlab.evaluation.measures import Truth, judge, truth
 from medlab.methods.catalogue import ON_MAP, Point, protect
 from medlab.tabular.column_roles import counted_by
 from medlab.tabular.release import Release
@@ -35,11 +35,22 @@ def measure(
         As `evaluate`, with the columns ``method``, ``strength``, ``seed`` in front. Where a
         method refuses (no such release exists), one row of the group "refused" says why.
     """
-    if point.method not in ON_MAP:
-        raise InputError(f"no method of that name; choose of {', '.join(ON_MAP)}")
+    return _measure(_truth(tables, quasi, sensitive), point, seed)
+
+
+def _truth(
+    tables: Tables | Sequence[pd.DataFrame | None], quasi: Sequence[str], sensitive: str
+) -> Truth:
     released, register, control = tables
     assert released is not None
-    released, subject = counted_by(released)
+    return truth(released, quasi, sensitive, control, register)
+
+
+def _measure(truth: Truth, point: Point, seed: int) -> pd.DataFrame:
+    if point.method not in ON_MAP:
+        raise InputError(f"no method of that name; choose of {', '.join(ON_MAP)}")
+    released, subject = counted_by(truth.original.table)
+    quasi, sensitive = [scale.name for scale in truth.scales], truth.sensitive or ""
     # Two generators: what a method draws must not change what the attacks draw.
     rng, attacker = (np.random.default_rng([seed, number]) for number in (5, 6))
     try:
@@ -48,17 +59,7 @@ def measure(
         rows = pd.DataFrame([{"group": "refused", "measure": "refused", "note": str(error)}])
     else:
         table, kind = (made, "") if isinstance(made, Release) else made
-        rows = evaluate(
-            released,
-            table,
-            quasi,
-            sensitive,
-            control,
-            register,
-            attacker,
-            kind=kind or "generalized",
-            subject=subject,
-        )
+        rows = judge(truth, table, attacker, kind or "generalized")
     rows.insert(0, "method", point.method)
     rows.insert(1, "strength", float(point.strength))
     rows.insert(2, "seed", seed)
@@ -113,7 +114,8 @@ def grid(
         if path.exists()
     }
     todo = [task for task in wanted if task not in found]
-    work = (delayed(measure)(tables[seed], point, quasi, sensitive, seed) for point, seed in todo)
+    truths = {seed: _truth(tables[seed], quasi, sensitive) for seed in {seed for _, seed in todo}}
+    work = (delayed(_measure)(truths[seed], point, seed) for point, seed in todo)
     results = Parallel(n_jobs=min(jobs, max(len(todo), 1)), return_as="generator")(work)
     bar = tqdm(
         results, total=len(todo), unit="point", mininterval=2, disable=not progress or not todo

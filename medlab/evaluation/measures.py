@@ -82,23 +82,47 @@ class _People(NamedTuple):
 
 
 @dataclass(frozen=True)
-class _Case:
-    """What is measured: the tables, read once.
+class Truth:
+    """What every release of one table is compared with, read once.
+
+    Attributes
+    ----------
+    original, control, register : People or None
+    sensitive : str or None
+    scales : list of Scale
+    labels : Index
+        Values of the sensitive column, the most frequent first.
+    owners : int array
+        The person of each row of the original.
+    readings : tuple
+        The original and the control group as an analyst reads them; None without a sensitive
+        column.
+    prediction : float
+        How well the original predicts the control group.
+    """
+
+    original: _People
+    control: _People | None
+    register: _People | None
+    sensitive: str | None
+    scales: list[Scale]
+    labels: pd.Index
+    owners: Ints
+    readings: tuple[utility.Reading | None, utility.Reading | None]
+    prediction: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Case(Truth):
+    """What is measured: a release beside the truth.
 
     Attributes
     ----------
     kind : str
         Of the release, see `medlab.tabular.Release`.
-    original, control, register : People or None
-    sensitive : str or None
-    scales : list of Scale
     seen : Seen
         The released classes.
     posterior : sparse array, shape (released rows, values)
-    labels : Index
-        Values of the sensitive column, the most frequent first.
-    owners : int array
-        The person of each row of the original.
     release : Release or None
         What more the release says: sensitive table of Anatomy, groups of slicing.
     aligned : bool
@@ -106,15 +130,8 @@ class _Case:
     """
 
     kind: str
-    original: _People
-    control: _People | None
-    register: _People | None
-    sensitive: str | None
-    scales: list[Scale]
     seen: Seen
     posterior: sparse.csr_array
-    labels: pd.Index
-    owners: Ints
     release: Release | None
     aligned: bool
 
@@ -187,7 +204,20 @@ def evaluate(
         A column that a table does not have.
     """
     rng = np.random.default_rng(0) if rng is None else rng
-    case = _case(original, released, quasi, sensitive, (control, register), kind, subject)
+    return judge(
+        truth(original, quasi, sensitive, control, register, subject), released, rng, kind, targets
+    )
+
+
+def judge(
+    truth: Truth,
+    released: pd.DataFrame | Release,
+    rng: np.random.Generator,
+    kind: str = "generalized",
+    targets: int = 5000,
+) -> pd.DataFrame:
+    """Do what `evaluate` does, with what was read of the original before."""
+    case = _case(truth, released, kind)
     groups = (
         ("risk", _risks(case)),
         ("attack", _attacks(case, rng, targets)),
@@ -201,75 +231,76 @@ def evaluate(
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
 
-def _case(
+def truth(
     original: pd.DataFrame,
-    released: pd.DataFrame | Release,
     quasi: Sequence[str] | str,
-    sensitive: str | None,
-    others: tuple[pd.DataFrame | None, pd.DataFrame | None],
-    kind: str,
-    subject: str | None,
-) -> _Case:
-    release = released if isinstance(released, Release) else None
-    table = released.table if isinstance(released, Release) else released
-    kind = release.kind if release else kind
-    control, register = others
+    sensitive: str | None = None,
+    control: pd.DataFrame | None = None,
+    register: pd.DataFrame | None = None,
+    subject: str | None = None,
+) -> Truth:
+    """Read what every release of one table is compared with; see `evaluate`."""
     original, subject = counted_by(original, subject)
     quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
-    _check_tables(original, table, control, (quasi, sensitive), kind)
+    if control is not None:
+        check_columns(control, quasi, sensitive)
+    if sensitive and original[sensitive].isna().all():
+        raise InputError(f"{sensitive} is missing in every row; name another sensitive column")
     if register is not None and subject in register:
         columns = [name for name in quasi if name in register]
         register = register.drop_duplicates([subject, *columns])
     scales = [scale(original[name]) for name in quasi]
-    seen = see(table, scales, None if kind == "synthetic" else original)
     labels = pd.Index(original[sensitive].astype(object).value_counts().index if sensitive else [])
-    posterior = sparse.csr_array((len(table), max(len(labels), 1)))
-    if sensitive and (release is None or kind == "anatomized" or sensitive in table):
-        posterior = shares(table, sensitive, labels, release)
     persons = person_numbers(original, subject)
-    owners = np.arange(len(original)) if persons is None else persons
-    exact = exact_values(original, scales)
-    some = [
-        None if one is None else _People(one, exact_values(one, scales))
-        for one in (control, register)
+    people = [
+        None if table is None else _People(table, exact_values(table, scales))
+        for table in (original, control, register)
     ]
-    return _Case(
-        kind=kind,
-        original=_People(original, exact),
-        control=some[0],
-        register=some[1],
+    first, second = (
+        utility.read_exact(scales, some.exact, shares(some.table, sensitive, labels))
+        if some and sensitive
+        else None
+        for some in people[:2]
+    )
+    assert people[0] is not None
+    return Truth(
+        original=people[0],
+        control=people[1],
+        register=people[2],
         sensitive=sensitive,
         scales=scales,
-        seen=seen,
-        posterior=posterior,
         labels=labels,
-        owners=owners,
-        release=release,
-        aligned=kind != "synthetic" and in_order(seen, exact, owners, kind),
+        owners=np.arange(len(original)) if persons is None else persons,
+        readings=(first, second),
+        prediction=utility.prediction(first, second) if first and second else math.nan,
     )
 
 
-def _check_tables(
-    original: pd.DataFrame,
-    table: pd.DataFrame,
-    control: pd.DataFrame | None,
-    columns: tuple[Sequence[str], str | None],
-    kind: str,
-) -> None:
-    """Refuse tables that cannot be compared; see `evaluate`."""
-    quasi, sensitive = columns
+def _case(truth: Truth, released: pd.DataFrame | Release, kind: str) -> _Case:
+    release = released if isinstance(released, Release) else None
+    table = released.table if isinstance(released, Release) else released
+    kind = release.kind if release else kind
+    original, sensitive = truth.original.table, truth.sensitive
     if kind not in get_args(ReleaseKind):
         raise InputError(f"no such kind of release; choose of {', '.join(get_args(ReleaseKind))}")
-    check_columns(table, quasi)
+    check_columns(table, [scale.name for scale in truth.scales])
     if kind != "synthetic" and len(table) != len(original):
         raise InputError(
             f"{len(original)} original and {len(table)} released rows; give the same rows in "
             "the same order, or say kind='synthetic'"
         )
-    if control is not None:
-        check_columns(control, quasi, sensitive)
-    if sensitive and original[sensitive].isna().all():
-        raise InputError(f"{sensitive} is missing in every row; name another sensitive column")
+    seen = see(table, truth.scales, None if kind == "synthetic" else original)
+    posterior = sparse.csr_array((len(table), max(len(truth.labels), 1)))
+    if sensitive and (release is None or kind == "anatomized" or sensitive in table):
+        posterior = shares(table, sensitive, truth.labels, release)
+    return _Case(
+        **vars(truth),
+        kind=kind,
+        seen=seen,
+        posterior=posterior,
+        release=release,
+        aligned=kind != "synthetic" and in_order(seen, truth.original.exact, truth.owners, kind),
+    )
 
 
 def _sample(rows: int, most: int, rng: np.random.Generator) -> Ints:
@@ -335,17 +366,19 @@ def _register_risks(case: _Case) -> Iterator[tuple[str, Score | str]]:
     yield "marketer", Score(marketer)
 
 
-def _attack(case: _Case, people: _People, owners: Ints) -> _Attacked:
-    """Run the attacks that need the nearest rows, in one pass over the targets."""
-    seen, count = case.seen, len(people.table)
+def _attack(case: _Case, people: Sequence[tuple[_People, Ints]]) -> list[_Attacked]:
+    """Run the attacks that need the nearest rows on groups of people, with the owner of each."""
+    seen, owners = case.seen, np.concatenate([owner for _, owner in people])
+    exact = _joined([some for some, _ in people])
     row_owners = case.owners if case.aligned else np.empty(0, dtype=np.int64)
     pairs = true_pairs(owners, row_owners)
     posterior = by_class(case.posterior, seen.class_of, len(seen.sizes))
-    truth = np.full(count, -1)
+    truth = np.full(len(owners), -1)
     if case.sensitive:
-        truth = numbered(people.table[case.sensitive], case.labels)
-    results = _Attacked(*(np.empty(count) for _ in _Attacked._fields))
-    for near in nearest(seen, people.exact):
+        columns = [some.table[case.sensitive].astype(object) for some, _ in people]
+        truth = numbered(pd.concat(columns), case.labels)
+    results = _Attacked(*np.empty((len(_Attacked._fields), len(owners))))
+    for near in nearest(seen, exact):
         results.linked[near.targets] = (
             linked(near, seen, pairs) if case.aligned else 1 / (near.mask @ seen.sizes)
         )
@@ -353,10 +386,21 @@ def _attack(case: _Case, people: _People, owners: Ints) -> _Attacked:
         results.distance[near.targets] = near.distance
     if case.release is not None and case.kind == "sliced" and case.sensitive:
         cells = exact_values(case.release.table, case.scales)
-        known = {name: (cells[name], values) for name, values in people.exact.items()}
+        known = {name: (cells[name], values) for name, values in exact.items()}
         chance, matched = sliced(case.release, known, case.sensitive, case.labels, truth)
         results.inferred[matched] = chance[matched]
-    return results
+    ends = np.cumsum([len(owner) for _, owner in people])[:-1]
+    return [
+        _Attacked(*parts)
+        for parts in zip(*(np.split(some, ends) for some in results), strict=True)
+    ]
+
+
+def _joined(people: Sequence[_People]) -> Exact:
+    """Return the exact values of several groups of people, one after the other."""
+    return {
+        name: np.concatenate([some.exact[name] for some in people]) for name in people[0].exact
+    }
 
 
 def _attacks(
@@ -364,8 +408,11 @@ def _attacks(
 ) -> Iterator[tuple[str, Score | str]]:
     everybody = len(case.original.table)
     rows = _sample(everybody, most, rng)
-    targets = case.original.take(rows)
-    members = _attack(case, targets, case.owners[rows])
+    groups = [(case.original.take(rows), case.owners[rows])]
+    if case.control is not None:
+        control = case.control.take(_sample(len(case.control.table), most, rng))
+        groups.append((control, np.full(len(control.table), -1)))
+    members, *others = _attack(case, groups)
     if case.kind != "synthetic":
         fits = members.distance <= SAME
         if not case.aligned and not fits.all():
@@ -382,23 +429,19 @@ def _attacks(
     if case.control is None:
         yield from _without_control(case, members)
         return
-    control = case.control.take(_sample(len(case.control.table), most, rng))
-    others = _attack(case, control, np.full(len(control.table), -1))
-    yield from _inference(case, members, others)
-    yield from membership(members.distance, others.distance).items()
+    yield from _inference(case, members, others[0])
+    yield from membership(members.distance, others[0].distance).items()
     yield "singling out", _singling_out(case, case.control, rng)
-    yield "linkability", _linkability(case, targets, control, rng)
+    yield "linkability", _linkability(case, [some for some, _ in groups], rng)
 
 
 def _singling_out(case: _Case, control: _People, rng: np.random.Generator) -> Score:
     """Single out among as many originals as there are others: chance is the same for both."""
     counts = [len(some.table) for some in (case.original, control)]
     rows, others = (_sample(count, min(counts), rng) for count in counts)
-    spelled = case.seen.cells.iloc[
-        case.seen.class_of[rows] if case.aligned else case.seen.class_of
-    ]
+    classes = case.seen.class_of[rows] if case.aligned else case.seen.class_of
     exact = case.original.take(rows).exact, control.take(others).exact
-    return singling_out(spelled, *exact, case.scales, rng)
+    return singling_out(case.seen, classes, *exact, rng)
 
 
 def _without_control(case: _Case, members: _Attacked) -> Iterator[tuple[str, Score | str]]:
@@ -427,17 +470,13 @@ def _inference(
     yield "inference leak", excess(members.inferred, others.inferred)
 
 
-def _linkability(
-    case: _Case, people: _People, control: _People, rng: np.random.Generator
-) -> Score | str:
+def _linkability(case: _Case, people: Sequence[_People], rng: np.random.Generator) -> Score | str:
     names = [part.name for part in case.scales]
     if len(names) < 2:
         return "two"
-    halves = names[::2], names[1::2]
-    some = (
-        part.take(_sample(len(part.table), _LINKED_TARGETS, rng)) for part in (people, control)
-    )
-    return excess(*(linkability(case.seen, part.exact, halves) for part in some))
+    some = [part.take(_sample(len(part.table), _LINKED_TARGETS, rng)) for part in people]
+    chance = linkability(case.seen, _joined(some), (names[::2], names[1::2]))
+    return excess(*np.split(chance, [len(some[0].table)]))
 
 
 def _utility(case: _Case, rng: np.random.Generator) -> Iterator[tuple[str, Score | str]]:
@@ -451,13 +490,16 @@ def _utility(case: _Case, rng: np.random.Generator) -> Iterator[tuple[str, Score
             yield name, "sensitive"
         return
     released = utility.read(case.seen, case.posterior)
-    original = _exact(case, case.original)
+    original = case.readings[0]
+    assert original is not None
     yield "query error", utility.query_error(original, released, rng)
     yield from utility.regression(original, released).items()
     if case.control is None:
         yield "prediction AUC", "control"
     else:
-        yield "prediction AUC", utility.prediction(original, released, _exact(case, case.control))
+        assert case.readings[1] is not None
+        learned = utility.prediction(released, case.readings[1])
+        yield "prediction AUC", Score(learned, baseline=case.prediction)
     far = utility.distances(original, released, case.seen)
     yield "distribution distance", Score(float(np.mean(list(far.values()))), baseline=0.0)
     for name, value in far.items():
@@ -465,10 +507,3 @@ def _utility(case: _Case, rng: np.random.Generator) -> Iterator[tuple[str, Score
     rows = case.kind != "anatomized"  # its sensitive values stand in a table of their own
     apart = Score(utility.telling_apart(original, released), baseline=0.0) if rows else "kind"
     yield "pMSE", apart
-
-
-def _exact(case: _Case, people: _People) -> utility.Reading:
-    """Return an untouched table as an analyst reads it."""
-    assert case.sensitive is not None
-    values = shares(people.table, case.sensitive, case.labels)
-    return utility.read_exact(case.scales, people.exact, values)

@@ -10,7 +10,7 @@ one from those whose value is missing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,10 +22,12 @@ from medlab.arrays import Array, Floats, Ints
 from medlab.evaluation.attack_statistics import Score, auc_score, excess, tpr_at, wilson
 from medlab.tabular.anatomy import COUNT, GROUP
 from medlab.tabular.release import Release
-from medlab.tabular.released_cells import SAME, Exact, Scale, Seen, see
+from medlab.tabular.released_cells import SAME, Exact, Scale, Seen
 from medlab.tabular.slicing import BUCKET
 
 _CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the processor's cache
+_KEPT_CELLS = 10 * _CHUNK_CELLS  # of the gaps of a column: 16 MB; more are counted by chunk
+_FEW_VALUES = 64  # sensitive values: votes for so many are faster counted in a full table
 
 
 class _Near(NamedTuple):
@@ -64,38 +66,62 @@ def nearest(seen: Seen, exact: Exact, step: int | None = None) -> Iterator[_Near
     count, classes = len(places[0]), len(seen.sizes)
     step = step or chunk_rows(classes)
     room = np.empty((2, step, classes))
+    columns = [
+        _gaps(*column, classes) for column in zip(seen.scales, seen.parts, places, strict=True)
+    ]
     for start in range(0, count, step):
         part = slice(start, min(start + step, count))
         total, gap = (space[: part.stop - start] for space in room)
         total[:] = 0.0
-        for scale, (a, b), values in zip(seen.scales, seen.parts, places, strict=True):
-            if scale.numeric:
-                _add_gaps(total, gap, a, b, values[part, None])
-            else:
-                total += a
-                total -= b[values[part]].toarray()  # a label that nobody has is row -1
+        for put in columns:
+            put(gap, part)
+            total += gap
         distance = total.min(axis=1)
         yield _Near(part, distance, total <= distance[:, None] + SAME)
 
 
-def _add_gaps(total: Array, gap: Array, low: Array, high: Array, values: Array) -> None:
-    """Add how far `values` lie outside of [low, high], at most 1 a column."""
-    np.subtract(low, values, out=gap)
+def _gaps(
+    scale: Scale, cells: tuple[Any, Any], places: Array, classes: int
+) -> Callable[[Array, slice], None]:
+    """Return what puts the gaps of some targets into an array; of few values they are kept."""
+    put = _put_gaps if scale.numeric else _put_mismatches
+    values, which = np.unique(places, return_inverse=True)
+    if len(values) * classes > _KEPT_CELLS:
+        return lambda gap, part: put(gap, *cells, places[part])
+    table = np.empty((len(values), classes))
+    put(table, *cells, values)
+
+    def take(gap: Array, part: slice) -> None:
+        np.take(table, which[part], axis=0, out=gap, mode="clip")
+
+    return take
+
+
+def _put_gaps(gap: Array, low: Array, high: Array, values: Array) -> None:
+    """Put how far values lie outside of [low, high], at most 1."""
+    np.subtract(low, values[:, None], out=gap)
     if low is not high:
-        np.maximum(gap, values - high, out=gap)
+        np.maximum(gap, values[:, None] - high, out=gap)
         np.maximum(gap, 0.0, out=gap)
     else:
         np.abs(gap, out=gap)
     np.minimum(gap, 1.0, out=gap)
-    total += gap
+
+
+def _put_mismatches(gap: Array, outside: Array, fits: Any, values: Array) -> None:
+    """Put 1 where a label does not fit; one that nobody has is row -1."""
+    np.subtract(outside, fits[values].toarray(), out=gap)
 
 
 def true_pairs(target_owner: Ints, row_owner: Ints) -> tuple[Ints, Ints]:
     """Return the pairs (target, released row) that belong to one person, sorted by target."""
-    targets = pd.DataFrame({"who": target_owner, "target": np.arange(len(target_owner))})
-    rows = pd.DataFrame({"who": row_owner, "row": np.arange(len(row_owner))})
-    pairs = targets.merge(rows, on="who").sort_values(["target", "row"])
-    return pairs["target"].to_numpy(copy=True), pairs["row"].to_numpy(copy=True)
+    order = np.argsort(row_owner, kind="stable")
+    first, last = (
+        np.searchsorted(row_owner[order], target_owner, side) for side in ("left", "right")
+    )
+    target = np.repeat(np.arange(len(target_owner)), last - first)
+    spot = np.arange(len(target)) - np.repeat(np.cumsum(last - first) - last, last - first)
+    return target, np.asarray(order[spot])
 
 
 def linked(near: _Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
@@ -284,7 +310,11 @@ def inferred(near: _Near, posterior: sparse.csr_array, truth: Ints) -> Floats:
     truth : int array, shape (all targets,)
         The true value; -1 (a value that the original does not have) is never guessed.
     """
-    votes = (sparse.csr_array(near.mask.astype(np.float64)) @ posterior).toarray()
+    mask = near.mask.astype(np.float64)
+    if posterior.shape[1] <= _FEW_VALUES:
+        votes = mask @ posterior.toarray()
+    else:
+        votes = (sparse.csr_array(mask) @ posterior).toarray()
     return _mode(votes, truth[near.targets])
 
 
@@ -303,10 +333,10 @@ def by_class(rows: sparse.csr_array, class_of: Ints, classes: int) -> Any:
 
 
 def singling_out(
-    released: pd.DataFrame,
+    seen: Seen,
+    classes: Ints,
     original: Exact,
     control: Exact,
-    scales: list[Scale],
     rng: np.random.Generator,
     attempts: int = 500,
 ) -> Score:
@@ -317,11 +347,11 @@ def singling_out(
 
     Parameters
     ----------
-    released : DataFrame
+    seen : Seen
+    classes : int array, shape (released rows,)
+        Rows that descriptions are taken from, by their class.
     original, control : dict of arrays
         Exact values, see `medlab.tabular.released_cells.exact_values`.
-    scales : list of Scale
-        The quasi-identifiers.
     rng : Generator
         Draws rows and columns.
     attempts : int
@@ -331,17 +361,13 @@ def singling_out(
     Score
         (member - control) / (1 - control), see `medlab.evaluation.attack_statistics.excess`.
     """
-    rows = rng.integers(len(released), size=attempts)
-    least = min(2, len(scales))
-    order = rng.permuted(np.tile(np.arange(len(scales)), (attempts, 1)), axis=1)
-    used = order < rng.integers(least, len(scales) + 1, size=attempts)[:, None]
-    descriptions = released.iloc[rows].reset_index(drop=True).astype(object)
-    for i, scale in enumerate(scales):
-        descriptions[scale.name] = descriptions[scale.name].where(used[:, i], "*")
-    seen = see(descriptions, scales)
+    rows = rng.integers(len(classes), size=attempts)
+    columns = len(seen.scales)
+    order = rng.permuted(np.tile(np.arange(columns), (attempts, 1)), axis=1)
+    used = order < rng.integers(min(2, columns), columns + 1, size=attempts)[:, None]
+    descriptions = seen.described(classes[rows], used)
     inside, outside = (
-        (seen.fits(people) == 1)[seen.class_of].astype(np.float64)
-        for people in (original, control)
+        (descriptions.fits(people) == 1).astype(np.float64) for people in (original, control)
     )
     return excess(inside, outside)
 
@@ -412,12 +438,12 @@ def population_uniqueness(sizes: Ints, population: int) -> float:
     n, classes = int(sizes.sum()), len(sizes)
     if classes == n:
         return 1.0
-    larger = sizes[sizes > 1]
+    larger, times = np.unique(sizes[sizes > 1], return_counts=True)
 
     def surprise(at: NDArray[np.float64]) -> float:
         alpha, theta = 1 / (1 + math.exp(-at[0])), math.exp(at[1])
         steps = np.log(theta + np.arange(1, classes) * alpha).sum()
-        grown = (gammaln(larger - alpha) - gammaln(1 - alpha)).sum()
+        grown = (times * (gammaln(larger - alpha) - gammaln(1 - alpha))).sum()
         return float(gammaln(theta + n) - gammaln(theta + 1) - steps - grown)
 
     best = minimize(surprise, np.array([0.0, math.log(classes)]), method="Nelder-Mead")

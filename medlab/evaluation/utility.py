@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from medlab.arrays import Floats
-from medlab.evaluation.attack_statistics import Z95, Score, auc
+from medlab.evaluation.attack_statistics import Z95, Score
 from medlab.tabular.released_cells import MISSING_PLACE, Exact, Scale, Seen
 
 _FLOOR = 0.001  # of the rows: a count below it is compared with it
@@ -283,23 +283,21 @@ def regression(original: Reading, released: Reading) -> dict[str, Score]:
     }
 
 
-def prediction(original: Reading, released: Reading, control: Reading) -> Score:
-    """Return how well a model trained on the release predicts untouched people.
+def prediction(train: Reading, control: Reading) -> float:
+    """Return how well a model trained on a table predicts untouched people.
 
     Macro one-versus-rest AUC of a ridge classifier over the sensitive values that ten or more
-    of the control group have; `baseline` is the same model trained on the original.
+    of the control group have; NaN without any.
     """
+    from scipy.stats import rankdata
+
     truth = control.values() > 0
-    often = truth.sum(axis=0) >= _FEWEST
-    found = []
-    for train in (released, original):
-        scores = _ridge(train, control)[:, often]
-        values = [
-            auc(column[here], column[~here])
-            for column, here in zip(scores.T, truth[:, often].T, strict=True)
-        ]
-        found.append(float(np.nanmean(values)) if values else math.nan)
-    return Score(found[0], baseline=found[1])
+    count = truth.sum(axis=0)
+    often = (count >= _FEWEST) & (count < len(truth))
+    n = count[often]
+    ranks = rankdata(_ridge(train, control)[:, often].round(9), axis=0)  # equal but for rounding
+    inside = (ranks * truth[:, often]).sum(axis=0) - n * (n + 1) / 2
+    return float((inside / (n * (len(truth) - n))).mean()) if often.any() else math.nan
 
 
 def _ridge(train: Reading, test: Reading) -> Floats:

@@ -41,8 +41,9 @@ class _Loss:
         wider = np.maximum(there - high, 0) + np.maximum(low - there, 0)
         total = wider @ self.line_weights
         for column, weight in self.sets:
-            new = ~np.isin(column.codes[rows], column.codes[members])
-            total += weight * new / max(len(column.values) - 1, 1)
+            there = np.zeros(len(column.values) + 1, dtype=bool)
+            there[column.codes[members]] = True
+            total += weight * ~there[column.codes[rows]] / max(len(column.values) - 1, 1)
         return np.asarray(total)
 
 

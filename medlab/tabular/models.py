@@ -8,7 +8,8 @@ for k; for l, t and the others they say nothing and are left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,12 +25,22 @@ from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
 def class_numbers(table: pd.DataFrame, quasi: Sequence[str] | str) -> Ints:
     """Return the equivalence class of each row, numbered in order of appearance."""
     quasi, _ = check_columns(table, quasi)
-    group = np.zeros(len(table), dtype=np.int64)
-    for name in quasi:
-        codes, objects = cells.distinct(table[name])
-        codes = pd.factorize(objects, use_na_sentinel=False)[0].astype(np.int64)[codes]
+    return combined([cell_numbers(table[name]) for name in quasi])
+
+
+def cell_numbers(column: pd.Series[Any]) -> Ints:
+    """Return a number for each cell, the same for equal cells."""
+    codes, objects = cells.distinct(column)
+    numbers = pd.factorize(objects, use_na_sentinel=False)[0].astype(np.int64)
+    return np.asarray(numbers[codes])
+
+
+def combined(columns: Iterable[Ints]) -> Ints:
+    """Return a number for each row, the same where all columns are; in order of appearance."""
+    group: Any = 0
+    for codes in columns:
         group = pd.factorize(group * (int(codes.max()) + 1) + codes)[0].astype(np.int64)
-    return group
+    return np.asarray(group)
 
 
 def person_numbers(table: pd.DataFrame, subject: str | None) -> Ints | None:

@@ -81,7 +81,7 @@ def released_scale(released: pd.Series[Any], known: pd.Series[Any]) -> Scale:
     column holds numbers, whatever type a register has by itself.
     """
     ends = _ends(released)
-    if not np.isfinite(ends[0]).any() or _is_odd(released).any():
+    if not np.isfinite(ends[0]).any() or _is_odd(released, ends).any():
         return scale(label_text(known).rename(str(released.name)))
     return _number_scale(str(released.name), *ends, *_ends(known))
 
@@ -94,7 +94,8 @@ class Seen:
     ----------
     scales : tuple of Scale
         One a quasi-identifier.
-    cells : DataFrame, one row a class
+    codes : list of int arrays, shape (classes,)
+        One a quasi-identifier: a number for each cell, the same for equal cells.
     class_of : int array, shape (rows,)
     sizes : int array, shape (classes,)
     parts : tuple
@@ -105,7 +106,7 @@ class Seen:
     """
 
     scales: tuple[Scale, ...]
-    cells: pd.DataFrame
+    codes: Sequence[Array]
     class_of: Array
     sizes: Array
     parts: tuple[tuple[Any, Any], ...]
@@ -147,12 +148,35 @@ class Seen:
         """Return what an attacker sees who knows some of the columns only."""
         chosen = [i for i, scale in enumerate(self.scales) if scale.name in names]
         scales = tuple(self.scales[i] for i in chosen)
-        group = models.class_numbers(self.cells, [scale.name for scale in scales])
+        group = models.combined([self.codes[i] for i in chosen])
         first = np.unique(group, return_index=True)[1]
-        classes = self.cells.iloc[first].reset_index(drop=True)
         parts = tuple(_taken(self.scales[i], self.parts[i], first) for i in chosen)
         class_of = group[self.class_of]
-        return Seen(scales, classes, class_of, np.bincount(class_of), parts)
+        codes = [self.codes[i][first] for i in chosen]
+        return Seen(scales, codes, class_of, np.bincount(class_of), parts)
+
+    def described(self, classes: Array, used: Array) -> Seen:
+        """Return descriptions as classes of one row each: the used cells of a class.
+
+        Parameters
+        ----------
+        classes : int array, shape (descriptions,)
+        used : bool array, shape (descriptions, columns)
+            A cell that is not used allows everything.
+        """
+        parts: list[tuple[Any, Any]] = []
+        for scale, part, mine in zip(self.scales, self.parts, used.T, strict=True):
+            a, b = _taken(scale, part, classes)
+            if scale.numeric:
+                parts.append((np.where(mine, a, -np.inf), np.where(mine, b, np.inf)))
+            else:
+                parts.append((a * mine, b.multiply(mine).tocsr()))
+        codes = [
+            np.where(mine, code[classes], -1)
+            for code, mine in zip(self.codes, used.T, strict=True)
+        ]
+        rows = np.arange(len(classes))
+        return Seen(self.scales, codes, rows, np.ones_like(rows), tuple(parts))
 
     def fits(self, exact: Exact) -> Array:
         """Return how many people fit each class, shape (classes,).
@@ -172,13 +196,12 @@ class Seen:
 
     def _distinct(self) -> Iterator[tuple[Array, Any, Any]]:
         """Yield for each column the number of each class's cell, and the cells' parts."""
-        for scale, (a, b) in zip(self.scales, self.parts, strict=True):
+        for scale, (a, b), codes in zip(self.scales, self.parts, self.codes, strict=True):
             if scale.numeric:
                 ends, code = np.unique(np.stack([a, b]), axis=1, return_inverse=True)
                 yield code, ends[0][:, None], ends[1][:, None]
             else:
-                code = cells.distinct(self.cells[scale.name])[0]
-                first = np.unique(code, return_index=True)[1]
+                _, first, code = np.unique(codes, return_index=True, return_inverse=True)
                 yield code, *_taken(scale, (a, b), first)
 
 
@@ -223,30 +246,28 @@ def see(
     InputError
         Such a cell among numbers, where there is no original of the same rows.
     """
-    names = [scale.name for scale in scales]
-    group = models.class_numbers(released, names)
+    numbers = [models.cell_numbers(released[scale.name]) for scale in scales]
+    group = models.combined(numbers)
     first = np.unique(group, return_index=True)[1]
-    classes = released[names].iloc[first].reset_index(drop=True)
+    codes = [column[first] for column in numbers]
     parts = []
-    for scale in scales:
+    for j, scale in enumerate(scales):
+        column, original = released[scale.name], None if aligned is None else aligned[scale.name]
+        cells = column.iloc[first].reset_index(drop=True)
         if scale.numeric:
-            odd = _is_odd(classes[scale.name])
+            ends = _ends(cells)
+            odd = _is_odd(cells, ends)
             if odd.any():
-                behind = _ranges(
-                    released[scale.name], None if aligned is None else aligned[scale.name]
-                )
-                classes[scale.name] = classes[scale.name].mask(
-                    odd, classes[scale.name].map(behind)
-                )
-            parts.append(_interval(classes[scale.name], scale))
+                cells = cells.mask(odd, cells.map(_ranges(column, original)))
+                ends, codes[j] = _ends(cells), models.cell_numbers(cells)
+            parts.append(_interval(cells, ends, scale))
             continue
-        known = None if aligned is None else aligned[scale.name]
-        nodes = (hierarchies or {}).get(scale.name)
-        classes[scale.name] = _spelled(
-            classes[scale.name], scale, _known(released[scale.name], known, scale, nodes)
-        )
-        parts.append(_labels(classes[scale.name], scale))
-    return Seen(tuple(scales), classes, group, np.bincount(group), tuple(parts))
+        behind = _behind(column, original, scale, (hierarchies or {}).get(scale.name))
+        if behind:
+            cells = _spelled(cells, behind)
+            codes[j] = models.cell_numbers(cells)
+        parts.append(_labels(cells, scale))
+    return Seen(tuple(scales), codes, group, np.bincount(group), tuple(parts))
 
 
 def _ends(column: pd.Series[Any]) -> tuple[Array, Array]:
@@ -258,8 +279,10 @@ def _ends(column: pd.Series[Any]) -> tuple[Array, Array]:
     return values, values
 
 
-def _interval(column: pd.Series[Any], scale: Scale) -> tuple[Array, Array]:
-    low, high = ((end - scale.low) / scale.width for end in _ends(column))
+def _interval(
+    column: pd.Series[Any], ends: tuple[Array, Array], scale: Scale
+) -> tuple[Array, Array]:
+    low, high = ((end - scale.low) / scale.width for end in ends)
     # an end that is not given, as in 90+, is that of the original
     ends_at = np.isposinf(high) & ~np.isnan(low), np.isneginf(low) & ~np.isnan(high)
     low, high = np.where(ends_at[1], 0.0, low), np.where(ends_at[0], np.maximum(low, 1.0), high)
@@ -269,12 +292,14 @@ def _interval(column: pd.Series[Any], scale: Scale) -> tuple[Array, Array]:
     return (low, low) if np.array_equal(low, high) else (low, high)
 
 
-def _is_odd(column: pd.Series[Any]) -> Array:
+def _is_odd(column: pd.Series[Any], ends: tuple[Array, Array]) -> Array:
     """Tell which cells of a column of numbers are neither number, interval, star nor missing."""
     if pd.api.types.is_numeric_dtype(column.dtype):
         return np.zeros(len(column), dtype=bool)
-    unread = np.isnan(_ends(column)[0]) & column.notna().to_numpy()
-    return unread & (column.astype(object) != SUPPRESSED).to_numpy(dtype=bool)
+    unread = np.isnan(ends[0])
+    if unread.any():
+        unread &= (column.notna() & (column.astype(object) != SUPPRESSED)).to_numpy(dtype=bool)
+    return unread
 
 
 def _ranges(released: pd.Series[Any], original: pd.Series[Any] | None) -> dict[Any, Any]:
@@ -283,13 +308,13 @@ def _ranges(released: pd.Series[Any], original: pd.Series[Any] | None) -> dict[A
         raise InputError(
             f"{released.name} holds cells that are no number; write 30, [20, 30] or *"
         )
-    odd = _is_odd(released)
+    odd = _is_odd(released, _ends(released))
     values = pd.Series(_ends(original)[0], index=released.index)[odd]
     ends = values.groupby(released[odd]).agg(["min", "max"]).dropna()
     return {cell: pd.Interval(a, b, closed="both") for cell, a, b in ends.itertuples()}
 
 
-def _known(
+def _behind(
     released: pd.Series[Any],
     original: pd.Series[Any] | None,
     scale: Scale,
@@ -324,14 +349,12 @@ def _known(
     return {cell: some for cell, some in found.items() if some}
 
 
-def _spelled(column: pd.Series[Any], scale: Scale, known: dict[str, Any] | None) -> pd.Series[Any]:
+def _spelled(column: pd.Series[Any], behind: dict[str, Any]) -> pd.Series[Any]:
     """Return the column with nodes of hierarchies written as the labels that they cover."""
-    if not known:
-        return column
     codes, objects = cells.distinct(column)
     spelled = np.empty(len(objects), dtype=object)
-    spelled[:] = [known.get(cell, cell) if isinstance(cell, str) else cell for cell in objects]
-    return pd.Series(spelled[codes], index=column.index, name=scale.name)
+    spelled[:] = [behind.get(cell, cell) if isinstance(cell, str) else cell for cell in objects]
+    return pd.Series(spelled[codes], index=column.index, name=column.name)
 
 
 def _labels(column: pd.Series[Any], scale: Scale) -> tuple[Array, Any]:
