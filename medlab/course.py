@@ -17,12 +17,13 @@ import tempfile
 import textwrap
 import warnings
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import nbformat
+from nbconvert.preprocessors import Preprocessor
 from nbformat import NotebookNode
+from traitlets import Bool
 
 from medlab.disk import appearing, write_whole
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError, not_installed
@@ -42,7 +43,7 @@ c.Execute.timeout = {_SECONDS_A_CELL}  # seconds that one cell may take
 # Feedback holds no hidden test.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
-    "medlab.feedback.NoHiddenTests",
+    "medlab.course.NoHiddenTests",
     "nbconvert.preprocessors.CSSHTMLHeaderPreprocessor",
 ]
 """
@@ -66,11 +67,11 @@ def find_sets(names: Sequence[str] = ()) -> list[Path]:
     sets = sorted((notebook_folder() / "course").glob("[0-9][0-9]_*.ipynb"))
     if not sets:
         raise UnavailableError("this installation has no course; use a clone of the repository")
-    known = {key: path for path in sets for key in (path.stem, path.stem[:2])}
-    if not set(names) <= set(known):
+    paths = {key: path for path in sets for key in (path.stem, path.stem[:2])}
+    if not set(names) <= set(paths):
         there = ", ".join(path.stem for path in sets)
         raise UsageError(f"no exercise set of that name; there are: {there}")
-    return sorted({known[name] for name in names}) if names else sets
+    return sorted({paths[name] for name in names}) if names else sets
 
 
 def student_copy(notebook: NotebookNode) -> NotebookNode:
@@ -93,9 +94,9 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     )
     for cell in copy.cells:
         # The stub stands as deep as the solution whose place it takes.
-        stub = STUB if cell.cell_type == "code" else _TEXT_STUB
-        source = _SOLUTION.sub(partial(_place_to_write, stub), cell.source)
-        cell.source = without_hidden_tests(source).rstrip("\n")
+        stub = textwrap.indent(STUB if cell.cell_type == "code" else _TEXT_STUB, r"\1")
+        source = _SOLUTION.sub(stub, cell.source)
+        cell.source = _without_hidden_tests(source).rstrip("\n")
         cell.metadata.pop("nbgrader", None)
         if _LEFT.search(cell.source):
             raise InputError(f"cell {cell.id}: a solution or hidden test is opened or closed only")
@@ -104,11 +105,7 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     return copy
 
 
-def _place_to_write(stub: str, solution: re.Match[str]) -> str:
-    return textwrap.indent(stub, solution[1])
-
-
-def without_hidden_tests(source: str) -> str:
+def _without_hidden_tests(source: str) -> str:
     """Return the source of a cell without its hidden tests."""
     return _HIDDEN.sub("", source)
 
@@ -256,15 +253,16 @@ def dry_run(
                     raise RefusedError(f"nbgrader fails at a step of {name}; its log tells more")
             with api.gradebook as book:
                 grades = book.find_submission_notebook(name, name, student).grades
-                by_hand = sum(one.max_score for one in grades if one.needs_manual_grade)
-                by_check = sum(one.auto_score or 0 for one in grades)
-                most = sum(one.max_score for one in grades)
+                by_hand = sum(record.max_score for record in grades if record.needs_manual_grade)
+                by_check = sum(record.auto_score or 0 for record in grades)
+                most = sum(record.max_score for record in grades)
             scores.append(Score(name, student, by_check, by_hand, most))
             tell(scores[-1])
     wrong = [
-        f"{one.student} of {one.name}"
-        for one in scores
-        if one.by_check + one.by_hand != (one.most if one.student == "solutions" else 0)
+        f"{record.student} of {record.name}"
+        for record in scores
+        if record.by_check + record.by_hand
+        != (record.most if record.student == "solutions" else 0)
     ]
     if wrong:
         raise RefusedError(f"not the points there should be: {', '.join(wrong)}")
@@ -296,13 +294,13 @@ def write_pages(folder: Path, names: Sequence[str] = (), *, overwrite: bool = Fa
     UnavailableError
         If the browser does not print.
     """
-    from medlab.runs.notebook_pages import page
+    from medlab.runs.report import page
 
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
     folder, sets = Path(folder).absolute(), find_sets(names)
     kinds = ["solutions.html", "slides.html", *(["solutions.pdf"] if browser else [])]
     pages = [folder / f"{path.stem}-{kind}" for path in sets for kind in kinds]
-    if not overwrite and any(one.exists() for one in pages):
+    if not overwrite and any(page.exists() for page in pages):
         raise RefusedError("the folder holds such a page already; choose another or --overwrite")
     for path in sets:
         solved = _solved(path)
@@ -335,7 +333,7 @@ def _slides(solved: NotebookNode, title: str) -> str:
     """Return what is projected: a slide a heading, places to write, figures; no check."""
     from nbconvert import HTMLExporter
 
-    from medlab.runs.notebook_pages import TEMPLATES
+    from medlab.runs.report import TEMPLATES
 
     cells, answered = [], False
     for cell, copy in zip(solved.cells, student_copy(solved).cells, strict=True):
@@ -375,3 +373,32 @@ def _print(browser: str, page: Path, target: Path) -> None:
             subprocess.run([browser, *words], check=True, capture_output=True, timeout=120)
         except subprocess.SubprocessError as error:
             raise UnavailableError("the browser does not print; print the HTML page") from error
+
+
+WITHHELD = "a test that is not shown does not hold, or your code fails in it"
+
+
+class NoHiddenTests(Preprocessor):
+    """Take hidden tests out of a graded notebook, and what its outputs tell of them.
+
+    nbgrader's own pages hold each test cell whole; ``nbgrader_config.py`` of a course folder
+    puts this before they are written.
+    """
+
+    enabled = Bool(True).tag(config=True)
+
+    def preprocess_cell(
+        self, cell: NotebookNode, resources: dict[str, Any], index: int
+    ) -> tuple[NotebookNode, dict[str, Any]]:
+        """Return the cell without its hidden tests; its errors keep what the student may read."""
+        source = _without_hidden_tests(cell.source)
+        if source == cell.source:
+            return cell, resources
+        cell.source = source
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                # Its last line only, with its words only if the student sees them in the cell.
+                if output.evalue and output.evalue not in source:
+                    output.evalue = WITHHELD
+                output.traceback = [f"{output.ename}: {output.evalue}"]
+        return cell, resources

@@ -5,16 +5,11 @@ from __future__ import annotations
 import sys
 
 from medlab.cli import (  # noqa: F401 (each brings its commands)
-    dp_commands,
     head_commands,
-    header_commands,
     job_commands,
     key_commands,
-    learning_commands,
     notebook_commands,
-    shipping_commands,
     table_commands,
-    vault_commands,
 )
 from medlab.cli.options import commands
 

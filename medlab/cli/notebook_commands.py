@@ -98,8 +98,8 @@ def _run_notebooks(
     if list_only:
         click.echo(_described(paths))
         return
-    given = read_parameter_file(parameter_file) if parameter_file else {}
-    planned = runs.plan_jobs(paths, given | dict(parameters), dict(map(_grid_axis, grid)))
+    values = read_parameter_file(parameter_file) if parameter_file else {}
+    planned = runs.plan_jobs(paths, values | dict(parameters), dict(map(_grid_axis, grid)))
     folder = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     click.echo(f"notebooks to run: {len(planned)}, {jobs} side by side, into {folder}")
     with tqdm(total=1, unit="cell", desc="cells", disable=None) as bar:
@@ -158,7 +158,7 @@ def _cite(folder: Path) -> None:
 
     RUN is the folder of medlab run, or of what medlab deidentify made.
     """
-    from medlab.runs.citing import methods_text
+    from medlab.runs.report import methods_text
 
     click.echo(methods_text(folder), nl=False)
 

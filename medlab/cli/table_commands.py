@@ -1,22 +1,18 @@
-"""Commands of tables."""
+"""Commands of tables: protected, judged, answered with noise, learned from."""
 
 from __future__ import annotations
 
+import csv
 import json
 import re
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import click
 
-from medlab.cli.options import (
-    BUDGET,
-    KEY_OF_LEDGER,
-    OVERWRITE,
-    PATH,
-    commands,
-)
+from medlab.cli.options import BUDGET, KEY_OF_LEDGER, OVERWRITE, PATH, commands
 from medlab.errors import UsageError
 
 _QUASI = click.option(
@@ -152,10 +148,10 @@ def _anonymize_large(
         raise UsageError("--memory is a size, such as 300MiB or 2GB")
     power = " KMG".index(size[2].upper() or " ")
     size_bytes = int(float(size[1]) * (1024 if size[3] else 1000) ** power)
-    given = {name: value for name, value in choices.items() if value is not None}
+    values = {name: value for name, value in choices.items() if value is not None}
     with scale.cluster(scheduler) if scheduler else nullcontext(each_done) as each:
         return anonymize_large(
-            source, target, qi, sensitive, memory=size_bytes, each=each, **given
+            source, target, qi, sensitive, memory=size_bytes, each=each, **values
         )
 
 
@@ -271,11 +267,11 @@ def _evaluate_release(
     _tell_notes(evaluate_file(original, released, qi, sensitive, **choices))
 
 
-def _hierarchies(given: tuple[str, ...]) -> dict[str, Any]:
+def _hierarchies(texts: tuple[str, ...]) -> dict[str, Any]:
     from medlab.tabular.reading import read_hierarchy
 
     tables = {}
-    for text in given:
+    for text in texts:
         parts = text.split("=")  # of a name with = the longest that leaves a file
         pairs = [("=".join(parts[:i]), Path("=".join(parts[i:]))) for i in range(1, len(parts))]
         if not all(parts) or not pairs:
@@ -290,3 +286,118 @@ def _tell_notes(report: dict[str, Any]) -> None:
     for note in report["notes"]:
         click.echo(f"medlab: {note}", err=True)
     click.echo(json.dumps(report, indent=2, allow_nan=False, default=float))
+
+
+_FORMS = "count | histogram:Sex=F,M | total:Age=18,90 | mean:Age=18,90 | quantile:Age=.5,18,90,1"
+#: Numbers that follow the column; a histogram has its categories there.
+_NUMBERS = {"total": 2, "mean": 2, "quantile": 4}
+_MOST_CANDIDATES = 100_000  # as many as a quantile takes
+
+
+@commands.command("dp")
+@click.argument("source", metavar="TABLE", type=PATH)
+@click.option("--id", "subject", metavar="COL", required=True, help="Whose row it is.")
+@click.option("--query", "queries", metavar="Q", multiple=True, required=True, help=_FORMS)
+@click.option("--epsilon", metavar="E", required=True, help="What the whole call costs.")
+@BUDGET
+@click.option("--ledger", metavar="F", type=PATH, required=True, help="Remembers what was spent.")
+@click.option("--contributions", type=int, default=1, show_default=True, help="Rows a patient.")
+@KEY_OF_LEDGER
+def _answer_queries(
+    source: Path,
+    queries: tuple[str, ...],
+    epsilon: str,
+    budget: str | None,
+    ledger: Path,
+    key_file: Path | None,
+    **unit: Any,
+) -> None:
+    """Answer queries about the patients of TABLE with noise that hides each of them; JSON.
+
+    The queries share E equally. Bounds and categories are public knowledge, not read off TABLE.
+
+    \b
+    medlab dp cohort.csv --id PatientID --query count --query mean:Age=18,90 \\
+        --epsilon .5 --budget 2 --ledger cohort.ledger
+    """  # noqa: D301  # click wants the character itself
+    from medlab import dp
+    from medlab.dp.meter import exact_epsilon
+    from medlab.tabular.reading import read_table
+
+    parsed = [_parsed(query) for query in queries]
+    purse = dp.Ledger(ledger, source, budget, key_file=key_file)
+    counted = {words[0] for kind, words in parsed if kind == "histogram"}
+    summed = {words[0] for kind, words in parsed if kind in _NUMBERS}
+    table = read_table(source, labels=counted - summed)
+    cost = exact_epsilon(epsilon)
+    meter = dp.Meter(cost, **unit)
+    answers = [
+        getattr(dp, kind)(table, *words, meter, cost / len(parsed)) for kind, words in parsed
+    ]
+    purse.spend(cost)  # when all could be computed, and before any is seen
+    rows = [
+        {"query": query} | answer._asdict() for query, answer in zip(queries, answers, strict=True)
+    ]
+    report = {"epsilon": float(cost), "spent": purse.spent, "left": purse.left, "answers": rows}
+    click.echo(json.dumps(report, indent=2, default=lambda cells: cells.to_dict()))
+
+
+def _parsed(query: str) -> tuple[str, tuple[Any, ...]]:
+    """Return the kind of a query and the arguments between table and meter."""
+    kind, _, rest = query.partition(":")
+    column, _, words = rest.partition("=")
+    parts = next(csv.reader([words], skipinitialspace=True), [])
+    if kind == "count" and not rest:
+        return kind, ()
+    if kind == "histogram" and column and parts:
+        return kind, (column, parts)
+    if _NUMBERS.get(kind) == len(parts) and column:
+        with suppress(ValueError):
+            numbers = [float(part) for part in parts]
+            return kind, (column, *_arguments(numbers))
+    raise UsageError(f"a query is {_FORMS.replace(' |', ',')}")
+
+
+def _arguments(numbers: list[float]) -> tuple[Any, ...]:
+    """Return bounds, or a share and the candidates from low to high by a step."""
+    if len(numbers) == 2:
+        return (tuple(numbers),)
+    q, low, high, step = numbers
+    if not (step > 0 and 0 <= (high - low) / step < _MOST_CANDIDATES):
+        raise UsageError("a quantile needs low, high and step above 0, 100,000 steps at most")
+    start, stride = Fraction(str(low)), Fraction(str(step))  # .1 + .2 is .3
+    return q, [float(start + i * stride) for i in range(int((high - low) / step + 1e-9) + 1)]
+
+
+@commands.command("federate")
+@click.argument("source", metavar="TABLE", type=PATH)
+@click.option("--site", required=True, metavar="COL", help="Whose row it is; never printed.")
+@click.option("--target", required=True, metavar="COL", help="A column of two values.")
+@click.option("--features", required=True, multiple=True, help="Numbers: a,b,c or repeated.")
+@click.option("--rounds", type=int, default=20, show_default=True)
+@click.option("--local-steps", type=int, default=1, show_default=True, help="Steps in a round.")
+@click.option("--rate", type=float, default=0.5, show_default=True, help="Length of a step.")
+@click.option("--l2", type=float, default=0.01, show_default=True, help="Penalty of weights.")
+@click.option(
+    "--strategy", type=click.Choice(["fedavg", "fedprox"]), default="fedavg", show_default=True
+)
+@click.option("--mu", type=float, default=0.1, show_default=True, help="Proximal term of fedprox.")
+@click.option("--secure", is_flag=True, help="Mask each update; masks vanish in the sum.")
+@click.option("--epsilon", type=float, help="Budget of a row; needs --delta and --clip.")
+@click.option("--delta", type=float, help="Chance left out of epsilon, below 1 / rows.")
+@click.option("--clip", type=float, help="L2 norm to which a row's gradient is cut.")
+@click.option("--test", type=PATH, help="Other rows, to compare with central and local training.")
+def _federate(
+    source: Path, site: str, target: str, features: tuple[str, ...], **options: Any
+) -> None:
+    """Train a logistic regression over the sites of TABLE (CSV or Parquet); JSON to stdout.
+
+    Sites are numbered from 1 in order of first appearance.
+
+    \b
+    medlab federate ward.csv --site Hospital --target Ill --features Age,Dose --secure
+    """  # noqa: D301  # click wants the character itself
+    from medlab.pipeline.federation import federate_file
+
+    report = federate_file(source, site, target, features, **options)
+    click.echo(json.dumps(report, indent=2, allow_nan=False))

@@ -1,6 +1,6 @@
 """Noisy answers about the patients of a table: counts, totals, means, quantiles.
 
-_Bounds and categories are arguments, never read off the data: what follows from the data is an
+Bounds and categories are arguments, never read off the data: what follows from the data is an
 answer that was not paid for. All noise is integer Laplace, on a grid where values are not whole.
 """
 
@@ -196,11 +196,11 @@ def quantile(
     values = np.sort(_column(table, column)[meter.rows(table)])
     share = Fraction(str(float(q))).limit_denominator(10**6)  # scores of 1e9 rows are whole floats
     above, below = share.numerator, share.denominator - share.numerator
-    left = np.searchsorted(values, points, "left")
+    ranks = np.searchsorted(values, points, "left")
     right = len(values) - np.searchsorted(values, points, "right")
     cost = float(exact_epsilon(epsilon))
     most = meter.contributions * max(above, below)
-    scores = -np.abs(below * left - above * right)
+    scores = -np.abs(below * ranks - above * right)
     place = noise.choice(scores.astype(np.float64), cost**2 / 8, most)
     scale = 2 * most / share.denominator / cost
     meter.spend(epsilon)
@@ -286,9 +286,9 @@ def _column(table: pd.DataFrame, column: str) -> Any:
     return values
 
 
-def _numbers(given: Sequence[float], name: str) -> Any:
+def _numbers(values: Sequence[float], name: str) -> Any:
     try:
-        numbers = np.array(given)
+        numbers = np.array(values)
         if numbers.ndim == 1 and np.isfinite(numbers.astype(np.float64)).all():
             return numbers
     except (TypeError, ValueError):

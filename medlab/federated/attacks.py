@@ -54,7 +54,7 @@ def read_record(start: Floats, update: Floats, how: Descent) -> tuple[Floats, fl
     return gradient[:-1] / gradient[-1], float(gradient[-1] < 0)
 
 
-def membership(
+def _membership(
     start: Floats,
     update: Floats,
     how: Descent,
@@ -83,11 +83,11 @@ def membership(
         Logarithm of the likelihood of the update with the candidate over that without, up to the
         variance of the noise: the best score there is under Gaussian noise (Neyman, Pearson).
     """
-    known, own = (
+    gradients, own = (
         clipped(row_gradients(start, with_intercept(X), y), clip) for X, y in (others, candidates)
     )
-    left = (len(known) + 1) * _gradient_of(start, update, how) - known.sum(axis=0)
-    return np.asarray(own @ left - (own**2).sum(axis=1) / 2)
+    remainder = (len(gradients) + 1) * _gradient_of(start, update, how) - gradients.sum(axis=0)
+    return np.asarray(own @ remainder - (own**2).sum(axis=1) / 2)
 
 
 def last_rows(
@@ -111,7 +111,7 @@ def last_rows(
         Of the site, and of as many people or fewer who are nowhere in it; number i is put
         against number i, with all other rows of the site known.
     how, clip
-        See `membership`.
+        See `_membership`.
     sizes : sequence of int
         Rows of each site.
 
@@ -128,8 +128,8 @@ def last_rows(
             update = update[:-1].view(np.int32) / masks.SCALE / share[site]
             total = masks.decode(sent)
         for i in range(len(labels)):
-            known = np.delete(X, i, axis=0), np.delete(y, i)
+            rest = np.delete(X, i, axis=0), np.delete(y, i)
             both = np.stack([X[i], others[i]]), np.array([y[i], labels[i]])
-            scores[i] += membership(start, update, how, known, both, clip)
+            scores[i] += _membership(start, update, how, rest, both, clip)
         start = total
     return (1 + np.sign(scores[:, 0] - scores[:, 1])) / 2

@@ -130,7 +130,7 @@ def fit(X: Floats, y: Floats, rounds: int, how: Descent) -> Floats:
     return weights
 
 
-def loss(weights: Floats, X: Floats, y: Floats, l2: float) -> float:
+def _loss(weights: Floats, X: Floats, y: Floats, l2: float) -> float:
     """Return the mean log-loss plus penalty; log 2 at zero weights."""
     margins = (2 * y - 1) * (X @ weights)
     return float(np.logaddexp(0.0, -margins).mean() + l2 / 2 * weights @ weights)
@@ -143,7 +143,7 @@ def check_fit(weights: Floats, X: Floats, y: Floats, l2: float) -> None:
     their weights above its optimum, but stayed below log 2 in all that was tried, sites of one
     class among it; so twice that is no result any more.
     """
-    if loss(weights, X, y, l2) > 2 * math.log(2):
+    if _loss(weights, X, y, l2) > 2 * math.log(2):
         raise _diverged()
 
 

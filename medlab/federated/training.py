@@ -23,7 +23,7 @@ from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import FedAvg, FedProx
 
-Rows = tuple[Floats, Floats]
+_Rows = tuple[Floats, Floats]
 _ARRAYS, _CONFIG, _ROWS = "arrays", "config", "num-examples"  # the names that FedAvg looks for
 
 
@@ -51,7 +51,7 @@ class Training(NamedTuple):
 
 
 def client_app(
-    rows_of: Callable[[Context], Rows],
+    rows_of: Callable[[Context], _Rows],
     *,
     secure: bool = False,
     gradient: logistic.Gradient = logistic.mean_gradient,
@@ -164,7 +164,7 @@ def _everybody(sites: int) -> dict[str, Any]:
 
 
 def train(
-    sites: Sequence[Rows],
+    sites: Sequence[_Rows],
     *,
     rounds: int = 20,
     local_steps: int = 1,
@@ -272,14 +272,14 @@ def _check_options(
 
 
 def _check_budget(epsilon: float | None, delta: float | None, clip: float | None) -> None:
-    given = [value for value in (epsilon, delta, clip) if value is not None]
-    if len(given) not in (0, 3):
+    values = [value for value in (epsilon, delta, clip) if value is not None]
+    if len(values) not in (0, 3):
         raise UsageError("epsilon, delta and clip belong together: give all three or none")
-    if given and not (min(given) > 0 and max(given) < math.inf and given[1] < 1):
+    if values and not (min(values) > 0 and max(values) < math.inf and values[1] < 1):
         raise UsageError("epsilon and clip are numbers above 0, delta lies between 0 and 1")
 
 
-def _check_sites(sites: Sequence[Rows]) -> None:
+def _check_sites(sites: Sequence[_Rows]) -> None:
     if len(sites) < 2:
         raise InputError("there is a single site; learning together takes at least two")
     widths = {X.shape[1:] for X, _ in sites}

@@ -10,8 +10,7 @@ import pandas as pd
 
 from medlab.errors import InputError
 from medlab.methods import bucketization, encryption, pseudonymization, randomization
-from medlab.synthetic.domain import draft_domain, parse_domain
-from medlab.synthetic.synthesis import Model, synthesize
+from medlab.synthetic.synthesis import Model, draft_domain, parse_domain, synthesize
 from medlab.tabular.release import SUPPRESSED, Release
 
 Made = Release | tuple[pd.DataFrame, str]

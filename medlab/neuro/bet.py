@@ -19,7 +19,7 @@ import numpy.typing as npt
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, not_installed
 
-ITERATIONS = 1000
+_ITERATIONS = 1000
 _WATCHED = 20  # iterations between two words to who watches
 _MAX_PASSES = 10
 _CROSSED = 4000.0  # self-intersection above which the surface is grown again, smoother
@@ -369,9 +369,9 @@ def _one_pass(
     E, F = (1 / limits[0] + 1 / limits[1]) / 2, 6 / (1 / limits[0] - 1 / limits[1])
     bt: Floats | float = f**0.275
     shape = _numba_shape() if field.accelerate else _shape
-    for i in range(ITERATIONS):
+    for i in range(_ITERATIONS):
         if watch and i % _WATCHED == 0:
-            watch(i / ITERATIONS)
+            watch(i / _ITERATIONS)
         if i % 100 == 0 or i == 50:
             spacing = _mean_spacing(points, rings)
         normals, s = shape(points, rings, counts)
@@ -379,7 +379,7 @@ def _one_pass(
         f2 = 0.5 * (1 + np.tanh(F * (2 * np.abs(sn) / spacing**2 - E)))
         if number:
             # the factor on concave smoothing falls to 1 over the last quarter
-            remaining = min(1.0, (ITERATIONS - i) / (0.25 * ITERATIONS))
+            remaining = min(1.0, (_ITERATIONS - i) / (0.25 * _ITERATIONS))
             stiffness = 1 + (10.0 ** (number + 1) - 1) * remaining
             f2 = np.where(sn > 0, np.minimum(1, f2 * stiffness), f2)
         if g:

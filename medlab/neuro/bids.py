@@ -92,11 +92,11 @@ def coded_path(path: PurePath, code: Rename) -> PurePath | None:
     *entities, suffix = stem.split("_")
     if suffix not in schema()["suffixes"] or dot + ending not in ENDINGS:
         return None
-    if not all(one in schema()["datatypes"] or one[:4] in ("sub-", "ses-") for one in folders):
+    if not all(part in schema()["datatypes"] or part[:4] in ("sub-", "ses-") for part in folders):
         return None
-    places = [one if "-" not in one else coded_part(one, code) for one in folders]
-    parts = [coded_part(one, code) for one in entities]
-    coded = [one for one in (*places, *parts) if one is not None]
+    places = [part if "-" not in part else coded_part(part, code) for part in folders]
+    parts = [coded_part(part, code) for part in entities]
+    coded = [part for part in (*places, *parts) if part is not None]
     if len(coded) < len(places) + len(parts):
         return None
     return type(path)(

@@ -434,8 +434,10 @@ def _face_region(
     return inside
 
 
-def apply(img: str | PathLike[str] | SpatialImage, cut: Cut) -> nib.Nifti1Image:
-    """Cut another image of the same study alike.
+def cut_out(
+    img: str | PathLike[str] | SpatialImage, cut: Cut
+) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
+    """Return another image of the same study cut alike, and the mask (1: removed) of what went.
 
     Parameters
     ----------
@@ -449,13 +451,6 @@ def apply(img: str | PathLike[str] | SpatialImage, cut: Cut) -> nib.Nifti1Image:
     RefusedError
         If the image does not overlap with the brain that the cut was made from.
     """
-    return cut_out(img, cut)[0]
-
-
-def cut_out(
-    img: str | PathLike[str] | SpatialImage, cut: Cut
-) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
-    """Return what `apply` returns, and the mask (1: removed) of what it cut."""
     img = load(img)
     corners = np.array([[0, 0, 0], img.shape[:3]]) - 0.5
     middle = nib.affines.apply_affine(

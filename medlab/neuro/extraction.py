@@ -16,14 +16,12 @@ from medlab import __version__
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import bet, fsl
-from medlab.neuro.head_measures import crown_row, extraction_warnings
 from medlab.neuro.volume import (
     SOFT_HU,
     Working,
     image_like,
     load,
     over_time,
-    to_file,
     to_working,
     voxels,
 )
@@ -39,6 +37,11 @@ _CT_F = 0.01
 _BRIDGE_MM = 2.0
 _FUNCTIONAL_F = 0.3
 _ROBUST_RUNS = 10
+_BRAIN_ML = (700.0, 2200.0)
+_TALLEST_BRAIN_MM = 175.0
+_THICKEST_CROWN_MM = 45.0  # scalp, skull and fluid above the brain are 15 to 25
+_OPEN_BOTTOM = 0.4
+_LEAST_CONTRAST = 0.05
 _NECK_MM = 170.0  # a head from crown to the bottom of the cerebellum is not taller
 _PADDED_MM = 160.0
 
@@ -306,7 +309,7 @@ def _search(searched: Working, options: ExtractionOptions) -> _Outcome:
     data = searched.data
     above, below, cut = 0, 0, 0
     if options.crop_neck:
-        cut = max(0, crown_row(data) - int(_NECK_MM / searched.zooms[2]))
+        cut = max(0, _crown_row(data) - int(_NECK_MM / searched.zooms[2]))
         data = np.ascontiguousarray(data[:, :, cut:])
     if options.pad:
         missing = max(0, int(np.ceil(_PADDED_MM / searched.zooms[2])) - data.shape[2])
@@ -402,7 +405,9 @@ def _finish(
     """Bring mask and surface back to the file, apply the mask, and report."""
     if not outcome.mask.any():
         raise RefusedError("no brain was found; give another center, radius or f")
-    mask = to_file(outcome.mask, searched)
+    # In the order of the file.
+    mask = nib.orientations.apply_orientation(outcome.mask, searched.to_file)
+    mask = np.ascontiguousarray(mask)
     report = {
         "backend": options.backend,
         "version": fsl.version() if options.backend == "fsl" else f"medlab {__version__}",
@@ -413,9 +418,7 @@ def _finish(
         "window": limits,
         **outcome.facts,
         "volume_ml": float(outcome.mask.sum() * np.prod(searched.zooms) / 1000),
-        "warnings": extraction_warnings(
-            searched.data, outcome.mask, searched.zooms, outcome.facts
-        ),
+        "warnings": warnings_about(searched.data, outcome.mask, searched.zooms, outcome.facts),
     }
     vertices = nib.affines.apply_affine(searched.affine, outcome.vertices / searched.zooms)
     if "center" in outcome.facts:
@@ -448,3 +451,74 @@ def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
     edge = inside & ~binary_erosion(inside)
     brightest = data[np.isfinite(data)].max()
     return image_like(img, np.where(edge, brightest, data))
+
+
+def warnings_about(
+    data: npt.NDArray[np.float32], mask: Mask, zooms: Floats, facts: dict[str, Any]
+) -> list[str]:
+    """Return sentences on what looks wrong with a brain mask; an empty list is no proof.
+
+    Parameters
+    ----------
+    data, mask : ndarray, shape (X, Y, Z)
+        Image and mask, third axis upwards.
+    zooms : ndarray, shape (3,)
+        Voxel size in mm.
+    facts : dict
+        ``t2``, ``t98`` and ``crossings`` of the run, where known.
+    """
+    warnings = []
+    volume = float(mask.sum() * np.prod(zooms) / 1000)
+    if not _BRAIN_ML[0] <= volume <= _BRAIN_ML[1]:
+        warnings.append(
+            f"the mask holds {volume:.0f} ml; adult brains hold "
+            f"{_BRAIN_ML[0]:.0f} to {_BRAIN_ML[1]:.0f}"
+        )
+    rows = np.flatnonzero(mask.any(axis=(0, 1)))
+    height = (rows[-1] - rows[0] + 1) * zooms[2]
+    if height > _TALLEST_BRAIN_MM:
+        warnings.append(f"the mask is {height:.0f} mm tall: it has run down the neck")
+    gap = (_crown_row(data) - rows[-1]) * zooms[2]
+    if gap > _THICKEST_CROWN_MM:
+        warnings.append(f"the mask ends {gap:.0f} mm below the crown: it lies in face or neck")
+    areas = mask.sum(axis=(0, 1))
+    if areas[0] > _OPEN_BOTTOM * areas.max():
+        warnings.append("the mask is cut by the bottom of the image")
+    if facts.get("crossings", 0) > 4000:
+        warnings.append("the surface still crosses itself after ten passes")
+    contrast = _edge_contrast(data, mask, zooms)
+    if contrast < _LEAST_CONTRAST:
+        warnings.append(
+            f"the rim of the mask is hardly brighter ({contrast:.2f} of the range) than what "
+            "lies outside it"
+        )
+    return warnings
+
+
+def _crown_row(data: npt.NDArray[np.float32]) -> int:
+    """Return the topmost row (third axis) of which more than a hundredth is head."""
+    rows = np.flatnonzero((data > bet.robust_threshold(data)).mean(axis=(0, 1)) > 0.01)
+    return int(rows[-1]) if rows.size else data.shape[2] - 1
+
+
+def _edge_contrast(data: npt.NDArray[np.float32], mask: Mask, zooms: Floats) -> float:
+    """Return how much brighter the mask is 4 mm inside than 2 mm outside its edge.
+
+    Medians of the two rims, as a share of the median inside; brain is bounded by dark
+    fluid and bone, so a good mask has 0.2 and more in T1.
+    """
+    from scipy.ndimage import distance_transform_edt
+
+    coarse = tuple(slice(None, None, max(1, round(2 / zoom))) for zoom in zooms)
+    data, mask, zooms = data[coarse], mask[coarse], zooms * [s.step for s in coarse]
+    if not mask.any():
+        return 0.0
+    inside = distance_transform_edt(mask, sampling=zooms)
+    outside = distance_transform_edt(~mask, sampling=zooms)
+    step = float(max(zooms))
+    rim = data[(inside > 3 - step / 2) & (inside <= 5 + step / 2)]
+    skin = data[(outside > 1) & (outside <= 3 + step / 2)]
+    scale = float(np.median(data[mask])) - float(data.min())
+    if not rim.size or not skin.size or scale <= 0:
+        return 0.0
+    return float(np.median(rim) - np.median(skin)) / scale

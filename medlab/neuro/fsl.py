@@ -19,7 +19,7 @@ from medlab.errors import InputError, UnavailableError, not_installed
 _WAY_OUT = "install FSL and set FSLDIR, or choose the backend 'builtin'"
 
 
-class Result(NamedTuple):
+class _Result(NamedTuple):
     """What FSL's ``bet`` returned: a mask, and a surface in mm of the working array."""
 
     mask: Mask
@@ -52,7 +52,7 @@ def run(
     data: npt.NDArray[np.float32],
     zooms: Floats,
     **options: float | bool | list[float],
-) -> Result:
+) -> _Result:
     """Run FSL's ``bet`` on an array in radiological order.
 
     Parameters
@@ -104,7 +104,7 @@ def _restore(name: str, value: str | None) -> None:
         os.environ[name] = value
 
 
-def _collect(folder: Path) -> Result:
+def _collect(folder: Path) -> _Result:
     """Read mask and mesh from the folder in which ``bet`` ran."""
     masks = sorted(folder.glob("brain_mask.nii*"))
     if not masks:
@@ -114,7 +114,7 @@ def _collect(folder: Path) -> Result:
     vertices, faces = (
         _read_vtk(meshes[0]) if meshes else (np.empty((0, 3)), np.empty((0, 3), np.intp))
     )
-    return Result(mask, vertices, faces)
+    return _Result(mask, vertices, faces)
 
 
 def _read_vtk(path: Path) -> tuple[Floats, Indices]:

@@ -1,4 +1,4 @@
-"""Measures: mask against mask, faces before and after, and warnings on odd masks."""
+"""Measures: mask against mask, brain and head before and after."""
 
 from __future__ import annotations
 
@@ -9,13 +9,6 @@ import numpy.typing as npt
 
 from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
-from medlab.neuro.bet import robust_threshold
-
-_BRAIN_ML = (700.0, 2200.0)
-_TALLEST_BRAIN_MM = 175.0
-_THICKEST_CROWN_MM = 45.0  # scalp, skull and fluid above the brain are 15 to 25
-_OPEN_BOTTOM = 0.4
-_LEAST_CONTRAST = 0.05
 
 
 def mask_scores(found: Mask, truth: Mask, zooms: Floats) -> dict[str, float]:
@@ -87,77 +80,6 @@ def _surface_distances(a: Mask, b: Mask, zooms: Floats) -> tuple[Floats, Floats]
     skins = [mask & ~binary_erosion(mask) for mask in (a, b)]
     far = [distance_transform_edt(~skin, sampling=zooms) for skin in skins]
     return far[1][skins[0]], far[0][skins[1]]
-
-
-def extraction_warnings(
-    data: npt.NDArray[np.float32], mask: Mask, zooms: Floats, facts: dict[str, Any]
-) -> list[str]:
-    """Return sentences on what looks wrong with a brain mask; an empty list is no proof.
-
-    Parameters
-    ----------
-    data, mask : ndarray, shape (X, Y, Z)
-        Image and mask, third axis upwards.
-    zooms : ndarray, shape (3,)
-        Voxel size in mm.
-    facts : dict
-        ``t2``, ``t98`` and ``crossings`` of the run, where known.
-    """
-    warnings = []
-    volume = float(mask.sum() * np.prod(zooms) / 1000)
-    if not _BRAIN_ML[0] <= volume <= _BRAIN_ML[1]:
-        warnings.append(
-            f"the mask holds {volume:.0f} ml; adult brains hold "
-            f"{_BRAIN_ML[0]:.0f} to {_BRAIN_ML[1]:.0f}"
-        )
-    rows = np.flatnonzero(mask.any(axis=(0, 1)))
-    height = (rows[-1] - rows[0] + 1) * zooms[2]
-    if height > _TALLEST_BRAIN_MM:
-        warnings.append(f"the mask is {height:.0f} mm tall: it has run down the neck")
-    gap = (crown_row(data) - rows[-1]) * zooms[2]
-    if gap > _THICKEST_CROWN_MM:
-        warnings.append(f"the mask ends {gap:.0f} mm below the crown: it lies in face or neck")
-    areas = mask.sum(axis=(0, 1))
-    if areas[0] > _OPEN_BOTTOM * areas.max():
-        warnings.append("the mask is cut by the bottom of the image")
-    if facts.get("crossings", 0) > 4000:
-        warnings.append("the surface still crosses itself after ten passes")
-    contrast = _edge_contrast(data, mask, zooms)
-    if contrast < _LEAST_CONTRAST:
-        warnings.append(
-            f"the rim of the mask is hardly brighter ({contrast:.2f} of the range) than what "
-            "lies outside it"
-        )
-    return warnings
-
-
-def crown_row(data: npt.NDArray[np.float32]) -> int:
-    """Return the topmost row (third axis) of which more than a hundredth is head."""
-    rows = np.flatnonzero((data > robust_threshold(data)).mean(axis=(0, 1)) > 0.01)
-    return int(rows[-1]) if rows.size else data.shape[2] - 1
-
-
-def _edge_contrast(data: npt.NDArray[np.float32], mask: Mask, zooms: Floats) -> float:
-    """Return how much brighter the mask is 4 mm inside than 2 mm outside its edge.
-
-    Medians of the two rims, as a share of the median inside; brain is bounded by dark
-    fluid and bone, so a good mask has 0.2 and more in T1.
-    """
-    from scipy.ndimage import distance_transform_edt
-
-    coarse = tuple(slice(None, None, max(1, round(2 / zoom))) for zoom in zooms)
-    data, mask, zooms = data[coarse], mask[coarse], zooms * [s.step for s in coarse]
-    if not mask.any():
-        return 0.0
-    inside = distance_transform_edt(mask, sampling=zooms)
-    outside = distance_transform_edt(~mask, sampling=zooms)
-    step = float(max(zooms))
-    rim = data[(inside > 3 - step / 2) & (inside <= 5 + step / 2)]
-    skin = data[(outside > 1) & (outside <= 3 + step / 2)]
-    scale = float(np.median(data[mask])) - float(data.min())
-    if not rim.size or not skin.size or scale <= 0:
-        return 0.0
-    return float(np.median(rim) - np.median(skin)) / scale
 
 
 def brain_changed(before: npt.NDArray[Any], after: npt.NDArray[Any], brain: Mask) -> int:

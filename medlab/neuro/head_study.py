@@ -184,8 +184,8 @@ def deface(
     options: dict[str, Any] = {"ears": ears, "buffer_mm": buffer_mm, "backend": backend}
     if not others:
         return deface_image(load(img), **options)
-    first, *rest = done = deface_all([load(one) for one in (img, *others)], **options)
-    return replace(first, others=tuple(one.img for one in rest), report=worst(done))
+    first, *rest = done = deface_all([load(image) for image in (img, *others)], **options)
+    return replace(first, others=tuple(image.img for image in rest), report=worst(done))
 
 
 def _deface_study(

@@ -54,7 +54,7 @@ _PLAIN_WORD = re.compile(r"[A-Za-z0-9 _.+\-/\\]{0,64}")
 _NOT_TOLD = "n/a"  # what BIDS writes for a missing value
 #: What columns of tables may hold: labels, whole years, numbers, or the words given, in lower
 #: case. In a column of words, others stay when two rows say them: a name stands in one.
-COLUMNS: dict[str, str | frozenset[str]] = {
+_COLUMNS: dict[str, str | frozenset[str]] = {
     **dict.fromkeys(["participant_id", "session_id", "filename"], "label"),
     "age": "years",
     "sex": frozenset(["female", "f", "male", "m", "other", "o"]),
@@ -596,7 +596,7 @@ def _inspect_table(path: Path) -> list[_HeaderFinding]:
 
 
 def _columns(path: Path) -> dict[str, str | frozenset[str]]:
-    return _CONTEXT_COLUMNS if path.name.lower().endswith(_OF_SCANS) else COLUMNS
+    return _CONTEXT_COLUMNS if path.name.lower().endswith(_OF_SCANS) else _COLUMNS
 
 
 def _clean_table(

@@ -125,19 +125,19 @@ def run_trials(
     """
     import pandas as pd
 
-    found: dict[str, Extraction] = {}
+    extractions: dict[str, Extraction] = {}
     rows: dict[str, dict[str, Any]] = {}
     for name, options in settings.items():
         try:
             if isinstance(options, Extraction):
-                found[name] = options
+                extractions[name] = options
             else:
-                found[name] = extract_brain(**{"img": img, **options})
+                extractions[name] = extract_brain(**{"img": img, **options})
         except (InputError, RefusedError) as error:
             rows[name] = {"refused": str(error)}
             continue
-        rows[name] = _row(found[name], truth)
-    return _Trials(found, pd.DataFrame.from_dict(rows, orient="index"))
+        rows[name] = _row(extractions[name], truth)
+    return _Trials(extractions, pd.DataFrame.from_dict(rows, orient="index"))
 
 
 def _row(extraction: Extraction, truth: SpatialImage | None) -> dict[str, Any]:
@@ -267,11 +267,11 @@ def header_changes(before: str | Path, after: str | Path) -> pd.DataFrame:
     old, new = (read_series(path).datasets[0] for path in (before, after))
     same = {"PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"}
     anew = {"SeriesInstanceUID", "SOPInstanceUID"}
-    told = ("ImageType", "RecognizableVisualFeatures", "PatientIdentityRemoved")
+    keywords = ("ImageType", "RecognizableVisualFeatures", "PatientIdentityRemoved")
     with quiet_pydicom():
         rows = {
             name: "same" if old.get(name) == new.get(name) else "new"
             for name in sorted(same | anew)
         }
-        rows |= {name: str(new.get(name, "not set")) for name in told}
+        rows |= {name: str(new.get(name, "not set")) for name in keywords}
     return pd.DataFrame({"in the derived series": rows})

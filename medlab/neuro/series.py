@@ -123,7 +123,9 @@ def _volume(datasets: Sequence[Dataset]) -> Series:
 def _datasets(source: Path) -> list[Dataset]:
     """Return the images in a folder, or the one file."""
     paths = sorted(p for p in source.rglob("*") if p.is_file()) if source.is_dir() else [source]
-    slices = [read(paths[0])] if len(paths) == 1 else (one for _, _, one in usable(paths, read))
+    slices = (
+        [read(paths[0])] if len(paths) == 1 else (dataset for _, _, dataset in usable(paths, read))
+    )
     datasets: list[Dataset] = [dataset for dataset in slices if "PixelData" in dataset]
     if not datasets:
         raise InputError("there is no DICOM image here; give the folder of one series")

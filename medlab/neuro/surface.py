@@ -12,7 +12,6 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
-from medlab.neuro.extraction import Mesh
 from medlab.neuro.volume import Working, load, to_working
 
 FRONT, THREE_QUARTER = 0.0, 30.0
@@ -143,13 +142,13 @@ def _resample(working: Working, sight: _Sight) -> npt.NDArray[np.float32]:
 def _first_hit(volume: npt.NDArray[np.float32], sight: _Sight) -> Floats:
     """Return, for each (z, x), how far to the front the head reaches; between voxels."""
     head = _largest(volume > sight.threshold)
-    seen = head.any(axis=1)
+    visible = head.any(axis=1)
     hit = head.shape[1] - 1 - np.argmax(head[:, ::-1], axis=1)
     front = np.minimum(hit + 1, head.shape[1] - 1)
     here, before = (np.take_along_axis(volume, i[:, None], 1)[:, 0] for i in (hit, front))
     step = np.clip((here - sight.threshold) / np.maximum(here - before, 1e-6), 0, 1)
     depth = sight.origin[1] + (hit + step) * sight.spacing
-    return np.asarray(np.where(seen, depth, np.nan).T)
+    return np.asarray(np.where(visible, depth, np.nan).T)
 
 
 def _largest(mask: Mask) -> Mask:
@@ -171,28 +170,6 @@ def _shade(depth: Floats, spacing: float) -> Floats:
     normal /= np.sqrt((normal**2).sum(axis=0))
     lit = np.tensordot(_LIGHT / np.linalg.norm(_LIGHT), normal, axes=1)
     return np.asarray(np.nan_to_num(_AMBIENT + (1 - _AMBIENT) * np.clip(lit, 0, 1), nan=0.0))
-
-
-def mesh(img: str | PathLike[str] | SpatialImage, *, spacing_mm: float = 3.0) -> Mesh:
-    """Return the surface of a head as a mesh that can be turned on the screen.
-
-    Parameters
-    ----------
-    img : path or nibabel image
-        A head.
-    spacing_mm : float
-        Fineness; 3 mm keeps nose, eyes and ears in some ten thousand triangles.
-    """
-    from skimage.measure import marching_cubes
-
-    working = to_working(load(img))
-    sight = _sight(working, FRONT, spacing_mm)
-    volume = _resample(working, sight)
-    low = float(volume.min())
-    head = np.where(_largest(volume > sight.threshold), volume, low)
-    padded = np.pad(head, 1, constant_values=low)
-    vertices, faces, _, _ = marching_cubes(padded, sight.threshold)
-    return Mesh(sight.origin + (vertices - 1) * spacing_mm, np.asarray(faces, dtype=np.intp))
 
 
 class _FrontChange(NamedTuple):

@@ -203,12 +203,6 @@ def to_working(img: SpatialImage, like: Working | None = None) -> Working:
     )
 
 
-def to_file(data: Array, working: Working) -> Array:
-    """Return an array in working order in the order of the file it came from."""
-    turned = nib.orientations.apply_orientation(data, working.to_file)
-    return np.ascontiguousarray(turned)
-
-
 def image_like(img: SpatialImage, data: Array) -> nib.Nifti1Image:
     """Return a NIfTI image with new voxels and the geometry of another.
 

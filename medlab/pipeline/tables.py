@@ -15,8 +15,15 @@ from medlab.crypto.keys import KEY_VARIABLE
 from medlab.disk import appearing
 from medlab.dp import Ledger
 from medlab.errors import RefusedError, UsageError
-from medlab.synthetic.domain import draft_domain, parse_domain, read_domain
-from medlab.synthetic.synthesis import NO_GUARANTEE, Model, Synthesis, synthesize
+from medlab.synthetic.synthesis import (
+    NO_GUARANTEE,
+    Model,
+    Synthesis,
+    draft_domain,
+    parse_domain,
+    read_domain,
+    synthesize,
+)
 from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
 from medlab.tabular.reading import TableFile, TableRoles, named_columns, read_file

@@ -22,7 +22,7 @@ import medlab
 from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError, usable
 from medlab.runs.headlines import Meaning, as_csv
-from medlab.runs.parameters import Parameter, check, declared
+from medlab.runs.plan import Parameter, check, declared
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ _SHOWN = (
 )
 _TABLES = (".csv", ".parquet")
 _FEWEST_ROWS = 100  # of a table of one's own: classes of 50, and two of them
-KINDS = (".nii", ".nii.gz", *_TABLES)
+_KINDS = (".nii", ".nii.gz", *_TABLES)
 _PACKAGES = (
     "cryptography",
     "ipywidgets",
@@ -97,12 +97,12 @@ class Run:
         """A generator fresh from the seed: the same numbers at every call."""
         return np.random.default_rng(self.seed)
 
-    def need(self, found: Iterable[_T], what: str) -> list[_T]:
+    def need(self, candidates: Iterable[_T], what: str) -> list[_T]:
         """Return what was found as a list, or say that the data folder holds none of it.
 
         Parameters
         ----------
-        found : iterable
+        candidates : iterable
         what : str
             What was looked for, in the singular: ``"DICOM file"``.
 
@@ -111,7 +111,7 @@ class Run:
         InputError
             If nothing was found.
         """
-        items = list(found)
+        items = list(candidates)
         if not items:
             raise InputError(f"no {what} in the data folder; give a folder that holds one")
         return items
@@ -360,18 +360,18 @@ def _checked_parameters() -> dict[str, Any]:
     Any text may hold a name, so only numbers and words that the notebook lists are kept.
     """
     shell = _shell()
-    known: dict[str, Parameter] = {}
-    given: list[str] = []
+    parameters: dict[str, Parameter] = {}
+    injected: list[str] = []
     for source in shell.user_ns.get("In", []) if shell else []:
         if source.startswith("# Parameters\n"):
-            given += declared(source)
+            injected += declared(source)
         elif re.search(r"(?m)^data_dir\b", source):
-            known, given = declared(source), []
-    values = {name: shell.user_ns[name] for name in [*known, *given]}
-    for name, fitted in check(values, known).items():
+            parameters, injected = declared(source), []
+    values = {name: shell.user_ns[name] for name in [*parameters, *injected]}
+    for name, fitted in check(values, parameters).items():
         if fitted != values[name]:
             raise UsageError(f"{name} is text; write it without quotation marks")
-    return {name: values[name] for name in known if known[name].is_bounded}
+    return {name: values[name] for name in parameters if parameters[name].is_bounded}
 
 
 def own_table(data_dir: str | Path) -> Path | None:
@@ -402,7 +402,7 @@ def checked_data_folder(data_dir: str | Path) -> Path:
     files = [path for path in folder.rglob("*") if path.is_file()]
     if not files:
         raise InputError("the data folder is empty; give a folder with DICOM or NIfTI files")
-    if not any(path.name.lower().endswith(KINDS) or dicom.is_dicom(path) for path in files):
+    if not any(path.name.lower().endswith(_KINDS) or dicom.is_dicom(path) for path in files):
         raise InputError(
             f"none of the {len(files)} files in the data folder is DICOM, NIfTI or a table; "
             "give a folder that holds some"
@@ -412,13 +412,13 @@ def checked_data_folder(data_dir: str | Path) -> Path:
 
 def package_versions() -> dict[str, str]:
     """Return the installed version of each package that a result may depend on."""
-    found = {}
+    entries = {}
     for name in _PACKAGES:
         try:
-            found[name] = version(name)
+            entries[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            entries[name] = "not installed"
+    return entries
 
 
 def revision() -> str | None:
@@ -482,14 +482,14 @@ def _display_formatter() -> Any:
 
 def _show_marked(reveal: bool) -> None:
     """Mark all outputs from here on as revealed and say so, or mark them no longer."""
-    shown = _display_formatter()
-    if shown is None:
+    formatter = _display_formatter()
+    if formatter is None:
         return
-    vars(shown).pop("format", None)
+    vars(formatter).pop("format", None)
     if reveal:
         from IPython.display import display
 
-        shown.format = partial(_marked, shown.format)
+        formatter.format = partial(_marked, formatter.format)
         display({"text/plain": _SHOWN}, raw=True)
 
 
@@ -504,9 +504,9 @@ def _be_discreet() -> None:
     """Silence what repeats header values by itself, and mask a data set shown by Jupyter."""
     warnings.filterwarnings("ignore", module=r"pydicom(\.|$)")
     logging.getLogger("pydicom").setLevel(logging.CRITICAL)
-    shown = _display_formatter()
-    if shown is not None:
-        formatter = shown.formatters["text/plain"]
+    formatter = _display_formatter()
+    if formatter is not None:
+        formatter = formatter.formatters["text/plain"]
         formatter.for_type_by_name("pydicom.dataset", "Dataset", _masked)
         formatter.for_type_by_name("pydicom.dataset", "FileDataset", _masked)
 

@@ -25,8 +25,8 @@ from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError
 from medlab.runs.book import RESULTS, checked_data_folder, own_table
 from medlab.runs.headlines import Meaning
-from medlab.runs.notebook_pages import Outcome, page, write_report
 from medlab.runs.plan import Job, notebook_parameters
+from medlab.runs.report import Outcome, page, write_report
 from medlab.runs.scrub import find_failure, scrub
 
 _KERNEL_STARTS = 2
@@ -141,17 +141,17 @@ def _prepared_output(output: Path, data: Path | None, *, overwrite: bool) -> Pat
 
 
 def _with_folders(job: Job, folder: Path, data: Path | None) -> Job:
-    known = notebook_parameters(job.notebook)
-    given = {"output_dir": str(folder / job.name)}
+    declarations = notebook_parameters(job.notebook)
+    folders = {"output_dir": str(folder / job.name)}
     if data is not None:
-        if "data_dir" not in known:
+        if "data_dir" not in declarations:
             raise UsageError(f"{job.notebook.stem} reads no data folder (no parameter data_dir)")
-        if data.is_file() and "subject" not in known:
+        if data.is_file() and "subject" not in declarations:
             raise UsageError(
                 f"{job.notebook.stem} reads no table; give a folder, or name 03 or 05"
             )
-        given["data_dir"] = str(data)
-    fitting = {name: value for name, value in given.items() if name in known}
+        folders["data_dir"] = str(data)
+    fitting = {name: value for name, value in folders.items() if name in declarations}
     return replace(job, parameters=job.parameters | fitting)
 
 
@@ -183,14 +183,14 @@ def _run_one(job: Job, folder: Path, show_errors: bool, tell: Callable[[], None]
 
 def _executed(job: Job, tell: Callable[[], None]) -> Any:
     """Execute; a kernel that does not start is started once more, one that dies is told."""
-    for left in reversed(range(_KERNEL_STARTS)):
+    for attempts in reversed(range(_KERNEL_STARTS)):
         try:
             return _execute_once(job, tell)
         except DeadKernelError as error:
             return _stopped(job, error)
         except RuntimeError as error:
             # Ports of kernels that start together may collide (known upstream).
-            if not left:
+            if not attempts:
                 return _stopped(job, error)
     raise AssertionError("unreachable")
 
@@ -243,6 +243,6 @@ def _numbers(folder: Path) -> tuple[dict[str, Any], dict[str, Meaning]]:
     if not path.is_file():
         return {}, {}
     content = json.loads(path.read_text(encoding="utf-8"))
-    meanings = {one.pop("name"): Meaning(**one) for one in content.get("meanings", [])}
+    meanings = {entry.pop("name"): Meaning(**entry) for entry in content.get("meanings", [])}
     numbers = content.get("numbers", {})
     return {name: numbers[name] for name in dict.fromkeys([*meanings, *numbers])}, meanings

@@ -70,13 +70,13 @@ def as_csv(rows: Sequence[tuple[Mapping[str, Any], str, Any, Meaning]]) -> bytes
     writer.writerow([*before, "name", "of", "value", "label", "unit", "good", "verdict"])
     for place, name, value, meaning in rows:
         for part, single in _singles(value):
-            told = (meaning.label, "share of 1" if meaning.unit == "%" else meaning.unit)
+            words = (meaning.label, "share of 1" if meaning.unit == "%" else meaning.unit)
             verdict = _verdict(single, meaning.good)
-            writer.writerow([*place.values(), name, part, single, *told, meaning.good, verdict])
+            writer.writerow([*place.values(), name, part, single, *words, meaning.good, verdict])
     return text.getvalue().encode()
 
 
-def readable(value: Any) -> str:
+def _readable(value: Any) -> str:
     """Return a number as people write it: three digits that matter, lists with commas."""
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -85,7 +85,7 @@ def readable(value: Any) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, list):
-        return ", ".join(readable(item) for item in value)
+        return ", ".join(_readable(item) for item in value)
     return str(value)
 
 
@@ -104,8 +104,8 @@ def _is_number(value: Any) -> bool:
 
 def _with_unit(value: Any, unit: str) -> str:
     if unit == "%" and _is_number(value):
-        return f"{readable(round(100.0 * value, 1))} %"
-    return f"{readable(value)} {unit}".strip() if _is_number(value) else readable(value)
+        return f"{_readable(round(100.0 * value, 1))} %"
+    return f"{_readable(value)} {unit}".strip() if _is_number(value) else _readable(value)
 
 
 def _verdict(value: Any, good: str) -> str:

@@ -2,7 +2,7 @@
 
 import warnings
 
-from medlab.runs.saving import mask_revealed
+from medlab.runs.scrub import mask_revealed
 
 # Jupyter checks a configured hook twice and takes the second time for another hook.
 warnings.filterwarnings("ignore", message="Overriding existing pre_save_hook")

@@ -196,23 +196,23 @@ def sample(
     return drawn
 
 
-def _spread(given: Ints, shares: Floats, rng: np.random.Generator) -> Ints:
+def _spread(parents: Ints, shares: Floats, rng: np.random.Generator) -> Ints:
     """Return a code for each row, by quota among the rows that have the same code already.
 
     Parameters
     ----------
-    given : int array, shape (rows,)
+    parents : int array, shape (rows,)
     shares : float array, shape (given codes, codes)
         In which proportion the codes of rows with each given code stand.
     """
-    rows = np.bincount(given, minlength=len(shares))
+    rows = np.bincount(parents, minlength=len(shares))
     ends = np.cumsum(shares, axis=1)
     ends *= (rows / ends[:, -1])[:, None]
     ends[:, -1] = rows
     start = rng.random((len(rows), 1)) * (1 - 1e-6)  # systematic rounding: each up by chance
     quota: Ints = np.diff(np.floor(ends + start), axis=1, prepend=0).astype(np.int64)
-    order = rng.permutation(len(given))
-    order = order[np.argsort(given[order], kind="stable")]
-    codes = np.empty(len(given), dtype=np.int64)
+    order = rng.permutation(len(parents))
+    order = order[np.argsort(parents[order], kind="stable")]
+    codes = np.empty(len(parents), dtype=np.int64)
     codes[order] = np.repeat(np.tile(np.arange(shares.shape[1]), len(shares)), quota.ravel())
     return codes

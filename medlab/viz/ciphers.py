@@ -76,10 +76,10 @@ def collisions(block_bits: Mapping[str, int]) -> Figure:
         blocks = size / (bits / 8)
         share = -np.expm1(-blocks * (blocks - 1) / 2.0 ** (bits + 1))
         ax.plot(size, 100 * share, line, color=color, linewidth=2.2, label=name)
-    for name, one in {"a CT of 500 MB": 5e8, "a year's archive of 50 TB": 5e13}.items():
-        ax.axvline(one, color="0.35", linestyle=":", linewidth=1)
+    for name, amount in {"a CT of 500 MB": 5e8, "a year's archive of 50 TB": 5e13}.items():
+        ax.axvline(amount, color="0.35", linestyle=":", linewidth=1)
         ax.annotate(
-            name, (one, 1.0), (0, 3), xycoords=("data", "axes fraction"),
+            name, (amount, 1.0), (0, 3), xycoords=("data", "axes fraction"),
             textcoords="offset points", ha="center", va="bottom", fontsize=8,
         )  # fmt: skip
     ax.set(xscale="log", ylim=(-2, 104), xlabel="bytes encrypted under one key")

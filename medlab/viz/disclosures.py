@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,7 +13,6 @@ from matplotlib.figure import Figure
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
-from medlab.dicom.profile import EDITION
 from medlab.dicom.tags import HIPAA
 from medlab.pixels import frames
 from medlab.viz.figure import Color, bare
@@ -134,46 +132,6 @@ def identifiers(counts: pd.DataFrame) -> Figure:
     ax.tick_params(axis="y", labelsize=8)
     _plain(ax, "elements (logarithmic)")
     return fig
-
-
-def card(row: pd.Series, says: pd.DataFrame) -> str:
-    """Return one element of a file as HTML: what it is, what it says, what the standard asks.
-
-    Parameters
-    ----------
-    row : Series
-        A row of a tag table.
-    says : DataFrame
-        Of `dicom.standard_says`, for the same tag.
-
-    Returns
-    -------
-    str
-        HTML of two tables.
-    """
-    number = int(row["hipaa"])
-    facts = {
-        "path": row["path"],
-        "VR, values": f"{row['vr']}, {row['vm']}",
-        "keyword": row["keyword"] or "none",
-        "private creator": row["creator"],
-        "value": row["value"] or "(empty)",
-        "flagged for": row["concern"] or "nothing found",
-        "HIPAA identifier": f"{number} of 18: {HIPAA[number]}" if number else "none of the 18",
-        "found in it": row["finding"],
-    }
-    description = pd.Series({name: text for name, text in facts.items() if text}).to_frame()
-    actions = (
-        says.to_html(index=False, border=0, justify="left")
-        if len(says)
-        else "<p>Table E.1-1 does not list it: no action is prescribed.</p>"
-    )
-    return (
-        f"<h5>{html.escape(row['tag'])} {html.escape(row['name'])}</h5>"
-        '<div style="display: flex; flex-wrap: wrap; gap: 0 3em">'
-        f"<div>{description.to_html(header=False, border=0)}</div>"
-        f"<div><b>PS3.15 {EDITION} asks</b>{actions}</div></div>"
-    )
 
 
 def decoded(dataset: Dataset, frame: int | None = None) -> npt.NDArray[Any]:

@@ -44,18 +44,18 @@ def faces(
     for row, angle in zip(axes, angles, strict=True):
         original = surface.view(first, angle)
         views = [original, *(surface.view(head, like=original) for head in others)]
-        for ax, name, seen in zip(row, heads, views, strict=True):
-            if hide_original and seen is original:
+        for ax, name, view in zip(row, heads, views, strict=True):
+            if hide_original and view is original:
                 blank(ax)
                 continue
-            _shaded(ax, seen, f"{name}, {_ANGLE_NAMES.get(float(angle), f'{angle:g} degrees')}")
+            _shaded(ax, view, f"{name}, {_ANGLE_NAMES.get(float(angle), f'{angle:g} degrees')}")
     return fig
 
 
-def _shaded(ax: Axes, seen: surface.View, title: str) -> None:
-    height, width = (n * seen.sight.spacing for n in seen.shade.shape)
+def _shaded(ax: Axes, view: surface.View, title: str) -> None:
+    height, width = (n * view.sight.spacing for n in view.shade.shape)
     ax.imshow(
-        seen.shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height),
+        view.shade, cmap="gray", vmin=0, vmax=1, extent=(0, width, 0, height),
         interpolation="bilinear",
     )  # fmt: skip
     ax.set_title(title, fontsize=9)

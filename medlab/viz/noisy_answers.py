@@ -97,7 +97,7 @@ def draw_success(
         ax.plot(bound.index, bound, "--", color="black", label="no attack does better")
     ax.axhline(0.5, color=Color.GRAY, linestyle=":", label="guessing")
     ax.set_xscale("log")
-    ax.set_xticks(epsilon, [f"{one:g}" for one in epsilon])
+    ax.set_xticks(epsilon, [f"{epsilon_value:g}" for epsilon_value in epsilon])
     ax.minorticks_off()
     ax.set_xlabel("epsilon (smaller: more noise)")
     ax.set_ylabel(label)

@@ -263,10 +263,10 @@ class Planes:
             title.set_text(f"{PLANES[plane]}, {self._mm(plane, point[plane]):.0f} mm")
             drawn += [picture, title]
         marks = self._marks(point, share, outlines)
-        shown = self._stage.show([*drawn, *marks], *self._said(point, share))
+        planes = self._stage.show([*drawn, *marks], *self._said(point, share))
         for mark in marks:
             mark.remove()
-        return shown
+        return planes
 
     def _mm(self, axis: int, index: float) -> float:
         """Return where the center of a voxel lies on one axis, in mm."""
@@ -295,9 +295,9 @@ class Planes:
             marks.append(ax.axvline(self._mm(across, point[across]), **thin))
             marks.append(ax.axhline(self._mm(up, point[up]), **thin))
             if 0 < share < 1:
-                left, right = ax.get_xlim()
+                start, end = ax.get_xlim()
                 marks.append(
-                    ax.axvline(left + share * (right - left), color="white", linewidth=1.2)
+                    ax.axvline(start + share * (end - start), color="white", linewidth=1.2)
                 )
             if outlines:
                 marks += _outlines(ax, self._masks, plane, point[plane], extent)

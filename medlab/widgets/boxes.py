@@ -27,9 +27,9 @@ class _TextBoxes(InteractiveWidget):
     """The widget that `text_boxes` returns, and what was decided with it."""
 
     def __init__(
-        self, image: Dataset, found: Sequence[Decision], file: str, reveal: bool, hidden: bool
+        self, image: Dataset, decisions: Sequence[Decision], file: str, reveal: bool, hidden: bool
     ) -> None:
-        self._image, self._found, self._file, self._hidden = image, list(found), file, hidden
+        self._image, self._found, self._file, self._hidden = image, list(decisions), file, hidden
         self._board = Editor(box_review.picture(image))
         self._result = lru_cache(maxsize=16)(self._with_effect)
         super().__init__("Text boxes", self._controls(reveal), self._show)

@@ -80,16 +80,17 @@ def bet_explorer(
         return kept(extraction, time.perf_counter() - start)
 
     done: dict[Key, _Stripped] = {
-        (one.report["f"], one.report["g"]): kept(one, None) for one in known
+        (extraction.report["f"], extraction.report["g"]): kept(extraction, None)
+        for extraction in known
     }
     if (f, g) not in done:
         done[f, g] = work(f, g, lambda share: None)
     start = done[f, g]
-    shown = img
+    visible = img
     if hide_original:
         data, inside = np.asanyarray(img.dataobj), np.asanyarray(start.mask.dataobj) > 0
-        shown = type(img)(np.where(inside, data, data.min()), img.affine)
-    planes = Planes(shown, labels=["this f and g", "as at the start"])
+        visible = type(img)(np.where(inside, data, data.min()), img.affine)
+    planes = Planes(visible, labels=["this f and g", "as at the start"])
     pair = Pair(before, hide_original=hide_original)
 
     def draw(now: _Stripped, f: float, g: float, x: int, y: int, z: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import html
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,8 +15,9 @@ from pydicom import Dataset
 
 from medlab import dicom
 from medlab.dicom.inspection import SEARCHED
+from medlab.dicom.profile import EDITION
+from medlab.dicom.tags import HIPAA
 from medlab.errors import InputError
-from medlab.viz import disclosures
 from medlab.widgets.interactive import InteractiveWidget
 
 _REVEALED = 30  # seconds after which values are masked again
@@ -101,9 +103,7 @@ class _Explorer:
         if row is None or row >= len(table):
             return f"<p>{counted}: no element fits; change what is looked for.</p>"
         chosen: pd.Series = table.iloc[row]
-        card = disclosures.card(
-            chosen, dicom.standard_says(_number(chosen["tag"]), chosen["creator"])
-        )
+        card = _card(chosen, dicom.standard_says(_number(chosen["tag"]), chosen["creator"]))
         listed = fits[_LISTED].head(_IN_PAGE).to_html(index=False, border=0, justify="left")
         return f"{card}<details><summary>{counted}, as a table</summary>{listed}</details>"
 
@@ -132,3 +132,43 @@ def _line(row: pd.Series) -> str:
     cells = (nested, row["vr"], row["name"], row["value"])
     line = " ".join(f"{cell:{w}.{w}}" for cell, w in zip(cells, _WIDTHS, strict=True))
     return f"{line} {row['concern']}".replace(" ", "\u00a0")
+
+
+def _card(row: pd.Series, says: pd.DataFrame) -> str:
+    """Return one element of a file as HTML: what it is, what it says, what the standard asks.
+
+    Parameters
+    ----------
+    row : Series
+        A row of a tag table.
+    says : DataFrame
+        Of `dicom.standard_says`, for the same tag.
+
+    Returns
+    -------
+    str
+        HTML of two tables.
+    """
+    number = int(row["hipaa"])
+    facts = {
+        "path": row["path"],
+        "VR, values": f"{row['vr']}, {row['vm']}",
+        "keyword": row["keyword"] or "none",
+        "private creator": row["creator"],
+        "value": row["value"] or "(empty)",
+        "flagged for": row["concern"] or "nothing found",
+        "HIPAA identifier": f"{number} of 18: {HIPAA[number]}" if number else "none of the 18",
+        "found in it": row["finding"],
+    }
+    description = pd.Series({name: text for name, text in facts.items() if text}).to_frame()
+    actions = (
+        says.to_html(index=False, border=0, justify="left")
+        if len(says)
+        else "<p>Table E.1-1 does not list it: no action is prescribed.</p>"
+    )
+    return (
+        f"<h5>{html.escape(row['tag'])} {html.escape(row['name'])}</h5>"
+        '<div style="display: flex; flex-wrap: wrap; gap: 0 3em">'
+        f"<div>{description.to_html(header=False, border=0)}</div>"
+        f"<div><b>PS3.15 {EDITION} asks</b>{actions}</div></div>"
+    )

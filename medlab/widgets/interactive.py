@@ -165,18 +165,18 @@ class InteractiveWidget(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         return {**bundle, "text/plain": "an interactive widget of medlab", "text/html": still}
 
 
-def as_html(shown: Any) -> str:
+def as_html(content: Any) -> str:
     """Return what a draw function returned as one piece of HTML.
 
     Parameters
     ----------
-    shown : object with ``_repr_html_``, str of HTML, or list of these
+    content : object with ``_repr_html_``, str of HTML, or list of these
     """
-    if isinstance(shown, str):
-        return shown
-    if isinstance(shown, list | tuple):
-        return "\n".join(as_html(part) for part in shown)
-    return str(shown._repr_html_())
+    if isinstance(content, str):
+        return content
+    if isinstance(content, list | tuple):
+        return "\n".join(as_html(part) for part in content)
+    return str(content._repr_html_())
 
 
 def beside(*parts: Any, shares: Sequence[int] = ()) -> str:

@@ -51,8 +51,8 @@ def tradeoff_explorer(
         If the rows lack the measures asked for.
     """
     measured = evaluation.summarize(rows[rows["group"] != "refused"])
-    known = set(measured.dropna(subset=["value"])["measure"])
-    risks, losses = ([name for name in names if name in known] for names in (_RISKS, _LOSSES))
+    available = set(measured.dropna(subset=["value"])["measure"])
+    risks, losses = ([name for name in names if name in available] for names in (_RISKS, _LOSSES))
     if risk not in risks or loss not in losses:
         raise MissingError(f"no {risk!r} or no {loss!r} among the measures; run the grid for both")
     names = measured["method"].combine(measured["strength"], point_name)
@@ -65,19 +65,21 @@ def tradeoff_explorer(
         return places.assign(name=places["method"].combine(places["strength"], point_name))
 
     def draw(risk: str, loss: str, threshold: float, release: str) -> str:
-        found = points(risk, loss)
-        chosen = found[found["name"] == release]
+        protections = points(risk, loss)
+        chosen = protections[protections["name"] == release]
         said = [
             f"{point.name}: risk {point.risk:.2f} ({point.risk_low:.2f} to "
             f"{point.risk_high:.2f}), loss {point.loss:.2f} ({point.loss_low:.2f} to "
             f"{point.loss_high:.2f}){'; on the front' if point.front else ''}"
-            for point in found.itertuples()
+            for point in protections.itertuples()
         ]
-        picture = board.show(found, threshold, chosen, (risk, loss), said)
-        asked = {**limits, risk: threshold}
-        safe = evaluation.acceptable(found, measured, asked)
-        told = _told(release, releases[release], _verdict(chosen, safe, risk, asked, measured))
-        return beside(picture, told, shares=(2, 1))
+        picture = board.show(protections, threshold, chosen, (risk, loss), said)
+        thresholds = {**limits, risk: threshold}
+        safe = evaluation.acceptable(protections, measured, thresholds)
+        words = _told(
+            release, releases[release], _verdict(chosen, safe, risk, thresholds, measured)
+        )
+        return beside(picture, words, shares=(2, 1))
 
     start = points(risk, loss)
     safe = evaluation.acceptable(start, measured, limits)

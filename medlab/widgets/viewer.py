@@ -79,8 +79,8 @@ def image_viewer(
 def _opened(source: Any) -> list[Any]:
     if source is None:
         return []
-    one = isinstance(source, Path | str | Dataset | SpatialImage)
-    return [_open(source)] if one else [_open(each) for each in source]
+    single = isinstance(source, Path | str | Dataset | SpatialImage)
+    return [_open(source)] if single else [_open(each) for each in source]
 
 
 def _open(source: _Source) -> Dataset | SpatialImage:
@@ -237,11 +237,11 @@ def _outlined(picture: _Picture, mask: npt.NDArray[np.bool_]) -> _Picture:
     return out
 
 
-def _as_shown(shown: _Picture, alt: str, caption: str) -> Shown:
+def _as_shown(picture: _Picture, alt: str, caption: str) -> Shown:
     """Return a picture with its text alternative; a small one is enlarged, pixel by pixel."""
     check_alternative(alt)
-    times = max(1, _LEAST // max(shown.shape[:2]))
-    large = shown.repeat(times, axis=0).repeat(times, axis=1)
+    times = max(1, _LEAST // max(picture.shape[:2]))
+    large = picture.repeat(times, axis=0).repeat(times, axis=1)
     buffer = io.BytesIO()
     Image.fromarray(large).save(buffer, "PNG", compress_level=1)
     return Shown(buffer.getvalue(), alt, caption)

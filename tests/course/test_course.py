@@ -1,4 +1,4 @@
-"""The course: its form, its student copies, and nbgrader's verdict on right and empty answers."""
+"""The course: sets, student copies, feedback, pages, a rehearsal."""
 
 import ast
 import html
@@ -12,6 +12,7 @@ from course_cases import small
 
 from medlab import course
 from medlab.cli import commands
+from medlab.course import WITHHELD, NoHiddenTests
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
 
 SETS = course.find_sets()
@@ -387,3 +388,28 @@ def test_feedback_holds_no_hidden_test(path, student, graded):
     assert hidden
     assert not [line for line in hidden if line in text]
     assert "BEGIN HIDDEN" not in text
+
+
+CELL = """assert area(2) == 4, "a square of side 2"
+### BEGIN HIDDEN TESTS
+assert area(31) == 961, f"31 gives {31 * 31}"
+### END HIDDEN TESTS"""
+
+
+@pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ("a square of side 2", "AssertionError: a square of side 2"),
+        ("", "AssertionError: "),
+        ("31 gives 961", f"AssertionError: {WITHHELD}"),
+    ],
+)
+def test_an_error_in_feedback_says_only_what_stands_in_the_cell(said, left):
+    nb = small(CELL)
+    quoted = [f"----> 3 assert area(31) == 961, {said}"]
+    nb.cells[0].outputs = [nbformat.v4.new_output("error", ename="AssertionError", evalue=said)]
+    nb.cells[0].outputs[0].traceback = quoted
+    shown, _ = NoHiddenTests().preprocess_cell(nb.cells[0], {}, 0)
+    assert shown.source == CELL.splitlines()[0] + "\n"
+    assert shown.outputs[0].traceback == [left]
+    assert "961" not in str(shown)

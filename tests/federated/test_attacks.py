@@ -79,5 +79,5 @@ def test_the_score_is_the_ratio_of_likelihoods_under_gaussian_noise():
     without = logistic.row_gradients(start, logistic.with_intercept(known[0]), known[1]).sum(0)
     inside = logistic.row_gradients(start, logistic.with_intercept(one[0]), one[1])[0]
     logs = [-((total - mean) ** 2).sum() / (2 * sigma**2) for mean in (without + inside, without)]
-    score = attacks.membership(start, update, HOW, known, one)[0]
+    score = attacks._membership(start, update, HOW, known, one)[0]
     assert score / sigma**2 == pytest.approx(logs[0] - logs[1])

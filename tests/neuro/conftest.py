@@ -22,4 +22,4 @@ def head():
 @pytest.fixture
 def few_steps(monkeypatch):
     """BET that stops early, for claims that do not ask how good the mask is."""
-    monkeypatch.setattr(bet, "ITERATIONS", 150)
+    monkeypatch.setattr(bet, "_ITERATIONS", 150)

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from medlab import neuro, samples, viz
 from medlab.errors import InputError
-from medlab.neuro import head_measures
+from medlab.neuro import extraction, head_measures
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def test_changed_brain_and_kept_head_are_counted():
 def test_warnings_name_a_mask_that_ran_down_the_neck():
     data = np.random.default_rng(0).random((40, 40, 60)).astype(np.float32)
     mask = box((5, 35), (5, 35), (0, 60), shape=data.shape)
-    told = " ".join(head_measures.extraction_warnings(data, mask, np.array([4.0, 4, 4]), {}))
+    told = " ".join(extraction.warnings_about(data, mask, np.array([4.0, 4, 4]), {}))
     assert "ml" in told
     assert "neck" in told
     assert "bottom" in told
@@ -63,7 +63,7 @@ def test_warnings_name_a_mask_in_the_face(crown_mm, told):
     top = 60 - crown_mm // 4
     mask = box((15, 45), (15, 45), (top - 30, top), shape=data.shape)
     data[mask] = 100
-    seen = head_measures.extraction_warnings(data, mask, np.array([4.0, 4, 4]), {})
+    seen = extraction.warnings_about(data, mask, np.array([4.0, 4, 4]), {})
     assert [line.split(":")[0] for line in seen] == told
 
 

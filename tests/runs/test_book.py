@@ -12,7 +12,7 @@ from traitlets.config import Config
 
 from medlab.errors import UsageError
 from medlab.runs import book
-from medlab.runs.saving import mask_revealed
+from medlab.runs.scrub import mask_revealed
 
 
 @pytest.fixture

@@ -1,9 +1,121 @@
-"""Parameters are checked by name and value before anything starts."""
+"""Which notebooks run with which parameters, and what a parameter may be."""
 
+import math
+
+import papermill
 import pytest
 
 from medlab.errors import UsageError
-from medlab.runs.plan import find_notebooks, notebook_parameters, plan_jobs, read_parameter_file
+from medlab.methods.catalogue import ON_MAP
+from medlab.neuro.extraction import _BACKENDS
+from medlab.runs.plan import (
+    check,
+    declared,
+    find_notebooks,
+    notebook_parameters,
+    plan_jobs,
+    read_parameter_file,
+)
+
+CELL = """\
+k: int = 5  # smallest class, "#" is no comment here (2 to 50)
+t: float = 0.35  # distance (0.05 to 1)
+g: float = 0.0  # gradient (-1 to 1)
+seed: int = 1  # start (0 or more)
+policy: str = "allow"  # what may stay (allow or match)
+mark: str = "a # b"  # text on the picture (DICOM or NIfTI)
+x: str = "Age"  # across (Age, Weight or Height)
+y: str = "Weight"  # up (Age, Weight or Height; not x)
+known: str = "Age,Sex"  # facts (some of Age, Sex or Postcode)
+methods: str = "all"  # methods (all or some of Mondrian k or k-member k)
+free: str = ""  # any text (with a bracket, or two)
+columns: list = [
+    "Age",
+]  # columns
+plain = 3  # no annotation
+"""
+
+
+@pytest.fixture
+def known():
+    return declared(CELL)
+
+
+def test_ranges_words_and_kinds_are_read_from_the_comment(known):
+    assert known["k"].limits == (2, 50)
+    assert known["g"].limits == (-1, 1)
+    assert known["seed"].limits == (0, math.inf)
+    assert known["policy"].words == ("allow", "match")
+    assert known["x"].words == known["y"].words == ("Age", "Weight", "Height")
+    assert known["methods"].words == ("all", "Mondrian k", "k-member k")
+    assert known["free"].words == known["mark"].words == ()
+    assert known["mark"].default == "'a # b'"
+    assert known["columns"].help == "columns"
+    assert known["plain"].kind == "int"
+
+
+@pytest.mark.parametrize("notebook", find_notebooks(), ids=lambda path: path.stem)
+def test_papermill_reads_the_same_names_kinds_and_comments(notebook):
+    theirs = papermill.inspect_notebook(notebook)
+    ours = notebook_parameters(notebook)
+    assert {
+        name: (about["inferred_type_name"], about["help"]) for name, about in theirs.items()
+    } == {name: (about.kind, about.help) for name, about in ours.items()}
+
+
+@pytest.mark.parametrize("notebook", find_notebooks(), ids=lambda path: path.stem)
+def test_every_default_fits_and_every_number_has_limits(notebook):
+    parameters = notebook_parameters(notebook)
+    defaults = {name: eval(about.default) for name, about in parameters.items()}
+    assert check(defaults, parameters) == defaults
+    numbers = [about for about in parameters.values() if about.kind in ("int", "float")]
+    assert all(about.limits[0] > -math.inf for about in numbers)
+
+
+def test_the_words_of_a_comment_are_those_that_the_package_knows():
+    head, tradeoff = (notebook_parameters(find_notebooks([number])[0]) for number in ("04", "05"))
+    assert head["backend"].words == tuple(_BACKENDS)
+    words = [word for word in tradeoff["methods"].words if word != "tree" or word in ON_MAP]
+    assert words == ["all", *ON_MAP]  # a tree is a method where its extra is
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("k", "50", 50), ("t", "1", 1.0), ("seed", "0", 0), ("policy", "match", "match"),
+        ("known", "Postcode, Age", "Postcode, Age"), ("methods", "all", "all"),
+        ("columns", "Age,Sex", ["Age", "Sex"]), ("free", "007", "007"),
+    ],
+)  # fmt: skip
+def test_a_value_that_fits_is_returned_as_its_kind(known, name, text, value):
+    (found,) = check({name: text}, known).values()
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("k", "1"), ("k", "51"), ("k", "2.5"), ("k", True), ("t", "nan"), ("t", "inf"),
+        ("g", -1.1), ("seed", "-1"), ("policy", "Match"), ("x", "Sex"), ("y", "Age"),
+        ("x", "Weight"),
+        ("known", "Age,Name"), ("known", ""), ("methods", "mondrian"), ("columns", "7"),
+        ("missing", "1"),
+    ],
+)  # fmt: skip
+def test_a_value_that_does_not_fit_is_refused_with_what_would(known, name, value):
+    with pytest.raises(UsageError, match=rf"{name} .*(takes|alike)|no parameter missing"):
+        check({name: value}, known)
+
+
+def test_two_that_must_differ_may_be_swapped(known):
+    assert check({"x": "Weight", "y": "Age"}, known) == {"x": "Weight", "y": "Age"}
+
+
+def test_a_refusal_does_not_repeat_text(known):
+    with pytest.raises(UsageError) as caught:
+        check({"known": "Okafor"}, known)
+    assert "Okafor" not in str(caught.value)
 
 
 def test_the_parameters_of_a_notebook_are_found_with_their_help(notebook):

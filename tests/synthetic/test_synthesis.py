@@ -1,13 +1,214 @@
-"""What a synthetic table promises, whose rows count, and what is refused."""
+"""Tables of nobody: their domain, and what is drawn."""
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medlab.dp.noise import rho_of
 from medlab.errors import InputError, MissingError, UsageError
-from medlab.synthetic.domain import Axis
-from medlab.synthetic.synthesis import Synthesis, synthesize
+from medlab.synthetic import draft_domain, read_domain, synthesis
+from medlab.synthetic.synthesis import Axis, Synthesis, synthesize
+
+RNG = np.random.default_rng(5)
+
+
+def axis(text):
+    return synthesis.parse_domain(f"Column: {text}")[0]
+
+
+def codes(text, *cells):
+    return axis(text).encode(pd.Series(cells, dtype=object)).tolist()
+
+
+def test_bins_are_closed_on_the_right_and_the_first_on_both_sides():
+    asked = ["0", "20", "20.5", "25", "26", "30", "31", "120"]
+    got = codes("{bounds: [0, 120], cuts: [20, 25, 30]}", *asked)
+    assert got == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_a_first_bin_may_be_one_number():
+    assert codes("{bounds: [0, 99], cuts: [0, 50]}", "0", "1", "50", "51") == [0, 1, 1, 2]
+    drawn = axis("{bounds: [0, 99], cuts: [0, 50]}").decode(np.array([0, 0, 1]), RNG)
+    assert drawn[:2].tolist() == [0, 0]
+    assert 1 <= drawn[2] <= 50
+
+
+def test_numbers_outside_are_clamped_and_what_is_no_number_is_outside():
+    text = "{bounds: [18, 90], bins: 4}"
+    assert codes(text, "-5", "1e9", "inf", "-inf", "old", None, "", "90") == [
+        0, 3, 3, 0, -1, -1, -1, 3,
+    ]  # fmt: skip
+
+
+def test_a_tenth_is_the_tenth_that_is_written():
+    cells = [f"{i / 10:.1f}" for i in range(1, 11)]
+    assert codes("{bounds: [0, 1], bins: 10}", *cells) == list(range(10))
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("{bounds: [0, 9], bins: 10}", True),
+        ("{bounds: [0, 9], bins: 11}", False),
+        ("{bounds: [0, 9.0], bins: 3}", False),
+        ("{bounds: [0, 9], cuts: [2, 4]}", True),
+        ("{bounds: [0, 9], cuts: [2.5]}", False),
+        ("{bounds: [2024-01-01, 2024-01-02], bins: 2}", True),
+    ],
+)
+def test_numbers_are_whole_where_all_bounds_and_cuts_are(text, whole):
+    assert axis(text).whole is whole
+
+
+def test_each_cell_is_read_by_itself():
+    """Otherwise one patient would change how the cells of all others are read."""
+    text = "{bounds: [0, 10], bins: 10}"
+    assert codes(text, "3", "x", "1,5", "007Y") == [2, -1, 1, 6]
+    typed = axis("['1', '2.5']")
+    assert typed.encode(pd.Series([1.0, 2.5])).tolist() == [0, 1]
+    assert typed.encode(pd.Series([1, 2])).tolist() == [0, -1]
+    assert codes(text, pd.Timestamp("2024-01-01"), 3.0, True) == [-1, 2, -1]
+
+
+def test_categories_are_text_as_it_stands():
+    text = "[010, 250.10, 'yes', 12:30, 2024-03-01]"
+    cells = ["010", "8", "250.10", "250.1", "yes", "12:30", "2024-03-01"]
+    assert codes(text, *cells) == [0, -1, 1, -1, 2, 3, 4]
+
+
+def test_empty_text_names_missing_cells():
+    assert codes("[F, M, '']", "F", None, float("nan"), "", ".") == [0, 2, 2, 2, 2]
+    assert codes("[F, M]", "F", None, "", ".") == [0, -1, -1, -1]
+
+
+def test_days_are_binned_and_drawn_as_days():
+    days = axis("{bounds: [2024-01-01, 2024-12-31], cuts: [2024-06-30]}")
+    cells = pd.Series(["2024-06-30", "20240701", "2031-01-01", "May"])
+    assert days.encode(cells).tolist() == [0, 1, 1, -1]
+    assert days.encode(pd.to_datetime(cells[:1])).tolist() == [0]
+    drawn = pd.Series(days.decode(np.ones(200, int), RNG))
+    assert drawn.between("2024-07-01", "2024-12-31").all()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[yes, no]", "quote it"),
+        ("[F, true]", "quote it"),
+        ("[F, ~]", "quote it"),
+        ("[F, [M]]", "quote it"),
+        ("[F, M, F]", "stands twice"),
+        ("[]", "none"),
+        ("F", "needs a list"),
+        ("", "needs a list"),
+        ("{bounds: [0, 9]}", "needs a list"),
+        ("{bounds: [0, 9], bins: 3, cuts: [4]}", "needs a list"),
+        ("{bounds: [0, 9], size: 3}", "needs a list"),
+        ("{[bounds]: 3, bins: 3}", "quote it"),
+        ("{bounds: [9, 0], bins: 3}", "ascend"),
+        ("{bounds: [9, 9], bins: 1}", "ascend"),
+        ("{bounds: [0, 9], cuts: [5, 4]}", "ascend"),
+        ("{bounds: [0, 9], cuts: [5, 5]}", "ascend"),
+        ("{bounds: [0, 9], cuts: [9]}", "ascend"),
+        ("{bounds: [0, 9], cuts: [-1]}", "ascend"),
+        ("{bounds: [0, .inf], bins: 3}", "no finite number"),
+        ("{bounds: [0, .nan], bins: 3}", "no finite number"),
+        ("{bounds: [0, 1e999999999], bins: 3}", "no finite number"),
+        ("{bounds: [0, x], bins: 3}", "no finite number"),
+        ("{bounds: [0, 2024-01-01], bins: 3}", "numbers or days"),
+        ("{bounds: [0, 4, 9], bins: 3}", "two numbers"),
+        ("{bounds: 9, bins: 3}", "two numbers"),
+        ("{bounds: [0, 9], bins: 0}", "whole number from 1"),
+        ("{bounds: [0, 9], bins: 2.5}", "whole number from 1"),
+        ("{bounds: [0, 9], bins: 1000000000}", "whole number from 1"),
+        ("{bounds: [0, 9], bins: [3]}", "quote it"),
+        ("{bounds: [2024-01-01, 2024-01-03], bins: 4}", "more bins than days"),
+    ],
+)
+def test_an_entry_that_cannot_be_meant_is_refused(text, reason):
+    with pytest.raises(InputError, match=reason) as caught:
+        axis(text)
+    assert "Column" in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[1, 2]", "a: b: c", "{", "&a [*a]", "[" * 5000])
+def test_what_is_no_domain_is_refused(text):
+    with pytest.raises(InputError, match="domain"):
+        synthesis.parse_domain(text)
+
+
+def test_columns_named_twice_and_direct_identifiers_are_refused(tmp_path):
+    with pytest.raises(InputError, match="twice"):
+        synthesis.parse_domain("Sex: [F, M]\nSex: [F]")
+    with pytest.raises(InputError, match="PatientID identifies people directly"):
+        synthesis.parse_domain("Sex: [F, M]\nPatientID: ['1']")
+    with pytest.raises(UsageError, match="does not exist"):
+        read_domain(tmp_path / "none.yaml")
+
+
+@given(st.integers(-50, 50), st.integers(1, 60), st.integers(1, 61), st.integers(0, 2**32 - 1))
+def test_what_is_drawn_lies_in_its_own_bin_and_is_whole(low, width, bins, seed):
+    if bins > width + 1:
+        return
+    made = axis(f"{{bounds: [{low}, {low + width}], bins: {bins}}}")
+    given_codes = np.random.default_rng(seed).integers(0, made.size, 50)
+    drawn = made.decode(given_codes, np.random.default_rng(seed))
+    assert drawn.dtype == np.int64
+    assert made.encode(pd.Series(drawn)).tolist() == given_codes.tolist()
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0.001, 1e6), st.integers(1, 40))
+def test_numbers_that_are_not_whole_lie_in_their_bin_too(low, width, bins):
+    made = axis(f"{{bounds: [{low!r}, {low + width + 0.5!r}], bins: {bins}}}")
+    if made.whole:
+        return
+    given_codes = np.arange(made.size).repeat(3)
+    drawn = made.decode(given_codes, np.random.default_rng(0))
+    assert made.encode(pd.Series(drawn)).tolist() == given_codes.tolist()
+
+
+def test_a_draft_is_read_again_and_fits_the_table_that_it_was_read_off():
+    table = pd.DataFrame(
+        {
+            "PatientID": [f"P{i}" for i in range(200)],
+            "Visit": [f"note {i}" for i in range(200)],
+            "Age": np.arange(200) % 70,
+            "Dose": np.linspace(0, 1, 200),
+            "Same": 7,
+            "Flag": np.arange(200) % 2,
+            "Code": ["010", "yes", "null", None] * 50,
+            "Day": pd.date_range("2024-01-01", periods=200),
+        }
+    )
+    text = draft_domain(table, ["Visit"])
+    assert text.startswith("# ")
+    assert "read off the data" in text.splitlines()[0].lower()
+    found = synthesis.parse_domain(text)
+    assert [one.name for one in found] == ["Age", "Dose", "Same", "Flag", "Code", "Day"]
+    assert synthesis.encode(table, found).shape == (200, 6)
+    assert next(one for one in found if one.name == "Flag").size == 2
+    same = next(one for one in found if one.name == "Same")
+    assert same.decode(same.encode(table["Same"]), RNG).tolist() == [7] * 200
+
+
+def test_a_draft_leaves_out_text_and_refuses_a_table_of_nothing_else():
+    with pytest.raises(InputError, match="no column for a domain"):
+        draft_domain(pd.DataFrame({"Note": [f"note {i}" for i in range(200)]}))
+    with pytest.raises(InputError, match="no column for a domain"):
+        draft_domain(pd.DataFrame({"Surname": [f"Name {i}" for i in range(20)]}))
+
+
+def test_distances_are_half_the_difference_of_shares():
+    both = synthesis.parse_domain("A: [a, b]\nB: {bounds: [0, 2], cuts: [1]}")
+    one = pd.DataFrame({"A": list("aabb"), "B": [0, 2, 0, 2]})
+    other = pd.DataFrame({"A": list("aaab"), "B": [0, 2, 0, 2]})
+    assert synthesis.distances(one, one, both) == (0, 0)
+    # a: 2/4 against 3/4; b of each pair: (a,0) 1/4 to 2/4 and (b,0) 1/4 to 0
+    assert synthesis.distances(one, other, both) == (0.125, 0.25)
+    assert np.isnan(synthesis.distances(one, other, both[:1])[1])
+
 
 DOMAIN = [Axis("Sex", ("F", "M")), Axis("Age", edges=(18.0, 40.0, 60.0, 90.0), whole=True)]
 
