@@ -23,7 +23,7 @@ def test_the_step_follows_the_slope_of_the_loss():
     weights, l2, small = np.linspace(-1, 1, X.shape[1]), 0.3, 1e-6
     steps = np.eye(len(weights)) * small
     slope = [
-        (logistic._loss(weights + step, X, y, l2) - logistic.loss(weights - step, X, y, l2))
+        (logistic._loss(weights + step, X, y, l2) - logistic._loss(weights - step, X, y, l2))
         / (2 * small)
         for step in steps
     ]
