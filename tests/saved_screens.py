@@ -5,7 +5,7 @@ from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
-from pydicom.uid import generate_uid
+from pydicom.uid import SecondaryCaptureImageStorage, generate_uid
 
 NAME_BOX = (20, 20, 330, 60)  # left, top, right, bottom of the name that is drawn
 
@@ -18,6 +18,7 @@ def saved_screen(path, name="Okafor^Ngozi", number="MRN-778811"):
     ImageDraw.Draw(picture).text((30, 22), words, fill=240, font=font)
     dataset = dcmread(get_testdata_file("CT_small.dcm", download=False))
     dataset.PatientName, dataset.PatientID = name, number
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
     dataset.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"]
     dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
     pixels = np.asarray(picture)

@@ -15,11 +15,13 @@ from medlab.app import views
 from medlab.app.controls import alert, button, card, checkbox, hide, row
 from medlab.app.intake import counted
 from medlab.app.order import Order
+from medlab.app.work import captures
 from medlab.errors import InputError, MedlabError
 
 _SAYS = (
-    "<p>Saved screens and dose reports are pictures of text. Look at each: take a tick away, or "
-    "add a box, and approve; or leave the image out. What is not decided goes on waiting.</p>"
+    "<p>Saved screens and dose reports are pictures of text; a capture or photograph may show a "
+    "face. Look at each: take a tick away, or add a box, and approve; or leave the image out. "
+    "<b>To approve an image says that it shows no face.</b> What is not decided waits on.</p>"
 )
 
 
@@ -90,6 +92,11 @@ class Review:
                 table = Path(folder, "pixels.csv")
                 box_review.write_table(table, rows)
                 box_review.approve(table, job / "pixels-approved.csv", accept=["all"])
+                # Who approved an image saw it whole: a face in it, too.
+                if faces := captures(job) & self._approved:
+                    faces |= captures(job, approved=True)
+                    lines = "\n".join(map(str, sorted(faces)))
+                    (job / "faces-approved.csv").write_text(f"file\n{lines}\n")
         self._sent |= self._approved
         self._tell()
         left_out = self._order.left_out | self._left_out

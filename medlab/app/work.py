@@ -58,8 +58,8 @@ _TEXT = {
     "pseudonymize": "text in the pixels replaced by a pseudonym",
     "blur": "text in the pixels blurred",
 }
-_WAITS = "a saved screen or dose report; it waits for your review"
-_LEFT_OUT = "a saved screen or dose report that you left out"
+_WAITS = "a saved screen, photograph or dose report; it waits for your review"
+_LEFT_OUT = "a saved screen, photograph or dose report that you left out"
 _TAKEN_AWAY = "what it had made was taken away"
 # How a caution begins that the page tells first.
 UNCHECKED, NO_CLAIM = "not checked: ", "this is no de-identification"
@@ -149,18 +149,33 @@ def _by_policy(order: Order, tell: Tell, log: _Log) -> None:
             order.source, order.target, _settings(order), key_file=key_file, progress=tell
         )
     log.lines.append(f"policy {order.policy} of PS3.15, edition {dicom.EDITION}")
-    with (job.folder / "map.csv").open(
-        newline="", encoding="utf-8", errors="surrogateescape"
-    ) as file:
-        for number, row in enumerate(csv.DictReader(file), start=1):
-            source = order.source / row["source"]
-            if row["status"] == "done":
-                log.pairs.append((source, order.target / row["target"]))
-            elif row["status"] == "quarantined" and order.review and number not in order.left_out:
+    pictures, seen = captures(job.folder), Counter[str]()
+    for number, row in enumerate(_rows(job.folder / "map.csv"), start=1):
+        source, status = order.source / row["source"], row["status"]
+        if status == "done":
+            log.pairs.append((source, order.target / row["target"]))
+        elif order.review and (status == "quarantined" or number in pictures):
+            seen[status] += 1
+            log.reasons[_LEFT_OUT if number in order.left_out else _WAITS] += 1
+            if number not in order.left_out:
                 log.waiting[number] = source
-    _tell_job(job, order, log)
+    _tell_job(job, seen, log)
     shutil.copyfile(job.report, order.folder / "work" / _REPORT)
     _keep_way_back(order, tell, log)
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    with table.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        return list(csv.DictReader(file))
+
+
+def captures(job: Path, *, approved: bool = False) -> set[int]:
+    """Return the rows of pictures that no face can be cut out of: withheld, or let pass."""
+    from medlab.pipeline.face_removal import NO_VOLUME
+
+    table = job / ("faces-approved.csv" if approved else "faces.csv")
+    rows = _rows(table) if table.is_file() else []
+    return {int(row["file"]) for row in rows if approved or row["reason"].startswith(NO_VOLUME)}
 
 
 def _settings(order: Order) -> Settings:
@@ -177,18 +192,12 @@ def _settings(order: Order) -> Settings:
     )
 
 
-def _tell_job(job: Summary, order: Order, log: _Log) -> None:
-    """Take over what a job says of itself, and what a person said of saved screens."""
+def _tell_job(job: Summary, seen: Counter[str], log: _Log) -> None:
+    """Take over what a job says of itself; of some statuses, files that a person sees are told."""
     from medlab.pipeline.job_report import FINE, STATUS_WORDS
 
     words = STATUS_WORDS | {"refused": f"refused; {_REPORT} in the download says why"}
-    counts = Counter(job.statuses)
-    if order.review:
-        for images, why in ((len(log.waiting), _WAITS), (len(order.left_out), _LEFT_OUT)):
-            log.reasons[why] += images
-            counts["quarantined"] -= images
-        log.reasons, counts = +log.reasons, +counts
-    for status, n in counts.items():
+    for status, n in (Counter(job.statuses) - seen).items():
         if status in FINE:
             log.lines.append(f"{counted(n, 'file')}: {words[status]}")
         else:

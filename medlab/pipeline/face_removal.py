@@ -40,6 +40,11 @@ _SURFACES = tuple(
     for end in ("66.4", "66.5", "66.7", "68.1", "68.2", "481.3", "104.3", "104.4", "104.5")
 )
 PLACE = "face"  # of a finding that a person may overrule
+#: Why an object that no face can be cut out of is withheld, whatever it shows.
+NO_VOLUME = (
+    "face not checked: a photograph, a capture or a surface is no volume of slices in which a "
+    "face could be cut"
+)
 _OVERRULE = "look at it, and let it pass in faces-approved.csv if it shows none"
 _log = logging.getLogger(__name__)
 
@@ -112,10 +117,7 @@ def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, b
         done.unchecked.append("face")
         return before, False
     if not may_hold_head(before):
-        raise FaceError(
-            "face not checked: a photograph, a capture or a surface is no volume of slices in "
-            f"which a face could be cut; {_OVERRULE}"
-        )
+        raise FaceError(f"{NO_VOLUME}; {_OVERRULE}")
     reason = _kept(work, done.row, ".txt")
     if reason.is_file():
         if (said := reason.read_text(encoding="utf-8")) != NO_HEAD:

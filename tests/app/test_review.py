@@ -107,7 +107,10 @@ def test_an_approved_image_is_filled_one_left_out_stays_out_and_neither_waits(wa
     decide(waiting, 1, approve=False)
     result = finish(waiting)
     assert (result.outputs, result.withheld, result.waiting) == (2, 1, {})
-    assert any("saved screen or dose report that you left out" in one for one in result.cautions)
+    assert any(
+        "1 file withheld: a saved screen, photograph or dose report that you left" in one
+        for one in result.cautions
+    )
     (screen,) = screens(session)
     assert len(np.unique(screen.pixel_array[22:60, 30:330])) == 1
     assert "text boxes approved by a person" in screen.DeidentificationMethod
@@ -182,3 +185,21 @@ def test_with_re_identification_the_zip_of_it_knows_the_approved_image(session, 
     with zipfile.ZipFile(session / "private.zip") as archive:
         rows = list(csv.DictReader(io.StringIO(archive.read("map.csv").decode())))
     assert sorted(row["status"] for row in rows) == ["done", "done", "quarantined"]
+
+
+def test_where_faces_are_cut_a_capture_waits_too_and_approving_it_lets_it_pass(session, order):
+    """No face can be cut out of a capture: a person who saw it whole says that it shows none."""
+    folder = session / "files" / "captures"
+    for number in (1, 2):
+        saved_screen(folder / f"SAVED_{number}.dcm")
+    page = _Page(session)
+    asked = order(source=folder, text="remove", head="deface", review=True)
+    page._ended(asked, work.do(asked, told))
+    assert "review in step 5: 2 images" in page.outcome.told.value
+    decide(page, 0, approve=True)
+    result = finish(page)
+    assert (result.outputs, list(result.waiting)) == (1, [2])
+    (screen,) = screens(session)
+    assert len(np.unique(screen.pixel_array[22:60, 30:330])) == 1
+    decide(page, 0, approve=True)
+    assert finish(page).outputs == 2

@@ -26,7 +26,7 @@
       } catch { refused += 1; why = "the server did not answer"; }
       sent += file.size;
     }
-    say(zone, refused ? `${refused} of ${files.length} files were not taken: ${why}` : `${files.length} files sent.`, refused > 0);
+    say(zone, refused ? `${refused} of ${files.length} files were not taken: ${why}` : `${files.length} file${files.length === 1 ? "" : "s"} sent.`, refused > 0);
     if (refused < files.length) document.querySelector(".medlab-arrived").click();
   }
   document.addEventListener("change", event => {
