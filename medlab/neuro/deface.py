@@ -60,6 +60,11 @@ _BRAIN_MIDDLE = np.array([0.0, -18, 9])
 EAR_LOW, EAR_HIGH = np.array([70.0, -60, -95]), np.array([130.0, 20, -5])  # |x|, y, z
 
 
+# A scale or shear of .1 weighs as much as 4 mm: turn, scale, shift, shear, bend.
+_PRIORS = np.repeat([8, 40, 0.1, 40, 80], 3)
+_STEP = np.finfo(np.float64).eps ** 0.5  # of a parameter, for a slope
+
+
 class _Fit(NamedTuple):
     """How the brain lies in ICBM space.
 
@@ -292,15 +297,23 @@ def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> _Fit:
         matrix = nib.affines.from_matvec(_turn(p), target + p[6:9])
         return _Fit(matrix @ nib.affines.from_matvec(np.eye(3), -middle), np.inf, p[12:])
 
+    def misfits(trials: Floats, points: Floats) -> Floats:
+        places = np.concatenate([fitted(p).place(points) for p in trials])
+        gaps = np.clip(_distance_at(places) - _OUTSIDE_MM, -25, 25).reshape(len(trials), -1)
+        return np.hstack([gaps, trials * _PRIORS])
+
     def misfit(p: Floats, points: Floats) -> Floats:
-        gap = np.clip(_distance_at(fitted(p).place(points)) - _OUTSIDE_MM, -25, 25)
-        priors = [8 * p[:3], 40 * p[3:6], 0.1 * p[6:9], 40 * p[9:12], 80 * p[12:]]
-        return np.concatenate([gap, *priors])  # a scale or shear of .1 weighs as much as 4 mm
+        return np.asarray(misfits(p[None], points)[0])
+
+    def slopes(p: Floats, points: Floats) -> Floats:
+        moved = p + np.diag(_STEP * np.where(p < 0, -1.0, 1.0) * np.maximum(1.0, np.abs(p)))
+        here, *there = misfits(np.vstack([p, moved]), points)
+        return np.asarray((there - here).T / np.diag(moved - p))
 
     def settle(start: Floats, points: Floats) -> Any:
         options: dict[str, Any] = {"loss": "soft_l1", "f_scale": 2.0, "max_nfev": 40}
         with threadpool_limits(1):  # thousands of tiny matrices: two threads wait for each other
-            return least_squares(misfit, start, args=(points,), **options)
+            return least_squares(misfit, start, slopes, args=(points,), **options)
 
     upper = vertices[vertices[:, 2] > vertices[:, 2].max() - BRAIN_HEIGHT_MM]
     fits = []
