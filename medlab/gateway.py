@@ -29,8 +29,8 @@ from pydicom.filereader import read_file_meta_info
 from medlab.disk import appearing, end_with_parent
 from medlab.errors import InputError, UsageError, not_installed
 from medlab.pipeline import Settings, Summary
+from medlab.pipeline.job import stream
 from medlab.pipeline.ledger import Ledger
-from medlab.pipeline.queue_job import stream
 from medlab.pipeline.settings import Work
 
 # Status codes of C-STORE, PS3.4 Table B.2-1
@@ -150,7 +150,7 @@ def serve(
     stop : Event, optional
         Set by SIGTERM and SIGINT as well, in the main thread.
     **job
-        See `medlab.pipeline.queue_job.stream`.
+        See `medlab.pipeline.job.stream`.
 
     Returns
     -------

@@ -171,7 +171,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 def captures(job: Path, *, approved: bool = False) -> set[int]:
     """Return the rows of pictures that no face can be cut out of: withheld, or let pass."""
-    from medlab.pipeline.face_removal import NO_VOLUME
+    from medlab.pipeline.steps import NO_VOLUME
 
     table = job / ("faces-approved.csv" if approved else "faces.csv")
     rows = _rows(table) if table.is_file() else []
@@ -259,7 +259,7 @@ def _looked_at(
     order: Order, images: list[tuple[Item, Path]], tell: Tell, log: _Log
 ) -> Iterator[_Heads]:
     """Look for heads, by the step that jobs have for it; say at the end what was measured."""
-    from medlab.pipeline import face_removal, job_report
+    from medlab.pipeline import job_report, steps
     from medlab.pipeline.ledger import Entry, Ledger
     from medlab.pipeline.settings import Settings, Work
 
@@ -271,11 +271,11 @@ def _looked_at(
         series: dict[Item, list[Entry]] = {}
         for number, (item, path) in enumerate(images if order.head != "leave" else []):
             tell("looking for heads", number, len(images))
-            if face_removal.may_hold_head(dicom.read(path)):
+            if steps.may_hold_head(dicom.read(path)):
                 series.setdefault(item, []).append(Entry(number, path, item.kind))
         for number, entries in enumerate(series.values()):
             tell("cutting heads", number, len(series))
-            for row, measured in face_removal.cut([entries], work).items():
+            for row, measured in steps.cut([entries], work).items():
                 ledger.note_head(row, measured)
         yield _Heads(work, ledger)
         heads = job_report.heads(ledger, settings)
@@ -323,8 +323,8 @@ def _write(
     heads: _Heads,
     log: _Log,
 ) -> None:
-    from medlab.pipeline.face_removal import without_face
     from medlab.pipeline.settings import FACES, Outcome
+    from medlab.pipeline.steps import without_face
 
     before = dicom.read(path)
     looked = Outcome(number, "")

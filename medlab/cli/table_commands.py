@@ -397,7 +397,7 @@ def _federate(
     \b
     medlab federate ward.csv --site Hospital --target Ill --features Age,Dose --secure
     """  # noqa: D301  # click wants the character itself
-    from medlab.pipeline.federation import federate_file
+    from medlab.pipeline.tables import federate_file
 
     report = federate_file(source, site, target, features, **options)
     click.echo(json.dumps(report, indent=2, allow_nan=False))

@@ -10,10 +10,17 @@ from medlab.dicom.declarations import claim
 from medlab.dicom.deidentify import deidentify
 from medlab.dicom.files import find_files, is_dicom, parse, read, to_bytes
 from medlab.dicom.identity import identity_of, normalize
-from medlab.dicom.inspection import inspect_to, matching
 from medlab.dicom.own_rules import lay_over
 from medlab.dicom.profile import EDITION, OPTIONS, Plan, plan
-from medlab.dicom.tags import dictionary, kept_text, search_dictionary, standard_says, tag_table
+from medlab.dicom.tags import (
+    dictionary,
+    inspect_to,
+    kept_text,
+    matching,
+    search_dictionary,
+    standard_says,
+    tag_table,
+)
 from medlab.dicom.verify import verify, verify_dataset, verify_file
 
 __all__ = [

@@ -36,7 +36,7 @@ _NO_PICTURE = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(66\.[478]|30|481\.2
 _DESCRIBED = (_ROWS, _COLUMNS, _SAMPLES, _BITS)
 _OFFSETS, _LENGTHS, _TOTAL, _PIXELS = (BaseTag(0x7FE00000 + number) for number in (1, 2, 3, 16))
 #: Tags of pixel data, and the bits of a sample where the tag tells them.
-PIXELS = {BaseTag(0x7FE00008): 32, BaseTag(0x7FE00009): 64, _PIXELS: 0}
+PIXEL_BITS = {BaseTag(0x7FE00008): 32, BaseTag(0x7FE00009): 64, _PIXELS: 0}
 _ITEM = b"\xfe\xff\x00\xe0"
 # a fragment that begins a frame: JPEG and JPEG-LS, JPEG 2000, the same in JP2, RLE
 _START = re.compile(rb"\xff\xd8\xff|\xff\x4f\xff\x51|\0\0\0\x0cjP  |[\x01-\x0f]\0{3}\x40\0{3}")
@@ -76,7 +76,7 @@ def trim(dataset: Dataset, kept: MutableMapping[Any, Any]) -> dict[BaseTag, str]
         If a coded frame of a known kind cannot be followed to its end.
     """
     met = {}
-    for tag, bits in PIXELS.items():
+    for tag, bits in PIXEL_BITS.items():
         element = kept.get(tag)
         if element is None or not element.value:
             continue
@@ -106,7 +106,7 @@ def holds_picture(dataset: Dataset) -> bool:
     parametric maps, RT Dose), nor where there are none.
     """
     numbers = _NO_PICTURE.fullmatch(text_at(dataset, _SOP_CLASS)) is not None
-    held = any(tag in dataset._dict for tag in PIXELS)
+    held = any(tag in dataset._dict for tag in PIXEL_BITS)
     return held and not (numbers and _number(dataset, _SAMPLES) == 1)
 
 

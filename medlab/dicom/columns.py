@@ -19,7 +19,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import element_cache
+from medlab.dicom import passthrough
 from medlab.dicom.element_texts import label, vr_of
 from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.passthrough import LONG_CODES, VR_OF_CODE, new_item
@@ -61,7 +61,7 @@ class NotAlikeError(Exception):
 
 
 @dataclass(frozen=True, eq=False)
-class Items:
+class _Items:
     """The items of one sequence; or those of a nested one, of all items that hold it.
 
     Attributes
@@ -84,7 +84,7 @@ class Items:
     end: Places
     parent: Places
     number: Places
-    outer: Items | None = None
+    outer: _Items | None = None
 
     @cached_property
     def paths(self) -> list[str]:
@@ -93,7 +93,7 @@ class Items:
         places = zip(self.parent.tolist(), self.number.tolist(), strict=True)
         return [f"{outer[parent]}{label(self.tag)[0]}[{number}]." for parent, number in places]
 
-    def stands_like(self, other: Items) -> bool:
+    def stands_like(self, other: _Items) -> bool:
         """Tell whether as many items stand in the same places of other bytes."""
         mine, theirs = (self.parent, self.number), (other.parent, other.number)
         return all(map(np.array_equal, mine, theirs))
@@ -115,7 +115,7 @@ class Column:
         Where header and value begin, and where the value ends.
     """
 
-    items: Items
+    items: _Items
     place: tuple[int, ...]
     written: str | None
     rows: Places
@@ -208,7 +208,7 @@ def table(dataset: Dataset, element: Any, depth: int) -> list[Column] | None:
         if known is element and where == [depth, charset]:
             return found
     found = _table(element, charset)
-    if element_cache.is_on():
+    if passthrough.is_on():
         _latest[:] = [*_latest[-1:], (element, depth, charset, found)]
     return found
 
@@ -221,7 +221,7 @@ def _table(element: Any, charset: Any) -> list[Column] | None:
             return None
         about = int(element.tag), bool(element.is_implicit_VR), charset
         start, end, parent, number = places
-        items = Items(*about, data, start, end, parent, number)
+        items = _Items(*about, data, start, end, parent, number)
         return _columns(items, (items.tag,)) or None
     except (NotAlikeError, error):
         return None
@@ -270,7 +270,7 @@ def _written_over(patched: NDArray[np.uint8], edit: Edit) -> Edit:
     return Edit(edit.start[~same], edit.end[~same], edit.values, edit.which[~same])
 
 
-def _around(columns: list[Column], changed: list[Column]) -> list[Items | Column]:
+def _around(columns: list[Column], changed: list[Column]) -> list[_Items | Column]:
     """Return the items and sequences that some columns stand in, but for the outermost."""
     places = {column.place[:end] for column in changed for end in range(1, len(column.place))}
     inside = [column for column in columns if column.place[:-1] in places]
@@ -315,7 +315,7 @@ def _split(data: bytes, start: Places, end: Places) -> tuple[Places, ...]:
     return np.array(starts, np.int64), np.array(ends, np.int64), parent, number
 
 
-def _columns(items: Items, place: tuple[int, ...]) -> list[Column]:
+def _columns(items: _Items, place: tuple[int, ...]) -> list[Column]:
     """Go through all items at once, one element at a time, in the order of tags."""
     columns: list[Column] = []
     words, at, previous = _words(items.data), items.start, 0
@@ -344,13 +344,13 @@ def _columns(items: Items, place: tuple[int, ...]) -> list[Column]:
                 raise NotAlikeError
             start, end, parent, number = _split(items.data, column.start, column.end)
             about = tag, items.implicit, items.charset, items.data
-            within = Items(*about, start, end, rows[parent], number, items)
+            within = _Items(*about, start, end, rows[parent], number, items)
             columns += _columns(within, column.place)
     return columns
 
 
 def _column(
-    items: Items, place: tuple[int, ...], rows: Places, head: Places, heads: Places
+    items: _Items, place: tuple[int, ...], rows: Places, head: Places, heads: Places
 ) -> Column:
     """Read VR and length of one element in some items."""
     tag, vr, start = place[-1], None, head + 8

@@ -1,26 +1,35 @@
-"""The elements of a source and its output, side by side: what dates and UIDs became.
+"""The elements of a source and its output side by side, and what stands beside written samples.
 
-Nothing here calls the code that removes.
+Nothing here calls the code that removes. Pixel data are looked at in another way than that of
+`codestream`, which takes out: a pattern cuts coded samples out of the bytes, pydicom's decoder
+tells where run lengths end, and what reads like text in samples is looked at too.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections import defaultdict
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from typing import Any, NamedTuple
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from pydicom._uid_dict import UID_dictionary
 from pydicom.dataset import Dataset
+from pydicom.encaps import generate_fragments
+from pydicom.pixels.decoders.rle import _rle_decode_segment, _rle_parse_header
+from pydicom.tag import BaseTag
 
-from medlab.dicom import columns, element_cache, own_rules
+from medlab.dicom import columns, own_rules, passthrough
 from medlab.dicom.columns import Column, Places
-from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.element_texts import (
+    creator_tag,
+    creators,
+    is_creator,
     items_of,
     label,
+    syntax_of,
     text_at,
     texts_of,
     vr_of,
@@ -28,7 +37,6 @@ from medlab.dicom.element_texts import (
 from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.identity import roles
 from medlab.dicom.passthrough import sequence_items
-from medlab.dicom.private import creator_tag, creators, is_creator
 from medlab.dicom.profile import (
     Plan,
     Rule,
@@ -39,7 +47,6 @@ from medlab.errors import InputError
 
 _MAKER, _TIMES = 0x00080070, 0x00280303
 _MOMENT = re.compile(rb"[0-9.]{8,26}")
-_UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
 REPLACING = frozenset({"X", "Z", "D", "U"})
 FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 _COMPARED = FREE_TEXT | {"UI", "DA", "DT"}
@@ -172,7 +179,7 @@ def ways(
     """
     theirs: dict[str, list[Column]] = {}
     ours: dict[str, list[Column]] = {}
-    quiet = element_cache.is_on() and not plan.rules
+    quiet = passthrough.is_on() and not plan.rules
     kinds = plan, text_at(source, 0x00080016)
     quiet_before, quiet_after = (
         (_silent_in(*kinds, False), _silent_in(*kinds, True)) if quiet else (None, None)
@@ -298,85 +305,83 @@ def pairs_of(before: list[Part], after: list[Part]) -> Pairs:
     return {part.path: (theirs[part.path], part) for part in after if part.path in theirs}
 
 
-def days_said(part: Part) -> list[str]:
-    """Return the dates that an element says, without times."""
-    return [value[:8] if part.vr == "DT" else value for value in part.texts]
+# rows, columns, samples per pixel, bits allocated
+_IMAGE = tuple(map(BaseTag, (0x00280010, 0x00280011, 0x00280002, 0x00280100)))
+_NUMBER_OF_FRAMES, _PHOTOMETRIC = 0x00280008, 0x00280004
+_RLE = "1.2.840.10008.1.2.5"
+_JPEG_AND_2000 = re.compile(r"1\.2\.840\.10008\.1\.2\.4\.([5-9]\d|20[1-3])")
+# From Start of Scan, or Start of Data, to the next marker: in coded samples FF is followed by 8F
+# at most, by a restart marker, or by those around packets (ISO 10918-1 B.1.1.5, 15444-1 B.10.1).
+_SCAN = re.compile(rb"\xff[\xda\x93](?:[^\xff]|\xff[\x00-\x8f\x91\x92\xd0-\xd7])*+")
+# 12 of 95 characters: by chance once in 150,000 bytes, and then holds no name
+_TEXT = re.compile(rb"[ -~]{12,}")
+_FRAME = re.compile(
+    rb"\xfe\xff\0\xe0[\0-\xff]{4}(?:\xff\xd8\xff|\xff\x4f\xff\x51|\0\0\0\x0cjP|[\x01-\x0f]\0{3}@\0{3})"
+)
 
 
-def deltas(pairs: Pairs) -> set[int]:
-    """Return by how many days the dates of a data set moved, dummies left out."""
-    found = set()
-    for before, after in pairs.values():
-        if after.vr not in ("DA", "DT"):
-            continue
-        for old, new in zip(days_said(before), days_said(after), strict=False):
-            first, second = parse_date(old), parse_date(new)
-            if first and second and new != DUMMY_DATE:
-                found.add((second - first).days)
-    return found
+def split(dataset: Dataset, value: bytes) -> tuple[bytes, bytes]:
+    """Return the samples in the pixel data of a data set, and what else stands there.
+
+    Where the two cannot be told apart, all counts as samples, and what reads like text in
+    them as something else.
+    """
+    syntax = syntax_of(dataset)
+    if _JPEG_AND_2000.fullmatch(syntax):
+        scans = _SCAN.findall(value)
+        texts = [text for scan in scans for text in _TEXT.findall(scan)]
+        return b"".join(scans), b"\n".join([_SCAN.sub(b"\n", value), *texts])
+    if syntax == _RLE:
+        return value, b"\n".join(_behind_runs(dataset, value))
+    size = 0 if value[:4] == b"\xfe\xff\0\xe0" else _native_size(dataset, len(value))
+    if not size:
+        return value, b"\n".join(_TEXT.findall(value))
+    return value[:size], value[size + size % 2 :]
 
 
-def date_findings(pairs: Pairs, plan: Plan, file: str) -> Iterator[Finding]:
-    """Yield a finding where dates did not move as the plan asks."""
-    before = pairs.get("(0028,0303)")
-    moved = deltas(pairs)
-    if plan.dates == "keep":
-        if moved - {0}:
-            yield Finding(file, "", "date", "fail", "dates should stand as they were, some moved")
-    elif plan.dates == "year":
-        yield from _years(pairs, file)
-    elif plan.dates == "remove":
-        if moved:
-            yield Finding(file, "", "date", "fail", "a date still stands where none should")
-    elif len(moved) > 1:
-        yield Finding(file, "", "date", "fail", "dates moved by different numbers of days")
-    elif moved and not -FARTHEST_DAYS <= min(moved) <= -NEAREST_DAYS and moved != {0}:
-        yield Finding(file, "", "date", "fail", "dates moved by a number of days out of range")
-    elif moved == {0} and not (before and before[0].texts == ["MODIFIED"]):  # by an earlier pass
-        yield Finding(file, "", "date", "fail", "dates should have moved and did not")
+def _native_size(dataset: Dataset, length: int) -> int:
+    """Return how many bytes of native data are samples; 0 where that is unknown."""
+    counts = []
+    for tag in _IMAGE:
+        element = dataset._dict.get(tag)
+        raw: Any = b"" if element is None else element.value
+        # read undecoded: pydicom's get_expected_length takes a tenth of a verification
+        counts.append(int.from_bytes(raw, _order(element)) if isinstance(raw, bytes) else raw or 0)
+    size = -(-_frames(dataset) * math.prod(counts) // 8)
+    if text_at(dataset, _PHOTOMETRIC) == "YBR_FULL_422" and not size <= length < size + 64:
+        size = size * 2 // 3  # subsampled, as its label says and its length does not deny
+    return size if size <= length else 0
 
 
-def _years(pairs: Pairs, file: str) -> Iterator[Finding]:
-    for path, (old, new) in pairs.items():
-        years = {day[:4] for day in days_said(old)}
-        if new.vr in ("DA", "DT") and not set(map(_year_of, days_said(new))) <= {*years, ""}:
-            yield Finding(file, path, "date", "fail", "a date says more than its year")
+def _order(element: Any) -> Literal["little", "big"]:
+    return "little" if getattr(element, "is_little_endian", True) else "big"
 
 
-def _year_of(day: str) -> str:
-    """Return the year that a date comes to; empty for a dummy, the date itself if it says more."""
-    if day in (DUMMY_DATE, ""):
-        return ""
-    return day[:4] if day[4:] in ("", "0101") else day
+def _frames(dataset: Dataset) -> int:
+    text = text_at(dataset, _NUMBER_OF_FRAMES)
+    return int(text) or 1 if text.isdecimal() else 1
 
 
-def uid_map(pairs: Pairs) -> list[tuple[str, str]]:
-    """Return the UIDs of the source and what stands in their places."""
-    found = []
-    for before, after in pairs.values():
-        if after.vr == "UI":
-            found += list(zip(before.texts, after.texts, strict=False))
-    return found
+def _behind_runs(dataset: Dataset, value: bytes) -> Iterator[bytes]:
+    """Yield what stands around the segments of RLE frames, and behind the last run of each."""
+    plane = dataset.Rows * dataset.Columns
+    for fragment in generate_fragments(value):
+        offsets = _rle_parse_header(fragment[:64]) if len(fragment) >= 64 else []
+        yield fragment[4 + 4 * len(offsets) : min(offsets, default=None)]
+        for start, end in pairwise([*offsets, len(fragment)]):
+            segment = fragment[start:end]
+            if len(_rle_decode_segment(segment[:-2])) >= plane:
+                sizes = range(len(segment))
+                last = bisect_left(
+                    sizes, plane, key=lambda size: len(_rle_decode_segment(segment[:size]))
+                )
+                yield segment[last:]
 
 
-def uid_findings(pairs: Pairs, file: str) -> Iterator[Finding]:
-    """Yield findings where UIDs are not replaced one to one, or are none."""
-    mapped = uid_map(pairs)
-    yield from uid_map_findings(mapped, file)
-    for old, new in mapped:
-        if old in UID_dictionary and old != new:
-            yield Finding(file, "", "uid", "fail", "a registered UID was changed")
-        if len(new) > 64 or not _UID_FORM.fullmatch(new):
-            yield Finding(file, "", "uid", "review", "a UID is not one by the rules of PS3.5")
-
-
-def uid_map_findings(pairs: Iterable[tuple[str, str]], file: str = "") -> Iterator[Finding]:
-    """Yield a finding where UIDs are not replaced one to one: references would not join."""
-    there, back = defaultdict(set), defaultdict(set)
-    for old, new in pairs:
-        there[old].add(new)
-        back[new].add(old)
-    if any(len(new) > 1 for new in there.values()):
-        yield Finding(file, "", "uid", "fail", "one UID became several; references do not join")
-    if any(len(old) > 1 for old in back.values()):
-        yield Finding(file, "", "uid", "fail", "several UIDs became one")
+def has_hidden_frames(dataset: Dataset, value: bytes) -> bool:
+    """Tell whether pixel data hold more frames than Number of Frames says."""
+    frames = _frames(dataset)
+    if value[:4] == b"\xfe\xff\0\xe0":
+        return len(_FRAME.findall(value)) > frames
+    size = _native_size(dataset, len(value))
+    return bool(size) and len(value) >= size + max(size // frames, 2)

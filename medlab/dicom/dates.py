@@ -15,8 +15,6 @@ DUMMY_DATE = "19000101"  # year 0001 is an error to dciodvfy
 
 _DA = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})")
 _DT = re.compile(r"(\d{4})(?:(\d{2})(\d{2})?)?(.*)", re.DOTALL)
-#: The form of an age (PS3.5 6.2).
-AGE = re.compile(r"\d{3}[DWMY]")
 # the same, and what means the same and nothing else (42M may be months, or a man)
 _AGE = re.compile(
     r"(\d{3})([DWMY])|(\d{1,3}) ?(YEARS?|YRS?|Y|MONTHS?|MOS?|WEEKS?|W|DAYS?|D|)", re.I

@@ -21,8 +21,10 @@ from medlab.dicom.element_texts import raw_element, sequence_at, text_at
 from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, SAFE_HARBOR, Plan
 from medlab.errors import InputError
 
-IMPLEMENTATION_UID = "2.25.160468915264017418043811570219826114517"
+_IMPLEMENTATION_UID = "2.25.160468915264017418043811570219826114517"
 _SCHEME = "DCM"
+
+
 _METHOD, _CODES, _TIMES_SAID = 0x00120063, 0x00120064, 0x00280303
 _SOP_CLASS, _SOP_INSTANCE = 0x00080016, 0x00080018
 _META_CLASS, _META_INSTANCE = 0x00020002, 0x00020003
@@ -39,11 +41,6 @@ _TIMES = ("UNMODIFIED", "MODIFIED", "REMOVED")
 def _method_text(plan: Plan) -> str:
     """Return product, version, edition and policy, as (0012,0063) carries them."""
     return f"medlab {__version__} PS3.15 {EDITION} {plan.policy}"
-
-
-def was_shifted(dataset: Dataset) -> bool:
-    """Tell whether a data set says that its dates were moved."""
-    return bool(dataset.get("LongitudinalTemporalInformationModified") == "MODIFIED")
 
 
 def stamp(dataset: FileDataset, plan: Plan) -> None:
@@ -120,7 +117,7 @@ def _of_ours(syntax: str) -> dict[BaseTag, RawDataElement]:
     values = (
         (0x00020001, "OB", b"\0\1"),
         (0x00020010, "UI", syntax),
-        (0x00020012, "UI", IMPLEMENTATION_UID),
+        (0x00020012, "UI", _IMPLEMENTATION_UID),
         (0x00020013, "SH", version),
     )
     return {BaseTag(tag): _meta_element(tag, vr, value) for tag, vr, value in values}

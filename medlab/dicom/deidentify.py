@@ -22,10 +22,10 @@ from medlab.dicom import (
     codestream,
     columns,
     declarations,
-    element_cache,
+    element_texts,
     own_rules,
     passthrough,
-    private,
+    profile,
 )
 from medlab.dicom.element_actions import (
     SIGNS_OF_NUMBERS,
@@ -143,7 +143,7 @@ def deidentify(
         out = passthrough.new_file({}, meta, b"\0" * 128, *read_as)
         top = Level(dataset, work, encodings=_encodings(dataset))
         if not (chosen.rules and own_rules.depends_on_place(chosen)):
-            work.memories = element_cache.memories(*work.circumstances)
+            work.memories = passthrough.memories(*work.circumstances)
             top.known = work.known(0, top.encodings)
         out._dict = _treat(top)
         work.remember(settle_texts(work))
@@ -203,8 +203,8 @@ def _treat(level: Level) -> dict[Any, Any]:
         if not number & 0xFFFF or number >> 16 in (0, 2):
             continue  # group lengths would be wrong; commands do not belong; meta is made anew
         if number >> 16 & 1:
-            if not private.is_creator(number):  # kept with the first element of its block
-                creator = level.creators.get(private.creator_tag(number), "")
+            if not element_texts.is_creator(number):  # kept with the first element of its block
+                creator = level.creators.get(element_texts.creator_tag(number), "")
                 _settle(level, element, None, creator)
             continue
         rule = rules.get(number) or group_rule(work.plan, number)
@@ -259,7 +259,7 @@ def _settle_anew(level: Level, element: Any, rule: Rule | None, creator: str) ->
 def _private(level: Level, element: Any, creator: str) -> None:
     """Keep a private element only where its creator, group and low byte are known as safe."""
     tag = int(element.tag)
-    why = private.is_kept(level.work.plan, creator, tag, level.work.declared)
+    why = profile.keeping_option(level.work.plan, creator, tag, level.work.declared)
     rule = _laid(level, element, Rule("C", why) if why else None, creator) if creator else None
     if rule is None or rule.code == "X":
         level.note(element, rule or _REMOVE)
@@ -270,7 +270,7 @@ def _private(level: Level, element: Any, creator: str) -> None:
     else:
         _apply(level, element, rule)
     if len(level.kept) > before:
-        place = private.creator_tag(tag)
+        place = element_texts.creator_tag(tag)
         level.kept.setdefault(BaseTag(place), level.dataset.get_item(place))
 
 
@@ -494,7 +494,7 @@ def _treated(
         element = column.element(value)
         item._dict = {element.tag: element}
         alone.kept.clear()
-        if not private.is_creator(int(element.tag)):  # it goes, as all of its block does
+        if not element_texts.is_creator(int(element.tag)):  # it goes, as all of its block does
             _settle_anew(alone, element, rule, "")
         new = alone.kept.get(element.tag)
         if new is not None and (column.vr == "SQ" or not getattr(new, "is_raw", False)):

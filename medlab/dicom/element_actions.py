@@ -7,24 +7,26 @@ import re
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
+from pydicom.charset import decode_bytes
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 
 from medlab.dicom import (
     dates,
     own_rules,
 )
-from medlab.dicom.codes import keyed_code
-from medlab.dicom.dummies import dummy, dummy_text
+from medlab.dicom.codes import is_registered, keyed_code
+from medlab.dicom.dates import DUMMY_DATE
 from medlab.dicom.element_texts import (
     BINARY_VRS,
     NUMBER_VRS,
     TEXT_VRS,
     TIME_VRS,
-    is_empty,
+    _is_raw,
+    is_plain,
     is_private,
     label,
-    plain_text,
     proper_vr,
     sequence_at,
     text_at,
@@ -33,6 +35,7 @@ from medlab.dicom.element_texts import (
     vr_of,
     with_value,
 )
+from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.identity import roles, utf8_reading
 from medlab.dicom.profile import (
     Rule,
@@ -43,8 +46,128 @@ from medlab.dicom.profile import (
 from medlab.dicom.text import REMOVED, Span, clean_bytes, find_spans
 from medlab.dicom.text import clean as clean_text
 from medlab.dicom.treatment import Level, Text, Work
-from medlab.dicom.uids import is_registered
 from medlab.errors import InputError
+
+
+def _is_empty(element: Any) -> bool:
+    """Tell whether an element has no value."""
+    return not element.value if _is_raw(element) else bool(element.is_empty)
+
+
+def _plain_text(element: Any, encodings: tuple[str, ...]) -> str:
+    """Return what a text element says, for searching."""
+    value = element.value
+    if not isinstance(value, bytes):
+        return "\\".join(values_of(element))
+    if is_plain(value):
+        return value.decode("ascii")
+    return decode_bytes(value, list(encodings), {0x5C, 0x5E, 0x3D})
+
+
+_TEXT = "ANONYMIZED"
+_OF_VR: dict[str, Any] = {
+    "DA": DUMMY_DATE,
+    "DT": DUMMY_DATE + "000000",
+    "TM": "000000",
+    "AS": "000Y",
+    "CS": "ANON",
+    "AE": "ANON",
+    "UR": "anonymized",
+    "IS": "0",
+    "DS": "0",
+    "AT": 0,
+}
+_NUMBERS = frozenset({"US", "SS", "UL", "SL", "UV", "SV"})
+_FLOATS = frozenset({"FL", "FD"})
+_COUNTS = frozenset({"US", "UL", "SS"})
+_CONTENT, _REASON = 0x0040A730, 0x04000565
+
+
+def _dummy(
+    dataset: Dataset,
+    element: Any,
+    new_uid: Callable[[str], str],
+    is_harmless: Callable[[str], bool],
+    depth: int = 0,
+) -> Any:
+    """Return a value that fits an element's VR and says nothing.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        What the element stands in.
+    element : DataElement or RawDataElement
+        Its first item, if it is a sequence, gives the shape of the one dummy item.
+    new_uid : callable
+        Gives the replacement of a UID.
+    is_harmless : callable
+        Tells whether a coded value (CS) of a dummy item may stay.
+    depth : int
+        How deep in dummy items we are.
+    """
+    vr = proper_vr(element)
+    if vr == "SQ":
+        return _items(dataset[element.tag], new_uid, is_harmless, depth)
+    if vr in BINARY_VRS:
+        return b"\0\0"
+    if vr in _FLOATS:
+        many = dataset[element.tag].VM
+        return [0.0] * many if many > 1 else 0.0
+    if int(element.tag) == _REASON:
+        return "COERCE"  # a defined term of (0400,0565)
+    return 0 if vr in _NUMBERS else _OF_VR.get(vr, _TEXT)
+
+
+def _dummy_text(vr: str) -> str:
+    """Return the dummy of a text VR."""
+    return str(_OF_VR.get(vr, _TEXT))
+
+
+def _items(
+    sequence: Any, new_uid: Callable[[str], str], is_harmless: Callable[[str], bool], depth: int
+) -> list[Dataset]:
+    """Return one item that says nothing, in the shape of the first."""
+    if int(sequence.tag) == _CONTENT:
+        return [_content()]
+    if depth > MAX_DEPTH or sequence.VR != "SQ":
+        return []
+    out = Dataset()
+    for first in list(sequence.value)[:1]:
+        for tag in first.keys():  # noqa: SIM118 - iterating a Dataset decodes its elements
+            if not int(tag) >> 16 & 1 and int(tag) & 0xFFFF:
+                out.add(_of_item(first, first[tag], new_uid, is_harmless, depth + 1))
+    return [out]
+
+
+def _of_item(
+    item: Dataset,
+    element: Any,
+    new_uid: Callable[[str], str],
+    is_harmless: Callable[[str], bool],
+    depth: int,
+) -> Any:
+    """Return an element of a dummy item: codes of the standard and counts stay."""
+    vr = proper_vr(element)
+    if vr == "UI":
+        return with_value(element, "\\".join(map(new_uid, texts_of(item, element))))
+    if vr == "CS" and all(map(is_harmless, texts_of(item, element))):
+        return element
+    if vr in _COUNTS or _is_empty(element):
+        return element
+    return with_value(element, _dummy(item, element, new_uid, is_harmless, depth))
+
+
+def _content() -> Dataset:
+    """Return the one content item of a report whose content was taken out."""
+    name = Dataset()
+    name.CodeValue, name.CodingSchemeDesignator = "121106", "DCM"
+    name.CodeMeaning = "Comment"
+    item = Dataset()
+    item.RelationshipType, item.ValueType = "CONTAINS", "TEXT"
+    item.ConceptNameCodeSequence = Sequence([name])
+    item.TextValue = _TEXT
+    return item
+
 
 _LARGEST_SCANNED = 1 << 24
 
@@ -59,6 +182,11 @@ _CLASS_UIDS = frozenset(map(tag_of, word_list("class-uids")))
 #: observers, their organization and place, accession number, the subject and her mother.
 _IDENTITY_CONCEPTS = word_list("identity-concepts")
 _AGE_CONCEPTS = word_list("age-concepts")
+
+#: The form of an age (PS3.5 6.2).
+_AGE = re.compile(r"\d{3}[DWMY]")
+
+
 _VALUES_OF_ITEMS = (0x0040A120, 0x0040A121, 0x0040A123, 0x0040A160, 0x0040A168)
 _TEXT_VALUE, _NUMERIC_VALUE = 0x0040A160, 0x0040A30A
 _EXACT_VALUES = frozenset({0x0040A161, 0x0040A162, 0x0040A163})  # the same number once more
@@ -87,7 +215,7 @@ def clean_value(level: Level, element: Any, rule: Rule) -> None:
         _clean_uid(level, element, rule)
     elif vr in TEXT_VRS:
         level.kept[element.tag] = element
-        readings = plain_text(element, level.encodings), utf8_reading(element.value)
+        readings = _plain_text(element, level.encodings), utf8_reading(element.value)
         text = _BREAK.join(filter(None, readings))
         general = vr not in _CODED and int(element.tag) not in TECHNICAL
         role = roles().get(int(element.tag))
@@ -112,14 +240,14 @@ def replace_value(level: Level, element: Any, rule: Rule) -> None:
     elif proper_vr(element) == "UI":
         value = "\\".join(map(level.work.new_uid, texts_of(level.dataset, element)))
         rule = Rule("U", rule.option)
-    elif is_empty(element):
+    elif _is_empty(element):
         value = None
     elif int(element.tag) in level.work.codes:
         value = level.work.codes[int(element.tag)]
     elif rule.code == "Z":
         value = None
     else:
-        value = dummy(level.dataset, element, level.work.new_uid, level.work.is_harmless)
+        value = _dummy(level.dataset, element, level.work.new_uid, level.work.is_harmless)
     if value is None and rule.how == "zip":
         level.note(element, Rule("X", ""))
         return
@@ -168,7 +296,7 @@ def _clean_time(level: Level, element: Any, rule: Rule) -> None:
         unreadable = not after and vr_of(element) in ("AS", "TM")
     except InputError:
         after, unreadable = "", bool(before)
-    is_other = not before and not is_empty(element)  # bytes that are no text
+    is_other = not before and not _is_empty(element)  # bytes that are no text
     if after == before and not is_other:
         level.kept[element.tag] = element
     elif after or not is_private(element):
@@ -178,9 +306,9 @@ def _clean_time(level: Level, element: Any, rule: Rule) -> None:
             vr not in ("AS", "TM") or type_in_iod(tag, level.work.sop_class, level.inside) == 1
         )
         level.kept[element.tag] = with_value(
-            element, after or (dummy_text(vr) if needed else None)
+            element, after or (_dummy_text(vr) if needed else None)
         )
-        mended = after and vr == "AS" and not dates.AGE.fullmatch(before)
+        mended = after and vr == "AS" and not _AGE.fullmatch(before)
         note = "unreadable" if unreadable else "mended" if mended else "date"
         level.note(element, Rule("C" if after else "D" if needed else "Z", rule.option), note)
     else:
@@ -274,7 +402,7 @@ def is_number(element: Any, work: Work) -> bool:
 
 def _mend_numbers(level: Level, element: Any, rule: Rule) -> None:
     """Write a decimal comma as a point; empty what is no number: a dummy would be used."""
-    parts = plain_text(element, level.encodings).split("\\")
+    parts = _plain_text(element, level.encodings).split("\\")
     decimal = vr_of(element) == proper_vr(element) == "DS"
     points = [p.replace(",", ".") if decimal and _COMMA.fullmatch(p.strip()) else p for p in parts]
     new = with_value(element, "\\".join(points))
@@ -328,7 +456,7 @@ def _clean_one_text(one: Text, work: Work) -> None:
     new: Any = None
     if vr in _CODED:
         if not all(map(work.is_harmless, [*old, *second])):
-            new = with_value(element, dummy_text(vr))
+            new = with_value(element, _dummy_text(vr))
     else:
         cleaned, bytewise = (
             [
@@ -376,7 +504,7 @@ def _blank_item(item: Dataset, level: Level) -> None:
     for tag in _VALUES_OF_ITEMS:
         if tag in item:
             element = item[tag]
-            value = dummy(item, element, level.work.new_uid, level.work.is_harmless)
+            value = _dummy(item, element, level.work.new_uid, level.work.is_harmless)
             item[tag] = with_value(element, value)
             level.note(element, Rule("D", "clean-structured-content"))
 

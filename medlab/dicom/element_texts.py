@@ -1,4 +1,4 @@
-"""Elements, read or still as the bytes they were read as: their texts, and other texts in them.
+"""Elements, read or still as the bytes they were read as: their texts, and private blocks.
 
 pydicom leaves an element undecoded until it is touched. What is plain ASCII can be read
 and replaced in that state, at a tenth of the cost of decoding and encoding it.
@@ -11,7 +11,6 @@ from operator import itemgetter
 from typing import Any
 
 from pydicom._dicom_dict import DicomDictionary
-from pydicom.charset import decode_bytes
 from pydicom.datadict import keyword_for_tag, repeater_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
@@ -111,11 +110,6 @@ def label(tag: int) -> tuple[str, str]:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})", keyword
 
 
-def is_empty(element: Any) -> bool:
-    """Tell whether an element has no value."""
-    return not element.value if _is_raw(element) else bool(element.is_empty)
-
-
 def _is_raw(element: Any) -> bool:
     return bool(getattr(element, "is_raw", False))
 
@@ -174,16 +168,6 @@ def sequence_at(dataset: Dataset, keyword: str) -> list[Dataset]:
     return list(value) if isinstance(value, Sequence) else []
 
 
-def plain_text(element: Any, encodings: tuple[str, ...]) -> str:
-    """Return what a text element says, for searching."""
-    value = element.value
-    if not isinstance(value, bytes):
-        return "\\".join(values_of(element))
-    if is_plain(value):
-        return value.decode("ascii")
-    return decode_bytes(value, list(encodings), {0x5C, 0x5E, 0x3D})
-
-
 def with_value(element: Any, value: Any) -> Any:
     """Return an element of the same tag with another value, and the VR the tag should have.
 
@@ -209,3 +193,32 @@ def _raw_with(element: Any, vr: str, text: str) -> Any:
         data += b"\0" if vr == "UI" else b" "
     vr_written = vr if element.VR else None  # implicit VR: there is none to write
     return element._replace(VR=vr_written, length=len(data), value=data)
+
+
+def is_creator(tag: int) -> bool:
+    """Tell whether a tag is that of a private creator: (odd group,0010-00FF)."""
+    return bool(tag >> 16 & 1) and 0x10 <= tag & 0xFFFF <= 0xFF
+
+
+def creator_tag(tag: int) -> int:
+    """Return the tag of the creator that reserves a private element's block.
+
+    Examples
+    --------
+    >>> hex(creator_tag(0x0019100C))
+    '0x190010'
+    """
+    return (tag & 0xFFFF0000) | (tag & 0xFFFF) >> 8
+
+
+def creators(dataset: Dataset) -> dict[int, str]:
+    """Return creator tag -> creator of one level of a data set."""
+    found = {}
+    for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset decodes its elements
+        if is_creator(int(tag)):
+            value = dataset.get_item(tag).value
+            text = (
+                value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
+            )
+            found[int(tag)] = text.strip(" \0")
+    return found

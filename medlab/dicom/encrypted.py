@@ -25,9 +25,17 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from medlab.crypto import envelope
 from medlab.dicom import passthrough
 from medlab.dicom.declarations import MARKS
-from medlab.dicom.element_texts import is_private, items_of, raw_element, text_at, vr_of
+from medlab.dicom.element_texts import (
+    creator_tag,
+    creators,
+    is_creator,
+    is_private,
+    items_of,
+    raw_element,
+    text_at,
+    vr_of,
+)
 from medlab.dicom.files import parse, quiet_pydicom
-from medlab.dicom.private import creator_tag, creators, is_creator
 from medlab.dicom.profile import tag_of
 from medlab.errors import InputError, RefusedError
 
@@ -35,7 +43,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.x509 import Certificate
 
-CREATOR = "MEDLAB ENVELOPE"
+_CREATOR = "MEDLAB ENVELOPE"
 _GROUP, _DIGEST, _ADDED, _AGAIN = 0x0011, 0x01, 0x02, 0x03
 _SEQUENCE, _SYNTAX, CONTENT, _MODIFIED = 0x04000500, 0x04000510, 0x04000520, 0x04000550
 _CHARSET, _META_SYNTAX, _PIXELS = 0x00080005, 0x00020010, 0x7FE0
@@ -194,7 +202,7 @@ def _signature(elements: dict[int, bytes], added: Iterable[int]) -> dict[int, by
     block = next(number for number in range(0x10, 0x100) if number not in used)
     creator, first = _GROUP << 16 | block, _GROUP << 16 | block << 8
     places = b"".join(_PLACE.pack(tag >> 16, tag & 0xFFFF) for tag in added)
-    name = CREATOR.ljust(16).encode()
+    name = _CREATOR.ljust(16).encode()
     parts = ((creator, "LO", name), (first | _ADDED, "AT", places), (first | _AGAIN, "LO", name))
     found = {tag: _element(tag, vr, value) for tag, vr, value in parts}
     digest = _digest(elements | found)
@@ -250,7 +258,7 @@ def _open(
             if syntax not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
                 raise InputError(_UNREADABLE)
             modified = _only_item(_parsed(content, syntax))
-            return modified, _checked(modified, is_ours=CREATOR.encode() in content)
+            return modified, _checked(modified, is_ours=_CREATOR.encode() in content)
     except InputError:
         raise RefusedError(_UNREADABLE) from None
 
@@ -283,7 +291,7 @@ def _checked(modified: Dataset, is_ours: bool) -> list[int]:
         first = (creator & 0xFFFF0000) | (creator & 0xFF) << 8
         signed = {tag: code for tag, code in codes.items() if tag != first | _DIGEST}
         digest = codes.get(first | _DIGEST, b"")
-        if name == CREATOR and digest.endswith(_digest(signed)):
+        if name == _CREATOR and digest.endswith(_digest(signed)):
             places = modified[first | _ADDED].value
             for tag in (creator, *(first | part for part in (_DIGEST, _ADDED, _AGAIN))):
                 del modified[tag]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
 
-from medlab.dicom import columns, element_cache
+from medlab.dicom import columns, passthrough
 from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.element_texts import items_of, texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
@@ -279,7 +279,7 @@ def words_said(dataset: Dataset) -> frozenset[str]:
     What identifies by its tag is left out: what is wanted is what people say of anyone.
     """
     charset = str(dataset.original_character_set)
-    known = element_cache.memories("words said").setdefault(charset, element_cache.Memory())
+    known = passthrough.memories("words said").setdefault(charset, passthrough.Memory())
     found: set[str] = set()
     for tag, raw in items_of(dataset):
         before = known.get(id(raw))
@@ -305,7 +305,7 @@ def _words_in(dataset: Dataset, tag: int, raw: Any) -> frozenset[str]:
 def _said(dataset: Dataset) -> Iterator[tuple[str, str]]:
     """Yield role and text of everything that identifies, sequences included."""
     charset = str(dataset.original_character_set)
-    known = element_cache.memories("said").setdefault(charset, element_cache.Memory())
+    known = passthrough.memories("said").setdefault(charset, passthrough.Memory())
     for tag, raw in items_of(dataset):
         before = known.get(id(raw))
         if before is None:

@@ -1,14 +1,18 @@
-"""The fast way in and out for plain files: bytes that nobody touches are not decoded.
+"""The fast way in and out for plain files, and all that is known of pydicom's private layout.
 
-Everything here has a slow equal in pydicom; `files.parse` and `files.to_bytes` try this
-first and fall back where it says None. Taking the module out costs speed, nothing else.
+Bytes that nobody touches are not decoded. Everything here has a slow equal in pydicom;
+`files.parse` and `files.to_bytes` try this first and fall back where it says None. Plain means:
+little endian, not deflated.
 
-Plain means: little endian, not deflated.
+The files of a series say nearly the same. Every way an element is written has one object here;
+what was found out about it is noted under that object, so that of the next file only what is new
+is looked at. With `_on` false speed is lost and nothing else.
 """
 
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable
 from functools import lru_cache
 from struct import Struct, error
 from typing import Any
@@ -20,9 +24,78 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
-from medlab.dicom import element_cache
 from medlab.dicom.element_texts import sorted_items, syntax_of, vr_of
 from medlab.errors import InputError
+
+#: Longer elements, in bytes, are hardly ever the same in two files.
+_LARGEST = 4096
+_MOST = 4096  # elements; with what is noted about each, a few megabytes
+_on = True
+
+
+class Atom(RawDataElement):
+    """An undecoded element of which there is one for each way of writing it.
+
+    Attributes
+    ----------
+    written : bytes
+        Header and value as they go out; empty until somebody has written it.
+    """
+
+    written: bytes = b""
+
+
+class Memory:
+    """What was found out about atoms under the same circumstances."""
+
+    def __init__(self) -> None:
+        self._found: dict[int, tuple[Any, Any]] = {}
+        self.get = self._found.get  # by the atom's id: None, or the atom and what was noted
+
+    def note(self, element: Any, found: Any) -> None:
+        """Note something about an element, if there is but one of it."""
+        if type(element) is Atom:
+            if len(self._found) >= _MOST:
+                self._found.clear()
+            self._found[id(element)] = element, found  # with the atom: its id stays its own
+
+
+@lru_cache(maxsize=64)
+def _memories(*circumstances: Hashable) -> dict[Hashable, Memory]:
+    return {}
+
+
+def memories(*circumstances: Hashable) -> dict[Hashable, Memory]:
+    """Return what is remembered under circumstances, by further ones that vary within a file.
+
+    Circumstances are everything beside the element itself that decides what is found out, such
+    as plan, key, SOP class, the words to search for. What can not be compared, remembers nothing.
+    """
+    try:
+        return _memories(*circumstances)
+    except TypeError:  # a set of other patients: somebody may add one
+        return {}
+
+
+def is_on() -> bool:
+    """Tell whether what is known already may be passed over."""
+    return _on
+
+
+@lru_cache(maxsize=2)
+def _atoms(implicit: bool) -> dict[bytes, Any]:
+    return {}
+
+
+def _known_atoms(implicit: bool) -> tuple[dict[bytes, Any], type[RawDataElement]]:
+    """Return the elements of one encoding as written, and the class of new ones."""
+    if not _on:
+        return {}, RawDataElement
+    known = _atoms(implicit)
+    if len(known) > _MOST:
+        known.clear()
+    return known, Atom
+
 
 _UNDEFINED = 0xFFFFFFFF
 VR_OF_CODE = {vr.encode(): vr.value for vr in VR if len(vr) == 2}
@@ -136,7 +209,7 @@ def _explicit(
     That is where the file meta or an item of undefined length does, if one of them is read.
     """
     found: dict[BaseTag, Any] = {}
-    unpack, new, (known, make) = _EXPLICIT.unpack_from, tuple.__new__, element_cache.atoms(False)
+    unpack, new, (known, make) = _EXPLICIT.unpack_from, tuple.__new__, _known_atoms(False)
     while at < end:
         if end - at < _HEAD_BYTES:
             _check_whole(data, at)
@@ -148,7 +221,7 @@ def _explicit(
             (length,) = _LENGTH.unpack_from(data, start)
             start += 4
         stop = start + length
-        written = data[at:stop] if length <= element_cache.LARGEST and stop <= end else b""
+        written = data[at:stop] if length <= _LARGEST and stop <= end else b""
         atom = known.get(written)
         if atom is None:
             vr = VR_OF_CODE.get(code)
@@ -172,14 +245,14 @@ def _implicit(
 ) -> tuple[dict[BaseTag, Any], int]:
     """Return the elements of implicit VR little endian bytes, and where they end."""
     found: dict[BaseTag, Any] = {}
-    unpack, new, (known, make) = _IMPLICIT.unpack_from, tuple.__new__, element_cache.atoms(True)
+    unpack, new, (known, make) = _IMPLICIT.unpack_from, tuple.__new__, _known_atoms(True)
     while at < end:
         if end - at < _HEAD_BYTES:
             _check_whole(data, at)
         group, element, length = unpack(data, at)
         start = at + 8
         stop = start + length
-        written = data[at:stop] if length <= element_cache.LARGEST and stop <= end else b""
+        written = data[at:stop] if length <= _LARGEST and stop <= end else b""
         atom = known.get(written)
         if atom is None:
             if in_item and data[at : at + 8] == _END_OF_ITEM:
@@ -351,14 +424,14 @@ def _encoded(dataset: Dataset, implicit: bool, charset: Any) -> list[bytes]:
     """Return the bytes of every element, in the order of their tags."""
     parts: list[bytes] = []
     for tag, element in sorted_items(dataset):
-        if type(element) is element_cache.Atom and element.written and element[5] == implicit:
+        if type(element) is Atom and element.written and element[5] == implicit:
             parts.append(element.written)
         elif not tag & 0xFFFF and tag > 0xFFFFFF:
             continue  # group lengths are not written any more
         elif getattr(element, "is_raw", False):
             before = len(parts)
             _add_raw(parts, element, implicit)
-            if type(element) is element_cache.Atom:
+            if type(element) is Atom:
                 element.written = b"".join(parts[before:])
         elif element.VR == "SQ":
             value = b"".join(_items(element, implicit, charset))

@@ -62,8 +62,11 @@ ACTION_WORDS: Mapping[str, str] = MappingProxyType(
         "K": "kept",
     }
 )
+
+
 #: Options about pixels: the header can only be marked once the pixels were seen to.
 PIXEL_OPTIONS = ("clean-pixel-data", "clean-recognizable-visual-features")
+
 
 #: The 18 kinds of 45 CFR 164.514(b)(2)(i) go; of dates the year stays.
 SAFE_HARBOR = "safe-harbor"
@@ -174,6 +177,15 @@ def basic_rules() -> Mapping[int, _Row]:
     return MappingProxyType({int(row.tag.replace(",", ""), 16): row for row in _plain_rows()})
 
 
+def _choose(basic: str, columns: Mapping[str, str], options: Iterable[str]) -> Rule:
+    """Return the action when several options speak about one row: C over K over the profile."""
+    found = {columns[name]: name for name in options if name in columns}
+    for code in ("C", "K"):
+        if code in found:
+            return Rule(code, found[code])
+    return Rule(basic, "")
+
+
 def row_of(tag: int) -> _Row | None:
     """Return the row of Table E.1-1 that speaks of a tag, those of whole groups included."""
     if tag >> 16 & 1:
@@ -182,27 +194,6 @@ def row_of(tag: int) -> _Row | None:
     groups = (row for row in load_profile() if "x" in row.tag)
     fits = (row for row in groups if fnmatch(digits, row.tag.replace("x", "?")))
     return basic_rules().get(tag) or next(fits, None)
-
-
-def in_words(code: str) -> str:
-    """Return what a code of the table asks for.
-
-    Examples
-    --------
-    >>> in_words("C"), in_words("X/Z")
-    ('cleaned', "removed or emptied, as the element's Type asks")
-    """
-    words = [ACTION_WORDS[letter.rstrip("*")] for letter in code.split("/")]
-    return " or ".join(words) + (", as the element's Type asks" if len(words) > 1 else "")
-
-
-def _choose(basic: str, columns: Mapping[str, str], options: Iterable[str]) -> Rule:
-    """Return the action when several options speak about one row: C over K over the profile."""
-    found = {columns[name]: name for name in options if name in columns}
-    for code in ("C", "K"):
-        if code in found:
-            return Rule(code, found[code])
-    return Rule(basic, "")
 
 
 @dataclass(frozen=True)
@@ -428,3 +419,49 @@ def group_rule(plan_: Plan, tag: int) -> Rule | None:
     if plan_.has("clean-graphics"):
         return Rule("C", "clean-graphics")
     return Rule("X", "")
+
+
+@cache
+def safe_elements() -> Mapping[str, frozenset[int]]:
+    """Return creator -> safe elements as group and low byte, ``0x001900_0C`` for (0019,xx0C).
+
+    PS3.15 Table E.3.10-1: 479 entries. "Thought to be safe", says the standard: their text
+    is searched like any other.
+    """
+    found: dict[str, set[int]] = {}
+    for row in read_table("safe-private-elements.csv"):
+        group = int(row["group"], 16) << 16
+        numbers = found.setdefault(row["creator"].casefold(), set())
+        for part in row["elements"].split():
+            first, _, last = part.partition("-")
+            numbers.update(group | n for n in range(int(first, 16), int(last or first, 16) + 1))
+    return MappingProxyType({creator: frozenset(tags) for creator, tags in found.items()})
+
+
+def keeping_option(
+    plan: Plan, creator: str, tag: int, declared: frozenset[tuple[str, int]] = frozenset()
+) -> str:
+    """Return why a private element is kept: an option's name, ``"keep-private"``, or "".
+
+    Parameters
+    ----------
+    plan : Plan
+        The options in force.
+    creator : str
+        The creator that reserves the element's block; empty where none does.
+    tag : int
+        The element's tag, block number and all.
+    declared : frozenset
+        What the file declares safe, from `declared_safe`.
+    """
+    if not creator:
+        return ""
+    if creator.casefold() in {name.casefold() for name in plan.keep_private}:
+        return "keep-private"
+    if not plan.has("retain-safe-private"):
+        return ""
+    place = (tag & 0xFFFF0000) | tag & 0xFF
+    name = creator.casefold()
+    safe = place in safe_elements().get(name, frozenset())
+    safe = safe or (name, place) in declared or (name, place | 0xFFFF) in declared
+    return "retain-safe-private" if safe else ""

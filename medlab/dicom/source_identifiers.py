@@ -17,7 +17,7 @@ from pydicom._uid_dict import UID_dictionary
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import element_cache, own_rules
+from medlab.dicom import own_rules, passthrough
 from medlab.dicom.columns import Column
 from medlab.dicom.compared_elements import Part, rule_of
 from medlab.dicom.dates import DUMMY_DATE, parse_date
@@ -69,7 +69,7 @@ def secrets_of(parts: list[Part], plan: Plan) -> Secrets:
     """Return the identifiers of a source that the plan does not keep."""
     said: list[tuple[str, str, str]] = []
     uids: set[str] = set()
-    seen = element_cache.memories("secrets", plan).setdefault("", element_cache.Memory())
+    seen = passthrough.memories("secrets", plan).setdefault("", passthrough.Memory())
     for part in parts:
         before = seen.get(id(part.element))
         if before is None:

@@ -1,19 +1,21 @@
-"""What a file says: one row an element, and why each is flagged; the dictionary, searched."""
+"""What a file says, a row an element; what `medlab inspect` tells; the dictionary, searched."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache, partial
+from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import keyword_for_tag, private_dictionary_description
 from pydicom.dataset import Dataset
 
-from medlab.dicom import element_cache, encrypted, private
+from medlab.dicom import element_texts, encrypted, passthrough, profile
 from medlab.dicom.element_actions import TECHNICAL
 from medlab.dicom.element_texts import (
     TEXT_VRS,
@@ -27,12 +29,33 @@ from medlab.dicom.element_texts import (
 from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
 from medlab.dicom.passthrough import sequence_items
-from medlab.dicom.profile import basic_rules, group_rule, in_words, load_profile, plan, row_of
+from medlab.dicom.profile import (
+    ACTION_WORDS,
+    basic_rules,
+    group_rule,
+    load_profile,
+    plan,
+    row_of,
+)
 from medlab.dicom.text import Search, find_spans, in_coded_value
-from medlab.errors import InputError, usable
+from medlab.disk import appearing
+from medlab.errors import InputError, UsageError, usable
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+def _in_words(code: str) -> str:
+    """Return what a code of the table asks for.
+
+    Examples
+    --------
+    >>> in_words("C"), in_words("X/Z")
+    ('cleaned', "removed or emptied, as the element's Type asks")
+    """
+    words = [ACTION_WORDS[letter.rstrip("*")] for letter in code.split("/")]
+    return " or ".join(words) + (", as the element's Type asks" if len(words) > 1 else "")
+
 
 MASK = "••••"
 COLUMNS = (
@@ -85,23 +108,23 @@ class _Place(NamedTuple):
     inside: int
 
 
-def walk(dataset: Dataset, path: str = "", level: int = 0, inside: int = 0) -> Iterator[_Place]:
+def _walk(dataset: Dataset, path: str = "", level: int = 0, inside: int = 0) -> Iterator[_Place]:
     """Yield every element of a data set, at every nesting level, file meta first."""
     if level > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
     if level == 0 and getattr(dataset, "file_meta", None) is not None:
-        yield from walk(dataset.file_meta, level=-1)
+        yield from _walk(dataset.file_meta, level=-1)
     level = max(level, 0)
-    known = private.creators(dataset)
+    known = element_texts.creators(dataset)
     for tag in sorted(dataset.keys()):
         element = dataset[tag]
         number = int(tag)
         here = f"{path}({number >> 16:04X},{number & 0xFFFF:04X})"
-        creator = known.get(private.creator_tag(number), "") if number >> 16 & 1 else ""
+        creator = known.get(element_texts.creator_tag(number), "") if number >> 16 & 1 else ""
         yield _Place(here, element, creator, level, inside)
         if element.VR == "SQ":
             for i, item in enumerate(element.value or ()):
-                yield from walk(item, f"{here}[{i}].", level + 1, number)
+                yield from _walk(item, f"{here}[{i}].", level + 1, number)
 
 
 def _name(place: _Place) -> str:
@@ -109,7 +132,7 @@ def _name(place: _Place) -> str:
     tag = place.element.tag
     if not tag.is_private:
         return str(place.element.name)
-    if private.is_creator(int(tag)):
+    if element_texts.is_creator(int(tag)):
         return "Private Creator"
     try:
         return str(private_dictionary_description(tag, place.creator))
@@ -159,7 +182,7 @@ def _concerns(place: _Place, action: str, finding: str) -> str:
     reasons = []
     if role:
         reasons.append(f"HIPAA {role.hipaa} {HIPAA[role.hipaa]}")
-    elif place.element.tag.is_private and not private.is_creator(tag):
+    elif place.element.tag.is_private and not element_texts.is_creator(tag):
         reasons.append("private")
     elif action:
         reasons.append(f"PS3.15 {action}")
@@ -216,7 +239,7 @@ def tag_table(source: Path | str | Dataset, *, reveal: bool = False) -> pd.DataF
     with quiet_pydicom():
         dataset = source if isinstance(source, Dataset) else read(source)
         search = _look(identity_of(dataset))
-        rows = [_row(place, search, reveal) for place in walk(dataset)]
+        rows = [_row(place, search, reveal) for place in _walk(dataset)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -294,7 +317,7 @@ def search_dictionary(
     Parameters
     ----------
     text : str
-        A fragment of the name or the keyword, a VR, or of a tag (see `tag_fits`); whichever
+        A fragment of the name or the keyword, a VR, or of a tag (see `_tag_fits`); whichever
         fits.
     group, element, vr, name : str
         Fragments of one column each; all that are given must fit.
@@ -324,10 +347,10 @@ def _anywhere(table: pd.DataFrame, text: str) -> pd.Series:
     inside = table["name"].str.contains(text, case=False, regex=False)
     inside |= table["keyword"].str.contains(text, case=False, regex=False)
     found = inside | (table["vr"].str.upper() == text.upper())
-    return found | tag_fits(table["group"], table["element"], text)
+    return found | _tag_fits(table["group"], table["element"], text)
 
 
-def tag_fits(group: pd.Series, element: pd.Series, text: str) -> pd.Series:
+def _tag_fits(group: pd.Series, element: pd.Series, text: str) -> pd.Series:
     """Tell which tags a fragment is of; it never reaches from the group into the element.
 
     Parameters
@@ -379,8 +402,8 @@ def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
     row = row_of(tag)
     codes = {"basic profile": row.basic, **row.options} if row else {}
     found = pd.DataFrame(codes.items(), columns=["under", "code"])
-    found["action"] = found["code"].map(in_words)
-    if tag >> 16 & 1 and not private.is_kept(plan("research"), creator, tag):
+    found["action"] = found["code"].map(_in_words)
+    if tag >> 16 & 1 and not profile.keeping_option(plan("research"), creator, tag):
         found.loc[found["code"] == "C", "action"] = "removed: not on the standard's list"
     return found
 
@@ -403,10 +426,10 @@ def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
         job, nowhere else.
     """
     found: list[tuple[str, str, str]] = []
-    known = element_cache.Memory()
+    known = passthrough.Memory()
     if not path:
         charset = str(dataset.original_character_set)
-        known = element_cache.memories("kept text").setdefault(charset, known)
+        known = passthrough.memories("kept text").setdefault(charset, known)
     for tag, element in items_of(dataset):
         before = known.get(id(element))
         if before is None:
@@ -433,7 +456,7 @@ def _kept_in(dataset: Dataset, tag: int, element: Any, path: str) -> list[tuple[
     return found
 
 
-def directory_records(dataset: Dataset) -> pd.DataFrame:
+def _directory_records(dataset: Dataset) -> pd.DataFrame:
     """Return the records of a DICOMDIR: type, referenced file, and what identifies in it.
 
     Raises
@@ -454,7 +477,7 @@ def directory_records(dataset: Dataset) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["type", "file", "identifiers"])
 
 
-def folder_tables(folder: Path | str, *, reveal: bool = False) -> Iterator[pd.DataFrame]:
+def _folder_tables(folder: Path | str, *, reveal: bool = False) -> Iterator[pd.DataFrame]:
     """Yield the tag table of every DICOM file of a folder, one at a time.
 
     The first column, ``file``, is the number of the file in the order of the paths: the path
@@ -470,13 +493,13 @@ def folder_tables(folder: Path | str, *, reveal: bool = False) -> Iterator[pd.Da
         yield pd.DataFrame([{"file": number, **dict.fromkeys(COLUMNS, ""), "concern": why}])
 
 
-def concern_counts(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+def _concern_counts(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
     """Return one row a concern: in how many files and elements it was met.
 
     Parameters
     ----------
     tables : iterable of DataFrame
-        From `folder_tables` or `tag_table`; only one is held in memory.
+        From `_folder_tables` or `tag_table`; only one is held in memory.
     """
     import pandas as pd
 
@@ -489,3 +512,120 @@ def concern_counts(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
         elements.update({str(name): int(n) for name, n in counts.items()})
     rows = [(name, files[name], n) for name, n in elements.most_common()]
     return pd.DataFrame(rows, columns=["concern", "files", "elements"])
+
+
+_SHOWN = ["path", "vr", "name", "value", "concern"]
+#: Where `matching` looks, and the columns that it asks.
+SEARCHED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "anywhere": ("path", "tag", "vr", "name", "keyword", "creator", "concern"),
+        "group": ("group",),
+        "element": ("element",),
+        "VR": ("vr",),
+        "name": ("name", "keyword", "creator"),
+        "finding": ("concern",),
+    }
+)
+
+
+def inspect_to(
+    tell: Callable[[str], None],
+    path: Path | str,
+    *,
+    reveal: bool = False,
+    csv_file: Path | None = None,
+    search: str = "",
+    every: bool = False,
+    further: Sequence[pd.DataFrame] = (),
+) -> None:
+    """Tell, line by line, what a file, a folder or a DICOMDIR gives away.
+
+    Parameters
+    ----------
+    tell : callable
+        Takes one piece of text, such as ``click.echo``.
+    path : path
+        File, folder or DICOMDIR.
+    reveal : bool
+        Show values.
+    csv_file : path, optional
+        Where the whole table is written, too.
+    search : str
+        Only rows that hold this in tag, VR, name, creator or concern.
+    every : bool
+        Also rows of no concern.
+    further : sequence of DataFrame
+        Tables of the files there that are no DICOM; one for a file that is none.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to inspect, or the CSV file exists already or would stand in
+        the folder that is inspected.
+    """
+    path = Path(path)
+    if csv_file is not None and csv_file.exists():
+        raise InputError("the CSV file exists already; name another")
+    if csv_file is not None and path.is_dir() and path.resolve() in csv_file.resolve().parents:
+        raise InputError("nothing is ever written into the input; name a CSV file elsewhere")
+    if path.is_dir():
+        tables = _written(chain(_folder_tables(path, reveal=reveal), further), csv_file)
+        counts = _concern_counts(matching(table, search) for table in tables)
+        number = sum(1 for _ in find_files(path))
+        if not number and not further:
+            raise InputError("the folder holds no DICOM and no NIfTI file; check the path")
+        tell(f"{number} DICOM files" + f", {len(further)} of NIfTI and BIDS" * bool(further))
+        tell(counts.to_string(index=False))
+        return
+    table = further[0] if further else tag_table(path, reveal=reveal)
+    list(_written(iter([table]), csv_file))
+    if not further and is_dicomdir(dataset := read(path)):
+        records = _directory_records(dataset)
+        tell(f"DICOMDIR: {len(records)} records, {records['identifiers'].sum()} identifiers")
+        tell(records.groupby("type")["identifiers"].agg(["size", "sum"]).to_string())
+    rows = matching(table, search)
+    tell(
+        rows[rows["concern"] != ""][_SHOWN].to_string() if not every else rows[_SHOWN].to_string()
+    )
+
+
+def matching(table: pd.DataFrame, search: str, where: str = "anywhere") -> pd.DataFrame:
+    """Return the rows of a tag table that hold a text.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `tag_table` makes it.
+    search : str
+        A fragment, in whatever case; all rows fit an empty one.
+    where : str
+        One of `SEARCHED`: ``"anywhere"``, or the columns to look into by one word.
+
+    Raises
+    ------
+    UsageError
+        If there is no such place to look.
+    """
+    if where not in SEARCHED:
+        raise UsageError(f"no place to search of that name; there are {', '.join(SEARCHED)}")
+    if not search or table.empty:
+        return table
+    tag = table["tag"].str
+    parts = table.assign(group=tag[1:5], element=tag[6:10])[list(SEARCHED[where])]
+    held = parts.astype(str).apply(lambda part: part.str.contains(search, case=False, regex=False))
+    fits = held.any(axis=1)
+    if where == "anywhere":
+        fits |= _tag_fits(tag[1:5], tag[6:10], search)
+    found: pd.DataFrame = table[fits]
+    return found
+
+
+def _written(tables: Iterator[pd.DataFrame], csv_file: Path | None) -> Iterator[pd.DataFrame]:
+    """Hand tables on, writing each to the CSV file, which appears when all went well."""
+    if csv_file is None:
+        yield from tables
+        return
+    with appearing(csv_file, 0o600) as part:  # it may hold values
+        for number, table in enumerate(tables):
+            table.to_csv(part, mode="a", header=not number, index=False)
+            yield table

@@ -14,18 +14,20 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import (
-    columns,
-    dates,
-    declarations,
-    element_cache,
-    passthrough,
-    private,
+from medlab.dicom import columns, dates, element_texts, passthrough
+from medlab.dicom.codes import (
+    NO_PERSON,
+    is_own_code,
+    keyed_code,
+    made_by,
+    owner,
+    patient_code,
+    replace_uid,
 )
-from medlab.dicom.codes import NO_PERSON, is_own_code, keyed_code, owner, patient_code
 from medlab.dicom.element_texts import (
     is_private,
     label,
+    sequence_at,
     text_at,
     vr_of,
 )
@@ -35,7 +37,6 @@ from medlab.dicom.profile import (
     Rule,
 )
 from medlab.dicom.text import Search, in_coded_value
-from medlab.dicom.uids import made_by, replace_uid
 
 _PATIENT_ID, _PATIENT_NAME = 0x00100020, 0x00100010
 _ACCESSION, _SUBJECT, _STUDY = 0x00080050, 0x00120040, 0x0020000D
@@ -219,7 +220,7 @@ class Work:
     texts: list[Text] = field(default_factory=list)
     log: list[Action | _Many] = field(default_factory=list)
     declared: frozenset[tuple[str, int]] = frozenset()
-    memories: dict[Hashable, element_cache.Memory] | None = None
+    memories: dict[Hashable, passthrough.Memory] | None = None
     new: list[_New] = field(default_factory=list)
 
     @classmethod
@@ -237,7 +238,7 @@ class Work:
         whose = whose or owner(dataset)
         named = is_own_code(key, patient or text_at(dataset, _PATIENT_NAME))
         ours = named or (not patient and (not study or made_by(key, study)))
-        moved = ours and declarations.was_shifted(dataset)
+        moved = ours and _was_shifted(dataset)
         search = Search(
             identity_of(dataset),
             "keep"
@@ -261,7 +262,7 @@ class Work:
             code_of,
         )
         if chosen.has("retain-safe-private"):
-            work.declared = private.declared_safe(dataset)
+            work.declared = _declared_safe(dataset)
         if whose.startswith(NO_PERSON):
             work.log.append(Action("(0010,0020)", "PatientID", "LO", "K", "", "study"))
         return work
@@ -294,11 +295,11 @@ class Work:
         """Write down what became of the items of a long sequence that stands at a path."""
         self.log += [_Many(path, lines)] if lines else []
 
-    def known(self, inside: int, encodings: tuple[str, ...]) -> element_cache.Memory | None:
+    def known(self, inside: int, encodings: tuple[str, ...]) -> passthrough.Memory | None:
         """Return what became of elements in one place of data sets like this one."""
         if self.memories is None:
             return None
-        return self.memories.setdefault((inside, encodings), element_cache.Memory())
+        return self.memories.setdefault((inside, encodings), passthrough.Memory())
 
     def new_uid(self, uid: str) -> str:
         """Return what stands in a UID's place."""
@@ -347,12 +348,12 @@ class Level:
     depth: int = 0
     encodings: tuple[str, ...] = ("iso8859",)
     kept: dict[Any, Any] = field(default_factory=dict)
-    known: element_cache.Memory | None = None
+    known: passthrough.Memory | None = None
 
     @cached_property
     def creators(self) -> dict[int, str]:
         """Creator tag -> creator."""
-        return private.creators(self.dataset)
+        return element_texts.creators(self.dataset)
 
     def note(self, element: Any, rule: Rule, note: str = "") -> None:
         """Write down an action."""
@@ -382,13 +383,13 @@ class Level:
     def learn(self, element: Any, creator: str, logged: int, texts: int) -> None:
         """Note what came of an element, from an entry of the log and a text on."""
         work = self.work
-        if self.known is not None and type(element) is element_cache.Atom:
+        if self.known is not None and type(element) is passthrough.Atom:
             start, plan_ = len(self.path), work.plan
             relative = tuple(
                 Action(one[0][start:], *one[1:]) for one in work.actions_since(logged)
             )
             retains = plan_.rules or plan_.keep_private or plan_.has("retain-safe-private")
-            place = private.creator_tag(int(element.tag))
+            place = element_texts.creator_tag(int(element.tag))
             decided = (place, creator) if is_private(element) and retains else None
             done = Done(self.kept.get(element.tag), relative, None, decided)
             work.new.append(_New(self, element, done, range(texts, len(work.texts))))
@@ -413,3 +414,28 @@ def _codes(
     asked = code_of("accession", accession) if code_of and accession else None
     number = asked or keyed_code(key, "accession", accession)
     return {_PATIENT_ID: named, _PATIENT_NAME: named, _ACCESSION: number, _SUBJECT: named}
+
+
+_SAFE_STATUS = "SAFE"
+
+
+def _declared_safe(dataset: Dataset) -> frozenset[tuple[str, int]]:
+    """Return what a file itself declares safe in (0008,0300): (creator, group and low byte).
+
+    A whole block that is declared safe stands as (creator, group and -1 as low byte).
+    """
+    found: set[tuple[str, int]] = set()
+    for item in sequence_at(dataset, "PrivateDataElementCharacteristicsSequence"):
+        group = int(item.get("PrivateGroupReference") or 0) << 16
+        creator = str(item.get("PrivateCreatorReference") or "").strip().casefold()
+        if item.get("BlockIdentifyingInformationStatus") == _SAFE_STATUS:
+            found.add((creator, group | 0xFFFF))
+        numbers = item.get("NonidentifyingPrivateElements") or ()
+        listed: Iterable[int] = [numbers] if isinstance(numbers, int) else numbers
+        found.update((creator, group | int(number) & 0xFF) for number in listed)
+    return frozenset(found)
+
+
+def _was_shifted(dataset: Dataset) -> bool:
+    """Tell whether a data set says that its dates were moved."""
+    return bool(dataset.get("LongitudinalTemporalInformationModified") == "MODIFIED")

@@ -20,27 +20,26 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
-from medlab.dicom import element_cache, own_rules, safe_harbor, surroundings
+from medlab.dicom import own_rules, passthrough, safe_harbor
 from medlab.dicom.compared_elements import (
     FREE_TEXT,
     REPLACING,
     Finding,
     Pairs,
     Part,
-    date_findings,
-    days_said,
-    deltas,
+    has_hidden_frames,
     pairs_of,
     planned_rules,
     rule_of,
-    uid_findings,
-    uid_map,
-    uid_map_findings,
+    split,
     ways,
 )
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
 from medlab.dicom.declarations import method_lines
 from medlab.dicom.element_texts import (
+    creator_tag,
+    creators,
+    is_creator,
     label,
     sequence_at,
     text_at,
@@ -48,11 +47,11 @@ from medlab.dicom.element_texts import (
 from medlab.dicom.encrypted import without_ciphertexts
 from medlab.dicom.files import find_files, parse, quiet_pydicom, read, to_bytes
 from medlab.dicom.identity import CLINICAL_WORDS
-from medlab.dicom.private import creator_tag, creators, is_creator, safe_elements
 from medlab.dicom.profile import (
     OPTIONS,
     SAFE_HARBOR,
     Plan,
+    safe_elements,
     tag_of,
     word_list,
 )
@@ -82,12 +81,12 @@ LIMITS = (
 NO_SOURCE = "no source was found to compare it with"
 _PATIENT_ID, _ISSUER = 0x00100020, 0x00100021
 _DECLARED_SAFE, _TIMES = 0x00080300, 0x00280303
-_CODES, _codes_known = BaseTag(0x00120064), element_cache.Memory()
+_CODES, _codes_known = BaseTag(0x00120064), passthrough.Memory()
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _META_OF_SENDER = {BaseTag(tag_of(word)): word for word in sorted(word_list("meta-of-sender"))}
 
 
-def plan_of(dataset: Dataset) -> Plan:
+def _plan_of(dataset: Dataset) -> Plan:
     """Return the plan that a data set says it was treated by (CID 7050 codes)."""
     codes = _codes_said(dataset)
     options = tuple(name for name, (code, _) in OPTIONS.items() if code in codes)
@@ -105,7 +104,7 @@ def _without_pixels(data: bytes, output: Dataset) -> bytes:
             start = getattr(element, "value_tell", 0)  # searching half a megabyte is slow
             start = start if data.startswith(value, start) else data.find(value)
             if start >= 0:
-                beside = surroundings.split(output, value)[1]
+                beside = split(output, value)[1]
                 data = data[:start] + beside + data[start + len(value) :]
     return data
 
@@ -156,7 +155,7 @@ def _compare(
     source: Dataset, output: Dataset, plan: Plan | None, data: bytes, file: str
 ) -> _Compared:
     with quiet_pydicom():
-        plan = plan or plan_of(output)
+        plan = plan or _plan_of(output)
         secrets: Secrets | None = None
         for before, after, long in ways(source, output, plan):
             pairs = dated = pairs_of(before, after)
@@ -172,8 +171,8 @@ def _compare(
                 *_left_in_bytes(secrets, source, output, searched, places, file),
                 *_left_in_elements(secrets, source, plan, (pairs, texts), file),
                 *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
-                *date_findings(dated, plan, file),
-                *uid_findings(pairs, file),
+                *_date_findings(dated, plan, file),
+                *_uid_findings(pairs, file),
                 *_markers(source, output, plan, file),
                 *_private_left(after, plan, file),
                 *_meta(output, data, file),
@@ -225,7 +224,7 @@ def _may_stay(part: Part, one: Sought, pairs: Pairs) -> bool:
         words = {word.casefold() for word in words_of(" ".join(part.texts))}
         return bool(words & CLINICAL_WORDS)
     if one.kind == "date" and part.vr in ("DA", "DT") and part.path in pairs:
-        return days_said(pairs[part.path][0]) != days_said(part)
+        return _days_said(pairs[part.path][0]) != _days_said(part)
     return False
 
 
@@ -273,7 +272,7 @@ def _own_rules(
             continue
         texts = new.texts if new else []
         empties = rule.code == "Z" and rule.how in ("blank", "encrypt", "remove")
-        days = deltas({"": (part, new)}) if new else set()
+        days = _deltas({"": (part, new)}) if new else set()
         if (
             (rule.code == "X" and new is not None)
             or (empties and texts)
@@ -418,9 +417,96 @@ def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
 def _hidden_frames(output: Dataset, file: str) -> Iterator[Finding]:
     for tag in _PIXELS:
         value = getattr(output._dict.get(BaseTag(tag)), "value", None)
-        if value and surroundings.has_hidden_frames(output, value):
+        if value and has_hidden_frames(output, value):
             message = "more frames are stored than Number of Frames says"
             yield Finding(file, label(tag)[0], "element", "fail", message)
+
+
+_UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
+
+
+def _days_said(part: Part) -> list[str]:
+    """Return the dates that an element says, without times."""
+    return [value[:8] if part.vr == "DT" else value for value in part.texts]
+
+
+def _deltas(pairs: Pairs) -> set[int]:
+    """Return by how many days the dates of a data set moved, dummies left out."""
+    found = set()
+    for before, after in pairs.values():
+        if after.vr not in ("DA", "DT"):
+            continue
+        for old, new in zip(_days_said(before), _days_said(after), strict=False):
+            first, second = parse_date(old), parse_date(new)
+            if first and second and new != DUMMY_DATE:
+                found.add((second - first).days)
+    return found
+
+
+def _date_findings(pairs: Pairs, plan: Plan, file: str) -> Iterator[Finding]:
+    """Yield a finding where dates did not move as the plan asks."""
+    before = pairs.get("(0028,0303)")
+    moved = _deltas(pairs)
+    if plan.dates == "keep":
+        if moved - {0}:
+            yield Finding(file, "", "date", "fail", "dates should stand as they were, some moved")
+    elif plan.dates == "year":
+        yield from _years(pairs, file)
+    elif plan.dates == "remove":
+        if moved:
+            yield Finding(file, "", "date", "fail", "a date still stands where none should")
+    elif len(moved) > 1:
+        yield Finding(file, "", "date", "fail", "dates moved by different numbers of days")
+    elif moved and not -FARTHEST_DAYS <= min(moved) <= -NEAREST_DAYS and moved != {0}:
+        yield Finding(file, "", "date", "fail", "dates moved by a number of days out of range")
+    elif moved == {0} and not (before and before[0].texts == ["MODIFIED"]):  # by an earlier pass
+        yield Finding(file, "", "date", "fail", "dates should have moved and did not")
+
+
+def _years(pairs: Pairs, file: str) -> Iterator[Finding]:
+    for path, (old, new) in pairs.items():
+        years = {day[:4] for day in _days_said(old)}
+        if new.vr in ("DA", "DT") and not set(map(_year_of, _days_said(new))) <= {*years, ""}:
+            yield Finding(file, path, "date", "fail", "a date says more than its year")
+
+
+def _year_of(day: str) -> str:
+    """Return the year that a date comes to; empty for a dummy, the date itself if it says more."""
+    if day in (DUMMY_DATE, ""):
+        return ""
+    return day[:4] if day[4:] in ("", "0101") else day
+
+
+def _uid_map(pairs: Pairs) -> list[tuple[str, str]]:
+    """Return the UIDs of the source and what stands in their places."""
+    found = []
+    for before, after in pairs.values():
+        if after.vr == "UI":
+            found += list(zip(before.texts, after.texts, strict=False))
+    return found
+
+
+def _uid_findings(pairs: Pairs, file: str) -> Iterator[Finding]:
+    """Yield findings where UIDs are not replaced one to one, or are none."""
+    mapped = _uid_map(pairs)
+    yield from _uid_map_findings(mapped, file)
+    for old, new in mapped:
+        if old in UID_dictionary and old != new:
+            yield Finding(file, "", "uid", "fail", "a registered UID was changed")
+        if len(new) > 64 or not _UID_FORM.fullmatch(new):
+            yield Finding(file, "", "uid", "review", "a UID is not one by the rules of PS3.5")
+
+
+def _uid_map_findings(pairs: Iterable[tuple[str, str]], file: str = "") -> Iterator[Finding]:
+    """Yield a finding where UIDs are not replaced one to one: references would not join."""
+    there, back = defaultdict(set), defaultdict(set)
+    for old, new in pairs:
+        there[old].add(new)
+        back[new].add(old)
+    if any(len(new) > 1 for new in there.values()):
+        yield Finding(file, "", "uid", "fail", "one UID became several; references do not join")
+    if any(len(old) > 1 for old in back.values()):
+        yield Finding(file, "", "uid", "fail", "several UIDs became one")
 
 
 def verify_file(
@@ -495,7 +581,7 @@ def verify(source: Path | str, output: Path | str, plan: Plan | None = None) -> 
     for number, path in enumerate(outputs, start=1):
         shown = path.name if output.is_file() else str(path.relative_to(output))
         findings += _verify_pair(matched.get(path), path, plan, (str(number), shown), moves, names)
-    findings += uid_map_findings(names)
+    findings += _uid_map_findings(names)
     if any(len(days) > 1 for days in moves.values()):
         findings.append(Finding("", "", "date", "fail", "dates of one patient moved differently"))
     return findings
@@ -519,8 +605,8 @@ def _verify_pair(
         return [Finding(number, "", "element", "fail", "the file cannot be read and compared")]
     with quiet_pydicom():
         who = (text_at(before, _ISSUER), text_at(before, _PATIENT_ID))
-        moves[who] |= deltas(compared.dated) if any(who) else set()
-        names.update(uid_map(compared.pairs))
+        moves[who] |= _deltas(compared.dated) if any(who) else set()
+        names.update(_uid_map(compared.pairs))
     return compared.findings
 
 
@@ -550,6 +636,6 @@ def _mark(path: Path) -> bytes:
         element = dataset.get_item(tag) if tag in dataset else None
         value = getattr(element, "value", b"")
         if tag in _PIXELS and value:
-            value = surroundings.split(dataset, value)[0]
+            value = split(dataset, value)[0]
         digest.update(value if isinstance(value, bytes) else str(value).encode())
     return digest.digest()

@@ -31,9 +31,9 @@ from medlab.arrays import Array
 from medlab.crypto import Vault
 from medlab.crypto.keys import subkey
 from medlab.dicom import dates
+from medlab.dicom.codes import is_registered
 from medlab.dicom.declarations import MARKS
 from medlab.dicom.files import quiet_pydicom
-from medlab.dicom.uids import is_registered
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError, usable
 from medlab.methods import encryption
 from medlab.pipeline.job import asked_of, rerun

@@ -12,26 +12,144 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from tqdm import tqdm
 
 from medlab import __version__, dicom
 from medlab.crypto import Lock, Vault, write_key
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
-from medlab.pipeline import face_removal, job_report, steps, text_removal
+from medlab.pipeline import job_report, owners, steps, text_removal
 from medlab.pipeline.cohort_in_headers import CohortCheck, check, released
-from medlab.pipeline.job_files import give_output_time, walk
-from medlab.pipeline.ledger import Ledger
-from medlab.pipeline.own_pseudonyms import keep_ids, read_ids
-from medlab.pipeline.planning import plan, worked
+from medlab.pipeline.job_files import digest_of, give_output_time, kind_of, private_folder, walk
+from medlab.pipeline.ledger import Entry, Ledger
+from medlab.pipeline.owners import keep_ids, read_ids
 from medlab.pipeline.pool import EachDone, each_done
 from medlab.pipeline.preparation import Job, begin
-from medlab.pipeline.settings import Outcome, Progress, Settings
+from medlab.pipeline.settings import Outcome, Progress, Settings, Work
+
+_R = TypeVar("_R")
+_T = TypeVar("_T")
+_TOGETHER = 64  # results written to the ledger at once
+_CLEANED = ("dicom", "nifti", "sidecar")  # kinds that get an output
+
+
+def _plan(job: Job) -> None:
+    """Write all source files into the ledger, look at each, and find those seen twice."""
+    with job.ledger.together():
+        for found in _found(job.work):
+            job.ledger.add(*found)
+        if not job.work.settings.stream:
+            job.ledger.settle_gone()
+        job.ledger.reopen()
+    job.ledger.write_phrases(job.work.phrases)
+    if not job.work.settings.stream:
+        _reopen_missing(job)
+    text_removal.reopen_approved(job)
+    steps.reopen_approved(job)
+    _look(job)
+
+
+def _take_in(job: Job) -> None:
+    """Write what came into the queue of a stream since into the ledger, and look at it."""
+    with job.ledger.together():
+        for found in _found(job.work):
+            job.ledger.add(*found)
+    _look(job)
+
+
+def _look(job: Job) -> None:
+    for batch in chain(*(_worked(job, steps.examine, k, "looking") for k in ("file", "nifti"))):
+        with job.ledger.together():
+            for entry, seen in batch:
+                job.ledger.examined(*(seen or (entry.row, "crashed")))
+    owners.join(job)
+    for target in job.ledger.withdraw():
+        (job.work.target / target).unlink(missing_ok=True)
+    with job.ledger.together():
+        job.ledger.settle_kinds(_CLEANED)
+        for group in job.ledger.same_instances():
+            _settle_copies(job, group)
+    job.ledger.write_phrases(job.work.phrases)
+    if job.work.settings.head != "leave":
+        spaces, total = job.ledger.open_spaces(), job.ledger.count_spaces()
+        done = job.each(steps.cut_heads, spaces, job.jobs, steps.start, job.work)
+        for _, measured in _shown(job, done, "cutting heads", total):
+            for row, report in (measured or {}).items():
+                job.ledger.note_head(row, report)
+
+
+def _worked(
+    job: Job, work: Callable[[Entry], _R], kind: str, words: str
+) -> Iterator[list[tuple[Entry, _R | None]]]:
+    """Give the results of `work` on all open files of a kind, some at a time, with a bar."""
+    entries = job.ledger.open_entries(kind)
+    done = job.each(work, entries, job.jobs, steps.start, job.work)
+    bar = _shown(job, done, words, job.ledger.count_open(kind))
+    while batch := list(islice(bar, _TOGETHER)):
+        yield batch
+
+
+def _shown(job: Job, done: Iterator[_T], words: str, total: int) -> Iterator[_T]:
+    """Give what is done, with a bar or to whoever asked to be told."""
+    if callable(job.progress):
+        return _told(done, words, total, job.progress)
+    return iter(tqdm(done, words, total, unit="file", disable=not job.progress or not total))
+
+
+def _told(
+    done: Iterator[_T], words: str, total: int, tell: Callable[[str, int, int], None]
+) -> Iterator[_T]:
+    for number, one in enumerate(done, start=1):
+        tell(words, number, total)
+        yield one
+
+
+def _found(work: Work) -> Iterator[tuple[Path, str, int, int]]:
+    if work.single is None:
+        stream = work.settings.stream  # into which files are being written
+        there = False
+        for found in walk(work.source):
+            there = True
+            if not (stream and found[0].suffix == ".part"):
+                yield found
+        if there and work.decoys.is_dir():  # decoys alone are no source that is mounted
+            yield from ((work.decoys / found[0], *found[1:]) for found in walk(work.decoys))
+        return
+    path = work.source / work.single[0]
+    yield Path(work.single[0]), *kind_of(path, path.resolve().parent)
+
+
+def _reopen_missing(job: Job) -> None:
+    """Have outputs made again that were taken away, or cut, since they were made."""
+    for row in job.ledger.rows():
+        if row.status != "done":
+            continue
+        output = job.work.target / row.target
+        if not output.is_file() or output.stat().st_size != row.size:
+            job.ledger.reopen(row.row)
+
+
+def _settle_copies(job: Job, group: list[Entry]) -> None:
+    """Of files with one SOP Instance UID, let each different content be written once."""
+    numbers: dict[bytes, int] = {}
+    for entry in group:
+        # what left the queue of a stream had the digest of its content for a name
+        stream, source = job.work.settings.stream, entry.source
+        digest = source.stem.encode() if stream else digest_of(job.work.source / source)
+        seen = digest in numbers
+        number = numbers.setdefault(digest, len(numbers))
+        job.ledger.number_copy(entry.row, number)
+        if seen:
+            job.ledger.settle(entry.row, "duplicate")
+
 
 _Place = tuple[str, str, str]  # kind, code and owner of a row of the vault
 _REMEMBERED = 4096  # rows of the vault, a few megabytes
@@ -125,7 +243,7 @@ def deidentify(
     map_file : path, optional
         Where to put a copy of the map ``source,target,status``. It holds the old names.
     ids_file : path, optional
-        New patient IDs, see `medlab.pipeline.own_pseudonyms.read_ids`.
+        New patient IDs, see `medlab.pipeline.owners.read_ids`.
     jobs : int
         Worker processes.
     overwrite : bool
@@ -150,17 +268,17 @@ def deidentify(
     source, target = Path(source), Path(target)
     settings = Settings() if settings is None else settings
     _check_map(map_file, source, target, overwrite)
-    with opened(source, target, settings, key_file, lock, ids_file, overwrite, each) as job:
+    with _opened(source, target, settings, key_file, lock, ids_file, overwrite, each) as job:
         job.jobs, job.progress = jobs, progress
-        plan(job)
+        _plan(job)
         text_removal.plan_cohort(job)
-        new = clean(job)
-        face_removal.forget_masks(job.work)
+        new = _clean(job)
+        steps.forget_masks(job.work)
         return finish(job, new, map_file)
 
 
 @contextmanager
-def opened(
+def _opened(
     source: Path,
     target: Path,
     settings: Settings,
@@ -301,11 +419,11 @@ def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrit
         raise RefusedError("the map file exists; choose another name or add --overwrite")
 
 
-def clean(job: Job) -> int:
+def _clean(job: Job) -> int:
     """Clean every open file and return how many outputs appeared."""
     new = 0
     known: dict[_Place, str] = {}  # what the vault got, while it is likely to come again
-    for batch in worked(job, steps.clean, "%", "cleaning"):
+    for batch in _worked(job, steps.clean, "%", "cleaning"):
         outcomes = [done or Outcome(entry.row, "crashed") for entry, done in batch]
         if job.vault is not None:
             _remember(job.vault, outcomes, known)
@@ -360,7 +478,7 @@ def finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
     text_removal.write_boxes(job)
     if job.work.settings.head != "leave":
         unchecked = job.ledger.table(
-            f"SELECT row, message FROM finding WHERE place = '{face_removal.PLACE}'"
+            f"SELECT row, message FROM finding WHERE place = '{steps.PLACE}'"
         )
         _write_csv(folder / "faces.csv", ("file", "reason"), iter(unchecked))
     cohort = _count_cohort(job)
@@ -434,3 +552,90 @@ def _private(path: Path) -> Iterator[None]:
     """Let only the owner read a file that is about to be written."""
     path.touch(mode=0o600)
     yield
+
+
+_LEFT = ("done", "duplicate")  # what became of files that leave the queue; withheld ones stay
+
+
+class _Stream:
+    """The open job of a queue, see `stream`; `work` says where it is done."""
+
+    def __init__(self, job: Job) -> None:
+        self.work = job.work
+        self._job = job
+        self._new = 0
+        self._withheld: set[str] = set()
+        _plan(job)
+        self._clean()
+
+    def work_off(self) -> None:
+        """Clean and verify all that came; what is done leaves the queue, what is withheld stays.
+
+        A file in the queue is named by a digest of its content.
+        """
+        if self._waiting() - self._withheld:
+            self._settle()  # what was done before and came again
+            _take_in(self._job)
+            self._clean()
+
+    def finish(self) -> tuple[Summary, tuple[int, int, int]]:
+        """Write map and report; return their sum, and how many outputs were sent on.
+
+        These are the numbers of outputs that were taken, refused, and not yet sent.
+        """
+        return finish(self._job, self._new), self._job.ledger.count_sent()
+
+    def _waiting(self) -> set[str]:
+        return {path.name for path in self.work.source.iterdir() if path.suffix != ".part"}
+
+    def _clean(self) -> None:
+        self._new += _clean(self._job)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Take what is done out of the queue, and note what is withheld."""
+        for name in self._waiting():
+            status = self._job.ledger.status(Path(name))
+            if status in _LEFT:
+                (self.work.source / name).unlink()
+            elif status:
+                self._withheld.add(name)
+
+
+@contextmanager
+def stream(target: Path, settings: Settings, *, jobs: int = 1, **opener: Any) -> Iterator[_Stream]:
+    """Open the job of the queue in the private folder of `target`, and do what waits there.
+
+    Names of patients that come later are not looked for in files that are done. A study whose
+    files spell their patient in two ways is joined as far as they wait together.
+
+    Parameters
+    ----------
+    target : path
+        DST, as in `medlab.pipeline.deidentify`.
+    settings : Settings
+        Nothing that needs all files at once.
+    jobs : int
+        Worker processes.
+    **opener
+        ``key_file``, ``lock``, ``ids_file`` as in `medlab.pipeline.deidentify`.
+
+    Raises
+    ------
+    MedlabError
+        If the job can't be opened; then nothing is left behind.
+    """
+    settings = replace(settings, stream=True)
+    folder = target.with_name(f"{target.name}.job")
+    new = not folder.exists()
+    queue = private_folder(target) / "queue"
+    queue.mkdir(mode=0o700, exist_ok=True)
+    try:
+        with _opened(queue, target, settings, **opener) as job:
+            job.jobs, new = jobs, False
+            for part in queue.glob("*.part"):  # never acknowledged
+                part.unlink()
+            yield _Stream(job)
+    finally:
+        if new:
+            shutil.rmtree(folder)

@@ -85,7 +85,7 @@ class Settings:
     review : bool
         List all text that was kept, for a person to read.
     stream : bool
-        The source is a queue that files leave when done; see `medlab.pipeline.queue_job`.
+        The source is a queue that files leave when done; see `medlab.pipeline.job.stream`.
     """
 
     policy: str = "basic"

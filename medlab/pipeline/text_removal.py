@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from medlab import dicom
 from medlab.crypto import keyed_digest
-from medlab.dicom.codestream import PIXELS as PIXEL_TAGS
+from medlab.dicom.codestream import PIXEL_BITS as PIXEL_TAGS
 from medlab.dicom.codestream import holds_picture
 from medlab.dicom.cohort import owners_and_table
 from medlab.dicom.declarations import add_codes, method_lines

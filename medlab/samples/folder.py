@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterator
 from importlib.resources import files
@@ -15,14 +16,123 @@ from pathlib import Path
 from typing import Any
 
 import nibabel as nib
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
 
 from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError
 from medlab.samples import people, studies
-from medlab.samples.ground_truth import Entry, once, planted, stands_in
 from medlab.samples.people import DEFAULT_SEED, Cohort, cohort
-from medlab.samples.studies import Made
+from medlab.samples.studies import IMPLEMENTATION_UID, Made
 from medlab.samples.t1_heads import grid_shape, head
+
+_Entry = dict[str, Any]
+_Facts = list[tuple[str, str]]
+
+
+# Elements whose purpose is to hold such a thing; found elsewhere, it is free text.
+_HOMES = frozenset({
+    "PatientName", "PatientID", "PatientBirthDate", "OtherPatientIDs", "OtherPatientNames",
+    "AccessionNumber", "PatientAddress", "PatientTelephoneNumbers", "PatientMotherBirthName",
+    "ReferringPhysicianName", "OperatorsName", "InstitutionName", "InstitutionAddress",
+    "StationName", "DeviceSerialNumber", "PerformingPhysicianName",
+})  # fmt: skip
+# Elements made for something else altogether, in which staff type what they should not.
+_WRONG_USE = frozenset({"Allergies", "Occupation", "MedicalAlerts", "EthnicGroup", "FilterType"})
+
+
+def _planted(dataset: Dataset, facts: _Facts, file: str) -> list[_Entry]:
+    """Return an entry for every fact in a data set, its file meta, or its file name."""
+    entries = [
+        _entry(file, "filename", kind, form, "")
+        for kind, fact in facts
+        if (form := _stands_in(fact, file))
+    ]
+    for element, path, nested in _walk(dataset):
+        for kind, text in _found(element, facts):
+            entries.append(_entry(file, _channel(element, path, nested), kind, text, path))
+    for element in dataset.file_meta:
+        for kind, text in _found(element, facts):
+            entries.append(_entry(file, "meta", kind, text, _path(element)))
+    return entries
+
+
+def _entry(file: str, channel: str, kind: str, value: str, path: str) -> _Entry:
+    return {"file": file, "channel": channel, "kind": kind, "value": value, "path": path}
+
+
+def _path(element: DataElement) -> str:
+    return f"({element.tag.group:04X},{element.tag.element:04X})"
+
+
+def _walk(dataset: Dataset, place: str = "") -> Iterator[tuple[DataElement, str, bool]]:
+    """Yield every element that is no sequence, its path, and whether it is inside one."""
+    for element in dataset:
+        path = place + _path(element)
+        if element.VR == "SQ":
+            for number, item in enumerate(element.value):
+                yield from _walk(item, f"{path}[{number}].")
+        elif element.keyword != "PixelData":
+            yield element, path, bool(place)
+
+
+def _channel(element: DataElement, path: str, nested: bool) -> str:
+    """Return the way by which an identifier leaks from this element."""
+    if any(int(group, 16) % 2 for group in re.findall(r"\(([0-9A-F]{4}),", path)):
+        return "private"
+    if element.VR == "UI":
+        return "uid"
+    if element.VR in {"DA", "DT"} and element.keyword != "PatientBirthDate":
+        return "date"
+    if nested:
+        return "nested"
+    if element.keyword in _HOMES:
+        return "public"
+    return "wrong-use" if element.keyword in _WRONG_USE else "freetext"
+
+
+def _found(element: DataElement, facts: _Facts) -> list[tuple[str, str]]:
+    """Return the facts that stand in an element; a UID of an instance is one by itself."""
+    value = element.value
+    values = value if isinstance(value, (list, tuple)) else [value]
+    text = value.decode("latin-1") if isinstance(value, bytes) else "\\".join(map(str, values))
+    found = [(kind, as_it_is) for kind, fact in facts if (as_it_is := _stands_in(fact, text))]
+    if element.VR == "UI":
+        uids = [str(uid) for uid in values if uid]
+        # of the standard, or of this maker's software: of no instance
+        public = {uid for uid in uids if uid.startswith("1.2.840.10008.")} | {IMPLEMENTATION_UID}
+        found += [("uid", uid) for uid in uids if uid not in public]
+    return found
+
+
+def _stands_in(fact: str, text: str) -> str:
+    """Return a fact as it stands in a text, whatever the case; empty if it does not.
+
+    A word must stand alone: the letters before and after it must not go on.
+    """
+    edge = ("(?<![a-z])", "(?![a-z])") if fact.isascii() and fact.isalpha() else ("", "")
+    match = re.search(edge[0] + re.escape(fact) + edge[1], text, re.IGNORECASE)
+    return match[0] if match else ""
+
+
+def _once(entries: list[_Entry], series: dict[tuple[str, ...], _Entry]) -> list[_Entry]:
+    """Return the entries that no earlier file of the folder has; mark those that repeat.
+
+    Without this the ledger of a series would be larger than its images. `series` remembers.
+    """
+    new = []
+    for entry in entries:
+        folder = entry["file"].rpartition("/")[0]
+        key = (
+            folder,
+            *(str(entry.get(name)) for name in ("channel", "kind", "value", "path", "box")),
+        )
+        if key in series and series[key]["file"] != entry["file"]:
+            series[key]["series"] = True
+        else:
+            new.append(series.setdefault(key, entry))
+    return new
+
 
 _Written = tuple[str, bytes]
 _Ledger = dict[str, Any]
@@ -75,7 +185,7 @@ def write(
     """
     if not 1 <= heads <= 99 or not 1 <= sessions <= 9:
         raise InputError("there can be 1 to 99 heads and 1 to 9 sessions")
-    total = count(heads, spacing_mm, sessions)
+    total = _count(heads, spacing_mm, sessions)
     tables = cohort(cohort_patients, seed)
     root = _target(Path(folder), overwrite)
     ledger: _Ledger = {"seed": seed, "planted": [], "keep": []}
@@ -96,7 +206,7 @@ def write(
     return [*written, root / "SHA256SUMS"]
 
 
-def count(heads: int, spacing_mm: float, sessions: int) -> int:
+def _count(heads: int, spacing_mm: float, sessions: int) -> int:
     """Return how many files `write` makes, not counting SHA256SUMS."""
     shape: list[int] = grid_shape(spacing_mm).tolist()
     slices: int = sum(studies.slice_count(number, shape) for number in range(1, heads + 1))
@@ -185,12 +295,12 @@ def _with_identifiers(
     return file, _gzip(_nifti(img), name)
 
 
-def _nifti_entries(file: str, path: str, text: str, who: people.Person) -> list[Entry]:
+def _nifti_entries(file: str, path: str, text: str, who: people.Person) -> list[_Entry]:
     """Return ledger entries for the facts in one text of a NIfTI file."""
     return [
         {"file": file, "channel": "nifti-header", "kind": kind, "value": form, "path": path}
         for kind, fact in people.facts(who)
-        if (form := stands_in(fact, text))
+        if (form := _stands_in(fact, text))
     ]
 
 
@@ -218,10 +328,10 @@ def _others(seed: int, ledger: _Ledger) -> Iterator[_Written]:
 
 def _dicom(made: Iterator[Made], ledger: _Ledger) -> Iterator[_Written]:
     """Yield DICOM files and enter what they hold into the ledger."""
-    series: dict[tuple[str, ...], Entry] = {}
+    series: dict[tuple[str, ...], _Entry] = {}
     for image in made:
         entries = [
-            *planted(image.dataset, people.facts(image.who), image.file),
+            *_planted(image.dataset, people.facts(image.who), image.file),
             *_pixel_entries(image),
         ]
         keep = [
@@ -235,16 +345,16 @@ def _dicom(made: Iterator[Made], ledger: _Ledger) -> Iterator[_Written]:
             for path, value in image.safe
         ]
         keep += [entry for entry in entries if entry["kind"] == "keep"]
-        ledger["planted"] += once([e for e in entries if e["kind"] != "keep"], series)
-        ledger["keep"] += once(keep, series)
+        ledger["planted"] += _once([e for e in entries if e["kind"] != "keep"], series)
+        ledger["keep"] += _once(keep, series)
         out = io.BytesIO()
         image.dataset.save_as(out, enforce_file_format=True)
         yield image.file, out.getvalue()
 
 
-def _pixel_entries(image: Made) -> list[Entry]:
+def _pixel_entries(image: Made) -> list[_Entry]:
     """Return ledger entries for the text in the pixels, and in the overlay, of one file."""
-    entries: list[Entry] = [
+    entries: list[_Entry] = [
         {"file": image.file, "channel": "pixel", "kind": text.kind, "value": text.text,
          "path": "(7FE0,0010)", "box": text.box, "frames": text.frames}
         for text in image.texts

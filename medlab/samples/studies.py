@@ -10,24 +10,165 @@ import json
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from nibabel.nifti1 import Nifti1Image
 from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
 from pydicom import dcmread, uid
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.pixels.utils import compress
 from pydicom.tag import Tag
 from pydicom.uid import UID
+from scipy import ndimage
 
-from medlab.samples import people, pictures
-from medlab.samples.ground_truth import IMPLEMENTATION_UID
+from medlab.arrays import Floats
+from medlab.errors import UnavailableError
+from medlab.samples import people
 from medlab.samples.people import Person
-from medlab.samples.pictures import Text
+from medlab.samples.t1_heads import Ball, Rod, Shape, inside
+
+_Pixels = NDArray[Any]
+
+
+class _Text(NamedTuple):
+    """Text that is burned in.
+
+    `box` is x0, y0, x1, y1 in pixels, the last two one past the ink; `frames` the first and the
+    last frame, counted from 1; `kind` says what it tells, or ``"keep"`` for what should stay.
+    """
+
+    text: str
+    kind: str
+    box: tuple[int, int, int, int]
+    frames: tuple[int, int]
+
+
+@cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    """Return DejaVu Sans, which matplotlib's wheel brings along."""
+    package = find_spec("matplotlib")
+    if package is None or not package.submodule_search_locations:
+        raise UnavailableError("burned-in text is drawn with a font of matplotlib; install it")
+    fonts = Path(package.submodule_search_locations[0]) / "mpl-data" / "fonts" / "ttf"
+    return ImageFont.truetype(str(fonts / "DejaVuSans.ttf"), size)
+
+
+def _burn(
+    frames: _Pixels, text: str, kind: str, at: tuple[int, int], size: int, value: float,
+    first: int = 1,
+) -> _Text:  # fmt: skip
+    """Draw `text` into ``frames[first - 1:]``, shape (frames, rows, columns[, 3]), in place.
+
+    `at` is the left upper corner (x, y); `value` the brightness of the ink.
+    """
+    canvas = Image.new("L", (frames.shape[2], frames.shape[1]))
+    ImageDraw.Draw(canvas).text(at, text, fill=255, font=_font(size))
+    ink = np.asarray(canvas) / 255.0
+    rows, columns = np.flatnonzero(ink.any(axis=1)), np.flatnonzero(ink.any(axis=0))
+    box = (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+    ink = ink.reshape(ink.shape + (1,) * (frames.ndim - 3))
+    below = frames[first - 1 :]
+    frames[first - 1 :] = np.round(below + ink * (value - below)).astype(frames.dtype)
+    return _Text(text, kind, box, (first, len(frames)))
+
+
+def _knee(rows: int, columns: int, rng: np.random.Generator) -> _Pixels:
+    """Return a frontal X-ray of a phantom knee: 12 bits, bright bone, shape (1, rows, columns)."""
+    scale = 260.0 / rows
+    ends = (columns / 2 * scale, rows / 2 * scale)
+    x, y, z = np.ix_(
+        np.linspace(-ends[0], ends[0], columns),
+        np.arange(-66.0, 67.0, 6.0),
+        np.linspace(ends[1], -ends[1], rows),
+    )
+    bones: list[Shape] = [
+        Rod((4, 0, 150), (2, 0, 38), 15, 17), Ball((-20, 0, 20), (24, 30, 22)),
+        Ball((22, 0, 20), (24, 30, 22)), Ball((0, 0, -18), (43, 26, 15)),
+        Rod((0, 2, -30), (-2, 4, -160), 19, 14), Rod((38, -12, -28), (36, -10, -160), 8, 6),
+    ]  # fmt: skip
+    bone = np.min([shape.distance(x, y, z) for shape in bones], axis=0)
+    leg = Rod((0, 0, 170), (0, 0, -170), 66, 58).distance(x, y, z)
+    thickness = 0.25 * inside(leg, 4) + 1.1 * inside(bone, 2) - 0.7 * inside(bone + 4, 2)
+    image = 4000 * (1 - np.exp(-thickness.sum(axis=1).T * 0.16))
+    grainy = np.clip(image + rng.normal(0, 12, image.shape), 0, 4095)
+    return np.asarray(np.round(grainy)[None], np.uint16)
+
+
+def _spine_ct(frames: int, rng: np.random.Generator) -> _Pixels:
+    """Return CT slices (stored values, 0 is -1024 HU) from pydicom's CT image, enlarged twice."""
+    from pydicom import dcmread
+    from pydicom.data import get_testdata_file
+
+    small = dcmread(str(get_testdata_file("CT_small.dcm", download=False))).pixel_array
+    large = ndimage.zoom(small.astype(np.float64), 2, order=1, mode="nearest")
+    noise = ndimage.gaussian_filter(rng.normal(0, 40, (frames, *large.shape)), (0, 1, 1))
+    return np.asarray(np.round(np.clip(large + noise, 0, 4095)), np.int16)
+
+
+def _ultrasound(frames: int, rows: int, columns: int, rng: np.random.Generator) -> _Pixels:
+    """Return a loop of a sector with speckle, two vessels and color flow, uint8 RGB."""
+    y, x = np.mgrid[:rows, :columns].astype(np.float64)
+    top, depth = 0.16 * rows, 0.8 * rows
+    away, angle = (
+        np.hypot(x - columns / 2, y - top + 20),
+        np.arctan2(x - columns / 2, y - top + 20),
+    )
+    sector = (np.abs(angle) < 0.62) & (away > 24) & (away < depth)
+    tissue = 92.0 + 30 * np.sin(away / 17.0) - 0.18 * away
+    vessel = np.hypot(x - 0.42 * columns, (y - 0.55 * rows) * 1.5) - 0.07 * columns
+    vein = np.hypot((x - 0.6 * columns) * 0.8, y - 0.7 * rows) - 0.06 * columns
+    echo = tissue * (1 - 0.9 * inside(np.minimum(vessel, vein), 3))
+    grains = rng.rayleigh(0.8, (frames, rows, columns))
+    grey = np.clip(echo * ndimage.gaussian_filter(grains, (0.4, 0.7, 1.1)), 0, 255) * sector
+    loop = np.repeat(np.round(grey).astype(np.uint8)[..., None], 3, axis=3)
+    pulse = 0.5 + 0.5 * np.sin(np.arange(frames) / frames * 2 * np.pi)
+    for color, flow in ((0, vessel), (2, vein)):
+        loop[..., color] = np.where(flow < -2, 90 + 150 * pulse[:, None, None], loop[..., color])
+    return loop
+
+
+def _slate(rows: int, columns: int, depth: int) -> _Pixels:
+    """Return an empty dark page with a bar on top, shape (1, rows, columns) or with colors."""
+    page = np.full((1, rows, columns, 3), 24, np.uint8)
+    page[:, : rows // 10] = (40, 70, 120)
+    return page if depth == 3 else page[..., 0].copy()
+
+
+def _write_lines(
+    page: _Pixels, lines: list[tuple[str, str]], at: tuple[int, int], size: int, value: float
+) -> list[_Text]:
+    """Burn several lines, one below the other; each is (text, kind)."""
+    x, y = at
+    return [
+        _burn(page, text, kind, (x, y + round(1.6 * size) * n), size, value)
+        for n, (text, kind) in enumerate(lines)
+    ]
+
+
+def _octets(ink: Floats) -> bytes:
+    """Return a bitmap as DICOM overlay data: one bit a pixel, the first in the lowest bit."""
+    packed = np.packbits(np.asarray(ink > 0).ravel(), bitorder="little").tobytes()
+    return packed + b"\0" * (len(packed) % 2)
+
+
+def _halve_chroma(rgb: NDArray[np.uint8]) -> bytes:
+    """Return YBR_FULL_422 bytes: two luminances, then the mean Cb and Cr of both pixels."""
+    weights = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
+    ybr = rgb.astype(np.float64) @ weights.T + np.array([0, 128, 128])
+    pairs = ybr.reshape(rgb.shape[0], -1, 2, 3)
+    packed = np.concatenate([pairs[..., 0], pairs[..., 1:].mean(axis=2)], axis=-1)
+    return bytes(np.clip(np.round(packed), 0, 255).astype(np.uint8).tobytes())
+
 
 _Context = dict[str, Any]
+
+
+IMPLEMENTATION_UID = "2.25.170442917085320719846217340172945510423"
 
 
 class Made(NamedTuple):
@@ -39,7 +180,7 @@ class Made(NamedTuple):
 
     file: str
     dataset: Dataset
-    texts: list[Text]
+    texts: list[_Text]
     safe: list[tuple[str, str]]
     who: Person
 
@@ -239,12 +380,12 @@ def ct_and_report(number: int, seed: int) -> Iterator[Made]:
     at = visit(number, seed, series=2)
     who = at.who
     shared = {"series": next(at.uids), "frame": next(at.uids)}
-    slices = pictures.spine_ct(2, at.rng)
+    slices = _spine_ct(2, at.rng)
     lines = [(shown(who), "name"), (f"ID {who.mrn}", "mrn")]
-    texts = pictures.write_lines(slices, lines, (6, 5), 11, 2400)
+    texts = _write_lines(slices, lines, (6, 5), 11, 2400)
     day = people.day_in_words(who.date)
-    texts.append(pictures.burn(slices, day, "study-date", (6, 236), 11, 2400))
-    texts.append(pictures.burn(slices, "R", "keep", (236, 120), 15, 2600))
+    texts.append(_burn(slices, day, "study-date", (6, 236), 11, 2400))
+    texts.append(_burn(slices, "R", "keep", (236, 120), 15, 2600))
     texts = [text._replace(frames=(1, 1)) for text in texts]
     for n, pixels in enumerate(slices, start=1):
         image = _new(
@@ -287,25 +428,25 @@ def xrays(number: int, seed: int) -> Iterator[Made]:
 
 def _radiograph(
     who: Person, rows: int, columns: int, rng: np.random.Generator
-) -> tuple[NDArray[Any], list[Text]]:
+) -> tuple[NDArray[Any], list[_Text]]:
     """Return a knee with name, number, birth date and the lead marker."""
-    image = pictures.knee(rows, columns, rng)
+    image = _knee(rows, columns, rng)
     lines = [(shown(who), "name"), (who.mrn, "mrn")]
-    texts = pictures.write_lines(image, lines, (5, 4), 12, 4000)
-    texts.append(pictures.burn(image, "R", "keep", (columns - 34, rows - 60), 24, 4095))
+    texts = _write_lines(image, lines, (5, 4), 12, 4000)
+    texts.append(_burn(image, "R", "keep", (columns - 34, rows - 60), 24, 4095))
     birth = people.day_in_words(who.birth)
-    texts.append(pictures.burn(image, birth, "birth-date", (5, rows - 18), 11, 4000))
+    texts.append(_burn(image, birth, "birth-date", (5, rows - 18), 11, 4000))
     return image, texts
 
 
 def _overlay(dataset: Dataset, text: str) -> None:
     """Add a text as overlay plane: a bitmap of its own, which no work on the pixels touches."""
     ink = np.zeros((1, dataset.Rows, dataset.Columns), np.uint8)
-    pictures.burn(ink, text, "name", (5, 40), 12, 255)
+    _burn(ink, text, "name", (5, 40), 12, 255)
     for element, vr, value in (
         (0x0010, "US", dataset.Rows), (0x0011, "US", dataset.Columns), (0x0040, "CS", "G"),
         (0x0050, "SS", [1, 1]), (0x0100, "US", 1), (0x0102, "US", 0),
-        (0x3000, "OW", pictures.octets(ink)),
+        (0x3000, "OW", _octets(ink)),
     ):  # fmt: skip
         dataset.add_new((0x6000, element), vr, value)
 
@@ -314,15 +455,15 @@ def ultrasounds(number: int, seed: int) -> Iterator[Made]:
     """Yield a color loop (RLE, text that changes with time) and a still in YBR_FULL_422."""
     at = visit(number, seed, series=7)
     who, series = at.who, next(at.uids)
-    loop = pictures.ultrasound(6, 216, 288, at.rng)
+    loop = _ultrasound(6, 216, 288, at.rng)
     day = people.day_in_words(who.date)
     texts = [
-        pictures.burn(loop, who.institution, "institution", (6, 2), 10, 230),
-        pictures.burn(loop, shown(who), "name", (6, 16), 11, 230),
-        pictures.burn(loop, f"ID {who.mrn}", "mrn", (170, 2), 10, 230),
-        pictures.burn(loop, day, "study-date", (170, 16), 10, 230),
-        pictures.burn(loop, "MI 0.9  TIS 0.4", "keep", (190, 198), 10, 230),
-        pictures.burn(loop, who.phone, "phone", (6, 198), 10, 230, first=4),
+        _burn(loop, who.institution, "institution", (6, 2), 10, 230),
+        _burn(loop, shown(who), "name", (6, 16), 11, 230),
+        _burn(loop, f"ID {who.mrn}", "mrn", (170, 2), 10, 230),
+        _burn(loop, day, "study-date", (170, 16), 10, 230),
+        _burn(loop, "MI 0.9  TIS 0.4", "keep", (190, 198), 10, 230),
+        _burn(loop, who.phone, "phone", (6, 198), 10, 230, first=4),
     ]
     storage = uid.UltrasoundMultiFrameImageStorage
     moving = _new(at, storage, "US", 7, ["us", "us loop"], series=series)
@@ -331,7 +472,7 @@ def ultrasounds(number: int, seed: int) -> Iterator[Made]:
     yield Made(f"{at.folder}/S07_US/{who.plain}_LOOP.dcm", moving, texts, [], who)
     still = _new(at, uid.UltrasoundImageStorage, "US", 7, ["us"], series=series, instance=2)
     _pixels(still, loop[5:], "YBR_FULL_422", 8)
-    still.PixelData = pictures.halve_chroma(loop[5])
+    still.PixelData = _halve_chroma(loop[5])
     texts = [text._replace(frames=(1, 1)) for text in texts]
     yield Made(f"{at.folder}/S07_US/{who.plain}_STILL.dcm", still, texts, [], who)
 
@@ -340,11 +481,11 @@ def captures(number: int, seed: int) -> Iterator[Made]:
     """Yield a worklist (palette color), which names other patients too, and a card (planar)."""
     at = visit(number, seed, series=8)
     who, series, storage = at.who, next(at.uids), uid.SecondaryCaptureImageStorage
-    page, card = pictures.slate(216, 300, 1), pictures.slate(120, 240, 3)
+    page, card = _slate(216, 300, 1), _slate(120, 240, 3)
     others = people.names(np.array(["F", "M", "F"]), at.rng)
     lines = [("WORKLIST", "keep"), (f"{shown(who)}   {who.mrn}", "name")]
     lines += [(str(other).replace("^", ", "), "other-person") for other in others]
-    texts = pictures.write_lines(page, lines, (8, 4), 12, 240)
+    texts = _write_lines(page, lines, (8, 4), 12, 240)
     screen = _new(at, storage, "OT", 8, ["sc"], series=series)
     screen.ImageType = ["DERIVED", "SECONDARY", "SCREEN SAVE"]
     _pixels(screen, page, "PALETTE COLOR", 8)
@@ -354,7 +495,7 @@ def captures(number: int, seed: int) -> Iterator[Made]:
         setattr(screen, f"{color}PaletteColorLookupTableData", ramp.tobytes())
     yield Made(f"{at.folder}/S08_SC/WORKLIST_{who.date}.dcm", screen, texts, [], who)
     lines = [(shown(who), "name"), (who.address, "address"), (who.insurance, "insurance")]
-    texts = pictures.write_lines(card, lines, (8, 20), 13, 235)
+    texts = _write_lines(card, lines, (8, 20), 13, 235)
     planar = _new(at, storage, "OT", 8, ["sc"], series=series, instance=2)
     _pixels(planar, card, "RGB", 8)
     planar.PlanarConfiguration, planar.PixelData = 1, card[0].transpose(2, 0, 1).tobytes()

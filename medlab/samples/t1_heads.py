@@ -26,12 +26,141 @@ from scipy.spatial.transform import Rotation
 from medlab.arrays import Floats
 from medlab.errors import InputError, UnavailableError
 from medlab.samples.people import DEFAULT_SEED
-from medlab.samples.signed_distance import Ball, Part, Rod, Shape, Space, assemble, inside, paint
+
+_Triple = tuple[float, float, float]
+
+
+class _Space(NamedTuple):
+    """Points in mm at which shapes are evaluated.
+
+    Attributes
+    ----------
+    x, y, z : arrays of one 3-D shape
+        Where each voxel lies in the head (right, anterior, superior of the origin).
+    to_voxel : array, shape (3, 4)
+        Takes head mm to the voxel index, nearly: small warps are left out.
+    """
+
+    x: Floats
+    y: Floats
+    z: Floats
+    to_voxel: Floats
+
+    def box(self, low: Floats, high: Floats) -> tuple[slice, ...]:
+        """Return the slices of voxels that can lie between two corners, on both sides."""
+        reach = max(abs(low[0]), abs(high[0]))
+        corners = np.array(
+            [
+                [x, y, z, 1.0]
+                for x in (-reach, reach)
+                for y in (low[1], high[1])
+                for z in (low[2], high[2])
+            ]
+        )
+        index = corners @ self.to_voxel.T
+        first = np.clip(np.floor(index.min(axis=0)), 0, self.x.shape).astype(int)
+        last = np.clip(np.ceil(index.max(axis=0)) + 1, 0, self.x.shape).astype(int)
+        return tuple(slice(a, max(a, b)) for a, b in zip(first, last, strict=True))
+
+
+class Rod(NamedTuple):
+    """A rod with round ends from `start` to `end`, its radius going from `thick` to `thin`."""
+
+    start: _Triple
+    end: _Triple
+    thick: float
+    thin: float
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Return the two corners of a box around the rod, mm."""
+        ends, radius = np.array([self.start, self.end]), max(self.thick, self.thin)
+        return ends.min(axis=0) - radius, ends.max(axis=0) + radius
+
+    def distance(self, x: Floats, y: Floats, z: Floats) -> Floats:
+        """Return the signed distance to the rod."""
+        axis = np.subtract(self.end, self.start)
+        px, py, pz = x - self.start[0], y - self.start[1], z - self.start[2]
+        along = np.clip((px * axis[0] + py * axis[1] + pz * axis[2]) / (axis @ axis), 0, 1)
+        away = (px - along * axis[0]) ** 2 + (py - along * axis[1]) ** 2
+        away += (pz - along * axis[2]) ** 2
+        return np.asarray(np.sqrt(away) - (self.thick + along * (self.thin - self.thick)))
+
+
+class Ball(NamedTuple):
+    """An ellipsoid with its half axes in mm; `lean` moves x by so many mm per mm of y behind."""
+
+    center: _Triple
+    radii: _Triple
+    lean: float = 0.0
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Return the two corners of a box around the ellipsoid, mm."""
+        reach = np.array(self.radii) + np.array([abs(self.lean) * self.radii[1], 0.0, 0.0])
+        return np.array(self.center) - reach, np.array(self.center) + reach
+
+    def distance(self, x: Floats, y: Floats, z: Floats) -> Floats:
+        """Return the signed distance, exact at the surface and good near it."""
+        px, py, pz = x - self.center[0], y - self.center[1], z - self.center[2]
+        qx, qy, qz = (px + self.lean * py) / self.radii[0], py / self.radii[1], pz / self.radii[2]
+        near = np.sqrt(qx * qx + qy * qy + qz * qz)
+        slope = (qx / self.radii[0]) ** 2 + (qy / self.radii[1]) ** 2 + (qz / self.radii[2]) ** 2
+        return near * (near - 1.0) / np.sqrt(np.maximum(slope, 1e-12))
+
+
+Shape = Rod | Ball
+
+
+class _Part(NamedTuple):
+    """A shape that is added to a field, or carved out of it, with a blend of `blend` mm."""
+
+    shape: Shape
+    blend: float
+    carve: bool = False
+
+
+def _assemble(field: Floats, parts: list[_Part], space: _Space) -> Floats:
+    """Add and carve `parts` one after the other; `field` (signed distances) is changed."""
+    for shape, blend, carve in parts:
+        low, high = shape.bounds()
+        box = space.box(low - blend - 4.0, high + blend + 4.0)
+        if 0 in field[box].shape:
+            continue
+        other = shape.distance(np.abs(space.x[box]), space.y[box], space.z[box])
+        field[box] = (
+            -_smooth_min(-field[box], other, blend)
+            if carve
+            else _smooth_min(field[box], other, blend)
+        )
+    return field
+
+
+def _smooth_min(first: Floats, second: Floats, blend: float) -> Floats:
+    """Return the smaller of two fields, rounded over `blend` mm where they meet."""
+    if not blend:
+        return np.minimum(first, second)
+    overlap = np.maximum(blend - np.abs(first - second), 0.0)
+    return np.minimum(first, second) - overlap * overlap / (4.0 * blend)
+
+
+def _paint(image: Floats, shape: Shape, value: float, space: _Space, soft: float) -> None:
+    """Set `image` to `value` inside `shape`, over an edge `soft` mm wide."""
+    low, high = shape.bounds()
+    box = space.box(low - soft, high + soft)
+    if 0 in image[box].shape:
+        return
+    distance = shape.distance(np.abs(space.x[box]), space.y[box], space.z[box])
+    image[box] += inside(distance, soft) * (value - image[box])
+
+
+def inside(distance: Floats, soft: float) -> Floats:
+    """Return 1 inside, 0 outside, and a ramp `soft` mm wide across the surface."""
+    return np.clip(0.5 - distance / soft, 0.0, 1.0)
+
 
 # T1 brightness of the tissues; white matter is the reference. In the public head ch2 muscle has
 # half of it and bone a tenth to a twentieth.
-AIR, BONE, CSF, VITREOUS, MUSCLE, SKIN = 0.0, 9.0, 34.0, 28.0, 75.0, 105.0
-GRAY, MARROW, WHITE, FAT = 112.0, 128.0, 170.0, 205.0
+_AIR, _BONE, _CSF, _VITREOUS, _MUSCLE, _SKIN = 0.0, 9.0, 34.0, 28.0, 75.0, 105.0
+_GRAY, _MARROW, _WHITE, _FAT = 112.0, 128.0, 170.0, 205.0
 
 
 class _Face(NamedTuple):
@@ -81,98 +210,98 @@ def _face_of(patient: int, seed: int = DEFAULT_SEED) -> _Face:
     )
 
 
-def _outer_parts(face: _Face) -> list[Part]:
+def _outer_parts(face: _Face) -> list[_Part]:
     """Return what is joined to the skull's cover to make the outside of the head."""
     return [*_frame(face), *_eyes_and_nose(face), *_mouth_and_ears(face)]
 
 
-def _frame(face: _Face) -> list[Part]:
+def _frame(face: _Face) -> list[_Part]:
     """Return neck, nape, temples, cheeks, jaw and chin."""
     chin, wide = 80.0 + face.chin_out, face.fullness
     return [
-        Part(Rod((0, -30, -60), (0, -22, -200), 54, 58), 30),
-        Part(Ball((0, -52, -62), (58, 50, 42)), 25),
-        Part(Ball((50, 22, -28), (22, 42, 38)), 20),
-        Part(Ball((0, 32, -72), (62 + wide / 2, 51, 56)), 20),
-        Part(Ball((0, 34, -106), (face.jaw + 3 + wide, 44, 36)), 20),
-        Part(Rod((face.jaw, 2, -104), (10, chin - 16, face.chin_z + 4), 10, 12), 22),
-        Part(Ball((face.cheek_x, 63 + face.cheek_out, -66), (22, 14, 18)), 18),
-        Part(Ball((28, 58 + wide, -92), (20, 16, 22)), 16),
-        Part(Ball((0, chin - 8, face.chin_z), (face.chin_width + 4, 14, 14)), 14),
-        Part(Ball((0, 69 + face.lips_out / 2, face.mouth_z), (27, 17, 22)), 14),
+        _Part(Rod((0, -30, -60), (0, -22, -200), 54, 58), 30),
+        _Part(Ball((0, -52, -62), (58, 50, 42)), 25),
+        _Part(Ball((50, 22, -28), (22, 42, 38)), 20),
+        _Part(Ball((0, 32, -72), (62 + wide / 2, 51, 56)), 20),
+        _Part(Ball((0, 34, -106), (face.jaw + 3 + wide, 44, 36)), 20),
+        _Part(Rod((face.jaw, 2, -104), (10, chin - 16, face.chin_z + 4), 10, 12), 22),
+        _Part(Ball((face.cheek_x, 63 + face.cheek_out, -66), (22, 14, 18)), 18),
+        _Part(Ball((28, 58 + wide, -92), (20, 16, 22)), 16),
+        _Part(Ball((0, chin - 8, face.chin_z), (face.chin_width + 4, 14, 14)), 14),
+        _Part(Ball((0, 69 + face.lips_out / 2, face.mouth_z), (27, 17, 22)), 14),
     ]
 
 
-def _eyes_and_nose(face: _Face) -> list[Part]:
+def _eyes_and_nose(face: _Face) -> list[_Part]:
     """Return brow, sockets, eyes with lids, bridge, tip and nostrils."""
     eye, eye_z, brow = face.eye_x, face.eye_z, face.brow_out
     out, low, tip = face.nose_out, face.nose_z, face.nose_tip
     bridge = Rod((0, 76 + face.bridge_out, -38), (0, out - 6, low + 5), face.bridge + 1.5, tip)
     return [
-        Part(Rod((7, 78 + brow, -26), (36, 69 + brow, -24), face.brow + 2, face.brow), 14),
-        Part(Ball((0, 80 + brow, -29), (9, 6, 7)), 8),
-        Part(Ball((eye, 87, eye_z - 1), (19, 17, 12)), 10, True),
-        Part(Ball((eye, 61.5, eye_z), (15, 14, 12.5)), 4),
-        Part(Rod((eye - 13, 74, eye_z - 3), (eye, 77.5, eye_z - 4), 0.8, 1.2), 2, True),
-        Part(Rod((eye, 77.5, eye_z - 4), (eye + 13, 71, eye_z - 2.5), 1.2, 0.8), 2, True),
-        Part(bridge, 9),
-        Part(Ball((0, out - tip, low), (tip + 1, tip + 1, tip)), 6),
-        Part(Ball((face.nose_width, out - 16, low - 3), (6.5, 9, 7)), 6),
-        Part(Ball((6.0, out - 14, low - 12), (3.2, 5, 5)), 2, True),
+        _Part(Rod((7, 78 + brow, -26), (36, 69 + brow, -24), face.brow + 2, face.brow), 14),
+        _Part(Ball((0, 80 + brow, -29), (9, 6, 7)), 8),
+        _Part(Ball((eye, 87, eye_z - 1), (19, 17, 12)), 10, True),
+        _Part(Ball((eye, 61.5, eye_z), (15, 14, 12.5)), 4),
+        _Part(Rod((eye - 13, 74, eye_z - 3), (eye, 77.5, eye_z - 4), 0.8, 1.2), 2, True),
+        _Part(Rod((eye, 77.5, eye_z - 4), (eye + 13, 71, eye_z - 2.5), 1.2, 0.8), 2, True),
+        _Part(bridge, 9),
+        _Part(Ball((0, out - tip, low), (tip + 1, tip + 1, tip)), 6),
+        _Part(Ball((face.nose_width, out - 16, low - 3), (6.5, 9, 7)), 6),
+        _Part(Ball((6.0, out - 14, low - 12), (3.2, 5, 5)), 2, True),
     ]
 
 
-def _mouth_and_ears(face: _Face) -> list[Part]:
+def _mouth_and_ears(face: _Face) -> list[_Part]:
     """Return lips, the line between them, the grooves around them, and the ears."""
     lip, mouth, corner = 90.0 + face.lips_out, face.mouth_z, face.mouth_width
     ear, size, lean = 75.5 * face.width, face.ear, face.ear_lean
     upper = Rod((0, lip - 2, mouth + 5), (corner, lip - 15, mouth + 0.5), face.upper_lip, 2)
     lower = Rod((0, lip - 2.5, mouth - 6), (corner - 3, lip - 14, mouth - 1), face.lower_lip, 2)
     return [
-        Part(upper, 5),
-        Part(lower, 4),
-        Part(Rod((0, lip + 2.5, mouth), (corner, lip - 11, mouth), 1.8, 1.2), 3, True),
-        Part(Rod((0, lip + 2.5, mouth + 11), (0, lip + 5, mouth + 19), 2.5, 2), 4, True),
-        Part(Ball((0, lip + 4, mouth - 15), (14, 7, 4)), 6, True),
-        Part(Ball((ear + 6, -24, -50), (5.5, 19 * size, 31 * size), lean), 5),
-        Part(Ball((ear + 11, -20, -48), (6, 11, 17 * size), lean), 4, True),
+        _Part(upper, 5),
+        _Part(lower, 4),
+        _Part(Rod((0, lip + 2.5, mouth), (corner, lip - 11, mouth), 1.8, 1.2), 3, True),
+        _Part(Rod((0, lip + 2.5, mouth + 11), (0, lip + 5, mouth + 19), 2.5, 2), 4, True),
+        _Part(Ball((0, lip + 4, mouth - 15), (14, 7, 4)), 6, True),
+        _Part(Ball((ear + 6, -24, -50), (5.5, 19 * size, 31 * size), lean), 5),
+        _Part(Ball((ear + 11, -20, -48), (6, 11, 17 * size), lean), 4, True),
     ]
 
 
-def _bone_parts(face: _Face) -> list[Part]:
+def _bone_parts(face: _Face) -> list[_Part]:
     """Return the bones of the face: upper jaw, cheek bones, lower jaw."""
     chin = 80.0 + face.chin_out
     return [
-        Part(Ball((0, 52, -72), (30, 22, 26)), 6),
-        Part(Rod((face.cheek_x - 4, 58, -62), (58, 20, -58), 7, 4), 5),
-        Part(Rod((face.jaw - 5, 2, -102), (8, chin - 15, face.chin_z + 4), 6.5, 8), 5),
-        Part(Rod((face.jaw - 5, 2, -102), (52, 0, -62), 5.5, 5), 4),
-        Part(Rod((0, -46, -76), (0, -52, -200), 16, 17), 5),
-        Part(Rod((0, -28, -86), (0, -26, -200), 12, 13), 5),
+        _Part(Ball((0, 52, -72), (30, 22, 26)), 6),
+        _Part(Rod((face.cheek_x - 4, 58, -62), (58, 20, -58), 7, 4), 5),
+        _Part(Rod((face.jaw - 5, 2, -102), (8, chin - 15, face.chin_z + 4), 6.5, 8), 5),
+        _Part(Rod((face.jaw - 5, 2, -102), (52, 0, -62), 5.5, 5), 4),
+        _Part(Rod((0, -46, -76), (0, -52, -200), 16, 17), 5),
+        _Part(Rod((0, -28, -86), (0, -26, -200), 12, 13), 5),
     ]
 
 
-def contents(face: _Face) -> list[tuple[Shape, float]]:
+def _contents(face: _Face) -> list[tuple[Shape, float]]:
     """Return what is painted into the head below the skull, in this order: shape, brightness."""
     eye, eye_z, mouth = face.eye_x, face.eye_z, face.mouth_z
     return [
-        (Ball((eye - 2, 48, eye_z), (16, 24, 15)), FAT),
-        (Rod((eye, 52, eye_z), (12, 12, eye_z - 2), 3.0, 2.5), MUSCLE + 12),
-        (Rod((eye + 9, 58, eye_z), (16, 14, eye_z), 2.0, 1.5), MUSCLE),
-        (Ball((eye, 61, eye_z), (12.6, 12.6, 12.6)), SKIN),
-        (Ball((eye, 61, eye_z), (11.6, 11.6, 11.6)), VITREOUS),
-        (Ball((eye, 68.5, eye_z), (4.5, 2.2, 4.5)), GRAY),
-        (Ball((0, 42, mouth + 2), (22, 28, 19)), MUSCLE + 25),
-        (Rod((10, 72, mouth + 1), (26, 44, mouth + 1), 5.5, 5.5), BONE),
-        (Rod((0, -49, -70), (0, -52, -200), 8.5, 8), CSF),
-        (Rod((0, -49, -70), (0, -52, -200), 5, 4.5), WHITE - 15),
-        (Ball((8, 48, -66), (4.5, 26, 14)), AIR),
-        (Ball((27, 50, -70), (12, 13, 14)), AIR),
-        (Ball((8, 24, -52), (8, 10, 6)), AIR),
-        (Rod((0, 18, -66), (0, 4, -130), 8, 7), AIR),
-        (Rod((0, 4, -130), (0, 6, -200), 8, 9), AIR),
-        (Rod((80, -22, -53), (52, -22, -53), 3, 2.5), AIR),
-        (Ball((56, -32, -62), (7, 8, 12)), BONE + 8),
+        (Ball((eye - 2, 48, eye_z), (16, 24, 15)), _FAT),
+        (Rod((eye, 52, eye_z), (12, 12, eye_z - 2), 3.0, 2.5), _MUSCLE + 12),
+        (Rod((eye + 9, 58, eye_z), (16, 14, eye_z), 2.0, 1.5), _MUSCLE),
+        (Ball((eye, 61, eye_z), (12.6, 12.6, 12.6)), _SKIN),
+        (Ball((eye, 61, eye_z), (11.6, 11.6, 11.6)), _VITREOUS),
+        (Ball((eye, 68.5, eye_z), (4.5, 2.2, 4.5)), _GRAY),
+        (Ball((0, 42, mouth + 2), (22, 28, 19)), _MUSCLE + 25),
+        (Rod((10, 72, mouth + 1), (26, 44, mouth + 1), 5.5, 5.5), _BONE),
+        (Rod((0, -49, -70), (0, -52, -200), 8.5, 8), _CSF),
+        (Rod((0, -49, -70), (0, -52, -200), 5, 4.5), _WHITE - 15),
+        (Ball((8, 48, -66), (4.5, 26, 14)), _AIR),
+        (Ball((27, 50, -70), (12, 13, 14)), _AIR),
+        (Ball((8, 24, -52), (8, 10, 6)), _AIR),
+        (Rod((0, 18, -66), (0, 4, -130), 8, 7), _AIR),
+        (Rod((0, 4, -130), (0, 6, -200), 8, 9), _AIR),
+        (Rod((80, -22, -53), (52, -22, -53), 3, 2.5), _AIR),
+        (Ball((56, -32, -62), (7, 8, 12)), _BONE + 8),
     ]
 
 
@@ -182,10 +311,10 @@ def _base_contents() -> list[tuple[Shape, float]]:
     The marrow of the clivus; air in the sphenoid, along the petrous bone and above the eyes.
     """
     return [
-        (Rod((0, 0, -36), (0, -20, -66), 5, 4), MARROW - 20),
-        (Ball((9, 20, -42), (8, 14, 11)), AIR),
-        (Rod((16, -4, -46), (60, -36, -48), 5, 9), AIR),
-        (Ball((14, 50, -32), (10, 16, 8)), AIR),
+        (Rod((0, 0, -36), (0, -20, -66), 5, 4), _MARROW - 20),
+        (Ball((9, 20, -42), (8, 14, 11)), _AIR),
+        (Rod((16, -4, -46), (60, -36, -48), 5, 9), _AIR),
+        (Ball((14, 50, -32), (10, 16, 8)), _AIR),
     ]
 
 
@@ -200,7 +329,7 @@ _FLUID_MM = 2.0
 _BASE_MM = 2.5  # fluid between the brain and the base of the skull: cisterns are left out
 
 
-class Head(NamedTuple):
+class _Head(NamedTuple):
     """A whole head with what is true of it; three images on one grid, RAS+ mm.
 
     Attributes
@@ -255,7 +384,7 @@ def _signed_distance(mask: NDArray[np.bool_], smooth: float) -> Floats:
 
 def head(
     patient: int, session: int = 1, *, spacing_mm: float = 2.0, seed: int = DEFAULT_SEED
-) -> Head:
+) -> _Head:
     """Return the synthetic head of a patient, as scanned in a session.
 
     A patient keeps face and brain over the sessions; each session has a position of its own
@@ -288,7 +417,7 @@ def head(
         clean[slab], brain[slab], front[slab] = _tissues(face, space, waves, spacing_mm)
     noisy = _scan(clean, _NOISE * (2.0 / spacing_mm) ** 1.5, rng)
     affine = _grid_affine(spacing_mm)
-    return Head(*(_image(data, affine) for data in (noisy, brain, front)))
+    return _Head(*(_image(data, affine) for data in (noisy, brain, front)))
 
 
 def grid_shape(spacing_mm: float) -> NDArray[np.int64]:
@@ -324,40 +453,40 @@ def _motion(rng: np.random.Generator) -> Floats:
     return motion
 
 
-def _space(to_head: Floats, shape: NDArray[np.int64], layers: slice) -> Space:
+def _space(to_head: Floats, shape: NDArray[np.int64], layers: slice) -> _Space:
     """Return where the voxels of some layers lie in the head."""
     stop = min(layers.stop, int(shape[2]))
     i, j, k = np.ogrid[: shape[0], : shape[1], layers.start : stop]
     x, y, z = (row[0] * i + row[1] * j + row[2] * k + row[3] for row in to_head[:3])
     to_voxel = np.linalg.inv(to_head)[:3]
     to_voxel[2, 3] -= layers.start
-    return Space(x, y, z, np.asarray(to_voxel, np.float64))
+    return _Space(x, y, z, np.asarray(to_voxel, np.float64))
 
 
 def _tissues(
-    face: _Face, space: Space, waves: Floats, soft: float
+    face: _Face, space: _Space, waves: Floats, soft: float
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
     """Return brightness without noise, the brain and the face in one space."""
     surface, cover, brain = _brain(face, space, waves)
-    outer = assemble(cover - 9.0 - face.scalp, _outer_parts(face), space)
+    outer = _assemble(cover - 9.0 - face.scalp, _outer_parts(face), space)
     # strands of muscle, fat and dark fascia between them, some 10 by 14 by 50 mm
     grain = np.sin(space.x / 3.5) * np.sin(space.y / 4.5 + space.x / 11.0) * np.sin(space.z / 16.0)
-    image = MUSCLE + np.where(grain > 0, 45.0, 40.0) * grain
-    image += inside(np.maximum(-face.scalp - 1.0 - outer, outer + 1.5), soft) * (FAT - image)
-    image += inside(np.maximum(-1.8 - outer, outer), soft) * (SKIN - image)
-    bone = assemble(np.full_like(outer, 50.0), _bone_parts(face), space)
-    _fill(image, np.maximum(bone, outer + 3.0), BONE, soft)
-    _fill(image, np.maximum(bone + 2.0, outer + 5.0), MARROW, soft)
-    for shape, value in contents(face):
-        paint(image, shape, value, space, soft)
+    image = _MUSCLE + np.where(grain > 0, 45.0, 40.0) * grain
+    image += inside(np.maximum(-face.scalp - 1.0 - outer, outer + 1.5), soft) * (_FAT - image)
+    image += inside(np.maximum(-1.8 - outer, outer), soft) * (_SKIN - image)
+    bone = _assemble(np.full_like(outer, 50.0), _bone_parts(face), space)
+    _fill(image, np.maximum(bone, outer + 3.0), _BONE, soft)
+    _fill(image, np.maximum(bone + 2.0, outer + 5.0), _MARROW, soft)
+    for shape, value in _contents(face):
+        _paint(image, shape, value, space, soft)
     base = np.clip((-20.0 - space.z) / 4.0, 0.0, 5.0)  # the base of the skull: thick, no marrow
-    _fill(image, cover - 9.0 - 0.6 * base, BONE, soft)
-    _fill(image, np.maximum(cover - 6.8 + base, 4.6 - cover), MARROW, soft)
+    _fill(image, cover - 9.0 - 0.6 * base, _BONE, soft)
+    _fill(image, np.maximum(cover - 6.8 + base, 4.6 - cover), _MARROW, soft)
     for shape, value in _base_contents():
-        paint(image, shape, value, space, soft)
+        _paint(image, shape, value, space, soft)
     depth = np.clip((space.z + 24.0) / 2.0, 0.0, 30.0) + _BASE_MM  # of fluid: less and less below
     hollow = np.maximum(cover - 2.2, surface - depth)
-    _fill(image, np.minimum(surface - 1.5, hollow), CSF, soft)
+    _fill(image, np.minimum(surface - 1.5, hollow), _CSF, soft)
     _fill(image, surface + _FLUID_MM, brain, soft)
     image *= inside(outer, soft) * _coil(space, outer)
     front = (space.z < -20) & (space.y > 38 - 0.25 * (space.z + 80)) & (outer < 0) & (surface > 12)
@@ -369,7 +498,7 @@ def _fill(image: Floats, distance: Floats, value: float | Floats, soft: float) -
     image += inside(distance, soft) * (value - image)
 
 
-def _brain(face: _Face, space: Space, waves: Floats) -> tuple[Floats, Floats, Floats]:
+def _brain(face: _Face, space: _Space, waves: Floats) -> tuple[Floats, Floats, Floats]:
     """Return distances to brain and cover (mm), and the warped brain's brightness."""
     scales = np.array([face.width, face.length, face.height])
     place = np.stack([space.x, space.y, space.z]) / scales[:, None, None, None]
@@ -381,14 +510,14 @@ def _brain(face: _Face, space: Space, waves: Floats) -> tuple[Floats, Floats, Fl
         ndimage.map_coordinates(field, coarse, order=1, mode="nearest") * scales.mean()
         for field in (template.surface, template.cover)
     )
-    bright = np.full_like(surface, CSF)
+    bright = np.full_like(surface, _CSF)
     near = surface < 4
     t1 = ndimage.map_coordinates(template.brain, place[:, near], np.float64, order=1)
-    bright[near] = np.maximum(CSF + (t1 - 62.0) * (WHITE - CSF) / (225.0 - 62.0), CSF)
+    bright[near] = np.maximum(_CSF + (t1 - 62.0) * (_WHITE - _CSF) / (225.0 - 62.0), _CSF)
     return surface, cover, bright
 
 
-def _coil(space: Space, outer: Floats) -> Floats:
+def _coil(space: _Space, outer: Floats) -> Floats:
     """Return how well a head coil sees: it ends below chin and nape, and sooner between them.
 
     Where it ends it still sees the skin, which lies nearer than what is within.

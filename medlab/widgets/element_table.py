@@ -14,9 +14,8 @@ import pandas as pd
 from pydicom import Dataset
 
 from medlab import dicom
-from medlab.dicom.inspection import SEARCHED
 from medlab.dicom.profile import EDITION
-from medlab.dicom.tags import HIPAA
+from medlab.dicom.tags import HIPAA, SEARCHED
 from medlab.errors import InputError
 from medlab.widgets.interactive import InteractiveWidget
 

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from medlab import dicom
+from medlab.dicom.codes import made_by, replace_uid
 
 
 def header(**values):
@@ -43,3 +44,21 @@ def test_an_owner_is_a_fixed_point_of_its_spelling(number):
     owner = dicom.owner(header(PatientID=number))
     if "\x1f" not in owner:
         assert dicom.owner(header(PatientID=owner)) == owner
+
+
+KEY = b"k" * 32
+
+
+@given(st.from_regex(r"[12]\.[0-9]{1,3}(\.(0|[1-9][0-9]{0,8})){1,5}", fullmatch=True))
+def test_a_new_uid_is_short_under_2_25_and_known_to_its_key(uid):
+    new = replace_uid(KEY, uid)
+    if uid.startswith("1.2.840.10008."):
+        assert new == uid
+        return
+    assert new.startswith("2.25.")
+    assert len(new) <= 44
+    assert int(new[5:]) < 2**128
+    assert made_by(KEY, new)
+    assert not made_by(b"z" * 32, new)
+    assert replace_uid(KEY, new) == new
+    assert replace_uid(b"z" * 32, uid) != new

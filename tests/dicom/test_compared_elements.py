@@ -5,7 +5,6 @@ from pydicom.dataset import Dataset
 from small_headers import kinds
 
 from medlab import dicom
-from medlab.dicom.compared_elements import date_findings, pairs_of, parts_of
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -35,7 +34,7 @@ def test_two_uids_that_became_one_are_found(source, clean):
 def test_days_between_source_and_output_are_within_the_range_of_a_shift(after, wrong):
     before, moved = Dataset(), Dataset()
     before.StudyDate, moved.StudyDate = "20240229", after
-    pairs = pairs_of(parts_of(before), parts_of(moved))
-    messages = [one.message for one in date_findings(pairs, dicom.plan("research"), "")]
+    findings = dicom.verify_dataset(before, moved, dicom.plan("research"), output_bytes=b"")
+    messages = [finding.message for finding in findings if finding.kind == "date"]
     assert wrong in "".join(messages)
     assert bool(messages) == bool(wrong)

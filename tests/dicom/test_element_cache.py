@@ -16,7 +16,7 @@ from test_passthrough import PATHS
 from test_properties import datasets, written
 
 from medlab import dicom
-from medlab.dicom import element_cache
+from medlab.dicom import passthrough
 from medlab.errors import MedlabError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -27,7 +27,7 @@ OTHERS = frozenset({"chidinma okafor", "mrn4471123", "jones sarah"})
 
 def outcome(data, policy, others=None, fast=True):
     """Return bytes, log and findings of one file, of its output and of itself as its output."""
-    on, element_cache._on = element_cache._on, fast
+    on, passthrough._on = passthrough._on, fast
     try:
         source, plan = dicom.parse(data), dicom.plan(policy)
         out, log = dicom.deidentify(source, plan, key=KEY, others=others)
@@ -39,7 +39,7 @@ def outcome(data, policy, others=None, fast=True):
     except MedlabError as error:
         return str(error)
     finally:
-        element_cache._on = on
+        passthrough._on = on
     return output, log, [sorted(found) for found in findings]
 
 
@@ -120,7 +120,7 @@ def test_a_data_set_changed_after_reading_is_treated_as_it_is():
 @pytest.mark.slow
 def test_the_tests_of_headers_pass_with_it_off(tmp_path):
     (tmp_path / "no_splice.py").write_text(
-        "from medlab.dicom import element_cache\nelement_cache._on = False\n"
+        "from medlab.dicom import passthrough\npassthrough._on = False\n"
     )
     names = ("deidentify", "verify", "passthrough")
     files = [str(Path(__file__).with_name(f"test_{name}.py")) for name in names]

@@ -5,7 +5,14 @@ from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from medlab.dicom import OPTIONS, plan
 from medlab.dicom.identity import roles
-from medlab.dicom.profile import basic_rules, load_profile, settle, tag_of, type_in_iod
+from medlab.dicom.profile import (
+    basic_rules,
+    load_profile,
+    safe_elements,
+    settle,
+    tag_of,
+    type_in_iod,
+)
 from medlab.errors import InputError, MissingError
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
@@ -150,3 +157,8 @@ def test_curves_and_overlays_go_unless_graphics_are_cleaned():
         assert removed is not None
         assert cleaned is not None
         assert (removed.code, cleaned.code) == ("X", "C")
+
+
+def test_the_table_of_safe_private_elements_has_the_479_entries_of_the_standard():
+    assert sum(map(len, safe_elements().values())) == 479
+    assert 0x0019000C in safe_elements()["siemens mr header"]

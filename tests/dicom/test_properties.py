@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medlab import dicom
-from medlab.dicom.uids import made_by
+from medlab.dicom.codes import made_by
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEY = b"a secret of the project, 32 byte"

@@ -1,16 +1,21 @@
 import csv
 import hashlib
 import json
+import os
+import shutil
 
 import pytest
 from click.testing import CliRunner
-from job_hospital import digest, leak, outputs, plant, rows
+from job_hospital import PLANTED, digest, leak, outputs, plant, rows
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
+from pydicom.uid import generate_uid
 
 from medlab import crypto, dicom, pipeline
 from medlab.cli import commands
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import Settings, job
+from medlab.pipeline.job import stream
 from medlab.pipeline.settings import Outcome
 
 
@@ -293,3 +298,153 @@ def test_the_vault_gets_each_row_once_and_a_newer_original_again(tmp_path):
             job._remember(vault, [Outcome(1, "done", ways_back=ways)], known)
         assert written == [rows, [], newer[:1], rows[:1]]
         assert vault.original("study", "code", reason="test") == "one"
+
+
+def arrive(queue, name, **more):
+    more = {"SOPInstanceUID": generate_uid()} | more
+    return plant(queue / name, "CT_small.dcm", "Okafor^Ngozi", "MRN-778811", **more)
+
+
+@pytest.fixture
+def queue(tmp_path):
+    """The folder where files wait, before the job is first opened."""
+    folder = tmp_path / "out.job" / "queue"
+    folder.mkdir(parents=True, mode=0o700)
+    folder.parent.chmod(0o700)
+    return folder
+
+
+def made(tmp_path):
+    return sorted((tmp_path / "out").rglob("*.dcm"))
+
+
+def test_what_waits_is_done_at_the_opening_and_what_comes_later_when_asked(tmp_path, queue):
+    arrive(queue, "a")
+    (queue / "half.part").write_bytes(b"never acknowledged")
+    with stream(tmp_path / "out", Settings()) as job:
+        assert job.work.source == queue
+        assert len(made(tmp_path)) == 1
+        assert not [*queue.iterdir()]
+        arrive(queue, "b")
+        (queue / "c.part").write_bytes(b"on its way")
+        job.work_off()
+        assert [path.name for path in queue.iterdir()] == ["c.part"]
+        summary, sent = job.finish()
+    assert summary.statuses == {"done": 2}
+    assert summary.new == 2
+    assert summary.ok
+    assert sent == (0, 0, 2)  # nobody took or refused an output yet
+    assert not any(leak(path.read_bytes()) for path in made(tmp_path))
+    assert len({dcmread(path).PatientID for path in made(tmp_path)} - {*PLANTED}) == 1
+
+
+def test_the_same_content_again_leaves_the_queue_and_makes_no_second_output(tmp_path, queue):
+    dataset = arrive(queue, "a")
+    with stream(tmp_path / "out", Settings()) as job:
+        dataset.save_as(queue / "a")  # a queue names files by their content
+        job.work_off()
+        assert not [*queue.iterdir()]
+        assert job.finish()[0].statuses == {"done": 1}
+    assert len(made(tmp_path)) == 1
+
+
+def test_what_is_withheld_stays_and_holds_up_nothing(tmp_path, queue):
+    dataset = arrive(queue, "a")
+    dataset.SOPInstanceUID = generate_uid()  # another than the sender said
+    dataset.save_as(queue / "a", enforce_file_format=False)
+    with stream(tmp_path / "out", Settings()) as job:
+        arrive(queue, "b")
+        job.work_off()
+        job.work_off()
+        summary, _ = job.finish()
+    assert [path.name for path in queue.iterdir()] == ["a"]
+    assert not summary.ok
+    assert summary.withheld == 1
+    assert summary.statuses["done"] == len(made(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("settings", [{"head": "strip"}, {"policy": "safe-harbor"}])
+def test_a_job_that_cannot_be_opened_leaves_no_folder(tmp_path, settings):
+    with (
+        pytest.raises(UsageError),
+        stream(tmp_path / "out", Settings(**settings)),
+    ):
+        pass
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_refusal_keeps_what_waited_before(tmp_path, queue):
+    arrive(queue, "a")
+    with pytest.raises(UsageError), stream(tmp_path / "out", Settings(head="strip")):
+        pass
+    assert [path.name for path in queue.iterdir()] == ["a"]
+
+
+def test_the_output_of_a_file_that_is_gone_is_withdrawn_and_told(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    before = digest(tmp_path / "clean")
+    (hospital / "LINDQVIST" / "a.dcm").unlink()
+    summary = pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
+    assert summary.statuses == {"done": 3, "gone": 1}
+    assert "no longer in SRC, outputs withdrawn: 1" in summary.lines()
+    assert digest(tmp_path / "clean").items() < before.items()
+    assert [row["target"] for row in rows(summary.folder) if row["status"] == "gone"] == [""]
+    assert "its output, if there was one, was withdrawn" in summary.report.read_text()
+    assert summary.ok
+    plant(hospital / "LINDQVIST" / "a.dcm", "MR_small.dcm", "Back^Again", "MRN-5")
+    assert pipeline.deidentify(
+        hospital, tmp_path / "clean", Settings(policy="research")
+    ).statuses == {"done": 4}
+
+
+def test_a_copy_takes_the_place_of_the_file_that_is_gone(hospital, tmp_path):
+    first = hospital / "LINDQVIST" / "a.dcm"
+    shutil.copy(first, hospital / "z.dcm")
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    before = digest(tmp_path / "clean")
+    first.unlink()
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses == {"done": 4, "gone": 1}
+    assert digest(tmp_path / "clean") == before
+
+
+def test_an_empty_source_withdraws_nothing(hospital, tmp_path):
+    pipeline.deidentify(hospital, tmp_path / "clean")
+    before = digest(tmp_path / "clean")
+    hospital.rename(tmp_path / "elsewhere")
+    hospital.mkdir()
+    with pytest.raises(InputError, match="is it mounted"):
+        pipeline.deidentify(hospital, tmp_path / "clean")
+    assert digest(tmp_path / "clean") == before
+
+
+def test_a_file_seen_twice_is_written_once_and_another_form_of_it_beside_it(hospital, tmp_path):
+    original = hospital / "LINDQVIST" / "a.dcm"
+    shutil.copy(original, hospital / "copy.dcm")
+    dataset = dcmread(original)
+    dataset.RepetitionTime = "77"
+    dataset.save_as(hospital / "other.dcm")
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses == {"done": 5, "duplicate": 1}
+    found = {row["source"]: row["target"] for row in rows(summary.folder)}
+    assert found["copy.dcm"] == found["LINDQVIST/a.dcm"]
+    assert found["other.dcm"] == found["LINDQVIST/a.dcm"].replace(".dcm", "-2.dcm")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links, pipes and odd names of POSIX")
+def test_hostile_folders_do_not_stop_a_job(hospital, tmp_path):
+    (tmp_path / "secret.dcm").write_bytes((hospital / "LINDQVIST" / "a.dcm").read_bytes())
+    (hospital / "out.dcm").symlink_to(tmp_path / "secret.dcm")
+    os.mkfifo(hospital / "pipe.dcm")
+    (hospital / "empty.dcm").write_bytes(b"")
+    (hospital / "folder.dcm").mkdir()
+    (hospital / "half.dcm").write_bytes((hospital / "LINDQVIST" / "a.dcm").read_bytes()[:2000])
+    shutil.copy(get_testdata_file("DICOMDIR", download=False), hospital / "DICOMDIR")
+    odd = os.fsencode(hospital) + b"/M\xfcller.dcm"
+    shutil.copy(hospital / "LINDQVIST" / "a.dcm", os.fsdecode(odd))
+    summary = pipeline.deidentify(hospital, tmp_path / "clean")
+    assert summary.statuses["done"] == 4
+    assert summary.statuses["link"] == summary.statuses["special"] == 1
+    assert summary.statuses["dicomdir"] == summary.statuses["duplicate"] == 1
+    assert summary.statuses["unreadable"] == 2
+    assert not summary.ok

@@ -1,7 +1,10 @@
 """The commands for tables: anonymize and risk, from file to file."""
 
 import json
+import subprocess
+import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
@@ -9,6 +12,8 @@ from ward import make_ward
 
 from medlab import tabular
 from medlab.cli import commands
+from medlab.errors import InputError, MissingError, UsageError
+from medlab.pipeline.tables import federate_file
 from medlab.tabular.reading import read_table
 
 QI = "Age,Sex,Weight,StudyDate"
@@ -138,3 +143,49 @@ def test_bad_calls_end_with_one_sentence(file, tmp_path, arguments, code, words)
     assert done.exit_code == code
     assert words in done.output
     assert not (tmp_path / "out.csv").exists()
+
+
+OPTIONS = {"rounds": 3, "local_steps": 1, "rate": 0.5, "l2": 0.01, "strategy": "fedavg", "mu": 0.1}
+
+
+@pytest.fixture
+def sites(tmp_path):
+    table = pd.DataFrame({
+        "site": ["b", "a"] * 6, "x": np.arange(12) / 10, "late": [0, 1, 1] * 4,
+    })  # fmt: skip
+    table.to_csv(tmp_path / "sites.csv", index=False)
+    return tmp_path / "sites.csv"
+
+
+def test_errors_are_of_the_kinds_that_python_knows(sites):
+    with pytest.raises(KeyError) as missing:
+        federate_file(sites, "site", "late", ["y"], **OPTIONS)
+    assert isinstance(missing.value, MissingError)
+    with pytest.raises(UsageError, match="each named once"):
+        federate_file(sites, "site", "site", ["x"], **OPTIONS)
+    with pytest.raises(InputError, match="no finite number"):
+        federate_file(sites, "x", "late", ["site"], **OPTIONS)
+    with pytest.raises(UsageError, match="does not exist"):
+        federate_file(sites.with_name("none.csv"), "site", "late", ["x"], **OPTIONS)
+
+
+@pytest.mark.needs("federated")
+def test_without_a_budget_a_note_says_that_weights_may_tell(sites):
+    report = federate_file(sites, "site", "late", ["x"], **OPTIONS)
+    assert report["sites"] == [6, 6]
+    assert "may tell who" in report["notes"][0]
+    assert "auc_central" not in report
+
+
+def test_without_flower_a_sentence_says_how_to_get_it(sites):
+    lines = (
+        "import sys; sys.modules['flwr'] = None; from medlab.cli import main; "
+        f"sys.argv = ['medlab', 'federate', {str(sites)!r}, '--site', 'site', '--target', 'late', "
+        "'--features', 'x']; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    (sentence,) = done.stderr.splitlines()
+    assert "Flower is not installed" in sentence
+    assert "setup federated" in sentence
