@@ -21,15 +21,13 @@ from medlab.cli.options import (
 from medlab.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from medlab.crypto import Lock
     from medlab.pipeline import Settings
-if TYPE_CHECKING:
-    from medlab.crypto import Lock
 
 _POLICIES = click.Choice(["basic", "research", "safe-harbor"])
 _PIXEL_POLICIES = click.Choice(["allow", "match"])
-
-
 _RULES = click.option("--rules", "rules_file", type=PATH, help="Own rules over the policy (YAML).")
 _ZIPS = click.option(
     "--restricted-zips",
@@ -44,54 +42,58 @@ _ALLOW_IDENTIFIERS = click.option(
 )
 
 
-_POLICY = click.option("--policy", type=_POLICIES, default="basic", show_default=True)
-_OPTION = click.option(
-    "--option", "options", multiple=True, metavar="NAME", help="PS3.15 option. Repeatable."
+_OPTIONS_OF_A_JOB = (
+    click.option("--policy", type=_POLICIES, default="basic", show_default=True),
+    click.option(
+        "--option", "options", multiple=True, metavar="NAME", help="PS3.15 option. Repeatable."
+    ),
+    opened,
+    click.option(
+        "--codes", type=click.Choice(["keyed", "random"]), default="keyed", show_default=True
+    ),
+    click.option("--ids", "ids_file", type=PATH, help="New patient IDs: CSV with old and new."),
+    click.option(
+        "--unknown",
+        type=click.Choice(["withhold", "code"]),
+        default="withhold",
+        show_default=True,
+        help="What becomes of patients whom --ids does not name.",
+    ),
+    click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels."),
+    click.option("--pixel-policy", type=_PIXEL_POLICIES, default="allow"),
+    click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML)."),
+    click.option(
+        "--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True
+    ),
+    click.option(
+        "--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep."
+    ),
+    _RULES,
+    _ALLOW_IDENTIFIERS,
+    click.option(
+        "--encrypt-to",
+        multiple=True,
+        type=PATH,
+        metavar="CERT.pem",
+        help="What goes stays in each file, encrypted for this recipient. Repeatable.",
+    ),
+    click.option("--no-vault", is_flag=True, help="Keep nothing to re-identify with."),
+    click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True),
 )
-_CODES = click.option(
-    "--codes", type=click.Choice(["keyed", "random"]), default="keyed", show_default=True
-)
-_IDS = click.option("--ids", "ids_file", type=PATH, help="New patient IDs: CSV with old and new.")
-_UNKNOWN = click.option(
-    "--unknown",
-    type=click.Choice(["withhold", "code"]),
-    default="withhold",
-    show_default=True,
-    help="What becomes of patients whom --ids does not name.",
-)
-_CLEAN_PIXELS = click.option("--clean-pixels", is_flag=True, help="Take text out of the pixels.")
-_PIXEL_POLICY = click.option("--pixel-policy", type=_PIXEL_POLICIES, default="allow")
-_RECIPE = click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML).")
-_QUARANTINE = click.option(
-    "--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True
-)
-_KEEP_PRIVATE = click.option(
-    "--keep-private", multiple=True, metavar="CREATOR", help="Private creator to keep."
-)
-_ENCRYPT_TO = click.option(
-    "--encrypt-to",
-    multiple=True,
-    type=PATH,
-    metavar="CERT.pem",
-    help="What goes stays in each file, encrypted for this recipient. Repeatable.",
-)
-_NO_VAULT = click.option("--no-vault", is_flag=True, help="Keep nothing to re-identify with.")
-_JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_default=True)
+
+
+def _options_of_a_job(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command all that a job asks for, whether its files lie there or come one by one."""
+    for option in reversed(_OPTIONS_OF_A_JOB):
+        command = option(command)
+    return command
 
 
 @commands.command("deidentify")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.argument("target", metavar="DST", type=PATH)
-@_POLICY
-@_OPTION
-@opened
-@_CODES
-@_IDS
-@_UNKNOWN
+@_options_of_a_job
 @click.option("--map", "map_file", type=PATH, help="Copy of the map (CSV).")
-@_CLEAN_PIXELS
-@_PIXEL_POLICY
-@_RECIPE
 @click.option(
     "--head",
     type=click.Choice(["leave", "deface", "strip"]),
@@ -99,20 +101,13 @@ _JOBS = click.option("--jobs", type=click.IntRange(1, 256), default=1, show_defa
     show_default=True,
     help="Cut faces out of heads, or keep the brain only.",
 )
-@_QUARANTINE
 @click.option("--cohort-k", type=click.IntRange(2), help="Smallest class of the cohort.")
 @click.option("--qi", multiple=True, help="Quasi-identifiers, with commas or repeated.")
 @click.option("--sensitive", default="", help="The sensitive column, for l and t.")
 @click.option("--cohort-l", type=click.IntRange(1), default=1, help="Its values in each class.")
 @click.option("--cohort-t", type=float, help="Largest distance of a class from the cohort.")
 @click.option("--cohort-method", default="mondrian", show_default=True, metavar="NAME")
-@_KEEP_PRIVATE
 @_ZIPS
-@_RULES
-@_ALLOW_IDENTIFIERS
-@_ENCRYPT_TO
-@_NO_VAULT
-@_JOBS
 @click.option("--scheduler", metavar="ADDR", help="A Dask cluster that sees the same folders.")
 @click.option("--overwrite", is_flag=True, help="Do it anew, though there are outputs.")
 def _deidentify(
@@ -378,22 +373,7 @@ def _review_pixels(
     "--tls-key", "private_key", type=PATH, metavar="F", help="PEM, without a passphrase."
 )
 @click.option("--plain", is_flag=True, help="In clear on a network.")
-@_POLICY
-@_OPTION
-@opened
-@_CODES
-@_IDS
-@_UNKNOWN
-@_CLEAN_PIXELS
-@_PIXEL_POLICY
-@_RECIPE
-@_QUARANTINE
-@_KEEP_PRIVATE
-@_RULES
-@_ALLOW_IDENTIFIERS
-@_ENCRYPT_TO
-@_NO_VAULT
-@_JOBS
+@_options_of_a_job
 @click.option("--head", default="leave", hidden=True)
 @click.option("--cohort-k", type=int, hidden=True)
 def _gateway(

@@ -25,6 +25,7 @@ from pydicom.encaps import (
 from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
+from medlab.dicom import passthrough
 from medlab.dicom.element_texts import syntax_of, text_at
 from medlab.errors import InputError
 
@@ -83,7 +84,9 @@ def trim(dataset: Dataset, kept: MutableMapping[Any, Any]) -> dict[BaseTag, str]
         undefined = getattr(element, "is_undefined_length", False)
         undefined = undefined or getattr(element, "length", 0) == 0xFFFFFFFF
         syntax = syntax_of(dataset)
-        if any(BaseTag(need) not in dataset._dict for need in _DESCRIBED[: 2 if bits else 4]):
+        if any(
+            need not in passthrough.elements(dataset) for need in _DESCRIBED[: 2 if bits else 4]
+        ):
             met[tag] = "opaque"
             continue
         uid = UID(syntax)
@@ -106,13 +109,13 @@ def holds_picture(dataset: Dataset) -> bool:
     parametric maps, RT Dose), nor where there are none.
     """
     numbers = _NO_PICTURE.fullmatch(text_at(dataset, _SOP_CLASS)) is not None
-    held = any(tag in dataset._dict for tag in PIXEL_BITS)
+    held = any(tag in passthrough.elements(dataset) for tag in PIXEL_BITS)
     return held and not (numbers and _number(dataset, _SAMPLES) == 1)
 
 
 def _number(dataset: Dataset, tag: int) -> int:
     """Return a count that describes the image, undecoded or not; 1 where there is none."""
-    element: Any = dataset._dict.get(BaseTag(tag))
+    element: Any = passthrough.elements(dataset).get(tag)
     if element is not None and tag != _FRAMES and isinstance(element.value, bytes):
         return int.from_bytes(element.value, "little" if element.is_little_endian else "big")
     text = text_at(dataset, tag)

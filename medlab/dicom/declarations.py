@@ -50,17 +50,15 @@ def stamp(dataset: FileDataset, plan: Plan) -> None:
     at the pixels may say NO (see `claim`).
     """
     implicit, little = dataset.original_encoding
-    if (
-        any(BaseTag(tag) in dataset._dict for tag in (_METHOD, _CODES, _TIMES_SAID))
-        or implicit is None
-    ):
+    elements = passthrough.elements(dataset)
+    if implicit is None or any(tag in elements for tag in (_METHOD, _CODES, _TIMES_SAID)):
         _stamp_again(dataset, plan)
     else:
-        dataset._dict.update(_first_marks(plan, implicit, bool(little)))
+        elements.update(_first_marks(plan, implicit, bool(little)))
     for source, tag in ((_SOP_CLASS, _META_CLASS), (_SOP_INSTANCE, _META_INSTANCE)):
         uid = text_at(dataset, source)
         if uid:
-            dataset.file_meta._dict[BaseTag(tag)] = _meta_element(tag, "UI", uid)
+            passthrough.elements(dataset.file_meta)[BaseTag(tag)] = _meta_element(tag, "UI", uid)
 
 
 def method_lines(dataset: Dataset) -> list[str]:

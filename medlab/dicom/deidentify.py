@@ -139,13 +139,12 @@ def deidentify(
         dataset = _consistent(dataset)
         work = Work.begin(dataset, chosen, key, others, code_of, whose)
         meta = declarations.new_meta(syntax_of(dataset) or str(ImplicitVRLittleEndian))
-        read_as = dataset.original_encoding, dataset.original_character_set
-        out = passthrough.new_file({}, meta, b"\0" * 128, *read_as)
         top = Level(dataset, work, encodings=_encodings(dataset))
         if not (chosen.rules and own_rules.depends_on_place(chosen)):
             work.memories = passthrough.memories(*work.circumstances)
             top.known = work.known(0, top.encodings)
-        out._dict = _treat(top)
+        read_as = dataset.original_encoding, dataset.original_character_set
+        out = passthrough.new_file(_treat(top), meta, b"\0" * 128, *read_as)
         work.remember(settle_texts(work))
         declarations.stamp(out, chosen)
     return out, Log(work.log)
@@ -163,7 +162,7 @@ def _encoding_of(syntax: str) -> tuple[bool, bool] | None:
 def _consistent(dataset: Dataset) -> Dataset:
     """Return the data set, decoded where it was not written in its own transfer syntax."""
     encoding = _encoding_of(syntax_of(dataset))
-    first = next(iter(dataset._dict.values()), None)
+    first = next(iter(passthrough.elements(dataset).values()), None)
     read_as = (getattr(first, "is_implicit_VR", None), getattr(first, "is_little_endian", None))
     consistent = encoding == dataset.original_encoding and read_as in (encoding, (None, None))
     if encoding is None or consistent:
@@ -176,7 +175,7 @@ def _consistent(dataset: Dataset) -> Dataset:
 
 
 def _encodings(dataset: Dataset, outer: tuple[str, ...] = ("iso8859",)) -> tuple[str, ...]:
-    element = dataset._dict.get(BaseTag(_CHARSET))
+    element = passthrough.elements(dataset).get(_CHARSET)
     if element is None:
         return outer
     value = element.value
@@ -489,10 +488,12 @@ def _treated(
     written: list[bytes | None] = []
     actions = []
     item, _ = column.alone(b"")
+    inside = passthrough.elements(item)
     alone = replace(level, dataset=item, kept={})
     for value in values:
         element = column.element(value)
-        item._dict = {element.tag: element}
+        inside.clear()
+        inside[element.tag] = element
         alone.kept.clear()
         if not element_texts.is_creator(int(element.tag)):  # it goes, as all of its block does
             _settle_anew(alone, element, rule, "")

@@ -7,16 +7,17 @@ and replaced in that state, at a tenth of the cost of decoding and encoding it.
 from __future__ import annotations
 
 from functools import lru_cache
-from operator import itemgetter
 from typing import Any
 
-from pydicom._dicom_dict import DicomDictionary
 from pydicom.datadict import keyword_for_tag, repeater_has_tag
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
+
+from medlab.dicom import passthrough
+from medlab.dicom.passthrough import sorted_items, vr_in_dictionary
 
 #: Value representations that hold text which someone may have typed.
 TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -34,14 +35,6 @@ def items_of(dataset: Dataset) -> list[tuple[int, Any]]:
     if [1 for _, element in ordered if element.value is None and _is_raw(element)]:
         ordered = [(tag, dataset.get_item(tag)) for tag, _ in ordered]  # deferred reading
     return ordered
-
-
-def sorted_items(dataset: Dataset) -> list[tuple[int, Any]]:
-    """Return the same as `items_of`, but what is read when it is touched is left so."""
-    items = dataset._dict
-    tags = [*map(int, items)]
-    ordered = list(zip(tags, items.values(), strict=True))
-    return ordered if tags == sorted(tags) else sorted(ordered, key=itemgetter(0))
 
 
 def raw_element(tag: int, vr: str, value: bytes, implicit: bool, little: bool) -> RawDataElement:
@@ -63,22 +56,14 @@ def vr_of(element: Any) -> str:
 def _vr(tag: int, written: str) -> str:
     if written and written != "UN":
         return written
-    known = _vr_in_dictionary(tag)
+    known = vr_in_dictionary(tag)
     return known if known and (len(known) == 2 or not written) else "UN"
-
-
-@lru_cache(maxsize=65536)
-def _vr_in_dictionary(tag: int) -> str:
-    if tag >> 16 & 1:
-        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else ""
-    entry = DicomDictionary.get(tag)
-    return entry[0] if entry else ""
 
 
 @lru_cache(maxsize=65536)
 def is_known(tag: int) -> bool:
     """Tell whether PS3.6 lists a standard element; private ones it cannot know."""
-    return bool(tag >> 16 & 1 or _vr_in_dictionary(tag) or repeater_has_tag(tag))
+    return bool(tag >> 16 & 1 or vr_in_dictionary(tag) or repeater_has_tag(tag))
 
 
 def proper_vr(element: Any) -> str:
@@ -88,7 +73,7 @@ def proper_vr(element: Any) -> str:
 
 @lru_cache(maxsize=65536)
 def _proper_vr(tag: int, written: str) -> str:
-    known = "" if tag >> 16 & 1 else _vr_in_dictionary(tag)
+    known = "" if tag >> 16 & 1 else vr_in_dictionary(tag)
     return known if len(known) == 2 else _vr(tag, written)
 
 
@@ -152,7 +137,7 @@ def values_of(element: Any) -> list[str]:
 
 def text_at(dataset: Dataset, tag: int) -> str:
     """Return the text of one element of a data set, empty where there is none."""
-    element = dataset._dict.get(BaseTag(tag))
+    element = passthrough.elements(dataset).get(tag)
     return "" if element is None else "\\".join(texts_of(dataset, element))
 
 

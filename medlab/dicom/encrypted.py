@@ -59,12 +59,12 @@ _UNREADABLE = "what the envelope holds was altered, or is no data set that PS3.1
 
 def as_read(dataset: Dataset) -> Dataset:
     """Return a data set that stays as it is, whatever is decoded in the one it is made of."""
-    out, elements = type(dataset).__new__(type(dataset)), dict(dataset._dict)
+    elements = dict(passthrough.elements(dataset))
     if not all(issubclass(kind, RawDataElement) for kind in set(map(type, elements.values()))):
         for tag, element in elements.items():
             if not isinstance(element, RawDataElement):
                 elements[tag] = copy.deepcopy(element)
-    vars(out).update(vars(dataset), _dict=elements, _private_blocks={}, _pixel_id={})
+    out = passthrough.with_elements(dataset, elements)
     if (meta := getattr(dataset, "file_meta", None)) is not None:
         vars(out)["file_meta"] = as_read(meta)
     return out
@@ -83,7 +83,7 @@ def add_envelope(before: Dataset, after: Dataset, recipients: Sequence[str]) -> 
     recipients : sequence of str
         Certificates in PEM, see `medlab.crypto.envelope.valid_recipients`.
     """
-    elements, old = _modified(before, after), before._dict
+    elements, old = _modified(before, after), passthrough.elements(before)
     added = [tag for tag, _ in _compared(after) if BaseTag(tag) not in old]
     elements |= _signature(elements, added)
     body = _item(elements[tag] for tag in sorted(elements))
@@ -124,7 +124,7 @@ def restore(dataset: Dataset, key: RSAPrivateKey, certificate: Certificate) -> D
 
 def envelopes(dataset: Dataset) -> list[Dataset]:
     """Return the items of the Encrypted Attributes Sequence of a data set."""
-    element = dataset._dict.get(BaseTag(_SEQUENCE))
+    element = passthrough.elements(dataset).get(_SEQUENCE)
     if element is None or vr_of(element) != "SQ":
         return []
     return passthrough.sequence_items(dataset, element)
@@ -148,28 +148,27 @@ def told_by(value: bytes) -> str:
 
 def value_of(item: Dataset) -> bytes:
     """Return the Encrypted Content (0400,0520) of an item, empty where there is none."""
-    value = getattr(item._dict.get(BaseTag(CONTENT)), "value", None)
+    value = getattr(passthrough.elements(item).get(CONTENT), "value", None)
     return value if isinstance(value, bytes) else b""
 
 
 def _set_envelopes(dataset: Dataset, items: list[Dataset]) -> None:
-    dataset._dict.pop(BaseTag(_SEQUENCE), None)
+    elements = passthrough.elements(dataset)
+    elements.pop(_SEQUENCE, None)
     if items:
-        dataset._dict[BaseTag(_SEQUENCE)] = DataElement(_SEQUENCE, "SQ", Items(items))
+        elements[BaseTag(_SEQUENCE)] = DataElement(_SEQUENCE, "SQ", Items(items))
 
 
 def _modified(before: Dataset, after: Dataset) -> dict[int, bytes]:
     """Return the elements of `before`, encoded, that are not the same in `after`."""
-    found = {}
+    found, old = {}, passthrough.elements(before)
     for tag, element in _compared(before):
-        new = after._dict.get(BaseTag(tag))
+        new = passthrough.elements(after).get(tag)
         # without its character set, changed or not, the item could not be read on its own
         if new is None or tag == _CHARSET or not _is_same(before, element, after, new):
             found[tag] = _encoded(before, element)
     for tag in {creator_tag(tag) for tag in found if tag >> 16 & 1 and not is_creator(tag)}:
-        if (
-            BaseTag(tag) in before._dict
-        ):  # PS3.5 7.8.1: every item declares its private blocks itself
+        if tag in old:  # PS3.5 7.8.1: every item declares its private blocks itself
             found[tag] = _encoded(before, before.get_item(tag))
     return found
 
@@ -242,7 +241,7 @@ def _encoded(dataset: Dataset, element: Any, implicit: bool = False) -> bytes:
         is_long = len(element.value) > 0xFFFF and vr.encode() not in passthrough.LONG_CODES
         return _element(tag, "UN" if is_long else vr, element.value, implicit)
     plain = correct_ambiguous_vr_element(copy.copy(dataset[tag]), dataset, True)
-    return passthrough.by_pydicom(plain, implicit, dataset._character_set)
+    return passthrough.by_pydicom(plain, implicit, passthrough.codecs_of(dataset))
 
 
 def _open(
@@ -302,12 +301,13 @@ def _checked(modified: Dataset, is_ours: bool) -> list[int]:
 def _apply(out: Dataset, modified: Dataset, gone: Iterable[int]) -> None:
     """Put elements back; `gone` are the tags of those that were not there."""
     for tag in gone:
-        out._dict.pop(BaseTag(tag), None)
-    with_pixels = any(int(tag) >> 16 == _PIXELS for tag in modified._dict)
+        passthrough.elements(out).pop(tag, None)
+    with_pixels = any(int(tag) >> 16 == _PIXELS for tag in passthrough.elements(modified))
     for tag in frozenset() if with_pixels else _OF_PIXELS:
-        modified._dict.pop(BaseTag(tag), None)
+        passthrough.elements(modified).pop(tag, None)
     implicit, little = out.original_encoding
-    other_charset = _CHARSET in modified and modified._character_set != out._character_set
+    codecs = passthrough.codecs_of(out)
+    other_charset = _CHARSET in modified and passthrough.codecs_of(modified) != codecs
     if other_charset or not little:
         out.decode()
         modified.decode()
@@ -315,5 +315,5 @@ def _apply(out: Dataset, modified: Dataset, gone: Iterable[int]) -> None:
         return
     code = b"".join(_encoded(modified, one, bool(implicit)) for _, one in items_of(modified))
     syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    out._dict.update(_parsed(code, syntax)._dict if code else {})
-    out.set_original_encoding(implicit, little, out._character_set)
+    passthrough.elements(out).update(passthrough.elements(_parsed(code, syntax)) if code else {})
+    out.set_original_encoding(implicit, little, codecs)

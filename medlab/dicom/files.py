@@ -182,7 +182,7 @@ def parse(data: bytes) -> FileDataset:
     if not looks_like_dicom(data[:_HEAD]):
         raise InputError("this is not a DICOM file; leave it out")
     fast = passthrough.parse(data)
-    if fast is not None and fast._dict:  # every value is as long as it says
+    if fast is not None and passthrough.elements(fast):  # every value is as long as it says
         return fast
     with quiet_pydicom():
         dataset = pydicom.dcmread(BytesIO(data), force=True)
@@ -211,7 +211,9 @@ def _check_level(dataset: Dataset, depth: int) -> None:
         if getattr(element, "is_raw", False):
             if element.length not in (len(element.value or b""), _UNDEFINED):
                 # PS3.5 7.1: tags ascend, so what ends the file has the highest, or is no element
-                raise InputError(_LONGER if number == max(dataset._dict) else _BEHIND)
+                raise InputError(
+                    _LONGER if number == max(passthrough.elements(dataset)) else _BEHIND
+                )
         elif getattr(element, "VR", None) == "SQ":
             for item in element.value or ():
                 _check_level(item, depth + 1)

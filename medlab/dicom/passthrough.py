@@ -12,11 +12,13 @@ is looked at. With `_on` false speed is lost and nothing else.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping, MutableMapping
 from functools import lru_cache
+from operator import itemgetter
 from struct import Struct, error
 from typing import Any
 
+from pydicom._dicom_dict import DicomDictionary
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.filebase import DicomBytesIO
@@ -24,7 +26,6 @@ from pydicom.filewriter import write_data_element
 from pydicom.tag import BaseTag
 from pydicom.valuerep import EXPLICIT_VR_LENGTH_32, VR
 
-from medlab.dicom.element_texts import sorted_items, syntax_of, vr_of
 from medlab.errors import InputError
 
 #: Longer elements, in bytes, are hardly ever the same in two files.
@@ -130,6 +131,23 @@ def _tag(number: int) -> BaseTag:
     return tag
 
 
+def sorted_items(dataset: Dataset) -> list[tuple[int, Any]]:
+    """Return the same as `items_of`, but what is read when it is touched is left so."""
+    items = dataset._dict
+    tags = [*map(int, items)]
+    ordered = list(zip(tags, items.values(), strict=True))
+    return ordered if tags == sorted(tags) else sorted(ordered, key=itemgetter(0))
+
+
+@lru_cache(maxsize=65536)
+def vr_in_dictionary(tag: int) -> str:
+    """Return the VR that PS3.6 gives an element, such as ``US or SS``; empty where it has none."""
+    if tag >> 16 & 1:
+        return "LO" if 0x10 <= tag & 0xFFFF <= 0xFF else ""
+    entry = DicomDictionary.get(tag)
+    return entry[0] if entry else ""
+
+
 def parse(data: bytes) -> FileDataset | None:
     """Read a plain DICOM file; None where pydicom has to.
 
@@ -147,7 +165,7 @@ def parse(data: bytes) -> FileDataset | None:
         return None
     try:
         meta, start = _explicit(data, 132, len(data), only_meta=True)
-        syntax = str(meta[_SYNTAX].value.decode("ascii").rstrip("\0 "))
+        syntax = _syntax(meta)
         if not syntax.startswith("1.2.840.10008.1.2") or syntax in _NOT_PLAIN:
             return None
         implicit = syntax == _IMPLICIT_LITTLE
@@ -158,6 +176,28 @@ def parse(data: bytes) -> FileDataset | None:
     dataset = new_file(found, new_meta(meta), data[:128], (implicit, True), "")
     dataset._read_charset = _charset_of(dataset)
     return dataset
+
+
+def _syntax(meta: Mapping[Any, Any]) -> str:
+    value = meta[_SYNTAX].value
+    return value.decode("ascii").rstrip("\0 ") if isinstance(value, bytes) else str(value)
+
+
+def elements(dataset: Dataset) -> MutableMapping[Any, Any]:
+    """Return what a data set itself holds its elements in: by tag, undecoded where they are."""
+    return dataset._dict
+
+
+def with_elements(dataset: Dataset, elements: dict[Any, Any]) -> Dataset:
+    """Return a data set that is like another but for its elements."""
+    out = type(dataset).__new__(type(dataset))
+    vars(out).update(vars(dataset), _dict=elements, _private_blocks={}, _pixel_id={})
+    return out
+
+
+def codecs_of(dataset: Dataset) -> Any:
+    """Return the codecs by which pydicom decodes the texts of a data set."""
+    return dataset._character_set
 
 
 def new_meta(elements: dict[Any, Any]) -> FileMetaDataset:
@@ -275,7 +315,7 @@ def _element(
     tag, vr, length = head
     value, stop = data[start : start + length], start + length
     if length == _UNDEFINED:
-        vr_known = vr or vr_of(RawDataElement(tag, None, 0, b"", 0, True, True))
+        vr_known = vr or vr_in_dictionary(tag)
         value, stop = _undefined(data, tag, vr_known, start, implicit=implicit)
     if stop > end:
         raise _NotPlainError
@@ -389,7 +429,7 @@ def _behind(data: bytes, at: int, implicit: bool, depth: int) -> int:
     vr, start = VR_OF_CODE.get(code), at + 8
     if implicit:
         (length,) = _LENGTH.unpack_from(data, at + 4)
-        vr = vr_of(RawDataElement(_tag(group << 16 | number), None, 0, b"", 0, True, True))
+        vr = vr_in_dictionary(group << 16 | number)
     elif code in LONG_CODES:
         (length,), start = _LENGTH.unpack_from(data, start), start + 4
     if vr is None or (length == _UNDEFINED and vr != "SQ"):
@@ -402,7 +442,7 @@ def to_bytes(dataset: FileDataset) -> bytes | None:
 
     Undecoded elements go out as they came in, decoded ones through pydicom.
     """
-    meta, syntax = dataset.file_meta, syntax_of(dataset)
+    meta, syntax = dataset.file_meta, _syntax(dataset.file_meta._dict)
     implicit = syntax == _IMPLICIT_LITTLE
     plain = syntax.startswith("1.2.840.10008.1.2") and syntax not in _NOT_PLAIN
     same = dataset.original_encoding == (implicit, True)

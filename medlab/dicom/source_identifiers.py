@@ -15,7 +15,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from pydicom._uid_dict import UID_dictionary
 from pydicom.dataset import Dataset
-from pydicom.tag import BaseTag
 
 from medlab.dicom import own_rules, passthrough
 from medlab.dicom.columns import Column
@@ -272,7 +271,7 @@ def each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> tu
     numbers = []
     for alike in long.values():
         whole = alike[0].items.data
-        element = output._dict.get(BaseTag(alike[0].place[0]))
+        element = passthrough.elements(output).get(alike[0].place[0])
         start = getattr(element, "value_tell", 0)
         if getattr(element, "value", None) is whole and data.startswith(whole, start):
             values: dict[bytes, None] = {}

@@ -98,7 +98,7 @@ def _plan_of(dataset: Dataset) -> Plan:
 def _without_pixels(data: bytes, output: Dataset) -> bytes:
     """Return the bytes of a file without the samples in its pixel data."""
     for tag in _PIXELS:
-        element = output._dict.get(BaseTag(tag))
+        element = passthrough.elements(output).get(tag)
         value = getattr(element, "value", None)
         if isinstance(value, bytes) and len(value) > 1:
             start = getattr(element, "value_tell", 0)  # searching half a megabyte is slow
@@ -317,7 +317,7 @@ def _harmless(values: list[str]) -> bool:
 
 def _codes_said(dataset: Dataset) -> frozenset[str]:
     """Return the codes of the methods by which a data set says it was de-identified."""
-    element = dataset._dict.get(_CODES)
+    element = passthrough.elements(dataset).get(_CODES)
     if element is None:
         return frozenset()
     known = _codes_known.get(id(element))
@@ -403,7 +403,9 @@ def _private_severity(tag: int, creator: str, plan: Plan, declared: bool) -> str
 
 def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
     meta = getattr(output, "file_meta", None) or Dataset()
-    left = [keyword for tag, keyword in _META_OF_SENDER.items() if tag in meta._dict]
+    left = [
+        keyword for tag, keyword in _META_OF_SENDER.items() if tag in passthrough.elements(meta)
+    ]
     if left:
         yield Finding(file, "file meta", "meta", "fail", f"{', '.join(left)} was left")
     if any(data[:128]):
@@ -416,7 +418,7 @@ def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
 
 def _hidden_frames(output: Dataset, file: str) -> Iterator[Finding]:
     for tag in _PIXELS:
-        value = getattr(output._dict.get(BaseTag(tag)), "value", None)
+        value = getattr(passthrough.elements(output).get(tag), "value", None)
         if value and has_hidden_frames(output, value):
             message = "more frames are stored than Number of Frames says"
             yield Finding(file, label(tag)[0], "element", "fail", message)

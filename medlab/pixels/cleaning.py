@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from medlab.dicom import codestream
+from medlab.dicom import codestream, passthrough
 from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
 from medlab.pixels import (
     barcodes,
@@ -190,7 +190,7 @@ def clean(
     options = replace(options or CleaningOptions(), **changes)
     result = deepcopy(dataset)
     findings = carriers.strip(result, set(options.header_options))
-    for what in set(codestream.trim(result, result._dict).values()):
+    for what in set(codestream.trim(result, passthrough.elements(result)).values()):
         if what == "opaque":
             raise RefusedError("the pixel data cannot be looked through for text beside the image")
         findings.append(Finding("beside the image", "bytes or frames that no viewer shows went"))

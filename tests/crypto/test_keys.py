@@ -100,20 +100,6 @@ KEY, OTHER = bytes(range(32)), bytes(32)
 WHY = {"reason": "finding"}
 
 
-@pytest.fixture
-def vault(tmp_path):
-    with Vault(tmp_path / "vault.db", KEY) as vault:
-        vault.remember(
-            [
-                ("patient", "P-1", "Doe^Jane", "one"), ("uid", "2.25.1", "1.2.3", "one"),
-                ("patient", "P-2", "Roe^Richard", "two"), ("uid", "2.25.1", "1.2.3", "two"),
-                ("uid", "2.25.2", "1.2.4", "two"), ("label", "L-1", "okafor", ""),
-                ("patient", "P-3", "Poe^Ann", "three"), ("patient", "P-3", "Moe^Ann", "four"),
-            ]
-        )  # fmt: skip
-        yield vault
-
-
 def test_a_patients_key_reads_the_patients_rows_and_leaves_others_out(vault):
     one = vault.patient_key("P-1", **WHY)
     with Vault(vault.path, one) as mine:
