@@ -141,7 +141,7 @@ def _augment(source: Path, target: Path, only: str | None, **options: Any) -> No
 
     The header is cleaned. Copies are no anonymization: they can be linked to their original.
     """
-    from medlab.pipeline.copies import augment_file
+    from medlab.pipeline.augmentation import augment_file
 
     names = [name.strip() for name in only.split(",")] if only is not None else ()
     augment_file(source, target, only=names, **options)
