@@ -18,7 +18,7 @@ POSIX = {
     "test_ci.py",
     "test_disk.py",
     "test_job_files.py",
-    "test_planning.py",
+    "test_job.py",
     "test_keys.py",
     "test_pool.py",
     "test_shipping_commands.py",
