@@ -40,6 +40,7 @@ _SOLUTION_MARK = re.compile(r"(?m)^[ \t]*### (?:BEGIN|END) SOLUTION[ \t]*\n?")
 _CONFIG = f"""c = get_config()  # noqa: F821 - nbgrader defines it
 c.CourseDirectory.course_id = "medlab"
 c.Execute.timeout = {_SECONDS_A_CELL}  # seconds that one cell may take
+c.Execute.execute_retries = 2  # a kernel that dies at its start is started again
 # Feedback holds no hidden test.
 c.GenerateFeedback.preprocessors = [
     "nbgrader.preprocessors.GetGrades",
@@ -249,8 +250,13 @@ def dry_run(
             submitted = folder / "submitted" / student / name
             shutil.copytree(folder / origin / name, submitted, dirs_exist_ok=True)
             for step in (api.autograde, api.generate_feedback):
-                if not step(name, student, force=overwrite)["success"]:
-                    raise RefusedError(f"nbgrader fails at a step of {name}; its log tells more")
+                outcome = step(name, student, force=overwrite)
+                if not outcome["success"]:
+                    (folder / "nbgrader.log").write_text(outcome["log"] or "", encoding="utf-8")
+                    raise RefusedError(
+                        f"nbgrader fails at {step.__name__} of {name} for {student}; nbgrader.log "
+                        "in the course folder tells more"
+                    )
             with api.gradebook as book:
                 grades = book.find_submission_notebook(name, name, student).grades
                 by_hand = sum(record.max_score for record in grades if record.needs_manual_grade)

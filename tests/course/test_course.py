@@ -3,7 +3,6 @@
 import ast
 import html
 import re
-from contextlib import suppress
 
 import nbformat
 import pytest
@@ -309,8 +308,11 @@ def test_a_set_that_does_not_run_is_not_made_into_pages(tmp_path, monkeypatch):
 def graded(tmp_path_factory):
     """A dry run: one student submits the solutions, the other what was released."""
     folder = tmp_path_factory.mktemp("teaching")
-    with suppress(RefusedError):  # the tests below tell which cells
+    try:
         course.dry_run(folder)
+    except RefusedError as refusal:
+        if not str(refusal).startswith("not the points"):  # the tests below tell which cells
+            pytest.fail(f"{refusal}\n{(folder / 'nbgrader.log').read_text()}")
     return folder, course._nbgrader(folder)
 
 
@@ -319,6 +321,21 @@ def scores(api, name, student):
     with api.gradebook as book:
         graded = book.find_submission_notebook(name, name, student).grades
         return {one.name: (one.score, one.max_score, one.needs_manual_grade) for one in graded}
+
+
+@pytest.mark.needs("teach")
+def test_a_dry_run_that_nbgrader_ends_leaves_its_log(tmp_path, monkeypatch):
+    from nbgrader.apps import NbGraderAPI
+
+    ended = {"success": False, "log": "[ERROR] the kernel died", "error": "DeadKernelError"}
+
+    def autograde(self, *words, **options):
+        return ended
+
+    monkeypatch.setattr(NbGraderAPI, "autograde", autograde)
+    with pytest.raises(RefusedError, match="fails at autograde of 04_mondrian for solutions"):
+        course.dry_run(tmp_path / "teaching", ["04"])
+    assert "the kernel died" in (tmp_path / "teaching/nbgrader.log").read_text()
 
 
 @pytest.mark.slow
