@@ -22,7 +22,7 @@ _STYLE = """<style>
 .medlab-widget .widget-inline-hbox:not(.widget-html) { width: auto; max-width: 420px; }
 .medlab-widget .medlab-list.medlab-list { max-width: none; grid-column: 1 / -1; }
 .medlab-widget .widget-slider.widget-slider { flex-wrap: wrap; height: auto; max-width: none; }
-.medlab-widget .widget-slider .widget-label { flex: 1 0 100%; }
+.medlab-widget .widget-slider .widget-label { flex: 1 0 100%; text-align: left; }
 .medlab-widget .widget-slider .slider-container { flex: 1 1 70px; }
 .medlab-widget .widget-readout { min-width: 45px; }
 .medlab-view .widget-html-content { line-height: 1.4; }

@@ -43,6 +43,10 @@ RUN_THROUGH = f"""() => {ERRORS}.length > 0
         prompt => /^\\[\\d+\\]:$/.test(prompt.textContent))"""
 UNNUMBERED = """() => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')
     .forEach(prompt => { prompt.textContent = '[ ]:'; })"""
+# What a screen reader calls a control; a value that can be typed over is no name.
+NAME = """part => part.getAttribute('aria-label') || part.title
+    || [...(part.labels ?? [])].map(label => label.textContent).join(' ').trim()
+    || (part.matches('button') ? part.textContent.trim() : '')"""
 CLOCK = """view => {
     const clock = window.medlabClock = {pressed: 0, drawn: 0};
     // Not the release: a quick kernel draws before a busy browser lets go of the key.
@@ -281,6 +285,16 @@ class Moved:
             has=self.page.locator(f"label:text-is('{label}')")
         )
         return named.or_(row.locator(".noUi-handle")).first
+
+    def names(self) -> list[str]:
+        """Return what a screen reader says of each thing that the keyboard reaches, in order."""
+        reached = self.box.locator("input, select, button, [tabindex='0'], [contenteditable=true]")
+        names = []
+        for part in reached.all():
+            if part.is_visible() and part.is_enabled():
+                part.focus()
+                names.append(part.evaluate(NAME))
+        return names
 
     def picture(self) -> str:
         """Return what is shown, as HTML."""

@@ -36,6 +36,9 @@ def test_it_runs_and_its_widget_answers_to_the_keyboard(
         taken.append(widget.press(label, key))
         if min(taken) <= MOST:
             break
+    names = widget.names()
+    assert label in names
+    assert all(names)
     notebook.screenshot(f"{name}-lab")
     notebook.screenshot(f"{name}-widget", widget.box)
     (artifacts / f"{name}-widget.json").write_text(json.dumps({"ms": taken}))
