@@ -14,11 +14,50 @@ from pydicom import Dataset
 
 from medlab import dicom, tabular
 from medlab.errors import InputError
-from medlab.methods import column_methods, encryption, header_methods
-from medlab.methods.column_methods import Columns, Made, Task
+from medlab.methods import (
+    bucketization,
+    encryption,
+    header_methods,
+    pseudonymization,
+    randomization,
+)
 from medlab.methods.header_methods import Changes, Setting, Verbs
 from medlab.methods.image_slicing import slice_image
+from medlab.synthetic.synthesis import Model, draft_domain, parse_domain, synthesize
 from medlab.tabular.algorithms import ALGORITHMS, Algorithm
+from medlab.tabular.release import SUPPRESSED, Release
+
+Made = Release | tuple[pd.DataFrame, str]
+_IDENTITY = ("PatientName", "PatientID")
+
+
+class Task(NamedTuple):
+    """What a method is given.
+
+    Attributes
+    ----------
+    table : DataFrame
+    quasi : list of str
+    sensitive : str
+    strength : float
+        What the method understands by it; see `medlab.methods.catalogue.Method.strengths`.
+    rng : Generator
+    subject : str or None
+        Column that tells whose row it is.
+    parameter : str
+        The name of `strength`, for methods that know several.
+    """
+
+    table: pd.DataFrame
+    quasi: list[str]
+    sensitive: str
+    strength: float
+    rng: np.random.Generator
+    subject: str | None = None
+    parameter: str = ""
+
+
+_Columns = Callable[[Task], Made]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +76,7 @@ class Method(Algorithm):
     image : callable, optional
         From a dataset and a key to a copy with other pixels.
     columns : callable, optional
-        From a `column_methods.Task` to a table and its kind.
+        From a `Task` to a table and its kind.
     usual : bool
         Whether it is on the map where nobody chooses.
     """
@@ -46,7 +85,7 @@ class Method(Algorithm):
     cohort: Callable[[Iterable[Dataset], Setting], Changes] | None = None
     header: Callable[[Dataset, bytes], Dataset] | None = None
     image: Callable[[Dataset, bytes], Dataset] | None = None
-    columns: Columns | None = None
+    columns: _Columns | None = None
     usual: bool = True
 
     @property
@@ -96,11 +135,123 @@ def _of_tables(name: str, **more: Any) -> Method:
     return Method(**vars(ALGORITHMS[name]), **more)
 
 
+def _unchanged(task: Task) -> Made:
+    """Return the table as it is."""
+    return task.table, "generalized"
+
+
+def _columns_suppressed(task: Task) -> Made:
+    """Suppress the columns with most values first; all of them where strength is that large."""
+    order = task.table[task.quasi].nunique().sort_values(ascending=False, kind="stable").index
+    hidden = dict.fromkeys(order[: int(task.strength)], SUPPRESSED)
+    return task.table.assign(**hidden), "generalized"
+
+
+def _columns_pseudonymized(task: Task) -> Made:
+    """Replace name and number of the patients by codes."""
+    key = task.rng.bytes(32)
+    coded = {
+        name: pseudonymization.code(task.table[name], key, field=name) for name in _present(task)
+    }
+    return task.table.assign(**coded), "generalized"
+
+
+def _columns_encrypted(task: Task) -> Made:
+    """Encrypt name and number of the patients."""
+    key = task.rng.bytes(32)
+    hidden = {name: encryption.encrypt(task.table[name], key) for name in _present(task)}
+    return task.table.assign(**hidden), "generalized"
+
+
+def _present(task: Task) -> list[str]:
+    return [name for name in _IDENTITY if name in task.table]
+
+
+def _columns_randomized(task: Task) -> Made:
+    """Add noise of strength * range to numbers and days; draw that share of labels anew."""
+    table = task.table.copy()
+    for name in task.quasi:
+        table[name] = _noisy(table[name], task)
+    return table, "microdata"
+
+
+def _noisy(column: pd.Series[Any], task: Task) -> Any:
+    if pd.api.types.is_datetime64_any_dtype(column.dtype):
+        days = task.rng.normal(0.0, 1.0, len(column)) * task.strength
+        return column + pd.to_timedelta(np.round(days * (column.max() - column.min()).days), "D")
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        low, high = float(column.min()), float(column.max())
+        sd = task.strength * (high - low)
+        return randomization.noise(column, sd, task.rng, limits=(low, high))
+    drawn = task.rng.random(len(column)) < task.strength
+    others = column.to_numpy(copy=True)[task.rng.permutation(len(column))]
+    return column.where(~drawn, others)
+
+
+def _columns_bucketized(task: Task) -> Made:
+    """Put numbers and days into equal bins, postcodes into areas.
+
+    Strength is the number of bins; named ``width``, the width of classes of age and numbers.
+    """
+    table = task.table.copy()
+    for name in task.quasi:
+        column, types = table[name], pd.api.types
+        if task.parameter == "width" and types.is_numeric_dtype(column.dtype):
+            table[name] = _classes(column, int(task.strength))
+        elif types.is_numeric_dtype(column.dtype) or types.is_datetime64_any_dtype(column.dtype):
+            table[name] = _binned(column, int(task.strength))
+        elif column.astype(str).str.fullmatch(r"\d{5}").all():
+            table[name] = bucketization.postcode(column.astype(object), 3, stars=True)
+    return table, "generalized"
+
+
+def _classes(column: pd.Series[Any], width: int) -> Any:
+    if column.name == "Age":
+        return bucketization.age(column, width, label=True)
+    return bucketization.number(column, width, label=True)
+
+
+def _binned(column: pd.Series[Any], bins: int) -> pd.Series[Any]:
+    """Return the smallest and the largest value of each bin as intervals."""
+    number = pd.cut(column, bins, labels=False)
+    ends = column.groupby(number).agg(["min", "max"])
+    cells = {
+        index: pd.Interval(low, high, closed="both") if low < high else low
+        for index, low, high in ends.itertuples()
+    }
+    return number.map(cells).astype(object)
+
+
+def _tree(task: Task) -> Made:
+    """Draw rows along a tree of noisy pairs; strength is epsilon, delta 1e-9."""
+    return _of_nobody(task, "tree", epsilon=task.strength)
+
+
+def _copula(task: Task) -> Made:
+    """Draw rows from a Gaussian copula, without guarantee."""
+    return _of_nobody(task, "copula", rng=task.rng)
+
+
+def _of_nobody(task: Task, model: Model, **more: Any) -> Made:
+    """Return rows drawn from a model over a domain that is read off the table.
+
+    Good to see what a model does; a guarantee needs a domain of public knowledge.
+    """
+    table = task.table[[*task.quasi, task.sensitive]]
+    domain = parse_domain(draft_domain(table))
+    if len(domain) < table.shape[1]:
+        raise InputError("a column has too many labels, or no value, for a model to draw from")
+    if task.subject is not None:
+        table = table.assign(**{task.subject: task.table[task.subject]})
+    made = synthesize(table, domain, model, subject=task.subject, **more).table
+    return made.replace("", None), "synthetic"
+
+
 _TREE = Method(
     name="tree",
     says="rows of nobody along a tree of noisy pairs of columns; its domain is read off: for show",
     source="after McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021",
-    columns=column_methods.tree,
+    columns=_tree,
     strengths={"": (0.5, 1, 5)},
     usual=False,
 )
@@ -110,7 +261,7 @@ _ENTRIES = (
         says="nothing is changed",
         source="for comparison",
         elements=lambda _: {},
-        columns=column_methods.unchanged,
+        columns=_unchanged,
         strengths={"": (0,)},
     ),
     Method(
@@ -118,7 +269,7 @@ _ENTRIES = (
         says="names, numbers and dates go",
         source="DICOM PS3.15 Annex E, codes X, Z and D",
         elements=header_methods.suppressed,
-        columns=column_methods.suppressed,
+        columns=_columns_suppressed,
         strengths={"": (1, 2, 4)},
     ),
     Method(
@@ -126,7 +277,7 @@ _ENTRIES = (
         says="noise on dates, age and weight, random names",
         source="Agrawal, Srikant, Privacy-Preserving Data Mining, SIGMOD 2000",
         elements=header_methods.randomized,
-        columns=column_methods.randomized,
+        columns=_columns_randomized,
         strengths={"": (0.02, 0.05, 0.1, 0.3)},
     ),
     Method(
@@ -134,7 +285,7 @@ _ENTRIES = (
         says="codes drawn with a key, dates moved",
         source="ISO 25237:2017; codes by HMAC, RFC 2104",
         elements=header_methods.pseudonymized,
-        columns=column_methods.pseudonymized,
+        columns=_columns_pseudonymized,
         strengths={"": (0,)},
     ),
     Method(
@@ -142,7 +293,7 @@ _ENTRIES = (
         says="age, weight and dates become coarse",
         source="Sweeney, IJUFKS 10(5), 2002 (generalization)",
         elements=header_methods.bucketized,
-        columns=column_methods.bucketized,
+        columns=_columns_bucketized,
         strengths={"": (20, 5, 2)},
     ),
     _of_tables("slicing", cohort=header_methods.sliced),
@@ -157,7 +308,7 @@ _ENTRIES = (
         says="name and ID encrypted with a key",
         source="Fernet: AES-128-CBC with HMAC-SHA256",
         header=encryption.encrypt_elements,
-        columns=column_methods.encrypted,
+        columns=_columns_encrypted,
         strengths={"": (0,)},
     ),
     Method(
@@ -180,7 +331,7 @@ _ENTRIES = (
         name="copula",
         says="rows of nobody that go together as those of the patients, without guarantee",
         source="Nelsen, An Introduction to Copulas, 2006 (Gaussian copula)",
-        columns=column_methods.copula,
+        columns=_copula,
         strengths={"": (0,)},
         usual=False,
     ),

@@ -13,8 +13,7 @@ from pydicom import Dataset
 
 from medlab import evaluation, methods
 from medlab.errors import InputError
-from medlab.methods.catalogue import METHODS
-from medlab.methods.column_methods import Task
+from medlab.methods.catalogue import METHODS, Task
 from medlab.methods.header_methods import SPREAD, Setting
 from medlab.tabular.release import SUPPRESSED, Release
 from medlab.viz.figure import show

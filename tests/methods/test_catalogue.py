@@ -1,15 +1,20 @@
 """The one list of methods, and who reads it."""
 
+import numpy as np
 import pytest
 
-from medlab import methods
+from medlab import evaluation, methods, samples
 from medlab.app.order import DECRYPTION, NOTHING, POLICY, TASKS
 from medlab.cli import commands
 from medlab.errors import InputError, UsageError
-from medlab.methods.catalogue import METHODS, ONE_VALUE
+from medlab.evaluation import Point
+from medlab.methods.catalogue import METHODS, ONE_VALUE, protect
 from medlab.pipeline import Settings
 from medlab.tabular import ALGORITHMS
 from medlab.widgets import comparer
+
+QUASI = ["Age", "Sex", "Weight", "Height", "Postcode", "StudyDate", "Modality"]
+SENSITIVE = "Diagnosis"
 
 
 def test_whoever_offers_methods_reads_the_one_list():
@@ -34,3 +39,15 @@ def test_only_methods_with_one_value_a_class_go_into_headers():
         else:
             with pytest.raises(UsageError, match="cohort_method is mondrian or"):
                 Settings(**asked, cohort_method=name)
+
+
+@pytest.fixture(scope="module")
+def small():
+    return evaluation.one_each(samples.cohort(300))
+
+
+def test_names_and_numbers_were_hidden_indeed(small):
+    asked = (small.released, QUASI, SENSITIVE, Point("pseudonymization"))
+    table, _ = protect(*asked, np.random.default_rng(1))
+    for name in ("PatientID", "PatientName"):
+        assert not set(table[name]) & set(small.released[name])
