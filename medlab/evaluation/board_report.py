@@ -71,7 +71,7 @@ def review(
         loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True
     )
     environment.filters |= {
-        "figure": lambda shown: base64.b64encode(shown.png).decode("ascii"),
+        "figure": lambda figure: base64.b64encode(figure.png).decode("ascii"),
         "number": _number,
     }
     refused = rows[rows["group"] == "refused"].drop_duplicates(["method", "strength"])

@@ -108,12 +108,12 @@ def grid(
         cache.mkdir(parents=True, exist_ok=True)
         marks = {seed: _digest(some, quasi, sensitive) for seed, some in tables.items()}
         files = {task: cache / f"{_name(*task, marks[task[1]])}.json" for task in wanted}
-    found = {
+    figures = {
         task: pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
         for task, path in files.items()
         if path.exists()
     }
-    todo = [task for task in wanted if task not in found]
+    todo = [task for task in wanted if task not in figures]
     truths = {seed: _truth(tables[seed], quasi, sensitive) for seed in {seed for _, seed in todo}}
     work = (delayed(_measure)(truths[seed], point, seed) for point, seed in todo)
     results = Parallel(n_jobs=min(jobs, max(len(todo), 1)), return_as="generator")(work)
@@ -121,10 +121,10 @@ def grid(
         results, total=len(todo), unit="point", mininterval=2, disable=not progress or not todo
     )
     for task, rows in zip(todo, bar, strict=True):
-        found[task] = rows
+        figures[task] = rows
         if task in files:
             _save(rows, files[task])
-    return pd.concat([found[task] for task in wanted], ignore_index=True)
+    return pd.concat([figures[task] for task in wanted], ignore_index=True)
 
 
 def _digest(tables: Sequence[Any], quasi: Sequence[str], sensitive: str) -> str:

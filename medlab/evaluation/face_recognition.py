@@ -139,9 +139,9 @@ def ranked(distances: Floats) -> Identification:
     )
 
 
-def _compare(known: Floats, probes: Sequence[Floats], spacing: float) -> Floats:
+def _compare(face_map: Floats, probes: Sequence[Floats], spacing: float) -> Floats:
     """Return the distance of each probe to one known face."""
-    face, row, column = _face(known, spacing)
+    face, row, column = _face(face_map, spacing)
     reach = round(_SHIFT_MM / spacing)
     distances = []
     for probe in probes:
@@ -151,14 +151,14 @@ def _compare(known: Floats, probes: Sequence[Floats], spacing: float) -> Floats:
     return np.array(distances)
 
 
-def _face(known: Floats, spacing: float) -> tuple[Floats, int, int]:
+def _face(face_map: Floats, spacing: float) -> tuple[Floats, int, int]:
     """Return the window of a known face and where the tip of its nose is."""
-    rows, columns = known.shape
-    middle = np.zeros(known.shape, dtype=bool)
+    rows, columns = face_map.shape
+    middle = np.zeros(face_map.shape, dtype=bool)
     middle[rows // 4 :, columns // 4 : -columns // 4] = True
-    depth = np.where(middle & np.isfinite(known), known, -np.inf)
-    row, column = np.unravel_index(int(depth.argmax()), known.shape)
-    return _window(known, int(row), int(column), spacing, 0), int(row), int(column)
+    depth = np.where(middle & np.isfinite(face_map), face_map, -np.inf)
+    row, column = np.unravel_index(int(depth.argmax()), face_map.shape)
+    return _window(face_map, int(row), int(column), spacing, 0), int(row), int(column)
 
 
 def _window(depth: Floats, row: int, column: int, spacing: float, more: int) -> Floats:
@@ -235,13 +235,13 @@ def _protect(head: Image, backend: str) -> _Protected:
     from medlab.neuro import deface
 
     try:
-        done = deface(head, backend=backend)
+        result = deface(head, backend=backend)
     except MedlabError:  # the head is withheld: nothing of it to be recognized
         return _Protected(None, None, None)
-    inside = np.asarray(done.brain.dataobj) > 0
+    inside = np.asarray(result.brain.dataobj) > 0
     data = np.asarray(load(head).dataobj)
-    stripped = nib.Nifti1Image(np.where(inside, data, 0).astype(data.dtype), done.brain.affine)
-    return _Protected(done.img, stripped, done.brain)
+    stripped = nib.Nifti1Image(np.where(inside, data, 0).astype(data.dtype), result.brain.affine)
+    return _Protected(result.img, stripped, result.brain)
 
 
 def reidentify(
@@ -262,17 +262,17 @@ def reidentify(
     dict
         By the names of `probes`.
     """
-    known = depth_maps(gallery)
-    nothing = np.full(known[0].shape, np.nan)
-    found = {}
+    gallery_maps = depth_maps(gallery)
+    nothing = np.full(gallery_maps[0].shape, np.nan)
+    ranks = {}
     for name, heads in probes.items():
-        shown = [head for head in heads if head is not None]
-        maps = iter(depth_maps([gallery[0], *shown])[1:])
-        found[name] = identify(known, [nothing if h is None else next(maps) for h in heads])
-    return found
+        present = [head for head in heads if head is not None]
+        maps = iter(depth_maps([gallery[0], *present])[1:])
+        ranks[name] = identify(gallery_maps, [nothing if h is None else next(maps) for h in heads])
+    return ranks
 
 
-def identification_table(found: dict[str, Identification]) -> pd.DataFrame:
+def identification_table(identifications: dict[str, Identification]) -> pd.DataFrame:
     """Return one row a way of protection: rank-1 with interval, mean rank, chance."""
-    rows = [{"protection": name, **rates._asdict()} for name, rates in found.items()]
+    rows = [{"protection": name, **rates._asdict()} for name, rates in identifications.items()]
     return pd.DataFrame(rows).drop(columns="distances")

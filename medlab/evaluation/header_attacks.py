@@ -119,14 +119,14 @@ def _plain(value: Any) -> str:
 
 def _texts(file: File) -> dict[str, str]:
     """Return all text of a file by channel, and of the top level by element as well."""
-    found: dict[str, list[str]] = {"filename": [file.name]}
+    texts: dict[str, list[str]] = {"filename": [file.name]}
     for element in getattr(file.dataset, "file_meta", None) or ():
-        found.setdefault("meta", []).append(_text(element))
+        texts.setdefault("meta", []).append(_text(element))
     for element, path in _walk(file.dataset):
         text = _text(element)
-        found.setdefault(_channel(element, path), []).append(text)
-        found.setdefault(path, []).append(text)
-    return {place: _plain("\n".join(texts)) for place, texts in found.items()}
+        texts.setdefault(_channel(element, path), []).append(text)
+        texts.setdefault(path, []).append(text)
+    return {place: _plain("\n".join(parts)) for place, parts in texts.items()}
 
 
 def _walk(dataset: Dataset, place: str = "") -> Iterator[tuple[DataElement, str]]:
@@ -155,7 +155,7 @@ def _text(element: DataElement) -> str:
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace") + "\n" + value.decode("latin-1")
     many = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
-    return "\n".join(str(one) for one in many)
+    return "\n".join(str(item) for item in many)
 
 
 def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[float, int]:
@@ -222,10 +222,10 @@ def header_grid(
     """
     files, series = read_files(folder), _a_series(folder)
     again, before = _second_visit(files), volume(series)
-    made = {name: _protected(METHODS[name], [*files, *again, *series], key) for name in chosen}
-    guessed, people = _guessed(files, made), _patients(files)
+    outputs = {name: _protected(METHODS[name], [*files, *again, *series], key) for name in chosen}
+    guessed, people = _guessed(files, outputs), _patients(files)
     rows: list[tuple[Any, ...]] = []
-    for name, everything in made.items():
+    for name, everything in outputs.items():
         new, later = everything[: len(files)], everything[len(files) : len(files) + len(again)]
         channels = recovered(truth, new)
         for _, row in channels.iterrows():
@@ -265,24 +265,24 @@ def _patients(files: Sequence[File]) -> list[int]:
 
 
 def _guessed(
-    before: Sequence[File], made: Mapping[str, Sequence[File]]
+    before: Sequence[File], outputs: Mapping[str, Sequence[File]]
 ) -> dict[str, dict[str, Score]]:
     """Return by method whose name and number an attacker finds who hashes candidates."""
     people = _patients(before)
-    shown = {
+    texts = {
         (name, keyword): [str(files[row].dataset.get(keyword, "")) for row in people]
-        for name, files in (("", before), *made.items())
+        for name, files in (("", before), *outputs.items())
         for keyword in _GUESSED.values()
     }
-    names, numbers = (shown["", keyword] for keyword in _GUESSED.values())
-    tried = [*names, *(one for number in numbers for one in _like(number))]
-    behind = enumerate_hashes(itertools.chain([""], *shown.values()), tried)
+    names, numbers = (texts["", keyword] for keyword in _GUESSED.values())
+    tried = [*names, *(candidate for number in numbers for candidate in _like(number))]
+    behind = enumerate_hashes(itertools.chain([""], *texts.values()), tried)
     return {
         name: {
-            attack: _undone(shown["", keyword], shown[name, keyword], behind)
+            attack: _undone(texts["", keyword], texts[name, keyword], behind)
             for attack, keyword in _GUESSED.items()
         }
-        for name in made
+        for name in outputs
     }
 
 
@@ -297,7 +297,7 @@ def _like(number: str) -> list[str]:
 def _undone(values: Sequence[str], released: Sequence[str], behind: Mapping[str, str]) -> Score:
     """Return the share of values that stand in the open or behind a known hash."""
     pairs = zip(values, released, strict=True)
-    return rate([behind.get(shown, shown) == value for value, shown in pairs])
+    return rate([behind.get(text, text) == value for value, text in pairs])
 
 
 def _second_visit(files: Sequence[File]) -> list[File]:

@@ -56,8 +56,8 @@ def disguises(img: SpatialImage, rng: np.random.Generator) -> dict[str, SpatialI
 
 
 def _image(data: Floats, affine: Floats) -> SpatialImage:
-    made: SpatialImage = nib.Nifti1Image(np.round(data).astype(np.int16), affine)
-    return made
+    image: SpatialImage = nib.Nifti1Image(np.round(data).astype(np.int16), affine)
+    return image
 
 
 def pixel_linkage(
@@ -86,13 +86,15 @@ def pixel_linkage(
         raise InputError("give as many published as released scans, in one order, two or more")
     marks = [[_pixel_hash(img) for img in some] for some in (released, published)]
     exact = np.not_equal.outer(*map(np.array, marks)).astype(np.float64)
-    small, known = (np.stack([_common(img) for img in some]) for some in (released, published))
-    bits, known_bits = (np.stack([_bits(one) for one in some]) for some in (small, known))
+    small, public = (np.stack([_common(img) for img in some]) for some in (released, published))
+    bits, public_bits = (np.stack([_bits(image) for image in some]) for some in (small, public))
     return {
         "SHA-256": ranked(exact),
-        "perceptual hash": ranked((bits[:, None] != known_bits[None]).mean(axis=2)),
-        "correlation": ranked(_pairs(small, known, lambda one: np.ones(one.shape, dtype=bool))),
-        "correlation inside the mask": ranked(_pairs(small, known, _shown)),
+        "perceptual hash": ranked((bits[:, None] != public_bits[None]).mean(axis=2)),
+        "correlation": ranked(
+            _pairs(small, public, lambda image: np.ones(image.shape, dtype=bool))
+        ),
+        "correlation inside the mask": ranked(_pairs(small, public, _shown)),
     }
 
 
@@ -118,12 +120,12 @@ def _shown(data: Floats) -> Mask:
     return np.asarray(data > low + 0.1 * (high - low))
 
 
-def _pairs(released: Floats, known: Floats, shown: Callable[[Floats], Mask]) -> Floats:
+def _pairs(released: Floats, published: Floats, mask: Callable[[Floats], Mask]) -> Floats:
     """Return 1 - correlation of each released with each known image where the first shows."""
     rows = []
     for image in released:
-        where = shown(image)
-        a, b = image[where], known[:, where]
+        where = mask(image)
+        a, b = image[where], published[:, where]
         a, b = a - a.mean(), b - b.mean(axis=1, keepdims=True)
         size = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
         rows.append(1 - (b @ a) / np.where(size > 0, size, 1.0))
@@ -134,7 +136,7 @@ def image_utility(
     before: SpatialImage,
     after: SpatialImage,
     brain: SpatialImage,
-    found: SpatialImage | None = None,
+    brain_found: SpatialImage | None = None,
 ) -> pd.DataFrame:
     """Return what a protected head is still good for.
 
@@ -144,7 +146,7 @@ def image_utility(
         The head before and after; what was cut has the smallest value of `after`.
     brain : nibabel image
         The true brain, above 0.
-    found : nibabel image, optional
+    brain_found : nibabel image, optional
         The brain mask that a tool found, for its Dice with the true one.
 
     Returns
@@ -168,10 +170,10 @@ def image_utility(
         "brain kept": (float(kept.sum() / inside.sum()), 1.0),
         "volume change": (float(kept.sum() / inside.sum() - 1), 0.0),
     }
-    if found is not None:
+    if brain_found is not None:
         from medlab.neuro.head_measures import dice
 
-        rows["Dice of the brain mask"] = (dice(np.asarray(found.dataobj) > 0, inside), 1.0)
+        rows["Dice of the brain mask"] = (dice(np.asarray(brain_found.dataobj) > 0, inside), 1.0)
     rows |= _similarity(old, new, inside)
     rows |= _contrast(old, new, inside, kept)
     rows |= _features(old, new, inside, kept)
@@ -266,9 +268,10 @@ def _registered(old: Floats, new: Floats, voxel_mm: float) -> dict[str, tuple[fl
     }
 
 
-def linkage_table(found: Mapping[str, Mapping[str, Identification]]) -> pd.DataFrame:
+def linkage_table(identifications: Mapping[str, Mapping[str, Identification]]) -> pd.DataFrame:
     """Return the share found, one row a change of the image, one column a way of looking."""
     table = {
-        change: {way: one.rank1 for way, one in ways.items()} for change, ways in found.items()
+        change: {way: identification.rank1 for way, identification in ways.items()}
+        for change, ways in identifications.items()
     }
     return pd.DataFrame(table).T.rename_axis("change")

@@ -225,8 +225,8 @@ def judge(
     )
     rows = [
         _row(group, name, score, case.kind, in_order=case.aligned)
-        for group, found in groups
-        for name, score in found
+        for group, scores in groups
+        for name, score in scores
     ]
     return pd.DataFrame(rows, columns=list(_COLUMNS))
 
@@ -386,8 +386,8 @@ def _attack(case: _Case, people: Sequence[tuple[_People, Ints]]) -> list[_Attack
         results.distance[near.targets] = near.distance
     if case.release is not None and case.kind == "sliced" and case.sensitive:
         cells = exact_values(case.release.table, case.scales)
-        known = {name: (cells[name], values) for name, values in exact.items()}
-        chance, matched = sliced(case.release, known, case.sensitive, case.labels, truth)
+        facts = {name: (cells[name], values) for name, values in exact.items()}
+        chance, matched = sliced(case.release, facts, case.sensitive, case.labels, truth)
         results.inferred[matched] = chance[matched]
     ends = np.cumsum([len(owner) for _, owner in people])[:-1]
     return [

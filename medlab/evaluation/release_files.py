@@ -199,10 +199,10 @@ def risk_of_two(
     )
     if len(secrets) > 1:
         raise UsageError("two releases are intersected by one sensitive column; name one")
-    people, one, other = (read_table(path, secrets) for path in (original, first, second))
-    found = composition(
+    people, release, other = (read_table(path, secrets) for path in (original, first, second))
+    common = composition(
         people,
-        one,
+        release,
         other,
         quasi,
         secrets[0] if secrets else None,
@@ -212,6 +212,6 @@ def risk_of_two(
             for name, tree in (more.get("hierarchies") or {}).items()
         },
     )
-    own = [name for name in quasi if name in one]
+    own = [name for name in quasi if name in release]
     report = risk_file(first, own, secrets, original=original, subject=subject, **more)
-    return report | {"with": found._asdict()}
+    return report | {"with": common._asdict()}

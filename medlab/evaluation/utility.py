@@ -103,9 +103,11 @@ def read_exact(scales: Sequence[Scale], exact: Exact, sensitive: sparse.csr_arra
         if scale.numeric:
             parts.append((place, place))
             continue
-        known = np.flatnonzero(place >= 0)
+        rows_known = np.flatnonzero(place >= 0)
         shape = (len(scale.labels) + 1, rows)
-        fits = sparse.csr_array((np.ones(len(known)), (place[known], known)), shape=shape)
+        fits = sparse.csr_array(
+            (np.ones(len(rows_known)), (place[rows_known], rows_known)), shape=shape
+        )
         parts.append((np.ones(rows), fits))
     return _reading(scales, parts, np.arange(rows), sensitive)
 
@@ -210,19 +212,19 @@ def _draw_queries(original: Reading, rng: np.random.Generator, queries: int) -> 
     return _Queries(columns, start, start + _RANGE, which, chosen, np.asarray(value).ravel())
 
 
-def count(table: Reading, asked: _Queries) -> Floats:
+def count(table: Reading, queries: _Queries) -> Floats:
     """Return the expected counts of queries."""
-    counts = np.zeros(len(asked.value))
+    counts = np.zeros(len(queries.value))
     step = max(1, _CHUNK_CELLS // len(table.low))
     for first in range(0, len(counts), step):
         part = np.arange(first, min(first + step, len(counts)))
-        share = table.sensitive[:, asked.value[part]].toarray()
-        for number, columns in enumerate(asked.columns[part].T):
+        share = table.sensitive[:, queries.value[part]].toarray()
+        for number, columns in enumerate(queries.columns[part].T):
             low, high = table.low[:, columns], table.high[:, columns]
-            share *= _inside(low, high, asked.start[part, number], asked.stop[part, number])
+            share *= _inside(low, high, queries.start[part, number], queries.stop[part, number])
         for which, labels in enumerate(table.labels):
-            mine = np.flatnonzero(asked.which[part] == which)
-            share[:, mine] *= labels.among(asked.chosen[which][part[mine]].T)
+            mine = np.flatnonzero(queries.which[part] == which)
+            share[:, mine] *= labels.among(queries.chosen[which][part[mine]].T)
         counts[part] = share.sum(axis=0)
     return counts
 

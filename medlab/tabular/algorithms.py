@@ -154,7 +154,7 @@ _ENTRIES = (
         draws=True,
     ),
 )
-ALGORITHMS: Mapping[str, Algorithm] = {one.name: one for one in _ENTRIES}
+ALGORITHMS: Mapping[str, Algorithm] = {algorithm.name: algorithm for algorithm in _ENTRIES}
 
 
 def anonymize(

@@ -109,12 +109,12 @@ def _anatomize(table: pd.DataFrame, release: Release, sensitive: str) -> Release
     """
     column = encode(table, sensitive)
     groups = len(release.classes)
-    found = tally.count_values(release.class_of, column.codes, groups, len(column.values))
-    top = float(tally.top_share(found).max())
+    shares = tally.count_values(release.class_of, column.codes, groups, len(column.values))
+    top = float(tally.top_share(shares).max())
     if top > 1 / release.asked.get("l", 1) + 1e-9:
         raise RefusedError("a group came out less diverse than asked; nothing was released")
     counts = pd.DataFrame(
-        {GROUP: found.group, sensitive: column.values[found.value], COUNT: found.count}
+        {GROUP: shares.group, sensitive: column.values[shares.value], COUNT: shares.count}
     )
     others = release.table.drop(columns=[*release.quasi, sensitive], errors="ignore")
     exact = table[list(release.quasi)].apply(occurring).assign(**{GROUP: release.class_of})
@@ -124,5 +124,5 @@ def _anatomize(table: pd.DataFrame, release: Release, sensitive: str) -> Release
         table=pd.concat([exact, others], axis=1),
         sensitive=(sensitive,),
         extra={"sensitive": counts},
-        facts={"l": float(tally.distinct(found).min()), "alpha": top, "t": None},
+        facts={"l": float(tally.distinct(shares).min()), "alpha": top, "t": None},
     )

@@ -154,15 +154,15 @@ def _outlyingness(points: Floats, k: int) -> Floats:
 def _record_weights(
     task: Task,
     points: Floats,
-    asked: Sequence[float] | Literal["outlyingness"] | None,
+    wishes: Sequence[float] | Literal["outlyingness"] | None,
     sensitivity: Mapping[Any, float] | None,
 ) -> Floats:
     """Return the weight of each row; 1 without wishes."""
     heavy = np.ones(len(points))
-    if isinstance(asked, str):
+    if isinstance(wishes, str):
         heavy = np.maximum(_outlyingness(points, task.criteria.k), 1.0)
-    elif asked is not None:
-        heavy = np.asarray(asked, dtype=float)
+    elif wishes is not None:
+        heavy = np.asarray(wishes, dtype=float)
     for name in task.sensitive if sensitivity else ():
         heavy = heavy * task.table[name].map(dict(sensitivity or {})).fillna(1.0).to_numpy(
             dtype=float

@@ -326,10 +326,10 @@ def _sorted_codes(column: pd.Series[Any]) -> tuple[NDArray[Any], Any]:
 
 
 def _encode_categorical(column: pd.Series[Any]) -> Column:
-    known = column.cat.remove_unused_categories()
-    labels = known.cat.categories.astype(object).to_numpy()
-    kind: _Kind = "ordered" if known.cat.ordered else "category"
-    codes = known.cat.codes.to_numpy()
+    present = column.cat.remove_unused_categories()
+    labels = present.cat.categories.astype(object).to_numpy()
+    kind: _Kind = "ordered" if present.cat.ordered else "category"
+    codes = present.cat.codes.to_numpy()
     scale = np.arange(len(labels), dtype=np.float64)
     return _column(str(column.name), kind, codes, labels, scale)
 

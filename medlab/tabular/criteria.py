@@ -274,7 +274,7 @@ def _make_tests(
     if persons is not None:
         people = int(persons.max()) + 1
         check_k(criteria.k, people, f"persons in {options.subject}")
-        enough = (lambda found: tally.distinct(found) >= criteria.k,)
+        enough = (lambda counts: tally.distinct(counts) >= criteria.k,)
         tests.insert(0, Test(len(marks), people, False, enough))
         marks.append(persons)
     return tuple(tests), marks
@@ -321,9 +321,9 @@ def _conditions(
     l, t, options = criteria.l - _ROUNDING, criteria.t, criteria.options
     alpha = options.alpha
     if criteria.l > 1:
-        conditions.append(lambda found: tally.diversity(found, options.l_kind, options.c) >= l)
+        conditions.append(lambda counts: tally.diversity(counts, options.l_kind, options.c) >= l)
     if alpha is not None:
-        conditions.append(lambda found: tally.top_share(found) <= alpha + _ROUNDING)
+        conditions.append(lambda counts: tally.top_share(counts) <= alpha + _ROUNDING)
     if t is not None:
-        conditions.append(lambda found: tally.emd(found, ready) <= t + _ROUNDING)
+        conditions.append(lambda counts: tally.emd(counts, ready) <= t + _ROUNDING)
     return tuple(conditions)

@@ -87,11 +87,11 @@ def _ladder(column: Column) -> _Ladder:
         rows.append(np.full(len(labels), SUPPRESSED, dtype=object))
     ladder = _Ladder([], [], [])
     for row in rows:
-        nodes, shown = pd.factorize(row)
-        shown = np.append(np.asarray(shown, dtype=object), np.nan)
-        nodes = np.append(nodes, len(shown) - 1)
-        below = np.append(np.bincount(nodes[:-1], minlength=len(shown) - 1), 1)
-        _add(ladder, nodes[column.codes], shown, (below - 1) / max(len(labels) - 1, 1))
+        nodes, cells = pd.factorize(row)
+        cells = np.append(np.asarray(cells, dtype=object), np.nan)
+        nodes = np.append(nodes, len(cells) - 1)
+        below = np.append(np.bincount(nodes[:-1], minlength=len(cells) - 1), 1)
+        _add(ladder, nodes[column.codes], cells, (below - 1) / max(len(labels) - 1, 1))
     return ladder
 
 
@@ -140,15 +140,15 @@ class _Settled:
 def _search(task: Task, ladders: list[_Ladder], limit: int) -> tuple[tuple[int, ...], Array]:
     """Return the levels of least loss among the lowest acceptable ones, and the classes."""
     tops = tuple(len(ladder.nodes) - 1 for ladder in ladders)
-    settled, left = _Settled(len(tops)), _MOST_CHECKS
+    settled, checks = _Settled(len(tops)), _MOST_CHECKS
     best: tuple[float, tuple[int, ...], Array] | None = None
     for start in _upward(tops, settled):
-        if left <= 0:
+        if checks <= 0:
             break
         path = _path(settled, start, tops)
         low, high = 0, len(path)
         while low < high:
-            middle, left = (low + high) // 2, left - 1
+            middle, checks = (low + high) // 2, checks - 1
             class_of = _classes(task, ladders, path[middle], limit)
             if class_of is None:
                 settled.refused = np.vstack([settled.refused, path[middle]])

@@ -642,7 +642,7 @@ def _cut_table(harvest: _Harvest, columns: Sequence[Column]) -> pd.DataFrame:
     column, codes = cuts["column"], cuts["value"]
     cuts["column"] = np.array([c.name for c in columns], dtype=object)[column]
     cuts["value"] = np.empty(len(order), dtype=object)
-    for j, one in enumerate(columns):
+    for j, encoded in enumerate(columns):
         here = column == j
-        cuts["value"][here] = np.append(one.values.astype(object), np.nan)[codes[here]]
+        cuts["value"][here] = np.append(encoded.values.astype(object), np.nan)[codes[here]]
     return pd.DataFrame(cuts)

@@ -190,13 +190,13 @@ def _first_line(path: Path) -> tuple[str, list[str]]:
     pandas takes the first field of longer lines for an index, and moves all others.
     """
     with path.open(encoding="utf-8-sig", newline="") as file:
-        found = {}
+        headers = {}
         for separator in _SEPARATORS:
             file.seek(0)
             lines = csv.reader(file, delimiter=separator)
-            found[separator] = next(filter(None, lines), [])
-        separator = max(found, key=lambda one: len(found[one]))
-        names = found[separator]
+            headers[separator] = next(filter(None, lines), [])
+        separator = max(headers, key=lambda mark: len(headers[mark]))
+        names = headers[separator]
         if not names:
             raise InputError("the table file is empty; give one header line and the rows")
         file.seek(0)
@@ -234,14 +234,14 @@ def _typed(text: pd.Series[Any], label: bool) -> tuple[pd.Series[Any], Kind]:
     return pd.Series(column, text.index, name=text.name), Kind(kind, int((rows < 0).sum()))
 
 
-def _reading(known: pd.Index, name: str) -> tuple[str, pd.Series[Any]] | None:
+def _reading(texts: pd.Index, name: str) -> tuple[str, pd.Series[Any]] | None:
     """Return kind and values of the distinct cells of a column, by their text; None for labels."""
-    hours = _hours(known, digits="time" in name.lower())
-    readings = {"date": _days(known), "age in years": _ages(known), "hour of the day": hours}
-    if any("," in cell for cell in known) and not all(map(_THOUSANDS.fullmatch, known)):
-        readings["number with a decimal comma"] = _numbers(known, _COMMA.fullmatch)
+    hours = _hours(texts, digits="time" in name.lower())
+    readings = {"date": _days(texts), "age in years": _ages(texts), "hour of the day": hours}
+    if any("," in cell for cell in texts) and not all(map(_THOUSANDS.fullmatch, texts)):
+        readings["number with a decimal comma"] = _numbers(texts, _COMMA.fullmatch)
     else:
-        readings["number"] = _numbers(known, is_number)
+        readings["number"] = _numbers(texts, is_number)
     return next(((kind, values) for kind, values in readings.items() if values is not None), None)
 
 

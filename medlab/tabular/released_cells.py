@@ -74,7 +74,7 @@ def _number_scale(name: str, *ends: Array) -> Scale:
     return Scale(name, True, float(low), float(high - low) or 1.0, pd.Index([]))
 
 
-def released_scale(released: pd.Series[Any], known: pd.Series[Any]) -> Scale:
+def released_scale(released: pd.Series[Any], people: pd.Series[Any]) -> Scale:
     """Return how a released column is measured without its original, and what is known of people.
 
     The release tells: where each of its cells is a number or stands for a range of numbers, the
@@ -82,8 +82,8 @@ def released_scale(released: pd.Series[Any], known: pd.Series[Any]) -> Scale:
     """
     ends = _ends(released)
     if not np.isfinite(ends[0]).any() or _is_odd(released, ends).any():
-        return scale(label_text(known).rename(str(released.name)))
-    return _number_scale(str(released.name), *ends, *_ends(known))
+        return scale(label_text(people).rename(str(released.name)))
+    return _number_scale(str(released.name), *ends, *_ends(people))
 
 
 @dataclass(frozen=True)
@@ -125,8 +125,8 @@ class Seen:
                 losses.append(np.where(hidden, 1.0, np.clip(width, 0.0, 1.0)))
             else:
                 labels = np.asarray(b.sum(axis=0)).ravel()
-                left = np.clip((labels - 1) / max(len(scale.labels) - 1, 1), 0.0, 1.0)
-                losses.append(np.where((a == 0) | (labels == 0), 1.0, left))
+                share = np.clip((labels - 1) / max(len(scale.labels) - 1, 1), 0.0, 1.0)
+                losses.append(np.where((a == 0) | (labels == 0), 1.0, share))
         return np.stack(losses, axis=1)
 
     def distance(self, exact: Exact) -> Array:
@@ -332,21 +332,21 @@ def _behind(
         return {}
     text = pd.Series(texts.astype(object).to_numpy()[codes], released.index)
     odd = pd.Series(strange.to_numpy()[codes], released.index)
-    found: dict[str, Any] = {}
+    meanings: dict[str, Any] = {}
     for cell in texts[strange].unique():
         stem = cell.rstrip("*")
         if hierarchy is not None:
             below = hierarchy.index[(hierarchy.astype(str) == cell).any(axis=1)].astype(str)
-            found[cell] = frozenset(below) & frozenset(scale.labels)
-        if stem != cell and not found.get(cell):
+            meanings[cell] = frozenset(below) & frozenset(scale.labels)
+        if stem != cell and not meanings.get(cell):
             alike = (name for name in scale.labels if len(name) == len(cell))
-            found[cell] = frozenset(name for name in alike if name.startswith(stem))
-    left = (odd & ~text.isin([cell for cell, some in found.items() if some])).to_numpy()
-    if original is not None and left.any():
+            meanings[cell] = frozenset(name for name in alike if name.startswith(stem))
+    rest = (odd & ~text.isin([cell for cell, some in meanings.items() if some])).to_numpy()
+    if original is not None and rest.any():
         codes, names = _names(original)
-        behind = names[codes].to_series(index=released.index)[left]
-        found |= {str(key): frozenset(some) for key, some in behind.groupby(text[left]) if key}
-    return {cell: some for cell, some in found.items() if some}
+        behind = names[codes].to_series(index=released.index)[rest]
+        meanings |= {str(key): frozenset(some) for key, some in behind.groupby(text[rest]) if key}
+    return {cell: some for cell, some in meanings.items() if some}
 
 
 def _spelled(column: pd.Series[Any], behind: dict[str, Any]) -> pd.Series[Any]:

@@ -96,9 +96,9 @@ def _contingency(table: pd.DataFrame, names: Sequence[str]) -> NDArray[np.float6
     """
     codes = [_binned(table, name) for name in names]
     shares = np.eye(len(names))
-    for i, one in enumerate(codes):
+    for i, code in enumerate(codes):
         for j, other in enumerate(codes[:i]):
-            shares[i, j] = shares[j, i] = _phi_squared(one, other)
+            shares[i, j] = shares[j, i] = _phi_squared(code, other)
     return shares
 
 
@@ -111,10 +111,10 @@ def _binned(table: pd.DataFrame, name: str) -> NDArray[np.int64]:
     return codes
 
 
-def _phi_squared(one: NDArray[np.int64], other: NDArray[np.int64]) -> float:
-    shape = (int(one.max()) + 1, int(other.max()) + 1)
-    cells = np.bincount(one * shape[1] + other, minlength=shape[0] * shape[1]).reshape(shape)
-    joint = cells[cells.any(axis=1)][:, cells.any(axis=0)] / len(one)
+def _phi_squared(first: NDArray[np.int64], second: NDArray[np.int64]) -> float:
+    shape = (int(first.max()) + 1, int(second.max()) + 1)
+    cells = np.bincount(first * shape[1] + second, minlength=shape[0] * shape[1]).reshape(shape)
+    joint = cells[cells.any(axis=1)][:, cells.any(axis=0)] / len(first)
     if min(joint.shape) < 2:
         return 0.0
     expected = np.outer(joint.sum(axis=1), joint.sum(axis=0))

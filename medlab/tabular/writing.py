@@ -51,7 +51,7 @@ def released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFram
         If a row has no value at all: read again, it would be nobody.
     """
     tables = {"": release.table, **release.extra}
-    found = {}
+    texts = {}
     for title, table in tables.items():
         mixed = [name for name in release.quasi if name in table and table[name].dtype == object]
         text = range_text(table, mixed)
@@ -59,10 +59,10 @@ def released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFram
         for name in out:
             if name not in release.quasi and name in source.table:
                 out[name] = _as_read(out[name], source.table[name], source.text[name])
-        found[title] = out
-    if (found[""].isna() | (found[""].astype(str) == "")).all(axis=1).any():
+        texts[title] = out
+    if (texts[""].isna() | (texts[""].astype(str) == "")).all(axis=1).any():
         raise RefusedError("a row has no value in any released column; leave such rows out")
-    return found
+    return texts
 
 
 def _as_read(
