@@ -135,11 +135,6 @@ def _of_tables(name: str, **more: Any) -> Method:
     return Method(**vars(ALGORITHMS[name]), **more)
 
 
-def _unchanged(task: Task) -> Made:
-    """Return the table as it is."""
-    return task.table, "generalized"
-
-
 def _columns_suppressed(task: Task) -> Made:
     """Suppress the columns with most values first; all of them where strength is that large."""
     order = task.table[task.quasi].nunique().sort_values(ascending=False, kind="stable").index
@@ -147,24 +142,11 @@ def _columns_suppressed(task: Task) -> Made:
     return task.table.assign(**hidden), "generalized"
 
 
-def _columns_pseudonymized(task: Task) -> Made:
-    """Replace name and number of the patients by codes."""
-    key = task.rng.bytes(32)
-    coded = {
-        name: pseudonymization.code(task.table[name], key, field=name) for name in _present(task)
-    }
-    return task.table.assign(**coded), "generalized"
-
-
-def _columns_encrypted(task: Task) -> Made:
-    """Encrypt name and number of the patients."""
-    key = task.rng.bytes(32)
-    hidden = {name: encryption.encrypt(task.table[name], key) for name in _present(task)}
-    return task.table.assign(**hidden), "generalized"
-
-
-def _present(task: Task) -> list[str]:
-    return [name for name in _IDENTITY if name in task.table]
+def _people_replaced(task: Task, replaced: Callable[[pd.Series[Any], bytes, str], Any]) -> Made:
+    """Replace name and number of the patients by what a key makes of them."""
+    key, names = task.rng.bytes(32), [name for name in _IDENTITY if name in task.table]
+    columns = {name: replaced(task.table[name], key, name) for name in names}
+    return task.table.assign(**columns), "generalized"
 
 
 def _columns_randomized(task: Task) -> Made:
@@ -222,16 +204,6 @@ def _binned(column: pd.Series[Any], bins: int) -> pd.Series[Any]:
     return number.map(cells).astype(object)
 
 
-def _tree(task: Task) -> Made:
-    """Draw rows along a tree of noisy pairs; strength is epsilon, delta 1e-9."""
-    return _of_nobody(task, "tree", epsilon=task.strength)
-
-
-def _copula(task: Task) -> Made:
-    """Draw rows from a Gaussian copula, without guarantee."""
-    return _of_nobody(task, "copula", rng=task.rng)
-
-
 def _of_nobody(task: Task, model: Model, **more: Any) -> Made:
     """Return rows drawn from a model over a domain that is read off the table.
 
@@ -251,7 +223,7 @@ _TREE = Method(
     name="tree",
     says="rows of nobody along a tree of noisy pairs of columns; its domain is read off: for show",
     source="after McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021",
-    columns=_tree,
+    columns=lambda task: _of_nobody(task, "tree", epsilon=task.strength),  # delta 1e-9
     strengths={"": (0.5, 1, 5)},
     usual=False,
 )
@@ -261,7 +233,7 @@ _ENTRIES = (
         says="nothing is changed",
         source="for comparison",
         elements=lambda _: {},
-        columns=_unchanged,
+        columns=lambda task: (task.table, "generalized"),
         strengths={"": (0,)},
     ),
     Method(
@@ -285,7 +257,9 @@ _ENTRIES = (
         says="codes drawn with a key, dates moved",
         source="ISO 25237:2017; codes by HMAC, RFC 2104",
         elements=header_methods.pseudonymized,
-        columns=_columns_pseudonymized,
+        columns=lambda task: _people_replaced(
+            task, lambda values, key, name: pseudonymization.code(values, key, field=name)
+        ),
         strengths={"": (0,)},
     ),
     Method(
@@ -308,7 +282,9 @@ _ENTRIES = (
         says="name and ID encrypted with a key",
         source="Fernet: AES-128-CBC with HMAC-SHA256",
         header=encryption.encrypt_elements,
-        columns=_columns_encrypted,
+        columns=lambda task: _people_replaced(
+            task, lambda values, key, _: encryption.encrypt(values, key)
+        ),
         strengths={"": (0,)},
     ),
     Method(
@@ -331,7 +307,7 @@ _ENTRIES = (
         name="copula",
         says="rows of nobody that go together as those of the patients, without guarantee",
         source="Nelsen, An Introduction to Copulas, 2006 (Gaussian copula)",
-        columns=_copula,
+        columns=lambda task: _of_nobody(task, "copula", rng=task.rng),
         strengths={"": (0,)},
         usual=False,
     ),

@@ -62,8 +62,6 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
     in the file, stay: this is a method, not a de-identification.
     """
     check_keywords(keywords)
-    if place_of(dataset, CREATOR) is not None:
-        raise RefusedError("elements of this dataset are encrypted already; decrypt them first")
     out = copy.deepcopy(dataset)
     hidden = Dataset()
     for keyword in keywords:
@@ -76,7 +74,16 @@ def encrypt_elements(dataset: Dataset, key: bytes, keywords: Sequence[str] = _ID
 
 
 def leave(dataset: Dataset, creator: str, vr: str, value: Any) -> None:
-    """Leave one private element of ours in a dataset."""
+    """Leave one private element of ours in a dataset.
+
+    Raises
+    ------
+    RefusedError
+        If there is one already: what was done once must be undone before it is done again.
+    """
+    if _place_of(dataset, creator) is not None:
+        deed = creator.removeprefix("MEDLAB ").lower()
+        raise RefusedError(f"this dataset holds something {deed} already; put it back first")
     # Not by `private_block`: that of a copied dataset may be the original's.
     block = next(number for number in range(0x10, 0x100) if (GROUP, number) not in dataset)
     dataset.add_new((GROUP, block), "LO", creator)
@@ -85,7 +92,7 @@ def leave(dataset: Dataset, creator: str, vr: str, value: Any) -> None:
 
 def take(dataset: Dataset, creator: str) -> Any:
     """Take out what `leave` left, and return its value; None where it left nothing."""
-    block = place_of(dataset, creator)
+    block = _place_of(dataset, creator)
     if block is None:
         return None
     value = dataset[GROUP, block << 8 | _TOKEN].value
@@ -125,7 +132,7 @@ def decrypt_elements(dataset: Dataset, key: bytes) -> Dataset:
     return out
 
 
-def place_of(dataset: Dataset, creator: str) -> int | None:
+def _place_of(dataset: Dataset, creator: str) -> int | None:
     """Return the number of the private block of a creator of ours, or None."""
     for number in range(0x10, 0x100):
         element = dataset.get((GROUP, number))

@@ -17,7 +17,7 @@ from medlab.arrays import Array
 from medlab.crypto import keyed_digest
 from medlab.crypto.keys import keyed_order
 from medlab.errors import InputError, MissingError, RefusedError
-from medlab.methods.encryption import leave, place_of, take
+from medlab.methods.encryption import leave, take
 from medlab.pixels import frames
 from medlab.pixels.mask import rewrite
 
@@ -54,8 +54,6 @@ def slice_image(dataset: Dataset, key: bytes, block: int = 16) -> Dataset:
             "the stored values would not come back bit for bit: they are compressed with loss, or "
             "hold bits beside the values; clean the pixels first"
         )
-    if place_of(dataset, CREATOR) is not None:
-        raise RefusedError("this image is sliced already; restore it first")
     if block < 2 or min(form.rows, form.columns) < 2 * block:
         raise InputError("a block has 2 pixels or more, and an image two blocks or more each way")
     salt = secrets.token_bytes(_SALT)

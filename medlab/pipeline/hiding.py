@@ -23,7 +23,7 @@ from medlab.crypto.keys import subkey
 from medlab.dicom.files import quiet_pydicom
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
-from medlab.methods.encryption import leave, place_of, take
+from medlab.methods.encryption import leave, take
 from medlab.neuro.nifti_header import stored_voxels
 from medlab.pixels import frames, mask
 
@@ -231,8 +231,6 @@ def _with_element(source: Path, data: bytes, key: bytes) -> bytes:
     if not dicom.is_dicom(source):
         raise InputError("a private element is for DICOM only; take another method")
     dataset = dicom.read(source)
-    if place_of(dataset, _CREATOR) is not None:
-        raise RefusedError("a payload stands in this file already; reveal it first")
     even = data + b"\1" + bytes((len(data) + 1) % 2)  # DICOM would add a byte to an odd number
     sealed = seal(even, subkey(key, "hidden element"), _bound(dataset))
     leave(dataset, _CREATOR, "OB", sealed)

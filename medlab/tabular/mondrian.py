@@ -88,13 +88,6 @@ class _Cut(NamedTuple):
     left: Array
 
 
-def _first_batch(plan: _Plan, marks: list[Array]) -> _Batch:
-    """Return the whole table as one part."""
-    codes = np.stack([column.codes for column in plan.columns])
-    rows = np.arange(codes.shape[1], dtype=np.int32)
-    return _Batch(rows, codes, marks, np.array([len(rows)]), np.zeros(1, dtype=np.int64), 0)
-
-
 def _sides(plan: _Plan, batch: _Batch, parts: Array, cut: _Cut) -> Array:
     """Tell which rows of parts go right."""
     sizes = batch.sizes[parts]
@@ -367,7 +360,7 @@ def _cheapest_cuts(plan: _Plan, batch: _Batch, parts: Array) -> _Candidates:
     starts = np.cumsum(sizes) - sizes
     left = np.arange(len(part)) - starts[part]
     after = sizes[part] - left
-    worth = [_discounted(rows, plan.k) for rows in (left, after)]
+    worth = [rows * np.clip(rows // plan.k, 1, _CLASSES) ** -_DISCOUNT for rows in (left, after)]
     middle = (4 * left >= sizes[part]) & (4 * left <= 3 * sizes[part])
     balanced = (left >= plan.k) & (after >= plan.k)
     mixed = _mixed(plan, batch, parts)
@@ -418,10 +411,6 @@ def _losses(plan: _Plan, batch: _Batch, spots: Array, part: Array) -> tuple[Arra
         before[1:] += plan.weights[j] * prefix[:-1]
         after += plan.weights[j] * suffix
     return before, after
-
-
-def _discounted(rows: Array, k: int) -> Array:
-    return np.asarray(rows * np.clip(rows // k, 1, _CLASSES) ** -_DISCOUNT)
 
 
 def _running_labels(codes: Array, part: Array, labels: int) -> tuple[Array, Array]:
@@ -518,7 +507,9 @@ def _partition(plan: _Plan, marks: list[Array], progress: bool) -> _Harvest:
 
     rows = len(plan.columns[0].codes)
     harvest = _Harvest(rows, len(plan.columns))
-    batches = [_first_batch(plan, marks)]
+    codes = np.stack([column.codes for column in plan.columns])
+    whole = np.arange(rows, dtype=np.int32), codes, marks, np.array([rows])
+    batches = [_Batch(*whole, node=np.zeros(1, dtype=np.int64), depth=0)]
     with tqdm(total=rows, unit_scale=True, unit="row", disable=not progress, leave=False) as bar:
         while batches:
             more, finished = _advance(plan, batches.pop(), harvest)
