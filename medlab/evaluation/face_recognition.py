@@ -17,7 +17,7 @@ from medlab.evaluation.attack_statistics import wilson
 from medlab.neuro import surface
 from medlab.neuro.volume import load, to_working
 
-Image = str | PathLike[str] | SpatialImage
+_Image = str | PathLike[str] | SpatialImage
 
 _SPACING_MM = 3.0
 UP_MM, DOWN_MM, SIDE_MM = 80.0, 60.0, 64.0  # the window of a face around the tip of the nose
@@ -52,7 +52,7 @@ class Identification(NamedTuple):
     distances: Floats
 
 
-def depth_maps(heads: Sequence[Image], spacing_mm: float = _SPACING_MM) -> list[Floats]:
+def depth_maps(heads: Sequence[_Image], spacing_mm: float = _SPACING_MM) -> list[Floats]:
     """Render heads from the front on one common grid.
 
     Parameters
@@ -214,7 +214,7 @@ class _Protected(NamedTuple):
     brain: SpatialImage | None
 
 
-def protect(heads: Sequence[Image], jobs: int = 2, backend: str = "auto") -> list[_Protected]:
+def protect(heads: Sequence[_Image], jobs: int = 2, backend: str = "auto") -> list[_Protected]:
     """Deface heads, and strip them by the brain mask that defacing found.
 
     Parameters
@@ -231,7 +231,7 @@ def protect(heads: Sequence[Image], jobs: int = 2, backend: str = "auto") -> lis
     return results
 
 
-def _protect(head: Image, backend: str) -> _Protected:
+def _protect(head: _Image, backend: str) -> _Protected:
     from medlab.neuro import deface
 
     try:
@@ -245,7 +245,7 @@ def _protect(head: Image, backend: str) -> _Protected:
 
 
 def reidentify(
-    gallery: Sequence[Image], probes: Mapping[str, Sequence[Image | None]]
+    gallery: Sequence[_Image], probes: Mapping[str, Sequence[_Image | None]]
 ) -> dict[str, Identification]:
     """Look for protected heads among known ones.
 

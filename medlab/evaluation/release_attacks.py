@@ -20,10 +20,9 @@ from scipy import sparse
 
 from medlab.arrays import Array, Floats, Ints
 from medlab.evaluation.attack_statistics import Score, auc_score, excess, tpr_at, wilson
-from medlab.tabular.anatomy import COUNT, GROUP
+from medlab.tabular.broken_links import BUCKET, COUNT, GROUP
 from medlab.tabular.release import Release
 from medlab.tabular.released_cells import SAME, Exact, Scale, Seen
-from medlab.tabular.slicing import BUCKET
 
 _CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the processor's cache
 _KEPT_CELLS = 10 * _CHUNK_CELLS  # of the gaps of a column: 16 MB; more are counted by chunk

@@ -27,7 +27,7 @@ from medlab.synthetic.synthesis import Model, draft_domain, parse_domain, synthe
 from medlab.tabular.algorithms import ALGORITHMS, Algorithm
 from medlab.tabular.release import SUPPRESSED, Release
 
-Made = Release | tuple[pd.DataFrame, str]
+_Made = Release | tuple[pd.DataFrame, str]
 _IDENTITY = ("PatientName", "PatientID")
 
 
@@ -57,7 +57,7 @@ class Task(NamedTuple):
     parameter: str = ""
 
 
-_Columns = Callable[[Task], Made]
+_Columns = Callable[[Task], _Made]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +114,7 @@ class Method(Algorithm):
             raise InputError(f"{self.name} is a property of tables; a header has no rows")
         return self.cohort(headers, setting), []
 
-    def protect_table(self, task: Task) -> Made:
+    def protect_table(self, task: Task) -> _Made:
         """Return a table, and its kind, or a release, at one strength."""
         if self.columns is not None:
             return self.columns(task)
@@ -135,21 +135,21 @@ def _of_tables(name: str, **more: Any) -> Method:
     return Method(**vars(ALGORITHMS[name]), **more)
 
 
-def _columns_suppressed(task: Task) -> Made:
+def _columns_suppressed(task: Task) -> _Made:
     """Suppress the columns with most values first; all of them where strength is that large."""
     order = task.table[task.quasi].nunique().sort_values(ascending=False, kind="stable").index
     hidden = dict.fromkeys(order[: int(task.strength)], SUPPRESSED)
     return task.table.assign(**hidden), "generalized"
 
 
-def _people_replaced(task: Task, replaced: Callable[[pd.Series[Any], bytes, str], Any]) -> Made:
+def _people_replaced(task: Task, replaced: Callable[[pd.Series[Any], bytes, str], Any]) -> _Made:
     """Replace name and number of the patients by what a key makes of them."""
     key, names = task.rng.bytes(32), [name for name in _IDENTITY if name in task.table]
     columns = {name: replaced(task.table[name], key, name) for name in names}
     return task.table.assign(**columns), "generalized"
 
 
-def _columns_randomized(task: Task) -> Made:
+def _columns_randomized(task: Task) -> _Made:
     """Add noise of strength * range to numbers and days; draw that share of labels anew."""
     table = task.table.copy()
     for name in task.quasi:
@@ -170,7 +170,7 @@ def _noisy(column: pd.Series[Any], task: Task) -> Any:
     return column.where(~drawn, others)
 
 
-def _columns_bucketized(task: Task) -> Made:
+def _columns_bucketized(task: Task) -> _Made:
     """Put numbers and days into equal bins, postcodes into areas.
 
     Strength is the number of bins; named ``width``, the width of classes of age and numbers.
@@ -204,7 +204,7 @@ def _binned(column: pd.Series[Any], bins: int) -> pd.Series[Any]:
     return number.map(cells).astype(object)
 
 
-def _of_nobody(task: Task, model: Model, **more: Any) -> Made:
+def _of_nobody(task: Task, model: Model, **more: Any) -> _Made:
     """Return rows drawn from a model over a domain that is read off the table.
 
     Good to see what a model does; a guarantee needs a domain of public knowledge.
@@ -361,7 +361,7 @@ def protect(
     point: Point,
     rng: np.random.Generator,
     subject: str | None = None,
-) -> Made:
+) -> _Made:
     """Return a table protected at one point of the map: a release, or a table and its kind.
 
     Raises

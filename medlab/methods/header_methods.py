@@ -22,7 +22,7 @@ from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MissingError
 from medlab.methods import bucketization, pseudonymization, randomization, suppression
 from medlab.methods.values import is_empty, is_valid
-from medlab.tabular.slicing import column_groups, exchanged
+from medlab.tabular.broken_links import column_groups, exchanged
 
 _ABSENT, _EMPTY, _MASK = "(absent)", "(empty)", "••••"
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from medlab.tabular.algorithms import ALGORITHMS, anonymize
-from medlab.tabular.anatomy import anatomy
 from medlab.tabular.averaged_faces import k_same, k_same_eigen, partition_faces
+from medlab.tabular.broken_links import anatomy, slicing
 from medlab.tabular.cells import bounds, range_text
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
 from medlab.tabular.criteria import Options
@@ -35,7 +35,6 @@ from medlab.tabular.models import (
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.rectangles import Rectangles, frames, rectangles
 from medlab.tabular.release import Release, representative
-from medlab.tabular.slicing import slicing
 from medlab.tabular.twostep import two_step
 
 __all__ = [

@@ -149,21 +149,6 @@ def as_names(names: Sequence[str] | str | None) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def check_index(table: pd.DataFrame) -> None:
-    """Refuse an index that would leave with a release.
-
-    Raises
-    ------
-    InputError
-        An index with a name, or other labels than 0, 1, 2, ...
-    """
-    if table.index.name is not None or not table.index.equals(pd.RangeIndex(len(table))):
-        raise InputError(
-            "the index of the table would leave with the release and may tell who is who; "
-            "drop it by table.reset_index(drop=True), or make it a column"
-        )
-
-
 def counted_by(table: pd.DataFrame, subject: str | None = None) -> tuple[pd.DataFrame, str | None]:
     """Return a table and the column that tells whose row it is.
 

@@ -17,7 +17,6 @@ from medlab.tabular.column_roles import (
     Hierarchies,
     as_names,
     check_columns,
-    check_index,
     encode,
 )
 from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
@@ -190,7 +189,11 @@ def make_task(
         identifiers=options.identifiers,
         subject=options.subject,
     )
-    check_index(table)
+    if table.index.name is not None or not table.index.equals(pd.RangeIndex(len(table))):
+        raise InputError(
+            "the index of the table would leave with the release and may tell who is who; "
+            "drop it by table.reset_index(drop=True), or make it a column"
+        )
     criterion, hierarchies = _Criteria(*criteria, options), options.hierarchies or {}
     tests, marks = _make_tests(table, sensitive, criterion)
     columns = tuple(encode(table, name, hierarchies.get(name)) for name in quasi)

@@ -1,4 +1,4 @@
-"""Anatomy: the two tables of the paper, and its bound on inference."""
+"""Anatomy: the tables of the paper, its bound on inference; slicing: columns and buckets stay."""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +6,7 @@ import pytest
 
 from medlab import tabular
 from medlab.errors import InputError
-from medlab.tabular.anatomy import _anatomize
+from medlab.tabular.broken_links import _anatomize, column_groups
 
 EIGHT = pd.DataFrame(
     {
@@ -61,3 +61,27 @@ def test_anatomy_gives_no_value_more_than_one_lth_of_a_group(ward, quasi, l):
 def test_anatomy_refuses_a_value_too_frequent_and_names_the_largest_l(ward):
     with pytest.raises(InputError, match="largest feasible l is 2"):
         tabular.anatomy(ward, ["Age"], "Diagnosis", 4)
+
+
+def test_slicing_keeps_columns_and_buckets_but_not_rows(ward, quasi):
+    release = tabular.slicing(ward, quasi, "Diagnosis", k=6, l=2)
+    for group in release.facts["groups"]:
+        before = ward[group].assign(b=release.class_of).sort_values([*group, "b"])
+        after = release.table[group].assign(b=release.table["Bucket"]).sort_values([*group, "b"])
+        assert before.to_numpy().tolist() == after.to_numpy().tolist()
+    assert (release.table["Diagnosis"] != ward["Diagnosis"]).any()
+    assert tabular.measures(release)["k"] == "n/a"
+
+
+def test_slicing_groups_what_is_correlated():
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(0, 4, 500), rng.integers(0, 4, 500)
+    table = pd.DataFrame({"a": a, "b": b, "like_a": a * 10, "s": np.where(b > 1, "x", "y")})
+    assert column_groups(table, ["a", "b", "like_a"], "s") == [["a", "like_a"], ["b", "s"]]
+
+
+def test_one_fact_and_one_secret_are_parted_by_slicing(ward):
+    assert len(column_groups(ward, ["Age"], "Diagnosis")) == 2
+    sliced = tabular.slicing(ward, "Age", "Diagnosis", k=5, rng=np.random.default_rng(1)).table
+    same = (sliced["Age"] == ward["Age"]) & (sliced["Diagnosis"] == ward["Diagnosis"])
+    assert same.mean() < 0.6
