@@ -44,7 +44,7 @@ def boxes(
     -------
     Figure
     """
-    fig, axes = _row(len(pictures))
+    fig, axes = _rows(len(pictures), len(pictures))
     for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
         _picture(axis, picture if show else np.zeros_like(picture), title)
         for decision in decisions[title]:
@@ -67,9 +67,14 @@ def _draw(axis: Axes, decision: Decision) -> list[Artist]:
     return drawn
 
 
-def beside(pictures: Mapping[str, NDArray[Any]], *, show: bool = True) -> Figure:
-    """Draw images side by side, each below its title; without `show`, nothing of them."""
-    fig, axes = _row(len(pictures))
+def beside(
+    pictures: Mapping[str, NDArray[Any]], *, columns: int | None = None, show: bool = True
+) -> Figure:
+    """Draw images side by side, each below its title; without `show`, nothing of them.
+
+    With `columns` they stand in rows of so many.
+    """
+    fig, axes = _rows(len(pictures), columns or len(pictures) or 1)
     for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
         _picture(axis, picture if show else np.zeros_like(picture), title)
     return fig
@@ -108,9 +113,15 @@ def recovery(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def _row(count: int) -> tuple[Figure, list[Axes]]:
-    fig = Figure(figsize=(min(3.6 * count, 11.0), 3.9), layout="constrained")
-    return fig, list(np.atleast_1d(fig.subplots(1, count)))
+def _rows(count: int, columns: int) -> tuple[Figure, list[Axes]]:
+    """Return a figure and as many axes as there are pictures, in rows of so many columns."""
+    rows = max(1, -(-count // columns))
+    size = (min(3.6 * columns, 11.0), 3.9 * rows)
+    fig = Figure(figsize=size, layout="constrained")
+    axes = list(np.ravel(fig.subplots(rows, columns)))
+    for axis in axes[count:]:
+        axis.set_axis_off()
+    return fig, axes[:count]
 
 
 def _picture(axis: Axes, picture: NDArray[Any], title: str) -> None:

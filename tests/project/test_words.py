@@ -1,5 +1,6 @@
 """One term for one thing: words that were retired, and the glossary that has the terms."""
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,7 @@ PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").glob("*.md")),
     ROOT / "notebooks" / "course" / "README.md",
+    *sorted((ROOT / "notebooks").rglob("*.ipynb")),
 ]
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text("utf-8")
 RETIRED = {
@@ -30,12 +32,17 @@ RETIRED = {
     r"ledger of (?:all|every|planted)": "ground truth",
     r"outlines?": "contour",
     r"(?<!skull-)stripped": "skull-stripped",
+    r"faces? (?:is |are |was |were )?taken away": "defaced",
 }
 
 
 def prose(page: Path) -> str:
     """A page without code, file names and links: names of code keep their words."""
-    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text("utf-8"))
+    text = page.read_text("utf-8")
+    if page.suffix == ".ipynb":
+        cells = json.loads(text)["cells"]
+        text = "\n\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "markdown")
+    text = re.sub(r"(?ms)^```.*?^```", "", text)
     return re.sub(r"`[^`]*`|\]\([^)]*\)", "", text)
 
 

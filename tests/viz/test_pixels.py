@@ -24,3 +24,11 @@ def test_hidden_pictures_leave_no_value_in_the_figure():
 
 def test_stacked_pictures_are_named_at_their_left():
     assert [ax.get_ylabel() for ax in stacked(PICTURES).axes] == list(PICTURES)
+
+
+def test_with_columns_pictures_stand_in_rows_and_an_empty_place_stays_empty():
+    fig = beside(PICTURES | {"again": PICTURES["after"]}, columns=2)
+    shown = [ax for ax in fig.axes if ax.axison]
+    assert [ax.get_title() for ax in shown] == ["before", "after", "again"]
+    assert [ax.get_subplotspec().rowspan.start for ax in shown] == [0, 0, 1]
+    assert len(fig.axes) == 4
