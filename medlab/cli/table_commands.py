@@ -321,7 +321,7 @@ def _answer_queries(
         --epsilon .5 --budget 2 --ledger cohort.ledger
     """  # noqa: D301  # click wants the character itself
     from medlab import dp
-    from medlab.dp.meter import exact_epsilon
+    from medlab.dp.queries import exact_epsilon
     from medlab.tabular.reading import read_table
 
     parsed = [_parsed(query) for query in queries]

@@ -1,7 +1,6 @@
 # What this package offers; each loads when it is touched.
 from . import learning, noise
-from .meter import Ledger, Meter
-from .queries import Answer, contingency, count, histogram, mean, quantile, total
+from .queries import Answer, Ledger, Meter, contingency, count, histogram, mean, quantile, total
 
 __all__ = [
     "Answer",

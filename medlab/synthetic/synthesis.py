@@ -21,8 +21,8 @@ import yaml
 
 from medlab.arrays import Array, Ints
 from medlab.dp import noise
-from medlab.dp.meter import LARGEST_DELTA, exact_delta, exact_epsilon
 from medlab.dp.noise import rho_of
+from medlab.dp.queries import LARGEST_DELTA, exact_delta, exact_epsilon
 from medlab.errors import InputError, UsageError
 from medlab.synthetic import copula, tree
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns
@@ -148,10 +148,10 @@ def parse_domain(text: str) -> list[Axis]:
         raise InputError("the domain is no YAML; write one entry a column") from None
     if not isinstance(root, yaml.MappingNode) or not root.value:
         raise InputError("the domain has no columns; write one entry a column")
-    return check_domain([_axis(_scalar(key, "the domain"), node) for key, node in root.value])
+    return _check_domain([_axis(_scalar(key, "the domain"), node) for key, node in root.value])
 
 
-def check_domain(domain: Sequence[Axis]) -> list[Axis]:
+def _check_domain(domain: Sequence[Axis]) -> list[Axis]:
     """Return the domain, or refuse a column named twice and one that names persons."""
     names = [axis.name for axis in domain]
     if len(set(names)) < len(names):
@@ -394,7 +394,7 @@ def synthesize(
     epsilon, delta, rho = _promise(method, epsilon, delta)
     if epsilon is not None and rng is not None:
         raise UsageError("with epsilon nothing is drawn from a seed; leave the seed out")
-    names = [axis.name for axis in check_domain(domain)]
+    names = [axis.name for axis in _check_domain(domain)]
     check_columns(table, names, subject=subject)
     rng = rng or np.random.default_rng()
     shuffled = table.iloc[rng.permutation(len(table))]
