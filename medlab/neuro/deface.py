@@ -100,7 +100,7 @@ class _Plane(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Cut:
+class _Cut:
     """What is cut, in world space, so that every image of a study can be cut alike.
 
     Attributes
@@ -138,7 +138,7 @@ class Defacing:
         The brain mask that was protected.
     others : tuple of Nifti1Image
         Further images of the study with the same cut.
-    cut : Cut
+    cut : _Cut
         For `apply`.
     report : dict
         ``parts`` used, ``residual_face``, ``brain_changed``, ``head_kept``,
@@ -149,7 +149,7 @@ class Defacing:
     removed: nib.Nifti1Image
     brain: nib.Nifti1Image
     others: tuple[nib.Nifti1Image, ...]
-    cut: Cut
+    cut: _Cut
     report: dict[str, Any]
 
 
@@ -166,7 +166,7 @@ def deface_image(
     extraction, fit = _locate(img, backend)
     plane = _shear_plane(extraction, buffer_mm)
     brain = _believed(extraction.mask, fit)
-    mask = Cut(fit, None, brain, ears, _face_depth(surface.front_points(img), fit))
+    mask = _Cut(fit, None, brain, ears, _face_depth(surface.front_points(img), fit))
     for cut in (mask, replace(mask, plane=plane)):
         result, removed = _apply(img, cut)
         report = _measure(img, result, brain, fit)
@@ -448,7 +448,7 @@ def _face_region(
 
 
 def cut_out(
-    img: str | PathLike[str] | SpatialImage, cut: Cut
+    img: str | PathLike[str] | SpatialImage, cut: _Cut
 ) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
     """Return another image of the same study cut alike, and the mask (1: removed) of what went.
 
@@ -456,7 +456,7 @@ def cut_out(
     ----------
     img : path or nibabel image
         In the world space of the image from which the cut was made.
-    cut : Cut
+    cut : _Cut
         `Defacing.cut`.
 
     Raises
@@ -479,7 +479,7 @@ def cut_out(
     return _apply(img, cut)
 
 
-def _apply(img: SpatialImage, cut: Cut) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
+def _apply(img: SpatialImage, cut: _Cut) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
     """Return the image without the region, and what was removed."""
     region = np.zeros(img.shape[:3], dtype=bool)
     for i, world in _sheets(img):

@@ -21,7 +21,6 @@ from medlab.neuro.volume import (
     Working,
     image_like,
     load,
-    over_time,
     to_working,
     voxels,
 )
@@ -434,23 +433,6 @@ def _finish(
         Mesh(np.asarray(vertices), outcome.faces),
         report,
     )
-
-
-def outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
-    """Return the image with the edge of a mask drawn in its brightest value (``-o``).
-
-    Parameters
-    ----------
-    img, mask : nibabel image
-        Of one shape; of a 4-D image the mean is drawn on.
-    """
-    from scipy.ndimage import binary_erosion
-
-    inside = np.asanyarray(mask.dataobj) > 0
-    data = over_time(voxels(img))
-    edge = inside & ~binary_erosion(inside)
-    brightest = data[np.isfinite(data)].max()
-    return image_like(img, np.where(edge, brightest, data))
 
 
 def warnings_about(

@@ -15,10 +15,10 @@ from nibabel.spatialimages import SpatialImage
 from medlab.errors import InputError, RefusedError
 from medlab.neuro import nifti_header, surface
 from medlab.neuro.deface import MOST_RESIDUAL
-from medlab.neuro.extraction import Extraction, extract_brain, outline
+from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.head_study import deface_all, worst
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
-from medlab.neuro.volume import image_like, load, read_whole, save
+from medlab.neuro.volume import image_like, load, over_time, read_whole, save, voxels
 
 STILL_NAMED = (
     "header, file names and table entries still identify the patient; "
@@ -96,7 +96,7 @@ def strip(
     if mask_file:
         save(_at(place, extraction.mask), mask_file)
     for piece, path in zip(pieces, targets, strict=True):
-        drawn = outline(img, extraction.mask) if piece == "outline" else extraction.mask
+        drawn = _outline(img, extraction.mask) if piece == "outline" else extraction.mask
         save(_at(place, drawn), path)
     return extraction.report
 
@@ -251,3 +251,20 @@ def _beside(target: Path, piece: str) -> Path:
 
 def _at(place: SpatialImage, img: nib.Nifti1Image) -> nib.Nifti1Image:
     return image_like(place, np.asanyarray(img.dataobj))
+
+
+def _outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
+    """Return the image with the edge of a mask drawn in its brightest value (``-o``).
+
+    Parameters
+    ----------
+    img, mask : nibabel image
+        Of one shape; of a 4-D image the mean is drawn on.
+    """
+    from scipy.ndimage import binary_erosion
+
+    inside = np.asanyarray(mask.dataobj) > 0
+    data = over_time(voxels(img))
+    edge = inside & ~binary_erosion(inside)
+    brightest = data[np.isfinite(data)].max()
+    return image_like(img, np.where(edge, brightest, data))

@@ -17,7 +17,7 @@ from medlab.runs.plan import FOLDERS
 _SAFE_ERRORS = {name for name, kind in vars(medlab.errors).items() if isinstance(kind, type)}
 _COLOR = re.compile(r"\x1b\[[0-9;]*m")
 _ARROW = re.compile(r"^-+>\s*(\d+)", re.MULTILINE)
-WIDGET = "application/vnd.jupyter.widget-view+json"
+_WIDGET = "application/vnd.jupyter.widget-view+json"
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,7 @@ def _failed_line(cell: Any, output: Any) -> str:
 
 
 def _discreet(output: Any, show_errors: bool) -> Any:
-    if WIDGET in output.get("data", {}):
+    if _WIDGET in output.get("data", {}):
         # Its text form repeats the widget's value; a widget's page holds its first picture.
         said = "(a widget; open the notebook in JupyterLab to use it)"
         kept = {kind: output.data[kind] for kind in ("text/html",) if kind in output.data}
@@ -132,7 +132,7 @@ def _discreet(output: Any, show_errors: bool) -> Any:
     return output
 
 
-NOTE = (
+_NOTE = (
     "(Left out when this notebook was saved: it ran with reveal = True. "
     "Run it again to see what stood here.)"
 )
@@ -179,7 +179,7 @@ def _mask(nb: dict[str, Any]) -> int:
     cells = [cell for cell in nb["cells"] if cell["cell_type"] == "code"]
     for output in chain.from_iterable(cell["outputs"] for cell in cells):
         if "text/html" in output.get("data", {}):
-            output["data"].pop(WIDGET, None)
+            output["data"].pop(_WIDGET, None)
     if not any(
         _ASSIGNED.search(source := "".join(cell["source"]))  # Jupyter's form: text, or its lines
         or _HANDED.search(source)
@@ -190,5 +190,5 @@ def _mask(nb: dict[str, Any]) -> int:
     filled = [cell for cell in cells if cell["outputs"]]
     count = sum(len(cell["outputs"]) for cell in filled)
     for cell in filled:
-        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": NOTE}]
+        cell["outputs"] = [{"output_type": "stream", "name": "stdout", "text": _NOTE}]
     return count

@@ -5,21 +5,16 @@ from __future__ import annotations
 import base64
 import html
 import io
-import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
 from typing import Any
 
 import matplotlib.image as mpimg
-from anyascii import anyascii
-from matplotlib import font_manager
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import get_font
 
 from medlab.errors import InputError
 
@@ -44,42 +39,6 @@ class Color(StrEnum):
     PALE = "#c3ccd6"
 
 
-_SANS = "DejaVu Sans"  # of matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew
-# Fonts with Chinese, Japanese or Korean, where a system has one.
-_EAST_ASIAN = (
-    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK TC", "Noto Sans CJK KR",
-    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "IPAGothic", "Droid Sans Fallback",
-    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Hiragino Sans", "PingFang SC",
-    "Arial Unicode MS",
-)  # fmt: skip
-
-
-_PATHS = {font.name: font.fname for font in font_manager.fontManager.ttflist}
-#: Fonts of texts that may be in any script: a character is taken from the first that has it.
-FAMILY = [name for name in (_SANS, *_EAST_ASIAN) if name in _PATHS]
-
-
-@cache
-def _characters() -> frozenset[int]:
-    """Return the characters that figures can show."""
-    return frozenset().union(*(get_font(_PATHS[name]).get_charmap() for name in FAMILY))
-
-
-def readable(text: str) -> str:
-    """Return a text as `FAMILY` can show it: in Latin letters where no font has its script."""
-    if text.isascii() or set(map(ord, text)) <= _characters():
-        return text
-    _say_once()
-    return anyascii(text)
-
-
-@cache
-def _say_once() -> None:
-    logging.getLogger(__name__).warning(
-        "no font on this machine has the script of some labels; figures show them in Latin letters"
-    )
-
-
 @dataclass(frozen=True)
 class Shown:
     """A drawn figure. Jupyter shows it as HTML, so that the text alternative survives export.
@@ -94,12 +53,21 @@ class Shown:
         One or two sentences below the picture.
     over : str
         HTML laid over the picture; its places are percentages of it.
+
+    Raises
+    ------
+    InputError
+        If `alt` is empty.
     """
 
     png: bytes = field(repr=False)
     alt: str
     caption: str
     over: str = field(default="", repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.alt.strip():
+            raise InputError("a figure without a text alternative; say in `alt` what it shows")
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.png).decode("ascii")
@@ -138,7 +106,6 @@ def show(fig: Figure, alt: str, caption: str = "") -> Shown:
     InputError
         If `alt` is empty.
     """
-    check_alternative(alt)
     buffer = io.BytesIO()
     fig.savefig(buffer, format="png", dpi=_DPI, bbox_inches="tight", facecolor="white")
     return Shown(buffer.getvalue(), alt, caption)
@@ -147,12 +114,6 @@ def show(fig: Figure, alt: str, caption: str = "") -> Shown:
 def bare(ax: Axes) -> None:
     """Leave out the upper and the right edge of axes."""
     ax.spines[["top", "right"]].set_visible(False)
-
-
-def check_alternative(alt: str) -> None:
-    """Refuse an empty text alternative."""
-    if not alt.strip():
-        raise InputError("a figure without a text alternative; say in `alt` what it shows")
 
 
 class Stage:
@@ -209,7 +170,6 @@ class Stage:
         piece : optional
             From `piece`, laid onto the frame first.
         """
-        check_alternative(alt)
         self._canvas.restore_region(self._under)
         if piece is not None:
             self._canvas.restore_region(piece)

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from anyascii import anyascii
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font
 from matplotlib.legend import Legend
 
 from medlab.errors import InputError
 from medlab.tabular.rectangles import Axis, Rectangles
-from medlab.viz.figure import FAMILY, Color, Shown, Stage, bare, readable
+from medlab.viz.figure import Color, Shown, Stage, bare
 
 # With a marker each, so that color never speaks alone.
 _COLORS = (
@@ -27,7 +32,6 @@ _MARKERS = "o^sDvPX"
 _MOST_LABELS = 24
 _UNITS = {"Age": "years", "Weight": "kg", "Height": "cm"}  # as in dicom.cohort_table
 _MOST_POINTS = 30_000
-MOST_MARKS = 6
 _MARK: dict[str, Any] = {
     "ha": "center",
     "va": "center",
@@ -35,6 +39,19 @@ _MARK: dict[str, Any] = {
     "weight": "bold",
     "bbox": {"boxstyle": "circle,pad=0.15", "fc": "white", "ec": Color.RED, "lw": 1},
 }
+_SANS = "DejaVu Sans"  # of matplotlib: Latin, Greek, Cyrillic, Arabic, Hebrew
+# Fonts with Chinese, Japanese or Korean, where a system has one.
+_EAST_ASIAN = (
+    "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans CJK TC", "Noto Sans CJK KR",
+    "WenQuanYi Micro Hei", "WenQuanYi Zen Hei", "IPAGothic", "Droid Sans Fallback",
+    "Microsoft YaHei", "Yu Gothic", "Malgun Gothic", "Hiragino Sans", "PingFang SC",
+    "Arial Unicode MS",
+)  # fmt: skip
+
+
+_PATHS = {font.name: font.fname for font in font_manager.fontManager.ttflist}
+# Fonts of texts that may be in any script: a character is taken from the first that has it.
+_FAMILY = [name for name in (_SANS, *_EAST_ASIAN) if name in _PATHS]
 
 
 def draw_rectangles(
@@ -189,7 +206,7 @@ def _values(panel: Rectangles) -> tuple[list[str], npt.NDArray[np.int64]]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     most = len(_COLORS) - 1
-    kept = [readable(str(names[i])) for i in order[:most]]
+    kept = [_readable(str(names[i])) for i in order[:most]]
     if len(order) > most:
         kept.append("other")
     return kept, np.minimum(rank[codes], most)
@@ -198,8 +215,8 @@ def _values(panel: Rectangles) -> tuple[list[str], npt.NDArray[np.int64]]:
 def _label(ax: Axes, axis: Axis, which: str) -> None:
     side = ax.xaxis if which == "x" else ax.yaxis
     unit = _UNITS.get(axis.name)
-    name = readable(f"{axis.name} ({unit})" if unit else axis.name)
-    side.set_label_text(name, fontfamily=FAMILY)
+    name = _readable(f"{axis.name} ({unit})" if unit else axis.name)
+    side.set_label_text(name, fontfamily=_FAMILY)
     if axis.kind == "date":
         locator = AutoDateLocator(maxticks=7)  # type: ignore[no-untyped-call]
         side.set_major_locator(locator)
@@ -208,10 +225,31 @@ def _label(ax: Axes, axis: Axis, which: str) -> None:
     if axis.labels:
         step = -(-len(axis.labels) // _MOST_LABELS)
         at = np.arange(0, len(axis.labels), step)
-        texts = [readable(axis.labels[i]) for i in at]
-        side.set_ticks(at, texts, fontfamily=FAMILY)
+        texts = [_readable(axis.labels[i]) for i in at]
+        side.set_ticks(at, texts, fontfamily=_FAMILY)
         if which == "x" and sum(map(len, texts)) > 60:
             ax.tick_params(axis="x", labelrotation=60)
+
+
+@cache
+def _characters() -> frozenset[int]:
+    """Return the characters that figures can show."""
+    return frozenset().union(*(get_font(_PATHS[name]).get_charmap() for name in _FAMILY))
+
+
+def _readable(text: str) -> str:
+    """Return a text as `_FAMILY` can show it: in Latin letters where no font has its script."""
+    if text.isascii() or set(map(ord, text)) <= _characters():
+        return text
+    _say_once()
+    return anyascii(text)
+
+
+@cache
+def _say_once() -> None:
+    logging.getLogger(__name__).warning(
+        "no font on this machine has the script of some labels; figures show them in Latin letters"
+    )
 
 
 def _scale(fig: Figure, ax: Axes | list[Axes], shade: mpl.cm.ScalarMappable) -> None:
@@ -249,7 +287,7 @@ def _legend(fig: Figure, panel: Rectangles, points: bool, *, violated: bool) -> 
         handles=handles,
         loc="outside lower center",
         ncols=4,
-        prop={"family": FAMILY, "size": "small"},
+        prop={"family": _FAMILY, "size": "small"},
     )
 
 
@@ -262,7 +300,14 @@ class Board:
         The whole table as one part (`medlab.tabular.rectangles` with ``cuts=0``).
     points, seed, size
         See `draw_rectangles`.
+
+    Attributes
+    ----------
+    most_marks : int
+        Most rectangles that get a number.
     """
+
+    most_marks = 6
 
     def __init__(
         self,
@@ -302,7 +347,7 @@ class Board:
         self._boxes = [many for many in ax.collections if isinstance(many, PolyCollection)]
         self._title = ax.set_title("cuts")
         self._moving = [*ax.collections, self._title]
-        self._marks = [ax.text(0, 0, "", **_MARK) for _ in range(MOST_MARKS)]
+        self._marks = [ax.text(0, 0, "", **_MARK) for _ in range(self.most_marks)]
         for artist in (*self._moving, *self._marks):
             artist.set_animated(True)
         self._stage.settle([ax])
@@ -318,7 +363,7 @@ class Board:
             Of the same table and axes.
         title : str
         marked : DataFrame
-            Rows of `shown.boxes` that get a number, counted from 1; the first `MOST_MARKS`.
+            Rows of `shown.boxes` that get a number, counted from 1; the first `most_marks`.
         alt, caption : str
             See `medlab.viz.show`.
         """

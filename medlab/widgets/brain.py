@@ -16,7 +16,7 @@ from medlab.neuro import Extraction, extract_brain, surface
 from medlab.neuro.extraction import settled_backend
 from medlab.viz.faces import Pair
 from medlab.viz.slices import Planes
-from medlab.widgets.interactive import Key, LongWidget, as_html, beside
+from medlab.widgets.interactive import LongWidget, beside
 from medlab.widgets.viewer import plane_sliders
 
 _SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
@@ -79,7 +79,7 @@ def bet_explorer(
         extraction = extract_brain(img, f=f, g=g, backend=backend, watch=watch)
         return kept(extraction, time.perf_counter() - start)
 
-    done: dict[Key, _Stripped] = {
+    done: dict[tuple[float, float], _Stripped] = {
         (extraction.report["f"], extraction.report["g"]): kept(extraction, None)
         for extraction in known
     }
@@ -93,21 +93,21 @@ def bet_explorer(
     planes = Planes(visible, labels=["this f and g", "as at the start"])
     pair = Pair(before, hide_original=hide_original)
 
-    def draw(now: _Stripped, f: float, g: float, x: int, y: int, z: int) -> str:
+    def draw(now: _Stripped, f: float, g: float, x: int, y: int, z: int) -> list[Any]:
         said = _sentences(now, start)
         slices = planes.show((x - 1, y - 1, z - 1), masks=[now.mask, start.mask])
         alt = f"{slices.alt} Drawn on it is the contour of the brain. {said[0]}"
         faces = pair.show(now.face, f"The head before and after from the front. {said[2]}")
         words = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in said)
         slices = replace(slices, alt=alt, caption="Dotted: where the other planes lie.")
-        return as_html(slices) + beside(faces, words)
+        return [slices, beside(faces, words)]
 
     controls = _controls(f, g, planes.shape)
     likely = None if settled_backend(backend) == "fsl" else _one_step
     return LongWidget("BET explorer", controls, draw, work, "fg", done, likely)
 
 
-def _one_step(f: float, g: float) -> list[Key]:
+def _one_step(f: float, g: float) -> list[tuple[float, float]]:
     """Return the settings one step of a control away."""
     beside = [(f + _STEP, g), (f - _STEP, g), (f, g + _STEP), (f, g - _STEP)]
     return [(x, y) for x, y in beside if 0 <= x <= 1 and -1 <= y <= 1]

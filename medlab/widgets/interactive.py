@@ -139,7 +139,7 @@ class InteractiveWidget(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         self._pending = None
         start = time.perf_counter()
         try:
-            page = as_html(self._draw(**self.values()))
+            page = _as_html(self._draw(**self.values()))
         except MedlabError as refusal:
             self.status.value = (
                 f"<p role='alert'><b>Not drawn:</b> {html.escape(str(refusal))}</p>"
@@ -165,7 +165,7 @@ class InteractiveWidget(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         return {**bundle, "text/plain": "an interactive widget of medlab", "text/html": still}
 
 
-def as_html(content: Any) -> str:
+def _as_html(content: Any) -> str:
     """Return what a draw function returned as one piece of HTML.
 
     Parameters
@@ -175,7 +175,7 @@ def as_html(content: Any) -> str:
     if isinstance(content, str):
         return content
     if isinstance(content, list | tuple):
-        return "\n".join(as_html(part) for part in content)
+        return "\n".join(_as_html(part) for part in content)
     return str(content._repr_html_())
 
 
@@ -185,12 +185,12 @@ def beside(*parts: Any, shares: Sequence[int] = ()) -> str:
     Parameters
     ----------
     *parts
-        See `as_html`.
+        See `_as_html`.
     shares : sequence of int, optional
         How the width is shared; equally, if not given.
     """
     columns = [
-        f"<div style='flex: {share} 1 {120 * share + 240}px'>{as_html(part)}</div>"
+        f"<div style='flex: {share} 1 {120 * share + 240}px'>{_as_html(part)}</div>"
         for share, part in zip(shares or [1] * len(parts), parts, strict=True)
     ]
     return f"<div style='display: flex; flex-wrap: wrap; gap: 1em'>{''.join(columns)}</div>"
@@ -203,7 +203,7 @@ def _row(controls: list[Any]) -> ipw.GridBox:
 
 _MOST_KEPT = 64  # results kept, so that going back is instant
 _REST = 1.0  # seconds without a touch before work that nobody asked for yet begins
-Key = tuple[Hashable, ...]
+_Key = tuple[Hashable, ...]
 
 
 class _SupersededError(Exception):
@@ -242,15 +242,15 @@ class LongWidget(InteractiveWidget):
         draw: Callable[..., Any],
         work: Callable[..., Any],
         needs: Sequence[str],
-        done: Mapping[Key, Any] | None = None,
-        likely: Callable[..., Sequence[Key]] | None = None,
+        done: Mapping[Any, Any] | None = None,
+        likely: Callable[..., Sequence[Any]] | None = None,
     ) -> None:
         self._show, self._work, self._needs, self._likely = draw, work, tuple(needs), likely
-        self._done: dict[Key, Any] = {
+        self._done: dict[_Key, Any] = {
             _rounded(key): result for key, result in (done or {}).items()
         }
-        self._running: Key | None = None
-        self._wanted: Key | None = None
+        self._running: _Key | None = None
+        self._wanted: _Key | None = None
         self._last: dict[str, Any] | None = None  # the values of the picture
         self._live = False
         self._resting: asyncio.TimerHandle | None = None
@@ -275,7 +275,7 @@ class LongWidget(InteractiveWidget):
         else:
             self._stop.disabled = self._running != key
 
-    def _key(self) -> Key:
+    def _key(self) -> _Key:
         return _rounded([self.controls[name].value for name in self._needs])
 
     def _shown(self, **values: Any) -> Any:
@@ -288,7 +288,7 @@ class LongWidget(InteractiveWidget):
         self._last = values
         return page
 
-    def _begin(self, loop: asyncio.AbstractEventLoop, key: Key) -> None:
+    def _begin(self, loop: asyncio.AbstractEventLoop, key: _Key) -> None:
         def watch(share: float) -> None:  # called in the thread
             if self._wanted != key and self._wanted not in self._done:
                 raise _SupersededError
@@ -299,7 +299,7 @@ class LongWidget(InteractiveWidget):
         future = loop.run_in_executor(None, self._attempt, key, watch)
         future.add_done_callback(self._ended)
 
-    def _attempt(self, key: Key, watch: Callable[[float], None]) -> Any:
+    def _attempt(self, key: _Key, watch: Callable[[float], None]) -> Any:
         """Return the result, or the refusal in its place."""
         try:
             return self._work(*key, watch)
@@ -335,12 +335,12 @@ class LongWidget(InteractiveWidget):
             if missing is not None:
                 self._begin(loop, missing)
 
-    def _keep(self, key: Key, result: Any) -> None:
+    def _keep(self, key: _Key, result: Any) -> None:
         self._done[key] = result
         while len(self._done) > _MOST_KEPT:
             self._done.pop(next(iter(self._done)))
 
-    def _say(self, key: Key, share: float) -> None:
+    def _say(self, key: _Key, share: float) -> None:
         """Say what is being done, ten times in all."""
         if key == self._running == self._wanted and not round(100 * share) % 10:
             what = ", ".join(f"{n} {v}" for n, v in zip(self._needs, key, strict=True))
@@ -356,7 +356,7 @@ class LongWidget(InteractiveWidget):
             self.controls[name].value = value
 
 
-def _rounded(values: Sequence[Any]) -> Key:
+def _rounded(values: Sequence[Any]) -> _Key:
     """Return values as a key; sliders return 0.30000000000000004."""
     return tuple(round(value, 6) if isinstance(value, float) else value for value in values)
 

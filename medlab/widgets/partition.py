@@ -117,7 +117,7 @@ def _place(controls: list[Any]) -> ipw.Box:
 
 def _page(board: rects.Board, classes: tabular.Rectangles, title: str) -> str:
     order = classes.boxes.sort_values(["ok", "top_share", "size"], ascending=[True, False, True])
-    weakest = order.head(rects.MOST_MARKS)
+    weakest = order.head(board.most_marks)
     said = _sentence(classes)
     picture = board.show(
         classes, title, weakest,

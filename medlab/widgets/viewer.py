@@ -24,7 +24,7 @@ from scipy.ndimage import binary_erosion
 from medlab import dicom, neuro
 from medlab.errors import InputError
 from medlab.viz.disclosures import decoded, displayed
-from medlab.viz.figure import Shown, check_alternative
+from medlab.viz.figure import Shown
 from medlab.viz.slices import Planes
 from medlab.widgets.interactive import InteractiveWidget
 
@@ -239,7 +239,6 @@ def _outlined(picture: _Picture, mask: npt.NDArray[np.bool_]) -> _Picture:
 
 def _as_shown(picture: _Picture, alt: str, caption: str) -> Shown:
     """Return a picture with its text alternative; a small one is enlarged, pixel by pixel."""
-    check_alternative(alt)
     times = max(1, _LEAST // max(picture.shape[:2]))
     large = picture.repeat(times, axis=0).repeat(times, axis=1)
     buffer = io.BytesIO()
