@@ -139,9 +139,9 @@ def extract(
     values, limits = _checked(pixels, method, bits, key, reading=True)
     if method == "lsb":
         return _lsb_read(values, limits, key), None
-    told, found, restored = _READ[method](values, limits)
-    bound = _bound(restored, limits, method, told)
-    payload = _unwrapped(found, key, lambda _: bound, filled=True)
+    notes, content, restored = _READ[method](values, limits)
+    bound = _bound(restored, limits, method, notes)
+    payload = _unwrapped(content, key, lambda _: bound, filled=True)
     return payload, restored.astype(pixels.dtype).reshape(pixels.shape)
 
 
@@ -302,7 +302,7 @@ def _shift_write(values: Array, limits: _Bits, wrap: _Wrap) -> Array:
 def _shift_read(values: Array, limits: _Bits) -> tuple[Array, Array, Array]:
     if min(values.shape[1:]) < 2:
         raise RefusedError(_NOTHING)
-    found: list[Array] = []
+    pieces: list[Array] = []
     for number in (1, 0):
         layer = _layer(values, limits, number)
         carrier = layer.within(values, 2)
@@ -315,8 +315,8 @@ def _shift_read(values: Array, limits: _Bits) -> tuple[Array, Array, Array]:
         stays[unclear] = bits[:count]
         back = np.where(stays, values, values - layer.step(values))
         values = np.where(carrier, layer.predicted + (error >> 1), back)
-        found.insert(0, bits[count:])
-    return _NO_BITS, np.concatenate(found), values
+        pieces.insert(0, bits[count:])
+    return _NO_BITS, np.concatenate(pieces), values
 
 
 # expansion

@@ -204,13 +204,13 @@ def table(dataset: Dataset, element: Any, depth: int) -> list[Column] | None:
         return None
     if not element.is_little_endian or int(element.tag) == _CONTENT:
         return None
-    for known, *where, found in _latest:  # identity, removal and verification ask in turns
-        if known is element and where == [depth, charset]:
-            return found
-    found = _table(element, charset)
+    for source, *where, read in _latest:  # identity, removal and verification ask in turns
+        if source is element and where == [depth, charset]:
+            return read
+    read = _table(element, charset)
     if passthrough.is_on():
-        _latest[:] = [*_latest[-1:], (element, depth, charset, found)]
-    return found
+        _latest[:] = [*_latest[-1:], (element, depth, charset, read)]
+    return read
 
 
 def _table(element: Any, charset: Any) -> list[Column] | None:
@@ -231,7 +231,9 @@ def edited(columns: list[Column], edits: list[tuple[Column, Edit]]) -> bytes:
     """Return the bytes of a sequence with others in place of some, and the lengths around them."""
     data = columns[0].items.data
     patched = np.frombuffer(data, np.uint8).copy()
-    rest = [left for _, edit in edits if (left := _written_over(patched, edit)).start.size]
+    rest = [
+        remainder for _, edit in edits if (remainder := _written_over(patched, edit)).start.size
+    ]
     if not rest:
         return patched.tobytes()
     start, end = (np.concatenate([edit[side] for edit in rest]) for side in (0, 1))

@@ -237,7 +237,7 @@ def _add_values(pair: list[tuple[list[Part], Column]]) -> None:
         ]
     else:
         each = _different_pairs(both)
-        kept = [*{_days_of(one) if moments else one: one for one in each}.values()]
+        kept = [*{_days_of(v) if moments else v: v for v in each}.values()]
     for number, values in enumerate(kept):
         for (to, column), value in zip(pair, values, strict=True):
             if value is not None:
@@ -250,7 +250,7 @@ def _different_pairs(both: list[Column]) -> Iterable[tuple[bytes | None, ...]]:
     if all(np.array_equal(both[0].rows, column.rows) for column in both):
         first = _first_rows([column.which for column in both])
         return [tuple(column.value(row) for column in both) for row in first]
-    sides = [dict(zip(one.rows.tolist(), one.values, strict=True)) for one in both]
+    sides = [dict(zip(c.rows.tolist(), c.values, strict=True)) for c in both]
     return {tuple(side.get(row) for side in sides) for row in set().union(*sides)}
 
 
@@ -293,7 +293,7 @@ def _different_days(both: list[Column]) -> list[int] | None:
 
 def _days_of(moments: tuple[bytes | None, ...]) -> tuple[Any, ...]:
     """Return all that a comparison asks of date-times that differ: their days."""
-    texts = [(one or b"").rstrip(b" \0") for one in moments]
+    texts = [(moment or b"").rstrip(b" \0") for moment in moments]
     if len({*texts}) == len(texts) and all(not text or _MOMENT.fullmatch(text) for text in texts):
         return "days", *(text[:8] for text in texts)
     return moments

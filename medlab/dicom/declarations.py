@@ -81,8 +81,8 @@ def _stamp_again(dataset: FileDataset, plan: Plan) -> None:
     times = {"remove": "REMOVED", "year": "MODIFIED", "shift": "MODIFIED", "keep": "UNMODIFIED"}
     now = plan.temporal or times[plan.dates]
     said = dataset.get("LongitudinalTemporalInformationModified")
-    known = [name for name in (now, said) if name in _TIMES]
-    dataset.LongitudinalTemporalInformationModified = max(known, key=_TIMES.index)
+    claims = [name for name in (now, said) if name in _TIMES]
+    dataset.LongitudinalTemporalInformationModified = max(claims, key=_TIMES.index)
 
 
 @lru_cache(maxsize=64)
@@ -94,8 +94,8 @@ def _first_marks(plan: Plan, implicit: bool, little: bool) -> dict[BaseTag, RawD
     buffer.is_little_endian, buffer.is_implicit_VR = little, implicit
     write_dataset(buffer, marked)
     syntax = (implicit, little)
-    found = read_dataset(BytesIO(buffer.getvalue()), *syntax)
-    return {tag: found.get_item(tag) for tag in found.keys()}  # type: ignore[misc]  # noqa: SIM118
+    marks = read_dataset(BytesIO(buffer.getvalue()), *syntax)
+    return {tag: marks.get_item(tag) for tag in marks.keys()}  # type: ignore[misc]  # noqa: SIM118
 
 
 def _meta_element(tag: int, vr: str, value: str | bytes) -> RawDataElement:

@@ -193,10 +193,10 @@ def _treat(level: Level) -> dict[Any, Any]:
     """Return the elements that one level of a data set keeps."""
     if level.depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
-    work, known = level.work, level.known
+    work, memory = level.work, level.known
     rules = rules_for(work.plan, work.sop_class, level.inside)
     for number, element in items_of(level.dataset):
-        before = known and known.get(id(element))
+        before = memory and memory.get(id(element))
         if before and level.repeat(element, before[1]):
             continue
         if not number & 0xFFFF or number >> 16 in (0, 2):
@@ -211,8 +211,8 @@ def _treat(level: Level) -> dict[Any, Any]:
         silent = _silence(number, element.VR or "") if rule is None else ""
         if silent == "bytes" or (silent == "numbers" and is_number(element, work)):
             level.kept[element.tag] = element
-            if known is not None:
-                known.note(element, Done(element, ()))
+            if memory is not None:
+                memory.note(element, Done(element, ()))
         else:
             _settle(level, element, rule)
     for tag, met in codestream.trim(level.dataset, level.kept).items():

@@ -276,16 +276,19 @@ def _own_value(level: Level, element: Any, rule: Rule) -> str | None:
     old = texts_of(level.dataset, element)
     if proper_vr(element) == "UI":
         return "\\".join(map(work.new_uid, old))
-    given = work.code_of if rule.how == "alias" else None
-    kind = rule.how if given is None else label(tag)[1]
-    codes = [(given and given(kind, one)) or keyed_code(work.key, kind, one) for one in old]
+    alias_of = work.code_of if rule.how == "alias" else None
+    kind = rule.how if alias_of is None else label(tag)[1]
+    codes = [
+        (alias_of and alias_of(kind, original)) or keyed_code(work.key, kind, original)
+        for original in old
+    ]
     return "\\".join(codes) or None
 
 
 def _zip(address: str, restricted: Container[str]) -> str | None:
     """Return the first three digits of a ZIP code behind its state; 000 where few live there."""
-    found = _ZIP.findall(address)
-    return ("000" if found[-1] in restricted else found[-1]) if found else None
+    codes = _ZIP.findall(address)
+    return ("000" if codes[-1] in restricted else codes[-1]) if codes else None
 
 
 def _clean_time(level: Level, element: Any, rule: Rule) -> None:
@@ -418,18 +421,18 @@ def settle_texts(work: Work) -> set[int]:
     One search over the joined texts is much faster than one search an element. Returned are the
     numbers of those few.
     """
-    found: set[int] = set()
-    places = {id(one): number for number, one in enumerate(work.texts)}
+    numbers: set[int] = set()
+    places = {id(entry): number for number, entry in enumerate(work.texts)}
     for chosen, spans, own in searched(work.texts, work):
         start = 0
         for text, same in chosen.items() if spans else ():
             end = start + len(text)
             if any(s.start < end and s.end > start for s in spans):
-                for one in same:
-                    _clean_one_text(one, own)
-                    found.add(places[id(one)])
+                for entry in same:
+                    _clean_one_text(entry, own)
+                    numbers.add(places[id(entry)])
             start = end + len(_BREAK)
-    return found
+    return numbers
 
 
 def searched(
@@ -438,20 +441,20 @@ def searched(
     """Yield texts of each kind by what they say, what stands in them joined, and the search."""
     for general, how in ((True, ""), (False, ""), (False, "keep")):
         chosen: dict[str, list[Text]] = {}
-        for one in texts:
-            if one.is_general == general and one.rule.how == how:
-                chosen.setdefault(one.text, []).append(one)
+        for text in texts:
+            if text.is_general == general and text.rule.how == how:
+                chosen.setdefault(text.text, []).append(text)
         own = work.patient_only if how and chosen else work
         spans = find_spans(_BREAK.join(chosen), own.search, work.others, general=general)
         yield chosen, spans, own
 
 
-def _clean_one_text(one: Text, work: Work) -> None:
+def _clean_one_text(text: Text, work: Work) -> None:
     """Clean the values of one text element."""
-    element = one.level.dataset[one.element.tag]
+    element = text.level.dataset[text.element.tag]
     vr, old = vr_of(element), values_of(element)
-    second = utf8_reading(one.element.value).split("\\")
-    if one.level.kept[element.tag].value != one.element.value:
+    second = utf8_reading(text.element.value).split("\\")
+    if text.level.kept[element.tag].value != text.element.value:
         return  # a content item that was blanked as a whole
     new: Any = None
     if vr in _CODED:
@@ -460,7 +463,7 @@ def _clean_one_text(one: Text, work: Work) -> None:
     else:
         cleaned, bytewise = (
             [
-                clean_text(value, work.search, work.others, general=one.is_general)
+                clean_text(value, work.search, work.others, general=text.is_general)
                 for value in values
             ]
             for values in (old, second)
@@ -473,30 +476,24 @@ def _clean_one_text(one: Text, work: Work) -> None:
         if bytewise != second:  # UTF-8 under another character set stays what it is
             data = "\\".join(bytewise).encode()
             data += b" " * (len(data) % 2)
-            new = one.element._replace(value=data, length=len(data))
+            new = text.element._replace(value=data, length=len(data))
         elif cleaned != old:
             new = with_value(element, cleaned if len(cleaned) > 1 else "".join(cleaned))
     if new is not None:
-        one.level.kept[element.tag] = new
-        spans = find_spans(one.text, work.search, work.others, general=one.is_general)
+        text.level.kept[element.tag] = new
+        spans = find_spans(text.text, work.search, work.others, general=text.is_general)
         note = "probable" if any(span.kind == "probable" for span in spans) else "text"
-        one.level.note(element, Rule("C", one.rule.option), note)
+        text.level.note(element, Rule("C", text.rule.option), note)
 
 
 def clean_content_item(item: Dataset, out: Dataset, level: Level) -> None:
     """Take identity and ages over 89 out of a content item of a report, by its concept."""
-    concept = _concept(item)
+    names = sequence_at(item, "ConceptNameCodeSequence")[:1]
+    concept = "".join(f"{n.get('CodingSchemeDesignator')}:{n.get('CodeValue')}" for n in names)
     if concept in _IDENTITY_CONCEPTS:
         _blank_item(out, level)
     elif concept in _AGE_CONCEPTS:
         _coarsen_item(out, level)
-
-
-def _concept(item: Dataset) -> str:
-    """Return scheme and code of a content item's name."""
-    for code in sequence_at(item, "ConceptNameCodeSequence"):
-        return f"{code.get('CodingSchemeDesignator')}:{code.get('CodeValue')}"
-    return ""
 
 
 def _blank_item(item: Dataset, level: Level) -> None:

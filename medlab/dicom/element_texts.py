@@ -56,8 +56,8 @@ def vr_of(element: Any) -> str:
 def _vr(tag: int, written: str) -> str:
     if written and written != "UN":
         return written
-    known = vr_in_dictionary(tag)
-    return known if known and (len(known) == 2 or not written) else "UN"
+    listed = vr_in_dictionary(tag)
+    return listed if listed and (len(listed) == 2 or not written) else "UN"
 
 
 @lru_cache(maxsize=65536)
@@ -68,13 +68,9 @@ def is_known(tag: int) -> bool:
 
 def proper_vr(element: Any) -> str:
     """Return the VR that the dictionary gives a standard element, else the one it has."""
-    return _proper_vr(int(element.tag), element.VR or "")
-
-
-@lru_cache(maxsize=65536)
-def _proper_vr(tag: int, written: str) -> str:
-    known = "" if tag >> 16 & 1 else vr_in_dictionary(tag)
-    return known if len(known) == 2 else _vr(tag, written)
+    tag = int(element.tag)
+    listed = "" if tag >> 16 & 1 else vr_in_dictionary(tag)
+    return listed if len(listed) == 2 else _vr(tag, element.VR or "")
 
 
 def is_private(element: Any) -> bool:
@@ -132,7 +128,7 @@ def values_of(element: Any) -> list[str]:
     if value is None or element.VR == "SQ" or isinstance(value, bytes):
         return []
     many = value if isinstance(value, MultiValue | list | tuple) else [value]
-    return [text for text in (str(one).strip(" \0") for one in many) if text]
+    return [text for text in (str(item).strip(" \0") for item in many) if text]
 
 
 def text_at(dataset: Dataset, tag: int) -> str:
@@ -198,12 +194,12 @@ def creator_tag(tag: int) -> int:
 
 def creators(dataset: Dataset) -> dict[int, str]:
     """Return creator tag -> creator of one level of a data set."""
-    found = {}
+    names = {}
     for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset decodes its elements
         if is_creator(int(tag)):
             value = dataset.get_item(tag).value
             text = (
                 value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")
             )
-            found[int(tag)] = text.strip(" \0")
-    return found
+            names[int(tag)] = text.strip(" \0")
+    return names

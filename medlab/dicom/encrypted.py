@@ -161,16 +161,16 @@ def _set_envelopes(dataset: Dataset, items: list[Dataset]) -> None:
 
 def _modified(before: Dataset, after: Dataset) -> dict[int, bytes]:
     """Return the elements of `before`, encoded, that are not the same in `after`."""
-    found, old = {}, passthrough.elements(before)
+    codes, old = {}, passthrough.elements(before)
     for tag, element in _compared(before):
         new = passthrough.elements(after).get(tag)
         # without its character set, changed or not, the item could not be read on its own
         if new is None or tag == _CHARSET or not _is_same(before, element, after, new):
-            found[tag] = _encoded(before, element)
-    for tag in {creator_tag(tag) for tag in found if tag >> 16 & 1 and not is_creator(tag)}:
+            codes[tag] = _encoded(before, element)
+    for tag in {creator_tag(tag) for tag in codes if tag >> 16 & 1 and not is_creator(tag)}:
         if tag in old:  # PS3.5 7.8.1: every item declares its private blocks itself
-            found[tag] = _encoded(before, before.get_item(tag))
-    return found
+            codes[tag] = _encoded(before, before.get_item(tag))
+    return codes
 
 
 def _is_same(before: Dataset, old: Any, after: Dataset, new: Any) -> bool:
@@ -203,9 +203,9 @@ def _signature(elements: dict[int, bytes], added: Iterable[int]) -> dict[int, by
     places = b"".join(_PLACE.pack(tag >> 16, tag & 0xFFFF) for tag in added)
     name = _CREATOR.ljust(16).encode()
     parts = ((creator, "LO", name), (first | _ADDED, "AT", places), (first | _AGAIN, "LO", name))
-    found = {tag: _element(tag, vr, value) for tag, vr, value in parts}
-    digest = _digest(elements | found)
-    return found | {first | _DIGEST: _element(first | _DIGEST, "OB", digest)}
+    signed = {tag: _element(tag, vr, value) for tag, vr, value in parts}
+    digest = _digest(elements | signed)
+    return signed | {first | _DIGEST: _element(first | _DIGEST, "OB", digest)}
 
 
 def _digest(elements: dict[int, bytes]) -> bytes:
@@ -313,7 +313,9 @@ def _apply(out: Dataset, modified: Dataset, gone: Iterable[int]) -> None:
         modified.decode()
         out.update(modified)
         return
-    code = b"".join(_encoded(modified, one, bool(implicit)) for _, one in items_of(modified))
+    code = b"".join(
+        _encoded(modified, element, bool(implicit)) for _, element in items_of(modified)
+    )
     syntax = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     passthrough.elements(out).update(passthrough.elements(_parsed(code, syntax)) if code else {})
     out.set_original_encoding(implicit, little, codecs)

@@ -199,8 +199,8 @@ def _check(dataset: FileDataset) -> None:
         implicit, little = dataset.original_encoding
         if not little:
             raise InputError("a big endian file without transfer syntax; mend it first")
-        known = ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
-        dataset.file_meta.TransferSyntaxUID = known
+        syntax = ImplicitVRLittleEndian if implicit else pydicom.uid.ExplicitVRLittleEndian
+        dataset.file_meta.TransferSyntaxUID = syntax
 
 
 def _check_level(dataset: Dataset, depth: int) -> None:

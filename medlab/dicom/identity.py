@@ -43,11 +43,11 @@ class _Role(NamedTuple):
 @cache
 def roles() -> Mapping[int, _Role]:
     """Return tag -> role for the attributes that hold one of the 18 HIPAA identifiers."""
-    found = {}
+    by_tag = {}
     for row in read_table("identifiers.csv"):
         for keyword in row["keywords"].split():
-            found[tag_of(keyword)] = _Role(row["role"], int(row["hipaa"]))
-    return MappingProxyType(found)
+            by_tag[tag_of(keyword)] = _Role(row["role"], int(row["hipaa"]))
+    return MappingProxyType(by_tag)
 
 
 def fold(text: str) -> str:
@@ -190,14 +190,14 @@ class Identity:
         written as one word count from six letters.
         """
         names = {" ".join(sorted(parts)) for parts in self.patients if len(parts) > 1}
-        found = {name for name in names if len(name.replace(" ", "")) >= _LEAST_ID}
+        phrases = {name for name in names if len(name.replace(" ", "")) >= _LEAST_ID}
         pairs = (pair for parts in self.patients for pair in permutations(parts[:3], 2))
         glued = {"".join(pair) for pair in pairs if min(map(len, pair)) > 1}
-        found |= {name for name in glued if len(name) >= _LEAST_GLUED}
-        found |= {normalize(number) for number in self.ids if len(number) >= _LEAST_ID}
+        phrases |= {name for name in glued if len(name) >= _LEAST_GLUED}
+        phrases |= {normalize(number) for number in self.ids if len(number) >= _LEAST_ID}
         bare = {re.sub(r"[\W_]", "", number) for number in self.ids}
-        found |= {number for number in bare if len(number) >= _LEAST_DIGITS and number.isdigit()}
-        return frozenset(found - {""})
+        phrases |= {number for number in bare if len(number) >= _LEAST_DIGITS and number.isdigit()}
+        return frozenset(phrases - {""})
 
 
 _FIELD_OF_ROLE = {
@@ -279,15 +279,15 @@ def words_said(dataset: Dataset) -> frozenset[str]:
     What identifies by its tag is left out: what is wanted is what people say of anyone.
     """
     charset = str(dataset.original_character_set)
-    known = passthrough.memories("words said").setdefault(charset, passthrough.Memory())
-    found: set[str] = set()
+    memory = passthrough.memories("words said").setdefault(charset, passthrough.Memory())
+    said: set[str] = set()
     for tag, raw in items_of(dataset):
-        before = known.get(id(raw))
+        before = memory.get(id(raw))
         if before is None:
             before = raw, _words_in(dataset, tag, raw)
-            known.note(*before)
-        found |= before[1]
-    return frozenset(found)
+            memory.note(*before)
+        said |= before[1]
+    return frozenset(said)
 
 
 def _words_in(dataset: Dataset, tag: int, raw: Any) -> frozenset[str]:
@@ -298,28 +298,28 @@ def _words_in(dataset: Dataset, tag: int, raw: Any) -> frozenset[str]:
         if vr in _FREE_TEXT and number not in roles()
         for text in texts_of(level, element)
     }
-    found = {word for text in texts for word in words(text)}
-    return frozenset(said_word(word) for word in found if 4 < len(word) <= _LONGEST_NAME)
+    all_words = {word for text in texts for word in words(text)}
+    return frozenset(said_word(word) for word in all_words if 4 < len(word) <= _LONGEST_NAME)
 
 
 def _said(dataset: Dataset) -> Iterator[tuple[str, str]]:
     """Yield role and text of everything that identifies, sequences included."""
     charset = str(dataset.original_character_set)
-    known = passthrough.memories("said").setdefault(charset, passthrough.Memory())
+    memory = passthrough.memories("said").setdefault(charset, passthrough.Memory())
     for tag, raw in items_of(dataset):
-        before = known.get(id(raw))
+        before = memory.get(id(raw))
         if before is None:
             before = raw, tuple(_said_in(dataset, tag, raw))
-            known.note(*before)
+            memory.note(*before)
         if before[1]:
             yield from before[1]
 
 
 def _said_in(dataset: Dataset, tag: int, raw: Any) -> Iterator[tuple[str, str]]:
     """Yield role and text of what identifies in one element."""
-    known = roles()
+    by_tag = roles()
     for level, number, element, vr in _within(dataset, tag, raw, 0):
-        role = known.get(number)
+        role = by_tag.get(number)
         name = role.name if role else "staff-name" if vr == "PN" and not number >> 16 & 1 else ""
         if number == _MANUFACTURER:
             name = _MAKER
@@ -328,16 +328,16 @@ def _said_in(dataset: Dataset, tag: int, raw: Any) -> Iterator[tuple[str, str]]:
             yield from ((name, text) for text in [*texts_of(level, element), *second] if text)
 
 
-def _add(found: dict[str, set[Any]], role: str, value: str) -> None:
+def _add(sets: dict[str, set[Any]], role: str, value: str) -> None:
     field = _FIELD_OF_ROLE[role]
     if field in ("patients", "staff"):
-        found[field].update(name_parts(value))
-        found["written"].update(w for w in re.split(r"[\s^=,.]+", value) if not w.isascii())
+        sets[field].update(name_parts(value))
+        sets["written"].update(w for w in re.split(r"[\s^=,.]+", value) if not w.isascii())
     elif field in ("births", "days"):
         day = parse_date(value) or parse_date(value[:8])
-        found[field].update([f"{day:%Y%m%d}"] if day else [])
+        sets[field].update([f"{day:%Y%m%d}"] if day else [])
     else:
-        found[field].add(fold(value))
+        sets[field].add(fold(value))
 
 
 def identity_of(dataset: Dataset) -> Identity:
@@ -361,10 +361,10 @@ def identity_of(dataset: Dataset) -> Identity:
 @lru_cache(maxsize=1024)
 def _identity(said: frozenset[tuple[str, str]]) -> Identity:
     """Return the identity of what was said; the files of a series say the same."""
-    found: dict[str, set[Any]] = {f.name: set() for f in fields(Identity)}
+    sets: dict[str, set[Any]] = {f.name: set() for f in fields(Identity)}
     for role, text in said:
         if role != _MAKER:
-            _add(found, role, text)
+            _add(sets, role, text)
     makers = fold(" ".join(text for role, text in said if role == _MAKER))
-    found["institutions"] = {name for name in found["institutions"] if name not in makers}
-    return Identity(**{name: frozenset(values) for name, values in found.items()})
+    sets["institutions"] = {name for name in sets["institutions"] if name not in makers}
+    return Identity(**{name: frozenset(values) for name, values in sets.items()})

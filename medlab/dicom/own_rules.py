@@ -111,9 +111,9 @@ class _Own(NamedTuple):
         return not self.creator and (not self.vr or self.code[0] == "X")
 
 
-def _overlap(one: str, other: str) -> bool:
+def _overlap(mask: str, other: str) -> bool:
     """Tell whether two masks can mean the same tag."""
-    return all(a == b or "x" in (a, b) for a, b in zip(one, other, strict=True))
+    return all(a == b or "x" in (a, b) for a, b in zip(mask, other, strict=True))
 
 
 def lay_over(plan: Plan, text: str, allowed: Iterable[str] = ()) -> Plan:
@@ -164,7 +164,7 @@ def _parse_rules(text: str) -> tuple[_Own, ...]:
 @lru_cache(maxsize=16)
 def _marked(text: str) -> tuple[tuple[_Own, str], ...]:
     """Return the rules of a text, each with where it stands; refuse two that contradict."""
-    found: list[tuple[_Own, str]] = []
+    rules: list[tuple[_Own, str]] = []
     alike: dict[object, list[tuple[_Own, str]]] = {}
     for key, value in _entries(text):
         where = _place(key.start_mark)
@@ -179,8 +179,8 @@ def _marked(text: str) -> tuple[tuple[_Own, str], ...]:
             ):
                 raise UsageError(f"{where}: contradicts the rule of {line}; leave one of them")
         alike[kind].append((own, where))
-        found.append((own, where))
-    return tuple(found)
+        rules.append((own, where))
+    return tuple(rules)
 
 
 def _place(mark: yaml.Mark) -> str:

@@ -32,6 +32,7 @@ from medlab.errors import InputError
 _LARGEST = 4096
 _MOST = 4096  # elements; with what is noted about each, a few megabytes
 _on = True
+_atoms: dict[bool, dict[bytes, Any]] = {False: {}, True: {}}  # of implicit VR or not, as written
 
 
 class Atom(RawDataElement):
@@ -53,12 +54,12 @@ class Memory:
         self._found: dict[int, tuple[Any, Any]] = {}
         self.get = self._found.get  # by the atom's id: None, or the atom and what was noted
 
-    def note(self, element: Any, found: Any) -> None:
+    def note(self, element: Any, fact: Any) -> None:
         """Note something about an element, if there is but one of it."""
         if type(element) is Atom:
             if len(self._found) >= _MOST:
                 self._found.clear()
-            self._found[id(element)] = element, found  # with the atom: its id stays its own
+            self._found[id(element)] = element, fact  # with the atom: its id stays its own
 
 
 @lru_cache(maxsize=64)
@@ -83,19 +84,14 @@ def is_on() -> bool:
     return _on
 
 
-@lru_cache(maxsize=2)
-def _atoms(implicit: bool) -> dict[bytes, Any]:
-    return {}
-
-
 def _known_atoms(implicit: bool) -> tuple[dict[bytes, Any], type[RawDataElement]]:
     """Return the elements of one encoding as written, and the class of new ones."""
     if not _on:
         return {}, RawDataElement
-    known = _atoms(implicit)
-    if len(known) > _MOST:
-        known.clear()
-    return known, Atom
+    atoms = _atoms[implicit]
+    if len(atoms) > _MOST:
+        atoms.clear()
+    return atoms, Atom
 
 
 _UNDEFINED = 0xFFFFFFFF
@@ -170,10 +166,10 @@ def parse(data: bytes) -> FileDataset | None:
             return None
         implicit = syntax == _IMPLICIT_LITTLE
         read = _implicit if implicit else _explicit
-        found, _ = read(data, start, len(data))
+        elements, _ = read(data, start, len(data))
     except (_NotPlainError, error, KeyError, UnicodeDecodeError):
         return None
-    dataset = new_file(found, new_meta(meta), data[:128], (implicit, True), "")
+    dataset = new_file(elements, new_meta(meta), data[:128], (implicit, True), "")
     dataset._read_charset = _charset_of(dataset)
     return dataset
 
@@ -248,8 +244,8 @@ def _explicit(
 
     That is where the file meta or an item of undefined length does, if one of them is read.
     """
-    found: dict[BaseTag, Any] = {}
-    unpack, new, (known, make) = _EXPLICIT.unpack_from, tuple.__new__, _known_atoms(False)
+    elements: dict[BaseTag, Any] = {}
+    unpack, new, (atoms, make) = _EXPLICIT.unpack_from, tuple.__new__, _known_atoms(False)
     while at < end:
         if end - at < _HEAD_BYTES:
             _check_whole(data, at)
@@ -262,30 +258,30 @@ def _explicit(
             start += 4
         stop = start + length
         written = data[at:stop] if length <= _LARGEST and stop <= end else b""
-        atom = known.get(written)
+        atom = atoms.get(written)
         if atom is None:
             vr = VR_OF_CODE.get(code)
             if vr is None and in_item and data[at : at + 8] == _END_OF_ITEM:
-                return found, at + 8
+                return elements, at + 8
             if vr is None:
                 raise _NotPlainError
             tag = _tag(group << 16 | element)
             atom, stop = _element(data, (tag, vr, length), start, end, implicit=False)
             if written and group != _PIXELS:  # whose place in the file is asked for
-                atom = known[written] = new(make, atom)
-        found[atom[0]] = atom
+                atom = atoms[written] = new(make, atom)
+        elements[atom[0]] = atom
         at = stop
     if in_item:
         raise _NotPlainError
-    return found, at
+    return elements, at
 
 
 def _implicit(
     data: bytes, at: int, end: int, *, in_item: bool = False
 ) -> tuple[dict[BaseTag, Any], int]:
     """Return the elements of implicit VR little endian bytes, and where they end."""
-    found: dict[BaseTag, Any] = {}
-    unpack, new, (known, make) = _IMPLICIT.unpack_from, tuple.__new__, _known_atoms(True)
+    elements: dict[BaseTag, Any] = {}
+    unpack, new, (atoms, make) = _IMPLICIT.unpack_from, tuple.__new__, _known_atoms(True)
     while at < end:
         if end - at < _HEAD_BYTES:
             _check_whole(data, at)
@@ -293,19 +289,19 @@ def _implicit(
         start = at + 8
         stop = start + length
         written = data[at:stop] if length <= _LARGEST and stop <= end else b""
-        atom = known.get(written)
+        atom = atoms.get(written)
         if atom is None:
             if in_item and data[at : at + 8] == _END_OF_ITEM:
-                return found, at + 8
+                return elements, at + 8
             tag = _tag(group << 16 | element)
             atom, stop = _element(data, (tag, None, length), start, end, implicit=True)
             if written and group != _PIXELS:  # whose place in the file is asked for
-                atom = known[written] = new(make, atom)
-        found[atom[0]] = atom
+                atom = atoms[written] = new(make, atom)
+        elements[atom[0]] = atom
         at = stop
     if in_item:
         raise _NotPlainError
-    return found, at
+    return elements, at
 
 
 def _element(
@@ -335,8 +331,8 @@ def sequence_items(dataset: Dataset, element: Any) -> list[Dataset]:
             end = len(data) if undefined else at + 8 + length
             if data[at : at + 4] != _ITEM or end > len(data):
                 raise _NotPlainError
-            found, at = read(data, at + 8, end, in_item=undefined)
-            items.append(new_item(found, implicit, dataset.original_character_set))
+            elements, at = read(data, at + 8, end, in_item=undefined)
+            items.append(new_item(elements, implicit, dataset.original_character_set))
             items[-1].is_undefined_length_sequence_item = undefined
     except (_NotPlainError, error):
         return list(dataset[element.tag].value or ())

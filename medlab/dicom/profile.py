@@ -179,10 +179,10 @@ def basic_rules() -> Mapping[int, _Row]:
 
 def _choose(basic: str, columns: Mapping[str, str], options: Iterable[str]) -> Rule:
     """Return the action when several options speak about one row: C over K over the profile."""
-    found = {columns[name]: name for name in options if name in columns}
+    named = {columns[name]: name for name in options if name in columns}
     for code in ("C", "K"):
-        if code in found:
-            return Rule(code, found[code])
+        if code in named:
+            return Rule(code, named[code])
     return Rule(basic, "")
 
 
@@ -233,7 +233,7 @@ class Plan:
     def codes(self) -> tuple[tuple[str, str], ...]:
         """Codes and meanings (CID 7050) of what header cleaning alone can claim."""
         done = [OPTIONS[name] for name in self.options if name not in PIXEL_OPTIONS]
-        return tuple(one for one in (PROFILE, *done) if one[0] not in self.unclaimed)
+        return tuple(code for code in (PROFILE, *done) if code[0] not in self.unclaimed)
 
     @property
     def dates(self) -> str:
@@ -294,11 +294,11 @@ def plan(
     """
     if policy not in POLICIES:
         raise UsageError(f"no policy {policy!r}; there are {', '.join(POLICIES)}")
-    asked = [options] if isinstance(options, str) else list(options)
-    unknown = [name for name in asked if name not in OPTIONS]
+    names = [options] if isinstance(options, str) else list(options)
+    unknown = [name for name in names if name not in OPTIONS]
     if unknown:
         raise UsageError(f"no option {unknown[0]!r}; there are {', '.join(OPTIONS)}")
-    wanted = {*POLICIES[policy], *asked}
+    wanted = {*POLICIES[policy], *names}
     dates = [name for name in wanted if "dates" in name]
     if len(dates) > 1:
         raise UsageError(
@@ -307,7 +307,7 @@ def plan(
     creators = (keep_private,) if isinstance(keep_private, str) else tuple(keep_private)
     zips: tuple[str, ...] = ()
     if policy == SAFE_HARBOR:
-        _check_safe(asked, creators)
+        _check_safe(names, creators)
         zips = tuple(sorted(restricted_zips)) or tuple(sorted(word_list("zips-2000")))
     options = tuple(name for name in OPTIONS if name in wanted)
     return Plan(policy, options, creators, restricted_zips=zips)
@@ -325,14 +325,14 @@ def _check_safe(options: Iterable[str], creators: tuple[str, ...]) -> None:
 @cache
 def _types() -> dict[tuple[int, int], list[tuple[int, frozenset[str] | None]]]:
     """Return (attribute, sequence around it) -> [(Type, SOP classes or None for all)]."""
-    found: dict[tuple[int, int], list[tuple[int, frozenset[str] | None]]] = {}
+    by_tag: dict[tuple[int, int], list[tuple[int, frozenset[str] | None]]] = {}
     for row in read_table("types-in-iods.csv"):
         classes = None
         if row["sop_classes"] != "*":
             classes = frozenset(_SOP_ROOT + part for part in row["sop_classes"].split())
         place = (tag_of(row["keyword"]), tag_of(row["inside"]) if row["inside"] else 0)
-        found.setdefault(place, []).append((int(row["type"]), classes))
-    return found
+        by_tag.setdefault(place, []).append((int(row["type"]), classes))
+    return by_tag
 
 
 def type_in_iod(tag: int, sop_class: str, inside: int = 0) -> int | None:
@@ -380,20 +380,20 @@ def settle(code: str, type_: int | None) -> str:
 @lru_cache(maxsize=64)
 def chosen(plan_: Plan) -> Mapping[str, Rule]:
     """Return mask of eight digits -> rule, its code still combined, of all that a plan lists."""
-    found = {}
+    rules = {}
     for row in load_profile():
         if row.tag != "gggg,eeee":
             rule = _choose(row.basic, row.options, plan_.options)
             if plan_.dates == "year" and row.vr in ("DA", "DT") and _MODIFIED in row.options:
                 rule = Rule("C", "")  # the year; TM goes as in the profile
-            found[row.tag.replace(",", "").lower()] = rule
+            rules[row.tag.replace(",", "").lower()] = rule
     if plan_.dates == "year":
-        found[_ADDRESS] = Rule("D", "", "zip")
+        rules[_ADDRESS] = Rule("D", "", "zip")
     for extra in read_table("beyond-the-table.csv"):
         columns = {extra["option"]: extra["code"]} if extra["option"] else {}
-        found[f"{tag_of(extra['keyword']):08x}"] = _choose(extra["basic"], columns, plan_.options)
-    found["60xxxxxx"] = group_rule(plan_, 0x60000000) or Rule("X", "")
-    return MappingProxyType(found)
+        rules[f"{tag_of(extra['keyword']):08x}"] = _choose(extra["basic"], columns, plan_.options)
+    rules["60xxxxxx"] = group_rule(plan_, 0x60000000) or Rule("X", "")
+    return MappingProxyType(rules)
 
 
 @lru_cache(maxsize=512)
@@ -428,14 +428,14 @@ def safe_elements() -> Mapping[str, frozenset[int]]:
     PS3.15 Table E.3.10-1: 479 entries. "Thought to be safe", says the standard: their text
     is searched like any other.
     """
-    found: dict[str, set[int]] = {}
+    safe: dict[str, set[int]] = {}
     for row in read_table("safe-private-elements.csv"):
         group = int(row["group"], 16) << 16
-        numbers = found.setdefault(row["creator"].casefold(), set())
+        numbers = safe.setdefault(row["creator"].casefold(), set())
         for part in row["elements"].split():
             first, _, last = part.partition("-")
             numbers.update(group | n for n in range(int(first, 16), int(last or first, 16) + 1))
-    return MappingProxyType({creator: frozenset(tags) for creator, tags in found.items()})
+    return MappingProxyType({creator: frozenset(tags) for creator, tags in safe.items()})
 
 
 def keeping_option(

@@ -38,10 +38,10 @@ _RETINA = word_list("retina")
 
 def kinds_in(dataset: Dataset) -> Counter[int]:
     """Return how many elements of a data set hold each of the 18 kinds, at every level."""
-    found = Counter(kind for element in _elements(dataset) for kind in _kinds(element))
+    counts = Counter(kind for element in _elements(dataset) for kind in _kinds(element))
     if is_biometric(dataset):
-        found[_BIOMETRIC] += 1
-    return found
+        counts[_BIOMETRIC] += 1
+    return counts
 
 
 def is_biometric(dataset: Dataset) -> bool:
@@ -153,18 +153,18 @@ def _kinds(element: Any) -> set[int]:
     tag, texts = int(element.tag), values_of(element)
     if tag >> 16 & 1:
         return {_OTHER} if not 0x10 <= tag & 0xFFFF <= 0xFF else set()
-    found = {kind for kind in _PATTERNS if _is_free(element, kind)}
+    kinds = {kind for kind in _PATTERNS if _is_free(element, kind)}
     role = roles().get(tag)
     if role and role.hipaa != _DATE and tag != _COUNTRY and (texts or element.value):
-        found.add(role.hipaa)
+        kinds.add(role.hipaa)
     if tag >> 24 == 0x50 and tag & 0xFFFF == _AUDIO:
-        found.add(_BIOMETRIC)
+        kinds.add(_BIOMETRIC)
     if texts:
-        found |= {_OF_VR[element.VR]} if element.VR in _OF_VR else set()
-        found |= {_DATE} if any(_tells(element.VR, text) for text in texts) else set()
+        kinds |= {_OF_VR[element.VR]} if element.VR in _OF_VR else set()
+        kinds |= {_DATE} if any(_tells(element.VR, text) for text in texts) else set()
         instance = element.VR == "UI" and tag not in _CLASSES
-        found |= {_OTHER} if instance and not set(texts) <= set(UID_dictionary) else set()
-    return found
+        kinds |= {_OTHER} if instance and not set(texts) <= set(UID_dictionary) else set()
+    return kinds
 
 
 def _tells(vr: str, text: str) -> bool:

@@ -68,13 +68,13 @@ def secrets_of(parts: list[Part], plan: Plan) -> Secrets:
     """Return the identifiers of a source that the plan does not keep."""
     said: list[tuple[str, str, str]] = []
     uids: set[str] = set()
-    seen = passthrough.memories("secrets", plan).setdefault("", passthrough.Memory())
+    memory = passthrough.memories("secrets", plan).setdefault("", passthrough.Memory())
     for part in parts:
-        before = seen.get(id(part.element))
+        before = memory.get(id(part.element))
         if before is None:
             before = part.element, _said_in(part, plan)
             if is_plain(part.element.value) and not plan.rules:
-                seen.note(*before)
+                memory.note(*before)
         said += before[1][0]
         uids |= before[1][1]
     words = _sorted(tuple(said), plan)
@@ -108,12 +108,12 @@ def _said_in(part: Part, plan: Plan) -> _Said:
 @lru_cache(maxsize=256)
 def _sorted(said: tuple[tuple[str, str, str], ...], plan: Plan) -> Secrets:
     """Return the identifiers in what elements say, of each whose it is, its role and its text."""
-    found = {whose: Secrets() for whose in ("ours", "others", "permitted", "released")}
+    by_owner = {whose: Secrets() for whose in ("ours", "others", "permitted", "released")}
     maker = next((text for whose, _, text in said if whose == _MADE_BY and text), "")
     for whose, name, value in said:
         if whose != _MADE_BY:
-            _sort_in(found[whose], name, value, plan)
-    ours, others, permitted, released = found.values()
+            _sort_in(by_owner[whose], name, value, plan)
+    ours, others, permitted, released = by_owner.values()
     others.places = {place for place in others.places if place.casefold() not in maker}
     return _joined(_without(ours, permitted), _without(_without(others, released), permitted))
 
@@ -182,13 +182,6 @@ def plain(text: str) -> str:
     return "".join(str(unicodedata.decimal(c, c)) for c in signs).lower()
 
 
-def _date_forms(day: str) -> list[str]:
-    """Return a date as people write it."""
-    y, m, d = day[:4], day[4:6], day[6:]
-    forms = [day, *(s.join((y, m, d)) for s in "-/."), *(s.join((d, m, y)) for s in "-/.")]
-    return [*forms, f"{m}/{d}/{y}", f"{m}-{d}-{y}"]
-
-
 class Sought(NamedTuple):
     """One identifier: the bytes it may be written as, and what must not stand beside them."""
 
@@ -221,27 +214,28 @@ def sought_in(secrets: Secrets, encodings: Iterable[str]) -> Iterator[Sought]:
 @lru_cache(maxsize=256)
 def _sought_words(secrets: Secrets, codecs: tuple[str, ...]) -> list[Sought]:
     """Return every identifier of four characters and more that is no UID."""
-    return list(_seek_words(secrets, codecs))
-
-
-def _seek_words(secrets: Secrets, codecs: tuple[str, ...]) -> Iterator[Sought]:
+    sought = []
     for name, initials in sorted(secrets.names.items()):
         unspaced = len(name) > 1 and _UNSPACED.match(name)
         if unspaced or len(name) >= LEAST:
             edge = rb"(?!)" if unspaced else rb"[a-z]"
             latin = "".join(re.findall("[a-z]", initials)) if len(name) > LEAST else ""
-            yield _as_bytes("identity", name, codecs, edge, latin)
+            sought.append(_as_bytes("identity", name, codecs, edge, latin))
     bare = {number.lstrip("0") for number in secrets.numbers if number.isdigit()}
-    for number in sorted(secrets.numbers | {one for one in bare if len(one) >= LONG_NUMBER}):
+    for number in sorted(
+        secrets.numbers | {digits for digits in bare if len(digits) >= LONG_NUMBER}
+    ):
         edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[a-z0-9]"
         if len(number) >= LEAST and not set(number) <= set("0.- "):
-            yield _as_bytes("identity", number, codecs, edge)
-    for place in sorted(secrets.places):
-        if len(place) >= LEAST:
-            yield _as_bytes("identity", place, codecs, rb"[a-z]")
+            sought.append(_as_bytes("identity", number, codecs, edge))
+    places = [place for place in sorted(secrets.places) if len(place) >= LEAST]
+    sought += [_as_bytes("identity", place, codecs, rb"[a-z]") for place in places]
     for day in sorted((secrets.births | secrets.dates) - {DUMMY_DATE}):
-        for form in _date_forms(day):
-            yield _as_bytes("date", form, ("ascii",), rb"[0-9.]")
+        y, m, d = day[:4], day[4:6], day[6:]
+        forms = [day, *(s.join((y, m, d)) for s in "-/."), *(s.join((d, m, y)) for s in "-/.")]
+        forms += [f"{m}/{d}/{y}", f"{m}-{d}-{y}"]
+        sought += [_as_bytes("date", form, ("ascii",), rb"[0-9.]") for form in forms]
+    return sought
 
 
 @lru_cache(maxsize=4096)
@@ -296,15 +290,15 @@ def occurrences(
     def stands(root: bytes) -> bool:
         return root in searched or (may_be_number(root) and root in numbers)
 
-    for one in sought:
+    for identifier in sought:
         # hundreds of UIDs share a root; there is one code, since digits have no case
-        if one.kind == "uid" and not stands(min(one.codes).rpartition(b".")[0]):
+        if identifier.kind == "uid" and not stands(min(identifier.codes).rpartition(b".")[0]):
             continue
-        hits = one.count(searched)
-        if numbers and any(map(may_be_number, one.codes)):
-            hits += one.count(numbers)
+        hits = identifier.count(searched)
+        if numbers and any(map(may_be_number, identifier.codes)):
+            hits += identifier.count(numbers)
         if hits:
-            yield one, hits
+            yield identifier, hits
 
 
 def _filter_of_numbers(numbers: bytes) -> Callable[[bytes], bool]:

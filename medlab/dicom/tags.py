@@ -45,18 +45,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-def _in_words(code: str) -> str:
-    """Return what a code of the table asks for.
-
-    Examples
-    --------
-    >>> in_words("C"), in_words("X/Z")
-    ('cleaned', "removed or emptied, as the element's Type asks")
-    """
-    words = [ACTION_WORDS[letter.rstrip("*")] for letter in code.split("/")]
-    return " or ".join(words) + (", as the element's Type asks" if len(words) > 1 else "")
-
-
 MASK = "••••"
 COLUMNS = (
     "path",
@@ -115,12 +103,12 @@ def _walk(dataset: Dataset, path: str = "", level: int = 0, inside: int = 0) -> 
     if level == 0 and getattr(dataset, "file_meta", None) is not None:
         yield from _walk(dataset.file_meta, level=-1)
     level = max(level, 0)
-    known = element_texts.creators(dataset)
+    names = element_texts.creators(dataset)
     for tag in sorted(dataset.keys()):
         element = dataset[tag]
         number = int(tag)
         here = f"{path}({number >> 16:04X},{number & 0xFFFF:04X})"
-        creator = known.get(element_texts.creator_tag(number), "") if number >> 16 & 1 else ""
+        creator = names.get(element_texts.creator_tag(number), "") if number >> 16 & 1 else ""
         yield _Place(here, element, creator, level, inside)
         if element.VR == "SQ":
             for i, item in enumerate(element.value or ()):
@@ -289,11 +277,11 @@ def dictionary() -> pd.DataFrame:
         (text[:4], text[4:], *entry[:2], entry[2], entry[4], bool(entry[3]))
         for text, entry in RepeatersDictionary.items()
     ]
-    known = {row[0] + row[1] for row in rows}
+    listed = {row[0] + row[1] for row in rows}
     rows += [
         (row.tag[:4], row.tag[5:], row.vr, "", row.name, row.keyword, row.retired)
         for row in load_profile()
-        if row.tag.replace(",", "") not in known and "g" not in row.tag and "xxxx" not in row.tag
+        if row.tag.replace(",", "") not in listed and "g" not in row.tag and "xxxx" not in row.tag
     ]
     columns = ["group", "element", "vr", "vm", "name", "keyword", "retired"]
     table = pd.DataFrame(rows, columns=columns)
@@ -335,19 +323,19 @@ def search_dictionary(
     import pandas as pd
 
     table = dictionary()
-    found = pd.Series(True, index=table.index)
+    fits = pd.Series(True, index=table.index)
     for column, fragment in {"group": group, "element": element, "vr": vr, "name": name}.items():
-        found &= table[column].str.contains(fragment, case=False, regex=False)
+        fits &= table[column].str.contains(fragment, case=False, regex=False)
     if text:
-        found &= _anywhere(table, text)
-    return table[found].reset_index(drop=True)
+        fits &= _anywhere(table, text)
+    return table[fits].reset_index(drop=True)
 
 
 def _anywhere(table: pd.DataFrame, text: str) -> pd.Series:
     inside = table["name"].str.contains(text, case=False, regex=False)
     inside |= table["keyword"].str.contains(text, case=False, regex=False)
-    found = inside | (table["vr"].str.upper() == text.upper())
-    return found | _tag_fits(table["group"], table["element"], text)
+    fits = inside | (table["vr"].str.upper() == text.upper())
+    return fits | _tag_fits(table["group"], table["element"], text)
 
 
 def _tag_fits(group: pd.Series, element: pd.Series, text: str) -> pd.Series:
@@ -401,11 +389,15 @@ def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
 
     row = row_of(tag)
     codes = {"basic profile": row.basic, **row.options} if row else {}
-    found = pd.DataFrame(codes.items(), columns=["under", "code"])
-    found["action"] = found["code"].map(_in_words)
+    actions = pd.DataFrame(codes.items(), columns=["under", "code"])
+    words = [
+        [ACTION_WORDS[letter.rstrip("*")] for letter in c.split("/")] for c in actions["code"]
+    ]
+    depends = ", as the element's Type asks"
+    actions["action"] = [" or ".join(each) + depends * (len(each) > 1) for each in words]
     if tag >> 16 & 1 and not profile.keeping_option(plan("research"), creator, tag):
-        found.loc[found["code"] == "C", "action"] = "removed: not on the standard's list"
-    return found
+        actions.loc[actions["code"] == "C", "action"] = "removed: not on the standard's list"
+    return actions
 
 
 def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
@@ -425,18 +417,18 @@ def kept_text(dataset: Dataset, path: str = "") -> list[tuple[str, str, str]]:
         what is printable of them. It shows values: it belongs into the private folder of a
         job, nowhere else.
     """
-    found: list[tuple[str, str, str]] = []
-    known = passthrough.Memory()
+    rows: list[tuple[str, str, str]] = []
+    memory = passthrough.Memory()
     if not path:
         charset = str(dataset.original_character_set)
-        known = passthrough.memories("kept text").setdefault(charset, known)
+        memory = passthrough.memories("kept text").setdefault(charset, memory)
     for tag, element in items_of(dataset):
-        before = known.get(id(element))
+        before = memory.get(id(element))
         if before is None:
             before = element, _kept_in(dataset, tag, element, path)
-            known.note(*before)
-        found += before[1]
-    return found
+            memory.note(*before)
+        rows += before[1]
+    return rows
 
 
 def _kept_in(dataset: Dataset, tag: int, element: Any, path: str) -> list[tuple[str, str, str]]:
@@ -449,11 +441,11 @@ def _kept_in(dataset: Dataset, tag: int, element: Any, path: str) -> list[tuple[
         texts = [f"{len(element.value)} bytes: {' '.join(runs)[:_LONGEST_SHOWN]}"]
     elif not is_known(tag):
         texts = values_of(dataset[element.tag])
-    found = [(path + written, keyword or written, "\\".join(texts))] if texts else []
+    rows = [(path + written, keyword or written, "\\".join(texts))] if texts else []
     items = sequence_items(dataset, element) if vr == "SQ" else ()
     for number, item in enumerate(items):
-        found += kept_text(item, f"{path}{written}[{number}].")
-    return found
+        rows += kept_text(item, f"{path}{written}[{number}].")
+    return rows
 
 
 def _directory_records(dataset: Dataset) -> pd.DataFrame:
@@ -616,8 +608,8 @@ def matching(table: pd.DataFrame, search: str, where: str = "anywhere") -> pd.Da
     fits = held.any(axis=1)
     if where == "anywhere":
         fits |= _tag_fits(tag[1:5], tag[6:10], search)
-    found: pd.DataFrame = table[fits]
-    return found
+    rows: pd.DataFrame = table[fits]
+    return rows
 
 
 def _written(tables: Iterator[pd.DataFrame], csv_file: Path | None) -> Iterator[pd.DataFrame]:

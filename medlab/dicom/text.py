@@ -81,13 +81,13 @@ class _Written(NamedTuple):
 
 
 def _days(*candidates: tuple[int, int, int]) -> tuple[date, ...]:
-    found = []
+    days = []
     for year, month, day in candidates:
         try:
-            found.append(date(year, month, day))
+            days.append(date(year, month, day))
         except ValueError:
             continue
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(days))
 
 
 def _readings(form: str, p: dict[str, str]) -> tuple[date, ...]:
@@ -306,11 +306,11 @@ def _person_words(parts: tuple[str, ...]) -> list[str]:
     Hart with a C before it).
     """
     long = [part for part in parts if len(part) >= _LEAST_PART and not _is_script(part)]
-    found = [_inflected(part) for part in long]
+    patterns = [_inflected(part) for part in long]
     for part in long if len(parts) > 1 else ():
         if len(part) >= 5:
             initials = "".join(other[0] for other in parts if other != part)
-            found.append(f"[{initials}]{{0,2}}{part}[{initials}]{{0,2}}" if initials else part)
+            patterns.append(f"[{initials}]{{0,2}}{part}[{initials}]{{0,2}}" if initials else part)
     glued = {"".join(pair) for pair in permutations(long, 2)}
     for first, last in combinations(range(len(parts) + 1), 2):
         if last - first > 1 and max(map(len, parts[first:last])) >= _LEAST_PART:
@@ -318,7 +318,7 @@ def _person_words(parts: tuple[str, ...]) -> list[str]:
     if len("".join(parts)) > len(parts) > 1 and min(map(len, parts)) > 1:
         glued |= {"".join(parts[i:] + parts[:i]) for i in range(len(parts))}
     glued -= CLINICAL_WORDS | _COMMON
-    return found + [f"{word}(?:e?s)?" for word in sorted(glued)] or ["(?!)"]
+    return patterns + [f"{word}(?:e?s)?" for word in sorted(glued)] or ["(?!)"]
 
 
 def _row_pattern(row: Iterable[str]) -> str:
@@ -382,9 +382,9 @@ def _fold_with_places(text: str) -> tuple[str, Sequence[int]]:
 
 def _identity_spans(text: str, search: Search) -> Iterator[Span]:
     """Yield where the words of the patient and the study stand in a text."""
-    known = _compile_identity(search.identity, search.keep_institutions, search.keep_devices)
+    patterns = _compile_identity(search.identity, search.keep_institutions, search.keep_devices)
     folded, places = _fold_with_places(text)
-    for start, end, kind in _hits(folded, known):
+    for start, end, kind in _hits(folded, patterns):
         # up to the next letter: signs that folding drops belong to the one before them
         yield Span(places[start], max(places[end - 1] + 1, places[end]), REMOVED, kind)
 
@@ -392,9 +392,9 @@ def _identity_spans(text: str, search: Search) -> Iterator[Span]:
 _GAP = re.compile(r"[ ,.^_='\u2019-]{1,3}")
 
 
-def _hits(folded: str, known: _Known) -> Iterator[tuple[int, int, str]]:
+def _hits(folded: str, patterns: _Known) -> Iterator[tuple[int, int, str]]:
     """Yield start, end and kind (``identity`` or ``probable``) of what stands in folded text."""
-    for match in known.inside.finditer(folded):
+    for match in patterns.inside.finditer(folded):
         start, end = match.span()
         while start and folded[start - 1] == "0":
             start -= 1
@@ -403,13 +403,13 @@ def _hits(folded: str, known: _Known) -> Iterator[tuple[int, int, str]]:
         yield start, end, "identity"
     pattern = runs(LETTER, folded.isascii())
     said = pattern.findall(folded)
-    groups = {word: known.group_of(word) for word in set(said)}
+    groups = {word: patterns.group_of(word) for word in set(said)}
     if not any(groups.values()):
         return
     places = [(run.start(), run.end()) for run in pattern.finditer(folded)]
     for i, word in enumerate(said):
         first = last = i
-        beside = known.beside[groups[word] - 1] if groups[word] > 0 else ()
+        beside = patterns.beside[groups[word] - 1] if groups[word] > 0 else ()
         while first and said[first - 1] in beside and _joins(folded, places, first - 1):
             first -= 1
         while last + 1 < len(said) and said[last + 1] in beside and _joins(folded, places, last):
@@ -426,12 +426,12 @@ def _joins(folded: str, places: Sequence[tuple[int, int]], at: int) -> bool:
 
 def other_spans(text: str, others: Container[str]) -> Iterator[Span]:
     """Yield where IDs and full names of other patients of the job stand in a text."""
-    found = list(runs(ALNUM, text.isascii()).finditer(text))
-    for first in range(len(found)):
-        for last in range(first, min(first + _MOST_WORDS, len(found))):
-            start, end = found[first].start(), found[last].end()
+    words = list(runs(ALNUM, text.isascii()).finditer(text))
+    for first in range(len(words)):
+        for last in range(first, min(first + _MOST_WORDS, len(words))):
+            start, end = words[first].start(), words[last].end()
             if end - start > 3:
-                digits = "".join(run[0] for run in found[first : last + 1])
+                digits = "".join(run[0] for run in words[first : last + 1])
                 grouped = last > first and digits.isdigit() and fold(digits) in others
                 if grouped or normalize(text[start:end]) in others:
                     yield Span(start, end, REMOVED, "other patient")
@@ -448,16 +448,16 @@ def _date_spans(text: str, search: Search, *, births_only: bool = False) -> Iter
 def _date_instead(written: _Written, search: Search, births_only: bool) -> str | None:
     """Return what stands in place of a date, or None to leave it."""
     births = {parse_date(day) for day in search.identity.births}
-    known = {parse_date(day) for day in search.identity.days} - {None}
+    days = {parse_date(day) for day in search.identity.days} - {None}
     if births & set(written.readings):
         return REMOVED
     if search.dates == "keep" or births_only:
         return None
     # of an ambiguous 03/04/2020 that reading counts which is a day of this study
-    readings = [day for day in written.readings if day in known] or list(written.readings)
+    readings = [day for day in written.readings if day in days] or list(written.readings)
     if search.dates == "remove" or len(readings) != 1:
         return REMOVED
-    study_year = min((day.year for day in known if day), default=readings[0].year)
+    study_year = min((day.year for day in days if day), default=readings[0].year)
     if readings[0].year < study_year - _YEARS_BEFORE_STUDY:
         return REMOVED
     return written.shifted(readings[0], search.days)

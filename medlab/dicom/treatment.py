@@ -38,7 +38,7 @@ from medlab.dicom.profile import (
 )
 from medlab.dicom.text import Search, in_coded_value
 
-_PATIENT_ID, _PATIENT_NAME = 0x00100020, 0x00100010
+_PATIENT_ID, _PATIENT_NAME, _TIMES_SAID = 0x00100020, 0x00100010, 0x00280303
 _ACCESSION, _SUBJECT, _STUDY = 0x00080050, 0x00120040, 0x0020000D
 _BIRTH, _STUDY_DATE, _SOP_CLASS = 0x00100030, 0x00080020, 0x00080016
 
@@ -117,7 +117,7 @@ class _Many(NamedTuple):
 
     def is_noted(self, notes: Container[str]) -> bool:
         """Tell whether an action has one of some notes."""
-        return any(one.note in notes for line in self.lines for one in chain(*line.actions))
+        return any(action.note in notes for line in self.lines for action in chain(*line.actions))
 
 
 class Log(Sequence[Action]):
@@ -238,7 +238,7 @@ class Work:
         whose = whose or owner(dataset)
         named = is_own_code(key, patient or text_at(dataset, _PATIENT_NAME))
         ours = named or (not patient and (not study or made_by(key, study)))
-        moved = ours and _was_shifted(dataset)
+        moved = ours and text_at(dataset, _TIMES_SAID) == "MODIFIED"
         search = Search(
             identity_of(dataset),
             "keep"
@@ -271,17 +271,17 @@ class Work:
         """Return what the log says from an entry on."""
         return _written_down(self.log[logged:])
 
-    def remember(self, found: set[int]) -> None:
+    def remember(self, hits: set[int]) -> None:
         """Note what became of elements that were met for the first time.
 
         Parameters
         ----------
-        found : set of int
+        hits : set of int
             Numbers of the texts in which something was found. They are searched again.
         """
         for level, element, done, texts in self.new:
             kept = done.kept
-            if not found.isdisjoint(texts):
+            if not hits.isdisjoint(texts):
                 if kept is not element:  # a sequence with a text in it
                     continue
                 done = done._replace(text=self.texts[texts[0]][2:])
@@ -374,7 +374,7 @@ class Level:
         if done.actions:
             actions: Iterable[Action] = done.actions
             if self.path:
-                actions = [Action(self.path + one[0], *one[1:]) for one in actions]
+                actions = [Action(self.path + action[0], *action[1:]) for action in actions]
             self.work.log += actions
         if done.text is not None:
             self.add_text(element, *done.text)
@@ -386,7 +386,7 @@ class Level:
         if self.known is not None and type(element) is passthrough.Atom:
             start, plan_ = len(self.path), work.plan
             relative = tuple(
-                Action(one[0][start:], *one[1:]) for one in work.actions_since(logged)
+                Action(action[0][start:], *action[1:]) for action in work.actions_since(logged)
             )
             retains = plan_.rules or plan_.keep_private or plan_.has("retain-safe-private")
             place = element_texts.creator_tag(int(element.tag))
@@ -407,12 +407,12 @@ def _codes(
 ) -> dict[int, str]:
     """Return what stands in place of patient ID, name and accession number."""
     earlier = (text_at(dataset, tag) for tag in (_PATIENT_ID, _PATIENT_NAME))
-    asked = code_of("patient", whose) if code_of and not whose.startswith(NO_PERSON) else None
+    new = code_of("patient", whose) if code_of and not whose.startswith(NO_PERSON) else None
     ours = next((code for code in earlier if is_own_code(key, code)), None)
-    named = asked or ours or patient_code(key, whose)
+    named = new or ours or patient_code(key, whose)
     accession = text_at(dataset, _ACCESSION)
-    asked = code_of("accession", accession) if code_of and accession else None
-    number = asked or keyed_code(key, "accession", accession)
+    new = code_of("accession", accession) if code_of and accession else None
+    number = new or keyed_code(key, "accession", accession)
     return {_PATIENT_ID: named, _PATIENT_NAME: named, _ACCESSION: number, _SUBJECT: named}
 
 
@@ -424,18 +424,13 @@ def _declared_safe(dataset: Dataset) -> frozenset[tuple[str, int]]:
 
     A whole block that is declared safe stands as (creator, group and -1 as low byte).
     """
-    found: set[tuple[str, int]] = set()
+    safe: set[tuple[str, int]] = set()
     for item in sequence_at(dataset, "PrivateDataElementCharacteristicsSequence"):
         group = int(item.get("PrivateGroupReference") or 0) << 16
         creator = str(item.get("PrivateCreatorReference") or "").strip().casefold()
         if item.get("BlockIdentifyingInformationStatus") == _SAFE_STATUS:
-            found.add((creator, group | 0xFFFF))
+            safe.add((creator, group | 0xFFFF))
         numbers = item.get("NonidentifyingPrivateElements") or ()
         listed: Iterable[int] = [numbers] if isinstance(numbers, int) else numbers
-        found.update((creator, group | int(number) & 0xFF) for number in listed)
-    return frozenset(found)
-
-
-def _was_shifted(dataset: Dataset) -> bool:
-    """Tell whether a data set says that its dates were moved."""
-    return bool(dataset.get("LongitudinalTemporalInformationModified") == "MODIFIED")
+        safe.update((creator, group | int(number) & 0xFF) for number in listed)
+    return frozenset(safe)

@@ -181,8 +181,10 @@ def _compare(
             if not findings:
                 break
         if plan.policy == SAFE_HARBOR:
-            left = safe_harbor.left(source, output, plan.restricted_zips)
-            findings += [Finding(file, where, "safe harbor", "fail", what) for where, what in left]
+            remains = safe_harbor.left(source, output, plan.restricted_zips)
+            findings += [
+                Finding(file, where, "safe harbor", "fail", what) for where, what in remains
+            ]
     return _Compared(findings, pairs, dated, secrets or Secrets())
 
 
@@ -201,29 +203,33 @@ def _left_in_bytes(
     clear = without_ciphertexts(_without_pixels(data[0], output), output)
     searched = without_registered(clear.lower())
     searched = b"".join((searched, "\0".join(text for _, text in texts).encode()))
-    for one, hits in occurrences(sought_in(secrets, {*encodings, "latin-1"}), searched, data[1]):
-        places = [(part, one.count(plain("\\".join(part.texts)).encode())) for part in after]
-        stay = [(part, n) for part, n in places if n and _may_stay(part, one, pairs)]
+    for identifier, hits in occurrences(
+        sought_in(secrets, {*encodings, "latin-1"}), searched, data[1]
+    ):
+        places = [
+            (part, identifier.count(plain("\\".join(part.texts)).encode())) for part in after
+        ]
+        stay = [(part, n) for part, n in places if n and _may_stay(part, identifier, pairs)]
         if hits > sum(n for _, n in stay):
             kept = {part.path for part, _ in stay}
-            left = [part.path for part, n in places if n and part.path not in kept]
-            what = {"date": "a date", "uid": "a UID"}.get(one.kind, "an identifier")
+            paths = [part.path for part, n in places if n and part.path not in kept]
+            what = {"date": "a date", "uid": "a UID"}.get(identifier.kind, "an identifier")
             message = f"{what} of the source stands in the output"
-            yield Finding(file, ", ".join(left[:5]) or "bytes", one.kind, "fail", message)
+            yield Finding(file, ", ".join(paths[:5]) or "bytes", identifier.kind, "fail", message)
 
 
-def _may_stay(part: Part, one: Sought, pairs: Pairs) -> bool:
+def _may_stay(part: Part, identifier: Sought, pairs: Pairs) -> bool:
     """Tell whether a hit is none.
 
     A clinical word in a code, a setting of the scanner that is a short ID by chance, a date
     that a moved date meets.
     """
-    if one.kind == "identity" and part.vr in ("DS", "IS") and part.path in pairs:
-        return min(map(len, one.codes)) < LONG_NUMBER
-    if one.kind == "identity" and part.vr == "CS":
+    if identifier.kind == "identity" and part.vr in ("DS", "IS") and part.path in pairs:
+        return min(map(len, identifier.codes)) < LONG_NUMBER
+    if identifier.kind == "identity" and part.vr == "CS":
         words = {word.casefold() for word in words_of(" ".join(part.texts))}
         return bool(words & CLINICAL_WORDS)
-    if one.kind == "date" and part.vr in ("DA", "DT") and part.path in pairs:
+    if identifier.kind == "date" and part.vr in ("DA", "DT") and part.path in pairs:
         return _days_said(pairs[part.path][0]) != _days_said(part)
     return False
 
@@ -320,9 +326,9 @@ def _codes_said(dataset: Dataset) -> frozenset[str]:
     element = passthrough.elements(dataset).get(_CODES)
     if element is None:
         return frozenset()
-    known = _codes_known.get(id(element))
-    if known is not None:
-        return frozenset(known[1])
+    memory = _codes_known.get(id(element))
+    if memory is not None:
+        return frozenset(memory[1])
     items = sequence_at(dataset, "DeidentificationMethodCodeSequence")
     codes = frozenset(str(item.get("CodeValue")) for item in items)
     _codes_known.note(element, codes)
@@ -374,10 +380,10 @@ def _private_left(after: list[Part], plan: Plan, file: str) -> Iterator[Finding]
         elif not part.tag & 0xFFFF:
             yield Finding(file, part.path, "element", "fail", "a group length was left")
     for parts in levels.values():
-        known = creators(parts[0].dataset)
+        names = creators(parts[0].dataset)
         private = [part for part in parts if not is_creator(part.tag)]
         for part in private:
-            creator = known.get(creator_tag(part.tag), "")
+            creator = names.get(creator_tag(part.tag), "")
             if (creator and _is_own(part, plan)) or (
                 creator == own_rules.ENCRYPTED and own_rules.encrypted(plan)
             ):
@@ -386,7 +392,7 @@ def _private_left(after: list[Part], plan: Plan, file: str) -> Iterator[Finding]
             if severity:
                 message = "a private element that no list keeps"
                 yield Finding(file, part.path, "private", severity, message)
-        if set(known) - {creator_tag(part.tag) for part in private}:
+        if set(names) - {creator_tag(part.tag) for part in private}:
             path = parts[0].path.rpartition(".")[0]
             yield Finding(file, path, "private", "fail", "a private creator without elements")
 
@@ -403,11 +409,11 @@ def _private_severity(tag: int, creator: str, plan: Plan, declared: bool) -> str
 
 def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
     meta = getattr(output, "file_meta", None) or Dataset()
-    left = [
+    keywords = [
         keyword for tag, keyword in _META_OF_SENDER.items() if tag in passthrough.elements(meta)
     ]
-    if left:
-        yield Finding(file, "file meta", "meta", "fail", f"{', '.join(left)} was left")
+    if keywords:
+        yield Finding(file, "file meta", "meta", "fail", f"{', '.join(keywords)} was left")
     if any(data[:128]):
         yield Finding(file, "preamble", "meta", "fail", "the preamble is not empty")
     if text_at(meta, 0x00020003) != text_at(output, 0x00080018):
@@ -434,15 +440,15 @@ def _days_said(part: Part) -> list[str]:
 
 def _deltas(pairs: Pairs) -> set[int]:
     """Return by how many days the dates of a data set moved, dummies left out."""
-    found = set()
+    moves = set()
     for before, after in pairs.values():
         if after.vr not in ("DA", "DT"):
             continue
         for old, new in zip(_days_said(before), _days_said(after), strict=False):
             first, second = parse_date(old), parse_date(new)
             if first and second and new != DUMMY_DATE:
-                found.add((second - first).days)
-    return found
+                moves.add((second - first).days)
+    return moves
 
 
 def _date_findings(pairs: Pairs, plan: Plan, file: str) -> Iterator[Finding]:
@@ -468,24 +474,19 @@ def _date_findings(pairs: Pairs, plan: Plan, file: str) -> Iterator[Finding]:
 def _years(pairs: Pairs, file: str) -> Iterator[Finding]:
     for path, (old, new) in pairs.items():
         years = {day[:4] for day in _days_said(old)}
-        if new.vr in ("DA", "DT") and not set(map(_year_of, _days_said(new))) <= {*years, ""}:
+        said = {day for day in _days_said(new) if day not in (DUMMY_DATE, "")}
+        dates = {day[:4] if day[4:] in ("", "0101") else day for day in said}
+        if new.vr in ("DA", "DT") and not dates <= years:
             yield Finding(file, path, "date", "fail", "a date says more than its year")
-
-
-def _year_of(day: str) -> str:
-    """Return the year that a date comes to; empty for a dummy, the date itself if it says more."""
-    if day in (DUMMY_DATE, ""):
-        return ""
-    return day[:4] if day[4:] in ("", "0101") else day
 
 
 def _uid_map(pairs: Pairs) -> list[tuple[str, str]]:
     """Return the UIDs of the source and what stands in their places."""
-    found = []
+    uids = []
     for before, after in pairs.values():
         if after.vr == "UI":
-            found += list(zip(before.texts, after.texts, strict=False))
-    return found
+            uids += list(zip(before.texts, after.texts, strict=False))
+    return uids
 
 
 def _uid_findings(pairs: Pairs, file: str) -> Iterator[Finding]:
@@ -532,18 +533,18 @@ def verify_file(
     name : str, optional
         The path of the output as it will be given away; searched for identifiers.
     """
-    shown = Path(output).name if name is None else name
+    title = Path(output).name if name is None else name
     original = source if isinstance(source, Dataset) else read(source)
-    return _compare_files(original, Path(output), plan, file, shown).findings
+    return _compare_files(original, Path(output), plan, file, title).findings
 
 
 def _compare_files(
-    original: Dataset, output: Path, plan: Plan | None, file: str, shown: str
+    original: Dataset, output: Path, plan: Plan | None, file: str, title: str
 ) -> _Compared:
     data = output.read_bytes()
     compared = _compare(original, parse(data), plan, data, file)
-    name = shown.encode("utf-8", "replace").lower()
-    if any(one.count(name) for one in sought_in(compared.secrets, ())):
+    name = title.encode("utf-8", "replace").lower()
+    if any(identifier.count(name) for identifier in sought_in(compared.secrets, ())):
         message = "an identifier stands in the name"
         compared.findings.append(Finding(file, "file name", "identity", "fail", message))
     return compared
@@ -581,8 +582,8 @@ def verify(source: Path | str, output: Path | str, plan: Plan | None = None) -> 
     moves: dict[tuple[str, str], set[int]] = defaultdict(set)
     names: set[tuple[str, str]] = set()
     for number, path in enumerate(outputs, start=1):
-        shown = path.name if output.is_file() else str(path.relative_to(output))
-        findings += _verify_pair(matched.get(path), path, plan, (str(number), shown), moves, names)
+        name = path.name if output.is_file() else str(path.relative_to(output))
+        findings += _verify_pair(matched.get(path), path, plan, (str(number), name), moves, names)
     findings += _uid_map_findings(names)
     if any(len(days) > 1 for days in moves.values()):
         findings.append(Finding("", "", "date", "fail", "dates of one patient moved differently"))
@@ -597,12 +598,12 @@ def _verify_pair(
     moves: dict[tuple[str, str], set[int]],
     names: set[tuple[str, str]],
 ) -> list[Finding]:
-    number, shown = called
+    number, name = called
     if origin is None:
         return [Finding(number, "", "element", "fail", NO_SOURCE)]
     try:
         before = read(origin)
-        compared = _compare_files(before, path, plan, number, shown)
+        compared = _compare_files(before, path, plan, number, name)
     except InputError:
         return [Finding(number, "", "element", "fail", "the file cannot be read and compared")]
     with quiet_pydicom():
@@ -623,8 +624,8 @@ def _match(source: Path, output: Path, outputs: list[Path]) -> dict[Path, Path]:
         rows = [row for row in rows if not Path(row["source"]).is_absolute()]  # those are decoys
         return {output / row["target"]: source / row["source"] for row in rows}
     marks = {_mark(path): path for path in find_files(source)}
-    found = {path: marks.get(_mark(path)) for path in outputs}
-    return {path: origin for path, origin in found.items() if origin is not None}
+    origins = {path: marks.get(_mark(path)) for path in outputs}
+    return {path: origin for path, origin in origins.items() if origin is not None}
 
 
 def _mark(path: Path) -> bytes:

@@ -101,8 +101,8 @@ class CohortCheck(NamedTuple):
             return ""
         if self.l is None:
             return f"; the files show no {sensitive} any more"
-        asked = f"l = {l:g}" + ("" if t is None else f" and t = {t:g}")
-        return f"; {asked} of {sensitive} was asked, counted l = {self.l:g}, t = {self.t:.3f}"
+        criteria = f"l = {l:g}" + ("" if t is None else f" and t = {t:g}")
+        return f"; {criteria} of {sensitive} was asked, counted l = {self.l:g}, t = {self.t:.3f}"
 
 
 def state(dataset: Dataset, promises: Mapping[str, Any], ranges: dict[str, str]) -> None:
@@ -151,7 +151,7 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
     """
     import pandas as pd
 
-    found: dict[str, dict[str, set[str]]] = {}
+    by_owner: dict[str, dict[str, set[str]]] = {}
     promises = _Promises(0)
     for _, _, dataset in usable(dicom.find_files(folder), dicom.read):
         lines = method_lines(dataset)
@@ -162,7 +162,7 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
         for name, value, about in (m.groups() for m in map(_PROMISED.fullmatch, lines) if m):
             values: dict[str, Any] = {name: float(value), "sensitive": about}
             promises = promises._replace(**values)
-        facts = found.setdefault(str(dataset.get("PatientID", "")), {})
+        facts = by_owner.setdefault(str(dataset.get("PatientID", "")), {})
         for _, name, text in stated:
             facts.setdefault(name, set()).add(text)
         for name in [*_TECHNICAL, *filter(None, [promises.sensitive])]:
@@ -170,7 +170,7 @@ def released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
             facts.setdefault(name, set()).add(text)
     rows = {
         code: {name: "; ".join(sorted(texts)) for name, texts in facts.items()}
-        for code, facts in found.items()
+        for code, facts in by_owner.items()
     }
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("PatientID").fillna("")
     return table, promises
@@ -188,9 +188,9 @@ def _worst(table: pd.DataFrame, quasi: list[str], secret: str) -> pd.Series[Any]
     each = table[secret].str.split("; ").explode()
     each = each[each != ""]  # some files of a patient may not have the element
     group = pd.Series(tabular.class_numbers(table, quasi), table.index)
-    found = pd.DataFrame({"value": each, "class": group.reindex(each.index)})
-    found["often"] = found.groupby(["class", "value"])["value"].transform("size")
-    first = found.sort_values("often", ascending=False, kind="stable")["value"]
+    rows = pd.DataFrame({"value": each, "class": group.reindex(each.index)})
+    rows["often"] = rows.groupby(["class", "value"])["value"].transform("size")
+    first = rows.sort_values("often", ascending=False, kind="stable")["value"]
     return first[~first.index.duplicated()].reindex(table.index)
 
 
@@ -220,12 +220,12 @@ def check(folder: Path | str) -> CohortCheck | None:
     quasi = [name for name in table.columns if name not in (*_TECHNICAL, secret)]
     if table[quasi].apply(lambda column: column.str.contains("; ", regex=False)).any(axis=None):
         raise InputError("files of one patient state different classes; make the release anew")
-    found = tabular.k_anonymity(table, quasi)
+    k = tabular.k_anonymity(table, quasi)
     facts = [*quasi, *(name for name in _TECHNICAL if name in table)]
     unique = int((tabular.class_sizes(table, facts) == 1).sum())
     l, t = None, None
     if secret and (table[secret] != "").any():
-        shown = table.assign(**{secret: _worst(table, quasi, secret)})
-        l = float(tabular.l_diversity(shown, quasi, secret))
-        t = tabular.t_closeness(shown, quasi, secret, distance="equal")
-    return CohortCheck(len(table), promises.k, found, unique, promises, l, t)
+        judged = table.assign(**{secret: _worst(table, quasi, secret)})
+        l = float(tabular.l_diversity(judged, quasi, secret))
+        t = tabular.t_closeness(judged, quasi, secret, distance="equal")
+    return CohortCheck(len(table), promises.k, k, unique, promises, l, t)

@@ -105,14 +105,14 @@ def add(
     """
     target = target.absolute()
     folder = target.with_name(target.name + ".job")
-    asked = asked_of(target)
-    if asked is None or not target.is_dir():
+    order = asked_of(target)
+    if order is None or not target.is_dir():
         raise MissingError("no job stands beside CLEAN; run deidentify first")
     if not (folder / "vault.db").is_file():
         raise MissingError("the job has no vault to know decoys by; run deidentify with one")
-    if asked["source"] != str(source.resolve()):
+    if order["source"] != str(source.resolve()):
         raise RefusedError("CLEAN was made from another SRC; name that one")
-    settings = asked["settings"]
+    settings = order["settings"]
     if settings["head"] != "leave" or any(settings[name] for name in _CLOSED):
         raise RefusedError(
             "a cohort, a table of new IDs, cut heads or a gateway leave no room for decoys"
@@ -124,19 +124,19 @@ def add(
     ):
         series = list(_all_series(target, origins))
         originals = {target / name: source / origins[name] for name in origins}
-        released = [path for one in series if one.kind for path in one.files]
+        released = [path for sequence in series if sequence.kind for path in sequence.files]
         pictures = usable(released, lambda path: _signatures(dicom.read(path), vault.code_key))
         real = _Signatures([bits for *_, some in pictures for bits in some], vault.code_key)
         for name, datasets in _drawn(series, count, originals, real):
             Path(part, name).mkdir(mode=0o700)
             for number, dataset in enumerate(datasets):
                 Path(part, name, f"{number:05d}.dcm").write_bytes(dicom.to_bytes(dataset))
-        known = [
+        codes = [
             (_KIND, bits.tobytes().hex(), recipient, "")
             for path in sorted(Path(part).rglob("*.dcm"))
             for bits in _signatures(dicom.read(path), vault.code_key)
         ]
-        vault.remember(known)
+        vault.remember(codes)
         (folder / "decoys").mkdir(mode=0o700, exist_ok=True)
         places = [path.rename(folder / "decoys" / path.name) for path in Path(part).iterdir()]
     try:
@@ -198,9 +198,9 @@ def check(folder: Path, vault_file: Path, key_file: Path | None = None) -> dict[
     if not folder.exists():
         raise UsageError("FOLDER does not exist; check the path")
     register = Register(vault_file, key_file)
-    found = [register(path) for path in dicom.find_files(folder)]
-    recipients = Counter(who for who in found if who is not None)
-    return {"files": len(found), "decoys": recipients.total(), "recipients": dict(recipients)}
+    readings = [register(path) for path in dicom.find_files(folder)]
+    recipients = Counter(who for who in readings if who is not None)
+    return {"files": len(readings), "decoys": recipients.total(), "recipients": dict(recipients)}
 
 
 def _origins(folder: Path) -> dict[str, Path]:
@@ -240,15 +240,17 @@ def _drawn(
     """Give a name and the data sets of each decoy; `originals` has the source of each output."""
     rng, made = np.random.default_rng(), 0
     whose: dict[str, dict[str, list[_Series]]] = defaultdict(lambda: defaultdict(list))
-    for one in series:
-        whose[one.place[0]][one.place[1]].append(one)
+    for item in series:
+        whose[item.place[0]][item.place[1]].append(item)
     while made < count:
         before = made
         for patient in rng.permutation(sorted(whose)):
             person = _person(whose[patient], series, rng)
             for study in list(whose[patient].values())[: count - made]:
                 with suppress(InputError, ValueError):  # of a value that is none of its VR
-                    datasets = [d for one in study for d in _with_other_pictures(one, series, rng)]
+                    datasets = [
+                        d for item in study for d in _with_other_pictures(item, series, rng)
+                    ]
                     _rename(datasets, dicom.read(originals[study[0].files[0]]), person)
                     if any(real.find(dataset) is not None for dataset in datasets):
                         continue  # almost empty pictures are alike
@@ -261,17 +263,17 @@ def _drawn(
 
 
 def _with_other_pictures(
-    one: _Series, series: list[_Series], rng: np.random.Generator
+    own: _Series, series: list[_Series], rng: np.random.Generator
 ) -> list[Dataset]:
     """Return the data sets of a series with its pictures blended with another patient's."""
-    others = [o for o in series if o.kind and o.kind == one.kind and o.place[0] != one.place[0]]
+    others = [o for o in series if o.kind and o.kind == own.kind and o.place[0] != own.place[0]]
     if not others:
         raise InputError("no other series of this kind")
-    plane = one.header.get("ImageOrientationPatient")
+    plane = own.header.get("ImageOrientationPatient")
     other = min(
         others, key=lambda o: (o.header.get("ImageOrientationPatient") != plane, rng.random())
     )
-    datasets = _read(one.files)
+    datasets = _read(own.files)
     blended = _blended(_volume(datasets), _volume(_read(other.files)), rng)
     ends = np.cumsum([frames.layout(dataset).frames for dataset in datasets])
     pictures, noise = (np.split(np.moveaxis(v, 0, 3), ends[:-1]) for v in blended)
@@ -405,9 +407,11 @@ def _person(
     studies: dict[str, list[_Series]], series: list[_Series], rng: np.random.Generator
 ) -> _Person:
     """Draw who a decoy is of, in place of the patient with these studies."""
-    own = [one.header for some in studies.values() for one in some if one.kind]
+    own = [item.header for some in studies.values() for item in some if item.kind]
     sex = own[0].get("PatientSex") if own else ""
-    headers = [one.header for one in series if one.kind and one.header.get("PatientSex") == sex]
+    headers = [
+        item.header for item in series if item.kind and item.header.get("PatientSex") == sex
+    ]
     by_weight = {
         header.PatientWeight: header.PatientSize
         for header in headers
@@ -417,11 +421,11 @@ def _person(
     if weights := sorted(by_weight):  # two neighbors in weight: no pair of numbers stands twice
         at = int(rng.integers(len(weights)))
         first, second = (by_weight[weights[n]] for n in (at, min(abs(at - 1), len(weights) - 1)))
-        digits = len(str(first).partition(".")[2])
-        size = f"{first + rng.random() * (second - first):.{digits}f}"
+        places = len(str(first).partition(".")[2])
+        size = f"{first + rng.random() * (second - first):.{places}f}"
         sizes = {"PatientWeight": weights[at], "PatientSize": size}
     name = str(people.names(np.array(["M" if sex == "M" else "F"]), rng)[0])
-    minutes = [_minute(one.header.get("StudyTime")) for one in series]
+    minutes = [_minute(item.header.get("StudyTime")) for item in series]
     times = np.array(sorted(minute for minute in minutes if minute is not None), np.int64)
     step = int(np.gcd.reduce(np.diff(times)))  # 0 where all studies have one time
 
@@ -431,7 +435,14 @@ def _person(
         low, high = times[at], times[min(at + 1, len(times) - 1)]
         return int(low + step * rng.integers((high - low) // max(step, 1) + 1))
 
-    return _Person(name, cache(_redrawn), int(rng.integers(1, 60)), minute, sizes)
+    @cache
+    def redrawn(text: str) -> str:
+        """Return a text with other letters and digits behind its first two."""
+        alphabets = digits, ascii_uppercase, ascii_lowercase
+        drawn = (next((choice(a) for a in alphabets if sign in a), sign) for sign in text[2:])
+        return text[:2] + "".join(drawn)
+
+    return _Person(name, redrawn, int(rng.integers(1, 60)), minute, sizes)
 
 
 def _rename(datasets: list[Dataset], before: Dataset, person: _Person) -> None:
@@ -488,13 +499,6 @@ def _later(time: str, minutes: int) -> str:
         return time
     hours, rest = divmod((minute + minutes) % 1440, 60)
     return f"{hours:02d}{rest:02d}{time[4:]}"
-
-
-def _redrawn(text: str) -> str:
-    """Return a text with other letters and digits behind its first two."""
-    alphabets = digits, ascii_uppercase, ascii_lowercase
-    drawn = (next((choice(a) for a in alphabets if sign in a), sign) for sign in text[2:])
-    return text[:2] + "".join(drawn)
 
 
 def _other_uid(uid: str, other: Callable[[str], str]) -> str:

@@ -44,8 +44,8 @@ _CLEANED = ("dicom", "nifti", "sidecar")  # kinds that get an output
 def _plan(job: Job) -> None:
     """Write all source files into the ledger, look at each, and find those seen twice."""
     with job.ledger.together():
-        for found in _found(job.work):
-            job.ledger.add(*found)
+        for place in _found(job.work):
+            job.ledger.add(*place)
         if not job.work.settings.stream:
             job.ledger.settle_gone()
         job.ledger.reopen()
@@ -60,16 +60,16 @@ def _plan(job: Job) -> None:
 def _take_in(job: Job) -> None:
     """Write what came into the queue of a stream since into the ledger, and look at it."""
     with job.ledger.together():
-        for found in _found(job.work):
-            job.ledger.add(*found)
+        for place in _found(job.work):
+            job.ledger.add(*place)
     _look(job)
 
 
 def _look(job: Job) -> None:
     for batch in chain(*(_worked(job, steps.examine, k, "looking") for k in ("file", "nifti"))):
         with job.ledger.together():
-            for entry, seen in batch:
-                job.ledger.examined(*(seen or (entry.row, "crashed")))
+            for entry, look in batch:
+                job.ledger.examined(*(look or (entry.row, "crashed")))
     owners.join(job)
     for target in job.ledger.withdraw():
         (job.work.target / target).unlink(missing_ok=True)
@@ -107,21 +107,21 @@ def _shown(job: Job, done: Iterator[_T], words: str, total: int) -> Iterator[_T]
 def _told(
     done: Iterator[_T], words: str, total: int, tell: Callable[[str, int, int], None]
 ) -> Iterator[_T]:
-    for number, one in enumerate(done, start=1):
+    for number, result in enumerate(done, start=1):
         tell(words, number, total)
-        yield one
+        yield result
 
 
 def _found(work: Work) -> Iterator[tuple[Path, str, int, int]]:
     if work.single is None:
         stream = work.settings.stream  # into which files are being written
         there = False
-        for found in walk(work.source):
+        for place in walk(work.source):
             there = True
-            if not (stream and found[0].suffix == ".part"):
-                yield found
+            if not (stream and place[0].suffix == ".part"):
+                yield place
         if there and work.decoys.is_dir():  # decoys alone are no source that is mounted
-            yield from ((work.decoys / found[0], *found[1:]) for found in walk(work.decoys))
+            yield from ((work.decoys / place[0], *place[1:]) for place in walk(work.decoys))
         return
     path = work.source / work.single[0]
     yield Path(work.single[0]), *kind_of(path, path.resolve().parent)
@@ -144,10 +144,10 @@ def _settle_copies(job: Job, group: list[Entry]) -> None:
         # what left the queue of a stream had the digest of its content for a name
         stream, source = job.work.settings.stream, entry.source
         digest = source.stem.encode() if stream else digest_of(job.work.source / source)
-        seen = digest in numbers
+        is_copy = digest in numbers
         number = numbers.setdefault(digest, len(numbers))
         job.ledger.number_copy(entry.row, number)
-        if seen:
+        if is_copy:
             job.ledger.settle(entry.row, "duplicate")
 
 
@@ -385,10 +385,10 @@ def _begin_safe_harbor(
     folder = target.with_name(target.name + ".job")
     if any((folder / name).exists() for name in ("key", "vault.db")):
         raise RefusedError("an earlier job left its key or vault beside DST; choose another DST")
-    asked = asked_of(target)
-    same = asked is not None and (
-        asked["source"] == str(source.resolve())
-        and asked["settings"] == json.loads(json.dumps(asdict(settings)))
+    order = asked_of(target)
+    same = order is not None and (
+        order["source"] == str(source.resolve())
+        and order["settings"] == json.loads(json.dumps(asdict(settings)))
     )
     for part in target.rglob(".*.part") if same and target.is_dir() else ():
         part.unlink()  # what a run that was killed left
@@ -403,9 +403,9 @@ def asked_of(target: Path) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     ledger = Ledger(path)
-    asked = ledger.setting("asked")
+    order = ledger.setting("asked")
     ledger.close()
-    return None if asked is None else dict(json.loads(asked))
+    return None if order is None else dict(json.loads(order))
 
 
 def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrite: bool) -> None:
@@ -422,11 +422,11 @@ def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrit
 def _clean(job: Job) -> int:
     """Clean every open file and return how many outputs appeared."""
     new = 0
-    known: dict[_Place, str] = {}  # what the vault got, while it is likely to come again
+    recent: dict[_Place, str] = {}  # what the vault got, while it is likely to come again
     for batch in _worked(job, steps.clean, "%", "cleaning"):
         outcomes = [done or Outcome(entry.row, "crashed") for entry, done in batch]
         if job.vault is not None:
-            _remember(job.vault, outcomes, known)
+            _remember(job.vault, outcomes, recent)
         with job.ledger.together():
             for done in outcomes:
                 job.ledger.record(done)
@@ -435,18 +435,18 @@ def _clean(job: Job) -> int:
     return new
 
 
-def _remember(vault: Vault, outcomes: list[Outcome], known: dict[_Place, str]) -> None:
+def _remember(vault: Vault, outcomes: list[Outcome], recent: dict[_Place, str]) -> None:
     """Put into the vault what it did not get before: the files of a study say much the same."""
     rows = {
         (kind, code, owner): original
         for done in outcomes
         for kind, code, original, owner in done.ways_back
     }
-    new = {place: original for place, original in rows.items() if known.get(place) != original}
+    new = {place: original for place, original in rows.items() if recent.get(place) != original}
     vault.remember((kind, code, original, owner) for (kind, code, owner), original in new.items())
-    if len(known) > _REMEMBERED:
-        known.clear()
-    known |= new
+    if len(recent) > _REMEMBERED:
+        recent.clear()
+    recent |= new
 
 
 def _audited(done: Outcome) -> dict[str, Any]:

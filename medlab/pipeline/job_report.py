@@ -155,9 +155,11 @@ def count_decoys(ledger: Ledger) -> tuple[int, int]:
 
 def decoy_words(decoys: int, studies: int) -> list[str]:
     """Return what recipients must be told; nothing without decoys."""
-    told = f"{decoys} of {studies} studies are decoys, false data: tell recipients that there are"
-    much = f"{told}. Above 5 % of the studies, so statistics will suffer."
-    return [much if decoys > _MANY_DECOYS * studies else f"{told}."] * bool(decoys)
+    sentence = (
+        f"{decoys} of {studies} studies are decoys, false data: tell recipients that there are"
+    )
+    much = f"{sentence}. Above 5 % of the studies, so statistics will suffer."
+    return [much if decoys > _MANY_DECOYS * studies else f"{sentence}."] * bool(decoys)
 
 
 def _key_words(job: Job) -> str:
@@ -204,20 +206,20 @@ def _certificate(job: Job, strangers: int) -> dict[str, Any] | None:
 
 def heads(ledger: Ledger, settings: Settings) -> dict[str, Any]:
     """Return what was measured on the heads that were cut, the worst of all images."""
-    found = ledger.heads()
+    heads = ledger.heads()
     says = ""
-    if found["cut"] and settings.head == "deface":
+    if heads["cut"] and settings.head == "deface":
         says = (
-            f"heads defaced: {found['cut']}; at worst {found['residual_face']:.3f} of a face "
-            f"left, {found['brain_changed']:.0f} brain voxels changed, {found['head_kept']:.3f} "
+            f"heads defaced: {heads['cut']}; at worst {heads['residual_face']:.3f} of a face "
+            f"left, {heads['brain_changed']:.0f} brain voxels changed, {heads['head_kept']:.3f} "
             "of a head kept"
         )
-    elif found["cut"]:
+    elif heads["cut"]:
         says = (
-            f"heads skull-stripped: {found['cut']}; brains of {found['least_ml']:.0f} to "
-            f"{found['most_ml']:.0f} ml, at worst {found['residual_face']:.3f} of the front left"
+            f"heads skull-stripped: {heads['cut']}; brains of {heads['least_ml']:.0f} to "
+            f"{heads['most_ml']:.0f} ml, at worst {heads['residual_face']:.3f} of the front left"
         )
-    return found | {"says": says}
+    return heads | {"says": says}
 
 
 def _envelopes(ledger: Ledger, settings: Settings) -> dict[str, Any]:
@@ -238,17 +240,17 @@ def _envelopes(ledger: Ledger, settings: Settings) -> dict[str, Any]:
 
 
 def _findings(ledger: Ledger) -> list[dict[str, Any]]:
-    found = ledger.table(
+    rows = ledger.table(
         """SELECT severity, message, place, row FROM finding
         WHERE severity <> 'info' ORDER BY 1, 2, 3, 4"""
     )
-    return _by_first(found, ("severity", "message", "place"))
+    return _by_first(rows, ("severity", "message", "place"))
 
 
-def _by_first(found: list[tuple[Any, ...]], names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _by_first(table: list[tuple[Any, ...]], names: tuple[str, ...]) -> list[dict[str, Any]]:
     """Group rows whose last cell is a row number; name the first few of each group."""
     groups: dict[tuple[Any, ...], list[int]] = {}
-    for *what, row in found:
+    for *what, row in table:
         groups.setdefault(tuple(what), []).append(row)
     return [
         dict(zip(names, what, strict=True)) | {"files": len(rows), "rows": rows[:_FIRST_ROWS]}

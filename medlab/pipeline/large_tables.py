@@ -261,11 +261,11 @@ def _check_places(source: Path, target: Path, overwrite: bool) -> None:
 
 
 def _look(
-    table: _Source, asked: tuple[Any, Any, Any, Any], most: int
+    table: _Source, wishes: tuple[Any, Any, Any, Any], most: int
 ) -> tuple[TableRoles, dict[str, pd.Series[Any]], dict[str, pd.Series[Any]], pd.DataFrame]:
     """Read the table once; return roles, values of columns, counts of sensitive ones, a sample."""
     rng, share = np.random.default_rng(), min(1.0, most / 2 / max(table.rows, 1))
-    quasi, sensitive = (named_columns(given, table.types) for given in asked[:2])
+    quasi, sensitive = (named_columns(names, table.types) for names in wishes[:2])
     roles = [name for name in dict.fromkeys([*quasi, *sensitive]) if name in table.types]
     missing = dict.fromkeys(table.types, 0)
     values = {name: pd.Series(dtype=table.types[name], name=name) for name in roles}
@@ -280,20 +280,20 @@ def _look(
     kinds = {name: Kind(str(kind), missing[name]) for name, kind in table.types.items()}
     whose = [name for name in table.types if name in DIRECT_IDENTIFIERS]
     identifiers = pd.DataFrame({name: _repeats(table, name, missing[name]) for name in whose})
-    found = TableRoles.named(TableFile(some, some, kinds), *asked, identifiers=identifiers)
-    counts = {name: _count(table, name, found.subject) for name in found.sensitive}
-    return found, values, counts, some
+    table_roles = TableRoles.named(TableFile(some, some, kinds), *wishes, identifiers=identifiers)
+    counts = {name: _count(table, name, table_roles.subject) for name in table_roles.sensitive}
+    return table_roles, values, counts, some
 
 
 def _repeats(table: _Source, name: str, missing: int) -> list[Any]:
     """Return two cells that are equal where any two of a column are, and missing as in it."""
     hashes = np.empty(table.rows, dtype=np.uint64)
-    known = 0
+    count = 0
     for frame in table.batches([name]):
         some = _hash(frame[name].dropna())
-        hashes[known : known + len(some)] = some
-        known += len(some)
-    hashes = hashes[:known]
+        hashes[count : count + len(some)] = some
+        count += len(some)
+    hashes = hashes[:count]
     hashes.sort()
     return [1, 1] if (hashes[1:] == hashes[:-1]).any() else [1, None if missing else 2]
 
@@ -396,8 +396,8 @@ def _leaves(
             if len(some):
                 yield node, some
             continue
-        left = (places[cut["column"]].iloc[some] <= cut["place"]).fillna(False).to_numpy(bool)
-        waiting += [(cut["left"], some[left]), (cut["right"], some[~left])]
+        lower = (places[cut["column"]].iloc[some] <= cut["place"]).fillna(False).to_numpy(bool)
+        waiting += [(cut["left"], some[lower]), (cut["right"], some[~lower])]
 
 
 class _Files:
@@ -610,7 +610,7 @@ def _joined(measured: Sequence[Mapping[str, Any]], k: int) -> dict[str, Any]:
     for name in ("uniqueness", "prosecutor_mean", "gcp"):
         joined[name] = float((table[name] * rows).sum())
     for name, worst in (("k", min), ("l", min), ("t", max), ("alpha", max)):
-        joined[name] = None if joined[name] is None else worst(one[name] for one in measured)
+        joined[name] = None if joined[name] is None else worst(leaf[name] for leaf in measured)
     joined["prosecutor_max"] = float(table["prosecutor_max"].max())
     joined["c_avg"] = joined["rows"] / joined["classes"] / k
     return joined

@@ -100,8 +100,8 @@ class Ledger:
         """Return what was noted under `name`, after noting `value` if one is given."""
         if value is not None:
             self._db.execute("INSERT OR REPLACE INTO about VALUES (?, ?)", (name, value))
-        found = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
-        return None if found is None else str(found[0])
+        row = self._db.execute("SELECT value FROM about WHERE name = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
 
     def add(self, source: Path, kind: str, size: int, changed: int) -> None:
         """Note a source file; one that has changed since it was done is done again."""
@@ -174,8 +174,8 @@ class Ledger:
     def status(self, source: Path) -> str | None:
         """Return what became of a source file; None of one that is not in the ledger."""
         query = "SELECT status FROM file WHERE source = ?"
-        found = self._db.execute(query, (os.fsencode(source),)).fetchone()
-        return None if found is None else str(found[0])
+        row = self._db.execute(query, (os.fsencode(source),)).fetchone()
+        return None if row is None else str(row[0])
 
     def unsent(self) -> list[tuple[int, str]]:
         """Return row and output of some of the files that are done and were not yet sent on."""
@@ -285,13 +285,13 @@ class Ledger:
     def heads(self) -> dict[str, Any]:
         """Return how many heads were cut, the worst figures of all, and all warnings."""
         names = ("cut", "residual_face", "brain_changed", "head_kept", "least_ml", "most_ml")
-        found = self._db.execute(
+        rows = self._db.execute(
             """SELECT count(*), max(residual_face), max(brain_changed), min(head_kept),
             min(volume_ml), max(volume_ml) FROM head"""
         ).fetchone()
         said = (json.loads(text) for (text,) in self._db.execute("SELECT warnings FROM head"))
         warnings = list(dict.fromkeys(warning for warnings in said for warning in warnings))
-        return dict(zip(names, found, strict=True)) | {"warnings": warnings}
+        return dict(zip(names, rows, strict=True)) | {"warnings": warnings}
 
     def open_entries(self, kind: str = "%") -> Iterator[Entry]:
         """Give the files that are still to be done, in steps of bounded memory."""
@@ -337,7 +337,7 @@ class Ledger:
                 GROUP BY series ORDER BY count(*) DESC, min(row)""",
                 space,
             ).fetchall()
-            yield [self._of_series(one) for one in series]
+            yield [self._of_series(number) for number in series]
 
     def count_spaces(self) -> int:
         """Return the number of spaces that `open_spaces` gives."""
@@ -433,19 +433,19 @@ class Phrases:
     """The IDs and full names of all patients of the job: ``phrase in phrases``, from disk."""
 
     def __init__(self, path: Path, key: bytes) -> None:
-        self._key = key
         # immutable: no locks and no journal, so that a shared folder will do
         where = f"{path.resolve().as_uri()}?mode=ro&immutable=1"
         self._db = sqlite3.connect(where, uri=True)
-        self._known = lru_cache(maxsize=65536)(self._look_up)  # the files of a series say the same
+
+        @lru_cache(maxsize=65536)  # the files of a series say the same
+        def is_known(phrase: str) -> bool:
+            query = "SELECT 1 FROM phrase WHERE digest = ?"
+            return self._db.execute(query, (phrase_digest(key, phrase),)).fetchone() is not None
+
+        self._is_known = is_known
 
     def __contains__(self, phrase: object) -> bool:
-        return isinstance(phrase, str) and self._known(phrase)
-
-    def _look_up(self, phrase: str) -> bool:
-        digest = phrase_digest(self._key, phrase)
-        query = "SELECT 1 FROM phrase WHERE digest = ?"
-        return self._db.execute(query, (digest,)).fetchone() is not None
+        return isinstance(phrase, str) and self._is_known(phrase)
 
     def close(self) -> None:
         """Close the file."""

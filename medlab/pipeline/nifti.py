@@ -25,9 +25,14 @@ def other_kind(path: Path, root: Path) -> str:
     """Return what a file is that is neither DICOM nor NIfTI; empty where it is of no tree."""
     if _is_sidecar(path, root):
         return "sidecar"
-    if _is_free_text(path, root):
+    if not (root / "dataset_description.json").is_file():
+        return ""
+    stem, texts = path.name.partition(".")[0].upper(), ("README", "CHANGES", "LICENSE", "CITATION")
+    if path.parent == root and stem in texts:
         return "free-text"
-    return "no-cleaner" if _is_of_tree(path, root) else ""
+    below = path.relative_to(root).parts[0].startswith("sub-")
+    listed = path.name.lower().endswith((".tsv", ".tsv.gz", ".json"))
+    return "no-cleaner" if below or listed else ""
 
 
 def _is_sidecar(path: Path, root: Path) -> bool:
@@ -40,20 +45,6 @@ def _is_sidecar(path: Path, root: Path) -> bool:
         return True
     stem = _stem(path)[0]
     return any(path.with_name(stem + ending).is_file() for ending in _IMAGES)
-
-
-def _is_of_tree(path: Path, root: Path) -> bool:
-    """Return whether a file holds data or tables of the BIDS tree at `root`."""
-    below = path.relative_to(root).parts[0].startswith("sub-")
-    listed = path.name.lower().endswith((".tsv", ".tsv.gz", ".json"))
-    return (below or listed) and (root / "dataset_description.json").is_file()
-
-
-def _is_free_text(path: Path, root: Path) -> bool:
-    """Return whether a file is one of the texts that the BIDS tree at `root` has about itself."""
-    texts = ("README", "CHANGES", "LICENSE", "CITATION")
-    named = path.parent == root and path.name.partition(".")[0].upper() in texts
-    return named and (root / "dataset_description.json").is_file()
 
 
 def said(path: Path, relative: Path) -> frozenset[str]:
@@ -88,7 +79,7 @@ def clean_nifti(
         done.ways_back.append(("label", _code(work.key, label), label, ""))
         return _code(work.key, label)
 
-    def known(text: str) -> bool:
+    def is_name(text: str) -> bool:
         return any(dicom.text.other_spans(text, phrases))
 
     name = Path(work.single[1]) if work.single else _output_name(relative, work, code)
@@ -96,13 +87,16 @@ def clean_nifti(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
-        done.head = clean_header(source, part, work.settings, rename=code, known=known)
-        found = nifti_header.inspect_file(part)
-        done.findings = [("fail", f"{one.kind} of the source is left", one.place) for one in found]
+        done.head = clean_header(source, part, work.settings, rename=code, known=is_name)
+        findings = nifti_header.inspect_file(part)
+        done.findings = [
+            ("fail", f"{finding.kind} of the source is left", finding.place)
+            for finding in findings
+        ]
         if not done.head and _hides_faces(source, work.settings):
             done.findings.append(("review", NO_HEAD, ""))
         named = any(label in name.as_posix() for label in _labels(relative))
-        if found or named or (not work.single and known(name.as_posix())):
+        if findings or named or (not work.single and is_name(name.as_posix())):
             raise RefusedError("something of the source is still in the output")
         if _stem(part)[1] in _IMAGES:
             volume.read_whole(part)
@@ -167,14 +161,14 @@ def _head(source: Path, settings: Settings) -> Removal | None:
     from medlab.neuro.volume import load
 
     sidecar = source.with_name(_stem(source)[0] + ".json")
-    told = read_sidecar(sidecar) if sidecar.is_file() else {}
-    part = str(told.get("BodyPart") or told.get("BodyPartExamined") or "")
-    ((_, found),) = cut_study([lambda: load(source)], settings.head, {0: part}, settings.bet_f)
-    if isinstance(found, NoHeadError):
+    entries = read_sidecar(sidecar) if sidecar.is_file() else {}
+    part = str(entries.get("BodyPart") or entries.get("BodyPartExamined") or "")
+    ((_, cut),) = cut_study([lambda: load(source)], settings.head, {0: part}, settings.bet_f)
+    if isinstance(cut, NoHeadError):
         return None
-    if isinstance(found, MedlabError):
-        raise found
-    return found
+    if isinstance(cut, MedlabError):
+        raise cut
+    return cut
 
 
 def _labels(relative: Path) -> list[str]:

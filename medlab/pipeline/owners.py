@@ -96,8 +96,8 @@ def _place(key: bytes, dataset: Dataset) -> str:
 
 
 def _read(path: Path) -> dict[str, str]:
-    found: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    return found
+    owners: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    return owners
 
 
 #: Of a new ID: it is a Patient ID (LO), a name (PN) and a folder; accession numbers are shorter.
@@ -168,7 +168,7 @@ def _checked(
 ) -> Iterable[tuple[str, str, str]]:
     what = {"patient": "an ID", "accession": "an accession number"}[kind]
     originals = {old.rpartition("\x1f")[2] for old, _ in pairs}
-    given: dict[str, str] = {}
+    new_ids: dict[str, str] = {}
     owners: dict[str, str] = {}
     for line, (old, new) in enumerate(pairs, start=2):
         if kind == "accession" and not (old or new):
@@ -180,11 +180,11 @@ def _checked(
                 f"line {line} of the new IDs: {what} is made of letters, digits, - and _, begins "
                 "with a letter or digit and is no longer than DICOM allows"
             )
-        if given.setdefault(old, new) != new or owners.setdefault(new, old) != old:
+        if new_ids.setdefault(old, new) != new or owners.setdefault(new, old) != old:
             raise InputError(f"line {line} of the new IDs gives one to two, or two to one")
         if dicom.normalize(new).replace(" ", "") in originals:
             raise InputError(f"line {line} of the new IDs: the new one is an old one of the table")
-    return [(kind, old, new) for old, new in given.items()]
+    return [(kind, old, new) for old, new in new_ids.items()]
 
 
 def keep_ids(path: Path, pairs: list[tuple[str, str, str]], key: bytes) -> None:

@@ -202,8 +202,8 @@ def _plan(db: sqlite3.Connection, source: Path, most: int) -> _Packed:
         if not db.execute("SELECT 1 FROM file LIMIT 1").fetchone():
             db.executemany("INSERT INTO file VALUES (?, ?, ?, ?)", _in_parts(db, most))
     noted, met = "SELECT name, size, changed FROM file", "SELECT * FROM met"
-    for one, other in ((noted, met), (met, noted)):
-        if db.execute(f"{one} EXCEPT {other} LIMIT 1").fetchone():
+    for entries, other in ((noted, met), (met, noted)):
+        if db.execute(f"{entries} EXCEPT {other} LIMIT 1").fetchone():
             raise RefusedError(shipping.CHANGED)
     files, parts = db.execute("SELECT count(*), max(part) FROM file").fetchone()
     if not files:

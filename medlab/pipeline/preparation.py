@@ -127,5 +127,5 @@ def _take_up(job: Job, mark: str, overwrite: bool) -> None:
     job.ledger.setting("mark", mark)
     work = job.work  # what a later run needs to do the same job again
     source = work.source / work.single[0] if work.single else work.source
-    asked = {"source": str(source.resolve()), "settings": asdict(work.settings)}
-    job.ledger.setting("asked", json.dumps(asked))
+    order = {"source": str(source.resolve()), "settings": asdict(work.settings)}
+    job.ledger.setting("asked", json.dumps(order))

@@ -254,18 +254,18 @@ def _rejoin(dataset: Dataset, read: Callable[..., dict[str, str]]) -> None:
     """Put the original UIDs in place of the new ones, at every level and in the file meta."""
     parts = [dataset, getattr(dataset, "file_meta", Dataset())]
     elements = [e for part in parts for e in part.iterall() if e.VR == "UI" and e.value]
-    known = read("uid", {uid for e in elements for uid in _uids(e.value)})
+    originals = read("uid", {uid for e in elements for uid in _uids(e.value)})
     for element in elements:
-        olds = [known.get(uid, uid) for uid in _uids(element.value)]
+        olds = [originals.get(uid, uid) for uid in _uids(element.value)]
         element.value = olds if len(olds) > 1 else olds[0]
 
 
 def _read(text: str) -> Dataset:
     plain = json.loads(text)
-    numbers = {tag: plain.pop(tag) for tag, one in list(plain.items()) if one["vr"] == "DS"}
+    numbers = {tag: plain.pop(tag) for tag, number in list(plain.items()) if number["vr"] == "DS"}
     values = Dataset.from_json(plain)
-    for tag, one in numbers.items():
-        values.add_new(int(tag, 16), "DS", one.get("Value", [""]))
+    for tag, number in numbers.items():
+        values.add_new(int(tag, 16), "DS", number.get("Value", [""]))
     return values
 
 
@@ -297,7 +297,7 @@ def _member(element: DataElement) -> str:
     try:
         plain = element.to_json_dict(None, 0)
         if element.VR == "DS" and element.value is not None:  # as written: 53 is not 53.0
-            plain["Value"] = [str(one) for one in _many(element.value)]
+            plain["Value"] = [str(value) for value in _many(element.value)]
         return f'"{element.tag:08X}": {json.dumps(plain)}'
     except (ValueError, TypeError):
         raise InputError("an identifying element holds no value of its VR") from None

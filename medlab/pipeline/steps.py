@@ -113,9 +113,9 @@ class _Hands:
 
     def code_of(self, kind: str, original: str) -> str | None:
         """Return the code of a patient or accession number: given, drawn, or None for keyed."""
-        given = None if self.ids is None else self.ids.code(kind, original)
-        if given or self.vault is None:
-            return given
+        new = None if self.ids is None else self.ids.code(kind, original)
+        if new or self.vault is None:
+            return new
         return self.vault.code_for(f"code of {kind}", original, _draw)
 
     def check_known(self, whose: str) -> None:
@@ -153,11 +153,11 @@ def examine(entry: Entry) -> _Examined:
     path = work.source / entry.source
     try:
         with _quiet():
-            found = _examine(entry, path, work.source, work.key)
-            if found.kind not in ("nifti", "sidecar"):
-                return found
+            look = _examine(entry, path, work.source, work.key)
+            if look.kind not in ("nifti", "sidecar"):
+                return look
             said = nifti.said(path, entry.source)
-            return found._replace(phrases=[phrase_digest(work.key, phrase) for phrase in said])
+            return look._replace(phrases=[phrase_digest(work.key, phrase) for phrase in said])
     except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
         _note(entry, error)
         return _Examined(entry.row, "unreadable")
@@ -238,10 +238,10 @@ def some_headers(
 ) -> list[Dataset]:
     """Return the first DICOM files of a folder that can be read; `usable` fills `passed`."""
     readable = usable(dicom.find_files(folder), dicom.read, passed)
-    found: list[Dataset] = [dataset for _, _, dataset in islice(readable, most)]
-    if not found:
+    headers: list[Dataset] = [dataset for _, _, dataset in islice(readable, most)]
+    if not headers:
         raise InputError("the folder holds no DICOM file that can be read; check the path")
-    return found
+    return headers
 
 
 def plan_of(settings: Settings) -> dicom.Plan:
@@ -348,8 +348,8 @@ def _verify(source: Dataset, part: Path, name: Path, work: Work, done: Outcome) 
 
     For a job on one file the person chose the name, so it is not looked at.
     """
-    shown = "" if work.single else name.as_posix()
-    findings = dicom.verify_file(source, part, plan_of(work.settings), name=shown)
+    title = "" if work.single else name.as_posix()
+    findings = dicom.verify_file(source, part, plan_of(work.settings), name=title)
     done.findings += [(f.severity, f.message, f.path) for f in findings]
     if any(finding.severity == "fail" for finding in findings):
         raise _UnverifiedError("something of the source is still in the output")
@@ -436,9 +436,11 @@ def may_hold_head(dataset: Dataset) -> bool:
 def _may_show_face(dataset: Dataset) -> bool:
     """Return whether a face may be seen in an object of this kind, or rendered from it."""
     kind = text_at(dataset, _CLASS)
-    shown = kind in _CAPTURES or kind in _PICTURES or text_at(dataset, _MODALITY) in ("XC", "OT")
-    shown = shown and any(tag in dataset for tag in PIXEL_BITS)
-    return may_hold_head(dataset) or shown or kind in _SURFACES
+    is_picture = (
+        kind in _CAPTURES or kind in _PICTURES or text_at(dataset, _MODALITY) in ("XC", "OT")
+    )
+    is_picture = is_picture and any(tag in dataset for tag in PIXEL_BITS)
+    return may_hold_head(dataset) or is_picture or kind in _SURFACES
 
 
 def cut(series: list[list[Entry]], work: Work) -> dict[int, dict[str, Any]]:

@@ -98,7 +98,7 @@ def anonymize_file(
     options = {"method": method, "keep": keep or None} | roles | more
     release = anonymize(table, read.quasi, read.sensitive, k, l, t, **options)
     counting = {name: more[name] for name in ("l_kind", "c", "distance") if more.get(name)}
-    found = measures(release, original=table, k=k, **roles, **counting)
+    figures = measures(release, original=table, k=k, **roles, **counting)
     tables = released_cells(release, read.file)
     formulas = guard_cells(tables, spreadsheet=spreadsheet)
     notes = [*read.notes, *guard_note(formulas, spreadsheet=spreadsheet)]
@@ -106,7 +106,7 @@ def anonymize_file(
         tables[""] = tables[""].iloc[in_keyed_order(tables[""], key)]
     for title, some in tables.items():
         write_table(some, _second(target) if title else target)
-    return _told(release, found) | {
+    return _told(release, figures) | {
         "method": method,
         "left_out": [name for name in table if name not in release.table],
         "order": "kept" if keep_order else "shuffled",
@@ -231,9 +231,9 @@ def _second(target: Path) -> Path:
     return target.with_name(f"{target.stem}-sensitive{target.suffix}")
 
 
-def _told(release: Release, found: Mapping[str, Any]) -> dict[str, Any]:
-    told = {"quasi": list(release.quasi), "sensitive": list(release.sensitive)}
-    return dict(found) | told | {"asked": dict(release.asked), "facts": dict(release.facts)}
+def _told(release: Release, figures: Mapping[str, Any]) -> dict[str, Any]:
+    report = {"quasi": list(release.quasi), "sensitive": list(release.sensitive)}
+    return dict(figures) | report | {"asked": dict(release.asked), "facts": dict(release.facts)}
 
 
 def federate_file(

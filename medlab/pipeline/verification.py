@@ -56,13 +56,15 @@ def verify(
     others = [*_left_in(niftis), *_left_in_names(source, target)]
     if niftis and not any(map(dicom.is_dicom, dicom.find_files(target))):
         return others
-    found = dicom.verify(source, target, plan)
-    alone = {finding.file for finding in found if finding.message == NO_SOURCE}
+    findings = dicom.verify(source, target, plan)
+    alone = {finding.file for finding in findings if finding.message == NO_SOURCE}
     if decoys is not None and alone:
         outputs = enumerate(dicom.find_files(target), start=1)
-        known = {str(n) for n, path in outputs if str(n) in alone and decoys(path) is not None}
-        found = [finding for finding in found if finding.file not in known]
-    return [*found, *others]
+        false_ones = {
+            str(n) for n, path in outputs if str(n) in alone and decoys(path) is not None
+        }
+        findings = [finding for finding in findings if finding.file not in false_ones]
+    return [*findings, *others]
 
 
 def _left_in_names(source: Path, target: Path) -> Iterator[dicom.Finding]:
@@ -75,7 +77,7 @@ def _left_in_names(source: Path, target: Path) -> Iterator[dicom.Finding]:
         )
         identity = not said.isdisjoint(words) or any(part in said for part in inside)
         met = {"date": _DATE.search(name), "identity": identity}
-        for kind in (kind for kind, found in met.items() if found):
+        for kind in (kind for kind, hits in met.items() if hits):
             what = {"date": "a date"}.get(kind, "a name or number of the source")
             message = f"{what} stands in the name"
             yield dicom.Finding(f"{number} (name)", "file name", kind, "fail", message)
@@ -96,16 +98,20 @@ def _said(path: Path, name: str) -> set[str]:
     texts: list[str] = []
     if nifti_header.handles(path):
         texts.append(name)
-        for _, _, found in usable([path], nifti_header.inspect_file):
-            told = [f for f in found if f.kind not in ("key", "column") or "Patient" in f.place]
-            texts += [one.value for one in told] + nifti_header.identifying(path)
+        for _, _, findings in usable([path], nifti_header.inspect_file):
+            values = [
+                f for f in findings if f.kind not in ("key", "column") or "Patient" in f.place
+            ]
+            texts += [finding.value for finding in values] + nifti_header.identifying(path)
     elif dicom.is_dicom(path):
         for _, _, dataset in usable([path], dicom.read):
             about = dicom.identity_of(dataset)
             texts += [" ".join(parts) for parts in about.patients] + sorted(about.ids)
     words = {word for text in texts for word in _words(text)}
-    known = {dicom.identity.fold(word) for word in bids.vocabulary()} | dicom.text.vocabulary()
-    return {w for w in words - known if len(w) >= (_LEAST if w.isalpha() else _LEAST_NUMBER)}
+    vocabulary = {
+        dicom.identity.fold(word) for word in bids.vocabulary()
+    } | dicom.text.vocabulary()
+    return {w for w in words - vocabulary if len(w) >= (_LEAST if w.isalpha() else _LEAST_NUMBER)}
 
 
 def _words(text: str) -> set[str]:
@@ -125,7 +131,7 @@ def inspect_to(tell: Callable[[str], None], path: Path | str, **choices: Any) ->
     """
     niftis = enumerate(_nifti_files(Path(path)), start=1)
     reveal = bool(choices.get("reveal"))
-    further = [_nifti_table(number, found, reveal) for number, found in niftis]
+    further = [_nifti_table(number, nifti, reveal) for number, nifti in niftis]
     dicom.inspect_to(tell, path, **choices, further=further)
 
 
@@ -137,14 +143,14 @@ def _nifti_table(number: int, path: Path, reveal: bool) -> pd.DataFrame:
 
     columns = ["file", *tags.COLUMNS]
     try:
-        found = nifti_header.inspect_file(path)
+        findings = nifti_header.inspect_file(path)
     except InputError as error:
         return pd.DataFrame([dict.fromkeys(columns, "") | {"file": number, "concern": str(error)}])
     rows = [
         dict.fromkeys(columns, "")
-        | {"file": number, "path": one.place, "concern": f"{one.kind} stands in it"}
-        | {"value": one.value if reveal else tags.MASK}
-        for one in found
+        | {"file": number, "path": finding.place, "concern": f"{finding.kind} stands in it"}
+        | {"value": finding.value if reveal else tags.MASK}
+        for finding in findings
     ]
     return pd.DataFrame(rows, columns=columns)
 
@@ -155,8 +161,8 @@ def _nifti_files(target: Path) -> Iterator[Path]:
     if target.is_file():
         yield from [target] if nifti_header.handles(target) else []
     elif target.is_dir():
-        found = walk(target)
-        files = ((p, kind) for p, kind, *_ in found if kind in ("file", "nifti"))
+        places = walk(target)
+        files = ((p, kind) for p, kind, *_ in places if kind in ("file", "nifti"))
         yield from (target / p for p, kind in files if kind == "nifti" or nifti_header.handles(p))
 
 
@@ -165,10 +171,11 @@ def _left_in(niftis: list[Path]) -> Iterator[dicom.Finding]:
 
     for number, path in enumerate(niftis, start=1):
         try:
-            found = [
-                (one.place, f"{one.kind} stands in it") for one in nifti_header.inspect_file(path)
+            findings = [
+                (finding.place, f"{finding.kind} stands in it")
+                for finding in nifti_header.inspect_file(path)
             ]
         except InputError:
-            found = [("", "the file cannot be read")]
-        for place, message in found:
+            findings = [("", "the file cannot be read")]
+        for place, message in findings:
             yield dicom.Finding(f"{number} (NIfTI)", place, "identity", "fail", message)

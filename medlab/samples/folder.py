@@ -96,13 +96,13 @@ def _found(element: DataElement, facts: _Facts) -> list[tuple[str, str]]:
     value = element.value
     values = value if isinstance(value, (list, tuple)) else [value]
     text = value.decode("latin-1") if isinstance(value, bytes) else "\\".join(map(str, values))
-    found = [(kind, as_it_is) for kind, fact in facts if (as_it_is := _stands_in(fact, text))]
+    hits = [(kind, as_it_is) for kind, fact in facts if (as_it_is := _stands_in(fact, text))]
     if element.VR == "UI":
         uids = [str(uid) for uid in values if uid]
         # of the standard, or of this maker's software: of no instance
         public = {uid for uid in uids if uid.startswith("1.2.840.10008.")} | {IMPLEMENTATION_UID}
-        found += [("uid", uid) for uid in uids if uid not in public]
-    return found
+        hits += [("uid", uid) for uid in uids if uid not in public]
+    return hits
 
 
 def _stands_in(fact: str, text: str) -> str:

@@ -31,12 +31,6 @@ def names(sex: NDArray[np.str_], rng: np.random.Generator) -> NDArray[np.str_]:
     return np.strings.add(family, np.where(sex == "F", female, male))
 
 
-def _record_numbers(count: int, rng: np.random.Generator) -> NDArray[np.str_]:
-    """Return `count` different medical record numbers of eight digits."""
-    numbers = rng.choice(90_000_000, count, replace=False) + 10_000_000
-    return numbers.astype("U8")
-
-
 def uids(count: int, rng: np.random.Generator) -> list[str]:
     """Return `count` UIDs under 2.25, the root for UIDs made of a number (PS3.5 B.2)."""
     return [f"2.25.{number}" for number in rng.integers(10**18, 2**63 - 1, count)]
@@ -222,7 +216,7 @@ def _population(count: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "PatientName": names(sex, rng),
-            "PatientID": _record_numbers(count, rng),
+            "PatientID": (rng.choice(90_000_000, count, replace=False) + 10_000_000).astype("U8"),
             "Age": age,
             "Sex": sex,
             "Postcode": np.strings.add(_REGIONS[region], np.strings.zfill(town.astype("U2"), 2)),

@@ -26,7 +26,6 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 from scipy import ndimage
 
-from medlab.arrays import Floats
 from medlab.errors import UnavailableError
 from medlab.samples import people
 from medlab.samples.people import Person
@@ -150,12 +149,6 @@ def _write_lines(
     ]
 
 
-def _octets(ink: Floats) -> bytes:
-    """Return a bitmap as DICOM overlay data: one bit a pixel, the first in the lowest bit."""
-    packed = np.packbits(np.asarray(ink > 0).ravel(), bitorder="little").tobytes()
-    return packed + b"\0" * (len(packed) % 2)
-
-
 def _halve_chroma(rgb: NDArray[np.uint8]) -> bytes:
     """Return YBR_FULL_422 bytes: two luminances, then the mean Cb and Cr of both pixels."""
     weights = np.array([[0.299, 0.587, 0.114], [-0.1687, -0.3313, 0.5], [0.5, -0.4187, -0.0813]])
@@ -259,15 +252,15 @@ def _new(
     at: _Visit, sop_class: str, modality: str, number: int, kinds: Sequence[str], **facts: Any
 ) -> Dataset:
     """Return a data set of some kinds; `facts` adds what the table needs beside the visit's."""
-    known = at.facts | {
+    values = at.facts | {
         "sop_class": sop_class, "sop": next(at.uids), "modality": modality, "number": number,
         "instance": 1, "syntax": uid.ExplicitVRLittleEndian,
     } | facts  # fmt: skip
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
-    _fill(dataset.file_meta, "meta", known)
+    _fill(dataset.file_meta, "meta", values)
     for kind in ("common", *kinds):
-        _fill(dataset, kind, known)
+        _fill(dataset, kind, values)
     return dataset
 
 
@@ -443,10 +436,11 @@ def _overlay(dataset: Dataset, text: str) -> None:
     """Add a text as overlay plane: a bitmap of its own, which no work on the pixels touches."""
     ink = np.zeros((1, dataset.Rows, dataset.Columns), np.uint8)
     _burn(ink, text, "name", (5, 40), 12, 255)
+    packed = np.packbits(np.asarray(ink > 0).ravel(), bitorder="little").tobytes()
     for element, vr, value in (
         (0x0010, "US", dataset.Rows), (0x0011, "US", dataset.Columns), (0x0040, "CS", "G"),
         (0x0050, "SS", [1, 1]), (0x0100, "US", 1), (0x0102, "US", 0),
-        (0x3000, "OW", _octets(ink)),
+        (0x3000, "OW", packed + b"\0" * (len(packed) % 2)),
     ):  # fmt: skip
         dataset.add_new((0x6000, element), vr, value)
 

@@ -210,11 +210,6 @@ def _face_of(patient: int, seed: int = DEFAULT_SEED) -> _Face:
     )
 
 
-def _outer_parts(face: _Face) -> list[_Part]:
-    """Return what is joined to the skull's cover to make the outside of the head."""
-    return [*_frame(face), *_eyes_and_nose(face), *_mouth_and_ears(face)]
-
-
 def _frame(face: _Face) -> list[_Part]:
     """Return neck, nape, temples, cheeks, jaw and chin."""
     chin, wide = 80.0 + face.chin_out, face.fullness
@@ -468,7 +463,8 @@ def _tissues(
 ) -> tuple[Floats, NDArray[np.bool_], NDArray[np.bool_]]:
     """Return brightness without noise, the brain and the face in one space."""
     surface, cover, brain = _brain(face, space, waves)
-    outer = _assemble(cover - 9.0 - face.scalp, _outer_parts(face), space)
+    joined = [*_frame(face), *_eyes_and_nose(face), *_mouth_and_ears(face)]
+    outer = _assemble(cover - 9.0 - face.scalp, joined, space)
     # strands of muscle, fat and dark fascia between them, some 10 by 14 by 50 mm
     grain = np.sin(space.x / 3.5) * np.sin(space.y / 4.5 + space.x / 11.0) * np.sin(space.z / 16.0)
     image = _MUSCLE + np.where(grain > 0, 45.0, 40.0) * grain
