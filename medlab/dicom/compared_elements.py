@@ -95,7 +95,7 @@ class Part(NamedTuple):
 Pairs = dict[str, tuple[Part, Part]]
 
 
-def parts_of(
+def _parts_of(
     dataset: Dataset,
     path: str = "",
     depth: int = 0,
@@ -124,7 +124,7 @@ def parts_of(
                 long[here] = alike
                 continue
             for number, item in enumerate(sequence_items(dataset, element)):
-                parts += parts_of(item, f"{here}[{number}].", depth + 1, long, silent)
+                parts += _parts_of(item, f"{here}[{number}].", depth + 1, long, silent)
     return parts
 
 
@@ -184,10 +184,10 @@ def ways(
     quiet_before, quiet_after = (
         (_silent_in(*kinds, False), _silent_in(*kinds, True)) if quiet else (None, None)
     )
-    before = parts_of(source, long=theirs, silent=quiet_before)
-    after = parts_of(output, long=ours, silent=quiet_after)
+    before = _parts_of(source, long=theirs, silent=quiet_before)
+    after = _parts_of(output, long=ours, silent=quiet_after)
     if plan.rules and (theirs or ours):  # own rules may ask for the path of each element
-        before, after = parts_of(source), parts_of(output)
+        before, after = _parts_of(source), _parts_of(output)
     elif theirs or ours:
         same = theirs.keys() & {part.path for part in after} == ours.keys()
         if same and all(
@@ -195,10 +195,10 @@ def ways(
             for path, alike in theirs.items()
         ):
             yield before, after, ours
-        before, after = parts_of(source), parts_of(output)
+        before, after = _parts_of(source), _parts_of(output)
     elif quiet:
         yield before, after, ours
-        before, after = parts_of(source), parts_of(output)
+        before, after = _parts_of(source), _parts_of(output)
     yield before, after, None
 
 

@@ -37,9 +37,10 @@ from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError, usable
 from medlab.methods import encryption
 from medlab.pipeline.job import asked_of, rerun
+from medlab.pipeline.job_files import job_key
 from medlab.pipeline.job_report import count_decoys, decoy_words
 from medlab.pipeline.ledger import Ledger
-from medlab.pipeline.reidentification import job_key, open_vault
+from medlab.pipeline.reidentification import open_vault
 from medlab.pixels import frames, mask
 from medlab.samples import people
 from medlab.synthetic import augment

@@ -28,11 +28,18 @@ from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import job_report, owners, steps, text_removal
 from medlab.pipeline.cohort_in_headers import CohortCheck, check, released
-from medlab.pipeline.job_files import digest_of, give_output_time, kind_of, private_folder, walk
+from medlab.pipeline.job_files import (
+    Job,
+    begin,
+    digest_of,
+    give_output_time,
+    kind_of,
+    private_folder,
+    walk,
+)
 from medlab.pipeline.ledger import Entry, Ledger
 from medlab.pipeline.owners import keep_ids, read_ids
 from medlab.pipeline.pool import EachDone, each_done
-from medlab.pipeline.preparation import Job, begin
 from medlab.pipeline.settings import Outcome, Progress, Settings, Work
 
 _R = TypeVar("_R")
@@ -274,7 +281,7 @@ def deidentify(
         text_removal.plan_cohort(job)
         new = _clean(job)
         steps.forget_masks(job.work)
-        return finish(job, new, map_file)
+        return _finish(job, new, map_file)
 
 
 @contextmanager
@@ -462,7 +469,7 @@ def _audited(done: Outcome) -> dict[str, Any]:
     }
 
 
-def finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
+def _finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
     """Write map, review table, report and audit log of a job, and sum it up."""
     folder = job.work.folder
     job.ledger.point_copies()
@@ -583,7 +590,7 @@ class _Stream:
 
         These are the numbers of outputs that were taken, refused, and not yet sent.
         """
-        return finish(self._job, self._new), self._job.ledger.count_sent()
+        return _finish(self._job, self._new), self._job.ledger.count_sent()
 
     def _waiting(self) -> set[str]:
         return {path.name for path in self.work.source.iterdir() if path.suffix != ".part"}

@@ -16,8 +16,8 @@ from medlab.crypto.envelope import certificate_of
 from medlab.dicom.profile import ACTION_WORDS, SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.pipeline.cohort_in_headers import CohortCheck
+from medlab.pipeline.job_files import Job
 from medlab.pipeline.ledger import Ledger
-from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
 from medlab.pipeline.steps import ENVELOPE_KEPT, plan_of
 

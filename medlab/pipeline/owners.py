@@ -19,7 +19,7 @@ from medlab.dicom.codes import NO_NUMBER
 from medlab.dicom.element_texts import text_at
 from medlab.disk import appearing
 from medlab.errors import InputError, MissingError, UsageError, usable
-from medlab.pipeline.preparation import Job
+from medlab.pipeline.job_files import Job
 from medlab.pipeline.settings import Work
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
@@ -16,7 +15,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
 from medlab.crypto import Lock, Vault, audit_key, envelope, keyed_digest, keys, load_key, lock
-from medlab.crypto.keys import KEY_VARIABLE, read_key
+from medlab.crypto.keys import read_key
 from medlab.dicom import encrypted
 from medlab.dicom.codes import NO_PERSON
 from medlab.dicom.declarations import MARKS
@@ -24,7 +23,7 @@ from medlab.dicom.element_texts import is_plain, text_at
 from medlab.dicom.profile import tag_of
 from medlab.errors import InputError, MissingError, RefusedError, UsageError
 from medlab.pipeline.copies import Copies, treat_copies
-from medlab.pipeline.job_files import check_apart
+from medlab.pipeline.job_files import check_apart, job_key
 
 _PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
 PatientSex PatientAge PatientSize PatientWeight PatientAddress PatientTelephoneNumbers
@@ -139,22 +138,6 @@ def open_vault(
         raise MissingError("there is no vault at that place; name it with --vault")
     patient = keys.read_patient_key(key_file) if key_file else None
     return Vault(path, lock or patient or job_key(folder, key_file))
-
-
-def job_key(folder: Path, key_file: Path | str | None, *, new: bool = False) -> bytes:
-    """Return the key of the job with this private folder, which a new job may make there.
-
-    Raises
-    ------
-    MissingError
-        If no key is there or was named.
-    """
-    own = folder / "key"
-    if not (new or own.is_file() or key_file or os.environ.get(KEY_VARIABLE)):
-        raise MissingError(
-            "no key: name the key file, passphrase or shares that the job began with"
-        )
-    return load_key(key_file, fallback=own)
 
 
 def auditing_key(

@@ -38,9 +38,9 @@ from medlab.dicom.treatment import Log
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
 from medlab.pipeline import nifti, reidentification, text_removal
+from medlab.pipeline.job_files import Job
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.owners import NEW_ID, Ids, Owners, place_of
-from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import (
     FACES,
     NO_HEAD,

@@ -17,9 +17,8 @@ from medlab.dicom.cohort import owners_and_table
 from medlab.dicom.declarations import add_codes, method_lines
 from medlab.errors import RefusedError, UsageError, not_installed
 from medlab.pipeline.cohort_in_headers import state
-from medlab.pipeline.job_files import digest_of
+from medlab.pipeline.job_files import Job, digest_of
 from medlab.pipeline.owners import Owners
-from medlab.pipeline.preparation import Job
 from medlab.pipeline.settings import NO_PICTURE, PIXELS, Outcome, Settings, Work
 
 # Columns of dicom.cohort_table that a header can hold one value of, and where.
