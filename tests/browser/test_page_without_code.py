@@ -28,6 +28,22 @@ serve(click.echo, port={port}, idle_seconds=15, browser=False)
 """
 
 
+# Controls that are seen, but have no name for a screen reader or are out of reach of the keyboard.
+NAMELESS = """() => {
+    const all = [...document.querySelectorAll(
+        '.medlab-page :is(input, button, select, a[href], [role=slider], [role=tab])')];
+    const seen = all.filter(one => one.checkVisibility() && one.offsetWidth > 0);
+    const named = one => [one.ariaLabel, one.title, one.innerText,
+        one.closest('[role=radiogroup]')?.ariaLabel,
+        ...[...(one.labels ?? [])].map(label => label.innerText)].some(words => words?.trim());
+    const reached = one => one.disabled || one.tabIndex >= 0 || one.role === 'tab'
+        || (one.type === 'radio' && !one.checked);
+    if (seen.length < 20) return ['too few controls are seen: ' + seen.length];
+    return seen.filter(one => !(named(one) && reached(one)))
+        .map(one => one.outerHTML.slice(0, 160));
+}"""
+
+
 class Served:
     """The page on a port of its own, its address and its folder."""
 
@@ -206,6 +222,7 @@ def test_a_saved_screen_waits_is_approved_and_is_in_the_result_then(page, tmp_pa
     page.get_by_label("boxes to add").fill("0,150,400,200")
     page.get_by_label("boxes to add").press("Enter")
     page.get_by_text("Crossed boxes change").wait_for()
+    assert page.evaluate(NAMELESS) == []
     approve.press("Enter")
     page.screenshot(path=artifacts / "review.png", full_page=True)
     page.get_by_text("This image is approved").wait_for()
