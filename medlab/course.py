@@ -175,7 +175,7 @@ def _generate(folder: Path, sets: Sequence[Path]) -> None:
     programs = os.environ.get("PATH", "")
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), programs])
     try:
-        refused = [one.stem for one in sets if not api.generate_assignment(one.stem)["success"]]
+        refused = [path.stem for path in sets if not api.generate_assignment(path.stem)["success"]]
     finally:
         os.environ["PATH"] = programs
     if refused:
@@ -352,11 +352,11 @@ def _slides(solved: NotebookNode, title: str) -> str:
             for part in filter(str.strip, parts):
                 # What follows an answer tells it, and gets a slide of its own.
                 kind = "slide" if answered or (part[0] == "#" and not is_code) else "-"
-                shown = {
+                view = {
                     "slideshow": {"slide_type": kind},
                     "transient": {"remove_source": is_code},
                 }
-                changed = {"id": f"slide-{len(cells)}", "source": part, "metadata": shown}
+                changed = {"id": f"slide-{len(cells)}", "source": part, "metadata": view}
                 cells.append(nbformat.from_dict({**cell, **changed}))
                 answered = False
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=solved.metadata)

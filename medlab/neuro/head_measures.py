@@ -11,12 +11,12 @@ from medlab.arrays import Floats, Mask
 from medlab.errors import InputError
 
 
-def mask_scores(found: Mask, truth: Mask, zooms: Floats) -> dict[str, float]:
+def mask_scores(mask: Mask, truth: Mask, zooms: Floats) -> dict[str, float]:
     """Compare a mask with the true one.
 
     Parameters
     ----------
-    found, truth : ndarray of bool, shape (X, Y, Z)
+    mask, truth : ndarray of bool, shape (X, Y, Z)
         Two masks of the same grid.
     zooms : ndarray, shape (3,)
         Voxel size in mm.
@@ -33,15 +33,15 @@ def mask_scores(found: Mask, truth: Mask, zooms: Floats) -> dict[str, float]:
     InputError
         If the shapes differ or a mask is empty.
     """
-    found, truth = np.asarray(found) > 0, np.asarray(truth) > 0
-    if found.shape != truth.shape:
-        raise InputError(f"masks of shape {found.shape} and {truth.shape} cannot be compared")
-    if not found.any() or not truth.any():
+    mask, truth = np.asarray(mask) > 0, np.asarray(truth) > 0
+    if mask.shape != truth.shape:
+        raise InputError(f"masks of shape {mask.shape} and {truth.shape} cannot be compared")
+    if not mask.any() or not truth.any():
         raise InputError("an empty mask has no overlap and no surface to measure")
-    box = _box(found | truth)
-    found, truth = found[box], truth[box]
-    both, a, b = (int(np.count_nonzero(m)) for m in (found & truth, found, truth))
-    there, back = _surface_distances(found, truth, np.asarray(zooms, dtype=float))
+    box = _box(mask | truth)
+    mask, truth = mask[box], truth[box]
+    both, a, b = (int(np.count_nonzero(m)) for m in (mask & truth, mask, truth))
+    there, back = _surface_distances(mask, truth, np.asarray(zooms, dtype=float))
     return {
         "dice": 2 * both / (a + b),
         "jaccard": both / (a + b - both),
@@ -52,7 +52,7 @@ def mask_scores(found: Mask, truth: Mask, zooms: Floats) -> dict[str, float]:
     }
 
 
-def dice(found: Mask, truth: Mask) -> float:
+def dice(mask: Mask, truth: Mask) -> float:
     """Return twice the overlap over the sum of two masks (1: equal, 0: apart).
 
     Examples
@@ -60,9 +60,9 @@ def dice(found: Mask, truth: Mask) -> float:
     >>> dice(np.array([True, True, False]), np.array([True, False, False]))
     0.6666666666666666
     """
-    found, truth = np.asarray(found) > 0, np.asarray(truth) > 0
-    total = int(found.sum()) + int(truth.sum())
-    return 2 * int((found & truth).sum()) / total if total else 1.0
+    mask, truth = np.asarray(mask) > 0, np.asarray(truth) > 0
+    total = int(mask.sum()) + int(truth.sum())
+    return 2 * int((mask & truth).sum()) / total if total else 1.0
 
 
 def _box(mask: Mask) -> tuple[slice, ...]:

@@ -432,14 +432,14 @@ def _without(content: bytes, header: nib.Nifti1Header, removed: Mask, empty: flo
 
 def _inspect_nifti(path: Path) -> list[_HeaderFinding]:
     """Return text fields, extensions, stray bytes and what the gzip container tells."""
-    content, found = _unpacked(path)
+    content, stray = _unpacked(path)
     header = _parse(content)
     extensions, end = _extensions(content, header)
     spectra = any(code == _SPECTRA for code, _ in extensions)
     for name in sorted(_TEXT_FIELDS & set(header)):
         text = _text(header[name])
         if text and not (spectra and name == "intent_name" and _SPECTRA_NAME.fullmatch(text)):
-            found.append(_HeaderFinding(name, "text", text))
+            stray.append(_HeaderFinding(name, "text", text))
     for code, body in extensions:
         try:
             clean = _clean_extension(code, body) == body
@@ -447,8 +447,8 @@ def _inspect_nifti(path: Path) -> list[_HeaderFinding]:
             clean = False
         if not clean:
             name = f"extension {code} ({_EXTENSIONS.get(code, 'unknown')})"
-            found.append(_HeaderFinding(name, "extension", _text(body)))
-    return found + _stray(content, header, end)
+            stray.append(_HeaderFinding(name, "extension", _text(body)))
+    return stray + _stray(content, header, end)
 
 
 def _text(value: Any) -> str:

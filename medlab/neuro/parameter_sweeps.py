@@ -154,7 +154,9 @@ def _row(extraction: Extraction, truth: SpatialImage | None) -> dict[str, Any]:
     return row
 
 
-def half_voxel_spread(img: SpatialImage, found: Extraction, **options: Any) -> dict[str, float]:
+def half_voxel_spread(
+    img: SpatialImage, extraction: Extraction, **options: Any
+) -> dict[str, float]:
     """Return how well BET agrees with itself after the head moved by half a voxel.
 
     The image is resampled linearly on a grid moved by half a voxel along each axis and
@@ -164,10 +166,10 @@ def half_voxel_spread(img: SpatialImage, found: Extraction, **options: Any) -> d
     ----------
     img : nibabel image
         The head.
-    found : Extraction
+    extraction : Extraction
         The brain found in it.
     **options
-        Those that gave `found`.
+        Those that gave `extraction`.
 
     Returns
     -------
@@ -175,7 +177,7 @@ def half_voxel_spread(img: SpatialImage, found: Extraction, **options: Any) -> d
         `mask_scores` of the second mask against the first.
     """
     again = extract_brain(image_like(img, _half_moved(voxels(img).astype(np.float32))), **options)
-    first = _half_moved(np.asanyarray(found.mask.dataobj).astype(np.float32)) >= 0.5
+    first = _half_moved(np.asanyarray(extraction.mask.dataobj).astype(np.float32)) >= 0.5
     zooms = np.array(img.header.get_zooms()[:3], dtype=float)
     return head_measures.mask_scores(np.asanyarray(again.mask.dataobj) > 0, first, zooms)
 

@@ -291,7 +291,7 @@ def decode(codes: Ints, domain: Sequence[Axis], rng: np.random.Generator) -> pd.
 
 
 def distances(
-    one: pd.DataFrame, other: pd.DataFrame, domain: Sequence[Axis]
+    first: pd.DataFrame, second: pd.DataFrame, domain: Sequence[Axis]
 ) -> tuple[float, float]:
     """Return how far two tables are apart, in single columns and in pairs of columns.
 
@@ -302,21 +302,17 @@ def distances(
         all pairs of columns; NaN where there is no pair.
     """
     sizes = [axis.size for axis in domain]
-    one_codes, other_codes = (encode(table, domain) for table in (one, other))
-    columns = [
-        _variation(one_codes[:, j], other_codes[:, j], size) for j, size in enumerate(sizes)
+    codes = [encode(table, domain) for table in (first, second)]
+    columns = [_variation([c[:, j] for c in codes], size) for j, size in enumerate(sizes)]
+    pairs = [
+        _variation([c[:, i] * sizes[j] + c[:, j] for c in codes], sizes[i] * sizes[j])
+        for i, j in itertools.combinations(range(len(sizes)), 2)
     ]
-    pairs = []
-    for i, j in itertools.combinations(range(len(sizes)), 2):
-        first, second = (
-            codes[:, i] * sizes[j] + codes[:, j] for codes in (one_codes, other_codes)
-        )
-        pairs.append(_variation(first, second, sizes[i] * sizes[j]))
     return float(np.mean(columns)), float(np.mean(pairs)) if pairs else float("nan")
 
 
-def _variation(one: Ints, other: Ints, size: int) -> float:
-    shares = [np.bincount(codes, minlength=size) / max(len(codes), 1) for codes in (one, other)]
+def _variation(tables: Sequence[Ints], size: int) -> float:
+    shares = [np.bincount(codes, minlength=size) / max(len(codes), 1) for codes in tables]
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 

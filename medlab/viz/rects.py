@@ -55,7 +55,7 @@ _FAMILY = [name for name in (_SANS, *_EAST_ASIAN) if name in _PATHS]
 
 
 def draw_rectangles(
-    shown: Rectangles,
+    rectangles: Rectangles,
     *,
     title: str = "",
     points: bool = True,
@@ -66,7 +66,7 @@ def draw_rectangles(
 
     Parameters
     ----------
-    shown : Rectangles
+    rectangles : Rectangles
         From `medlab.tabular.rectangles`.
     title : str, optional
     points : bool
@@ -80,7 +80,7 @@ def draw_rectangles(
     Figure
         Larger classes are darker; classes that violate a criterion are hatched and red.
     """
-    return _side_by_side([shown], [title], size, 1, points, seed)
+    return _side_by_side([rectangles], [title], size, 1, points, seed)
 
 
 def draw_panels(
@@ -353,13 +353,13 @@ class Board:
         self._stage.settle([ax])
 
     def show(
-        self, shown: Rectangles, title: str, marked: pd.DataFrame, alt: str, caption: str = ""
+        self, rectangles: Rectangles, title: str, marked: pd.DataFrame, alt: str, caption: str = ""
     ) -> Shown:
         """Return the board with rectangles on it.
 
         Parameters
         ----------
-        shown : Rectangles
+        rectangles : Rectangles
             Of the same table and axes.
         title : str
         marked : DataFrame
@@ -367,9 +367,9 @@ class Board:
         alt, caption : str
             See `medlab.viz.show`.
         """
-        ok = shown.boxes["ok"].to_numpy(dtype=bool)
+        ok = rectangles.boxes["ok"].to_numpy(dtype=bool)
         for many, some in zip(self._boxes, (ok, ~ok), strict=True):
-            _fill(many, shown.boxes[some], self._shade)
+            _fill(many, rectangles.boxes[some], self._shade)
         self._title.set_text(title)
         middle = marked[["left", "bottom"]] + marked[["width", "height"]].to_numpy() / 2
         marks = self._marks[: len(middle)]

@@ -140,7 +140,7 @@ _DONE = {
 
 def text_boxes(
     image: Dataset,
-    found: Sequence[Decision],
+    decisions: Sequence[Decision],
     *,
     file: str = "1",
     reveal: bool = False,
@@ -152,7 +152,7 @@ def text_boxes(
     ----------
     image : Dataset
         With its file meta; not modified.
-    found : sequence of Decision
+    decisions : sequence of Decision
         Of `pixels.find_text`; what it would remove is ticked.
     file : str
         The number of the file in the map of its job, for the table.
@@ -166,7 +166,7 @@ def text_boxes(
     _TextBoxes
         An `InteractiveWidget` with ``decisions()``, ``table()`` and ``save(path)``.
     """
-    return _TextBoxes(image, found, file, reveal, hide_original)
+    return _TextBoxes(image, decisions, file, reveal, hide_original)
 
 
 def _is_text(decision: Decision) -> bool:

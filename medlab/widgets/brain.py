@@ -36,7 +36,7 @@ class _Stripped(NamedTuple):
 
 def bet_explorer(
     img: SpatialImage,
-    known: Sequence[Extraction] = (),
+    extractions: Sequence[Extraction] = (),
     *,
     f: float = 0.5,
     g: float = 0.0,
@@ -49,7 +49,7 @@ def bet_explorer(
     ----------
     img : nibabel image
         A head, one volume.
-    known : sequence of Extraction
+    extractions : sequence of Extraction
         Results at hand, of the same head and backend; they are shown at once when their f
         and g are chosen.
     f, g : float
@@ -81,7 +81,7 @@ def bet_explorer(
 
     done: dict[tuple[float, float], _Stripped] = {
         (extraction.report["f"], extraction.report["g"]): kept(extraction, None)
-        for extraction in known
+        for extraction in extractions
     }
     if (f, g) not in done:
         done[f, g] = work(f, g, lambda share: None)
