@@ -76,6 +76,22 @@ def _draw(
     return extent
 
 
+def _row(
+    axes: Sequence[Axes],
+    data: npt.NDArray[Any],
+    affine: npt.NDArray[np.float64],
+    point: Sequence[int],
+    limits: tuple[float, float],
+    name: str = "",
+) -> list[_Extent]:
+    """Draw the three planes through a point on axes side by side; return what each covers."""
+    extents = []
+    for plane, ax in enumerate(axes):
+        extents.append(_draw(ax, data, affine, plane, point[plane], limits))
+        ax.set_title(f"{PLANES[plane]}{name}", fontsize=9)
+    return extents
+
+
 def _limits(data: npt.NDArray[Any]) -> tuple[float, float]:
     low, high = np.percentile(data, (1, 99.5))
     return float(low), float(high) if high > low else float(low) + 1
@@ -117,35 +133,36 @@ def planes(
     rows = [("original", data)] + ([("processed", _ras(after)[0])] if after is not None else [])
     fig = Figure(figsize=(10, 3.6 * len(rows) + 0.4), layout="constrained")
     axes = fig.subplots(len(rows), 3, squeeze=False)
-    for row, (name, values) in enumerate(rows):
-        for plane, ax in enumerate(axes[row]):
-            if row == 0 and hide_original:
+    for line, (name, values) in zip(axes, rows, strict=True):
+        if values is data and hide_original:
+            for ax in line:
                 blank(ax)
-                continue
-            extent = _draw(ax, values, affine, plane, point[plane], limits)
-            ax.set_title(f"{PLANES[plane]}, {name}", fontsize=9)
-            if row == 0:
-                _outlines(ax, inside, plane, point[plane], extent)
+            continue
+        extents = _row(line, values, affine, point, limits, f", {name}")
+        if values is data:
+            _outlines(line, inside, point, extents)
     if labels:
         _legend(fig, labels)
     return fig
 
 
 def _outlines(
-    ax: Axes, masks: Sequence[npt.NDArray[Any]], plane: int, index: int, extent: _Extent
+    axes: Sequence[Axes],
+    masks: Sequence[npt.NDArray[Any]],
+    point: Sequence[int],
+    extents: Sequence[_Extent],
 ) -> list[Artist]:
+    """Draw the contours of masks on the three planes through a point."""
     drawn: list[Artist] = []
-    for number, mask in enumerate(masks):
-        cut = np.take(mask, index, axis=plane).T > 0
-        if cut.any() and not cut.all():
-            half = [
-                (b - a) / n / 2
-                for a, b, n in ((*extent[:2], cut.shape[1]), (*extent[2:], cut.shape[0]))
-            ]
-            x = np.linspace(extent[0] + half[0], extent[1] - half[0], cut.shape[1])
-            y = np.linspace(extent[2] + half[1], extent[3] - half[1], cut.shape[0])
-            look: dict[str, Any] = {"colors": _OUTLINES[number], "linestyles": _STYLES[number]}
-            drawn.append(ax.contour(x, y, cut, [0.5], linewidths=1.3, **look))
+    for plane, (ax, (left, right, bottom, top)) in enumerate(zip(axes, extents, strict=True)):
+        for mask, color, style in zip(masks, _OUTLINES, _STYLES, strict=False):
+            cut = np.take(mask, point[plane], axis=plane).T > 0
+            if cut.any() and not cut.all():
+                wide, high = (right - left) / cut.shape[1] / 2, (top - bottom) / cut.shape[0] / 2
+                x = np.linspace(left + wide, right - wide, cut.shape[1])
+                y = np.linspace(bottom + high, top - high, cut.shape[0])
+                look: dict[str, Any] = {"colors": color, "linestyles": style, "linewidths": 1.3}
+                drawn.append(ax.contour(x, y, cut, [0.5], **look))
     return drawn
 
 
@@ -210,19 +227,14 @@ class Planes:
         self._hidden = " (not shown: set reveal to True)" * hide_original
         self._fig = Figure(figsize=(9, 3.3), layout="constrained")
         self._axes = list(self._fig.subplots(1, 3))
-        self._extents = [self._prepare(plane) for plane in range(3)]
+        still = self._before[..., 0]
+        self._extents = _row(self._axes, still, self._affine, (0, 0, 0), self.limits)
+        for ax in self._axes:
+            ax.title.set_animated(True)
+            ax.images[0].set_animated(True)
         if labels:
             _legend(self._fig, labels)
         self._stage = Stage(self._fig)
-
-    def _prepare(self, plane: int) -> _Extent:
-        """Draw the frame of one plane: its axes in mm, without what moves."""
-        ax, data = self._axes[plane], self._before[..., 0]
-        extent = _draw(ax, data, self._affine, plane, 0, self.limits)
-        ax.set_title(PLANES[plane], fontsize=9)
-        ax.title.set_animated(True)
-        ax.images[0].set_animated(True)
-        return extent
 
     def show(
         self,
@@ -289,9 +301,9 @@ class Planes:
     def _marks(self, point: Sequence[int], share: float, outlines: bool) -> list[Artist]:
         """Return what is drawn onto the slices: where the others lie, the line, contours."""
         marks: list[Artist] = []
-        for plane, (ax, extent) in enumerate(zip(self._axes, self._extents, strict=True)):
+        thin: dict[str, Any] = {"color": Color.YELLOW, "linewidth": 0.6, "linestyle": ":"}
+        for plane, ax in enumerate(self._axes):
             across, up = [axis for axis in range(3) if axis != plane]
-            thin: dict[str, Any] = {"color": Color.YELLOW, "linewidth": 0.6, "linestyle": ":"}
             marks.append(ax.axvline(self._mm(across, point[across]), **thin))
             marks.append(ax.axhline(self._mm(up, point[up]), **thin))
             if 0 < share < 1:
@@ -299,8 +311,8 @@ class Planes:
                 marks.append(
                     ax.axvline(start + share * (end - start), color="white", linewidth=1.2)
                 )
-            if outlines:
-                marks += _outlines(ax, self._masks, plane, point[plane], extent)
+        if outlines:
+            marks += _outlines(self._axes, self._masks, point, self._extents)
         return marks
 
     def _said(self, point: Sequence[int], share: float) -> tuple[str, str]:
