@@ -5,7 +5,7 @@ sizes, contrasts and encodings. A third of the layouts, with fonts and wordings 
 was held back while the rules were chosen. The peer is one bare call of RapidOCR on the image
 stretched from its least to its largest value.
 
-    python benchmarks/pixels.py [--drawn 90] [--first 0] [--attack] [--limits]
+    python benchmarks/pixels.py [--drawn 90] [--first 0] [--attack] [--limits] [--series 20]
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "pixels"))
 import pixel_images as made
 import pixel_layouts as drawn
 import pixel_scenes as scenes
+import pixel_series
 
 from medlab import pixels
 from medlab.errors import MedlabError
@@ -121,8 +122,12 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first of them")
     parser.add_argument("--attack", action="store_true", help="also blur and pixelate")
     parser.add_argument("--limits", action="store_true", help="only the hard cases")
+    parser.add_argument("--series", type=int, default=0, help="only series, so many texts each")
     parser.add_argument("--policies", default="allow,match")
     asked = parser.parse_args()
+    if asked.series:
+        pixel_series.measure(asked.series, 300)
+        return
     if asked.limits:
         limits()
         return

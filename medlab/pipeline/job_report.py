@@ -20,6 +20,7 @@ from medlab.pipeline.job_files import Job
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
 from medlab.pipeline.steps import ENVELOPE_KEPT, plan_of
+from medlab.pipeline.text_removal import PICTURES_READ
 
 STATUS_WORDS = {
     "done": "cleaned, verified and written",
@@ -125,6 +126,7 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "actions": dict(ledger.table(actions)),
         "options_used": _options(ledger),
         "findings": _findings(ledger),
+        "recognizer": _recognizer(ledger),
         "no_picture": unchecked.pop(NO_PICTURE, 0),
         "not_checked": unchecked,
         "images_not_checked": ledger.table(
@@ -237,6 +239,22 @@ def _envelopes(ledger: Ledger, settings: Settings) -> dict[str, Any]:
         says += [f"{nifti} NIfTI files have no place for them"] * bool(nifti)
     counts = {"files": files, "no_place": nifti, "kept": kept}
     return {"recipients": subjects} | counts | {"says": "; ".join(says)}
+
+
+def _recognizer(ledger: Ledger) -> dict[str, Any]:
+    """Return how many pictures (of a cine none are counted) were read for text, of how many."""
+    read, pictures = ledger.table(
+        f"""SELECT sum(CAST(message AS INTEGER)),
+        sum(CAST(substr(message, instr(message, ' of ') + 4) AS INTEGER))
+        FROM finding WHERE message LIKE '%{PICTURES_READ}'"""
+    )[0]
+    says = f"{read} of {pictures} {PICTURES_READ}." if pictures else ""
+    if pictures and read < pictures:
+        says += (
+            " The others show no more strokes, at any place, than slices of their series that "
+            "were read and hold no text."
+        )
+    return {"read": read or 0, "pictures": pictures or 0, "says": says}
 
 
 def _findings(ledger: Ledger) -> list[dict[str, Any]]:

@@ -105,6 +105,7 @@ class _Hands:
         self.phrases = Phrases(work.phrases, work.key)
         self.cohort = text_removal.Cohort(work.cohort, work.key) if work.cohort.exists() else None
         self.approved = text_removal.approved_boxes(work)
+        self.series = text_removal.new_series(work.settings)
         self.let_pass = _let_pass(work)
         self.owner_of = Owners(work)
         self.ids = Ids(work.ids, work.key) if work.settings.ids else None
@@ -288,7 +289,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     )
     _note_actions(actions, done)
     boxes = hands.approved.get(str(entry.row))
-    after = text_removal.without_text(before, headers, work, done, boxes)
+    after = text_removal.without_text(before, headers, work, done, boxes, hands.series)
     if face_cut:
         dicom.claim(after, FACES)
     if work.settings.policy == SAFE_HARBOR and set(done.unchecked) - {NO_PICTURE}:

@@ -30,6 +30,7 @@ _COLUMNS = {
 }
 #: Written into De-identification Method (0012,0063).
 _APPROVED = "text boxes approved by a person"
+PICTURES_READ = "pictures were read for text"
 _SENSITIVE = {"AdmittingDiagnosesDescription": "Diagnosis"}
 
 
@@ -61,13 +62,24 @@ def _pixels() -> Any:
     return import_module("medlab.pixels")
 
 
+def new_series(settings: Settings) -> Any:
+    """Return where slices that hold no text are remembered; None has every slice read."""
+    return _pixels().SeriesStore() if _cleans_pixels(settings) else None
+
+
 def without_text(
-    before: Dataset, after: Dataset, work: Work, done: Outcome, boxes: Any = None
+    before: Dataset,
+    after: Dataset,
+    work: Work,
+    done: Outcome,
+    boxes: Any = None,
+    series: Any = None,
 ) -> Dataset:
     """Return the dataset without text in its pixels, or elsewhere than in its elements.
 
     What can't be checked raises, so that the file is withheld. What was found, and what was
-    not looked at, is noted in the outcome. `boxes` are those that a person approved.
+    not looked at, is noted in the outcome. `boxes` are those that a person approved, `series`
+    what `new_series` returned, for the files of a job.
     """
     settings = work.settings
     if not holds_picture(before):
@@ -89,6 +101,7 @@ def without_text(
             boxes=boxes,
             rules=settings.pixel_rules,
             header_options=settings.options,
+            series=series,
         )
     except RefusedError as error:
         if not hasattr(error, "decisions"):
@@ -96,6 +109,8 @@ def without_text(
         _keep_boxes(before, before, error.decisions, work, done)
         raise QuarantineError(str(error)) from None
     done.findings += [(f.severity, f.message, "pixels") for f in found.findings]
+    share = f"{found.pictures - found.passed} of {found.pictures} {PICTURES_READ}"
+    done.findings += [("info", share, "pixels")] * bool(found.pictures)
     if found.checked or boxes is not None:
         _keep_boxes(before, found.dataset, found.decisions, work, done)
     if boxes is not None:

@@ -6,6 +6,7 @@ from medlab.pixels.cleaning import Cleaned, CleaningOptions, ReviewError, clean,
 from medlab.pixels.decide import Decision, identity_words
 from medlab.pixels.detect import Word, available
 from medlab.pixels.mask import Box, fill, same_outside
+from medlab.pixels.series import SeriesStore
 
 __all__ = [
     "Box",
@@ -15,6 +16,7 @@ __all__ = [
     "Decision",
     "Finding",
     "ReviewError",
+    "SeriesStore",
     "Word",
     "available",
     "clean",

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from medlab.arrays import Array
 from medlab.dicom import codestream, passthrough
 from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
 from medlab.pixels import (
@@ -32,6 +34,7 @@ from medlab.pixels.decide import Decision, Identity
 from medlab.pixels.detect import Engine
 from medlab.pixels.frames import Layout
 from medlab.pixels.mask import Box, Boxes
+from medlab.pixels.series import Series, SeriesStore
 
 _ROUNDS = 3  # of filling and reading again
 # A box is as wide as a multiple of so many times its height, two or three letters: the length of a
@@ -60,6 +63,9 @@ class Cleaned:
         policy *allow*, or where a person approved the boxes and nothing is read outside of them.
     codes : list of Code
         The machine-readable codes found.
+    pictures, passed : int
+        Pictures looked at, and how many of them were not read, since they hold no more than
+        slices of their series that were.
     """
 
     dataset: Dataset = field(repr=False)
@@ -69,6 +75,8 @@ class Cleaned:
     checked: bool = False
     complete: bool = False
     codes: list[Code] = field(default_factory=list, repr=False)
+    pictures: int = 0
+    passed: int = 0
 
 
 class ReviewError(RefusedError):
@@ -108,6 +116,9 @@ class CleaningOptions:
         Start tesseract only on pictures that hold rows of letters (`candidates.has_rows`).
     require : bool
         Raise when no recognizer is there; otherwise apply the rules and claim nothing.
+    series : SeriesStore, optional
+        What is remembered of series from image to image, so that slices which hold nothing new
+        are not read. Without it every slice is.
 
     Raises
     ------
@@ -125,6 +136,7 @@ class CleaningOptions:
     second: Engine | None = detect.tesseract
     prefilter: bool = True
     require: bool = True
+    series: SeriesStore | None = None
 
     def __post_init__(self) -> None:
         for name, value, choices in (
@@ -141,6 +153,7 @@ class _Task(NamedTuple):
 
     known: Identity
     options: CleaningOptions
+    series: Series | None = None
 
 
 def clean(
@@ -200,16 +213,22 @@ def clean(
         findings.append(Finding("no picture", "labels, parameters or doses were left as they are"))
     if not codestream.holds_picture(dataset):
         return Cleaned(result, [], [], findings)
-    task = _Task(decide.identity(words), options)
     form = frames.layout(result)
+    task = _Task(decide.identity(words), options)
     if boxes is not None:
         return _approved(result, form, task, list(boxes), findings)
     source = dataset if source is None else source
+    series = None if options.series is None else options.series.of(result, form)
+    task = task._replace(series=series)
     proposed, found, read = _proposal(result, form, task, source)
     if options.quarantine == "ask" and recipe.is_report(source):
         raise ReviewError(_all(proposed))
     done = _cleaned(result, form, task, proposed, findings, read)
-    return replace(done, codes=found)
+    passed = 0 if series is None else len(series.unread)
+    if series is not None and series.text and passed:  # text may stand in these frames too
+        return clean(dataset, words, options, source=source, series=None)
+    pictures = 0 if form.cine else form.frames * read
+    return replace(done, codes=found, pictures=pictures, passed=passed)
 
 
 def find_text(
@@ -269,29 +288,57 @@ def _read(
 ) -> tuple[_Proposed, list[Code]]:
     words: dict[int, list[detect.Word]] = defaultdict(list)
     found: dict[int, list[Code]] = defaultdict(list)
-    for index, picture in _pictures(dataset, form):
+    proposed: _Proposed = {}
+    for index, picture in _pictures(dataset, form, partial(_passes, task.series)):
         place = -1 if form.cine else index  # a reader misses text in some frames of a cine
         words[place] += detect.read_frames([(index, picture)], engine)
         found[place] += barcodes.find(picture)
-    proposed = {
-        place: decide.decide(
-            _once(words[place]), task.known, task.options.policy, area=form.rows * form.columns
-        )
-        + [_on_code(code, task) for code in dict.fromkeys(found[place])]
-        for place in words
-    }
+        if not form.cine:
+            proposed[place] = _decided(words[place], found[place], form, task)
+            _learn(task.series, proposed[place])
+    if form.cine:
+        proposed = {-1: _decided(words[-1], found[-1], form, task)}
     return proposed, [code for many in found.values() for code in many]
 
 
+def _decided(
+    words: Sequence[detect.Word], found: Sequence[Code], form: Layout, task: _Task
+) -> list[Decision]:
+    area = form.rows * form.columns
+    on_words = decide.decide(_once(words), task.known, task.options.policy, area=area)
+    return on_words + [_on_code(code, task) for code in dict.fromkeys(found)]
+
+
+def _learn(series: Series | None, decisions: Sequence[Decision]) -> None:
+    """Remember a slice without text; or that text was found in the series."""
+    if series is not None and not decisions:
+        series.keep()
+    elif series is not None:
+        series.text |= any(decision.remove for decision in decisions)
+
+
+def _passes(series: Series | None, index: int, shown: Array) -> bool:
+    """Tell whether a slice holds no more than those of its series that were read; note it."""
+    if series is None or not series.passes(shown):
+        return False
+    series.unread.add(index)
+    return True
+
+
 def _pictures(
-    dataset: Dataset, form: Layout, *, closer: bool = False
+    dataset: Dataset, form: Layout, passes: Callable[[int, Array], bool], *, closer: bool = False
 ) -> Iterator[tuple[int, detect.Image]]:
-    """Give the frames to read: of a cine those worth it, else (tiles, pages, slices) each."""
+    """Give the frames to read: of a cine those worth it, else (tiles, pages, slices) each.
+
+    `passes` tells which of the latter are passed over.
+    """
     if form.cine:
         yield from detect.pictures(dataset, form, closer=closer)
         return
     for index, frame in enumerate(frames.stored_frames(dataset, form)):
-        yield index, detect.rendering(frames.displayed(dataset, form, frame), closer=closer)
+        shown = frames.displayed(dataset, form, frame)
+        if not passes(index, shown):
+            yield index, detect.rendering(shown, closer=closer)
 
 
 def _once(words: Sequence[detect.Word]) -> list[detect.Word]:
@@ -342,6 +389,8 @@ def _cleaned(
         left = _left(result, task, boxes, stay)
         if not left:
             break
+        if task.series is not None:
+            task.series.text = True
         for number, more in left.items():
             boxes[number] = boxes.get(number, []) + more
         result = _changed(before, form, boxes, task.options, findings)
@@ -415,14 +464,20 @@ def _left(result: Dataset, task: _Task, boxes: Boxes, stay: Boxes = ()) -> dict[
     """Return boxes of what is still read and should be gone, outside of what was filled.
 
     The first engine reads the image turned by a quarter and with more levels for what is
-    faint, which is a look of its own. Where nothing was filled, only the second one looks.
+    faint, which is a look of its own. Where nothing was filled, only the second one looks, and
+    at no slice that holds no more than those at which it looked.
     """
     assert task.options.engine is not None
     form = frames.layout(result)
     drawn = decide.squeezed(task.options.pseudonym)
     area = form.rows * form.columns
     found: dict[int, list[Box]] = {}
-    for index, picture in _pictures(result, form, closer=True):
+    unread = set() if task.series is None else task.series.unread
+
+    def passes(index: int, _: Array) -> bool:
+        return index in unread and not mask.covered(form, boxes, index).any()
+
+    for index, picture in _pictures(result, form, passes, closer=True):
         filled, kept = (mask.covered(form, some, index) for some in (boxes, stay))
         words = detect.read_turned(picture, task.options.engine) if filled.any() else []
         turned = decide.decide(words, task.known, task.options.policy, area=area)

@@ -1,3 +1,4 @@
+import json
 import types
 
 import pytest
@@ -20,7 +21,13 @@ def cleaner(how):
         if isinstance(how, Exception):
             raise how
         return types.SimpleNamespace(
-            dataset=dataset, checked=True, complete=how, findings=[], decisions=[]
+            dataset=dataset,
+            checked=True,
+            complete=how,
+            findings=[],
+            decisions=[],
+            pictures=3,
+            passed=2,
         )
 
     return clean
@@ -40,6 +47,14 @@ def test_pixels_are_claimed_clean_only_after_a_complete_check(
     assert header.get("BurnedInAnnotation") == burned
     codes = [item.CodeValue for item in header.DeidentificationMethodCodeSequence]
     assert "113101" in codes
+    report = json.loads((tmp_path / "clean.job" / "report.json").read_text())
+    assert report["recognizer"] == {
+        "read": 12,
+        "pictures": 36,
+        "says": "12 of 36 pictures were read for text. The others show no more strokes, at any "
+        "place, than slices of their series that were read and hold no text.",
+    }
+    assert "12 of 36 pictures" in (tmp_path / "clean.job" / "report.html").read_text()
 
 
 @pytest.mark.parametrize(
