@@ -18,6 +18,8 @@ from medlab.app.order import clean_up
 from medlab.app.panels import _Page, _summary
 from medlab.errors import RefusedError
 
+pytestmark = pytest.mark.slow  # each run reads its pictures twice
+
 
 def told(*what):
     pass
