@@ -85,7 +85,8 @@ def trim(dataset: Dataset, kept: MutableMapping[Any, Any]) -> dict[BaseTag, str]
         undefined = undefined or getattr(element, "length", 0) == 0xFFFFFFFF
         syntax = syntax_of(dataset)
         if any(
-            need not in passthrough.elements(dataset) for need in _DESCRIBED[: 2 if bits else 4]
+            passthrough.element_at(dataset, need) is None
+            for need in _DESCRIBED[: 2 if bits else 4]
         ):
             met[tag] = "opaque"
             continue
@@ -109,13 +110,13 @@ def holds_picture(dataset: Dataset) -> bool:
     parametric maps, RT Dose), nor where there are none.
     """
     numbers = _NO_PICTURE.fullmatch(text_at(dataset, _SOP_CLASS)) is not None
-    held = any(tag in passthrough.elements(dataset) for tag in PIXEL_BITS)
+    held = any(passthrough.element_at(dataset, tag) is not None for tag in PIXEL_BITS)
     return held and not (numbers and _number(dataset, _SAMPLES) == 1)
 
 
 def _number(dataset: Dataset, tag: int) -> int:
     """Return a count that describes the image, undecoded or not; 1 where there is none."""
-    element: Any = passthrough.elements(dataset).get(tag)
+    element: Any = passthrough.element_at(dataset, tag)
     if element is not None and tag != _FRAMES and isinstance(element.value, bytes):
         return int.from_bytes(element.value, "little" if element.is_little_endian else "big")
     text = text_at(dataset, tag)

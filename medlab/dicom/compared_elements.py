@@ -343,7 +343,7 @@ def _native_size(dataset: Dataset, length: int) -> int:
     """Return how many bytes of native data are samples; 0 where that is unknown."""
     counts = []
     for tag in _IMAGE:
-        element = passthrough.elements(dataset).get(tag)
+        element = passthrough.element_at(dataset, tag)
         raw: Any = b"" if element is None else element.value
         # read undecoded: pydicom's get_expected_length takes a tenth of a verification
         counts.append(int.from_bytes(raw, _order(element)) if isinstance(raw, bytes) else raw or 0)

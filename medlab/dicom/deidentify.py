@@ -175,7 +175,7 @@ def _consistent(dataset: Dataset) -> Dataset:
 
 
 def _encodings(dataset: Dataset, outer: tuple[str, ...] = ("iso8859",)) -> tuple[str, ...]:
-    element = passthrough.elements(dataset).get(_CHARSET)
+    element = passthrough.element_at(dataset, _CHARSET)
     if element is None:
         return outer
     value = element.value

@@ -133,7 +133,7 @@ def values_of(element: Any) -> list[str]:
 
 def text_at(dataset: Dataset, tag: int) -> str:
     """Return the text of one element of a data set, empty where there is none."""
-    element = passthrough.elements(dataset).get(tag)
+    element = passthrough.element_at(dataset, tag)
     return "" if element is None else "\\".join(texts_of(dataset, element))
 
 

@@ -124,7 +124,7 @@ def restore(dataset: Dataset, key: RSAPrivateKey, certificate: Certificate) -> D
 
 def envelopes(dataset: Dataset) -> list[Dataset]:
     """Return the items of the Encrypted Attributes Sequence of a data set."""
-    element = passthrough.elements(dataset).get(_SEQUENCE)
+    element = passthrough.element_at(dataset, _SEQUENCE)
     if element is None or vr_of(element) != "SQ":
         return []
     return passthrough.sequence_items(dataset, element)
@@ -148,7 +148,7 @@ def told_by(value: bytes) -> str:
 
 def value_of(item: Dataset) -> bytes:
     """Return the Encrypted Content (0400,0520) of an item, empty where there is none."""
-    value = getattr(passthrough.elements(item).get(CONTENT), "value", None)
+    value = getattr(passthrough.element_at(item, CONTENT), "value", None)
     return value if isinstance(value, bytes) else b""
 
 
@@ -163,7 +163,7 @@ def _modified(before: Dataset, after: Dataset) -> dict[int, bytes]:
     """Return the elements of `before`, encoded, that are not the same in `after`."""
     codes, old = {}, passthrough.elements(before)
     for tag, element in _compared(before):
-        new = passthrough.elements(after).get(tag)
+        new = passthrough.element_at(after, tag)
         # without its character set, changed or not, the item could not be read on its own
         if new is None or tag == _CHARSET or not _is_same(before, element, after, new):
             codes[tag] = _encoded(before, element)

@@ -102,12 +102,7 @@ _HEAD_BYTES = 8
 _ITEM, _END = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0\0\0\0\0"
 _END_OF_ITEM = b"\xfe\xff\x0d\xe0\0\0\0\0"
 _DEEPEST = 100
-_PIXELS, _PIXEL_DATA, _SYNTAX, _CHARSET = (
-    0x7FE0,
-    0x7FE00010,
-    BaseTag(0x00020010),
-    BaseTag(0x00080005),
-)
+_PIXELS, _PIXEL_DATA = 0x7FE0, 0x7FE00010
 _BLANK, _BLANK_META = dict(vars(Dataset())), dict(vars(FileMetaDataset()))
 _BLANK_FILE = dict(vars(FileDataset("", {}, b"", FileMetaDataset())))
 _IMPLICIT_LITTLE = "1.2.840.10008.1.2"
@@ -125,6 +120,9 @@ def _tag(number: int) -> BaseTag:
     if tag is None:
         tag = _tags[number] = BaseTag(number)
     return tag
+
+
+_SYNTAX, _CHARSET = _tag(0x00020010), _tag(0x00080005)
 
 
 def sorted_items(dataset: Dataset) -> list[tuple[int, Any]]:
@@ -184,6 +182,11 @@ def elements(dataset: Dataset) -> MutableMapping[Any, Any]:
     return dataset._dict
 
 
+def element_at(dataset: Dataset, tag: int) -> Any:
+    """Return one element as a data set holds it; None where there is none."""
+    return dataset._dict.get(_tags.get(tag, tag))  # type: ignore[call-overload]
+
+
 def with_elements(dataset: Dataset, elements: dict[Any, Any]) -> Dataset:
     """Return a data set that is like another but for its elements."""
     out = type(dataset).__new__(type(dataset))
@@ -222,7 +225,7 @@ def new_file(
 
 def _charset_of(dataset: Dataset) -> Any:
     """Return the codecs of a data set, as pydicom does; its charset stays undecoded if plain."""
-    element = dataset._dict.get(_CHARSET)
+    element = element_at(dataset, _CHARSET)
     if element is None:
         return dataset._parent_encoding
     return [*_codecs(element)] if isinstance(element.value, bytes) else dataset._character_set

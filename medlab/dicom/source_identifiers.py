@@ -265,7 +265,7 @@ def each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> tu
     numbers = []
     for alike in long.values():
         whole = alike[0].items.data
-        element = passthrough.elements(output).get(alike[0].place[0])
+        element = passthrough.element_at(output, alike[0].place[0])
         start = getattr(element, "value_tell", 0)
         if getattr(element, "value", None) is whole and data.startswith(whole, start):
             values: dict[bytes, None] = {}

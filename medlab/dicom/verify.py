@@ -98,7 +98,7 @@ def _plan_of(dataset: Dataset) -> Plan:
 def _without_pixels(data: bytes, output: Dataset) -> bytes:
     """Return the bytes of a file without the samples in its pixel data."""
     for tag in _PIXELS:
-        element = passthrough.elements(output).get(tag)
+        element = passthrough.element_at(output, tag)
         value = getattr(element, "value", None)
         if isinstance(value, bytes) and len(value) > 1:
             start = getattr(element, "value_tell", 0)  # searching half a megabyte is slow
@@ -323,7 +323,7 @@ def _harmless(values: list[str]) -> bool:
 
 def _codes_said(dataset: Dataset) -> frozenset[str]:
     """Return the codes of the methods by which a data set says it was de-identified."""
-    element = passthrough.elements(dataset).get(_CODES)
+    element = passthrough.element_at(dataset, _CODES)
     if element is None:
         return frozenset()
     memory = _codes_known.get(id(element))
@@ -410,7 +410,9 @@ def _private_severity(tag: int, creator: str, plan: Plan, declared: bool) -> str
 def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
     meta = getattr(output, "file_meta", None) or Dataset()
     keywords = [
-        keyword for tag, keyword in _META_OF_SENDER.items() if tag in passthrough.elements(meta)
+        keyword
+        for tag, keyword in _META_OF_SENDER.items()
+        if passthrough.element_at(meta, tag) is not None
     ]
     if keywords:
         yield Finding(file, "file meta", "meta", "fail", f"{', '.join(keywords)} was left")
@@ -424,7 +426,7 @@ def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
 
 def _hidden_frames(output: Dataset, file: str) -> Iterator[Finding]:
     for tag in _PIXELS:
-        value = getattr(passthrough.elements(output).get(tag), "value", None)
+        value = getattr(passthrough.element_at(output, tag), "value", None)
         if value and has_hidden_frames(output, value):
             message = "more frames are stored than Number of Frames says"
             yield Finding(file, label(tag)[0], "element", "fail", message)
