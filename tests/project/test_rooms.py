@@ -63,3 +63,11 @@ def test_the_ground_imports_no_room_and_the_samples_none_above_it():
 def test_arrows_in_functions_and_in_texts_are_seen():
     source = "def f():\n from medlab import viz\n import medlab.dicom.tags\n load('medlab.app')"
     assert {"medlab.viz", "medlab.dicom.tags", "medlab.app"} <= set(imported(source))
+
+
+def test_the_private_layout_of_pydicom_is_known_to_one_module():
+    layout = re.compile(
+        r"\._dict\b|_private_blocks|_read_charset|_parent_encoding|\._character_set"
+    )
+    names = {path.name for path in PACKAGE.rglob("*.py") if layout.search(path.read_text("utf-8"))}
+    assert names == {"passthrough.py"}
