@@ -201,6 +201,7 @@ def clean(
         If there is no such policy, quarantine or effect.
     """
     options = replace(options or CleaningOptions(), **changes)
+    words = list(words)
     result = deepcopy(dataset)
     findings = carriers.strip(result, set(options.header_options))
     for what in set(codestream.trim(result, passthrough.elements(result)).values()):

@@ -134,6 +134,18 @@ def test_frames_of_one_image_are_a_series_too(late):
         assert fast[0].passed == 0
 
 
+def test_the_words_are_known_when_all_frames_are_read_after_all():
+    every = slices()
+    for number in (7, 9):
+        every[number] = written(every[number], [(3, 3, "KELLER", 9)], ink=4000)
+    engine, _ = reader(250)
+    how = {"policy": "match", "engine": engine, "second": None, "series": pixels.SeriesStore()}
+    stack = image(np.stack(every), DimensionOrganizationType="3D")
+    done = pixels.clean(stack, iter(["KELLER"]), **how)
+    assert done.boxes
+    assert done.passed == 0
+
+
 def test_what_the_second_look_finds_has_every_slice_read():
     every = [image(values) for values in slices(3)]
     second = iter([True])
