@@ -44,6 +44,30 @@ NAMELESS = """() => {
 }"""
 
 
+# Words of the page that stand out too little from what is behind them (WCAG 2, AA: 4.5 to 1).
+FAINT = """() => {
+    const parts = color => color.match(/[\\d.]+/g).map(Number);
+    const light = color => parts(color).slice(0, 3).map(value => value / 255)
+        .map(value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4)
+        .reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = one => {
+        for (; one; one = one.parentElement) {
+            const color = getComputedStyle(one).backgroundColor;
+            if ((parts(color)[3] ?? 1) > 0.99) return color;
+        }
+        return 'rgb(255, 255, 255)';
+    };
+    const said = [...document.querySelectorAll('.medlab-page *')].filter(one =>
+        one.checkVisibility() && !one.closest(':disabled') && (one.matches('input, select')
+        || [...one.childNodes].some(node => node.nodeType == 3 && node.data.trim())));
+    if (said.length < 60) return ['too few words are seen: ' + said.length];
+    return said.filter(one => {
+        const [a, b] = [light(getComputedStyle(one).color), light(behind(one))];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5;
+    }).map(one => one.outerHTML.slice(0, 120));
+}"""
+
+
 class Served:
     """The page on a port of its own, its address and its folder."""
 
@@ -223,6 +247,12 @@ def test_a_saved_screen_waits_is_approved_and_is_in_the_result_then(page, tmp_pa
     page.get_by_label("boxes to add").press("Enter")
     page.get_by_text("Crossed boxes change").wait_for()
     assert page.evaluate(NAMELESS) == []
+    dark = {}
+    for scheme in ("dark", "light"):
+        page.emulate_media(color_scheme=scheme)
+        assert page.evaluate(FAINT) == []
+        dark[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert dark["dark"] != dark["light"]
     approve.press("Enter")
     page.screenshot(path=artifacts / "review.png", full_page=True)
     page.get_by_text("This image is approved").wait_for()
