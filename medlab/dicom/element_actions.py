@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any
 
 from pydicom.charset import decode_bytes
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -23,7 +23,6 @@ from medlab.dicom.element_texts import (
     NUMBER_VRS,
     TEXT_VRS,
     TIME_VRS,
-    _is_raw,
     is_plain,
     is_private,
     label,
@@ -51,7 +50,7 @@ from medlab.errors import InputError
 
 def _is_empty(element: Any) -> bool:
     """Tell whether an element has no value."""
-    return not element.value if _is_raw(element) else bool(element.is_empty)
+    return not element.value if isinstance(element, RawDataElement) else bool(element.is_empty)
 
 
 def _plain_text(element: Any, encodings: tuple[str, ...]) -> str:

@@ -32,7 +32,11 @@ _ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
 def items_of(dataset: Dataset) -> list[tuple[int, Any]]:
     """Return the tags and elements of one level in order, undecoded where they still are."""
     ordered = sorted_items(dataset)
-    if [1 for _, element in ordered if element.value is None and _is_raw(element)]:
+    if [
+        1
+        for _, element in ordered
+        if element.value is None and isinstance(element, RawDataElement)
+    ]:
         ordered = [(tag, dataset.get_item(tag)) for tag, _ in ordered]  # deferred reading
     return ordered
 
@@ -91,10 +95,6 @@ def label(tag: int) -> tuple[str, str]:
     return f"({tag >> 16:04X},{tag & 0xFFFF:04X})", keyword
 
 
-def _is_raw(element: Any) -> bool:
-    return bool(getattr(element, "is_raw", False))
-
-
 def is_plain(value: Any) -> bool:
     """Tell whether bytes are ASCII without escapes to other character sets."""
     return isinstance(value, bytes) and value.isascii() and b"\x1b" not in value
@@ -102,8 +102,10 @@ def is_plain(value: Any) -> bool:
 
 def texts_of(dataset: Dataset, element: Any) -> list[str]:
     """Return an element's values as texts, without padding; none for what holds no text."""
-    if _is_raw(element) and element.value is not None:
-        texts = _texts_of_raw(vr_of(element), element.value)
+    if isinstance(element, RawDataElement) and element.value is not None:
+        written = element.VR
+        vr = written if written and written != "UN" else vr_of(element)
+        texts = _texts_of_raw(vr, element.value)
         if texts is not None:
             return list(texts)
         element = dataset[element.tag]
@@ -159,7 +161,7 @@ def with_value(element: Any, value: Any) -> Any:
     first = value[0] if isinstance(value, list) and value else value
     if isinstance(first, str) and vr not in _PLAIN_VRS:
         value = None
-    if _is_raw(element) and vr in _PLAIN_VRS and isinstance(value, str | None):
+    if isinstance(element, RawDataElement) and vr in _PLAIN_VRS and isinstance(value, str | None):
         text = value or ""
         if text.isascii():
             return _raw_with(element, vr, text)

@@ -192,7 +192,10 @@ class Sought(NamedTuple):
 
     def count(self, folded: bytes) -> int:
         """Return how often it stands in bytes (in lower case)."""
-        if not any(code in folded for code in self.codes):
+        for code in self.codes:  # most stand nowhere: no generator for each of them
+            if code in folded:
+                break
+        else:
             return 0
         body = b"|".join(re.escape(code) for code in sorted(self.codes))
         before, after = b"", b""
@@ -284,7 +287,7 @@ def occurrences(
     sought: Iterable[Sought], searched: bytes, numbers: bytes
 ) -> Iterator[tuple[Sought, int]]:
     """Yield what stands in bytes, or among many numbers, and how often."""
-    may_be_number = _filter_of_numbers(numbers)
+    may_be_number = _filter_of_numbers(numbers) if numbers else lambda code: False
 
     @cache
     def stands(root: bytes) -> bool:
@@ -318,7 +321,7 @@ def _filter_of_numbers(numbers: bytes) -> Callable[[bytes], bool]:
         return bool((stands(first)[:-distance] & stands(second)[distance:]).any())
 
     def may_stand(code: bytes) -> bool:
-        if not numbers or code.translate(None, _SIGNS_OF_NUMBERS):
+        if code.translate(None, _SIGNS_OF_NUMBERS):
             return False
         places = [at for at, sign in enumerate(code) if sign not in b"0123456789"][:2]
         if len(places) < 2:

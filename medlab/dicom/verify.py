@@ -249,7 +249,8 @@ def _left_in_elements(
         rule = rule_of(old, plan, sop_class) if plan.rules else planned(old.tag)
         if rule is None or rule.code not in REPLACING or rule.how == "replace":
             continue
-        if new.texts and old.texts == new.texts and not _harmless(new.texts):
+        texts_now = new.texts
+        if texts_now and old.texts == texts_now and not _harmless(texts_now):
             yield Finding(file, path, "element", "fail", "the value is the one of the source")
     short = {plain(name) for name in secrets.names if 1 < len(name) < LEAST}
     for part, text in texts if short else ():

@@ -39,7 +39,7 @@ _PROTECTED_MM = 7.0
 # Brain is what BET found no further than so from the ICBM brain, and all that is nearer than so:
 # of 40 heads warped by 20 % (benchmarks/deface.py) no brain voxel was cut.
 BRAIN_REACH_MM, BRAIN_SURE_MM = 12.0, 5.0
-_BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
+BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
 _BEHIND_MM = 12.0  # the shear plane ends this far behind the frontal pole
 # Heads of all shapes fit within 2.0 to 2.8 mm, heads turned or mirrored not within 3.2 mm.
 GOOD_FIT_MM, WORST_FIT_MM = 2.4, 3.0
@@ -157,7 +157,7 @@ def deface_image(
     img: SpatialImage,
     *,
     ears: bool = False,
-    buffer_mm: float = _BUFFER_MM,
+    buffer_mm: float = BUFFER_MM,
     backend: str = "auto",
 ) -> Defacing:
     """Cut the face out of one image; options and errors are those of `medlab.neuro.deface`."""
@@ -169,7 +169,7 @@ def deface_image(
     mask = _Cut(fit, None, brain, ears, _face_depth(surface.front_points(img), fit))
     for cut in (mask, replace(mask, plane=plane)):
         result, removed = _apply(img, cut)
-        report = _measure(img, result, brain, fit)
+        report = measure(img, result, brain, fit)
         if not report["failed"] or plane is None:
             break
     if report["failed"]:
@@ -339,7 +339,7 @@ def _turn(p: Floats) -> Floats:
     )
 
 
-def _shear_plane(extraction: Extraction, buffer_mm: float = _BUFFER_MM) -> _Plane | None:
+def _shear_plane(extraction: Extraction, buffer_mm: float = BUFFER_MM) -> _Plane | None:
     """Return the plane under the front of the brain (Schimke and Hale 2011).
 
     The brain is projected on the sagittal plane; the longest edge of its convex hull that
@@ -514,7 +514,7 @@ def _protected(img: SpatialImage, brain: nib.Nifti1Image) -> Mask:
 
     there = np.asanyarray(brain.dataobj) > 0
     if img.shape[:3] != brain.shape or not np.allclose(img.affine, brain.affine, atol=1e-4):
-        there = _nearest(there, np.linalg.inv(brain.affine) @ img.affine, img.shape[:3])
+        there = nearest(there, np.linalg.inv(brain.affine) @ img.affine, img.shape[:3])
     if not there.any():
         return there
     zooms = np.sqrt((img.affine[:3, :3] ** 2).sum(axis=0))
@@ -528,7 +528,8 @@ def _protected(img: SpatialImage, brain: nib.Nifti1Image) -> Mask:
     return near
 
 
-def _nearest(mask: Mask, matrix: Floats, shape: tuple[int, ...]) -> Mask:
+def nearest(mask: Mask, matrix: Floats, shape: tuple[int, ...]) -> Mask:
+    """Return a mask on another grid, each voxel as the nearest one of the mask."""
     from scipy.ndimage import affine_transform
 
     moved = affine_transform(
@@ -537,7 +538,7 @@ def _nearest(mask: Mask, matrix: Floats, shape: tuple[int, ...]) -> Mask:
     return np.asarray(moved > 0)
 
 
-def _measure(
+def measure(
     before: SpatialImage,
     after: nib.Nifti1Image,
     brain: nib.Nifti1Image,

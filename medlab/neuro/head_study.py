@@ -20,13 +20,13 @@ from nibabel.spatialimages import SpatialImage
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro.deface import (
-    _BUFFER_MM,
+    BUFFER_MM,
     MOST_RESIDUAL,
     Defacing,
-    _measure,
-    _nearest,
     cut_out,
     deface_image,
+    measure,
+    nearest,
 )
 from medlab.neuro.extraction import extract_brain
 from medlab.neuro.surface import front_change, head_threshold
@@ -144,7 +144,7 @@ def deface(
     others: Sequence[str | PathLike[str] | SpatialImage] = (),
     *,
     ears: bool = False,
-    buffer_mm: float = _BUFFER_MM,
+    buffer_mm: float = BUFFER_MM,
     backend: str = "auto",
 ) -> Defacing:
     """Cut the face out of a head, and refuse rather than give a face away.
@@ -282,9 +282,9 @@ def _alike(img: SpatialImage, first: Defacing, grays: _Grays) -> Defacing | None
         return None
     result, removed = cut_out(img, first.cut)
     there = np.asanyarray(first.brain.dataobj) > 0
-    there = _nearest(there, np.linalg.inv(first.brain.affine) @ img.affine, img.shape[:3])
+    there = nearest(there, np.linalg.inv(first.brain.affine) @ img.affine, img.shape[:3])
     brain = image_like(removed, there)
-    report = _measure(img, result, brain, first.cut.fit)
+    report = measure(img, result, brain, first.cut.fit)
     nothing = not np.asanyarray(removed.dataobj).any() and report["warnings"]  # a slab above it
     if report.pop("failed") and not nothing:
         return None

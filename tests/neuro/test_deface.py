@@ -13,7 +13,7 @@ from medlab import neuro, samples
 from medlab.errors import RefusedError
 from medlab.neuro import head_measures, surface
 from medlab.neuro.deface import (
-    _BUFFER_MM,
+    BUFFER_MM,
     GOOD_FIT_MM,
     WORST_FIT_MM,
     _face_region,
@@ -126,7 +126,7 @@ def test_registration_finds_a_known_turn(found):
 def test_the_shear_plane_keeps_its_distance_from_the_brain(found):
     plane = _shear_plane(found)
     reach = (found.mesh.vertices @ plane.normal).max()
-    assert plane.offset - reach == pytest.approx(_BUFFER_MM, abs=0.01)
+    assert plane.offset - reach == pytest.approx(BUFFER_MM, abs=0.01)
     assert plane.normal[1] > 0 > plane.normal[2]
 
 

@@ -71,3 +71,28 @@ def test_the_private_layout_of_pydicom_is_known_to_one_module():
     )
     names = {path.name for path in PACKAGE.rglob("*.py") if layout.search(path.read_text("utf-8"))}
     assert names == {"passthrough.py"}
+
+
+def borrowed(source):
+    """Private names that a file takes from other modules of medlab."""
+    tree, modules = ast.parse(source), set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("medlab"):
+            names = {name.name: name.asname or name.name for name in node.names}
+            yield from (name for name in names if name.startswith("_") and name[1] != "_")
+            modules |= set(names.values())
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in modules
+            and re.match("_[^_]", node.attr)
+        ):
+            yield node.attr
+
+
+def test_no_module_takes_a_private_name_of_another():
+    taken = {path: list(borrowed(path.read_text("utf-8"))) for path in PACKAGE.rglob("*.py")}
+    assert not {str(path.relative_to(ROOT)): names for path, names in taken.items() if names}
+    assert list(borrowed("from medlab import dicom\nfrom medlab.dicom.text import _a\n")) == ["_a"]
+    assert list(borrowed("from medlab import dicom\ndicom._cache.clear()\n")) == ["_cache"]
