@@ -63,6 +63,14 @@ _OPTIONS_OF_A_JOB = (
     click.option("--pixel-policy", type=_PIXEL_POLICIES, default="allow"),
     click.option("--recipe", type=PATH, help="Pixel rules for devices (YAML)."),
     click.option(
+        "--similar-slices",
+        type=click.Choice(["read", "pass"]),
+        default="read",
+        show_default=True,
+        help="MR slices with no more strokes than others of their series that hold no text: "
+        "read them, or pass them over at a third of the cost.",
+    ),
+    click.option(
         "--quarantine", type=click.Choice(["ask", "none"]), default="ask", show_default=True
     ),
     click.option(

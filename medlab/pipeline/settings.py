@@ -28,6 +28,7 @@ _CHOICES = {
     "codes": ("keyed", "random"),
     "pixel_policy": ("allow", "match"),
     "pixel_effect": ("blank", "pseudonymize"),
+    "similar_slices": ("read", "pass"),
     "quarantine": ("ask", "none"),
 }
 
@@ -53,6 +54,9 @@ class Settings:
         Boxes that are always filled for some devices: see `medlab.pixels.recipe`.
     pixel_effect : {"blank", "pseudonymize"}
         What stands where text was: black, or the patient's new code.
+    similar_slices : {"read", "pass"}
+        Whether slices of MR are read that show no more strokes than slices of their series
+        without text. One that is passed over is not said to be free of text.
     head : {"leave", "deface", "strip"}
         What is done with heads: nothing, the face cut out, or all but the brain taken away.
     bet_f : float
@@ -96,6 +100,7 @@ class Settings:
     pixel_policy: str = "allow"
     pixel_rules: tuple[Mapping[str, Any], ...] = ()
     pixel_effect: str = "blank"
+    similar_slices: str = "read"
     head: str = "leave"
     bet_f: float = 0.5
     quarantine: str = "ask"

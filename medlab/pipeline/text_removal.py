@@ -64,7 +64,8 @@ def _pixels() -> Any:
 
 def new_series(settings: Settings) -> Any:
     """Return where slices that hold no text are remembered; None has every slice read."""
-    return _pixels().SeriesStore() if _cleans_pixels(settings) else None
+    passes = _cleans_pixels(settings) and settings.similar_slices == "pass"
+    return _pixels().SeriesStore() if passes else None
 
 
 def without_text(

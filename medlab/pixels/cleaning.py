@@ -60,7 +60,8 @@ class Cleaned:
         Looked at and read again: code 113101 (Clean Pixel Data) may be added.
     complete : bool
         Besides, nothing unknown was left in: BurnedInAnnotation may say NO. True after the
-        policy *allow*, or where a person approved the boxes and nothing is read outside of them.
+        policy *allow* and every picture was read, or where a person approved the boxes and
+        nothing is read outside of them.
     codes : list of Code
         The machine-readable codes found.
     pictures, passed : int
@@ -229,7 +230,8 @@ def clean(
     if series is not None and series.text and passed:  # text may stand in these frames too
         return clean(dataset, words, options, source=source, series=None)
     pictures = 0 if form.cine else form.frames * read
-    return replace(done, codes=found, pictures=pictures, passed=passed)
+    complete = done.complete and not passed  # what was not read may hold text
+    return replace(done, codes=found, pictures=pictures, passed=passed, complete=complete)
 
 
 def find_text(

@@ -108,7 +108,7 @@ def test_the_result_is_that_of_reading_every_slice(late):
     slow, many = cleaned(plain, None)
     assert [done.dataset.PixelData for done in fast] == [done.dataset.PixelData for done in slow]
     assert [done.boxes for done in fast] == [done.boxes for done in slow]
-    assert all(done.checked and done.complete for done in fast)
+    assert all(done.checked and done.complete != (done.passed > 0) for done in fast)
     assert fast[late].boxes
     assert len(few) < len(many) or late < 2
     # once text was found all that follows is read
