@@ -6,7 +6,7 @@ from medlab.pixels.cleaning import Cleaned, CleaningOptions, ReviewError, clean,
 from medlab.pixels.decide import Decision, identity_words
 from medlab.pixels.detect import Word, available
 from medlab.pixels.mask import Box, fill, same_outside
-from medlab.pixels.series import SeriesStore
+from medlab.pixels.similar_slices import SeriesStore
 
 __all__ = [
     "Box",

@@ -34,7 +34,7 @@ from medlab.pixels.decide import Decision, Identity
 from medlab.pixels.detect import Engine
 from medlab.pixels.frames import Layout
 from medlab.pixels.mask import Box, Boxes
-from medlab.pixels.series import Series, SeriesStore
+from medlab.pixels.similar_slices import Series, SeriesStore
 
 _ROUNDS = 3  # of filling and reading again
 # A box is as wide as a multiple of so many times its height, two or three letters: the length of a

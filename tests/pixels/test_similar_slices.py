@@ -6,7 +6,7 @@ import pixel_images as made
 import pytest
 
 from medlab import pixels
-from medlab.pixels import detect, frames, series
+from medlab.pixels import detect, frames, similar_slices
 
 SHAPE = (160, 160)
 
@@ -56,7 +56,7 @@ TEXTS = {
 @pytest.fixture(scope="module")
 def read_series():
     """A series after its slices: those kept were read, and the number of them."""
-    one, read = series.Series(), 0
+    one, read = similar_slices.Series(), 0
     for shown in slices(24):
         if not one.passes(shown):
             one.keep()
@@ -179,11 +179,11 @@ def test_only_slices_of_one_series_are_compared(other):
 
 
 def test_what_is_remembered_is_bounded():
-    store = series.SeriesStore()
+    store = similar_slices.SeriesStore()
     for number in range(40):
         ds = image(slices(1)[0], SeriesInstanceUID=f"1.2.{number + 1}")
         one = store.of(ds, frames.layout(ds))
         one.passes(slices(1)[0])
         one.keep()
-    assert sum(one.size for one in store._series.values()) <= series._HELD
+    assert sum(one.size for one in store._series.values()) <= similar_slices._HELD
     assert len(store._series) < 40
