@@ -92,6 +92,8 @@ def test(arguments: list[str]) -> int:
     if "--browser" in arguments:
         arguments = [word for word in arguments if word != "--browser"]
         os.environ["MEDLAB_BROWSER"] = "required"
+    for library in ("OPENBLAS", "OMP"):  # whose threads would wait for each other's cores
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     os.chdir(ROOT)
     spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
     return call(["-m", "pytest", *spread, *arguments])

@@ -26,6 +26,8 @@ QUICK = {
     "05": {"seeds": "1", "heads": "2", "jobs": "1", "methods": "identity, Mondrian k"},
     "06": {"numbers": "1"},
     "07": {"digits": "3"},
+    "09": {"draws": "400"},
+    "12": {"rows": "200"},
 }
 
 

@@ -15,13 +15,16 @@ pytestmark = pytest.mark.slow
 NOTEBOOKS = runs.find_notebooks()
 CORE = ["01", "02", "03", "04", "05"]
 # README's first command runs all as they stand. Here 02, 04 and 06 stand at the ends of their
-# parameters, 09 draws less, and 05, by far the longest, has a small cohort.
+# parameters, others draw, try or hold less, and 05, by far the longest, has a small cohort.
 PARAMETERS = {
     "02": {"digits": "3"},
     "04": {"f": "0", "g": "-1"},
     "05": {"patients": "150", "seeds": "1", "heads": "2", "jobs": "1"},
-    "06": {"counts": "5"},
+    "06": {"counts": "5", "numbers": "2"},
+    "07": {"digits": "4"},
     "09": {"draws": "400"},
+    "10": {"patients": "600"},
+    "12": {"rows": "200"},
 }
 
 
