@@ -48,7 +48,7 @@ def draw_distributions(columns: Mapping[str, pd.Series], label: str, bins: int =
 def draw_attack(
     rates: pd.DataFrame,
     title: str = "",
-    label: str = "people an attacker finds (%)",
+    label: str = "people re-identified (%)",
     *,
     width: float = 7,
 ) -> Figure:

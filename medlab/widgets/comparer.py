@@ -158,7 +158,7 @@ def _page(
     )
     picture = show(
         draw_attack(shares, width=4.6),
-        f"People an attacker finds, with 95 % interval: {alt}; guessing {rate['baseline']:.1%}.",
+        f"People re-identified, with 95 % interval: {alt}; guessing {rate['baseline']:.1%}.",
         "Line: the 95 % interval.",
     )
     return beside(table.to_html(border=0, justify="left"), [said, picture])
