@@ -99,7 +99,16 @@ def _rapid() -> Any:
         "Det.std": _DEVIATION,
         "Global.text_score": 0.0,
     }
-    return RapidOCR(params=params)
+    engine: Any = RapidOCR(params=params)
+    # Threads that wait by spinning cost a quarter of a reading, and slow it.
+    steps = engine._load_det_model(), engine._load_cls_model(), engine._load_rec_model()
+    for part, step in zip(_MODELS, steps, strict=True):
+        options = step.session.session.get_session_options()
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        step.session.session = onnxruntime.InferenceSession(
+            params[f"{part}.model_path"], options, providers=step.session.session.get_providers()
+        )
+    return engine
 
 
 def available() -> bool:
