@@ -3,30 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hospital import HOSPITAL
 
 from medlab.evaluation import utility
 from medlab.evaluation.release_attacks import shares
 from medlab.tabular.released_cells import exact_values, scale, see
-
-# Xiao and Tao 2006, table 1: eight patients, two groups, the query "pneumonia, age up to 30,
-# zip 10001 to 20000" has the true answer 1.
-HOSPITAL = pd.DataFrame(
-    {
-        "Age": [23, 27, 35, 59, 61, 65, 65, 70],
-        "Sex": list("MMMMFFFF"),
-        "Zip": [11000, 13000, 59000, 12000, 54000, 25000, 25000, 30000],
-        "Disease": [
-            "pneumonia",
-            "dyspepsia",
-            "dyspepsia",
-            "pneumonia",
-            "flu",
-            "gastritis",
-            "flu",
-            "bronchitis",
-        ],
-    }
-)
 
 
 def count(table, posterior):

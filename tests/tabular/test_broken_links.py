@@ -3,28 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hospital import HOSPITAL
 
 from medlab import tabular
 from medlab.errors import InputError
 from medlab.tabular.broken_links import _anatomize, column_groups
 
-EIGHT = pd.DataFrame(
-    {
-        "age": [23, 27, 35, 59, 61, 65, 65, 70],
-        "sex": list("MMMMFFFF"),
-        "zip": [11000, 13000, 59000, 12000, 54000, 25000, 25000, 30000],
-        "disease": [
-            "pneumonia",
-            "dyspepsia",
-            "dyspepsia",
-            "pneumonia",
-            "flu",
-            "gastritis",
-            "flu",
-            "bronchitis",
-        ],
-    }
-)
+EIGHT = HOSPITAL.rename(columns=str.lower)
 
 
 def test_the_two_tables_of_the_anatomy_paper():
