@@ -41,7 +41,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from scipy.ndimage import median_filter
 
-from medlab.crypto import embedding, shipping, steganalysis
+from medlab.crypto import embedding, steganalysis
 from medlab.pipeline import Settings, deidentify, packing
 
 KEY = bytes(range(32))
@@ -113,8 +113,8 @@ def packed(mb: int, repeat: int) -> dict[str, float]:
     """Pack one file of `mb` MiB."""
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        shipping.new_identity(place / "identity")
-        to = [one.to_public() for one in shipping.read_identities(place / "identity")]
+        packing.new_identity(place / "identity")
+        to = [one.to_public() for one in packing.read_identities(place / "identity")]
         (place / "src").mkdir()
         with (place / "src/large").open("wb") as file:
             for _ in range(mb):

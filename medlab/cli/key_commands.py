@@ -339,18 +339,17 @@ def _pack(
 
     The same command again goes on where it was stopped. age and tar open each part, too.
     """
-    from medlab.crypto import shipping
     from medlab.pipeline import packing
 
     words = source, target, recipients, passphrase_file
     if new_identity is not None:
         if any(words):
             raise UsageError("--new-identity takes no SRC, OUT or other option")
-        click.echo(shipping.new_identity(new_identity))
+        click.echo(packing.new_identity(new_identity))
         return
     if source is None or target is None:
         raise UsageError("name SRC and OUT, or --new-identity")
-    way = _way("--to", recipients, passphrase_file, shipping.read_recipients)
+    way = _way("--to", recipients, passphrase_file, packing.read_recipients)
     done = packing.pack(source, target, *way, part_mb=part_mb, progress=sys.stderr.isatty())
     click.echo(f"{done.files} files packed, parts: {done.parts}; send OUT, keep OUT.job")
 
@@ -364,10 +363,9 @@ def _unpack(
     source: Path, target: Path, identity: Path | None, passphrase_file: Path | None
 ) -> None:
     """Verify and write the files that `medlab pack` encrypted into OUT."""
-    from medlab.crypto import shipping
     from medlab.pipeline import packing
 
-    way = _way("--identity", identity, passphrase_file, shipping.read_identities)
+    way = _way("--identity", identity, passphrase_file, packing.read_identities)
     done = packing.unpack(source, target, *way, progress=sys.stderr.isatty())
     click.echo(f"{done.files} files verified, parts: {done.parts}")
 

@@ -17,9 +17,8 @@ from pydicom.data import get_testdata_file
 
 from medlab import crypto
 from medlab.cli import commands
-from medlab.crypto import shipping
 from medlab.disk import hold
-from medlab.pipeline import hiding
+from medlab.pipeline import hiding, packing
 
 FILES = {
     "Doe^Jane/1.dcm": b"first" * 3000,
@@ -159,9 +158,9 @@ def test_the_same_command_again_makes_only_what_is_missing(place):
 
 KILLED = """
 import os, sys
-from medlab.crypto import shipping
+from medlab.pipeline import packing
 from medlab.cli import main
-write, left = shipping._copied, {count}
+write, left = packing._copied, {count}
 def copied(source, sink):
     global left
     left -= 1
@@ -169,7 +168,7 @@ def copied(source, sink):
         sink.flush()
         os._exit(9)
     return write(source, sink)
-shipping._copied = copied
+packing._copied = copied
 main()
 """
 
@@ -214,14 +213,14 @@ def test_a_source_that_changed_is_refused(place, change):
 
 
 def test_a_file_that_changes_while_it_is_read_is_refused(place, monkeypatch):
-    write = shipping._copied
+    write = packing._copied
 
     def copied(source, sink):
         with (place / "src/big.nii").open("ab") as file:
             file.write(b"more")
         return write(source, sink)
 
-    monkeypatch.setattr(shipping, "_copied", copied)
+    monkeypatch.setattr(packing, "_copied", copied)
     assert "SRC is not as it was" in refused(*pack(place))
     assert "part-0002.tar.age" not in states(place / "out")
     assert not [name for name in states(place / "out") if name.endswith(".part")]
@@ -421,7 +420,7 @@ def test_of_two_processes_that_write_one_name_the_second_to_end_is_refused(
         "hide": (hide, place / "hidden.dcm"),
         "reveal": (("reveal", place / "hidden.dcm", *keyed, place / "found"), place / "found"),
     }[verb]
-    module = shipping if verb == "unpack" else hiding
+    module = packing if verb == "unpack" else hiding
     appearing = module.appearing
 
     @contextmanager
