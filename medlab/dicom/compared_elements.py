@@ -40,7 +40,6 @@ from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.profile import (
     Plan,
     Rule,
-    group_rule,
     rules_for,
 )
 from medlab.errors import InputError
@@ -90,6 +89,11 @@ class Part(NamedTuple):
         """The values as texts."""
         return texts_of(self.dataset, self.element)
 
+    @property
+    def days(self) -> list[str]:
+        """The dates it says, without times."""
+        return [text[:8] if self.vr == "DT" else text for text in self.texts]
+
 
 #: Path -> the element there in the source, and in the output.
 Pairs = dict[str, tuple[Part, Part]]
@@ -129,20 +133,13 @@ def _parts_of(
 
 
 @lru_cache(maxsize=64)
-def planned_rules(plan: Plan, sop_class: str = "") -> Callable[[int], Rule | None]:
-    """Return a function that gives the rule of a tag, own rules aside."""
-    rules = rules_for(plan, sop_class)
-    return lru_cache(maxsize=8192)(lambda tag: rules.get(tag) or group_rule(plan, tag))
-
-
-@lru_cache(maxsize=64)
 def _silent_in(plan: Plan, sop_class: str, is_output: bool) -> Callable[[int, str], bool]:
     """Return a function that tells, by tag and VR, which elements no check asks for.
 
     Only their bytes are searched. In them what identifies by its tag does not stand, nor text,
     dates or UIDs, nor what the plan removes or replaces.
     """
-    planned = planned_rules(plan, sop_class)
+    planned = rules_for(plan, sop_class)
 
     def is_silent(tag: int, vr: str) -> bool:
         if vr in _COMPARED or vr == "SQ" or tag in roles() or tag in (_MAKER, _TIMES):
@@ -158,7 +155,7 @@ def _silent_in(plan: Plan, sop_class: str, is_output: bool) -> Callable[[int, st
 def rule_of(part: Part, plan: Plan, sop_class: str = "") -> Rule | None:
     """Return what the plan asks for an element, own rules included."""
     private = bool(part.tag >> 16 & 1)
-    planned = planned_rules(plan, sop_class)(part.tag)
+    planned = rules_for(plan, sop_class)(part.tag)
     if not plan.rules or is_creator(part.tag):
         return planned
     creator = creators(part.dataset).get(creator_tag(part.tag), "") if private else ""
@@ -169,8 +166,8 @@ def rule_of(part: Part, plan: Plan, sop_class: str = "") -> Rule | None:
 
 def ways(
     source: Dataset, output: Dataset, plan: Plan
-) -> Iterator[tuple[list[Part], list[Part], dict[str, list[Column]] | None]]:
-    """Yield the elements of both: of long sequences each different value once; then all.
+) -> Iterator[tuple[list[Part], list[Part], Pairs, dict[str, list[Column]] | None]]:
+    """Yield the elements of both, and their pairs: of long sequences each value once; then all.
 
     At first those are left out that no check asks for. With them come the long sequences of the
     output, with all of them None.
@@ -194,12 +191,12 @@ def ways(
             _add_alike(before, after, alike, ours.get(path, []), plan)
             for path, alike in theirs.items()
         ):
-            yield before, after, ours
+            yield before, after, _pairs_of(before, after), ours
         before, after = _parts_of(source), _parts_of(output)
     elif quiet:
-        yield before, after, ours
+        yield before, after, _pairs_of(before, after), ours
         before, after = _parts_of(source), _parts_of(output)
-    yield before, after, None
+    yield before, after, _pairs_of(before, after), None
 
 
 def _add_alike(
@@ -299,12 +296,13 @@ def _days_of(moments: tuple[bytes | None, ...]) -> tuple[Any, ...]:
     return moments
 
 
-def pairs_of(before: list[Part], after: list[Part]) -> Pairs:
+def _pairs_of(before: list[Part], after: list[Part]) -> Pairs:
     """Return the elements that stand at the same path in both."""
     theirs = {part.path: part for part in before}
     return {part.path: (theirs[part.path], part) for part in after if part.path in theirs}
 
 
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 # rows, columns, samples per pixel, bits allocated
 _IMAGE = tuple(map(BaseTag, (0x00280010, 0x00280011, 0x00280002, 0x00280100)))
 _NUMBER_OF_FRAMES, _PHOTOMETRIC = 0x00280008, 0x00280004
@@ -320,7 +318,7 @@ _FRAME = re.compile(
 )
 
 
-def split(dataset: Dataset, value: bytes) -> tuple[bytes, bytes]:
+def _split(dataset: Dataset, value: bytes) -> tuple[bytes, bytes]:
     """Return the samples in the pixel data of a data set, and what else stands there.
 
     Where the two cannot be told apart, all counts as samples, and what reads like text in
@@ -378,8 +376,38 @@ def _behind_runs(dataset: Dataset, value: bytes) -> Iterator[bytes]:
                 yield segment[last:]
 
 
-def has_hidden_frames(dataset: Dataset, value: bytes) -> bool:
-    """Tell whether pixel data hold more frames than Number of Frames says."""
+def without_samples(data: bytes, output: Dataset) -> bytes:
+    """Return the bytes of a file without the samples in its pixel data."""
+    for tag in _PIXELS:
+        element = passthrough.element_at(output, tag)
+        value = getattr(element, "value", None)
+        if isinstance(value, bytes) and len(value) > 1:
+            start = getattr(element, "value_tell", 0)  # searching half a megabyte is slow
+            start = start if data.startswith(value, start) else data.find(value)
+            if start >= 0:
+                beside = _split(output, value)[1]
+                data = data[:start] + beside + data[start + len(value) :]
+    return data
+
+
+def samples_of(dataset: Dataset) -> list[bytes]:
+    """Return the samples in the pixel data of a data set."""
+    elements = (passthrough.element_at(dataset, tag) for tag in _PIXELS)
+    values = (getattr(element, "value", None) for element in elements)
+    return [_split(dataset, value)[0] for value in values if value]
+
+
+def hidden_frames(dataset: Dataset) -> list[str]:
+    """Return the pixel data that hold more frames than Number of Frames says, by their tags."""
+    hiding = []
+    for tag in _PIXELS:
+        value = getattr(passthrough.element_at(dataset, tag), "value", None)
+        if value and _has_more_frames(dataset, value):
+            hiding.append(label(tag)[0])
+    return hiding
+
+
+def _has_more_frames(dataset: Dataset, value: bytes) -> bool:
     frames = _frames(dataset)
     if value[:4] == b"\xfe\xff\0\xe0":
         return len(_FRAME.findall(value)) > frames

@@ -59,7 +59,6 @@ from medlab.dicom.profile import (
     Plan,
     Rule,
     basic_rules,
-    group_rule,
     plan,
     rules_for,
     settle,
@@ -194,7 +193,7 @@ def _treat(level: Level) -> dict[Any, Any]:
     if level.depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
     work, memory = level.work, level.known
-    rules = rules_for(work.plan, work.sop_class, level.inside)
+    planned = rules_for(work.plan, work.sop_class, level.inside)
     for number, element in items_of(level.dataset):
         before = memory and memory.get(id(element))
         if before and level.repeat(element, before[1]):
@@ -206,8 +205,7 @@ def _treat(level: Level) -> dict[Any, Any]:
                 creator = level.creators.get(element_texts.creator_tag(number), "")
                 _settle(level, element, None, creator)
             continue
-        rule = rules.get(number) or group_rule(work.plan, number)
-        rule = _laid(level, element, rule)
+        rule = _laid(level, element, planned(number))
         silent = _silence(number, element.VR or "") if rule is None else ""
         if silent == "bytes" or (silent == "numbers" and is_number(element, work)):
             level.kept[element.tag] = element
@@ -319,7 +317,7 @@ def _apply(level: Level, element: Any, rule: Rule) -> None:
         level.note(element, rule)  # so that the report counts it
     if code == "X":
         level.note(element, rule)
-    elif own_rules.is_allowed(int(element.tag), rule):
+    elif rule.option == own_rules.OWN and code == "K" and int(element.tag) in own_rules.floor():
         level.kept[element.tag] = element
     elif code in ("C", "K"):
         _clean(level, element, rule)

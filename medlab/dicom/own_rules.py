@@ -362,11 +362,6 @@ def laid(
     return Rule(code, OWN, own.how, own.value)
 
 
-def is_allowed(tag: int, rule: Rule) -> bool:
-    """Tell whether an identifier of the patient is kept because somebody allowed it."""
-    return rule.option == OWN and rule.code == "K" and tag in floor()
-
-
 def is_kept(rule: Rule | None) -> bool:
     """Tell whether an own rule keeps what identifies somebody else, or the place or device."""
     return rule is not None and rule.option == OWN and rule.code == "K"

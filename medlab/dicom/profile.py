@@ -7,7 +7,7 @@ action does an attribute get, in this place, under these options.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from functools import cache, lru_cache
@@ -261,7 +261,7 @@ class Plan:
         inside : int
             Tag of the sequence whose item holds the attribute, 0 at the top level.
         """
-        return rules_for(self, sop_class, inside).get(tag) or group_rule(self, tag)
+        return rules_for(self, sop_class, inside)(tag)
 
 
 def plan(
@@ -392,23 +392,26 @@ def chosen(plan_: Plan) -> Mapping[str, Rule]:
     for extra in read_table("beyond-the-table.csv"):
         columns = {extra["option"]: extra["code"]} if extra["option"] else {}
         rules[f"{tag_of(extra['keyword']):08x}"] = _choose(extra["basic"], columns, plan_.options)
-    rules["60xxxxxx"] = group_rule(plan_, 0x60000000) or Rule("X", "")
+    rules["60xxxxxx"] = _group_rule(plan_, 0x60000000) or Rule("X", "")
     return MappingProxyType(rules)
 
 
 @lru_cache(maxsize=512)
-def rules_for(plan_: Plan, sop_class: str, inside: int = 0) -> Mapping[int, Rule]:
-    """Return tag -> settled rule for one place of one kind of data set."""
+def rules_for(plan_: Plan, sop_class: str = "", inside: int = 0) -> Callable[[int], Rule | None]:
+    """Return the function tag -> settled rule for one place of one kind of data set.
+
+    See `Plan.action`; the function spares who asks for many tags the look at plan and place.
+    """
     rules = {}
     for mask, rule in chosen(plan_).items():
         if "x" not in mask:
             tag = int(mask, 16)
             code = settle(rule.code, type_in_iod(tag, sop_class, inside))
             rules[tag] = rule._replace(code=code)
-    return MappingProxyType(rules)
+    return lru_cache(maxsize=8192)(lambda tag: rules.get(tag) or _group_rule(plan_, tag))
 
 
-def group_rule(plan_: Plan, tag: int) -> Rule | None:
+def _group_rule(plan_: Plan, tag: int) -> Rule | None:
     """Return the rule of the repeating groups: curves (50xx) and overlays (60xx).
 
     Without Clean Graphics the whole overlay group goes, not only its data and comments:

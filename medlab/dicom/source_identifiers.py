@@ -14,22 +14,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from pydicom._uid_dict import UID_dictionary
+from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 
 from medlab.dicom import own_rules, passthrough
 from medlab.dicom.columns import Column
-from medlab.dicom.compared_elements import Part, rule_of
+from medlab.dicom.compared_elements import (
+    FREE_TEXT,
+    Finding,
+    Pairs,
+    Part,
+    rule_of,
+    without_samples,
+)
 from medlab.dicom.dates import DUMMY_DATE, parse_date
-from medlab.dicom.element_texts import (
-    is_plain,
-)
-from medlab.dicom.identity import DIGRAPHS, roles
-from medlab.dicom.profile import (
-    Plan,
-)
+from medlab.dicom.element_texts import is_plain, text_at
+from medlab.dicom.encrypted import without_ciphertexts
+from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
+from medlab.dicom.profile import Plan
 
-LEAST = 4  # signs; shorter words stand in other words, and are compared element by element
-LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the scanner
+_LEAST = 4  # signs; shorter words stand in other words, and are compared element by element
+_LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the scanner
 _ESCAPE = re.compile(rb"\x1b[$(]+[@-Z]")  # of ISO 2022: stands where a script begins
 _STANDARD_ROOT = b"1.2.840.10008."
 _REGISTERED = re.compile(rb"1\.2\.840\.10008(?:\.[0-9]+)+")
@@ -158,15 +163,15 @@ def _sort_in(secrets: Secrets, role: str, value: str, plan: Plan) -> None:
 
 def _sort_name(secrets: Secrets, group: str) -> None:
     """Note the parts of a name, and its components written as one word (O'Hara: OHARA)."""
-    parts = words_of(group)
-    glued = ["".join(words_of(component)) for component in group.split("^")]
+    parts = _words_of(group)
+    glued = ["".join(_words_of(component)) for component in group.split("^")]
     glued += ["".join(glued), "".join(reversed(glued))]
-    for name in {*parts, *(name for name in glued if len(name) >= LEAST)}:
+    for name in {*parts, *(name for name in glued if len(name) >= _LEAST)}:
         initials = "".join(part[0].lower() for part in parts if part != name)
         secrets.names[name] = secrets.names.get(name, "") + initials
 
 
-def words_of(text: str) -> list[str]:
+def _words_of(text: str) -> list[str]:
     """Return the runs of letters of a text, by what Unicode says of each of its signs."""
     if text.isascii():
         return re.findall("[A-Za-z]+", text)
@@ -182,7 +187,7 @@ def plain(text: str) -> str:
     return "".join(str(unicodedata.decimal(c, c)) for c in signs).lower()
 
 
-class Sought(NamedTuple):
+class _Sought(NamedTuple):
     """One identifier: the bytes it may be written as, and what must not stand beside them."""
 
     kind: str
@@ -206,7 +211,7 @@ class Sought(NamedTuple):
         return len(re.findall(pattern, folded))
 
 
-def sought_in(secrets: Secrets, encodings: Iterable[str]) -> Iterator[Sought]:
+def _sought_in(secrets: Secrets, encodings: Iterable[str]) -> Iterator[_Sought]:
     """Yield every identifier of four characters and more."""
     codecs = tuple(sorted({"utf-8", "utf-16-le", *encodings}))
     yield from _sought_words(secrets.words or secrets, codecs)
@@ -215,23 +220,23 @@ def sought_in(secrets: Secrets, encodings: Iterable[str]) -> Iterator[Sought]:
 
 
 @lru_cache(maxsize=256)
-def _sought_words(secrets: Secrets, codecs: tuple[str, ...]) -> list[Sought]:
+def _sought_words(secrets: Secrets, codecs: tuple[str, ...]) -> list[_Sought]:
     """Return every identifier of four characters and more that is no UID."""
     sought = []
     for name, initials in sorted(secrets.names.items()):
         unspaced = len(name) > 1 and _UNSPACED.match(name)
-        if unspaced or len(name) >= LEAST:
+        if unspaced or len(name) >= _LEAST:
             edge = rb"(?!)" if unspaced else rb"[a-z]"
-            latin = "".join(re.findall("[a-z]", initials)) if len(name) > LEAST else ""
+            latin = "".join(re.findall("[a-z]", initials)) if len(name) > _LEAST else ""
             sought.append(_as_bytes("identity", name, codecs, edge, latin))
     bare = {number.lstrip("0") for number in secrets.numbers if number.isdigit()}
     for number in sorted(
-        secrets.numbers | {digits for digits in bare if len(digits) >= LONG_NUMBER}
+        secrets.numbers | {digits for digits in bare if len(digits) >= _LONG_NUMBER}
     ):
         edge = rb"[0-9]" if number[-1].isdigit() and number[0].isdigit() else rb"[a-z0-9]"
-        if len(number) >= LEAST and not set(number) <= set("0.- "):
+        if len(number) >= _LEAST and not set(number) <= set("0.- "):
             sought.append(_as_bytes("identity", number, codecs, edge))
-    places = [place for place in sorted(secrets.places) if len(place) >= LEAST]
+    places = [place for place in sorted(secrets.places) if len(place) >= _LEAST]
     sought += [_as_bytes("identity", place, codecs, rb"[a-z]") for place in places]
     for day in sorted((secrets.births | secrets.dates) - {DUMMY_DATE}):
         y, m, d = day[:4], day[4:6], day[6:]
@@ -244,22 +249,22 @@ def _sought_words(secrets: Secrets, codecs: tuple[str, ...]) -> list[Sought]:
 @lru_cache(maxsize=4096)
 def _as_bytes(
     kind: str, word: str, codecs: tuple[str, ...], edge: bytes, initials: str = ""
-) -> Sought:
+) -> _Sought:
     codes = set()
     apart = unicodedata.normalize("NFD", word)
     bare = apart.encode("ascii", "ignore").decode()
     forms = {word, apart, bare if len(bare) == len(word) else word}
-    if len(word) > LONG_NUMBER and _INFLECTED.match(word):
+    if len(word) > _LONG_NUMBER and _INFLECTED.match(word):
         forms.add(word[:-2])  # of seven letters and more all but the ending
     for codec in codecs:
         for form in {case(form) for form in forms for case in _CASES}:
             code = form.encode(codec, "ignore")
             if code.decode(codec, "ignore") == form:
                 codes.add(_ESCAPE.sub(b"", code).lower())
-    return Sought(kind, frozenset(codes), edge, initials.encode())
+    return _Sought(kind, frozenset(codes), edge, initials.encode())
 
 
-def each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> tuple[bytes, bytes]:
+def _each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> tuple[bytes, bytes]:
     """Return the bytes of a file with each different value of a long sequence once; and numbers.
 
     The elements of such a sequence are all of its bytes: `columns.table` has seen to it. The many
@@ -284,16 +289,16 @@ def each_once(data: bytes, output: Dataset, long: dict[str, list[Column]]) -> tu
 
 
 def occurrences(
-    sought: Iterable[Sought], searched: bytes, numbers: bytes
-) -> Iterator[tuple[Sought, int]]:
-    """Yield what stands in bytes, or among many numbers, and how often."""
+    secrets: Secrets, encodings: Iterable[str], searched: bytes, numbers: bytes = b""
+) -> Iterator[tuple[_Sought, int]]:
+    """Yield which identifiers stand in bytes (in lower case), or among many numbers; how often."""
     may_be_number = _filter_of_numbers(numbers) if numbers else lambda code: False
 
     @cache
     def stands(root: bytes) -> bool:
         return root in searched or (may_be_number(root) and root in numbers)
 
-    for identifier in sought:
+    for identifier in _sought_in(secrets, encodings):
         # hundreds of UIDs share a root; there is one code, since digits have no case
         if identifier.kind == "uid" and not stands(min(identifier.codes).rpartition(b".")[0]):
             continue
@@ -331,7 +336,7 @@ def _filter_of_numbers(numbers: bytes) -> Callable[[bytes], bool]:
     return may_stand
 
 
-def without_registered(data: bytes) -> bytes:
+def _without_registered(data: bytes) -> bytes:
     """Return bytes without the UIDs that the standard registers."""
     parts, last = [], 0
     at = data.find(_STANDARD_ROOT)
@@ -342,3 +347,113 @@ def without_registered(data: bytes) -> bytes:
             last = uid.end()
         at = data.find(_STANDARD_ROOT, uid.end() if uid else at + 1)
     return b"".join([*parts, data[last:]]) if parts else data
+
+
+_Texts = list[tuple[Part, str]]
+
+
+def identifiers_left(
+    secrets: Secrets,
+    source: Dataset,
+    output: Dataset,
+    data: bytes,
+    compared: tuple[list[Part], Pairs, dict[str, list[Column]] | None],
+    file: str,
+) -> Iterator[Finding]:
+    """Yield where identifiers of a source stand in an output.
+
+    Parameters
+    ----------
+    secrets : Secrets
+        Of the source.
+    source, output : Dataset
+        The original and what was made of it.
+    data : bytes
+        The output as written.
+    compared : tuple
+        The elements of the output, those that stand in both, and long sequences of the output,
+        see `compared_elements.ways`.
+    file : str
+        How findings name the output.
+    """
+    after, pairs, long = compared
+    texts = [(p, plain("\\".join(p.texts))) for p in after if p.vr in FREE_TEXT]
+    searched = _each_once(data, output, long) if long else (data, b"")
+    # where not all elements are there, none excuses
+    places = ([] if long is not None else after), pairs, texts
+    yield from _left_in_bytes(secrets, source, output, searched, places, file)
+    short = {plain(name) for name in secrets.names if 1 < len(name) < _LEAST}
+    for part, text in texts if short else ():
+        if any(name in text for name in short):
+            yield from _short_names(part, text, short, file)
+    yield from _grouped(secrets.numbers, texts, file)
+
+
+def _left_in_bytes(
+    secrets: Secrets,
+    source: Dataset,
+    output: Dataset,
+    data: tuple[bytes, bytes],
+    compared: tuple[list[Part], Pairs, _Texts],
+    file: str,
+) -> Iterator[Finding]:
+    """Search the raw bytes, and numbers apart; and name the elements where something stands."""
+    after, pairs, texts = compared
+    charset = text_at(source, 0x00080005)
+    encodings = set(convert_encodings(charset.split("\\"))) if charset else set()
+    clear = without_ciphertexts(without_samples(data[0], output), output)
+    searched = _without_registered(clear.lower())
+    searched = b"".join((searched, "\0".join(text for _, text in texts).encode()))
+    for identifier, hits in occurrences(secrets, {*encodings, "latin-1"}, searched, data[1]):
+        places = [
+            (part, identifier.count(plain("\\".join(part.texts)).encode())) for part in after
+        ]
+        stay = [(part, n) for part, n in places if n and _may_stay(part, identifier, pairs)]
+        if hits > sum(n for _, n in stay):
+            kept = {part.path for part, _ in stay}
+            paths = [part.path for part, n in places if n and part.path not in kept]
+            what = {"date": "a date", "uid": "a UID"}.get(identifier.kind, "an identifier")
+            message = f"{what} of the source stands in the output"
+            yield Finding(file, ", ".join(paths[:5]) or "bytes", identifier.kind, "fail", message)
+
+
+def _may_stay(part: Part, identifier: _Sought, pairs: Pairs) -> bool:
+    """Tell whether a hit is none.
+
+    A clinical word in a code, a setting of the scanner that is a short ID by chance, a date
+    that a moved date meets.
+    """
+    if identifier.kind == "identity" and part.vr in ("DS", "IS") and part.path in pairs:
+        return min(map(len, identifier.codes)) < _LONG_NUMBER
+    if identifier.kind == "identity" and part.vr == "CS":
+        words = {word.casefold() for word in _words_of(" ".join(part.texts))}
+        return bool(words & CLINICAL_WORDS)
+    if identifier.kind == "date" and part.vr in ("DA", "DT") and part.path in pairs:
+        return pairs[part.path][0].days != part.days
+    return False
+
+
+@lru_cache(maxsize=256)
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\W_]+", "", text)
+
+
+def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
+    """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
+    squeezed = _squeezed("\0".join(text for _, text in texts))
+    for number in sorted(numbers):
+        signs = re.sub(r"\D", "", plain(number)).lstrip("0")
+        if signs not in squeezed or len(signs) < _LONG_NUMBER or parse_date(signs):
+            continue
+        pattern = re.compile(r"(?<!\d)0*" + r"[\W_]{0,2}".join(signs) + r"(?!\d)")
+        for part, text in texts:
+            if pattern.search(text):
+                message = "an identifier of the source stands in the output, in groups"
+                yield Finding(file, part.path, "identity", "fail", message)
+
+
+def _short_names(part: Part, text: str, short: set[str], file: str) -> Iterator[Finding]:
+    words = _words_of(text)
+    for name in sorted(short & set(words)):
+        severity = "fail" if len(name) == 3 or len(words) == 1 else "review"
+        yield Finding(file, part.path, "identity", severity, "a short part of a name stands here")

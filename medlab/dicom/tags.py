@@ -32,7 +32,6 @@ from medlab.dicom.passthrough import sequence_items
 from medlab.dicom.profile import (
     ACTION_WORDS,
     basic_rules,
-    group_rule,
     load_profile,
     plan,
     row_of,
@@ -192,7 +191,7 @@ def _base_action(place: _Place) -> str:
     row = basic_rules().get(tag)
     if row:
         return row.basic
-    rule = group_rule(plan(), tag)
+    rule = plan().action(tag)
     return rule.code if rule else ""
 
 

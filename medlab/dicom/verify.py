@@ -11,27 +11,22 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydicom._uid_dict import UID_dictionary
-from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from medlab.dicom import own_rules, passthrough, safe_harbor
 from medlab.dicom.compared_elements import (
-    FREE_TEXT,
     REPLACING,
     Finding,
     Pairs,
     Part,
-    has_hidden_frames,
-    pairs_of,
-    planned_rules,
+    hidden_frames,
     rule_of,
-    split,
+    samples_of,
     ways,
 )
 from medlab.dicom.dates import DUMMY_DATE, FARTHEST_DAYS, NEAREST_DAYS, parse_date
@@ -40,35 +35,21 @@ from medlab.dicom.element_texts import (
     creator_tag,
     creators,
     is_creator,
-    label,
     sequence_at,
     text_at,
 )
-from medlab.dicom.encrypted import without_ciphertexts
 from medlab.dicom.files import find_files, parse, quiet_pydicom, read, to_bytes
-from medlab.dicom.identity import CLINICAL_WORDS
 from medlab.dicom.profile import (
     OPTIONS,
     SAFE_HARBOR,
     Plan,
+    rules_for,
     safe_elements,
     tag_of,
     word_list,
 )
 from medlab.dicom.profile import plan as make_plan
-from medlab.dicom.source_identifiers import (
-    LEAST,
-    LONG_NUMBER,
-    Secrets,
-    Sought,
-    each_once,
-    occurrences,
-    plain,
-    secrets_of,
-    sought_in,
-    without_registered,
-    words_of,
-)
+from medlab.dicom.source_identifiers import Secrets, identifiers_left, occurrences, secrets_of
 from medlab.errors import InputError
 
 #: What no comparison of headers can prove.
@@ -78,11 +59,11 @@ LIMITS = (
     "a face that can be rendered from a head scan is not looked at here",
     "whether the facts that were kept single a person out is a question for a risk measure",
 )
+_MORE = "more frames are stored than Number of Frames says"
 NO_SOURCE = "no source was found to compare it with"
 _PATIENT_ID, _ISSUER = 0x00100020, 0x00100021
 _DECLARED_SAFE, _TIMES = 0x00080300, 0x00280303
 _CODES, _codes_known = BaseTag(0x00120064), passthrough.Memory()
-_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _META_OF_SENDER = {BaseTag(tag_of(word)): word for word in sorted(word_list("meta-of-sender"))}
 
 
@@ -93,20 +74,6 @@ def _plan_of(dataset: Dataset) -> Plan:
     if any(line.endswith(f" {SAFE_HARBOR}") for line in method_lines(dataset)):
         return make_plan(SAFE_HARBOR)
     return Plan("stated", options)
-
-
-def _without_pixels(data: bytes, output: Dataset) -> bytes:
-    """Return the bytes of a file without the samples in its pixel data."""
-    for tag in _PIXELS:
-        element = passthrough.element_at(output, tag)
-        value = getattr(element, "value", None)
-        if isinstance(value, bytes) and len(value) > 1:
-            start = getattr(element, "value_tell", 0)  # searching half a megabyte is slow
-            start = start if data.startswith(value, start) else data.find(value)
-            if start >= 0:
-                beside = split(output, value)[1]
-                data = data[:start] + beside + data[start + len(value) :]
-    return data
 
 
 def verify_dataset(
@@ -139,9 +106,6 @@ def verify_dataset(
     return _compare(source, output, plan, data, file).findings
 
 
-_Texts = list[tuple[Part, str]]
-
-
 class _Compared(NamedTuple):
     """What came of one comparison, and what a comparison of whole folders needs of it."""
 
@@ -157,26 +121,22 @@ def _compare(
     with quiet_pydicom():
         plan = plan or _plan_of(output)
         secrets: Secrets | None = None
-        for before, after, long in ways(source, output, plan):
-            pairs = dated = pairs_of(before, after)
+        for before, after, pairs, long in ways(source, output, plan):
+            dated = pairs
             if plan.rules:  # which have a look of their own
                 dated = {path: p for path, p in pairs.items() if not _is_own(p[0], plan)}
             # once: texts that are no ASCII have been decoded then, and lost their second reading
             secrets = secrets or secrets_of(before, plan)
-            texts = [(p, plain("\\".join(p.texts))) for p in after if p.vr in FREE_TEXT]
-            # where not all are there, none excuses
-            places = ([] if long is not None else after), pairs, texts
-            searched = each_once(data, output, long) if long else (data, b"")
             findings = [
-                *_left_in_bytes(secrets, source, output, searched, places, file),
-                *_left_in_elements(secrets, source, plan, (pairs, texts), file),
+                *identifiers_left(secrets, source, output, data, (after, pairs, long), file),
+                *_unchanged(pairs, plan, text_at(source, 0x00080016), file),
                 *_own_rules(before, after, plan, text_at(source, 0x00080016), file),
                 *_date_findings(dated, plan, file),
                 *_uid_findings(pairs, file),
                 *_markers(source, output, plan, file),
                 *_private_left(after, plan, file),
                 *_meta(output, data, file),
-                *_hidden_frames(output, file),
+                *(Finding(file, tag, "element", "fail", _MORE) for tag in hidden_frames(output)),
             ]
             if not findings:
                 break
@@ -188,63 +148,9 @@ def _compare(
     return _Compared(findings, pairs, dated, secrets or Secrets())
 
 
-def _left_in_bytes(
-    secrets: Secrets,
-    source: Dataset,
-    output: Dataset,
-    data: tuple[bytes, bytes],
-    compared: tuple[list[Part], Pairs, _Texts],
-    file: str,
-) -> Iterator[Finding]:
-    """Search the raw bytes, and numbers apart; and name the elements where something stands."""
-    after, pairs, texts = compared
-    charset = text_at(source, 0x00080005)
-    encodings = set(convert_encodings(charset.split("\\"))) if charset else set()
-    clear = without_ciphertexts(_without_pixels(data[0], output), output)
-    searched = without_registered(clear.lower())
-    searched = b"".join((searched, "\0".join(text for _, text in texts).encode()))
-    for identifier, hits in occurrences(
-        sought_in(secrets, {*encodings, "latin-1"}), searched, data[1]
-    ):
-        places = [
-            (part, identifier.count(plain("\\".join(part.texts)).encode())) for part in after
-        ]
-        stay = [(part, n) for part, n in places if n and _may_stay(part, identifier, pairs)]
-        if hits > sum(n for _, n in stay):
-            kept = {part.path for part, _ in stay}
-            paths = [part.path for part, n in places if n and part.path not in kept]
-            what = {"date": "a date", "uid": "a UID"}.get(identifier.kind, "an identifier")
-            message = f"{what} of the source stands in the output"
-            yield Finding(file, ", ".join(paths[:5]) or "bytes", identifier.kind, "fail", message)
-
-
-def _may_stay(part: Part, identifier: Sought, pairs: Pairs) -> bool:
-    """Tell whether a hit is none.
-
-    A clinical word in a code, a setting of the scanner that is a short ID by chance, a date
-    that a moved date meets.
-    """
-    if identifier.kind == "identity" and part.vr in ("DS", "IS") and part.path in pairs:
-        return min(map(len, identifier.codes)) < LONG_NUMBER
-    if identifier.kind == "identity" and part.vr == "CS":
-        words = {word.casefold() for word in words_of(" ".join(part.texts))}
-        return bool(words & CLINICAL_WORDS)
-    if identifier.kind == "date" and part.vr in ("DA", "DT") and part.path in pairs:
-        return _days_said(pairs[part.path][0]) != _days_said(part)
-    return False
-
-
-def _left_in_elements(
-    secrets: Secrets,
-    source: Dataset,
-    plan: Plan,
-    compared: tuple[Pairs, _Texts],
-    file: str,
-) -> Iterator[Finding]:
-    """Compare element by element: what had to change, and identifiers too short for bytes."""
-    pairs, texts = compared
-    sop_class = text_at(source, 0x00080016)
-    planned = planned_rules(plan, sop_class)
+def _unchanged(pairs: Pairs, plan: Plan, sop_class: str, file: str) -> Iterator[Finding]:
+    """Compare element by element: what had to change."""
+    planned = rules_for(plan, sop_class)
     for path, (old, new) in pairs.items():
         rule = rule_of(old, plan, sop_class) if plan.rules else planned(old.tag)
         if rule is None or rule.code not in REPLACING or rule.how == "replace":
@@ -252,11 +158,6 @@ def _left_in_elements(
         texts_now = new.texts
         if texts_now and old.texts == texts_now and not _harmless(texts_now):
             yield Finding(file, path, "element", "fail", "the value is the one of the source")
-    short = {plain(name) for name in secrets.names if 1 < len(name) < LEAST}
-    for part, text in texts if short else ():
-        if any(name in text for name in short):
-            yield from _short_names(part, text, short, file)
-    yield from _grouped(secrets.numbers, texts, file)
 
 
 def _is_own(part: Part, plan: Plan) -> bool:
@@ -287,32 +188,6 @@ def _own_rules(
             or (rule.how == "offset" and not days <= moved)
         ):
             yield Finding(file, part.path, "element", "fail", "an own rule was not followed")
-
-
-@lru_cache(maxsize=256)
-def _squeezed(text: str) -> str:
-    return re.sub(r"[\W_]+", "", text)
-
-
-def _grouped(numbers: Iterable[str], texts: _Texts, file: str) -> Iterator[Finding]:
-    """Look for numbers of six digits and more in groups: 534 74 36 for 5347436."""
-    squeezed = _squeezed("\0".join(text for _, text in texts))
-    for number in sorted(numbers):
-        signs = re.sub(r"\D", "", plain(number)).lstrip("0")
-        if signs not in squeezed or len(signs) < LONG_NUMBER or parse_date(signs):
-            continue
-        pattern = re.compile(r"(?<!\d)0*" + r"[\W_]{0,2}".join(signs) + r"(?!\d)")
-        for part, text in texts:
-            if pattern.search(text):
-                message = "an identifier of the source stands in the output, in groups"
-                yield Finding(file, part.path, "identity", "fail", message)
-
-
-def _short_names(part: Part, text: str, short: set[str], file: str) -> Iterator[Finding]:
-    words = words_of(text)
-    for name in sorted(short & set(words)):
-        severity = "fail" if len(name) == 3 or len(words) == 1 else "review"
-        yield Finding(file, part.path, "identity", severity, "a short part of a name stands here")
 
 
 def _harmless(values: list[str]) -> bool:
@@ -425,20 +300,7 @@ def _meta(output: Dataset, data: bytes, file: str) -> Iterator[Finding]:
         )
 
 
-def _hidden_frames(output: Dataset, file: str) -> Iterator[Finding]:
-    for tag in _PIXELS:
-        value = getattr(passthrough.element_at(output, tag), "value", None)
-        if value and has_hidden_frames(output, value):
-            message = "more frames are stored than Number of Frames says"
-            yield Finding(file, label(tag)[0], "element", "fail", message)
-
-
 _UID_FORM = re.compile(r"[0-9]+(\.(0|[1-9][0-9]*))*")
-
-
-def _days_said(part: Part) -> list[str]:
-    """Return the dates that an element says, without times."""
-    return [value[:8] if part.vr == "DT" else value for value in part.texts]
 
 
 def _deltas(pairs: Pairs) -> set[int]:
@@ -447,7 +309,7 @@ def _deltas(pairs: Pairs) -> set[int]:
     for before, after in pairs.values():
         if after.vr not in ("DA", "DT"):
             continue
-        for old, new in zip(_days_said(before), _days_said(after), strict=False):
+        for old, new in zip(before.days, after.days, strict=False):
             first, second = parse_date(old), parse_date(new)
             if first and second and new != DUMMY_DATE:
                 moves.add((second - first).days)
@@ -476,8 +338,8 @@ def _date_findings(pairs: Pairs, plan: Plan, file: str) -> Iterator[Finding]:
 
 def _years(pairs: Pairs, file: str) -> Iterator[Finding]:
     for path, (old, new) in pairs.items():
-        years = {day[:4] for day in _days_said(old)}
-        said = {day for day in _days_said(new) if day not in (DUMMY_DATE, "")}
+        years = {day[:4] for day in old.days}
+        said = {day for day in new.days if day not in (DUMMY_DATE, "")}
         dates = {day[:4] if day[4:] in ("", "0101") else day for day in said}
         if new.vr in ("DA", "DT") and not dates <= years:
             yield Finding(file, path, "date", "fail", "a date says more than its year")
@@ -547,7 +409,7 @@ def _compare_files(
     data = output.read_bytes()
     compared = _compare(original, parse(data), plan, data, file)
     name = title.encode("utf-8", "replace").lower()
-    if any(identifier.count(name) for identifier in sought_in(compared.secrets, ())):
+    if any(occurrences(compared.secrets, (), name)):
         message = "an identifier stands in the name"
         compared.findings.append(Finding(file, "file name", "identity", "fail", message))
     return compared
@@ -638,10 +500,10 @@ def _mark(path: Path) -> bytes:
     except InputError:
         return str(path).encode()
     digest = hashlib.sha256()
-    for tag in (*_PIXELS, 0x00080016, 0x00200013, 0x00200032, 0x00280010):
+    parts: list[Any] = samples_of(dataset)
+    for tag in (0x00080016, 0x00200013, 0x00200032, 0x00280010):
         element = dataset.get_item(tag) if tag in dataset else None
-        value = getattr(element, "value", b"")
-        if tag in _PIXELS and value:
-            value = split(dataset, value)[0]
+        parts.append(getattr(element, "value", b""))
+    for value in parts:
         digest.update(value if isinstance(value, bytes) else str(value).encode())
     return digest.digest()

@@ -29,7 +29,7 @@ from pydicom.uid import (
 )
 
 from medlab import dicom
-from medlab.dicom import compared_elements
+from medlab.dicom.compared_elements import samples_of, without_samples
 from medlab.errors import InputError, RefusedError
 from medlab.pixels import clean
 
@@ -240,8 +240,8 @@ def test_text_between_two_rle_segments_goes_and_is_found():
     assert notes == {"beside"}
     assert SAID not in after.PixelData
     np.testing.assert_array_equal(decoded(after), pixels)
-    assert SAID[1:] in compared_elements.split(source, source.PixelData)[1]
-    assert SAID[1:] not in compared_elements.split(after, after.PixelData)[1]
+    assert SAID[1:] in without_samples(source.PixelData, source)
+    assert SAID[1:] not in without_samples(after.PixelData, after)
 
 
 def test_text_in_the_offset_table_goes():
@@ -441,6 +441,6 @@ def test_each_image_of_pydicom_decodes_to_the_same_pixels():
         out, _ = dicom.deidentify(source, key=KEY)
         after = pydicom.dcmread(BytesIO(dicom.to_bytes(out)))
         np.testing.assert_array_equal(after.pixel_array, before, err_msg=path.name)
-        assert compared_elements.split(after, after.PixelData)[0], path.name
+        assert samples_of(after)[0], path.name
         decoded += 1
     assert decoded > 50

@@ -12,7 +12,7 @@ from small_headers import KEY, kinds
 
 from medlab import dicom
 from medlab.cli import commands
-from medlab.dicom import compared_elements
+from medlab.dicom.compared_elements import hidden_frames, samples_of, without_samples
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -138,46 +138,48 @@ def test_the_command_returns_one_where_something_is_left(folders):
 SAMPLES = bytes(range(1, 13))
 
 
-def image(syntax, rows=3, columns=4, frames=1):
+def image(syntax, value, rows=3, columns=4, frames=1):
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = syntax
     dataset.Rows, dataset.Columns, dataset.SamplesPerPixel = rows, columns, 1
     dataset.BitsAllocated, dataset.PhotometricInterpretation = 8, "MONOCHROME2"
     dataset.NumberOfFrames = frames
+    dataset.add_new("PixelData", "OB", value)
     return dataset
 
 
 def test_native_samples_end_where_rows_and_columns_say():
-    dataset = image(ExplicitVRLittleEndian)
-    assert compared_elements.split(dataset, SAMPLES + b"OKAFOR") == (SAMPLES, b"OKAFOR")
-    assert compared_elements.split(dataset, SAMPLES) == (SAMPLES, b"")
+    dataset = image(ExplicitVRLittleEndian, SAMPLES + b"OKAFOR")
+    assert samples_of(dataset) == [SAMPLES]
+    assert without_samples(b"a" + dataset.PixelData + b"z", dataset) == b"aOKAFORz"
+    assert without_samples(SAMPLES, image(ExplicitVRLittleEndian, SAMPLES)) == b""
 
 
 def test_an_odd_number_of_samples_has_one_byte_of_padding():
-    dataset = image(ExplicitVRLittleEndian, rows=1, columns=3)
-    assert compared_elements.split(dataset, b"abc\0") == (b"abc", b"")
+    dataset = image(ExplicitVRLittleEndian, b"abc\0", rows=1, columns=3)
+    assert samples_of(dataset) == [b"abc"]
+    assert without_samples(b"abc\0", dataset) == b""
 
 
 def test_text_of_unknown_samples_is_told_beside_them():
-    dataset = image("1.2.3.4", rows=100, columns=100)
     value = bytes(range(20)) + b"OKAFOR NGOZI 1962" + bytes(range(20))
-    samples, rest = compared_elements.split(dataset, value)
-    assert samples == value
-    assert b"OKAFOR NGOZI 1962" in rest
+    dataset = image("1.2.3.4", value, rows=100, columns=100)
+    assert samples_of(dataset) == [value]
+    assert b"OKAFOR NGOZI 1962" in without_samples(value, dataset)
 
 
 def test_a_comment_of_a_jpeg_stands_beside_its_scan():
     scan = b"\xff\xda\0\x08\1\1\0\0\x3f\0" + b"\x11\x22\xff\x00\x33"
     jpeg = b"\xff\xd8\xff\xfe\0\x08OKAFOR" + scan + b"\xff\xd9"
-    samples, rest = compared_elements.split(image(JPEGBaseline8Bit), encapsulate([jpeg]))
-    assert b"OKAFOR" in rest
+    dataset = image(JPEGBaseline8Bit, encapsulate([jpeg]))
+    (samples,) = samples_of(dataset)
+    assert b"OKAFOR" in without_samples(dataset.PixelData, dataset)
     assert b"OKAFOR" not in samples
     assert b"\x11\x22\xff\x00\x33" in samples
 
 
-@pytest.mark.parametrize(("frames", "hidden"), [(1, True), (2, False)])
+@pytest.mark.parametrize(("frames", "hidden"), [(1, ["(7FE0,0010)"]), (2, [])])
 def test_a_frame_beyond_their_number_is_hidden(frames, hidden):
     value = np.arange(24, dtype=np.uint8).tobytes()
-    dataset = image(ExplicitVRLittleEndian, frames=frames)
-    assert compared_elements.has_hidden_frames(dataset, value) is hidden
+    assert hidden_frames(image(ExplicitVRLittleEndian, value, frames=frames)) == hidden
