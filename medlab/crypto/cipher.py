@@ -1,4 +1,4 @@
-"""Ciphers: text to a Fernet token and back, bytes sealed with AES-GCM, passphrases, signatures.
+"""Ciphers: text to a Fernet token and back, bytes sealed with AES-GCM, signatures.
 
 A Fernet token is 100 characters and more, so it fits no DICOM name or ID; it stands in a
 private block or in a table. It also tells, in clear, when it was made.
@@ -14,13 +14,11 @@ from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from medlab.crypto.keys import KEY_BYTES
 from medlab.errors import InputError, RefusedError
 
 _NONCE = 12  # bytes, NIST SP 800-38D
-_MOST_LOG_N = 20  # scrypt with more would take over a gigabyte
 _WRONG = "wrong key, or the {} was altered; use the key it was made with"
 
 
@@ -58,31 +56,6 @@ def rotate(token: str, old_key: bytes, new_key: bytes) -> str:
         return keys.rotate(token).decode("ascii")
     except (InvalidToken, TypeError, ValueError):
         raise RefusedError(_WRONG.format("token")) from None
-
-
-def key_from_passphrase(passphrase: str, salt: bytes, *, log_n: int = 15) -> bytes:
-    """Return the 32-byte key of a passphrase by scrypt (RFC 7914), r = 8, p = 1.
-
-    Parameters
-    ----------
-    passphrase : str
-        At least eight characters.
-    salt : bytes
-        Random, at least 16 bytes; stands beside what was encrypted.
-    log_n : int
-        Base-2 logarithm of the cost, 14 to 20. 15 takes about 32 MB and a tenth of a second.
-    """
-    check_passphrase(passphrase)
-    if len(salt) < 16 or not 14 <= log_n <= _MOST_LOG_N:
-        raise InputError("scrypt needs a salt of 16 bytes and more, and log_n from 14 to 20")
-    kdf = Scrypt(salt=salt, length=KEY_BYTES, n=2**log_n, r=8, p=1)
-    return kdf.derive(passphrase.encode("utf-8"))
-
-
-def check_passphrase(passphrase: str) -> None:
-    """Refuse a passphrase of fewer than eight characters."""
-    if len(passphrase) < 8:
-        raise InputError("a passphrase needs eight characters and more; take several words")
 
 
 def seal(data: bytes, key: bytes, associated: bytes = b"") -> bytes:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 KEY_BYTES = 32
-KEY_VARIABLE = "MEDLAB_KEY_FILE"
+_VARIABLE = "MEDLAB_KEY_FILE"
 #: How the file of a key of one patient or an auditor begins; no secret begins so.
 _ROLE = b'{"medlab key": '
 _LEAST_BYTES = 16
@@ -128,12 +128,12 @@ def write_secret(path: Path | str, content: bytes) -> None:
         file.write(content)
 
 
-def load_key(
-    key_file: Path | str | None = None,
-    *,
-    fallback: Path | str | None = None,
-    environment: bool = True,
-) -> bytes:
+def named_key_file(key_file: Path | str | None = None) -> Path | str | None:
+    """Return the key file that was named, else by ``MEDLAB_KEY_FILE``; nothing if none was."""
+    return key_file or os.environ.get(_VARIABLE)
+
+
+def load_key(key_file: Path | str | None = None, *, fallback: Path | str | None = None) -> bytes:
     """Return the 32-byte key of a job.
 
     Looked for in this order: `key_file`; the file named by the environment variable
@@ -147,8 +147,6 @@ def load_key(
         which 32 bytes are then drawn.
     fallback : path, optional
         Where a job keeps its own key.
-    environment : bool
-        Whether the environment variable is looked at.
 
     Raises
     ------
@@ -157,19 +155,12 @@ def load_key(
     InputError
         If the file holds fewer than 16 bytes.
     """
-    named = key_file
-    if named is None and environment:
-        named = os.environ.get(KEY_VARIABLE)
+    named = named_key_file() if key_file is None else key_file
     if named:
-        return read_key(named)
+        return parse_key(read_secret(named))
     if fallback is None:
-        raise MissingError(f"no key: name a key file or set {KEY_VARIABLE} to its path")
-    return read_key(fallback) if Path(fallback).exists() else write_key(fallback)
-
-
-def read_key(path: Path | str) -> bytes:
-    """Return the key in a file; see `load_key` for the forms a file may have."""
-    return parse_key(read_secret(path))
+        raise MissingError(f"no key: name a key file or set {_VARIABLE} to its path")
+    return parse_key(read_secret(fallback)) if Path(fallback).exists() else write_key(fallback)
 
 
 def read_secret(path: Path | str, name: str = "key file") -> bytes:
@@ -232,15 +223,15 @@ class PatientKey:
             path, "patient", words | {"key": self.key.hex(), "sealing": self.sealing.hex()}
         )
 
+    @classmethod
+    def read(cls, path: Path | str) -> PatientKey | None:
+        """Return the key in a file that `write` made; None if it is another secret."""
 
-def read_patient_key(path: Path | str) -> PatientKey | None:
-    """Return the key in a file that `PatientKey.write` made; None if it is another secret."""
+        def made(words: dict[str, str]) -> PatientKey:
+            secrets = _key_of(words["key"]), _key_of(words["sealing"])
+            return cls(words["code"], words["owner"], *secrets)
 
-    def made(words: dict[str, str]) -> PatientKey:
-        secrets = _key_of(words["key"]), _key_of(words["sealing"])
-        return PatientKey(words["code"], words["owner"], *secrets)
-
-    return _read_role(path, "patient", made)
+        return _read_role(path, "patient", made)
 
 
 def write_audit_key(path: Path, key: bytes) -> None:

@@ -27,16 +27,17 @@ from typing import Any
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
 from medlab.crypto import audit, cipher
 from medlab.crypto.audit import START, AuditLog, check
-from medlab.crypto.cipher import check_passphrase, key_from_passphrase, seal, unseal
+from medlab.crypto.cipher import seal, unseal
 from medlab.crypto.keys import (
     KEY_BYTES,
     PatientKey,
     keyed_digest,
+    load_key,
     new_key,
-    read_key,
     read_secret,
     subkey,
 )
@@ -46,6 +47,7 @@ from medlab.errors import InputError, MedlabError, MissingError, RefusedError, U
 # N = 2**17 with the r = 8, p = 1 of RFC 7914, section 2: the least that OWASP's Password Storage
 # Cheat Sheet asks of scrypt. 128 MB and about half a second, once each time a vault is opened.
 _LOG_N = 17
+_MOST_LOG_N = 20  # scrypt with more would take over a gigabyte
 _PLACE = b"medlab vault key"
 _WRONG_LOCK = {
     "passphrase": "this passphrase does not open the vault",
@@ -99,7 +101,7 @@ class Lock:
     def _keys(self, salt: bytes, log_n: int) -> list[bytes]:
         """Return the keys under which the vault's key is sealed: one, or one a pair."""
         if self.kind == "passphrase":
-            return [key_from_passphrase(self.secrets[0].decode(), salt, log_n=log_n)]
+            return [_key_of_passphrase(self.secrets[0].decode(), salt, log_n)]
         pairs = combinations(sorted(self.secrets), 2)
         return [HKDF(SHA256(), KEY_BYTES, salt, _PLACE).derive(a + b) for a, b in pairs]
 
@@ -134,7 +136,7 @@ def lock(passphrase_file: Path | None = None, shares: Sequence[Path] = ()) -> Lo
         return None
     if len(shares) not in (2, 3):
         raise UsageError("name three shares to lock a vault, two of them to open it")
-    keys = tuple(read_key(path) for path in shares)
+    keys = tuple(load_key(path) for path in shares)
     if len(set(keys)) != len(keys):
         raise InputError("two of the shares hold the same key; take different ones")
     return Lock("shares", tuple(shares), keys)
@@ -146,8 +148,25 @@ def _passphrase(path: Path) -> bytes:
     except UnicodeDecodeError:
         raise InputError("the passphrase file is not text in UTF-8") from None
     text = unicodedata.normalize("NFC", text)  # the same letters from every keyboard
-    check_passphrase(text)
+    _check_passphrase(text)
     return text.encode()
+
+
+def _check_passphrase(passphrase: str) -> None:
+    if len(passphrase) < 8:
+        raise InputError("a passphrase needs eight characters and more; take several words")
+
+
+def _key_of_passphrase(passphrase: str, salt: bytes, log_n: int) -> bytes:
+    """Return the 32-byte key of a passphrase by scrypt (RFC 7914), r = 8, p = 1.
+
+    `log_n` is the base-2 logarithm of the cost: 15 takes about 32 MB and a tenth of a second.
+    """
+    _check_passphrase(passphrase)
+    if len(salt) < 16 or not 14 <= log_n <= _MOST_LOG_N:
+        raise InputError("scrypt needs a salt of 16 bytes and more, and log_n from 14 to 20")
+    kdf = Scrypt(salt=salt, length=KEY_BYTES, n=2**log_n, r=8, p=1)
+    return kdf.derive(passphrase.encode("utf-8"))
 
 
 _TABLES = """

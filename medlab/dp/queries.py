@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import json
 import math
-import os
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -20,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from medlab.arrays import Indices, Ints
-from medlab.crypto.keys import KEY_VARIABLE, keyed_digest, load_key
+from medlab.crypto.keys import keyed_digest, load_key, named_key_file
 from medlab.disk import alone, appearing
 from medlab.dp import noise
 from medlab.errors import InputError, KindError, MissingError, RefusedError, UsageError
@@ -183,7 +182,7 @@ class Ledger(Meter):
         self.path, self._table_file, self._key_file = path, table_file, key_file
         if not path.parent.is_dir():
             raise UsageError("the folder of the ledger does not exist; make it first")
-        if key_file or os.environ.get(KEY_VARIABLE):
+        if named_key_file(key_file):
             self._key()  # a key that is named is there, before anything is made
         entries = self._entries()
         if not entries and epsilon is None:

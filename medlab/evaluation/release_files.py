@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from medlab.crypto import load_key
-from medlab.crypto.keys import KEY_VARIABLE
+from medlab.crypto.keys import named_key_file
 from medlab.errors import UsageError
 from medlab.evaluation.composition import composition
 from medlab.evaluation.measures import evaluate
@@ -68,7 +67,7 @@ def evaluate_file(
     if secret in before.kinds and before.kinds[secret].kind != "label":
         before = read_file(original, secrets)
     after = read_file(released, secrets)
-    keyed = key_file or os.environ.get(KEY_VARIABLE)
+    keyed = named_key_file(key_file)
     table = put_back(after, load_key(key_file)) if keyed else after.table
     rng = np.random.default_rng(seed)
     if copies is not None:
@@ -131,7 +130,7 @@ def risk_file(
     """
     read = TableRoles.of(source, quasi, sensitive, subject, hierarchies)
     table, person, notes = read.file.table, read.subject, read.notes
-    if key_file or os.environ.get(KEY_VARIABLE):
+    if named_key_file(key_file):
         table = put_back(read.file, load_key(key_file))
     check_columns(table, read.quasi, read.sensitive)
     others = [

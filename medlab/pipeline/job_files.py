@@ -14,7 +14,7 @@ from pathlib import Path
 
 from medlab.crypto import Lock, Vault, load_key
 from medlab.crypto.audit import AuditLog, sealing_key
-from medlab.crypto.keys import KEY_VARIABLE, read_key
+from medlab.crypto.keys import named_key_file
 from medlab.disk import hold
 from medlab.errors import MissingError, RefusedError, UsageError
 from medlab.pipeline.ledger import Ledger
@@ -180,7 +180,7 @@ def job_key(folder: Path, key_file: Path | str | None, *, new: bool = False) -> 
         If no key is there or was named.
     """
     own = folder / "key"
-    if not (new or own.is_file() or key_file or os.environ.get(KEY_VARIABLE)):
+    if not (new or own.is_file() or named_key_file(key_file)):
         raise MissingError(
             "no key: name the key file, passphrase or shares that the job began with"
         )
@@ -210,7 +210,7 @@ def begin(
     if lock is not None:
         _check_lock(lock, settings, target, folder)
     elif key_file is not None:
-        read_key(key_file)  # a bad one ends the job before there is a folder
+        load_key(Path(key_file))  # a bad one ends the job before there is a folder
     private_folder(target)
     stack.enter_context(held(folder))
     new = not any((folder / name).exists() for name in ("vault.db", "ledger.db"))

@@ -9,7 +9,6 @@ Of all rows, 32 bytes each are set aside: the place in the output, and whose row
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,7 @@ import pandas as pd
 
 from medlab.arrays import Array
 from medlab.crypto import load_key
-from medlab.crypto.keys import KEY_VARIABLE
+from medlab.crypto.keys import named_key_file
 from medlab.errors import InputError, RefusedError, UsageError, not_installed
 from medlab.pipeline.pool import EachDone, each_done
 from medlab.tabular.cells import range_text
@@ -158,7 +157,7 @@ def anonymize_large(
     InputError
         If parts have different columns, or no split keeps what is asked for.
     """
-    key = load_key(key_file) if key_file or os.environ.get(KEY_VARIABLE) else None
+    key = load_key(key_file) if named_key_file(key_file) else None
     table = _open(source)
     _check_places(source, target, overwrite)
     most = _rows_of_a_leaf(table.rows, len(quasi), k, memory)

@@ -30,7 +30,7 @@ import pyrage  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from medlab.crypto import Lock
-from medlab.crypto.keys import KEY_VARIABLE, read_secret, write_secret
+from medlab.crypto.keys import named_key_file, read_secret, write_secret
 from medlab.disk import appearing, write_whole
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline.job_files import (
@@ -108,7 +108,7 @@ def pack(
     """
     check_places(source, target)
     keys = [*(lock.files if lock else ())]
-    if named := os.environ.get(KEY_VARIABLE):
+    if named := named_key_file():
         keys.append(Path(named))
     _check_source(source, keys)
     notes = target.with_name(target.name + ".job") / "packing.db"

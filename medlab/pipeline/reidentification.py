@@ -14,8 +14,17 @@ from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_eleme
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
-from medlab.crypto import Lock, Vault, audit_key, envelope, keyed_digest, keys, load_key, lock
-from medlab.crypto.keys import read_key
+from medlab.crypto import (
+    Lock,
+    Vault,
+    audit_key,
+    envelope,
+    keyed_digest,
+    keys,
+    load_key,
+    lock,
+    write_key,
+)
 from medlab.dicom import encrypted
 from medlab.dicom.codes import NO_PERSON
 from medlab.dicom.declarations import MARKS
@@ -136,7 +145,7 @@ def open_vault(
     path = folder / "vault.db" if vault_file is None else vault_file
     if not path.is_file():
         raise MissingError("there is no vault at that place; name it with --vault")
-    patient = keys.read_patient_key(key_file) if key_file else None
+    patient = keys.PatientKey.read(key_file) if key_file else None
     return Vault(path, lock or patient or job_key(folder, key_file))
 
 
@@ -173,7 +182,7 @@ def rotate(
     before = vault.key, vault.code_key
     moved = vault.rotate(_new_opener(key_files, passphrase_file))
     own = vault.path.with_name("key")
-    if own.is_file() and read_key(own) in before and read_key(own) != vault.key:
+    if own.is_file() and load_key(own) in before and load_key(own) != vault.key:
         own.unlink()
     return moved
 
@@ -181,7 +190,7 @@ def rotate(
 def _new_opener(key_files: Sequence[Path], passphrase_file: Path | None) -> bytes | Lock:
     if len(key_files) not in (0, 1, 3) or bool(key_files) == bool(passphrase_file):
         raise UsageError("rotate to one key, to three shares, or to one passphrase")
-    keys = [load_key(fallback=file, environment=False) for file in key_files]
+    keys = [load_key(file) if file.exists() else write_key(file) for file in key_files]
     return lock(passphrase_file, key_files if len(keys) == 3 else ()) or keys[0]
 
 

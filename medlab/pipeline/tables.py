@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pandas as pd
 from medlab import federated
 from medlab.arrays import Array, Floats
 from medlab.crypto import load_key
-from medlab.crypto.keys import KEY_VARIABLE
+from medlab.crypto.keys import named_key_file
 from medlab.disk import appearing
 from medlab.dp import Ledger
 from medlab.errors import InputError, MissingError, RefusedError, UsageError
@@ -90,7 +89,7 @@ def anonymize_file(
         If the output exists, or is the input, or a released row has no value at all.
     """
     _check_target(source, target, two=method == "anatomy", overwrite=overwrite)
-    key = load_key(key_file) if key_file or os.environ.get(KEY_VARIABLE) else None
+    key = load_key(key_file) if named_key_file(key_file) else None
     read = TableRoles.of(source, quasi, sensitive, subject, hierarchies)
     keep = named_columns(keep, read.file.table.columns)
     table = read.file.table

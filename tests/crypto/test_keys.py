@@ -202,11 +202,11 @@ def test_files_of_roles_are_read_back_as_what_they_are_and_never_as_a_vaults_key
     one.write(tmp_path / "one")
     keys.write_audit_key(tmp_path / "auditor", vault.audit_key)
     write_key(tmp_path / "key")
-    assert keys.read_patient_key(tmp_path / "one") == one
+    assert keys.PatientKey.read(tmp_path / "one") == one
     assert keys.read_audit_key(tmp_path / "auditor") == vault.audit_key
     assert keys.read_audit_key(tmp_path / "one") is None
-    assert keys.read_patient_key(tmp_path / "auditor") is None
-    assert keys.read_patient_key(tmp_path / "key") is None
+    assert keys.PatientKey.read(tmp_path / "auditor") is None
+    assert keys.PatientKey.read(tmp_path / "key") is None
     assert (tmp_path / "one").stat().st_mode & 0o777 == 0o600
     for name in ("one", "auditor"):
         with pytest.raises(InputError, match="not that of a vault"):
@@ -222,7 +222,7 @@ def test_a_damaged_key_of_a_role_is_said_to_be_one(vault, tmp_path, cut):
     damaged.write_bytes((tmp_path / "one").read_bytes().strip()[:-cut])
     damaged.chmod(0o600)
     with pytest.raises(InputError, match="damaged"):
-        keys.read_patient_key(damaged)
+        keys.PatientKey.read(damaged)
 
 
 def test_a_patients_key_is_not_shown_when_it_is_printed(vault):

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from medlab import dp
 from medlab.crypto import write_key
-from medlab.crypto.keys import KEY_VARIABLE
 from medlab.dp import Ledger, Meter
 from medlab.errors import (
     InputError,
@@ -125,7 +124,7 @@ def test_a_table_without_patients_is_refused(table, error):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    monkeypatch.delenv("MEDLAB_KEY_FILE", raising=False)
     (tmp_path / "table.csv").write_text("PatientID,Age\nMRN7,50\n")
     return tmp_path
 
