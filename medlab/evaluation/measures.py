@@ -31,8 +31,8 @@ from medlab.evaluation.release_attacks import (
 )
 from medlab.tabular import metrics
 from medlab.tabular.column_roles import check_columns, counted_by
+from medlab.tabular.counts import group_sizes, person_numbers
 from medlab.tabular.metrics import NOT_APPLICABLE
-from medlab.tabular.models import group_sizes, person_numbers
 from medlab.tabular.release import Release, ReleaseKind
 from medlab.tabular.released_cells import (
     SAME,
@@ -358,12 +358,9 @@ def _register_risks(case: _Case) -> Iterator[tuple[str, Score | str]]:
         for name in _WITH_REGISTER:
             yield name, "kind"
         return
-    _, people = metrics.people_of(seen, register.exact, case.owners)
-    marketer = metrics.marketer(seen, people)
-    mean = max(marketer, len(people) / float(people.sum()))
-    yield "journalist max", Score(float(1 / people.min()))
-    yield "journalist mean", Score(mean)
-    yield "marketer", Score(marketer)
+    figures = metrics.register_risks(seen, register.exact, case.owners)
+    for name in _WITH_REGISTER:
+        yield name, Score(figures[name.replace(" ", "_")])
 
 
 def _attack(case: _Case, people: Sequence[tuple[_People, Ints]]) -> list[_Attacked]:

@@ -7,30 +7,22 @@ from medlab.tabular.averaged_faces import k_same, k_same_eigen, partition_faces
 from medlab.tabular.broken_links import anatomy, slicing
 from medlab.tabular.cells import bounds, range_text
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
+from medlab.tabular.counts import class_numbers
 from medlab.tabular.criteria import Options
 from medlab.tabular.fulldomain import full_domain
 from medlab.tabular.metrics import (
-    beliefs,
-    c_avg,
-    class_report,
-    count_table,
-    discernibility,
-    gcp,
-    measures,
-    ncp,
-    risks,
-    uniqueness,
-)
-from medlab.tabular.models import (
     alpha,
-    beta_likeness,
-    class_numbers,
+    beliefs,
+    class_report,
     class_sizes,
-    delta_disclosure,
-    delta_presence,
+    count_table,
+    gcp,
     k_anonymity,
     l_diversity,
+    measures,
+    risks,
     t_closeness,
+    uniqueness,
 )
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.rectangles import Rectangles, frames, rectangles
@@ -46,16 +38,11 @@ __all__ = [
     "anatomy",
     "anonymize",
     "beliefs",
-    "beta_likeness",
     "bounds",
-    "c_avg",
     "class_numbers",
     "class_report",
     "class_sizes",
     "count_table",
-    "delta_disclosure",
-    "delta_presence",
-    "discernibility",
     "frames",
     "full_domain",
     "fuzzy_cmeans",
@@ -68,7 +55,6 @@ __all__ = [
     "mdav",
     "measures",
     "mondrian",
-    "ncp",
     "partition_faces",
     "range_text",
     "rectangles",

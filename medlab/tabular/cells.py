@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from medlab.arrays import Floats
 from medlab.errors import InputError
+from medlab.tabular.counts import distinct_cells
 
 # [20, 30], and as others write it: [20, 30), [20, 30[, (20, 30]
 _INTERVAL = re.compile(r"([\[(\]])\s*(.+?)\s*,\s*(.+?)\s*([\])\[])")
@@ -46,23 +46,9 @@ def bounds(column: pd.Series[Any]) -> tuple[Floats, Floats]:
     if pd.api.types.is_numeric_dtype(column.dtype):
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
         return values, values.copy()
-    codes, cells = distinct(column)
+    codes, cells = distinct_cells(column)
     ends = np.array([_ends(cell) for cell in cells], dtype=np.float64).reshape(-1, 2)
     return ends[codes, 0], ends[codes, 1]
-
-
-def distinct(column: pd.Series[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Return a number for each cell and the objects numbered, each looked at once.
-
-    Equal values share a number; equal objects, such as intervals, only if they are one.
-    """
-    if column.dtype != object:
-        numbers, values = pd.factorize(column, use_na_sentinel=False)
-        return numbers.astype(np.int64), pd.Index(values).astype(object).to_numpy()
-    objects = column.astype(object).to_numpy()
-    ids = np.fromiter(map(id, objects), np.int64, len(objects))
-    _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
-    return codes, objects[first]
 
 
 def _ends(cell: Any) -> tuple[float, float]:
@@ -143,7 +129,7 @@ def range_text(release_table: pd.DataFrame, quasi: Sequence[str]) -> pd.DataFram
     """
     text = {}
     for name in quasi:
-        codes, cells = distinct(release_table[name])
+        codes, cells = distinct_cells(release_table[name])
         text[name] = np.array([_cell_text(cell) for cell in cells], dtype=object)[codes]
     return pd.DataFrame(text, index=release_table.index)
 

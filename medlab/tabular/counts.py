@@ -1,11 +1,14 @@
-"""Counts of sensitive values by group, and what follows from them: l, t, alpha.
+"""Equivalence classes, the sensitive values counted in them, and what follows: l, t, alpha.
 
-Groups are numbered from 0. Only the values that occur in a group are listed, so that
-a million groups and a thousand values need no table of a thousand million cells.
+An equivalence class is a set of rows that are equal in all quasi-identifiers; a missing cell
+equals another missing cell and nothing else. Groups are numbered from 0. Only the values that
+occur in a group are listed, so that a million groups and a thousand values need no table of a
+thousand million cells.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,10 +18,73 @@ from numpy.typing import NDArray
 
 from medlab.arrays import Floats, Ints
 from medlab.errors import InputError
-from medlab.tabular.column_roles import Column, encode
+from medlab.tabular.column_roles import Column, check_columns, encode
 
 Diversity = Literal["distinct", "entropy", "recursive"]
 Distance = Literal["auto", "equal", "ordered"]
+
+
+def class_numbers(table: pd.DataFrame, quasi: Sequence[str] | str) -> Ints:
+    """Return the equivalence class of each row, numbered in order of appearance."""
+    quasi, _ = check_columns(table, quasi)
+    return combined([cell_numbers(table[name]) for name in quasi])
+
+
+def cell_numbers(column: pd.Series[Any]) -> Ints:
+    """Return a number for each cell, the same for equal cells."""
+    codes, objects = distinct_cells(column)
+    numbers = pd.factorize(objects, use_na_sentinel=False)[0].astype(np.int64)
+    return np.asarray(numbers[codes])
+
+
+def combined(columns: Iterable[Ints]) -> Ints:
+    """Return a number for each row, the same where all columns are; in order of appearance."""
+    group: Any = 0
+    for codes in columns:
+        group = pd.factorize(group * (int(codes.max()) + 1) + codes)[0].astype(np.int64)
+    return np.asarray(group)
+
+
+def person_numbers(table: pd.DataFrame, subject: str | None) -> Ints | None:
+    """Return a number for the person of each row.
+
+    Raises
+    ------
+    InputError
+        If it is not known of some row whose it is.
+    """
+    if subject is None:
+        return None
+    codes = pd.factorize(table[subject])[0].astype(np.int64)
+    if len(codes) and codes.min() < 0:
+        raise InputError(
+            f"{int((codes < 0).sum())} rows have no {subject}; "
+            "fill it in or leave these rows out, so that persons can be counted"
+        )
+    return codes
+
+
+def distinct_cells(column: pd.Series[Any]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Return a number for each cell and the objects numbered, each looked at once.
+
+    Equal values share a number; equal objects, such as intervals, only if they are one.
+    """
+    if column.dtype != object:
+        numbers, values = pd.factorize(column, use_na_sentinel=False)
+        return numbers.astype(np.int64), pd.Index(values).astype(object).to_numpy()
+    objects = column.astype(object).to_numpy()
+    ids = np.fromiter(map(id, objects), np.int64, len(objects))
+    _, first, codes = np.unique(ids, return_index=True, return_inverse=True)
+    return codes, objects[first]
+
+
+def group_sizes(group: Ints, persons: Ints | None = None) -> Ints:
+    """Return the number of rows, or of distinct persons, of each group."""
+    if persons is None:
+        return np.bincount(group)
+    groups, people = int(group.max()) + 1, int(persons.max()) + 1
+    counts = count_values(group, persons, groups, people)
+    return distinct(counts).astype(np.int64)
 
 
 @dataclass(frozen=True)
@@ -120,13 +186,6 @@ def distinct(counts: Counts) -> Floats:
     return np.bincount(counts.group, minlength=len(counts.size)).astype(np.float64)
 
 
-def entropy(counts: Counts) -> Floats:
-    """Return exp(entropy) of each group: its *effective* number of sensitive values."""
-    p = counts.share
-    effective = np.exp(-counts.sums(p * np.log(p)))
-    return np.where(counts.size > 0, effective, 0.0)
-
-
 def _recursive(counts: Counts, c: float) -> Floats:
     """Return the largest l for which each group is recursively (c,l)-diverse.
 
@@ -158,12 +217,14 @@ def top_values(
     return best
 
 
-def diversity(counts: Counts, kind: Diversity, c: float) -> Floats:
+def diversity(counts: Counts, kind: Diversity, c: float = 3.0) -> Floats:
     """Return l of each group, of the given kind."""
     if kind == "distinct":
         return distinct(counts)
-    if kind == "entropy":
-        return entropy(counts)
+    if kind == "entropy":  # exp of it: the *effective* number of values
+        p = counts.share
+        effective = np.exp(-counts.sums(p * np.log(p)))
+        return np.where(counts.size > 0, effective, 0.0)
     if kind == "recursive":
         return _recursive(counts, c)
     raise InputError(f"no l-diversity {kind!r}; choose distinct, entropy or recursive")
@@ -188,7 +249,7 @@ class Sensitive:
     levels: tuple[NDArray[Any], ...]
 
 
-def prepare(
+def _prepare(
     table: pd.DataFrame,
     name: str,
     distance: Distance = "auto",
@@ -196,12 +257,7 @@ def prepare(
     persons: NDArray[Any] | None = None,
     counts: pd.Series[Any] | None = None,
 ) -> Sensitive:
-    """Encode a sensitive column and choose the distance between its values.
-
-    Where the table is a part of a larger one, `counts` says how often that one has each value.
-    "auto" takes the ordered distance for numbers, dates and ordered categoricals, the
-    tree distance where a hierarchy is given, and the equal distance otherwise.
-    """
+    """Encode a sensitive column and choose the distance between its values."""
     if distance not in ("auto", "equal", "ordered"):
         raise InputError(f"no distance {distance!r}; choose auto, equal or ordered")
     if counts is None:
@@ -249,12 +305,18 @@ def count_column(
 
     Parameters
     ----------
-    table, name, distance, hierarchy, persons, counts
-        See `prepare` and `count_values`.
+    table, name
     group : int array, shape (rows,)
         -1 for rows that are in no group (suppressed); the whole table still holds them.
+    distance, hierarchy
+        "auto" takes the ordered distance for numbers, dates and ordered categoricals, the
+        tree distance where a hierarchy is given, and the equal distance otherwise.
+    persons
+        See `count_values`.
+    counts : Series, optional
+        Where the table is a part of a larger one: how often that one has each value.
     """
-    ready, released = prepare(table, name, distance, hierarchy, persons, counts), group >= 0
+    ready, released = _prepare(table, name, distance, hierarchy, persons, counts), group >= 0
     codes, values = ready.column.codes[released], len(ready.column.values)
     people = None if persons is None else persons[released]
     groups = int(group.max(initial=-1)) + 1

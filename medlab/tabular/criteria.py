@@ -20,7 +20,6 @@ from medlab.tabular.column_roles import (
     encode,
 )
 from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
-from medlab.tabular.models import person_numbers
 
 _ROUNDING = 1e-9  # shares and distances are sums of doubles; far below one row in a million
 
@@ -261,14 +260,22 @@ def _make_tests(
     options = criteria.options
     check_k(criteria.k, len(table))
     _check_ranges(criteria, sensitive)
-    persons = person_numbers(table, options.subject)
+    persons = tally.person_numbers(table, options.subject)
     tests: list[Test] = []
     marks: list[NDArray[Any]] = []
     for name in sensitive:
         hierarchy = (options.hierarchies or {}).get(name)
         counts = (options.counts or {}).get(name)
-        ready = tally.prepare(table, name, options.distance, hierarchy, persons, counts)
-        _check_feasible(criteria, ready, persons)
+        whole, ready = tally.count_column(
+            table,
+            name,
+            np.zeros(len(table), dtype=np.int64),
+            distance=options.distance,
+            hierarchy=hierarchy,
+            persons=persons,
+            counts=counts,
+        )
+        _check_feasible(criteria, whole, ready.column.name)
         conditions = _conditions(criteria, ready)
         if conditions:
             values = len(ready.column.values)
@@ -299,20 +306,19 @@ def _check_ranges(criteria: _Criteria, sensitive: Sequence[str]) -> None:
         raise InputError("l, t and alpha are about sensitive values; name a sensitive column")
 
 
-def _check_feasible(criteria: _Criteria, ready: Sensitive, persons: NDArray[Any] | None) -> None:
-    column, alpha = ready.column, criteria.options.alpha
-    rows = np.zeros(len(column.codes), dtype=np.int64)
-    whole = tally.count_values(rows, column.codes, 1, len(column.values), persons)
+def _check_feasible(criteria: _Criteria, whole: Counts, name: str) -> None:
+    """Refuse what not even the whole table keeps."""
+    alpha = criteria.options.alpha
     most = float(tally.diversity(whole, criteria.options.l_kind, criteria.options.c)[0])
     if criteria.l > 1 and most < criteria.l - _ROUNDING:
         raise InputError(
-            f"l={criteria.l} ({criteria.options.l_kind}) cannot be reached for {column.name}; "
+            f"l={criteria.l} ({criteria.options.l_kind}) cannot be reached for {name}; "
             f"the largest feasible l is {int(np.floor(most * 1000)) / 1000:g}"
         )
     top = float(tally.top_share(whole)[0])
     if alpha is not None and top > alpha + _ROUNDING:
         raise InputError(
-            f"alpha={alpha} cannot be reached for {column.name}; one value has a share "
+            f"alpha={alpha} cannot be reached for {name}; one value has a share "
             f"of {np.ceil(top * 1000) / 1000:g} in the whole table"
         )
 

@@ -1,8 +1,9 @@
 """Measures of a table and of each of its classes: what they give away and what was lost.
 
-Each takes any table in released cells. `NCP`, normalized certainty penalty, of a cell:
-number (hi - lo) / (range of the original column); category (labels - 1) / (M - 1) with
-the M labels of the original column; suppressed 1. `GCP` is its mean over all cells.
+Each takes any table, released by medlab or not. Rows whose sensitive value is missing count
+for k; for l, t and the others they say nothing and are left out. `NCP`, normalized certainty
+penalty, of a cell: number (hi - lo) / (range of the original column); category (labels - 1) /
+(M - 1) with the M labels of the original column; suppressed 1. `GCP` is its mean over all cells.
 """
 
 from __future__ import annotations
@@ -18,9 +19,7 @@ from numpy.typing import NDArray
 from medlab.arrays import Ints
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
-from medlab.tabular import models
 from medlab.tabular.column_roles import Hierarchies, check_columns, label_text
-from medlab.tabular.counts import Distance
 from medlab.tabular.criteria import Options
 from medlab.tabular.release import SUPPRESSED, Release, ReleaseKind
 from medlab.tabular.released_cells import (
@@ -59,6 +58,132 @@ _SENSELESS: Mapping[str, Sequence[str]] = {
 }
 
 
+def class_sizes(
+    table: pd.DataFrame, quasi: Sequence[str] | str, subject: str | None = None
+) -> Ints:
+    """Return for each row the size of its equivalence class.
+
+    Parameters
+    ----------
+    table : DataFrame
+    quasi : column names
+    subject : str, optional
+        Column that tells whose row it is; then distinct persons are counted.
+
+    Returns
+    -------
+    int array, shape (rows,)
+        1 marks who is unique.
+
+    Examples
+    --------
+    >>> ward = pd.DataFrame({"Age": [30, 30, 41], "Sex": ["F", "F", "M"]})
+    >>> class_sizes(ward, ["Age", "Sex"]).tolist()
+    [2, 2, 1]
+    """
+    check_columns(table, quasi, subject=subject)
+    group = tally.class_numbers(table, quasi)
+    return tally.group_sizes(group, tally.person_numbers(table, subject))[group]
+
+
+def k_anonymity(
+    table: pd.DataFrame, quasi: Sequence[str] | str, subject: str | None = None
+) -> int:
+    """Return the size of the smallest equivalence class.
+
+    Sweeney, "k-Anonymity", IJUFKS 10(5), 2002. With `subject`, distinct persons count.
+    """
+    return int(class_sizes(table, quasi, subject).min())
+
+
+def _class_counts(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: str,
+    *,
+    distance: tally.Distance = "auto",
+    hierarchy: pd.DataFrame | None = None,
+    subject: str | None = None,
+) -> tuple[tally.Counts, tally.Sensitive]:
+    """Return the sensitive values of each class counted, and the whole table's."""
+    check_columns(table, quasi, sensitive, subject=subject)
+    persons = tally.person_numbers(table, subject)
+    group = tally.class_numbers(table, quasi)
+    return tally.count_column(
+        table, sensitive, group, distance=distance, hierarchy=hierarchy, persons=persons
+    )
+
+
+def l_diversity(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: str,
+    kind: tally.Diversity = "distinct",
+    *,
+    c: float = 3.0,
+    subject: str | None = None,
+) -> float:
+    """Return the smallest l of any class.
+
+    Parameters
+    ----------
+    table : DataFrame
+    quasi : column names
+    sensitive : str
+    kind : "distinct", "entropy" or "recursive"
+        Number of distinct values; exp(entropy), unrounded; the largest l for which the
+        class is recursively (c,l)-diverse.
+    c : float
+        Only for "recursive".
+    subject : str, optional
+        Whose row it is; a person counts once for each value.
+
+    Returns
+    -------
+    float
+        A whole number for "distinct" and "recursive". 1 (or 0: nothing known) means
+        that some class gives its value away.
+
+    Notes
+    -----
+    Machanavajjhala et al., "l-Diversity", ACM TKDD 1(1), 2007.
+    """
+    counts, _ = _class_counts(table, quasi, sensitive, subject=subject)
+    return float(tally.diversity(counts, kind, c).min())
+
+
+def t_closeness(
+    table: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: str,
+    *,
+    distance: tally.Distance = "auto",
+    hierarchy: pd.DataFrame | None = None,
+    subject: str | None = None,
+) -> float:
+    """Return the largest earth mover's distance of a class from the whole table.
+
+    0: every class repeats the table's distribution; 1: as far as can be. Li, Li,
+    Venkatasubramanian, "t-Closeness", ICDE 2007. For `distance` see
+    `medlab.tabular.counts.count_column`.
+    """
+    counts, ready = _class_counts(
+        table, quasi, sensitive, distance=distance, hierarchy=hierarchy, subject=subject
+    )
+    return float(tally.emd(counts, ready).max())
+
+
+def alpha(
+    table: pd.DataFrame, quasi: Sequence[str] | str, sensitive: str, subject: str | None = None
+) -> float:
+    """Return the largest share that one sensitive value has in any class.
+
+    The alpha of (alpha,k)-anonymity. Wong et al., KDD 2006.
+    """
+    counts, _ = _class_counts(table, quasi, sensitive, subject=subject)
+    return float(tally.top_share(counts).max())
+
+
 class _Risks(NamedTuple):
     """Re-identification risks. El Emam, Dankar, JAMIA 15(5), 2008.
 
@@ -76,30 +201,6 @@ class _Risks(NamedTuple):
     prosecutor_mean: float
     journalist_max: float | None
     marketer: float | None
-
-
-def ncp(
-    table: pd.DataFrame,
-    quasi: Sequence[str] | str,
-    original: pd.DataFrame,
-    hierarchies: Hierarchies | None = None,
-) -> pd.DataFrame:
-    """Return the normalized certainty penalty of every cell, 0 (exact) to 1 (nothing).
-
-    Parameters
-    ----------
-    table : DataFrame
-        The released table.
-    quasi : column names
-    original : DataFrame
-        The table before; its columns give ranges and labels.
-    hierarchies : mapping of str to DataFrame, optional
-        Needed to read nodes: a node counts as the labels below it.
-    """
-    quasi, _ = check_columns(table, quasi)
-    check_columns(original, quasi)
-    seen = see(table, scales_of(original, quasi, hierarchies), hierarchies=hierarchies)
-    return pd.DataFrame(seen.loss()[seen.class_of], columns=list(quasi), index=table.index)
 
 
 def scales_of(
@@ -121,25 +222,21 @@ def gcp(
     """Return the mean NCP of all quasi-identifier cells: 0 untouched, 1 all suppressed.
 
     Ghinita, Karras, Kalnis, Mamoulis, VLDB 2007.
-    """
-    return float(ncp(table, quasi, original, hierarchies).to_numpy().mean())
 
-
-def c_avg(table: pd.DataFrame, quasi: Sequence[str] | str, k: int | None = None) -> float:
-    """Return rows / classes / k; 1 is best. Without k, the k that the table keeps."""
-    sizes = np.bincount(models.class_numbers(table, quasi))
-    return float(sizes.sum() / len(sizes) / (k or sizes.min()))
-
-
-def discernibility(table: pd.DataFrame, quasi: Sequence[str] | str) -> int:
-    """Return the sum of squared class sizes; a suppressed row costs all rows.
-
-    Bayardo, Agrawal, ICDE 2005.
+    Parameters
+    ----------
+    table : DataFrame
+        The released table.
+    quasi : column names
+    original : DataFrame
+        The table before; its columns give ranges and labels.
+    hierarchies : mapping of str to DataFrame, optional
+        Needed to read nodes: a node counts as the labels below it.
     """
     quasi, _ = check_columns(table, quasi)
-    hidden = _suppressed_rows(table, quasi)
-    sizes = np.bincount(models.class_numbers(table, quasi)[~hidden])
-    return int((sizes**2).sum()) + int(hidden.sum()) * len(table)
+    check_columns(original, quasi)
+    seen = see(table, scales_of(original, quasi, hierarchies), hierarchies=hierarchies)
+    return float(seen.loss()[seen.class_of].ravel("F").mean())  # column by column
 
 
 def _suppressed_rows(table: pd.DataFrame, quasi: Sequence[str]) -> NDArray[np.bool_]:
@@ -152,7 +249,7 @@ def _suppressed_rows(table: pd.DataFrame, quasi: Sequence[str]) -> NDArray[np.bo
 
 def uniqueness(table: pd.DataFrame, quasi: Sequence[str] | str) -> float:
     """Return the share of rows that are unique."""
-    return float((models.class_sizes(table, quasi) == 1).mean())
+    return float((class_sizes(table, quasi) == 1).mean())
 
 
 def risks(
@@ -181,8 +278,8 @@ def risks(
         Needed to find the people below a node.
     """
     quasi, _ = check_columns(table, quasi, subject=subject)
-    persons = models.person_numbers(table, subject)
-    figures = class_figures(models.class_numbers(table, quasi), persons)
+    persons = tally.person_numbers(table, subject)
+    figures = class_figures(tally.class_numbers(table, quasi), persons)
     prosecutor = figures["prosecutor_max"], figures["prosecutor_mean"]
     if register is None:
         return _Risks(*prosecutor, None, None)
@@ -194,8 +291,8 @@ def risks(
         for name in quasi
     ]
     seen = see(table, scales, hierarchies=hierarchies)
-    _, people = people_of(seen, exact_values(register, scales), persons)
-    return _Risks(*prosecutor, float(1 / people.min()), marketer(seen, people))
+    known = register_risks(seen, exact_values(register, scales), persons)
+    return _Risks(*prosecutor, known["journalist_max"], known["marketer"])
 
 
 def class_figures(group: Ints, persons: Ints | None = None) -> dict[str, float]:
@@ -208,7 +305,7 @@ def class_figures(group: Ints, persons: Ints | None = None) -> dict[str, float]:
     persons : int array, shape (rows,), optional
         Whose row it is: sizes then count persons.
     """
-    people = models.group_sizes(group, persons)[group]
+    people = tally.group_sizes(group, persons)[group]
     return {
         "k": int(people.min()),
         "classes": len(np.unique(group)),
@@ -218,18 +315,18 @@ def class_figures(group: Ints, persons: Ints | None = None) -> dict[str, float]:
     }
 
 
-def people_of(seen: Seen, register: Exact, persons: Ints | None = None) -> tuple[Ints, Ints]:
-    """Return how many people are in each class, and how many of a register fit it.
+def register_risks(seen: Seen, register: Exact, persons: Ints | None = None) -> dict[str, float]:
+    """Return what an attacker with a register may hope for: journalist and marketer risk.
 
-    A class that fits fewer people than are in it counts as fitting as many.
+    A class that fits fewer people of the register than are in it counts as fitting as many.
     """
-    inside = models.group_sizes(seen.class_of, persons)
-    return inside, np.maximum(seen.fits(register), inside)
-
-
-def marketer(seen: Seen, people: Ints) -> float:
-    """Return the expected share of rows re-identified when each is linked to who fits it."""
-    return float((seen.sizes / people).sum() / len(seen.class_of))
+    people = np.maximum(seen.fits(register), tally.group_sizes(seen.class_of, persons))
+    marketer = float((seen.sizes / people).sum() / len(seen.class_of))
+    return {
+        "journalist_max": float(1 / people.min()),
+        "journalist_mean": max(marketer, len(people) / float(people.sum())),
+        "marketer": marketer,
+    }
 
 
 def measures(
@@ -295,12 +392,13 @@ def measures(
     hidden = _suppressed_rows(table, quasi)
     figures: dict[str, Any] = {"kind": kind, "rows": len(table), "suppressed": int(hidden.sum())}
     figures |= dict.fromkeys((*_CLASSES, *_VALUES, "gcp"))
-    group, persons = models.class_numbers(table, quasi), models.person_numbers(table, subject)
+    group, persons = tally.class_numbers(table, quasi), tally.person_numbers(table, subject)
     figures |= class_figures(group, persons)
     figures["c_avg"] = len(table) / figures["classes"] / (k or figures["k"])
     figures |= risks(table, quasi, register, subject=subject, hierarchies=hierarchies)._asdict()
     figures |= _value_measures(table, group, persons, sensitive, options)
-    figures["discernibility"] = discernibility(table, quasi)
+    sizes = np.bincount(group[~hidden])  # a suppressed row costs all: Bayardo, Agrawal, ICDE 2005
+    figures["discernibility"] = int((sizes**2).sum()) + int(hidden.sum()) * len(table)
     if original is not None:
         figures["gcp"] = gcp(table, quasi, original, hierarchies)
     figures |= dict.fromkeys(_SENSELESS[kind], NOT_APPLICABLE)
@@ -367,7 +465,7 @@ def count_table(release: Release, sensitive: str | None = None) -> pd.DataFrame:
 
 
 def class_report(
-    release: Release, sensitive: str | None = None, distance: Distance = "auto"
+    release: Release, sensitive: str | None = None, distance: tally.Distance = "auto"
 ) -> pd.DataFrame:
     """Return for each class what it gives away.
 
@@ -378,9 +476,9 @@ def class_report(
         ``top`` and ``top_share`` (the most frequent value and its share); ``t`` (distance
         from the table); ``gain`` (the largest factor by which a value is more frequent
         here than in the table: what a skewness attack gains) and ``gain_of`` (that value);
-        ``beta`` (basic beta-likeness, gain - 1) and ``delta`` (delta-disclosure: the largest
-        abs(ln) of these factors, infinite if the class lacks a value of the table). See
-        `medlab.tabular.beta_likeness` and `medlab.tabular.delta_disclosure`.
+        ``beta`` (basic beta-likeness, gain - 1: Cao, Karras, PVLDB 5(11), 2012) and ``delta``
+        (delta-disclosure: the largest abs(ln) of these factors, infinite if the class lacks a
+        value of the table: Brickell, Shmatikov, KDD 2008).
     """
     name = _sensitive(release, sensitive)
     counts, ready = tally.count_column(release.table, name, release.class_of, distance=distance)
@@ -388,7 +486,7 @@ def class_report(
     values = ready.column.values.astype(object)
     report = release.classes[[*release.quasi, "size"]].copy()
     report["l"] = tally.distinct(counts).astype(int)
-    report["entropy_l"] = tally.entropy(counts)
+    report["entropy_l"] = tally.diversity(counts, "entropy")
     report["top"] = tally.top_values(counts, counts.share, values)
     report["top_share"] = tally.top_share(counts)
     report["t"] = tally.emd(counts, ready)

@@ -22,10 +22,8 @@ from numpy.typing import NDArray
 from medlab.arrays import Ints
 from medlab.errors import InputError, RefusedError
 from medlab.tabular import counts as tally
-from medlab.tabular.cells import distinct
 from medlab.tabular.column_roles import Column
 from medlab.tabular.criteria import Task
-from medlab.tabular.models import class_numbers, group_sizes
 
 ReleaseKind = Literal["microdata", "generalized", "anatomized", "sliced", "synthetic", "aggregate"]
 SUPPRESSED = "*"
@@ -318,10 +316,10 @@ def check_release(
     RefusedError
         A class is smaller than k, or shows fewer than l sensitive values.
     """
-    cells = class_numbers(release.classes, release.quasi)
+    cells = tally.class_numbers(release.classes, release.quasi)
     rows = np.flatnonzero(release.class_of >= 0)
     group = cells[release.class_of[rows]]
-    sizes = group_sizes(group, None if persons is None else persons[rows])
+    sizes = tally.group_sizes(group, None if persons is None else persons[rows])
     met = sizes > 0
     if len(rows) and sizes[met].min() < k:
         raise RefusedError(f"a class came out smaller than k={k}; nothing was released")
@@ -365,7 +363,7 @@ def representative(release: Release, original: pd.DataFrame) -> pd.DataFrame:
 
 
 def _single_values(released: pd.Series[Any], original: pd.Series[Any]) -> pd.Series[Any]:
-    codes, cells = distinct(released)
+    codes, cells = tally.distinct_cells(released)
     whole = pd.api.types.is_integer_dtype(original.dtype)
     often = original.astype(object).map(str).value_counts()
     values = np.empty(len(cells), dtype=object)

@@ -17,7 +17,8 @@ from scipy import sparse
 
 from medlab.arrays import Array
 from medlab.errors import InputError
-from medlab.tabular import cells, models
+from medlab.tabular import cells
+from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Hierarchies, label_text
 from medlab.tabular.release import SUPPRESSED
 
@@ -148,7 +149,7 @@ class Seen:
         """Return what an attacker sees who knows some of the columns only."""
         chosen = [i for i, scale in enumerate(self.scales) if scale.name in names]
         scales = tuple(self.scales[i] for i in chosen)
-        group = models.combined([self.codes[i] for i in chosen])
+        group = tally.combined([self.codes[i] for i in chosen])
         first = np.unique(group, return_index=True)[1]
         parts = tuple(_taken(self.scales[i], self.parts[i], first) for i in chosen)
         class_of = group[self.class_of]
@@ -246,8 +247,8 @@ def see(
     InputError
         Such a cell among numbers, where there is no original of the same rows.
     """
-    numbers = [models.cell_numbers(released[scale.name]) for scale in scales]
-    group = models.combined(numbers)
+    numbers = [tally.cell_numbers(released[scale.name]) for scale in scales]
+    group = tally.combined(numbers)
     first = np.unique(group, return_index=True)[1]
     codes = [column[first] for column in numbers]
     parts = []
@@ -259,13 +260,13 @@ def see(
             odd = _is_odd(cells, ends)
             if odd.any():
                 cells = cells.mask(odd, cells.map(_ranges(column, original)))
-                ends, codes[j] = _ends(cells), models.cell_numbers(cells)
+                ends, codes[j] = _ends(cells), tally.cell_numbers(cells)
             parts.append(_interval(cells, ends, scale))
             continue
         behind = _behind(column, original, scale, (hierarchies or {}).get(scale.name))
         if behind:
             cells = _spelled(cells, behind)
-            codes[j] = models.cell_numbers(cells)
+            codes[j] = tally.cell_numbers(cells)
         parts.append(_labels(cells, scale))
     return Seen(tuple(scales), codes, group, np.bincount(group), tuple(parts))
 
@@ -325,7 +326,7 @@ def _behind(
     A node covers those below it in the hierarchy, ``81***`` those that begin so and are as long;
     any other text stands for what the rows that show it held before.
     """
-    codes, objects = cells.distinct(released)
+    codes, objects = tally.distinct_cells(released)
     texts = pd.Series([cell if isinstance(cell, str) else "" for cell in objects], dtype="str")
     strange = ~texts.isin([*scale.labels, SUPPRESSED, ""]) & ~texts.str.startswith("{")
     if not strange.any():
@@ -351,14 +352,14 @@ def _behind(
 
 def _spelled(column: pd.Series[Any], behind: dict[str, Any]) -> pd.Series[Any]:
     """Return the column with nodes of hierarchies written as the labels that they cover."""
-    codes, objects = cells.distinct(column)
+    codes, objects = tally.distinct_cells(column)
     spelled = np.empty(len(objects), dtype=object)
     spelled[:] = [behind.get(cell, cell) if isinstance(cell, str) else cell for cell in objects]
     return pd.Series(spelled[codes], index=column.index, name=column.name)
 
 
 def _labels(column: pd.Series[Any], scale: Scale) -> tuple[Array, Any]:
-    codes, objects = cells.distinct(column)
+    codes, objects = tally.distinct_cells(column)
     free = np.array([isinstance(cell, str) and cell == SUPPRESSED for cell in objects])
     allowed = [cells.labels(cell) or {_MISSING_LABEL} for cell in objects]
     sizes = np.array([len(some) for some in allowed])
