@@ -17,7 +17,7 @@ import pydicom.filereader
 
 from medlab import dicom
 from medlab.app.folders import CAP, safe_path
-from medlab.dicom.files import looks_like_dicom, quiet_pydicom, read_header
+from medlab.dicom.files import is_dicom, quiet_pydicom, read_header
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro import nifti_header
 from medlab.neuro.parameter_sweeps import NO_HEAD
@@ -141,7 +141,7 @@ def _check_file(path: Path) -> None:
         raise RefusedError("it is neither DICOM nor NIfTI nor a zip of such files")
     if path.name.lower().endswith(".gz") and _exceeds(_gunzipped(path)):
         raise RefusedError(_BOMB)
-    if looks_like_dicom(head) and _exceeds(_inflated(path)):
+    if is_dicom(head) and _exceeds(_inflated(path)):
         raise RefusedError(_BOMB)
 
 
@@ -225,7 +225,7 @@ def _is_wanted(name: str, head: bytes) -> bool:
         return head[:2] == b"\x1f\x8b"
     if lower.endswith(".nii"):
         return head[344:347] in (b"n+1", b"ni1") or head[4:7] == b"n+2"
-    return looks_like_dicom(head[:132]) or nifti_header.handles(Path(name))
+    return is_dicom(head) or nifti_header.handles(Path(name))
 
 
 def _exceeds(pieces: Iterator[int]) -> bool:

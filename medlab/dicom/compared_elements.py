@@ -27,7 +27,6 @@ from medlab.dicom.element_texts import (
     creator_tag,
     creators,
     is_creator,
-    items_of,
     label,
     syntax_of,
     text_at,
@@ -36,7 +35,7 @@ from medlab.dicom.element_texts import (
 )
 from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.identity import roles
-from medlab.dicom.passthrough import sequence_items
+from medlab.dicom.passthrough import items_of, sequence_items
 from medlab.dicom.profile import (
     Plan,
     Rule,

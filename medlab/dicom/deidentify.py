@@ -45,7 +45,6 @@ from medlab.dicom.element_texts import (
     TIME_VRS,
     is_known,
     is_private,
-    items_of,
     label,
     proper_vr,
     raw_element,
@@ -54,6 +53,7 @@ from medlab.dicom.element_texts import (
     with_value,
 )
 from medlab.dicom.files import MAX_DEPTH, is_dicomdir, quiet_pydicom
+from medlab.dicom.passthrough import items_of
 from medlab.dicom.profile import (
     SAFE_HARBOR,
     Plan,

@@ -38,7 +38,7 @@ from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.identity import roles, utf8_reading
 from medlab.dicom.profile import (
     Rule,
-    tag_of,
+    listed_tags,
     type_in_iod,
     word_list,
 )
@@ -174,9 +174,9 @@ STRING_NUMBER_VRS = frozenset({"DS", "IS"})
 _TEXT_OF_ANY_KIND = TEXT_VRS | TIME_VRS | {"UI"}
 
 #: Elements whose numbers look like telephones and dates, and are neither.
-TECHNICAL = frozenset(map(tag_of, word_list("technical")))
+_TECHNICAL = listed_tags("technical")
 #: UI elements that name a class, a code or an implementation, not an instance.
-_CLASS_UIDS = frozenset(map(tag_of, word_list("class-uids")))
+_CLASS_UIDS = listed_tags("class-uids")
 #: Content items of a report that are identity whatever they say (DCM codes of TID 1000 ff.):
 #: observers, their organization and place, accession number, the subject and her mother.
 _IDENTITY_CONCEPTS = word_list("identity-concepts")
@@ -216,7 +216,7 @@ def clean_value(level: Level, element: Any, rule: Rule) -> None:
         level.kept[element.tag] = element
         readings = _plain_text(element, level.encodings), utf8_reading(element.value)
         text = _BREAK.join(filter(None, readings))
-        general = vr not in _CODED and int(element.tag) not in TECHNICAL
+        general = vr not in _CODED and int(element.tag) not in _TECHNICAL
         role = roles().get(int(element.tag))
         if own_rules.is_kept(rule) and (vr == "PN" or (role and role.name in _NOT_THE_PATIENT)):
             rule, general = rule._replace(how="keep"), False

@@ -17,7 +17,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
 
 from medlab.dicom import passthrough
-from medlab.dicom.passthrough import sorted_items, vr_in_dictionary
+from medlab.dicom.passthrough import vr_in_dictionary
 
 #: Value representations that hold text which someone may have typed.
 TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -27,18 +27,6 @@ TIME_VRS = frozenset({"DA", "DT", "TM", "AS"})
 _PLAIN_VRS = TEXT_VRS | TIME_VRS | {"UI", "IS", "DS"}
 #: Where a backslash is a character, not a border between values.
 _ONE_VALUE = frozenset({"LT", "ST", "UT", "UR"})
-
-
-def items_of(dataset: Dataset) -> list[tuple[int, Any]]:
-    """Return the tags and elements of one level in order, undecoded where they still are."""
-    ordered = sorted_items(dataset)
-    if [
-        1
-        for _, element in ordered
-        if element.value is None and isinstance(element, RawDataElement)
-    ]:
-        ordered = [(tag, dataset.get_item(tag)) for tag, _ in ordered]  # deferred reading
-    return ordered
 
 
 def raw_element(tag: int, vr: str, value: bytes, implicit: bool, little: bool) -> RawDataElement:

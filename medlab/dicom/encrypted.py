@@ -30,12 +30,12 @@ from medlab.dicom.element_texts import (
     creators,
     is_creator,
     is_private,
-    items_of,
     raw_element,
     text_at,
     vr_of,
 )
 from medlab.dicom.files import parse, quiet_pydicom
+from medlab.dicom.passthrough import items_of
 from medlab.dicom.profile import tag_of
 from medlab.errors import InputError, RefusedError
 

@@ -23,7 +23,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import ImplicitVRLittleEndian
 
 from medlab.dicom import passthrough
-from medlab.dicom.element_texts import TEXT_VRS, items_of, syntax_of, text_at
+from medlab.dicom.element_texts import TEXT_VRS, syntax_of, text_at
 from medlab.errors import InputError, MedlabError
 
 _DICOMDIR_CLASS = "1.2.840.10008.1.3.10"
@@ -89,8 +89,24 @@ def quiet_pydicom() -> Iterator[None]:
             gc.enable()
 
 
-def looks_like_dicom(head: bytes) -> bool:
-    """Tell from the first 132 bytes whether a file is DICOM, with or without file meta."""
+def is_dicom(file: Path | str | bytes) -> bool:
+    """Tell whether a file looks like DICOM, with or without file meta; folders do not.
+
+    Parameters
+    ----------
+    file : path or bytes
+        One that cannot be read is none; of bytes the first 132 tell.
+    """
+    if isinstance(file, bytes):
+        return _begins_like_dicom(file)
+    try:
+        with Path(file).open("rb") as stream:
+            return _begins_like_dicom(stream.read(_HEAD))
+    except OSError:
+        return False
+
+
+def _begins_like_dicom(head: bytes) -> bool:
     if head[128:132] == b"DICM":
         return True
     if len(head) < 8 or head[:4] == b"\0\0\0\0":
@@ -102,15 +118,6 @@ def looks_like_dicom(head: bytes) -> bool:
             length = int.from_bytes(head[4:8], order)
             return head[4:6].decode("latin-1") in {*TEXT_VRS, "UI", "UL", "OB"} or length < 1 << 16
     return False
-
-
-def is_dicom(path: Path | str) -> bool:
-    """Tell whether a file looks like DICOM; folders and unreadable files do not."""
-    try:
-        with Path(path).open("rb") as file:
-            return looks_like_dicom(file.read(_HEAD))
-    except OSError:
-        return False
 
 
 def find_files(folder: Path | str) -> Iterator[Path]:
@@ -179,7 +186,7 @@ def read_header(path: Path | str, tags: list[Any] | None = None) -> FileDataset:
 
 def parse(data: bytes) -> FileDataset:
     """Read DICOM from bytes; see `read`."""
-    if not looks_like_dicom(data[:_HEAD]):
+    if not is_dicom(data):
         raise InputError("this is not a DICOM file; leave it out")
     fast = passthrough.parse(data)
     if fast is not None and passthrough.elements(fast):  # every value is as long as it says
@@ -207,7 +214,7 @@ def _check_level(dataset: Dataset, depth: int) -> None:
     """Refuse values shorter than they claim and nesting too deep, as far as it is decoded."""
     if depth > MAX_DEPTH:
         raise InputError(f"sequences nest deeper than {MAX_DEPTH} levels; refused")
-    for number, element in items_of(dataset):
+    for number, element in passthrough.items_of(dataset):
         if getattr(element, "is_raw", False):
             if element.length not in (len(element.value or b""), _UNDEFINED):
                 # PS3.5 7.1: tags ascend, so what ends the file has the highest, or is no element

@@ -15,9 +15,9 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom import columns, passthrough
 from medlab.dicom.dates import OLDEST_AGE, parse_date
-from medlab.dicom.element_texts import items_of, texts_of, vr_of
+from medlab.dicom.element_texts import texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
-from medlab.dicom.passthrough import sequence_items
+from medlab.dicom.passthrough import items_of, sequence_items
 from medlab.dicom.profile import read_table, tag_of, word_list
 
 _LEAST_ID = 4

@@ -26,6 +26,7 @@ from medlab.dicom.profile import (
     Rule,
     basic_rules,
     chosen,
+    listed_tags,
     load_profile,
     settle,
     tag_of,
@@ -54,8 +55,8 @@ _EMPTYING = ("remove", "blank", "encrypt")
 #: Names of the person, her numbers, birth date and contacts (`roles`), whatever a mask says.
 _FLOOR = word_list("floor")
 _CONTACTS = frozenset({"address", "phone", "telecom", "place"})
-_STRUCTURE = frozenset(map(tag_of, word_list("structure")))
-_TYPE_1 = frozenset(map(tag_of, word_list("type-1"))) | _STRUCTURE
+_STRUCTURE = listed_tags("structure")
+_TYPE_1 = listed_tags("type-1") | _STRUCTURE
 _TAG = re.compile(r"\(?([0-9a-fx]{4}),? ?([0-9a-fx]{4})\)?(?: (\S.*))?", re.IGNORECASE)
 _STEP = re.compile(r"\(([0-9A-F]{4}),([0-9A-F]{4})\)")
 _PRIVATE = "private "

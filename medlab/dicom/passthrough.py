@@ -125,8 +125,20 @@ def _tag(number: int) -> BaseTag:
 _SYNTAX, _CHARSET = _tag(0x00020010), _tag(0x00080005)
 
 
-def sorted_items(dataset: Dataset) -> list[tuple[int, Any]]:
-    """Return the same as `items_of`, but what is read when it is touched is left so."""
+def items_of(dataset: Dataset) -> list[tuple[int, Any]]:
+    """Return the tags and elements of one level in order, undecoded where they still are."""
+    ordered = _sorted_items(dataset)
+    if [
+        1
+        for _, element in ordered
+        if element.value is None and isinstance(element, RawDataElement)
+    ]:
+        ordered = [(tag, dataset.get_item(tag)) for tag, _ in ordered]  # deferred reading
+    return ordered
+
+
+def _sorted_items(dataset: Dataset) -> list[tuple[int, Any]]:
+    """Return the same, but what is read when it is touched is left so."""
     items = dataset._dict
     tags = [*map(int, items)]
     ordered = list(zip(tags, items.values(), strict=True))
@@ -462,7 +474,7 @@ def to_bytes(dataset: FileDataset) -> bytes | None:
 def _encoded(dataset: Dataset, implicit: bool, charset: Any) -> list[bytes]:
     """Return the bytes of every element, in the order of their tags."""
     parts: list[bytes] = []
-    for tag, element in sorted_items(dataset):
+    for tag, element in _sorted_items(dataset):
         if type(element) is Atom and element.written and element[5] == implicit:
             parts.append(element.written)
         elif not tag & 0xFFFF and tag > 0xFFFFFF:

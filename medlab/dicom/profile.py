@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatch
 from functools import cache, lru_cache
 from importlib.resources import files
 from types import MappingProxyType
@@ -172,6 +171,12 @@ def tag_of(keyword: str) -> int:
 
 
 @cache
+def listed_tags(name: str) -> frozenset[int]:
+    """Return the tags of the keywords in one of the lists of ``data/word-lists.csv``."""
+    return frozenset(map(tag_of, word_list(name)))
+
+
+@cache
 def basic_rules() -> Mapping[int, _Row]:
     """Return the rows by tag, without curves, overlays and private attributes."""
     return MappingProxyType({int(row.tag.replace(",", ""), 16): row for row in _plain_rows()})
@@ -184,16 +189,6 @@ def _choose(basic: str, columns: Mapping[str, str], options: Iterable[str]) -> R
         if code in named:
             return Rule(code, named[code])
     return Rule(basic, "")
-
-
-def row_of(tag: int) -> _Row | None:
-    """Return the row of Table E.1-1 that speaks of a tag, those of whole groups included."""
-    if tag >> 16 & 1:
-        return next(row for row in load_profile() if row.tag == "gggg,eeee")
-    digits = f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
-    groups = (row for row in load_profile() if "x" in row.tag)
-    fits = (row for row in groups if fnmatch(digits, row.tag.replace("x", "?")))
-    return basic_rules().get(tag) or next(fits, None)
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from pydicom.dataset import Dataset
 from medlab.dicom.dates import DUMMY_DATE, OLDEST_AGE
 from medlab.dicom.element_texts import label, values_of
 from medlab.dicom.identity import roles
-from medlab.dicom.profile import read_table, tag_of, word_list
+from medlab.dicom.profile import listed_tags, read_table, word_list
 
 _ROWS = {int(row["number"]): row for row in read_table("safe-harbor.csv")}
 #: The kinds, as the rule numbers them: (A) is 1, (R) is 18.
@@ -27,8 +27,8 @@ _NAME, _DATE, _DEVICE, _WEB, _BIOMETRIC, _OTHER = 1, 3, 13, 14, 16, 18
 _PATTERNS = {n: re.compile(row["pattern"]) for n, row in _ROWS.items() if row["pattern"]}
 _YEAR = re.compile(r"(?<![\d.])(?:18|19)\d\d(?![\d.])")
 _TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
-_TECHNICAL = frozenset(map(tag_of, word_list("technical")))
-_CLASSES = frozenset(map(tag_of, word_list("class-uids")))
+_TECHNICAL = listed_tags("technical")
+_CLASSES = listed_tags("class-uids")
 _OF_VR = {"PN": _NAME, "AE": _DEVICE, "UR": _WEB}
 _DUMMIES = frozenset({"ANONYMIZED", "ANON", "anonymized", "000000", DUMMY_DATE, "0", "000Y"})
 _CODE = re.compile("[A-Z2-7]{16}")

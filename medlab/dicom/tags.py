@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatch
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
@@ -16,11 +17,9 @@ from pydicom.datadict import keyword_for_tag, private_dictionary_description
 from pydicom.dataset import Dataset
 
 from medlab.dicom import element_texts, encrypted, passthrough, profile
-from medlab.dicom.element_actions import TECHNICAL
 from medlab.dicom.element_texts import (
     TEXT_VRS,
     is_known,
-    items_of,
     label,
     texts_of,
     values_of,
@@ -28,13 +27,13 @@ from medlab.dicom.element_texts import (
 )
 from medlab.dicom.files import MAX_DEPTH, find_files, is_dicomdir, quiet_pydicom, read
 from medlab.dicom.identity import Identity, identity_of, roles
-from medlab.dicom.passthrough import sequence_items
+from medlab.dicom.passthrough import items_of, sequence_items
 from medlab.dicom.profile import (
     ACTION_WORDS,
     basic_rules,
+    listed_tags,
     load_profile,
     plan,
-    row_of,
 )
 from medlab.dicom.text import Search, find_spans, in_coded_value
 from medlab.disk import appearing
@@ -154,7 +153,7 @@ def _finding(place: _Place, search: Search) -> str:
     if vr in ("CS", "AE"):
         return "identity" if any(in_coded_value(v, search) for v in values) else ""
     if vr in TEXT_VRS:
-        general = int(element.tag) not in TECHNICAL
+        general = int(element.tag) not in listed_tags("technical")
         spans = [s for v in values for s in find_spans(v, search, general=general)]
         return ", ".join(sorted({span.kind for span in spans}))
     return ""
@@ -363,6 +362,15 @@ def _tag_fits(group: pd.Series, element: pd.Series, text: str) -> pd.Series:
     return group.str.endswith(first) & element.str.startswith(second)
 
 
+def _row_of_group(tag: int) -> Any:
+    """Return the row of Table E.1-1 about all private, curve or overlay elements."""
+    if tag >> 16 & 1:
+        return next(row for row in load_profile() if row.tag == "gggg,eeee")
+    digits = f"{tag >> 16:04x},{tag & 0xFFFF:04x}"
+    masks = ((row, row.tag.replace("x", "?")) for row in load_profile() if "x" in row.tag)
+    return next((row for row, mask in masks if fnmatch(digits, mask)), None)
+
+
 def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
     """Return what PS3.15 asks to do with an attribute.
 
@@ -386,7 +394,7 @@ def standard_says(tag: int, creator: str = "") -> pd.DataFrame:
     """
     import pandas as pd
 
-    row = row_of(tag)
+    row = basic_rules().get(tag) or _row_of_group(tag)
     codes = {"basic profile": row.basic, **row.options} if row else {}
     actions = pd.DataFrame(codes.items(), columns=["under", "code"])
     words = [

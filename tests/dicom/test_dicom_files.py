@@ -4,7 +4,7 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from medlab import dicom
-from medlab.dicom.files import looks_like_dicom, parse, quiet_pydicom
+from medlab.dicom.files import is_dicom, parse, quiet_pydicom
 from medlab.errors import InputError, MedlabError, RefusedError
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -67,9 +67,9 @@ def test_links_out_of_the_folder_are_not_followed(tmp_path):
 
 
 def test_nothing_but_dicom_looks_like_dicom():
-    assert not looks_like_dicom(b"\x89PNG\r\n\x1a\n" + b"\0" * 200)
-    assert not looks_like_dicom(b"PK\x03\x04" + b"a" * 200)
-    assert not looks_like_dicom(b"\x5c\x01\x00\x00" + b"\0" * 344)  # NIfTI
+    assert not is_dicom(b"\x89PNG\r\n\x1a\n" + b"\0" * 200)
+    assert not is_dicom(b"PK\x03\x04" + b"a" * 200)
+    assert not is_dicom(b"\x5c\x01\x00\x00" + b"\0" * 344)  # NIfTI
 
 
 @pytest.mark.parametrize(
