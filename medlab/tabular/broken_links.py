@@ -22,7 +22,7 @@ from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import as_names, encode
 from medlab.tabular.criteria import Options, make_task
 from medlab.tabular.mondrian import mondrian
-from medlab.tabular.release import Release, group_rows, make_release, occurring
+from medlab.tabular.release import Release, make_release, occurring
 
 GROUP, COUNT = "Group", "Count"
 
@@ -83,15 +83,7 @@ def anatomy(
     order = np.lexsort((rng.random(len(table)), column.codes))
     group = np.empty(len(table), dtype=np.int64)
     group[order] = np.arange(len(table)) % (len(table) // l)
-    release = make_release(
-        table,
-        task.columns,
-        group_rows(group, task.columns),
-        [],
-        task.keep,
-        kind="anatomized",
-        asked={"l": l},
-    )
+    release = make_release(task, group, by_box=False, kind="anatomized", asked={"l": l})
     return _anatomize(table, release, column.name)
 
 

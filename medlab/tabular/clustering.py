@@ -19,7 +19,7 @@ from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Column
 from medlab.tabular.criteria import Options, Task, check_weights, make_task
-from medlab.tabular.release import Release, release_classes
+from medlab.tabular.release import Release, make_release
 
 
 class _Loss:
@@ -193,7 +193,7 @@ def _repaired(task: Task, class_of: Array, points: Floats, **details: Any) -> Re
         apart[worst] = np.inf
         class_of[class_of == worst] = int(apart.argmin())
         class_of = np.unique(class_of, return_inverse=True)[1]
-    return release_classes(task, class_of, **details)
+    return make_release(task, class_of, **details)
 
 
 def fuzzy_cmeans(

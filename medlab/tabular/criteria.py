@@ -104,7 +104,7 @@ class Task(NamedTuple):
     columns : tuple of Column
         The encoded quasi-identifiers.
     criteria : _Criteria
-    tests : tuple of Test
+    tests : tuple of _Test
     marks : list of int arrays, shape (rows,)
         What the tests look at; last the persons if there is a subject.
     persons : int array, shape (rows,), or None
@@ -116,7 +116,7 @@ class Task(NamedTuple):
     keep: tuple[str, ...]
     columns: tuple[Column, ...]
     criteria: _Criteria
-    tests: tuple[Test, ...]
+    tests: tuple[_Test, ...]
     marks: list[NDArray[Any]]
     persons: NDArray[Any] | None
 
@@ -134,7 +134,7 @@ class Task(NamedTuple):
         return np.asarray(holds, dtype=np.bool_)
 
 
-class Test(NamedTuple):
+class _Test(NamedTuple):
     """Conditions on the values that a part shows in one column.
 
     `marks` is the number of the column among the marks; `by_person` counts a person
@@ -242,12 +242,12 @@ def _make_tests(
     table: pd.DataFrame,
     sensitive: Sequence[str],
     criteria: _Criteria,
-) -> tuple[tuple[Test, ...], list[NDArray[Any]]]:
+) -> tuple[tuple[_Test, ...], list[NDArray[Any]]]:
     """Check the criteria against a table and return the tests of a class.
 
     Returns
     -------
-    tests : tuple of Test
+    tests : tuple of _Test
     marks : list of int arrays, shape (rows,)
         The sensitive columns, and last the persons if there is a subject.
 
@@ -261,7 +261,7 @@ def _make_tests(
     check_k(criteria.k, len(table))
     _check_ranges(criteria, sensitive)
     persons = tally.person_numbers(table, options.subject)
-    tests: list[Test] = []
+    tests: list[_Test] = []
     marks: list[NDArray[Any]] = []
     for name in sensitive:
         hierarchy = (options.hierarchies or {}).get(name)
@@ -279,13 +279,13 @@ def _make_tests(
         conditions = _conditions(criteria, ready)
         if conditions:
             values = len(ready.column.values)
-            tests.append(Test(len(marks), values, persons is not None, conditions))
+            tests.append(_Test(len(marks), values, persons is not None, conditions))
             marks.append(ready.column.codes)
     if persons is not None:
         people = int(persons.max()) + 1
         check_k(criteria.k, people, f"persons in {options.subject}")
         enough = (lambda counts: tally.distinct(counts) >= criteria.k,)
-        tests.insert(0, Test(len(marks), people, False, enough))
+        tests.insert(0, _Test(len(marks), people, False, enough))
         marks.append(persons)
     return tuple(tests), marks
 

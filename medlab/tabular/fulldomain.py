@@ -19,7 +19,7 @@ from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular.column_roles import Column
 from medlab.tabular.criteria import Options, Task, make_task
-from medlab.tabular.release import SUPPRESSED, Release, check_release, release_classes, span
+from medlab.tabular.release import SUPPRESSED, Release, check_release, make_release, span
 
 _MOST_CHECKS = 400
 _MOST_NODES = 20_000  # level vectors looked at, where there are so many; some seconds of work
@@ -234,7 +234,7 @@ def _release(
 ) -> Release:
     class_of = np.unique(np.append(class_of, -1), return_inverse=True)[1][:-1] - 1
     facts = {"levels": dict(zip(task.quasi, levels, strict=True))}
-    release = release_classes(task, class_of, facts=facts)
+    release = make_release(task, class_of, facts=facts)
     class_of = release.class_of
     table, classes = release.table.copy(), release.classes.copy()
     rows = np.flatnonzero(class_of >= 0)

@@ -23,8 +23,8 @@ from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Column
-from medlab.tabular.criteria import Options, Task, Test, check_weights, make_task
-from medlab.tabular.release import Grouping, Release, check_release, make_release, number_by_box
+from medlab.tabular.criteria import Options, Task, check_weights, make_task
+from medlab.tabular.release import Release, make_release
 
 _BATCH_ROWS = 1 << 17
 
@@ -33,12 +33,11 @@ _BATCH_ROWS = 1 << 17
 class _Plan:
     """What a split may do."""
 
+    task: Task
     k: int
     strict: bool
     best: bool
-    columns: tuple[Column, ...]
     weights: NDArray[np.float64]
-    tests: tuple[Test, ...]
     place: NDArray[np.float64]
 
 
@@ -196,7 +195,7 @@ def _widths(plan: _Plan, low: Array, high: Array) -> Array:
 
 def _mixed(plan: _Plan, batch: _Batch, parts: Array) -> Array:
     """Tell for each (column, part) whether some of its cells are missing, but not all."""
-    missing = np.array([[len(column.values)] for column in plan.columns])
+    missing = np.array([[len(column.values)] for column in plan.task.columns])
     return np.asarray((batch.high[:, parts] == missing) & (batch.low[:, parts] < missing))
 
 
@@ -210,7 +209,7 @@ def _median_block(
     """
     first = runs.at(half)
     last, middle = first.copy(), runs.code(first)
-    for j, tree in enumerate(plan.columns):
+    for j, tree in enumerate(plan.task.columns):
         here = np.flatnonzero(column == j)
         if tree.first is not None and tree.last is not None and len(here):
             low, high = (end[here] for end in ends)
@@ -277,7 +276,7 @@ def _keeps(plan: _Plan, batch: _Batch, parts: Array, cut: _Cut) -> Array:
     group = np.repeat(np.arange(0, 2 * len(parts), 2), batch.sizes[parts])
     group += _sides(plan, batch, parts, cut)
     holds = np.ones(2 * len(parts), dtype=bool)
-    for test in plan.tests:
+    for test in plan.task.tests:
         people = batch.marks[-1].take(spots) if test.by_person else None
         codes = batch.marks[test.marks].take(spots)
         holds &= test.holds(tally.count_values(group, codes, len(holds), test.values, people))
@@ -338,7 +337,7 @@ def _first_that_keeps(
             smaller = np.minimum(left, batch.sizes[part] - left)
             good = np.flatnonzero((smaller >= plan.k) & (cut.column[part] < 0))
             trial = _Cut(column[good], value[good], left[good])
-            if plan.tests and len(good):
+            if plan.task.tests and len(good):
                 keeps = _keeps(plan, batch, part[good], trial)
                 good, trial = good[keeps], _Cut(*(values[keeps] for values in trial))
             for values, chosen in zip(cut, trial, strict=True):
@@ -373,11 +372,12 @@ def _cheapest_cuts(plan: _Plan, batch: _Batch, parts: Array) -> _Candidates:
         allowed[1:] &= code[1:] != code[:-1]
         before, behind = _losses(plan, batch, spots, part)
         cost = np.where(allowed, worth[0] * before + worth[1] * behind, np.inf)
-        costs = [cost, np.where(middle, cost, np.inf)] if plan.tests else [cost]
-        spot = np.stack([_cheapest(part, starts, some) for some in costs], axis=1)
+        costs = [cost, np.where(middle, cost, np.inf)] if plan.task.tests else [cost]
+        least = [np.flatnonzero(c == np.minimum.reduceat(c, starts)[part]) for c in costs]
+        spot = np.stack([some[tally.run_starts(part[some])] for some in least], axis=1)
         value, rows = code[spot - 1], spot - starts[:, None]
         score = np.stack([-some[spot[:, i]] for i, some in enumerate(costs)], axis=1)
-        if plan.tests:
+        if plan.task.tests:
             same = np.full_like(parts, column)
             medians = [
                 _median_cuts(plan, batch, parts, same, some) for some in (none, mixed[column])
@@ -402,7 +402,7 @@ def _sorted(batch: _Batch, parts: Array, column: int, part: Array) -> Array:
 def _losses(plan: _Plan, batch: _Batch, spots: Array, part: Array) -> tuple[Array, Array]:
     """Return the width of the rows before each position of its part, and of the others."""
     before, after = np.zeros(len(spots)), np.zeros(len(spots))
-    for j, column in enumerate(plan.columns):
+    for j, column in enumerate(plan.task.columns):
         codes = batch.codes[j].take(spots)
         if column.kind in ("category", "ordered") and column.nodes is None:
             prefix, suffix = _running_labels(codes, part, len(column.values))
@@ -441,12 +441,6 @@ def _running_widths(x: Array, part: Array) -> tuple[Array, Array]:
     back = slice(None, None, -1)
     top, bottom = np.maximum.accumulate(down[back])[back], np.minimum.accumulate(up[back])[back]
     return np.minimum(prefix, 1.0), np.minimum(top - bottom + 2 * lift, 1.0)
-
-
-def _cheapest(part: Array, starts: Array, cost: Array) -> Array:
-    """Return the first position of the least cost of each part."""
-    spots = np.flatnonzero(cost == np.minimum.reduceat(cost, starts)[part])
-    return np.asarray(spots[tally.run_starts(part[spots])])
 
 
 class _Harvest:
@@ -502,13 +496,13 @@ def _advance(plan: _Plan, batch: _Batch, harvest: _Harvest) -> tuple[list[_Batch
     return _divide(_split(plan, batch, cut, harvest.record(batch, cut))), finished
 
 
-def _partition(plan: _Plan, marks: list[Array], progress: bool) -> _Harvest:
+def _partition(plan: _Plan, progress: bool) -> _Harvest:
     from tqdm import tqdm
 
-    rows = len(plan.columns[0].codes)
-    harvest = _Harvest(rows, len(plan.columns))
-    codes = np.stack([column.codes for column in plan.columns])
-    whole = np.arange(rows, dtype=np.int32), codes, marks, np.array([rows])
+    rows = len(plan.task.columns[0].codes)
+    harvest = _Harvest(rows, len(plan.task.columns))
+    codes = np.stack([column.codes for column in plan.task.columns])
+    whole = np.arange(rows, dtype=np.int32), codes, plan.task.marks, np.array([rows])
     batches = [_Batch(*whole, node=np.zeros(1, dtype=np.int64), depth=0)]
     with tqdm(total=rows, unit_scale=True, unit="row", disable=not progress, leave=False) as bar:
         while batches:
@@ -583,28 +577,15 @@ def mondrian(
     _check_choices(strict, quality)
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
     scale = check_weights(weights, task.quasi)
-    plan = _Plan(
-        int(k), strict, quality == "best", task.columns, scale, task.tests, _places(task.columns)
+    plan = _Plan(task, int(k), strict, quality == "best", scale, _places(task.columns))
+    harvest = _partition(plan, progress)
+    return make_release(
+        task,
+        harvest.class_of,
+        ends=(np.concatenate(harvest.low), np.concatenate(harvest.high)),
+        node=np.concatenate(harvest.node),
+        cuts=_cut_table(harvest, task.columns),
     )
-    harvest = _partition(plan, task.marks, progress)
-    return _release(task, harvest)
-
-
-def _release(task: Task, harvest: _Harvest) -> Release:
-    low, high = np.concatenate(harvest.low), np.concatenate(harvest.high)
-    grouping, old = number_by_box(Grouping(harvest.class_of, low, high))
-    cuts = _cut_table(harvest, task.columns)
-    release = make_release(
-        task.table,
-        task.columns,
-        grouping,
-        task.sensitive,
-        task.keep,
-        cuts=cuts,
-        asked=task.criteria.asked(),
-    )
-    release.classes["node"] = np.concatenate(harvest.node)[old]
-    return check_release(release, task.table, task.criteria.k, task.criteria.l, task.persons)
 
 
 def _check_choices(strict: bool, quality: str) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medlab.arrays import Ints
+from medlab.arrays import Array, Ints
 from medlab.errors import InputError, RefusedError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Column
@@ -29,7 +29,7 @@ ReleaseKind = Literal["microdata", "generalized", "anatomized", "sliced", "synth
 SUPPRESSED = "*"
 
 
-class LabelSet(frozenset[str]):
+class _LabelSet(frozenset[str]):
     """A set of labels whose text is ``{F, M}``; labels with commas or braces are quoted."""
 
     def __str__(self) -> str:
@@ -99,89 +99,72 @@ class Release:
         return np.split(order, np.cumsum(sizes)[:-1])[1:]
 
 
-@dataclass(frozen=True)
-class Grouping:
-    """Rows put into classes, by codes.
+def make_release(
+    task: Task,
+    class_of: NDArray[Any],
+    *,
+    ends: tuple[Array, Array] | None = None,
+    node: Array | None = None,
+    by_box: bool = True,
+    **details: Any,
+) -> Release:
+    """Return the release of rows put into classes, checked before it is returned.
 
-    Attributes
+    Parameters
     ----------
+    task : Task
     class_of : int array, shape (rows,)
-        -1 for a suppressed row.
-    low, high : int arrays, shape (classes, columns)
-        Smallest and largest code of each class.
+        -1 for suppressed rows.
+    ends : two int arrays, shape (classes, columns), optional
+        Smallest and largest code of each class, where they are known.
+    node : int array, shape (classes,), optional
+        Of classes that were made by cuts: see `Release`.
+    by_box : bool
+        Number the classes by their lower, then upper corner.
+    **details
+        Other attributes of `Release`.
     """
+    low, high = ends or _ends(class_of, task.columns)
+    if by_box:
+        order = np.lexsort(np.hstack([high[:, ::-1], low[:, ::-1]]).T)
+        rank = np.empty(len(order) + 1, dtype=np.int32)
+        rank[order], rank[-1] = np.arange(len(order)), -1
+        class_of, low, high = rank[class_of], low[order], high[order]
+        node = None if node is None else node[order]
+    cells, lower, upper = {}, {}, {}
+    for column, first, last in zip(task.columns, low.T, high.T, strict=True):
+        codes = first.astype(np.int64), last.astype(np.int64)
+        cells[column.name] = _class_cells(column, *codes, class_of)
+        lower[column.name], upper[column.name] = _corners(column, *codes)
+    exact = (low == high).all(axis=0) & (class_of >= 0).all()
+    released = {
+        name: _row_cells(task.table[name], cells[name], class_of, bool(whole))
+        for name, whole in zip(cells, exact, strict=True)
+    }
+    others = {name: occurring(task.table[name]) for name in (*task.sensitive, *task.keep)}
+    names = [name for name in task.table.columns if name in released or name in others]
+    sizes = np.bincount(class_of + 1, minlength=len(low) + 1)[1:]
+    release = Release(
+        table=pd.DataFrame({**released, **others}, index=task.table.index)[names],
+        quasi=tuple(cells),
+        sensitive=tuple(task.sensitive),
+        class_of=class_of,
+        lower=pd.DataFrame(lower),
+        upper=pd.DataFrame(upper),
+        classes=pd.DataFrame({**cells, "size": sizes} | ({} if node is None else {"node": node})),
+        **{"kind": "generalized", "asked": task.criteria.asked()} | details,
+    )
+    return check_release(release, task.table, task.criteria.k, task.criteria.l, task.persons)
 
-    class_of: NDArray[Any]
-    low: NDArray[Any]
-    high: NDArray[Any]
 
-
-def group_rows(class_of: NDArray[Any], columns: Sequence[Column]) -> Grouping:
-    """Find the smallest and largest code of each class."""
+def _ends(class_of: NDArray[Any], columns: Sequence[Column]) -> tuple[Array, Array]:
+    """Return the smallest and largest code of each class, shape (classes, columns)."""
     order = np.argsort(class_of, kind="stable")
     order = order[np.searchsorted(class_of[order], 0) :]
     starts = tally.run_starts(class_of[order])
     low = [np.minimum.reduceat(column.codes[order], starts) for column in columns]
     high = [np.maximum.reduceat(column.codes[order], starts) for column in columns]
-    return Grouping(class_of, np.stack(low, axis=1), np.stack(high, axis=1))
-
-
-def number_by_box(grouping: Grouping) -> tuple[Grouping, Ints]:
-    """Sort classes by their lower, then upper corner; also return the old numbers."""
-    corners = np.hstack([grouping.high[:, ::-1], grouping.low[:, ::-1]])
-    order = np.lexsort(corners.T)
-    rank = np.empty(len(order) + 1, dtype=np.int32)
-    rank[order], rank[-1] = np.arange(len(order)), -1
-    renamed = Grouping(rank[grouping.class_of], grouping.low[order], grouping.high[order])
-    return renamed, order
-
-
-def make_release(
-    table: pd.DataFrame,
-    columns: Sequence[Column],
-    grouping: Grouping,
-    sensitive: Sequence[str],
-    keep: Sequence[str] = (),
-    **details: Any,
-) -> Release:
-    """Write the released cells of classes and put the table together.
-
-    Parameters
-    ----------
-    table : DataFrame
-        The original.
-    columns : sequence of Column
-        The encoded quasi-identifiers.
-    grouping : Grouping
-    sensitive, keep : column names
-    **details
-        Other attributes of `Release`.
-    """
-    class_of = grouping.class_of
-    sizes = np.bincount(class_of + 1, minlength=len(grouping.low) + 1)[1:]
-    cells, lower, upper = {}, {}, {}
-    for j, column in enumerate(columns):
-        low, high = grouping.low[:, j].astype(np.int64), grouping.high[:, j].astype(np.int64)
-        cells[column.name] = _class_cells(column, low, high, class_of)
-        lower[column.name], upper[column.name] = _corners(column, low, high)
-    exact = (grouping.low == grouping.high).all(axis=0) & (class_of >= 0).all()
-    released = {
-        name: _row_cells(table[name], cells[name], class_of, bool(whole))
-        for name, whole in zip(cells, exact, strict=True)
-    }
-    others = {name: occurring(table[name]) for name in (*sensitive, *keep)}
-    order = [name for name in table.columns if name in released or name in others]
-    return Release(
-        table=pd.DataFrame({**released, **others}, index=table.index)[order],
-        kind=details.pop("kind", "generalized"),
-        quasi=tuple(cells),
-        sensitive=tuple(sensitive),
-        class_of=class_of,
-        lower=pd.DataFrame(lower),
-        upper=pd.DataFrame(upper),
-        classes=pd.DataFrame({**cells, "size": sizes}),
-        **details,
-    )
+    return np.stack(low, axis=1), np.stack(high, axis=1)
 
 
 def occurring(column: pd.Series[Any]) -> pd.Series[Any]:
@@ -275,28 +258,9 @@ def _sets(column: Column, low: Ints, high: Ints, class_of: NDArray[Any]) -> NDAr
     _, first, which = np.unique(sums, return_index=True, return_inverse=True)
     stops = np.append(starts, len(counts.group))
     distinct = np.empty(len(first), dtype=object)
-    distinct[:] = [LabelSet(labels[counts.value[stops[i] : stops[i + 1]]]) for i in first]
+    distinct[:] = [_LabelSet(labels[counts.value[stops[i] : stops[i + 1]]]) for i in first]
     cells[mixed] = distinct[which]
     return cells
-
-
-def release_classes(task: Task, class_of: NDArray[Any], **details: Any) -> Release:
-    """Return the release of rows put into classes, checked before it is returned.
-
-    Parameters
-    ----------
-    task : Task
-    class_of : int array, shape (rows,)
-        -1 for suppressed rows.
-    **details
-        Attributes of `Release`.
-    """
-    grouping, _ = number_by_box(group_rows(class_of, task.columns))
-    details = {"asked": task.criteria.asked()} | details
-    release = make_release(
-        task.table, task.columns, grouping, task.sensitive, task.keep, **details
-    )
-    return check_release(release, task.table, task.criteria.k, task.criteria.l, task.persons)
 
 
 def check_release(

@@ -8,7 +8,6 @@ from medlab import evaluation
 from medlab.errors import InputError
 from medlab.evaluation import utility
 from medlab.evaluation.release_attacks import nearest, shares
-from medlab.tabular.release import LabelSet
 from medlab.tabular.released_cells import exact_values, scale, see
 
 WARD = pd.DataFrame(
@@ -57,7 +56,7 @@ def test_words_for_numbers_stand_for_the_numbers_of_their_rows():
 
 def test_a_set_of_labels_allows_each_of_them():
     original = pd.DataFrame({"Sex": ["F", "M", "X"]})
-    released = pd.DataFrame({"Sex": np.array([LabelSet("FM"), LabelSet("FM"), "X"], object)})
+    released = pd.DataFrame({"Sex": np.array([frozenset("FM"), frozenset("FM"), "X"], object)})
     seen = see(released, [scale(original["Sex"])])
     reading = utility.read(seen, shares(original, "Sex", pd.Index(["F"])))
     assert reading.labels[0].first(3).tolist() == [[0.5, 0.5, 0], [0.5, 0.5, 0], [0, 0, 1]]
