@@ -25,7 +25,7 @@ _HIDDEN = (
     "<p>Hidden: pictures show who a person is. Choose <b>Show pictures</b> above to see "
     "them on this screen.</p>"
 )
-PLANES = viz.slices.PLANES
+PLANES = viz.heads.PLANES
 _MOST_ROWS = 300
 #: What a person is shown before and after.
 _SHOWN = (
@@ -117,7 +117,7 @@ def slices(
     if not reveal:
         return _HIDDEN
     both = after is not None
-    fig = viz.slices.planes(volume(item), volume(after) if after else None, at=at)
+    fig = viz.heads.planes(volume(item), volume(after) if after else None, at=at)
     return viz.show(
         fig,
         alt="Sagittal, coronal and axial slice" + (", original above processed" if both else ""),
@@ -168,7 +168,7 @@ def burned_in(item: Item, *, reveal: bool) -> list[Any]:
     sentence = f"{len(decisions)} pieces of text found, {away} of them would be removed."
     parts: list[Any] = [_table_html(box_review.as_table(decisions, reveal=reveal), sentence)]
     if reveal:
-        fig = viz.pixels.boxes(
+        fig = viz.pixels.beside(
             {"the image": box_review.picture(dataset)}, {"the image": decisions}
         )
         parts.append(
@@ -203,7 +203,7 @@ def face(item: Item, after: Item | None = None, *, reveal: bool) -> Any:
         return _HIDDEN
     heads = {"original": volume(item)} | ({"processed": volume(after)} if after else {})
     return viz.show(
-        viz.faces.faces(heads),
+        viz.heads.faces(heads),
         alt="The surface of the scan from the front and from 30 degrees"
         + (", original beside processed" if after else ""),
         caption="What anyone can render from the scan.",

@@ -1,30 +1,13 @@
 # What this package offers; each loads when it is touched.
-from . import (
-    ciphers,
-    disclosures,
-    faces,
-    methods,
-    noisy_answers,
-    pixels,
-    rects,
-    row_order,
-    slices,
-    tradeoff,
-    variants,
-)
+from . import disclosures, heads, pixels, protections, rects, tradeoff
 from .figure import show
 
 __all__ = [
-    "ciphers",
     "disclosures",
-    "faces",
-    "methods",
-    "noisy_answers",
+    "heads",
     "pixels",
+    "protections",
     "rects",
-    "row_order",
     "show",
-    "slices",
     "tradeoff",
-    "variants",
 ]

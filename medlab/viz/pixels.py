@@ -22,34 +22,38 @@ _LOOKS = {"pixelate": (Color.BLUE, "o", "-"), "blur": (Color.ORANGE, "s", "--")}
 _UNITS = {"pixelate": "block, pixels", "blur": "sigma, pixels"}
 
 
-def boxes(
+def beside(
     pictures: Mapping[str, NDArray[Any]],
-    decisions: Mapping[str, Sequence[Decision]],
+    decisions: Mapping[str, Sequence[Decision]] | None = None,
     *,
+    columns: int | None = None,
     show: bool = True,
 ) -> Figure:
-    """Draw images side by side with the boxes of what was found in them.
+    """Draw images side by side, each below its title, with the boxes of what was found in them.
 
     Parameters
     ----------
     pictures : mapping of str to ndarray
         Gray (rows, columns) or RGB, 0 to 255, by title.
-    decisions : mapping of str to sequence of Decision
+    decisions : mapping of str to sequence of Decision, optional
         By the same titles. What is removed is drawn thick and crossed, what stays thin and
         dashed.
+    columns : int, optional
+        Images in a row; all in one, if not given.
     show : bool
-        Draw the images; else the boxes alone, on black.
+        Draw the images; else black, and the boxes alone.
 
     Returns
     -------
     Figure
     """
-    fig, axes = _rows(len(pictures), len(pictures))
+    fig, axes = _rows(len(pictures), columns or len(pictures) or 1)
     for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
         _picture(axis, picture if show else np.zeros_like(picture), title)
-        for decision in decisions[title]:
+        for decision in decisions[title] if decisions else ():
             _draw(axis, decision)
-    fig.legend(handles=_legend(), loc="outside lower center", ncols=2, frameon=False)
+    if decisions is not None:
+        fig.legend(handles=_legend(), loc="outside lower center", ncols=2, frameon=False)
     return fig
 
 
@@ -65,19 +69,6 @@ def _draw(axis: Axes, decision: Decision) -> list[Artist]:
             look: dict[str, Any] = {"edgecolor": _KEEP, "linewidth": 1.5, "linestyle": "--"}
             drawn.append(axis.add_patch(Rectangle(*size, fill=False, **look)))
     return drawn
-
-
-def beside(
-    pictures: Mapping[str, NDArray[Any]], *, columns: int | None = None, show: bool = True
-) -> Figure:
-    """Draw images side by side, each below its title; without `show`, nothing of them.
-
-    With `columns` they stand in rows of so many.
-    """
-    fig, axes = _rows(len(pictures), columns or len(pictures) or 1)
-    for axis, (title, picture) in zip(axes, pictures.items(), strict=True):
-        _picture(axis, picture if show else np.zeros_like(picture), title)
-    return fig
 
 
 def stacked(pictures: Mapping[str, NDArray[Any]]) -> Figure:

@@ -14,8 +14,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.neuro import Extraction, extract_brain, surface
 from medlab.neuro.extraction import settled_backend
-from medlab.viz.faces import Pair
-from medlab.viz.slices import Planes
+from medlab.viz.heads import FacePair, Planes
 from medlab.widgets.interactive import LongWidget, beside
 from medlab.widgets.viewer import plane_sliders
 
@@ -91,7 +90,7 @@ def bet_explorer(
         data, inside = np.asanyarray(img.dataobj), np.asanyarray(start.mask.dataobj) > 0
         visible = type(img)(np.where(inside, data, data.min()), img.affine)
     planes = Planes(visible, labels=["this f and g", "as at the start"])
-    pair = Pair(before, hide_original=hide_original)
+    pair = FacePair(before, hide_original=hide_original)
 
     def draw(now: _Stripped, f: float, g: float, x: int, y: int, z: int) -> list[Any]:
         said = _sentences(now, start)

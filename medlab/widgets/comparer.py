@@ -17,7 +17,7 @@ from medlab.methods.catalogue import METHODS, Task
 from medlab.methods.header_methods import SPREAD, Setting
 from medlab.tabular.release import SUPPRESSED, Release
 from medlab.viz.figure import show
-from medlab.viz.methods import draw_attack
+from medlab.viz.protections import draw_attack
 from medlab.widgets.interactive import InteractiveWidget, beside
 
 #: Columns of a cohort table and the elements that hold the same facts.

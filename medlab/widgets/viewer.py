@@ -25,7 +25,7 @@ from medlab import dicom, neuro
 from medlab.errors import InputError
 from medlab.viz.disclosures import decoded, displayed
 from medlab.viz.figure import Shown
-from medlab.viz.slices import Planes
+from medlab.viz.heads import Planes
 from medlab.widgets.interactive import InteractiveWidget
 
 _Source = Path | str | Dataset | SpatialImage

@@ -70,16 +70,16 @@ def test_warnings_name_a_mask_in_the_face(crown_mm, told):
 def test_figures_are_drawn_from_images_of_any_orientation(sample):
     turned = sample.img.as_reoriented(np.array([[1, -1], [2, 1], [0, -1]]))
     mask = sample.brain_mask.as_reoriented(np.array([[1, -1], [2, 1], [0, -1]]))
-    fig = viz.slices.planes(turned, sample.img, masks=[mask], labels=["brain"])
+    fig = viz.heads.planes(turned, sample.img, masks=[mask], labels=["brain"])
     assert isinstance(fig, Figure)
     shown = [ax.images[0].get_array() for ax in fig.axes]
     assert len(shown) == 6
     assert all(np.array_equal(shown[i], shown[i + 3]) for i in range(3))
-    assert isinstance(viz.faces.faces({"original": sample.img}, hide_original=True), Figure)
+    assert isinstance(viz.heads.faces({"original": sample.img}, hide_original=True), Figure)
 
 
 def test_hidden_originals_are_not_drawn(sample):
-    fig = viz.slices.planes(sample.img, sample.brain_mask, hide_original=True)
+    fig = viz.heads.planes(sample.img, sample.brain_mask, hide_original=True)
     assert [len(ax.images) for ax in fig.axes] == [0, 0, 0, 1, 1, 1]
-    fig = viz.faces.faces({"original": sample.img, "brain": sample.brain_mask}, hide_original=True)
+    fig = viz.heads.faces({"original": sample.img, "brain": sample.brain_mask}, hide_original=True)
     assert [len(ax.images) for ax in fig.axes] == [0, 1, 0, 1]

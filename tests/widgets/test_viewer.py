@@ -16,7 +16,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from medlab import widgets
 from medlab.errors import InputError
-from medlab.viz.slices import Planes
+from medlab.viz.heads import Planes
 from medlab.widgets import viewer as viewer_module
 
 SIZE = 8
