@@ -18,27 +18,24 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from medlab.disk import hold
 from medlab.errors import RefusedError
 
-VARIABLE = "MEDLAB_APP_FOLDER"
+_VARIABLE = "MEDLAB_APP_FOLDER"  # tells the kernels where the folder of their server is
 _PREFIX = "medlab-app-"
 SESSION = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 RESULTS = ("result.zip", "private.zip", "key.txt")  # what a session hands out
 _LOCK = "lock"
 CAP = 50_000_000  # bytes of one upload, all its files together
-_TOO_LARGE = (
-    f"an upload may hold {CAP // 1_000_000} MB in all; give the path of the folder on this "
-    "computer instead"
-)
 
 
 @contextmanager
 def server_folder() -> Iterator[Path]:
     """Give the folder of a new server (mode 0700) and take it away at the end.
 
-    Folders that killed servers left are swept first.
+    Folders that killed servers left are swept first. The kernels of this process find it.
     """
     _sweep()
     folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
     lock = hold(folder / _LOCK)
+    os.environ[_VARIABLE] = str(folder)
     try:
         yield folder
     finally:
@@ -72,7 +69,7 @@ def session_folder() -> Path:
 
     Temporary files of this process and of its children go there too.
     """
-    session = Path(os.environ[VARIABLE]) / os.environ["VOILA_KERNEL_ID"]
+    session = Path(os.environ[_VARIABLE]) / os.environ["VOILA_KERNEL_ID"]
     for name in ("inbox", "files", "tmp", "out"):
         (session / name).mkdir(mode=0o700, parents=True, exist_ok=True)
     session.chmod(0o700)
@@ -102,24 +99,34 @@ def safe_path(name: str) -> PurePosixPath:
     return path
 
 
-def check_total(inbox: Path, more: int) -> None:
-    """Refuse an upload that would bring what waits above the cap."""
-    there = sum(path.stat().st_size for path in inbox.rglob("*") if path.is_file())
-    if there + more > CAP:
-        raise RefusedError(_TOO_LARGE)
+def upload_place(session: str, name: str, length: int) -> Path:
+    """Return where an upload of some bytes goes, in the inbox of a session.
 
-
-def check_free(path: Path) -> None:
-    """Refuse a second file of the same name."""
-    if path.exists():
+    Raises
+    ------
+    RefusedError
+        If its name leads elsewhere or is taken, or what waits would rise above the cap.
+    """
+    inbox = Path(os.environ[_VARIABLE]) / session / "inbox"
+    place = inbox / safe_path(name)
+    waiting = sum(path.stat().st_size for path in inbox.rglob("*") if path.is_file())
+    if waiting + length > CAP:
+        raise RefusedError(
+            f"an upload may hold {CAP // 1_000_000} MB in all; give the path of the folder on "
+            "this computer instead"
+        )
+    if place.exists():
         raise RefusedError("a file of that name is waiting already; send it on its own")
+    return place
 
 
-def emptied(folder: Path) -> Path:
-    """Return the folder, new and empty, for its owner only."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+def wipe(session: Path, *names: str) -> None:
+    """Empty some folders of a session, and take its results away."""
+    for name in names:
+        shutil.rmtree(session / name, ignore_errors=True)
+        (session / name).mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in RESULTS:
+        (session / name).unlink(missing_ok=True)
 
 
 def _remove(folder: Path) -> None:

@@ -27,7 +27,6 @@ _UNPACKED = 10 * CAP  # bytes of what is in them
 _MOST_FILES = 20_000
 _PIECE = 1 << 20
 _HEAD = 352
-NIFTI = (".nii", ".nii.gz")
 _MODALITIES = frozenset(
     "CT MR PT NM US CR DX MG XA RF OT SC SR PR KO SEG ES OP RTSTRUCT RTPLAN RTDOSE".split()  # noqa: SIM905
 )
@@ -319,5 +318,7 @@ def counted(number: int, what: str) -> str:
 def _scans(folder: Path) -> list[Path]:
     """Return the NIfTI files of a folder; links that lead out of it are not followed."""
     root = folder.resolve()
-    paths = sorted(path for path in folder.rglob("*") if path.name.lower().endswith(NIFTI))
+    paths = sorted(
+        path for path in folder.rglob("*") if path.name.lower().endswith((".nii", ".nii.gz"))
+    )
     return [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]

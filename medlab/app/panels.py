@@ -1,4 +1,4 @@
-"""The page itself: five steps, made of labelled controls; what they do is elsewhere."""
+"""The page itself: its steps that ask, made of labelled controls; what they do is elsewhere."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ import asyncio
 import html
 import logging
 import shutil
+import tempfile
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -17,9 +18,8 @@ from typing import Any
 
 import ipywidgets as ipw
 
-from medlab import crypto
-from medlab.app import folders, intake, views
-from medlab.app.controls import alert, button, card, checkbox, done, hide, radio, row, text
+from medlab import crypto, dicom
+from medlab.app import folders, intake
 from medlab.app.intake import Item, counted, may_hold_head
 from medlab.app.order import (
     BY_ELEMENTS,
@@ -31,14 +31,13 @@ from medlab.app.order import (
     WAITING,
     Order,
     Result,
+    Run,
+    captures,
     clean_up,
 )
-from medlab.app.review import Review
-from medlab.app.work import NO_CLAIM, UNCHECKED, Run
+from medlab.app.views import Look, Outcome, alert, button, card, done, hide, one_sentence, row
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.methods.catalogue import METHODS
-from medlab.widgets import tag_explorer
-from medlab.widgets.interactive import InteractiveWidget
 
 _TASKS = {
     "De-identify the whole header by a policy (recommended)": POLICY,
@@ -80,6 +79,11 @@ _UPLOAD = """<div class="medlab-drop" data-session="{session}" data-cap="{cap}">
 <label><b>A whole folder</b> <input type="file" webkitdirectory></label>
 <p class="medlab-sent" role="status" aria-live="polite"></p></div>"""
 _KEYED = (POLICY, "pseudonymization", ENCRYPTION, DECRYPTION)
+_REVIEW = (
+    "<p>Saved screens and dose reports are pictures of text; a capture or photograph may show a "
+    "face. Look at each: take a tick away, or add a box, and approve; or leave the image out. "
+    "<b>To approve an image says that it shows no face.</b> What is not decided waits on.</p>"
+)
 
 
 def page() -> ipw.Widget:
@@ -107,10 +111,10 @@ class _Page:
 
     def __init__(self, session: Path) -> None:
         self.files = _Files(session, self._renew)
-        self.look = _Look()
+        self.look = Look()
         self.choices = _Choices(self._start, self._cancel)
-        self.outcome = _Outcome(session.name)
-        self.review = Review(self._start_again)
+        self.outcome = Outcome(session.name)
+        self.review = _Review(self._start_again)
         self._session = session
         self._run: Run | None = None
         try:
@@ -156,7 +160,7 @@ class _Page:
         try:
             if self._run is not None:
                 raise RefusedError("a run is at work; wait for its end, or cancel it")
-            self._begin(views.one_sentence(self.review.order)())
+            self._begin(one_sentence(self.review.order)())
         except MedlabError as error:
             self.review.say(alert(error))
 
@@ -196,7 +200,7 @@ class _Page:
                 shutil.rmtree(self._session / WAITING, ignore_errors=True)
             return
         said = "The run has ended. Step 4 says first what is not done."
-        self.choices.say(said if _first(result) else done("Done. What came of it stands below."))
+        self.choices.say(said if result.undone else done("Done. What came of it stands below."))
         self.outcome.show(order, result, self.files.items)
         self.review.show(order, result.waiting)
         self._guard()
@@ -230,7 +234,11 @@ class _Files:
         self._arrived = button("arrived", self._guarded(self.take))
         self._arrived.add_class("medlab-arrived")
         self._arrived.tabbable = False
-        self.folder = text("Or name a folder", "its whole path on this computer; read in place")
+        self.folder = ipw.Text(
+            description="Or name a folder",
+            placeholder="its whole path on this computer; read in place",
+            continuous_update=False,
+        )
         self._status = ipw.HTML()
         buttons = [
             button("Use this folder", self._guarded(self.name)),
@@ -271,10 +279,7 @@ class _Files:
         """Take away all that this session holds."""
         self.source, self.items, self.named = self._session / "files", [], False
         self._renewed()
-        for name in ("inbox", "files", "out", "work", "tmp", WAITING):
-            folders.emptied(self._session / name)
-        for name in folders.RESULTS:
-            (self._session / name).unlink(missing_ok=True)
+        folders.wipe(self._session, "inbox", "files", "out", "work", "tmp", WAITING)
         self._status.value = done("All files of this session are wiped.")
 
     def _guarded(self, verb: Callable[[], None]) -> Callable[[], None]:
@@ -282,7 +287,7 @@ class _Files:
 
         def attempt() -> None:
             try:
-                views.one_sentence(verb)()
+                one_sentence(verb)()
             except MedlabError as error:
                 self._status.value = alert(error)
 
@@ -299,69 +304,15 @@ class _Files:
         self._status.value = f"<p role='status'>{what}</p>"
 
 
-class _Look:
-    """Step 2: what the files give away."""
-
-    def __init__(self) -> None:
-        self._source = Path()
-        self.item = ipw.Dropdown(description="Look at")
-        self.reveal = checkbox("Show pictures, faces and patients on this screen")
-        self.tabs = _Tabs(
-            {
-                "Tags": self._tags,
-                "Images": self._slices,
-                "Text in pixels": lambda: _by_image(
-                    "Text in the pixels", views.burned_in, [self.item.value], self.reveal.value
-                ),
-                "Face": lambda: self._drawn("The face in the scan", views.face),
-                "Patients": self._patients,
-            }
-        )
-        for control in (self.item, self.reveal):
-            control.observe(lambda _: self.tabs.renew(), "value")
-        self.widget = card(2, "Look", self.item, self.reveal, self.tabs)
-        hide(self.widget, True)
-
-    def show(self, source: Path, items: Sequence[Item]) -> None:
-        """Show other files; identifiers are masked again."""
-        self._source = source
-        with self.tabs.resting():
-            self.reveal.value = False
-            self.item.options = [(item.name, item) for item in items]
-            self.item.index = 0 if items else None
-        hide(self.widget, not items)
-        if items:
-            self.tabs.renew()
-
-    def _drawn(self, title: str, draw: Callable[..., Any]) -> InteractiveWidget:
-        return InteractiveWidget(
-            title, {}, partial(draw, self.item.value, reveal=self.reveal.value)
-        )
-
-    def _tags(self) -> InteractiveWidget:
-        item = self.item.value
-        if item.kind == "nifti":
-            return self._drawn("What the header says", views.nifti_header)
-        explorer: InteractiveWidget = tag_explorer(item.paths, start=len(item.paths) // 2 + 1)
-        return explorer
-
-    def _slices(self) -> InteractiveWidget:
-        return _images("The image", [self.item.value], self.reveal.value)
-
-    def _patients(self) -> InteractiveWidget:
-        draw = partial(views.cohort, self._source, reveal=self.reveal.value)
-        return InteractiveWidget("The patients in these headers", {}, draw)
-
-
 class _Choices:
     """Step 3: what shall be done, and how far it is."""
 
     def __init__(self, start: Callable[[], None], cancel: Callable[[], None]) -> None:
-        self.task = radio("Headers", _TASKS)
-        self.policy = radio("Policy", _POLICIES)
+        self.task = _radio("Headers", _TASKS)
+        self.policy = _radio("Policy", _POLICIES)
         self.k = ipw.BoundedIntText(5, min=2, max=1000, description="Smallest bucket k")
-        self.text = radio("Text in pixels", _TEXTS)
-        self.head = radio("Heads", _HEADS)
+        self.text = _radio("Text in pixels", _TEXTS)
+        self.head = _radio("Heads", _HEADS)
         self.f = ipw.FloatSlider(
             0.5, min=0.1, max=0.9, step=0.05, description="Threshold f (small: more is kept)"
         )
@@ -372,8 +323,16 @@ class _Choices:
         self.review = ipw.Checkbox(
             True, description="Show me saved screens and dose reports before they go", indent=False
         )
-        self.way_back = checkbox("Allow re-identification: key, vault and map, in a second zip")
-        self.target = text("Result folder", "a new folder; empty: a zip to download")
+        self.way_back = ipw.Checkbox(
+            False,
+            description="Allow re-identification: key, vault and map, in a second zip",
+            indent=False,
+        )
+        self.target = ipw.Text(
+            description="Result folder",
+            placeholder="a new folder; empty: a zip to download",
+            continuous_update=False,
+        )
         self.go = button("Run", start, primary=True)
         self.stop = button("Cancel", cancel)
         self.bar = ipw.IntProgress(0, 0, 1, description="Progress")
@@ -482,192 +441,139 @@ class _Choices:
         hide(self.target, not self._named)
 
 
-class _Outcome:
-    """Step 4: what came of it, before and after, to take away.
+def _radio(words: str, options: Mapping[str, str]) -> ipw.RadioButtons:
+    """Return a choice of one; `options` are what is said and what it means."""
+    return ipw.RadioButtons(description=words, options=list(options.items()))
+
+
+class _Review:
+    """Step 5: what waits for a person, each with its boxes to approve, edit or leave out.
 
     Parameters
     ----------
-    session : str
-        The name of the session, part of the addresses of its results.
+    send : callable
+        Runs the job again.
     """
 
-    def __init__(self, session: str) -> None:
-        self._session, self._restored = session, False
-        self.held = False  # whether results lie here that a reload would wipe
-        self.told = ipw.HTML()
-        self.pair = ipw.Dropdown(description="Compare")
-        self.reveal = checkbox("Show pictures, faces and patients on this screen")
-        self.tabs = _Tabs(
-            {
-                "Headers": lambda: _by_image(
-                    "Before and after",
-                    partial(views.headers, restored=self._restored),
-                    self.pair.value,
-                    self.reveal.value,
-                ),
-                "Images": self._slices,
-                "Face": lambda: self._drawn("The face, before and after", views.face),
-            }
+    def __init__(self, send: Callable[[], None]) -> None:
+        self._order: Order | None = None
+        self._drawn: dict[int, Any] = {}  # editors by row of the map
+        self._approved: set[int] = set()
+        self._left_out: set[int] = set()
+        self._sent: set[int] = set()  # filled, or about to be: no longer to be left out
+        self.picture = ipw.Dropdown(description="Waiting")
+        self.reveal = ipw.Checkbox(
+            False, description="Show the pictures and what was read in them", indent=False
         )
-        for control in (self.pair, self.reveal):
-            control.observe(lambda _: self.tabs.renew(), "value")
-        self.widget = card(4, "Result", self.told, self.pair, self.reveal, self.tabs)
-        self.clear()
+        self._editor, self._status = ipw.VBox(), ipw.HTML()
+        self.approve = button("Approve the ticked boxes", partial(self._decide, True))
+        self.leave_out = button("Leave this image out", partial(self._decide, False))
+        self.go = button("Finish with these decisions", send, primary=True)
+        for control in (self.picture, self.reveal):
+            control.observe(lambda _: self._draw(), "value")
+        buttons = row([self.approve, self.leave_out, self.go])
+        self.widget = card(
+            5, "Review", ipw.HTML(_REVIEW), self.picture, self.reveal, self._editor, buttons,
+            self._status,
+        )  # fmt: skip
+        self.show(None, {})
 
-    def clear(self) -> None:
-        """Show nothing; what was shown is forgotten."""
-        with self.tabs.resting():
-            self.reveal.value = False
-            self.pair.options = []
-        self.told.value, self.held = "", False
-        views.volume.cache_clear()
-        hide(self.widget, True)
-
-    def show(self, order: Order, result: Result, items: Sequence[Item]) -> None:
-        """Show what a run left."""
-        self.told.value = _summary(order, result) + self._links(order)
-        self.held = order.zipped or bool(result.waiting)
-        self._restored = order.task == DECRYPTION
-        outputs = dict(result.pairs)
-        pairs = filter(None, (_before_and_after(item, outputs) for item in items))
-        with self.tabs.resting():
-            self.pair.options = [(pair[0].name, pair) for pair in pairs]
-            self.pair.index = 0 if self.pair.options else None
-        for part in (self.pair, self.reveal, self.tabs):
-            hide(part, not self.pair.options)
-        hide(self.widget, False)
-        if self.pair.options:
-            self.tabs.renew()
-
-    def _drawn(self, title: str, draw: Callable[..., Any]) -> InteractiveWidget:
-        return InteractiveWidget(
-            title, {}, partial(draw, *self.pair.value, reveal=self.reveal.value)
-        )
-
-    def _slices(self) -> InteractiveWidget:
-        return _images("Before and after", self.pair.value, self.reveal.value)
-
-    def _links(self, order: Order) -> str:
-        words = {
-            "result.zip": "Download result and report" if order.zipped else "Download report",
-            "private.zip": "Download key, vault and map (private)",
-            "key.txt": "Download the key",
-        }
-        links = [
-            f'<a class="medlab-download{" second" if number else ""}" download="medlab-{name}" '
-            f'href="/medlab/{self._session}/{name}">{words[name]}</a>'
-            for number, name in enumerate(folders.RESULTS)
-            if (order.folder / name).is_file()
+    def show(self, order: Order | None, waiting: Mapping[int, Path]) -> None:
+        """Show what waits now; what was shown and decided before is forgotten."""
+        self._order, self.reveal.value = order, False
+        self._drawn = {}
+        self._approved, self._left_out, self._sent = set(), set(), set()
+        self.picture.options = [
+            (f"image {number} of {len(waiting)}", place)
+            for number, place in enumerate(waiting.items(), start=1)
         ]
-        return f"<p>{''.join(links)}</p>"
+        self.picture.index = 0 if waiting else None
+        self._draw()
+        hide(self.widget, not waiting)
 
+    def order(self) -> Order:
+        """Write down the boxes that were approved; return the order to run the job again.
 
-class _Tabs(ipw.Tab):  # type: ignore[misc]  # ipywidgets has no types
-    """Tabs that are filled when they are looked at.
+        Raises
+        ------
+        InputError
+            If nothing was decided, or a box that was added is none.
+        """
+        from medlab.pipeline.job_files import held
+        from medlab.pixels import box_review
 
-    Parameters
-    ----------
-    makers : mapping of str to callable
-        Title of each tab, and what makes its content.
-    """
+        if self._order is None or not (self._approved or self._left_out):
+            raise InputError("approve an image, or leave one out, first")
+        rows = [  # as they are ticked now
+            line
+            for row in sorted(self._approved)
+            for line in box_review.rows(str(row), self._drawn[row].decisions())
+        ]
+        if rows:
+            job = self._order.waiting
+            with tempfile.TemporaryDirectory() as folder, held(job):
+                table = Path(folder, "pixels.csv")
+                box_review.write_table(table, rows)
+                box_review.approve(table, job / "pixels-approved.csv", accept=["all"])
+                # Who approved an image saw it whole: a face in it, too.
+                if faces := captures(job) & self._approved:
+                    faces |= captures(job, approved=True)
+                    lines = "\n".join(map(str, sorted(faces)))
+                    (job / "faces-approved.csv").write_text(f"file\n{lines}\n")
+        self._sent |= self._approved
+        self._tell()
+        left_out = self._order.left_out | self._left_out
+        return replace(self._order, again=True, left_out=left_out)
 
-    def __init__(self, makers: Mapping[str, Callable[[], Any]]) -> None:
-        self._makers = list(makers.values())
-        super().__init__([ipw.VBox() for _ in makers], titles=tuple(makers), selected_index=0)
-        self._rests = False
-        self.observe(lambda _: self._fill(), "selected_index")
+    def say(self, told: str) -> None:
+        """Show a sentence below the buttons."""
+        self._status.value = told
 
-    @contextmanager
-    def resting(self) -> Iterator[None]:
-        """Empty all tabs, and leave them so while several choices change at once."""
-        self._rests = True
-        for child in self.children:
-            child.children = ()
-        yield
-        self._rests = False
-
-    def renew(self) -> None:
-        """Forget all content and make that of the tab in front anew."""
-        if not self._rests:
-            for child in self.children:
-                child.children = ()
-            self._fill()
-
-    def _fill(self) -> None:
-        box = self.children[self.selected_index or 0]
-        if box.children or self._rests:
-            return
-        box.children = (ipw.HTML("<p role='status'>Working …</p>"),)
+    def _draw(self) -> None:
+        """Show the image that is chosen, or none; one that is not seen can't be approved."""
+        seen = self.picture.value is not None and self.reveal.value
+        self._editor.children = (ipw.HTML("<p role='status'>Working …</p>"),) if seen else ()
         try:
-            made = views.one_sentence(self._makers[self.selected_index or 0])()
+            if seen:
+                row, path = self.picture.value
+                if row not in self._drawn:
+                    self._drawn[row] = _saved_screen(path, row)
+                self._editor.children = (self._drawn[row],)
         except MedlabError as error:
-            made = ipw.HTML(alert(error))
-        box.children = (made,)
+            self._editor.children, seen = (ipw.HTML(alert(error)),), False
+        self.approve.disabled = not seen
+        self._tell()
+
+    def _decide(self, approved: bool) -> None:
+        row, _ = self.picture.value
+        for rows, chosen in ((self._approved, approved), (self._left_out, not approved)):
+            (rows.add if chosen else rows.discard)(row)
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say what was decided of the image that is chosen, and how many are not decided."""
+        row = self.picture.value[0] if self.picture.value else None
+        self.leave_out.disabled = row in self._sent
+        decided = self._approved | self._left_out
+        self.go.disabled = not decided
+        said = "This image is left out. " if row in self._left_out else ""
+        said = "This image is approved: its ticked boxes go. " if row in self._approved else said
+        rest = counted(len(self.picture.options) - len(decided), "image")
+        self.say(f"<p role='status'>{said}To be decided: {rest}.</p>")
 
 
-def _first(result: Result) -> list[str]:
-    """Return what a person is told before all else: what is not done, or was not checked."""
-    wait = f"waiting for your review in step 5: {counted(len(result.waiting), 'image')}"
-    withheld = f"withheld: {counted(result.withheld, 'file')}"
-    return [
-        *([wait] if result.waiting else []),
-        *(line for line in result.cautions if line.startswith((UNCHECKED, NO_CLAIM))),
-        *([withheld] if result.withheld else []),
-    ]
+@one_sentence
+def _saved_screen(path: Path, row: int) -> Any:
+    """Return the editor for the boxes of an image that waits for a person, all of it shown."""
+    from medlab import pixels
+    from medlab.widgets import text_boxes
 
-
-def _summary(order: Order, result: Result) -> str:
-    head = f"{counted(result.outputs, 'file')} written."
-    if first := _first(result):
-        head = f"{'; '.join(first).capitalize()}. {head}"
-    folder = html.escape(str(order.target))
-    where = "" if order.zipped else f"<p>They stand in the folder <code>{folder}</code>.</p>"
-    return (
-        (alert(head.rstrip("."), "Look at this") if first else done(head))
-        + where
-        + _listed("What was done", result.lines)
-        + _listed("Not done, not checked, or not to be claimed", result.cautions)
-    )
-
-
-def _listed(title: str, lines: Sequence[str]) -> str:
-    items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
-    return f"<h3>{title}</h3><ul>{items}</ul>" if lines else ""
-
-
-def _before_and_after(item: Item, outputs: Mapping[Path, Path]) -> tuple[Item, Item] | None:
-    """Return the files of an item that came out, and what came out; None if all was withheld."""
-    paths = tuple(path for path in item.paths if path in outputs)
-    after = tuple(outputs[path] for path in paths)
-    return (item._replace(paths=paths), item._replace(paths=after)) if paths else None
-
-
-def _images(title: str, items: Sequence[Item], reveal: bool) -> InteractiveWidget:
-    """Return what shows a volume, or its processed one too, in three planes; or its images."""
-    sides = views.sides(items[0])
-    if sides is None:
-        return _by_image(title, views.picture, items, reveal)
-    controls = dict(zip("xyz", map(_slider, views.PLANES, sides), strict=True))
-
-    def draw(x: int, y: int, z: int) -> Any:
-        return views.slices(*items, reveal=reveal, at=(x, y, z))
-
-    return InteractiveWidget(title, controls, draw)
-
-
-def _by_image(
-    title: str, draw: Callable[..., Any], items: Sequence[Item], reveal: bool
-) -> InteractiveWidget:
-    """Return what draws one image of a series, with a control to choose it."""
-    most = len(items[0].paths)
-    first = most // 2 + 1
-    control = ipw.IntSlider(first, min=1, max=most, description="image", continuous_update=False)
-
-    def drawn(image: int = first) -> Any:
-        ones = (item._replace(paths=(item.paths[image - 1],)) for item in items)
-        return draw(*ones, reveal=reveal)
-
-    return InteractiveWidget(title, {"image": control} if most > 1 else {}, drawn)
+    dataset = dicom.read(path)
+    found = pixels.find_text(dataset, pixels.identity_words(dataset))
+    editor = text_boxes(dataset, found, file=str(row), reveal=True)
+    for name in ("effect", "pseudonym", "strength"):  # chosen in step 3
+        editor.controls[name].layout.display = "none"
+    return editor
 
 
 def _new_folder(text: str) -> Path:
@@ -686,9 +592,3 @@ def _beside(folder: Path) -> Path:
     """Return a folder beside another that does not exist yet, nor its private .job folder."""
     places = (folder.with_name(f"{folder.name}-clean{-n if n > 1 else ''}") for n in count(1))
     return next(p for p in places if not p.exists() and not Path(f"{p}.job").exists())
-
-
-def _slider(plane: str, side: int) -> ipw.IntSlider:
-    return ipw.IntSlider(
-        side // 2, min=0, max=side - 1, description=plane, continuous_update=False
-    )

@@ -78,24 +78,18 @@ class _Upload(JupyterHandler):
         session = self.path_args[0]
         if session not in self.kernel_manager:
             raise web.HTTPError(404)
-        inbox = Path(os.environ[folders.VARIABLE]) / session / "inbox"
-        part = self._checked(folders.safe_path, self.get_query_argument("name", ""))
-        self._path = inbox / part
+        name = self.get_query_argument("name", "")
         length = int(self.request.headers.get("Content-Length", folders.CAP + 1))
-        self._checked(folders.check_total, inbox, length)
-        self.request.connection.set_max_body_size(folders.CAP)  # type: ignore[union-attr]
-        self._checked(folders.check_free, self._path)
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = self._path.open("xb")
-
-    def _checked(self, verb: Callable[..., Any], *args: Any) -> Any:
         try:
-            return verb(*args)
+            self._path = folders.upload_place(session, name, length)
         except (MedlabError, OSError) as error:
             self.set_status(400)
             said = str(error) if not isinstance(error, OSError) else "the name cannot be used"
             self.finish(f"refused: {said}")
             raise web.Finish from None
+        self.request.connection.set_max_body_size(folders.CAP)  # type: ignore[union-attr]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self._path.open("xb")
 
     def data_received(self, chunk: bytes) -> None:
         self._file.write(chunk)
@@ -177,6 +171,11 @@ class _Server(Voila):  # type: ignore[misc]
 
 def _configuration(port: int, idle_seconds: int) -> Config:
     """Return what Voilà is told; no other configuration of this user is read."""
+
+    def give_cookie(handler: Any, notebook: Any, cwd: str) -> None:
+        """Give the browser the cookie without which nothing can be uploaded (XSRF)."""
+        handler.xsrf_token  # noqa: B018 - read for its cookie
+
     config = Config()
     config.Voila.config_file_paths = []
     config.Voila.notebook_path = str(files("medlab.app").joinpath("page.ipynb"))
@@ -196,7 +195,7 @@ def _configuration(port: int, idle_seconds: int) -> Config:
     voila.show_tracebacks = False
     voila.file_denylist = [".*"]
     voila.extension_denylist = ["@jupyter/nbgrader", "@jupyter-notebook/lab-extension"]
-    voila.prelaunch_hook = _before_a_visit
+    voila.prelaunch_hook = give_cookie
     config.MappingKernelManager.cull_idle_timeout = idle_seconds
     config.MappingKernelManager.cull_interval = max(1, idle_seconds // 10)
     config.MappingKernelManager.cull_connected = False
@@ -204,11 +203,6 @@ def _configuration(port: int, idle_seconds: int) -> Config:
     if os.name == "posix" and len(os.fsencode(tempfile.gettempdir())) <= _LONGEST_TMP:
         config.KernelManager.transport = "ipc"  # no port, nothing in plain text to overhear
     return config
-
-
-def _before_a_visit(handler: Any, notebook: Any, cwd: str) -> None:
-    """Give the browser the cookie without which nothing can be uploaded (XSRF)."""
-    handler.xsrf_token  # noqa: B018 - read for its cookie
 
 
 def serve(
@@ -239,7 +233,6 @@ def serve(
         filter(None, [share, os.environ.get("JUPYTER_PATH")])
     )
     with folders.server_folder() as folder:
-        os.environ[folders.VARIABLE] = str(folder)
         config = _configuration(port, idle_seconds)
         config.Voila.token = secrets.token_urlsafe(32)
         config.Voila.connection_dir_root = str(folder)

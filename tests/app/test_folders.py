@@ -9,6 +9,7 @@ from uuid import uuid4
 import pytest
 
 from medlab.app import folders
+from medlab.errors import RefusedError
 
 SERVER = """
 import sys, time
@@ -61,3 +62,23 @@ def test_only_sessions_whose_kernel_ended_are_wiped(place):
         (place / name).mkdir()
     folders.wipe_ended(place, [living])
     assert {path.name for path in place.iterdir()} == {living, "voila_connections"}
+
+
+@pytest.mark.parametrize(
+    ("name", "length", "why"),
+    [
+        ("new", folders.CAP, "50 MB in all; give the path of the folder"),
+        ("there", 1, "waiting already"),
+        ("../there", 1, "leads out of its folder"),
+    ],
+)
+def test_an_upload_that_does_not_fit_is_refused_in_a_sentence(
+    place, monkeypatch, name, length, why
+):
+    monkeypatch.setenv("MEDLAB_APP_FOLDER", str(place))
+    inbox = place / "session" / "inbox"
+    inbox.mkdir(parents=True)
+    (inbox / "there").write_text("patient data")
+    with pytest.raises(RefusedError, match=why):
+        folders.upload_place("session", name, length)
+    assert folders.upload_place("session", "a/new", 1) == inbox / "a" / "new"

@@ -13,8 +13,8 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
-from medlab.app import folders, intake
-from medlab.errors import InputError, RefusedError
+from medlab.app import intake
+from medlab.errors import InputError
 
 DICOM = open(get_testdata_file("CT_small.dcm", download=False), "rb").read()  # noqa: SIM115, PTH123
 
@@ -114,11 +114,6 @@ def test_a_nifti_is_known_by_its_content_and_a_text_of_that_name_refused(session
     img = nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4))
     assert taken(session, "head.nii", img.to_bytes()).files == 1
     assert taken(session, "other.nii.gz", b"not gzip").files == 0
-
-
-def test_an_upload_above_the_cap_is_told_to_name_a_folder(session):
-    with pytest.raises(RefusedError, match="50 MB in all; give the path of the folder"):
-        folders.check_total(session / "inbox", folders.CAP + 1)
 
 
 def test_the_names_of_what_there_is_hold_nothing_of_a_patient(tmp_path):

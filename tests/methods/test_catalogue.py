@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medlab import evaluation, methods, samples
-from medlab.app.order import DECRYPTION, NOTHING, POLICY, TASKS
+from medlab.app.order import _TASKS, DECRYPTION, NOTHING, POLICY
 from medlab.cli import commands
 from medlab.errors import InputError, UsageError
 from medlab.evaluation import Point
@@ -20,7 +20,7 @@ SENSITIVE = "Diagnosis"
 def test_whoever_offers_methods_reads_the_one_list():
     offered = commands.commands["anonymize"].help.split("Methods: ")[1].split(".")[0]
     assert {name.strip() for name in offered.replace("\n", " ").split(",")} == set(ALGORITHMS)
-    assert set(TASKS) - {POLICY, DECRYPTION, NOTHING} <= set(METHODS)
+    assert set(_TASKS) - {POLICY, DECRYPTION, NOTHING} <= set(METHODS)
     assert set(comparer._NOTES) <= set(METHODS)
     assert all(method.source and method.says for method in METHODS.values())
     assert list(methods.overview().index) == list(METHODS)
