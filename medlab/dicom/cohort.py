@@ -17,7 +17,6 @@ from medlab.errors import InputError, usable
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Column of the table and keyword of the header it comes from.
 #: Column of the cohort table, and the element that it is read from.
 COLUMNS = {
     "PatientID": "PatientID",

@@ -20,11 +20,24 @@ from medlab.dicom.element_texts import label, values_of
 from medlab.dicom.identity import roles
 from medlab.dicom.profile import listed_tags, read_table, word_list
 
-_ROWS = {int(row["number"]): row for row in read_table("safe-harbor.csv")}
+
+class _Kind(NamedTuple):
+    """One of the 18 kinds: in a word or two, as the rule has it, the form it has in a text."""
+
+    short: str
+    kind: str
+    pattern: str
+
+
 #: The kinds, as the rule numbers them: (A) is 1, (R) is 18.
-KINDS: Mapping[int, str] = MappingProxyType({n: row["kind"] for n, row in _ROWS.items()})
+KINDS: Mapping[int, _Kind] = MappingProxyType(
+    {
+        int(row["number"]): _Kind(row["short"], row["kind"], row["pattern"])
+        for row in read_table("safe-harbor.csv")
+    }
+)
 _NAME, _DATE, _DEVICE, _WEB, _BIOMETRIC, _OTHER = 1, 3, 13, 14, 16, 18
-_PATTERNS = {n: re.compile(row["pattern"]) for n, row in _ROWS.items() if row["pattern"]}
+_PATTERNS = {n: re.compile(kind.pattern) for n, kind in KINDS.items() if kind.pattern}
 _YEAR = re.compile(r"(?<![\d.])(?:18|19)\d\d(?![\d.])")
 _TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 _TECHNICAL = listed_tags("technical")
@@ -66,7 +79,7 @@ def left(
         place = label(int(element.tag))[0]
         for kind in _kinds(element):
             if _stays(element, kind, said, restricted):
-                yield place, f"Safe Harbor: one of its {KINDS[kind]} is left"
+                yield place, f"Safe Harbor: one of its {KINDS[kind].kind} is left"
         free = element.VR in _TEXT and int(element.tag) not in _TECHNICAL
         years = _YEAR.findall(" ".join(values_of(element))) if free else ()
         if any(int(year) <= said.oldest for year in years):

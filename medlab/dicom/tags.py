@@ -35,6 +35,7 @@ from medlab.dicom.profile import (
     load_profile,
     plan,
 )
+from medlab.dicom.safe_harbor import KINDS
 from medlab.dicom.text import Search, find_spans, in_coded_value
 from medlab.disk import appearing
 from medlab.errors import InputError, UsageError, usable
@@ -61,27 +62,6 @@ COLUMNS = (
 )
 _LONGEST_SHOWN = 80
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
-#: The 18 identifiers of 45 CFR 164.514(b)(2), in a word or two.
-HIPAA = {
-    1: "name",
-    2: "geography",
-    3: "date or age",
-    4: "telephone",
-    5: "fax",
-    6: "e-mail",
-    7: "social security number",
-    8: "record number",
-    9: "health plan number",
-    10: "account number",
-    11: "licence number",
-    12: "vehicle",
-    13: "device",
-    14: "URL",
-    15: "IP address",
-    16: "biometric",
-    17: "face",
-    18: "other unique code",
-}
 
 
 class _Place(NamedTuple):
@@ -167,7 +147,7 @@ def _concerns(place: _Place, action: str, finding: str) -> str:
     role = roles().get(tag)
     reasons = []
     if role:
-        reasons.append(f"HIPAA {role.hipaa} {HIPAA[role.hipaa]}")
+        reasons.append(f"HIPAA {role.hipaa} {KINDS[role.hipaa].short}")
     elif place.element.tag.is_private and not element_texts.is_creator(tag):
         reasons.append("private")
     elif action:

@@ -196,11 +196,11 @@ def _certificate(job: Job, strangers: int) -> dict[str, Any] | None:
         )
     }
     rows = []
-    for number, name in dicom.safe_harbor.KINDS.items():
+    for number, kind in dicom.safe_harbor.KINDS.items():
         removed, withheld = counts.get((number, True), (0, 0))[0], unread
         withheld += counts.get((number, False), (0, 0))[1]
         word = "removed" if removed else "withheld" if withheld else "none present"
-        row = {"number": number, "kind": name, "status": "not checked" if unchecked else word}
+        row = {"number": number, "kind": kind.kind, "status": "not checked" if unchecked else word}
         rows.append(row | {"removed": removed, "withheld": withheld, "not_checked": unchecked})
     said = _NOT_SAFE if unchecked else _SAFE if statuses(job.ledger).get("done") else _NOTHING
     return {"rows": rows, "holds": said is _SAFE, "says": said[0], "words": said[1]}

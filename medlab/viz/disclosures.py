@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from pydicom import Dataset
 from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
-from medlab.dicom.tags import HIPAA
+from medlab.dicom.safe_harbor import KINDS
 from medlab.pixels import frames
 from medlab.viz.figure import Color, bare
 
@@ -101,7 +101,9 @@ def hipaa_counts(table: pd.DataFrame) -> pd.DataFrame:
     kinds = table.loc[table["concern"].ne(""), "hipaa"].value_counts()
     numbers = pd.Index(range(1, 19), name="number")
     counts = kinds.reindex(numbers, fill_value=0)
-    return pd.DataFrame({"identifier": pd.Series(HIPAA).reindex(numbers), "elements": counts})
+    return pd.DataFrame(
+        {"identifier": [KINDS[number].short for number in numbers], "elements": counts}
+    )
 
 
 def identifiers(counts: pd.DataFrame) -> Figure:

@@ -15,7 +15,8 @@ from pydicom import Dataset
 
 from medlab import dicom
 from medlab.dicom.profile import EDITION
-from medlab.dicom.tags import HIPAA, SEARCHED
+from medlab.dicom.safe_harbor import KINDS
+from medlab.dicom.tags import SEARCHED
 from medlab.errors import InputError
 from medlab.widgets.interactive import InteractiveWidget
 
@@ -156,7 +157,9 @@ def _card(row: pd.Series, says: pd.DataFrame) -> str:
         "private creator": row["creator"],
         "value": row["value"] or "(empty)",
         "flagged for": row["concern"] or "nothing found",
-        "HIPAA identifier": f"{number} of 18: {HIPAA[number]}" if number else "none of the 18",
+        "HIPAA identifier": f"{number} of 18: {KINDS[number].short}"
+        if number
+        else "none of the 18",
         "found in it": row["finding"],
     }
     description = pd.Series({name: text for name, text in facts.items() if text}).to_frame()
