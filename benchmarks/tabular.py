@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from medlab import tabular
-from medlab.tabular.reading import read_table
+from medlab.tabular.table_files import read_table
 
 QUASI = ["age", "workclass", "education", "marital", "race", "sex", "hours", "country"]
 SENSITIVE = "occupation"

@@ -502,7 +502,7 @@ def _count_left(order: Order, items: list[Item], log: _Log) -> None:
 def _slice_cohort(order: Order, tell: _Tell, log: _Log) -> None:
     """Slice the table of the patients: slicing is a property of tables, not of one header."""
     from medlab import tabular
-    from medlab.tabular.writing import in_keyed_order, write_table
+    from medlab.tabular.table_files import in_keyed_order, write_table
 
     tell("reading headers", 0, 1)
     table = dicom.cohort_table(order.source, by="patient")
@@ -516,7 +516,7 @@ def _slice_cohort(order: Order, tell: _Tell, log: _Log) -> None:
     people = people[[*_QUASI, sensitive]].reset_index(drop=True)
     sliced = tabular.slicing(people, _QUASI, sensitive, k=order.k)
     order.target.mkdir(parents=True, exist_ok=True)
-    rows = in_keyed_order(sliced.table)
+    rows = in_keyed_order(len(sliced.table))
     write_table(sliced.table.iloc[rows], order.target / "cohort-sliced.csv")
     log.lines.append(
         f"table of {len(people)} patients sliced into buckets of at least {order.k}: "

@@ -268,7 +268,7 @@ def _evaluate_release(
 
 
 def _hierarchies(texts: tuple[str, ...]) -> dict[str, Any]:
-    from medlab.tabular.reading import read_hierarchy
+    from medlab.tabular.table_files import read_hierarchy
 
     tables = {}
     for text in texts:
@@ -322,7 +322,7 @@ def _answer_queries(
     """  # noqa: D301  # click wants the character itself
     from medlab import dp
     from medlab.dp.queries import exact_epsilon
-    from medlab.tabular.reading import read_table
+    from medlab.tabular.table_files import read_table
 
     parsed = [_parsed(query) for query in queries]
     purse = dp.Ledger(ledger, source, budget, key_file=key_file)

@@ -18,8 +18,7 @@ from medlab.errors import InputError
 from medlab.evaluation.release_attacks import by_class, chunk_rows, nearest, numbered, shares
 from medlab.tabular.column_roles import Hierarchies, as_names, check_columns, counted_by
 from medlab.tabular.counts import group_sizes, person_numbers
-from medlab.tabular.metrics import scales_of
-from medlab.tabular.released_cells import SAME, Seen, exact_values, see
+from medlab.tabular.released_cells import SAME, Seen, exact_values, scales_of, see
 
 
 class _Composition(NamedTuple):

@@ -42,7 +42,7 @@ from medlab.tabular.released_cells import (
     Seen,
     exact_values,
     in_order,
-    scale,
+    scales_of,
     see,
 )
 
@@ -249,7 +249,7 @@ def truth(
     if register is not None and subject in register:
         columns = [name for name in quasi if name in register]
         register = register.drop_duplicates([subject, *columns])
-    scales = [scale(original[name]) for name in quasi]
+    scales = scales_of(original, quasi)
     labels = pd.Index(original[sensitive].astype(object).value_counts().index if sensitive else [])
     persons = person_numbers(original, subject)
     people = [

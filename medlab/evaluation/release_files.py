@@ -17,9 +17,14 @@ from medlab.evaluation.measures import evaluate
 from medlab.evaluation.release_attacks import with_copies
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns, counted_by
 from medlab.tabular.metrics import measures
-from medlab.tabular.reading import TableRoles, named_columns, read_file, read_table
 from medlab.tabular.release import ReleaseKind
-from medlab.tabular.writing import put_back
+from medlab.tabular.table_files import (
+    TableRoles,
+    named_columns,
+    put_back,
+    read_file,
+    read_table,
+)
 
 
 def evaluate_file(

@@ -23,17 +23,19 @@ from medlab.crypto import load_key
 from medlab.crypto.keys import named_key_file
 from medlab.errors import InputError, RefusedError, UsageError, not_installed
 from medlab.pipeline.pool import EachDone, each_done
-from medlab.tabular.cells import range_text
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, encode
 from medlab.tabular.criteria import Options
 from medlab.tabular.metrics import measures
 from medlab.tabular.mondrian import mondrian
-from medlab.tabular.reading import Kind, TableFile, TableRoles, named_columns
-from medlab.tabular.writing import (
-    digest_of_rows,
+from medlab.tabular.released_cells import range_text
+from medlab.tabular.table_files import (
+    Kind,
+    TableFile,
+    TableRoles,
     guard_cells,
     guard_note,
-    order_of_rows,
+    in_keyed_order,
+    named_columns,
     released_cells,
 )
 
@@ -521,8 +523,7 @@ def _shuffled(
     leaves: list[_Leaf], work: _Work, exact: frozenset[str], rows: int, key: bytes | None
 ) -> Array:
     """Return the place of each row in the output, drawn, or by a key and what is released."""
-    digest = digest_of_rows(_released(leaves, work, exact)) if key else b""
-    return np.argsort(order_of_rows(rows, key, digest))
+    return np.argsort(in_keyed_order(rows, key, _released(leaves, work, exact)))
 
 
 def _write(

@@ -140,7 +140,7 @@ def read_ids(path: Path) -> list[tuple[str, str, str]]:
     """
     import pandas as pd
 
-    from medlab.tabular.reading import read_text
+    from medlab.tabular.table_files import read_text
 
     if not path.is_file():
         raise UsageError("the table of new IDs does not exist; give the path of a CSV")

@@ -28,12 +28,16 @@ from medlab.synthetic.synthesis import (
 )
 from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
-from medlab.tabular.reading import TableFile, TableRoles, named_columns, read_file, read_table
 from medlab.tabular.release import Release
-from medlab.tabular.writing import (
+from medlab.tabular.table_files import (
+    TableFile,
+    TableRoles,
     guard_cells,
     guard_note,
     in_keyed_order,
+    named_columns,
+    read_file,
+    read_table,
     released_cells,
     write_table,
 )
@@ -102,7 +106,8 @@ def anonymize_file(
     formulas = guard_cells(tables, spreadsheet=spreadsheet)
     notes = [*read.notes, *guard_note(formulas, spreadsheet=spreadsheet)]
     if not keep_order:
-        tables[""] = tables[""].iloc[in_keyed_order(tables[""], key)]
+        main = tables[""]
+        tables[""] = main.iloc[in_keyed_order(len(main), key, [main])]
     for title, some in tables.items():
         write_table(some, _second(target) if title else target)
     return _told(release, figures) | {

@@ -126,7 +126,7 @@ class Run:
         headers : DataFrame or None
             What takes its place where `data_dir` is a folder.
         quasi, sensitive, subject : str
-            Columns, as `medlab.tabular.reading.named_columns` takes them.
+            Columns, as `medlab.tabular.table_files.named_columns` takes them.
 
         Returns
         -------
@@ -141,12 +141,12 @@ class Run:
         MissingError, InputError
             A column that is not there, or stands in two roles; a table of few complete rows.
         """
-        from medlab.tabular import column_roles, reading
+        from medlab.tabular import column_roles, table_files
 
-        table = headers if self.table is None else reading.read_table(self.table)
+        table = headers if self.table is None else table_files.read_table(self.table)
         assert table is not None
         names, (secret,), subjects = (
-            reading.named_columns([text] if text else [], table.columns)
+            table_files.named_columns([text] if text else [], table.columns)
             for text in (quasi, sensitive, subject)
         )
         person = subjects[0] if subjects else None

@@ -26,7 +26,7 @@ from medlab.dp.queries import LARGEST_DELTA, exact_delta, exact_epsilon
 from medlab.errors import InputError, UsageError
 from medlab.synthetic import copula, tree
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns
-from medlab.tabular.reading import cell_number
+from medlab.tabular.table_files import cell_number
 
 _DRAFTED = (
     "# Read off the data: replace every line by public knowledge, or a guarantee that is built "

@@ -19,17 +19,15 @@ from numpy.typing import NDArray
 from medlab.arrays import Ints
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
-from medlab.tabular.column_roles import Hierarchies, check_columns, label_text
+from medlab.tabular.column_roles import Hierarchies, check_columns
 from medlab.tabular.criteria import Options
 from medlab.tabular.release import SUPPRESSED, Release, ReleaseKind
 from medlab.tabular.released_cells import (
     Exact,
-    Scale,
     Seen,
     exact_values,
     in_order,
-    released_scale,
-    scale,
+    scales_of,
     see,
 )
 
@@ -203,16 +201,6 @@ class _Risks(NamedTuple):
     marketer: float | None
 
 
-def scales_of(
-    original: pd.DataFrame, quasi: Sequence[str], hierarchies: Hierarchies | None
-) -> list[Scale]:
-    """Return how the columns of the original are measured; those with a hierarchy hold labels."""
-    return [
-        scale(label_text(original[name]) if name in (hierarchies or {}) else original[name])
-        for name in quasi
-    ]
-
-
 def gcp(
     table: pd.DataFrame,
     quasi: Sequence[str] | str,
@@ -284,12 +272,7 @@ def risks(
     if register is None:
         return _Risks(*prosecutor, None, None)
     check_columns(register, quasi)
-    scales = [
-        scale(label_text(register[name]))
-        if name in (hierarchies or {})
-        else released_scale(table[name], register[name])
-        for name in quasi
-    ]
+    scales = scales_of(register, quasi, hierarchies, table)
     seen = see(table, scales, hierarchies=hierarchies)
     known = register_risks(seen, exact_values(register, scales), persons)
     return _Risks(*prosecutor, known["journalist_max"], known["marketer"])

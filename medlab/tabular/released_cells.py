@@ -1,12 +1,14 @@
 """A released table as it is seen from outside: classes of equal cells, measured by the original.
 
-The one reading of released cells. Numbers are put on the scale 0 to 1 of the original column,
-labels stand for sets of the original's labels; a suppressed cell allows everything, a missing one
-those whose value is missing.
+The one reading of released cells, from a DataFrame or from the text of a CSV file. Numbers are put
+on the scale 0 to 1 of the original column, labels stand for sets of the original's labels; a
+suppressed cell allows everything, a missing one those whose value is missing.
 """
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,9 +17,8 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from medlab.arrays import Array
+from medlab.arrays import Array, Floats
 from medlab.errors import InputError
-from medlab.tabular import cells
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Hierarchies, label_text
 from medlab.tabular.release import SUPPRESSED
@@ -29,7 +30,136 @@ _MISSING_LABEL = "\ue000"  # of the private use area: no label of a table
 TRUTHFUL = ("generalized", "anatomized")  # kinds of release whose cells hold what was there
 _PAIRINGS = 19  # at random: the true pairs are nearer than all of them but once in 20 (p = .05)
 _FEWEST_PAIRED = 20  # rows; of fewer some pairing is as near by chance
+# [20, 30], and as others write it: [20, 30), [20, 30[, (20, 30]
+_INTERVAL = re.compile(r"([\[(\]])\s*(.+?)\s*,\s*(.+?)\s*([\])\[])")
+# 20-29; 90+ and >=90; <20; 81*** for the numbers that begin so
+_RANGE = re.compile(r"(\d+(?:\.\d+)?)\s*[-\u2013]\s*(\d+(?:\.\d+)?)")
+_FROM = re.compile(r"(?:>=|\u2265)\s*(\d+(?:\.\d+)?)|(\d+(?:\.\d+)?)\+")
+_BELOW = re.compile(r"<\s*(\d+(?:\.\d+)?)")
+_MASK = re.compile(r"(\d+)(\*+)")
+_MONTH = re.compile(r"\d{4}-(?:0[1-9]|1[0-2])")
+_OPEN = 1e-6  # of an interval's width lies between an open end and what belongs to it
+_LABEL = re.compile(r'\s*("(?:[^"\\]|\\.)*"|[^,]*)\s*(?:,|$)')
 Exact = dict[str, Array]
+
+
+def bounds(column: pd.Series[Any]) -> tuple[Floats, Floats]:
+    """Return the lower and upper ends of released numbers or dates.
+
+    Parameters
+    ----------
+    column : Series
+        Numbers, dates, intervals, or their text such as ``[20, 30]``; also ``[20, 30)`` and
+        ``[20, 30[``, ``20-29``, ``90+``, ``>=90``, ``<20``, ``2024-03``, and ``81***`` for the
+        numbers that begin so.
+
+    Returns
+    -------
+    low, high : float arrays, shape (rows,)
+        Equal for a single value; NaN for missing, suppressed and other cells. Dates are
+        seconds since 1970. An open end lies a millionth of the width inside; one that
+        is not given is infinite.
+    """
+    if pd.api.types.is_numeric_dtype(column.dtype):
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+        return values, values.copy()
+    codes, cells = tally.distinct_cells(column)
+    ends = np.array([_ends_of(cell) for cell in cells], dtype=np.float64).reshape(-1, 2)
+    return ends[codes, 0], ends[codes, 1]
+
+
+def _ends_of(cell: Any) -> tuple[float, float]:
+    if isinstance(cell, pd.Interval):
+        ends = _number(cell.left), _number(cell.right)
+        return _without_open_ends(*ends, cell.open_left, cell.open_right)
+    if not isinstance(cell, str):
+        return _number(cell), _number(cell)
+    if match := _INTERVAL.fullmatch(cell):
+        opening, first, second, closing = match.groups()
+        ends = _number(first), _number(second)
+        return _without_open_ends(*ends, opening != "[", closing != "]")
+    if (match := _RANGE.fullmatch(cell)) and float(match[1]) <= float(match[2]):
+        return float(match[1]), float(match[2])
+    if match := _MASK.fullmatch(cell):
+        first, second = (float(match[1] + digit * len(match[2])) for digit in "09")
+        return first, second
+    if _MONTH.fullmatch(cell):
+        month = pd.Period(cell, "M")
+        return _seconds(month.start_time), _seconds(month.end_time)
+    if match := _FROM.fullmatch(cell):
+        return float(match[1] or match[2]), np.inf
+    if match := _BELOW.fullmatch(cell):
+        return -np.inf, float(np.nextafter(float(match[1]), -np.inf))
+    return _number(cell), _number(cell)
+
+
+def _without_open_ends(
+    low: float, high: float, open_low: bool, open_high: bool
+) -> tuple[float, float]:
+    inside = (high - low) * _OPEN
+    return low + inside * open_low, high - inside * open_high
+
+
+def _number(value: Any) -> float:
+    """Return a number or date as a float; NaN for what is neither."""
+    for read in (float, _seconds):
+        try:
+            return read(value)
+        except (TypeError, ValueError):
+            continue
+    return np.nan
+
+
+def _seconds(value: Any) -> float:
+    moment = pd.Timestamp(value)
+    return np.nan if pd.isna(moment) else moment.timestamp()
+
+
+def _allowed(cell: Any) -> frozenset[str]:
+    """Return the labels that one released cell allows.
+
+    Raises
+    ------
+    InputError
+        If a text in braces is no list of labels.
+    """
+    if isinstance(cell, frozenset | set):
+        return frozenset(map(str, cell))
+    if not isinstance(cell, str):
+        return frozenset() if pd.isna(cell) else frozenset({str(cell)})
+    if cell == "*":
+        return frozenset()
+    if not (cell.startswith("{") and cell.endswith("}")):
+        return frozenset({cell})
+    parts = [match.group(1).strip() for match in _LABEL.finditer(cell[1:-1]) if match.group(0)]
+    try:
+        return frozenset(json.loads(part) if part[:1] == '"' else part for part in parts)
+    except json.JSONDecodeError as error:
+        raise InputError("a cell in braces is not a list of labels; write {a, b}") from error
+
+
+def range_text(release_table: pd.DataFrame, quasi: Sequence[str]) -> pd.DataFrame:
+    """Return released cells as text, as they stand in a CSV file.
+
+    Intervals are ``[20, 30]``, sets ``{F, M}``, dates without a time of day; missing
+    cells are empty.
+    """
+    text = {}
+    for name in quasi:
+        codes, cells = tally.distinct_cells(release_table[name])
+        text[name] = np.array([_cell_text(cell) for cell in cells], dtype=object)[codes]
+    return pd.DataFrame(text, index=release_table.index)
+
+
+def _cell_text(cell: Any) -> str:
+    """Return one released cell as text."""
+    if isinstance(cell, pd.Interval):
+        return f"[{_cell_text(cell.left)}, {_cell_text(cell.right)}]"
+    if isinstance(cell, frozenset):
+        return str(cell)
+    if pd.isna(cell):
+        return ""
+    return str(cell).removesuffix(" 00:00:00")
 
 
 class Scale(NamedTuple):
@@ -56,7 +186,35 @@ def _names(column: pd.Series[Any]) -> tuple[Array, pd.Index]:
     return codes, pd.Index([*label_text(pd.Series(values)), _MISSING_LABEL])
 
 
-def scale(column: pd.Series[Any]) -> Scale:
+def scales_of(
+    people: pd.DataFrame,
+    names: Sequence[str],
+    hierarchies: Hierarchies | None = None,
+    released: pd.DataFrame | None = None,
+) -> list[Scale]:
+    """Return how columns are measured; those with a hierarchy hold labels.
+
+    Parameters
+    ----------
+    people : DataFrame
+        The original table, or, where that is not known, a register.
+    names : sequence of str
+    hierarchies : mapping of str to DataFrame, optional
+    released : DataFrame, optional
+        Where there is a register only: the release then tells what its columns hold.
+    """
+    scales = []
+    for name in names:
+        if name in (hierarchies or {}):
+            scales.append(_scale(label_text(people[name])))
+        elif released is None:
+            scales.append(_scale(people[name]))
+        else:
+            scales.append(_released_scale(released[name], people[name]))
+    return scales
+
+
+def _scale(column: pd.Series[Any]) -> Scale:
     """Return how the column of an original table is measured."""
     name, types = str(column.name), pd.api.types
     if column.dtype == object and types.infer_dtype(column, skipna=True) in ("date", "datetime"):
@@ -75,15 +233,15 @@ def _number_scale(name: str, *ends: Array) -> Scale:
     return Scale(name, True, float(low), float(high - low) or 1.0, pd.Index([]))
 
 
-def released_scale(released: pd.Series[Any], people: pd.Series[Any]) -> Scale:
-    """Return how a released column is measured without its original, and what is known of people.
+def _released_scale(released: pd.Series[Any], people: pd.Series[Any]) -> Scale:
+    """Return how a released column is measured by itself and by what is known of people.
 
-    The release tells: where each of its cells is a number or stands for a range of numbers, the
+    Where each of its cells is a number or stands for a range of numbers, the
     column holds numbers, whatever type a register has by itself.
     """
     ends = _ends(released)
     if not np.isfinite(ends[0]).any() or _is_odd(released, ends).any():
-        return scale(label_text(people).rename(str(released.name)))
+        return _scale(label_text(people).rename(str(released.name)))
     return _number_scale(str(released.name), *ends, *_ends(people))
 
 
@@ -274,7 +432,7 @@ def see(
 def _ends(column: pd.Series[Any]) -> tuple[Array, Array]:
     """Return lower and upper ends; dates as seconds."""
     if not pd.api.types.is_datetime64_any_dtype(column.dtype):
-        return cells.bounds(column)
+        return bounds(column)
     values = column.to_numpy(dtype="datetime64[us]").astype(np.float64) / 1e6
     values = np.where(column.isna().to_numpy(), np.nan, values)
     return values, values
@@ -361,7 +519,7 @@ def _spelled(column: pd.Series[Any], behind: dict[str, Any]) -> pd.Series[Any]:
 def _labels(column: pd.Series[Any], scale: Scale) -> tuple[Array, Any]:
     codes, objects = tally.distinct_cells(column)
     free = np.array([isinstance(cell, str) and cell == SUPPRESSED for cell in objects])
-    allowed = [cells.labels(cell) or {_MISSING_LABEL} for cell in objects]
+    allowed = [_allowed(cell) or {_MISSING_LABEL} for cell in objects]
     sizes = np.array([len(some) for some in allowed])
     flat = scale.labels.get_indexer(pd.Index([label for some in allowed for label in some]))
     owner = np.repeat(np.arange(len(objects)), sizes)

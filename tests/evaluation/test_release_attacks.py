@@ -20,7 +20,7 @@ from medlab.evaluation.release_attacks import (
     true_pairs,
 )
 from medlab.evaluation.release_attacks import sliced as sliced_chance
-from medlab.tabular.released_cells import exact_values, scale, see
+from medlab.tabular.released_cells import exact_values, scales_of, see
 
 
 @given(st.integers(0, 10_000))
@@ -29,7 +29,7 @@ def test_counting_who_fits_by_bits_equals_comparing_everybody(seed):
     table = pd.DataFrame({"a": rng.integers(0, 9, 30), "c": rng.choice(list("wxyz"), 30)})
     people = pd.DataFrame({"a": rng.integers(0, 12, 90), "c": rng.choice(list("wxyzq"), 90)})
     release = tabular.mondrian(table, ["a", "c"], k=3)
-    seen = see(release.table, [scale(table[name]) for name in ("a", "c")])
+    seen = see(release.table, scales_of(table, ["a", "c"]))
     exact = exact_values(people, seen.scales)
     inside = np.zeros(len(seen.sizes), dtype=int)
     for near in nearest(seen, exact, 7):
@@ -41,7 +41,7 @@ def test_memory_does_not_grow_with_rows_times_targets():
     rng = np.random.default_rng(0)
     n = 6_000
     table = pd.DataFrame({"a": rng.permutation(n), "b": rng.permutation(n)})
-    seen = see(table, [scale(table[name]) for name in table])
+    seen = see(table, scales_of(table, list(table)))
     pairs = true_pairs(np.arange(n), np.arange(n))
     tracemalloc.start()
     hits = sum(
@@ -54,7 +54,7 @@ def test_memory_does_not_grow_with_rows_times_targets():
 
 
 def test_a_perturbed_row_is_found_by_the_smallest_gap():
-    scales = [scale(WARD["Age"])]
+    scales = scales_of(WARD, ["Age"])
     released = pd.DataFrame({"Age": [25.5, 30.0]})
     seen = see(released, scales)
     (near,) = nearest(seen, exact_values(pd.DataFrame({"Age": [25, 28, 29]}), scales))
@@ -63,7 +63,7 @@ def test_a_perturbed_row_is_found_by_the_smallest_gap():
 
 
 def test_people_who_fit_are_counted_as_by_hand():
-    seen = see(BOXES, [scale(WARD[name]) for name in FACTS])
+    seen = see(BOXES, scales_of(WARD, FACTS))
     people = pd.DataFrame({"Age": [25, 26, 27, 27, 40], "Sex": ["M", "F", "M", "X", "M"]})
     assert seen.fits(exact_values(people, seen.scales))[seen.class_of].tolist() == [
         1,
@@ -106,7 +106,7 @@ def test_any_strict_release_links_classes_over_rows(seed, k):
 
 def test_two_halves_of_exact_facts_lead_to_the_same_row():
     table = pd.DataFrame({"Age": [1, 2, 2], "Height": [5, 6, 7]})
-    seen = see(table, [scale(table[name]) for name in table])
+    seen = see(table, scales_of(table, list(table)))
     # Rows 2 and 3 share the age: the first attacker throws a coin.
     assert linkability(seen, exact_values(table, seen.scales), (["Age"], ["Height"])).tolist() == [
         1.0,
@@ -132,7 +132,7 @@ def test_slicing_is_attacked_as_the_paper_says():
     changed = changed.assign(Sex=list("FFMM"), s=list("aabb"))
     release = dataclasses.replace(sliced, table=changed, facts={"groups": [["Age"], ["Sex", "s"]]})
     people = pd.DataFrame({"Age": [20, 40, 20, 50], "Sex": list("FMMF"), "s": list("abba")})
-    scales = [scale(table[name]) for name in FACTS]
+    scales = scales_of(table, FACTS)
     shown, facts = (exact_values(some, scales) for some in (changed, people))
     known = {name: (shown[name], facts[name]) for name in FACTS}
     # Nobody of age 50 is in a bucket: nothing is said of the fourth.

@@ -7,11 +7,11 @@ from hospital import HOSPITAL
 
 from medlab.evaluation import utility
 from medlab.evaluation.release_attacks import shares
-from medlab.tabular.released_cells import exact_values, scale, see
+from medlab.tabular.released_cells import exact_values, scales_of, see
 
 
 def count(table, posterior):
-    ages, zips = scale(HOSPITAL["Age"]), scale(HOSPITAL["Zip"])
+    ages, zips = scales_of(HOSPITAL, ["Age", "Zip"])
     reading = utility.read(see(table, [ages, zips]), posterior)
     start = [(1 - ages.low) / ages.width, (10001 - zips.low) / zips.width]
     stop = [(30 - ages.low) / ages.width, (20000 - zips.low) / zips.width]
@@ -43,7 +43,7 @@ def test_queries_at_once_count_as_one_by_one():
     rng = np.random.default_rng(3)
     table = pd.DataFrame({"a": rng.normal(size=60), "c": rng.choice(list("xyz"), 60), "s": "yes"})
     table.loc[::3, "s"] = "no"
-    scales = [scale(table[name]) for name in ("a", "c")]
+    scales = scales_of(table, ["a", "c"])
     exact = exact_values(table, scales)
     labels = pd.Index(["yes", "no"])
     reading = utility.read_exact(scales, exact, shares(table, "s", labels))
@@ -63,7 +63,7 @@ def test_queries_at_once_count_as_one_by_one():
 
 def test_a_missing_number_may_be_anything():
     table = pd.DataFrame({"Age": [20.0, np.nan, 60.0]})
-    scales = [scale(table["Age"])]
+    scales = scales_of(table, ["Age"])
     values = shares(table.assign(s="a"), "s", pd.Index(["a"]))
     for reading in (
         utility.read(see(table, scales), values),

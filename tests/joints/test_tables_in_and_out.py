@@ -16,7 +16,7 @@ from medlab.cli import commands
 from medlab.crypto import write_key
 from medlab.errors import InputError, KindError
 from medlab.evaluation.experiments import Tables
-from medlab.tabular.reading import read_file, read_hierarchy
+from medlab.tabular.table_files import read_file, read_hierarchy
 
 
 def people(rows, seed=0):

@@ -85,8 +85,7 @@ def test_a_folder_keeps_what_a_table_in_memory_keeps_and_loses_no_more(parts):
 
 def test_the_order_is_drawn_kept_or_keyed_so_that_evaluate_puts_it_back(parts):
     from medlab import crypto
-    from medlab.tabular.reading import read_file
-    from medlab.tabular.writing import put_back
+    from medlab.tabular.table_files import put_back, read_file
 
     crypto.write_key(parts / "key")
     for words, name in (

@@ -14,7 +14,7 @@ from medlab import tabular
 from medlab.cli import commands
 from medlab.errors import InputError, MissingError, UsageError
 from medlab.pipeline.tables import federate_file
-from medlab.tabular.reading import read_table
+from medlab.tabular.table_files import read_table
 
 QI = "Age,Sex,Weight,StudyDate"
 

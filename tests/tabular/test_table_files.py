@@ -1,11 +1,35 @@
-"""Releases as files: dates without a time of day, the two tables of Anatomy."""
+"""Cells of table files as they were written; dates of releases, the two tables of Anatomy."""
 
 import pandas as pd
+import pytest
 from tabular_cases import call
 
-from medlab.tabular.reading import read_table
+from medlab.tabular.table_files import read_table
 
 QI = "Age,Sex,Weight,StudyDate"
+
+
+def test_text_with_leading_zeros_stays_text(file):
+    assert read_table(file)["Postcode"].iloc[0] == "01234"
+
+
+def test_na_is_missing_among_numbers_and_a_label_among_words(tmp_path):
+    path = tmp_path / "in.csv"
+    path.write_text("Age,Seen,Country\n30,2024-05-01,NA\nNA,NA,None\n40,,DE\n50,2024-05-02,\n")
+    table = read_table(path)
+    assert table["Age"].dtype == "Int64"
+    assert table["Seen"].isna().tolist() == [False, True, True, False]
+    assert table["Country"].tolist()[:3] == ["NA", "None", "DE"]
+    assert table.isna().sum().tolist() == [1, 2, 1]
+
+
+@pytest.mark.parametrize("text", ["", "a,a\n1,2\n", "\xff\xfe"])
+def test_files_that_are_no_tables_are_refused(tmp_path, text):
+    path = tmp_path / "in.csv"
+    path.write_bytes(text.encode("latin-1"))
+    done = call("risk", path, "--qi", "a")
+    assert done.exit_code == 1
+    assert call("risk", tmp_path / "none.csv", "--qi", "a").exit_code == 2
 
 
 def test_dates_in_a_csv_are_written_without_a_time_of_day(file, tmp_path):

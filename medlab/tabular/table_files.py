@@ -1,12 +1,14 @@
-"""Table files read: the text of every cell, what its column holds, and its values.
+"""Table files: read as the text of every cell and its values, and written as they were read.
 
 The one reader of tables, registers, control groups and hierarchies. A column holds numbers only
 where each number is written in one way, so that what is released can be written as it was read.
+Then releases as files: their cells as text, the order of their rows, spreadsheets.
 """
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,8 +18,13 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from medlab.errors import InputError, UsageError, not_installed
+from medlab.crypto import keyed_digest
+from medlab.crypto.keys import keyed_order
+from medlab.disk import appearing
+from medlab.errors import InputError, RefusedError, UsageError, not_installed
 from medlab.tabular.column_roles import counted_by
+from medlab.tabular.release import Release
+from medlab.tabular.released_cells import range_text
 
 _SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab"}
 _MISSING = "."  # of SAS and Stata, in any column
@@ -32,7 +39,8 @@ _YEARS = {"D": 365.25, "W": 52.18, "M": 12.0, "Y": 1.0}
 _CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d(?:\.\d+)?))?")
 # PS3.5 6.2. Such digits are a time only where the column says so: 101530 may be a number.
 _DICOM_TIME = re.compile(r"([01]\d|2[0-3])(?:([0-5]\d)([0-5]\d(?:\.\d{1,6})?)?)?")
-_GUARD = re.compile(r"^'(?=[=+@-])")  # keeps a spreadsheet from running the cell, see `tables`
+_GUARD = re.compile(r"^'(?=[=+@-])")  # keeps a spreadsheet from running the cell: `guard_cells`
+_FORMULA = ("=", "+", "@", "-")  # a spreadsheet runs a cell that begins so and is no number
 _NEARLY_ALL = 0.8  # of the cells of a column of labels are numbers: its writer meant numbers
 
 
@@ -241,7 +249,7 @@ def _reading(texts: pd.Index, name: str) -> tuple[str, pd.Series[Any]] | None:
     if any("," in cell for cell in texts) and not all(map(_THOUSANDS.fullmatch, texts)):
         readings["number with a decimal comma"] = _numbers(texts, _COMMA.fullmatch)
     else:
-        readings["number"] = _numbers(texts, is_number)
+        readings["number"] = _numbers(texts, _is_number)
     return next(((kind, values) for kind, values in readings.items() if values is not None), None)
 
 
@@ -280,7 +288,7 @@ def _numbers(values: pd.Index, fits: Callable[[str], Any]) -> pd.Series[Any] | N
     return numbers if exact and numbers.is_unique else None
 
 
-def is_number(cell: str) -> bool:
+def _is_number(cell: str) -> bool:
     """Tell whether a text is a number without leading zeros; 1E30 is a code."""
     if not _NUMBER.fullmatch(cell) or not any(map(str.isdigit, cell)):
         return False
@@ -299,7 +307,7 @@ def cell_number(cell: str) -> float:
 def _odd_cells(text: pd.Series[Any]) -> int:
     """Count what keeps a column of labels from being numbers, where nearly all of it is."""
     rows = text.value_counts()
-    number = rows.index.map(is_number).to_numpy(dtype=bool)
+    number = rows.index.map(_is_number).to_numpy(dtype=bool)
     if not len(rows) or rows[number].sum() < _NEARLY_ALL * rows.sum():
         return 0
     if number.all():
@@ -400,3 +408,115 @@ class TableRoles(NamedTuple):
     def kinds(self, names: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return what each column was taken for, ready for JSON."""
         return {name: self.file.kinds[name]._asdict() for name in names}
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table, CSV or Parquet by its suffix, under a temporary name, then rename it.
+
+    Raises
+    ------
+    UnavailableError
+        Parquet without pyarrow.
+    """
+    try:
+        with appearing(path) as part:
+            if path.suffix.lower() in (".parquet", ".pq"):
+                table.to_parquet(part, index=False)
+            else:
+                table.to_csv(part, index=False)
+    except ImportError as error:
+        raise not_installed("pyarrow, which writes Parquet,", "scale") from error
+
+
+def released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFrame]:
+    """Return the tables of a release as they are written, the main one under an empty name.
+
+    Generalized cells become text, such as ``[20, 30]`` and ``{F, M}``. Sensitive and kept
+    columns stand as they were read: where a number would be written otherwise, its text.
+
+    Raises
+    ------
+    RefusedError
+        If a row has no value at all: read again, it would be nobody.
+    """
+    tables = {"": release.table, **release.extra}
+    texts = {}
+    for title, table in tables.items():
+        mixed = [name for name in release.quasi if name in table and table[name].dtype == object]
+        text = range_text(table, mixed)
+        out = table.assign(**dict(text.where(text != "")) if mixed else {})
+        for name in out:
+            if name not in release.quasi and name in source.table:
+                out[name] = _as_read(out[name], source.table[name], source.text[name])
+        texts[title] = out
+    if (texts[""].isna() | (texts[""].astype(str) == "")).all(axis=1).any():
+        raise RefusedError("a row has no value in any released column; leave such rows out")
+    return texts
+
+
+def _as_read(
+    column: pd.Series[Any], values: pd.Series[Any], text: pd.Series[Any]
+) -> pd.Series[Any]:
+    """Return a released column with the text of its values, unless that is written anyway."""
+    if not column.equals(values):
+        spelled = text.groupby(values).first()  # one text a number, see `read_file`
+        text = column.map(spelled)
+    same = column.astype(str).where(column.notna()) == text
+    return column if (same | text.isna()).all() else text
+
+
+def in_keyed_order(
+    rows: int, key: bytes | None = None, tables: Iterable[pd.DataFrame] = ()
+) -> np.ndarray[Any, Any]:
+    """Return the order in which the rows of a release are written, shape (rows,).
+
+    With a key it follows from the key and a digest of the released rows, so that the same
+    key puts them back and two releases share no order; without one it is drawn.
+
+    Parameters
+    ----------
+    rows : int
+    key : bytes, optional
+    tables : iterable of DataFrame
+        The released rows, whole or in parts, in any order: their digest is the sum of their
+        SHA-256. Read with a key only.
+    """
+    if key is None:
+        return np.random.default_rng().permutation(rows)
+    total = 0
+    for table in tables:
+        text = table.to_csv(index=False, header=False, lineterminator="\n")
+        for line in text.removesuffix("\n").split("\n"):
+            total += int.from_bytes(hashlib.sha256(line.encode()).digest())
+    digest = (total % 2**256).to_bytes(32)
+    return keyed_order(keyed_digest(key, "order of a release", digest), rows)
+
+
+def put_back(released: TableFile, key: bytes) -> pd.DataFrame:
+    """Return the rows of a written release in the order of the original, with its key."""
+    order = in_keyed_order(len(released.text), key, [released.text])
+    return released.table.iloc[np.argsort(order)].reset_index(drop=True)
+
+
+def guard_cells(tables: dict[str, pd.DataFrame], *, spreadsheet: bool) -> int:
+    """Count the cells that a spreadsheet would run; on request write an apostrophe before them."""
+    count = 0
+    for title, table in tables.items():
+        for name in table.columns[table.dtypes.map(pd.api.types.is_string_dtype)]:
+            codes, cells = pd.factorize(table[name])
+            texts = list(map(str, cells))
+            formulas = [text.startswith(_FORMULA) and not _is_number(text) for text in texts]
+            run = np.append(np.array(formulas, dtype=bool), False)[codes]
+            count += int(run.sum())
+            if spreadsheet and run.any():
+                guarded = "'" + table[name].astype(str)
+                tables[title] = tables[title].assign(**{name: table[name].where(~run, guarded)})
+    return count
+
+
+def guard_note(count: int, *, spreadsheet: bool) -> list[str]:
+    """Return what is said of the cells that `guard_cells` counted."""
+    if not count:
+        return []
+    how = "an apostrophe stands before each" if spreadsheet else "--spreadsheet guards them"
+    return [f"cells that a spreadsheet would run, beginning with =, +, @ or -: {count}; {how}"]
