@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medlab.tabular.algorithms import ALGORITHMS, anonymize
 from medlab.tabular.averaged_faces import k_same, k_same_eigen, partition_faces
-from medlab.tabular.broken_links import anatomy, slicing
+from medlab.tabular.broken_links import anatomy, slicing, two_step
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
 from medlab.tabular.counts import class_numbers
 from medlab.tabular.criteria import Options
@@ -27,7 +27,6 @@ from medlab.tabular.mondrian import mondrian
 from medlab.tabular.rectangles import Rectangles, frames, rectangles
 from medlab.tabular.release import Release, representative
 from medlab.tabular.released_cells import bounds, range_text
-from medlab.tabular.twostep import two_step
 
 __all__ = [
     "ALGORITHMS",

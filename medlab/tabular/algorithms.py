@@ -11,14 +11,13 @@ import numpy as np
 import pandas as pd
 
 from medlab.errors import InputError
-from medlab.tabular.broken_links import anatomy, slicing
+from medlab.tabular.broken_links import anatomy, slicing, two_step
 from medlab.tabular.clustering import fuzzy_cmeans, k_member, mdav
 from medlab.tabular.column_roles import as_names
 from medlab.tabular.criteria import Options
 from medlab.tabular.fulldomain import full_domain
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.release import Release
-from medlab.tabular.twostep import two_step
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -52,7 +52,7 @@ def _is_flat(column: Column) -> bool:
     return column.kind == "category" and column.nodes is None
 
 
-def features(columns: Sequence[Column], weights: Floats | None = None) -> Floats:
+def _features(columns: Sequence[Column], weights: Floats | None = None) -> Floats:
     """Return rows as points: numbers by their place from 0 to 1, labels as indicators.
 
     Parameters
@@ -120,7 +120,7 @@ def k_member(
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
     scale = check_weights(weights, task.quasi)
     loss = _Loss(task, scale)
-    points = features(task.columns, scale)
+    points = _features(task.columns, scale)
     heavy = _record_weights(task, points, record_weights, sensitivity)
     class_of = np.full(len(table), -1)
     free = np.arange(len(table))
@@ -234,7 +234,7 @@ def fuzzy_cmeans(
     Release
     """
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
-    points = features(task.columns, check_weights(weights, task.quasi))
+    points = _features(task.columns, check_weights(weights, task.quasi))
     rng = np.random.default_rng(0) if rng is None else rng
     count = len(points) // task.criteria.k
     centers = points[np.sort(rng.choice(len(points), count, replace=False))]
@@ -307,7 +307,7 @@ def mdav(
         the extent of each group.
     """
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
-    points = features(task.columns, check_weights(weights, task.quasi))
+    points = _features(task.columns, check_weights(weights, task.quasi))
     class_of = _mdav_groups(points, task.criteria.k)
     release = _repaired(task, class_of, points, kind="aggregate")
     return _with_centers(release, task.columns)
