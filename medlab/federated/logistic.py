@@ -48,7 +48,7 @@ def row_gradients(weights: Floats, X: Floats, y: Floats) -> Floats:
     return np.asarray((expit(X @ weights) - y)[:, None] * X)
 
 
-def mean_gradient(weights: Floats, X: Floats, y: Floats) -> Floats:
+def _mean_gradient(weights: Floats, X: Floats, y: Floats) -> Floats:
     """Return the gradient of the mean log-loss, without the penalty."""
     return np.asarray(X.T @ (expit(X @ weights) - y) / len(y))
 
@@ -63,7 +63,7 @@ def clipped(gradients: Floats, clip: float) -> Floats:
 def private_gradient(
     clip: float, noise: float, rng: np.random.Generator | None = None
 ) -> Gradient:
-    """Return a function as `mean_gradient` that clips each row's gradient and adds noise.
+    """Return a function of weights, X and y that clips each row's gradient and adds noise.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def private_gradient(
 
 
 def descend(
-    start: Floats, X: Floats, y: Floats, how: Descent, gradient: Gradient = mean_gradient
+    start: Floats, X: Floats, y: Floats, how: Descent, gradient: Gradient | None = None
 ) -> Floats:
     """Return the weights after the steps of one round.
 
@@ -104,15 +104,15 @@ def descend(
     y : ndarray, shape (n,)
         0 or 1.
     how : Descent
-    gradient : callable
-        Of weights, X and y.
+    gradient : callable, optional
+        Of weights, X and y; by default that of the mean log-loss, without the penalty.
 
     Raises
     ------
     InputError
         If the weights grow beyond all numbers.
     """
-    weights = start.copy()
+    weights, gradient = start.copy(), gradient or _mean_gradient
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(how.steps):
             slope = gradient(weights, X, y) + how.l2 * weights + how.mu * (weights - start)

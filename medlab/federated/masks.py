@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from medlab.arrays import Floats
 from medlab.errors import RefusedError
 
-Words = NDArray[np.uint32]
+_Words = NDArray[np.uint32]
 SCALE = 2**16
 
 
-def encode(values: Floats, sites: int) -> Words:
+def encode(values: Floats, sites: int) -> _Words:
     """Return values in fixed point with their sum behind them, modulo 2^32.
 
     Raises
@@ -41,7 +41,7 @@ def encode(values: Floats, sites: int) -> Words:
     return np.append(words, words.sum(dtype=np.uint32))
 
 
-def decode(updates: Sequence[Words]) -> Floats:
+def decode(updates: Sequence[_Words]) -> Floats:
     """Return the sum of masked updates as numbers.
 
     Raises
@@ -50,13 +50,13 @@ def decode(updates: Sequence[Words]) -> Floats:
         If the sum does not agree with the sums behind the updates: masks that do not cancel, or
         an update that was altered on its way. Whoever adapts the sum as well is not noticed.
     """
-    total: Words = np.stack(updates).sum(axis=0, dtype=np.uint32)
+    total: _Words = np.stack(updates).sum(axis=0, dtype=np.uint32)
     if total[:-1].sum(dtype=np.uint32) != total[-1]:
         raise RefusedError("the masks do not cancel: an update was altered, so the round stops")
     return np.asarray(total[:-1].view(np.int32) / SCALE)
 
 
-def mask(node: str, secret: bytes, keys: Mapping[str, bytes], purpose: str, length: int) -> Words:
+def mask(node: str, secret: bytes, keys: Mapping[str, bytes], purpose: str, length: int) -> _Words:
     """Return what a site adds to its update; over all sites it sums to zero.
 
     Parameters

@@ -1,9 +1,17 @@
-"""Federated training of a logistic regression by Flower's strategies and ClientApp."""
+"""Federated training of a logistic regression: Flower's strategies and ClientApp in one process.
+
+The two places where medlab reaches into what Flower keeps private stand here and nowhere else:
+`TaskIdentity`, which a message asks who sends it, and the ``_message_id`` that a SuperLink
+would set. Flower 1.42.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,17 +19,19 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from medlab.arrays import Array, Floats
 from medlab.dp.noise import epsilon_of, noise_multiplier
-from medlab.errors import InputError, RefusedError, UsageError
+from medlab.errors import InputError, RefusedError, UsageError, not_installed
 from medlab.federated import logistic, masks
-from medlab.federated.flower import InProcessGrid, quiet
 
-# isort: split
-# Flower comes behind `flower`, which switches its telemetry off and says what is missing.
-from flwr.app import Array as Sent
-from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
-from flwr.clientapp import ClientApp
-from flwr.serverapp import Grid
-from flwr.serverapp.strategy import FedAvg, FedProx
+os.environ["FLWR_TELEMETRY_ENABLED"] = "0"
+try:
+    from flwr.app import Array as Sent
+    from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MetricRecord, RecordDict
+    from flwr.clientapp import ClientApp
+    from flwr.serverapp import Grid
+    from flwr.serverapp.strategy import FedAvg, FedProx
+    from flwr.supercore.task_identity import TaskIdentity
+except ImportError as error:
+    raise not_installed("Flower", "federated") from error
 
 _Rows = tuple[Floats, Floats]
 _ARRAYS, _CONFIG, _ROWS = "arrays", "config", "num-examples"  # the names that FedAvg looks for
@@ -50,11 +60,53 @@ class Training(NamedTuple):
     received: list[list[Array]]
 
 
+class InProcessGrid(Grid):
+    """The sites of one process, numbered from 1; they answer in this order.
+
+    Attributes
+    ----------
+    received : list of list of Message
+        What the server got in each exchange.
+    """
+
+    def __init__(self, app: ClientApp, sites: int) -> None:
+        TaskIdentity.run_id = TaskIdentity.node_id = TaskIdentity.task_id = 1
+        self._app = app
+        self._contexts = {
+            number: Context(1, number, {"site": number}, RecordDict(), {})
+            for number in range(1, sites + 1)
+        }
+        self.received: list[list[Message]] = []
+
+    def get_node_ids(self) -> Iterable[int]:
+        """Return the numbers of the sites."""
+        return list(self._contexts)
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> Iterable[Message]:
+        """Let each site answer; what it raises is raised here."""
+        replies = []
+        # Flower shuffles the nodes; a sum in another order differs in its last bits
+        for message in sorted(messages, key=lambda message: message.metadata.dst_node_id):
+            node = message.metadata.dst_node_id
+            message.metadata.__dict__["_message_id"] = f"{len(self.received)}-{node}"
+            replies.append(self._app(message, self._contexts[node]))
+        self.received.append(replies)
+        return replies
+
+    def _unused(self, *_: Any, **__: Any) -> Any:
+        raise NotImplementedError("strategies only send and receive")
+
+    run = property(_unused)
+    set_run = create_message = push_messages = pull_messages = _unused
+
+
 def client_app(
     rows_of: Callable[[Context], _Rows],
     *,
     secure: bool = False,
-    gradient: logistic.Gradient = logistic.mean_gradient,
+    gradient: logistic.Gradient | None = None,
 ) -> ClientApp:
     """Return the app of a site, for one process as for Flower's nodes.
 
@@ -66,7 +118,7 @@ def client_app(
         From Flower's context to the site's features, shape (n, d), and labels, 0 or 1.
     secure : bool
         Send nothing but masked updates.
-    gradient : callable
+    gradient : callable, optional
         See `medlab.federated.logistic.private_gradient`.
     """
     app = ClientApp()
@@ -104,7 +156,7 @@ def _sent(message: Message) -> Array:
     return np.asarray(record["weights"].numpy())
 
 
-def _masked(share: Floats, config: Any, context: Context) -> masks.Words:
+def _masked(share: Floats, config: Any, context: Context) -> Array:
     """Return a site's share of the mean, under masks with a key that serves this round only."""
     keys, node = dict(zip(config["nodes"], config["keys"], strict=True)), str(context.node_id)
     secret: Any = context.state.pop("round", ConfigRecord()).get("secret")
@@ -222,14 +274,13 @@ def train(
     _check_budget(epsilon, delta, clip)
     sites = [(np.asarray(X, np.float64), np.asarray(y, np.float64)) for X, y in sites]
     _check_sites(sites)
-    gradient: logistic.Gradient = logistic.mean_gradient
-    spent = None
+    gradient, spent = None, None
     if epsilon is not None and delta is not None and clip is not None:
         steps = rounds * local_steps
         noise = noise_multiplier(epsilon, delta, steps)
         gradient = logistic.private_gradient(clip, noise, rng)
         spent = epsilon_of(noise, delta, steps)
-    with quiet():
+    with _quiet():
         app = client_app(
             lambda context: sites[context.node_id - 1], secure=secure, gradient=gradient
         )
@@ -248,6 +299,18 @@ def train(
         if replies and _ARRAYS in replies[0].content
     ]
     return Training(weights, [len(y) for _, y in sites], spent, delta, received)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence Flower's log, which tells every round, for as long as a training lasts."""
+    log = logging.getLogger("flwr")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 def _strategy(name: str, mu: float, secure: bool, sites: int) -> FedAvg:

@@ -1,14 +1,14 @@
 """Releases that protect sensitive values without coarser cells: Anatomy, slicing, two steps.
 
-In Anatomy and slicing nothing is generalized, so it stays visible who is in the table; in groups of
-rows the link to the sensitive values is broken: by tables of their own, or by shuffled columns.
+In Anatomy and slicing nothing is generalized, so it stays visible who is in the table; in groups
+of rows the link to the sensitive values is broken: by tables of their own, or by shuffled columns.
 Xiao, Tao, "Anatomy: Simple and Effective Privacy Preservation", VLDB 2006.
 Li, Li, Zhang, Molloy, "Slicing", IEEE TKDE 24(3), 2012.
 
-Scalable l-diversity in two steps partitions for k, then randomizes what is too uniform: in a class
-with too few sensitive values some of them are replaced. That gives up the truth of single rows: how
-often was replaced is part of the release, and counts of a randomized column are never to be mixed
-with true ones.
+Scalable l-diversity in two steps partitions for k, then randomizes what is too uniform: in a
+class with too few sensitive values some of them are replaced. That gives up the truth of single
+rows: how often was replaced is part of the release, and counts of a randomized column are never
+to be mixed with true ones.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from medlab.errors import InputError, MedlabError, RefusedError, UsageError
 
 pytestmark = pytest.mark.needs("federated")
 SITES = unequal_sites()
+MOVED = "Flower moved {}: mend medlab/federated/training.py, which alone uses it"
 
 
 def test_one_step_a_round_is_descent_on_all_rows_together():
@@ -50,7 +51,7 @@ def test_masks_change_nothing_but_the_last_bits(options):
 def test_the_app_for_nodes_of_their_own_trains_as_all_sites_in_one_process():
     from flwr.app import Array, ArrayRecord, ConfigRecord
 
-    from medlab.federated.flower import InProcessGrid
+    from medlab.federated.training import InProcessGrid
 
     app = federated.client_app(lambda context: SITES[context.node_id - 1], secure=True)
     start = ArrayRecord({"weights": Array(np.zeros(4))})
@@ -114,7 +115,7 @@ def test_a_weight_too_large_for_the_fixed_point_stops_the_round():
 
 
 def test_a_site_that_drops_out_stops_a_masked_round(monkeypatch):
-    from medlab.federated.flower import InProcessGrid
+    from medlab.federated.training import InProcessGrid
 
     whole = InProcessGrid.send_and_receive
 
@@ -201,3 +202,29 @@ def test_flower_is_quiet_while_it_works_and_telemetry_is_off(caplog, capfd):
     assert capfd.readouterr() == ("", "")
     assert logger.level == level
     assert os.environ["FLWR_TELEMETRY_ENABLED"] == "0"
+
+
+def test_what_flower_keeps_private_is_where_this_package_looks_for_it():
+    from flwr.app import Message, RecordDict
+    from flwr.supercore import task_identity
+
+    from medlab.federated.training import InProcessGrid
+
+    kinds = vars(type(getattr(task_identity, "TaskIdentity", None)))
+    assert {"run_id", "node_id", "task_id"} <= set(kinds), MOVED.format("TaskIdentity")
+    InProcessGrid(lambda message, context: message, 2)
+    message = Message(RecordDict(), 1, "train")
+    assert "_message_id" in message.metadata.__dict__, MOVED.format("Metadata._message_id")
+    message.metadata.__dict__["_message_id"] = "7-1"
+    assert message.metadata.message_id == "7-1", MOVED.format("Metadata._message_id")
+
+
+def test_sites_answer_in_order_whatever_order_they_are_asked_in():
+    from flwr.app import Message, RecordDict
+
+    from medlab.federated.training import InProcessGrid
+
+    grid = InProcessGrid(lambda message, context: Message(RecordDict(), reply_to=message), 3)
+    replies = grid.send_and_receive([Message(RecordDict(), node, "train") for node in (3, 1, 2)])
+    assert [reply.metadata.src_node_id for reply in replies] == [1, 2, 3]
+    assert list(grid.get_node_ids()) == [1, 2, 3]
