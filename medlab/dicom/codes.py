@@ -58,7 +58,7 @@ def keyed_code(key: bytes, kind: str, original: str) -> str:
     original : str
         What the code stands for; a code made with this key is returned as it is.
     """
-    if is_own_code(key, original):
+    if _is_own_code(key, original):
         return original
     return _spell(key, crypto.keyed_digest(key, "code", kind, original)[:8])
 
@@ -68,8 +68,12 @@ def _spell(key: bytes, body: bytes) -> str:
     return "".join(_LETTERS[number >> shift & 31] for shift in range(75, -1, -5))
 
 
-def is_own_code(key: bytes, value: str) -> bool:
-    """Tell whether `keyed_code` made this code with this key."""
+def is_own(key: bytes, text: str) -> bool:
+    """Tell whether `keyed_code` or `replace_uid` made this code or UID with this key."""
+    return _is_own_code(key, text) or _is_own_uid(key, text)
+
+
+def _is_own_code(key: bytes, value: str) -> bool:
     if not _FORM.fullmatch(value):
         return False
     number = 0
@@ -118,15 +122,14 @@ def replace_uid(key: bytes, uid: str) -> str:
         ``2.25.`` and a 128-bit number (PS3.5 B.2): 96 bits of HMAC-SHA256 of the old UID
         and 32 bits by which the key knows its own. At most 44 characters.
     """
-    if not uid or is_registered(uid) or made_by(key, uid):
+    if not uid or is_registered(uid) or _is_own_uid(key, uid):
         return uid
     digest = crypto.keyed_digest(key, "uid", uid)
     number = int.from_bytes(digest[:12], "big") | 1 << 95
     return f"2.25.{number << _CHECK_BITS | _check(key, number)}"
 
 
-def made_by(key: bytes, uid: str) -> bool:
-    """Tell whether `replace_uid` made this UID with this key."""
+def _is_own_uid(key: bytes, uid: str) -> bool:
     digits = uid[5:]
     if not uid.startswith("2.25.") or not digits.isascii() or not digits.isdigit():
         return False

@@ -28,7 +28,6 @@ from medlab.dicom import (
     profile,
 )
 from medlab.dicom.element_actions import (
-    SIGNS_OF_NUMBERS,
     STRING_NUMBER_VRS,
     clean_content_item,
     clean_value,
@@ -414,9 +413,7 @@ def _deciding(
     tag = column.place[-1]
     silent = "" if rule or tag >> 16 & 1 else _silence(tag, column.written or "")
     if silent == "numbers":
-        joined = column.joined
-        odd = joined.translate(None, SIGNS_OF_NUMBERS)
-        silent = "" if odd or any(number in joined for number in work.own_numbers) else "bytes"
+        silent = "bytes" if work.is_number(column.joined) else ""
     if silent == "bytes":
         return [], column.rows
     if _is_alike_for_all(column, rule):

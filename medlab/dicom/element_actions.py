@@ -194,8 +194,6 @@ _CODED = frozenset({"CS", "AE", "UR"})
 _LONGEST = {"SH": 16, "LO": 64, "PN": 64}
 _BREAK = "\n\0\n"
 _TIME = re.compile(r"\d{0,2}:?\d{0,2}:?\d{0,2}(?:\.\d{0,9})?")
-SIGNS_OF_NUMBERS = b"0123456789+-.eE \\\0"
-_NUMBER = re.compile(b"[%b]*" % re.escape(SIGNS_OF_NUMBERS))
 # a comma that may stand between thousands (1,234) is none
 _COMMA = re.compile(r"[+-]?(?:0|\d{4,}|\d+(?!,\d{3}$)),\d+")
 _UID = re.compile(r"[0-9.]+")
@@ -392,14 +390,11 @@ def _clean_binary(level: Level, element: Any, rule: Rule) -> None:
 
 
 def is_number(element: Any, work: Work) -> bool:
-    """Tell whether a DS or IS holds numbers and nothing else, and none of the patient's own."""
+    """Tell whether a DS or IS, decoded or not, holds numbers and nothing else."""
     value = element.value
     if not isinstance(value, bytes):
         value = "\\".join(values_of(element)).encode()
-    if _NUMBER.fullmatch(value) is None:
-        return False
-    own = [number for number in work.own_numbers if number in value]
-    return not own or set(own).isdisjoint(map(bytes.strip, value.split(b"\\")))
+    return work.is_number(value)
 
 
 def _mend_numbers(level: Level, element: Any, rule: Rule) -> None:

@@ -17,9 +17,8 @@ from pydicom.tag import BaseTag
 from medlab.dicom import columns, dates, element_texts, passthrough
 from medlab.dicom.codes import (
     NO_PERSON,
-    is_own_code,
+    is_own,
     keyed_code,
-    made_by,
     owner,
     patient_code,
     replace_uid,
@@ -41,6 +40,9 @@ from medlab.dicom.text import Search, in_coded_value
 _PATIENT_ID, _PATIENT_NAME, _TIMES_SAID = 0x00100020, 0x00100010, 0x00280303
 _ACCESSION, _SUBJECT, _STUDY = 0x00080050, 0x00120040, 0x0020000D
 _BIRTH, _STUDY_DATE, _SOP_CLASS = 0x00100030, 0x00080020, 0x00080016
+
+
+_SIGNS_OF_NUMBERS = b"0123456789+-.eE \\\0"
 
 
 class Action(NamedTuple):
@@ -236,8 +238,8 @@ class Work:
         """Gather whose data set it is, how far its dates move, and its codes."""
         patient, study = text_at(dataset, _PATIENT_ID), text_at(dataset, _STUDY)
         whose = whose or owner(dataset)
-        named = is_own_code(key, patient or text_at(dataset, _PATIENT_NAME))
-        ours = named or (not patient and (not study or made_by(key, study)))
+        named = is_own(key, patient or text_at(dataset, _PATIENT_NAME))
+        ours = named or (not patient and (not study or is_own(key, study)))
         moved = ours and text_at(dataset, _TIMES_SAID) == "MODIFIED"
         search = Search(
             identity_of(dataset),
@@ -331,10 +333,17 @@ class Work:
         return [*ids, *self.search.identity.births]
 
     @cached_property
-    def own_numbers(self) -> frozenset[bytes]:
+    def _own_numbers(self) -> frozenset[bytes]:
         """The same, as a DS or IS would hold them: perhaps without leading zeros."""
         bare = [number.lstrip("0") for number in self.numbers]
         return frozenset(n.encode() for n in (*self.numbers, *bare) if len(n) > 5)
+
+    def is_number(self, value: bytes) -> bool:
+        """Tell whether a DS or IS holds numbers only, and none of the patient's own."""
+        if value.translate(None, _SIGNS_OF_NUMBERS):
+            return False
+        own = [number for number in self._own_numbers if number in value]
+        return not own or set(own).isdisjoint(map(bytes.strip, value.split(b"\\")))
 
 
 @dataclass
@@ -408,7 +417,7 @@ def _codes(
     """Return what stands in place of patient ID, name and accession number."""
     earlier = (text_at(dataset, tag) for tag in (_PATIENT_ID, _PATIENT_NAME))
     new = code_of("patient", whose) if code_of and not whose.startswith(NO_PERSON) else None
-    ours = next((code for code in earlier if is_own_code(key, code)), None)
+    ours = next((code for code in earlier if is_own(key, code)), None)
     named = new or ours or patient_code(key, whose)
     accession = text_at(dataset, _ACCESSION)
     new = code_of("accession", accession) if code_of and accession else None

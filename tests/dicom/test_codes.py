@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset
 
 from medlab import dicom
-from medlab.dicom.codes import made_by, replace_uid
+from medlab.dicom.codes import is_own, replace_uid
 
 
 def header(**values):
@@ -58,7 +58,7 @@ def test_a_new_uid_is_short_under_2_25_and_known_to_its_key(uid):
     assert new.startswith("2.25.")
     assert len(new) <= 44
     assert int(new[5:]) < 2**128
-    assert made_by(KEY, new)
-    assert not made_by(b"z" * 32, new)
+    assert is_own(KEY, new)
+    assert not is_own(b"z" * 32, new)
     assert replace_uid(KEY, new) == new
     assert replace_uid(b"z" * 32, uid) != new

@@ -8,7 +8,7 @@ from pydicom.sequence import Sequence
 from small_headers import KEY, MR, coded, read_back, run, stored_with
 
 from medlab import dicom
-from medlab.dicom.codes import is_own_code
+from medlab.dicom.codes import is_own
 from medlab.dicom.dates import offset_days, shift_date
 from medlab.dicom.profile import tag_of
 
@@ -66,8 +66,8 @@ def test_a_newborns_study_date_moves_although_it_is_the_birth_date(study):
 def test_patient_codes_are_consistent_keyed_and_idempotent(study):
     out, _ = run(study)
     assert out.PatientName == out.PatientID == dicom.codes.patient_code(KEY, "471188")
-    assert is_own_code(KEY, str(out.PatientID))
-    assert is_own_code(KEY, out.AccessionNumber)
+    assert is_own(KEY, str(out.PatientID))
+    assert is_own(KEY, out.AccessionNumber)
     other, _ = dicom.deidentify(read_back(study), key=b"z" * 32)
     assert other.PatientID != out.PatientID
     again, _ = dicom.deidentify(out, key=KEY)

@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from medlab import dicom
-from medlab.dicom.codes import made_by
+from medlab.dicom.codes import is_own
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 KEY = b"a secret of the project, 32 byte"
@@ -176,7 +176,7 @@ def test_uids_map_one_to_one_over_the_whole_job(first, second):
                 old, new = str(source[keyword].value), str(out[keyword].value)
                 assert there.setdefault(old, new) == new
                 assert back.setdefault(new, old) == old
-                assert made_by(KEY, new)
+                assert is_own(KEY, new)
                 assert len(new) <= 64
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydicom.dataset import Dataset
 from small_headers import KEY, run
 
-from medlab.dicom.codes import is_own_code
+from medlab.dicom.codes import is_own
 from medlab.dicom.dates import offset_days, shift_date
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -37,7 +37,7 @@ def test_codes_may_come_from_outside(study):
 
     out, _ = run(study, code_of=draw)
     assert out.PatientID == out.PatientName == "P1"
-    assert is_own_code(KEY, out.AccessionNumber)
+    assert is_own(KEY, out.AccessionNumber)
     assert asked == [("patient", "elm\x1f471188"), ("accession", "A123456")]
 
 
