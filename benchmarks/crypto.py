@@ -41,7 +41,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 from scipy.ndimage import median_filter
 
-from medlab.crypto import embedding, steganalysis
+from medlab.crypto import steganography
 from medlab.pipeline import Settings, deidentify, packing
 
 KEY = bytes(range(32))
@@ -69,14 +69,14 @@ def seconds(work: Callable[[], object]) -> float:
 
 def row(name: str, method: str, repeat: int) -> dict[str, object]:
     pixels, bits = image(name)
-    payload = np.random.default_rng(0).bytes(embedding.capacity(pixels, method, bits=bits))
+    payload = np.random.default_rng(0).bytes(steganography.capacity(pixels, method, bits=bits))
 
     def all_three() -> None:
-        embedding.capacity(pixels, method, bits=bits)
-        hidden = embedding.embed(pixels, payload, KEY, method, bits=bits)
-        embedding.extract(hidden, KEY, method, bits=bits)
+        steganography.capacity(pixels, method, bits=bits)
+        hidden = steganography.embed(pixels, payload, KEY, method, bits=bits)
+        steganography.extract(hidden, KEY, method, bits=bits)
 
-    hidden = embedding.embed(pixels, payload, KEY, method, bits=bits)
+    hidden = steganography.embed(pixels, payload, KEY, method, bits=bits)
     error = np.sqrt(np.mean((hidden.astype(float) - pixels) ** 2))
     costs = [seconds(all_three) / seconds(lambda: median_filter(pixels, 3)) for _ in range(repeat)]
     return {
@@ -86,10 +86,10 @@ def row(name: str, method: str, repeat: int) -> dict[str, object]:
         "bits a pixel": 8 * len(payload) / pixels.size,
         "PSNR": 20 * np.log10((bits[1] - bits[0]) / error),
         "cost": median(costs),
-        "chi p": steganalysis.chi_square(hidden),
-        "clean chi p": steganalysis.chi_square(pixels),
-        "RS": steganalysis.rs_rate(hidden),
-        "clean RS": steganalysis.rs_rate(pixels),
+        "chi p": steganography.chi_square(hidden),
+        "clean chi p": steganography.chi_square(pixels),
+        "RS": steganography.rs_rate(hidden),
+        "clean RS": steganography.rs_rate(pixels),
     }
 
 
@@ -184,7 +184,7 @@ def main() -> None:
     repeat = arguments.repeat
     print(pd.Series(enveloped(arguments.files, repeat)).to_string(float_format="%.2f"))
     print(pd.Series(packed(arguments.mb, min(repeat, 3))).to_string(float_format="%.2f"))
-    table = pd.DataFrame(row(n, m, repeat) for n in LIMITS for m in embedding.METHODS)
+    table = pd.DataFrame(row(n, m, repeat) for n in LIMITS for m in steganography.METHODS)
     print(table.to_string(index=False, float_format="%.3f"))
     for name, (bits, psnr, cost) in LIMITS.items():
         found = table[(table["image"] == name) & (table["method"] == "shift")].iloc[0]

@@ -17,7 +17,7 @@ from pydicom.uid import generate_uid
 
 from medlab import dicom
 from medlab.arrays import Array
-from medlab.crypto import embedding, steganalysis
+from medlab.crypto import steganography
 from medlab.crypto.cipher import seal, unseal
 from medlab.crypto.keys import subkey
 from medlab.dicom.files import quiet_pydicom
@@ -28,7 +28,7 @@ from medlab.neuro.nifti_header import stored_voxels
 from medlab.pixels import frames, mask
 
 _PRIVATE = "private"
-METHODS = (_PRIVATE, *embedding.METHODS)  # in the order in which they are looked for
+METHODS = (_PRIVATE, *steganography.METHODS)  # in the order in which they are looked for
 _CREATOR = "MEDLAB HIDDEN"
 _OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
 _NIFTI = (".nii", ".nii.gz")
@@ -57,7 +57,7 @@ def hide(source: Path, target: Path, payload: Path, key: bytes, method: str = "s
     key : bytes
         32 bytes.
     method : {"shift", "expansion", "lsb", "private"}
-        See `medlab.crypto.embedding.embed`; ``private`` is an element of a private block, and
+        See `medlab.crypto.steganography.embed`; ``private`` is an element of a private block, and
         for DICOM only.
 
     Raises
@@ -112,8 +112,8 @@ def detect(source: Path, clean: Path | None = None) -> dict[str, float]:
     for prefix, path in (("", source), ("clean_", clean)):
         if path is not None:
             pixels = _opened(path).pixels
-            figures[f"{prefix}chi_square_p"] = steganalysis.chi_square(pixels)
-            figures[f"{prefix}rs_rate"] = steganalysis.rs_rate(pixels)
+            figures[f"{prefix}chi_square_p"] = steganography.chi_square(pixels)
+            figures[f"{prefix}rs_rate"] = steganography.rs_rate(pixels)
     return figures
 
 
@@ -154,7 +154,7 @@ def _hidden(source: Path, data: bytes, key: bytes, method: str) -> bytes:
     if method == _PRIVATE:
         return _with_element(source, data, key)
     image = _opened(source)
-    return image.content(embedding.embed(image.pixels, data, key, method, bits=image.bits))
+    return image.content(steganography.embed(image.pixels, data, key, method, bits=image.bits))
 
 
 @quiet_pydicom()
@@ -166,7 +166,7 @@ def _found(path: Path, key: bytes, methods: Sequence[str]) -> tuple[str, bytes, 
             if method == _PRIVATE:
                 return method, _element(path, key), None
             image = image or _opened(path)
-            return method, *embedding.extract(image.pixels, key, method, bits=image.bits)
+            return method, *steganography.extract(image.pixels, key, method, bits=image.bits)
     raise RefusedError("wrong key, an altered image, or nothing is hidden in this file")
 
 

@@ -13,7 +13,7 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from medlab import crypto
 from medlab.cli import commands
-from medlab.crypto import embedding
+from medlab.crypto import steganography
 from medlab.pipeline import hiding
 
 DICOM_METHODS = hiding.METHODS
@@ -271,7 +271,7 @@ def test_pydicom_alone_gives_the_pixels_that_hold_the_payload(place):
     assert hide(place, source("examples_overlay.dcm"), "out.dcm").exit_code == 0
     seen = dcmread(place / "out.dcm").pixel_array
     key = crypto.load_key(place / "key")
-    found, restored = embedding.extract(seen, key, bits=(0, 4095))
+    found, restored = steganography.extract(seen, key, bits=(0, 4095))
     assert found == PAYLOAD
     assert np.array_equal(restored, dcmread(source("examples_overlay.dcm")).pixel_array)
     assert seen.max() <= 4095
