@@ -285,7 +285,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
 
 def captures(job: Path, *, approved: bool = False) -> set[int]:
     """Return the rows of pictures that no face can be cut out of: withheld, or let pass."""
-    from medlab.pipeline.steps import NO_VOLUME
+    from medlab.pipeline.pictures import NO_VOLUME
 
     table = job / ("faces-approved.csv" if approved else "faces.csv")
     rows = _rows(table) if table.is_file() else []
@@ -373,7 +373,7 @@ def _looked_at(
     order: Order, images: list[tuple[Item, Path]], tell: _Tell, log: _Log
 ) -> Iterator[_Heads]:
     """Look for heads, by the step that jobs have for it; say at the end what was measured."""
-    from medlab.pipeline import job_report, steps
+    from medlab.pipeline import job_report, pictures
     from medlab.pipeline.ledger import Entry, Ledger
     from medlab.pipeline.settings import Settings, Work
 
@@ -385,11 +385,11 @@ def _looked_at(
         series: dict[Item, list[Entry]] = {}
         for number, (item, path) in enumerate(images if order.head != "leave" else []):
             tell("looking for heads", number, len(images))
-            if steps.may_hold_head(dicom.read(path)):
+            if pictures.may_hold_head(dicom.read(path)):
                 series.setdefault(item, []).append(Entry(number, path, item.kind))
         for number, entries in enumerate(series.values()):
             tell("cutting heads", number, len(series))
-            for row, measured in steps.cut([entries], work).items():
+            for row, measured in pictures.cut([entries], work).items():
                 ledger.note_head(row, measured)
         yield _Heads(work, ledger)
         heads = job_report.heads(ledger, settings)
@@ -437,8 +437,8 @@ def _write(
     heads: _Heads,
     log: _Log,
 ) -> None:
+    from medlab.pipeline.pictures import without_face
     from medlab.pipeline.settings import FACES, Outcome
-    from medlab.pipeline.steps import without_face
 
     before = dicom.read(path)
     looked = Outcome(number, "")
@@ -469,8 +469,8 @@ def _without_text(before: Dataset, after: Dataset, order: Order) -> Dataset:
 
 
 def _write_nifti(item: Item, number: int, row: int, heads: _Heads, log: _Log) -> None:
-    from medlab.pipeline.nifti import clean_header
     from medlab.pipeline.settings import NO_HEAD
+    from medlab.pipeline.steps import clean_header
 
     ending = ".nii.gz" if item.middle.name.lower().endswith(".gz") else ".nii"
     place = heads.work.target / f"scan-{number + 1:02d}{ending}"

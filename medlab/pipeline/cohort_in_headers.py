@@ -1,22 +1,38 @@
-"""k-anonymity in the headers: what was written is read back from the files and counted again."""
+"""k-anonymity in the headers: a cohort is generalized, and its values are written into the files.
+
+What was written is read back from the files alone, and its classes are counted again.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydicom import Dataset
 
 from medlab import dicom
-from medlab.dicom.cohort import COLUMNS
+from medlab.crypto import keyed_digest
+from medlab.dicom.cohort import COLUMNS, owners_and_table
 from medlab.dicom.declarations import method_lines
-from medlab.errors import InputError, usable
+from medlab.disk import appearing
+from medlab.errors import InputError, RefusedError, UsageError, usable
+from medlab.pipeline.job_files import Job
+from medlab.pipeline.owners import Owners
 
 if TYPE_CHECKING:
     import pandas as pd
 
+# Columns of dicom.cohort_table that a header can hold one value of, and where.
+_COLUMNS = {
+    "Age": "PatientAge",
+    "Sex": "PatientSex",
+    "Weight": "PatientWeight",
+    "Height": "PatientSize",
+}
+_SENSITIVE = {"AdmittingDiagnosesDescription": "Diagnosis"}
 #: Elements that no cohort table holds and that still tell patients apart.
 _TECHNICAL = (
     "StudyDate",
@@ -34,6 +50,133 @@ _TECHNICAL = (
 )
 _STATED = re.compile(r"cohort k=(\d+): (\w+) (.*)")
 _PROMISED = re.compile(r"cohort ([lt])=([\d.]+) of (\w+)")
+
+
+def plan_cohort(job: Job) -> None:
+    """Generalize the cohort of the source folder and note what each patient's facts become."""
+    settings, path = job.work.settings, job.work.cohort
+    path.unlink(missing_ok=True)
+    if settings.cohort_k is None:
+        return
+    from medlab import tabular
+
+    columns = check_quasi(settings.quasi)
+    owners, table = owners_and_table(job.work.source, Owners(job.work))
+    table["Age"] = table["Age"].clip(upper=90)  # ages over 89 are one class
+    sensitive = _SENSITIVE.get(settings.sensitive, settings.sensitive)
+    release = tabular.anonymize(
+        table,
+        columns,
+        sensitive or None,
+        settings.cohort_k,
+        settings.cohort_l,
+        settings.cohort_t,
+        method=settings.cohort_method,
+        distance=None if settings.cohort_t is None else "equal",  # between texts of headers
+    )
+    values = tabular.representative(release, table)
+    ranges = tabular.range_text(release.table, columns)
+    rows = zip(owners, values.to_dict("records"), ranges.to_dict("records"), strict=True)
+    patients = {
+        _digest(job.work.key, name): {"values": _spelled(row), "ranges": texts}
+        for name, row, texts in rows
+    }
+    path.touch(mode=0o600)
+    promises = {"k": settings.cohort_k, "sensitive": sensitive}
+    promises |= {"l": settings.cohort_l, "t": settings.cohort_t} if sensitive else {}
+    path.write_text(json.dumps({"promises": promises, "patients": patients}), encoding="utf-8")
+
+
+def check_quasi(quasi: Iterable[str]) -> list[str]:
+    """Return the columns of the cohort's table that are named, by keyword or as they are.
+
+    Raises
+    ------
+    UsageError
+        If a header cannot hold one value of them.
+    """
+    named = {keyword: column for column, keyword in _COLUMNS.items()}
+    columns = [named.get(name, name) for name in quasi]
+    unknown = [name for name in columns if name not in _COLUMNS]
+    if unknown:
+        raise UsageError(
+            f"no quasi-identifier {', '.join(unknown)} that headers hold; "
+            f"there are {', '.join(_COLUMNS)}"
+        )
+    return columns
+
+
+def _spelled(row: dict[Any, Any]) -> dict[str, str]:
+    """Return a patient's facts as header values; a suppressed one is empty."""
+    forms: dict[str, Callable[[Any], str]] = {
+        "Age": lambda years: f"{min(int(years), 90):03d}Y",
+        "Weight": lambda kg: f"{float(kg):g}",
+        "Height": lambda cm: f"{float(cm) / 100:.4g}",
+        "Sex": str,
+    }
+    return {
+        _COLUMNS[name]: "" if value is None or value != value else forms[name](value)
+        for name, value in row.items()
+    }
+
+
+def _digest(key: bytes, owner: str) -> str:
+    return keyed_digest(key, "cohort", owner).hex()
+
+
+class Cohort:
+    """What each patient's facts became, by keyed digest of who it is."""
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        self._promises: dict[str, Any] = content["promises"]
+        self._patients: dict[str, dict[str, dict[str, str]]] = content["patients"]
+        self._key = key
+
+    def apply(self, whose: str, after: Dataset) -> None:
+        """Write the generalized facts of an owner over those that the policy kept.
+
+        Raises
+        ------
+        RefusedError
+            If the patient is not in the cohort: then nothing protects these facts.
+        """
+        patient = self._patients.get(_digest(self._key, whose))
+        if patient is None:
+            raise RefusedError("the patient of this file is not in the cohort")
+        for keyword, value in patient["values"].items():
+            if keyword in after:
+                setattr(after, keyword, value)
+        _state(after, self._promises, patient["ranges"])
+
+
+def _state(dataset: Dataset, promises: Mapping[str, Any], ranges: dict[str, str]) -> None:
+    """Write a patient's released cells into De-identification Method (0012,0063).
+
+    A VR such as AS can't hold a range, so the element itself holds one value that stands
+    for the class, and the range is stated where a file tells how it was de-identified.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Changed in place.
+    promises : mapping
+        ``k`` and, with a ``sensitive`` column, ``l`` and ``t``.
+    ranges : dict
+        Released cell as text by column of the cohort table, such as ``{"Age": "[40, 52]"}``.
+    """
+    lines = [
+        line
+        for line in method_lines(dataset)
+        if not (_STATED.fullmatch(line) or _PROMISED.fullmatch(line))
+    ]
+    stated = [f"cohort k={promises['k']}: {name} {text}"[:64] for name, text in ranges.items()]
+    stated += [
+        f"cohort {name}={promises[name]:g} of {promises['sensitive']}"
+        for name in ("l", "t")
+        if promises.get(name) is not None
+    ]
+    dataset.DeidentificationMethod = lines + stated
 
 
 class _Promises(NamedTuple):
@@ -105,36 +248,7 @@ class CohortCheck(NamedTuple):
         return f"; {criteria} of {sensitive} was asked, counted l = {self.l:g}, t = {self.t:.3f}"
 
 
-def state(dataset: Dataset, promises: Mapping[str, Any], ranges: dict[str, str]) -> None:
-    """Write a patient's released cells into De-identification Method (0012,0063).
-
-    A VR such as AS can't hold a range, so the element itself holds one value that stands
-    for the class, and the range is stated where a file tells how it was de-identified.
-
-    Parameters
-    ----------
-    dataset : Dataset
-        Changed in place.
-    promises : mapping
-        ``k`` and, with a ``sensitive`` column, ``l`` and ``t``.
-    ranges : dict
-        Released cell as text by column of the cohort table, such as ``{"Age": "[40, 52]"}``.
-    """
-    lines = [
-        line
-        for line in method_lines(dataset)
-        if not (_STATED.fullmatch(line) or _PROMISED.fullmatch(line))
-    ]
-    stated = [f"cohort k={promises['k']}: {name} {text}"[:64] for name, text in ranges.items()]
-    stated += [
-        f"cohort {name}={promises[name]:g} of {promises['sensitive']}"
-        for name in ("l", "t")
-        if promises.get(name) is not None
-    ]
-    dataset.DeidentificationMethod = lines + stated
-
-
-def released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
+def _released(folder: Path | str) -> tuple[pd.DataFrame, _Promises]:
     """Read the release table back from a folder of de-identified files.
 
     Parameters
@@ -194,12 +308,14 @@ def _worst(table: pd.DataFrame, quasi: list[str], secret: str) -> pd.Series[Any]
     return first[~first.index.duplicated()].reindex(table.index)
 
 
-def check(folder: Path | str) -> CohortCheck | None:
+def check(folder: Path | str, table_file: Path | None = None) -> CohortCheck | None:
     """Count the classes that the files of a folder state.
 
     Parameters
     ----------
     folder : path
+    table_file : Path, optional
+        Where the release table goes as it was read back, a CSV.
 
     Returns
     -------
@@ -213,7 +329,10 @@ def check(folder: Path | str) -> CohortCheck | None:
     """
     from medlab import tabular
 
-    table, promises = released(folder)
+    table, promises = _released(folder)
+    if table_file is not None:
+        with appearing(table_file) as part:
+            table.to_csv(part)
     if table.empty:
         return None
     secret = promises.sensitive

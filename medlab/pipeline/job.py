@@ -6,7 +6,6 @@ begin -> plan (what is there, whose is it) -> clean (one file after the other) -
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import json
 import os
@@ -26,8 +25,8 @@ from medlab.crypto import Lock, Vault, write_key
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
-from medlab.pipeline import job_report, owners, steps, text_removal
-from medlab.pipeline.cohort_in_headers import CohortCheck, check, released
+from medlab.pipeline import cohort_in_headers, job_report, owners, pictures, steps
+from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.job_files import (
     Job,
     begin,
@@ -36,6 +35,7 @@ from medlab.pipeline.job_files import (
     kind_of,
     private_folder,
     walk,
+    write_csv,
 )
 from medlab.pipeline.ledger import Entry, Ledger
 from medlab.pipeline.owners import keep_ids, read_ids
@@ -59,8 +59,7 @@ def _plan(job: Job) -> None:
     job.ledger.write_phrases(job.work.phrases)
     if not job.work.settings.stream:
         _reopen_missing(job)
-    text_removal.reopen_approved(job)
-    steps.reopen_approved(job)
+    pictures.reopen_approved(job)
     _look(job)
 
 
@@ -278,9 +277,9 @@ def deidentify(
     with _opened(source, target, settings, key_file, lock, ids_file, overwrite, each) as job:
         job.jobs, job.progress = jobs, progress
         _plan(job)
-        text_removal.plan_cohort(job)
+        cohort_in_headers.plan_cohort(job)
         new = _clean(job)
-        steps.forget_masks(job.work)
+        pictures.forget_masks(job.work)
         return _finish(job, new, map_file)
 
 
@@ -301,7 +300,9 @@ def _opened(
         digest = hashlib.sha256(json.dumps(pairs).encode()).hexdigest()
         settings = replace(settings, ids=digest)
     header_plan = steps.plan_of(settings)  # an unknown option ends the job before it begins
-    text_removal.check_available(settings)
+    pictures.check_available(settings)
+    if settings.cohort_k is not None:
+        cohort_in_headers.check_quasi(settings.quasi)
     if (key_file or lock) and settings.policy == SAFE_HARBOR:
         raise UsageError("Safe Harbor draws its codes and keeps no key; leave out the key or lock")
     if lock is not None and dicom.own_rules.encrypted(header_plan):
@@ -474,21 +475,18 @@ def _finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
     folder = job.work.folder
     job.ledger.point_copies()
     rows = ((str(row.source), row.target, row.status) for row in job.ledger.rows())
-    _write_csv(folder / "map.csv", ("source", "target", "status"), rows)
+    write_csv(folder / "map.csv", ("source", "target", "status"), rows)
     if map_file is not None:
-        with appearing(Path(map_file)) as part, _private(part):
+        with appearing(Path(map_file), 0o600) as part:
             shutil.copyfile(folder / "map.csv", part)
     if job.work.settings.review:
         # rare ones first: a name is rarer than a clinical word
         texts = job.ledger.kept_texts()
-        _write_csv(folder / "review-text.csv", ("element", "text", "files", "first_row"), texts)
-    text_removal.write_boxes(job)
-    if job.work.settings.head != "leave":
-        unchecked = job.ledger.table(
-            f"SELECT row, message FROM finding WHERE place = '{steps.PLACE}'"
-        )
-        _write_csv(folder / "faces.csv", ("file", "reason"), iter(unchecked))
-    cohort = _count_cohort(job)
+        write_csv(folder / "review-text.csv", ("element", "text", "files", "first_row"), texts)
+    pictures.write_reviews(job)
+    cohort = None
+    if job.work.settings.cohort_k is not None and not job.work.single:
+        cohort = cohort_in_headers.check(job.work.target, folder / "cohort-release.csv")
     statuses = job_report.statuses(job.ledger)
     strangers = _close_target(job)
     head = job.audit.append("job ended", new=new, statuses=statuses, strangers=strangers)
@@ -531,34 +529,6 @@ def _close_target(job: Job) -> int:
     for folder in folders if target.is_dir() else ():
         give_output_time(folder)
     return strangers
-
-
-def _count_cohort(job: Job) -> CohortCheck | None:
-    """Read the cohort's release back from the outputs, and count its classes again."""
-    if job.work.settings.cohort_k is None or job.work.single:
-        return None
-    table, _ = released(job.work.target)
-    with appearing(job.work.folder / "cohort-release.csv") as part:
-        table.to_csv(part)
-    return check(job.work.target)
-
-
-def _write_csv(path: Path, header: tuple[str, ...], lines: Iterator[tuple[Any, ...]]) -> None:
-    with (
-        appearing(path) as part,
-        _private(part),
-        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
-    ):
-        writer = csv.writer(file)
-        writer.writerow(header)
-        writer.writerows(lines)
-
-
-@contextmanager
-def _private(path: Path) -> Iterator[None]:
-    """Let only the owner read a file that is about to be written."""
-    path.touch(mode=0o600)
-    yield
 
 
 _LEFT = ("done", "duplicate")  # what became of files that leave the queue; withheld ones stay

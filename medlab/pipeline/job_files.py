@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 import os
@@ -11,11 +12,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from medlab.crypto import Lock, Vault, load_key
 from medlab.crypto.audit import AuditLog, sealing_key
 from medlab.crypto.keys import named_key_file
-from medlab.disk import hold
+from medlab.disk import appearing, hold
 from medlab.errors import MissingError, RefusedError, UsageError
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.pool import EachDone, each_done
@@ -144,6 +146,17 @@ def give_output_time(path: Path) -> None:
     """Give a file or folder the one time that all outputs bear."""
     if path.stat().st_mtime_ns != _OUTPUT_TIME_NS:
         os.utime(path, ns=(_OUTPUT_TIME_NS, _OUTPUT_TIME_NS))
+
+
+def write_csv(path: Path, header: tuple[str, ...], rows: Iterable[tuple[Any, ...]]) -> None:
+    """Write a table of the private folder, which its owner alone may read."""
+    with (
+        appearing(path, 0o600) as part,
+        part.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)
 
 
 def digest_of(path: Path) -> bytes:

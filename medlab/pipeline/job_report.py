@@ -18,9 +18,9 @@ from medlab.disk import appearing
 from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.job_files import Job
 from medlab.pipeline.ledger import Ledger
+from medlab.pipeline.pictures import PICTURES_READ
 from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
 from medlab.pipeline.steps import ENVELOPE_KEPT, plan_of
-from medlab.pipeline.text_removal import PICTURES_READ
 
 STATUS_WORDS = {
     "done": "cleaned, verified and written",

@@ -1,4 +1,4 @@
-"""One file: examined, and de-identified in small steps. What a worker process does.
+"""One file, DICOM or NIfTI: examined, and de-identified in small steps by a worker process.
 
 Nothing raised in here leaves: a file that fails at any step is withheld, and its outcome
 says at which.
@@ -7,38 +7,34 @@ says at which.
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
-import json
 import logging
+import re
 import secrets
-import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom import Dataset, config
 
 from medlab import dicom
 from medlab.crypto import Vault, keyed_digest
 from medlab.dicom import encrypted
-from medlab.dicom.codestream import PIXEL_BITS
 from medlab.dicom.element_texts import text_at
 from medlab.dicom.files import bytes_of
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.dicom.treatment import Log
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
-from medlab.pipeline import nifti, reidentification, text_removal
-from medlab.pipeline.job_files import Job
+from medlab.pipeline import pictures, reidentification
+from medlab.pipeline.cohort_in_headers import Cohort
+from medlab.pipeline.job_files import digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.owners import NEW_ID, Ids, Owners, place_of
 from medlab.pipeline.settings import (
@@ -50,7 +46,9 @@ from medlab.pipeline.settings import (
     Settings,
     Work,
 )
-from medlab.pixels.mask import cut_frames
+
+if TYPE_CHECKING:
+    from medlab.neuro.head_study import Removal
 
 ENVELOPE_KEPT = "attributes that another hand has encrypted were kept as they came"
 _FACE = 17  # of the 18 kinds
@@ -77,7 +75,7 @@ class _UnverifiedError(RefusedError):
 
 _STATUSES: tuple[tuple[type[MedlabError], str], ...] = (
     (_UnverifiedError, "unverified"),
-    (text_removal.QuarantineError, "quarantined"),
+    (pictures.QuarantineError, "quarantined"),
     (RefusedError, "refused"),
     (InputError, "unreadable"),
 )
@@ -103,10 +101,10 @@ class _Hands:
     def __init__(self, work: Work) -> None:
         self.work = work
         self.phrases = Phrases(work.phrases, work.key)
-        self.cohort = text_removal.Cohort(work.cohort, work.key) if work.cohort.exists() else None
-        self.approved = text_removal.approved_boxes(work)
-        self.series = text_removal.new_series(work.settings)
-        self.let_pass = _let_pass(work)
+        self.cohort = Cohort(work.cohort, work.key) if work.cohort.exists() else None
+        self.approved = pictures.approved_boxes(work)
+        self.series = pictures.new_series(work.settings)
+        self.let_pass = pictures.let_pass(work)
         self.owner_of = Owners(work)
         self.ids = Ids(work.ids, work.key) if work.settings.ids else None
         drawn = work.settings.codes == "random"
@@ -157,7 +155,7 @@ def examine(entry: Entry) -> _Examined:
             look = _examine(entry, path, work.source, work.key)
             if look.kind not in ("nifti", "sidecar"):
                 return look
-            said = nifti.said(path, entry.source)
+            said = _said(path, entry.source)
             return look._replace(phrases=[phrase_digest(work.key, phrase) for phrase in said])
     except Exception as error:  # noqa: BLE001 - hostile files fail in any way; the job goes on
         _note(entry, error)
@@ -170,7 +168,7 @@ def _examine(entry: Entry, path: Path, root: Path, key: bytes) -> _Examined:
         return _Examined(row, entry.kind)
     if not dicom.is_dicom(path):
         named = path.suffix.lower() in (".dcm", ".dicom", ".ima")
-        kind = nifti.other_kind(path, root) or ("unreadable" if named else "not-dicom")
+        kind = _other_kind(path, root) or ("unreadable" if named else "not-dicom")
         return _Examined(row, kind)
     dataset = dicom.read(path)
     if dicom.files.is_dicomdir(dataset):
@@ -190,7 +188,7 @@ def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
     A frame of reference is one patient's in one study, whatever its UID says; one series may
     have several.
     """
-    if not may_hold_head(dataset):
+    if not pictures.may_hold_head(dataset):
         return None, None
     study, frame, series = (text_at(dataset, uid) for uid in (_STUDY_UID, _FRAME_UID, _SERIES_UID))
     space = "\x1f".join((dicom.owner(dataset), study, frame or series))
@@ -202,9 +200,9 @@ def _places(dataset: Dataset, key: bytes) -> tuple[bytes | None, bytes | None]:
 
 
 def cut_heads(series: list[list[Entry]]) -> dict[int, dict[str, Any]]:
-    """Find what is cut out of the series of one space; see `cut`."""
+    """Find what is cut out of the series of one space; see `medlab.pipeline.pictures.cut`."""
     with _quiet():
-        return cut(series, _hands[-1].work)
+        return pictures.cut(series, _hands[-1].work)
 
 
 def clean(entry: Entry) -> Outcome:
@@ -222,10 +220,10 @@ def clean(entry: Entry) -> Outcome:
                 raise RefusedError("Safe Harbor is checked for DICOM only; convert it first")
             else:
                 source = work.source / entry.source
-                nifti.clean_nifti(source, entry.source, work, hands.phrases, done)
+                _clean_nifti(source, entry.source, work, hands.phrases, done)
     except MedlabError as error:  # whose sentences never repeat a value
         done.status = next((s for kind, s in _STATUSES if isinstance(error, kind)), "failed")
-        place = PLACE if isinstance(error, _FaceError) else ""
+        place = error.place if isinstance(error, pictures.FaceError) else ""
         done.kinds |= {_FACE: done.kinds.get(_FACE, 0) + 1} if place and done.kinds else {}
         done.findings.append(("fail", str(error), place))
         _note(entry, error)
@@ -273,11 +271,11 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
         uid = text_at(before, _SOP_UID)
         if not uid or uid != text_at(before.file_meta, 0x00020003):
             what = "it names no instance, or another than the sender said"
-            raise text_removal.QuarantineError(what)
+            raise pictures.QuarantineError(what)
     whose = hands.owner_of(before)
     hands.check_known(whose)
     _count_kinds(before, work, done)
-    faceless, face_cut = without_face(before, work, done)
+    faceless, face_cut = pictures.without_face(before, work, done)
     done.kinds |= {_FACE: done.kinds.get(_FACE, 0) + 1} if face_cut else {}
     headers, actions = dicom.deidentify(
         encrypted.as_read(original) if faceless is before else faceless,
@@ -289,7 +287,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
     )
     _note_actions(actions, done)
     boxes = hands.approved.get(str(entry.row))
-    after = text_removal.without_text(before, headers, work, done, boxes, hands.series)
+    after = pictures.without_text(before, headers, work, done, boxes, hands.series)
     if face_cut:
         dicom.claim(after, FACES)
     if work.settings.policy == SAFE_HARBOR and set(done.unchecked) - {NO_PICTURE}:
@@ -402,166 +400,175 @@ def _note(entry: Entry, error: Exception) -> None:
     _log.info("row %d: %s", entry.row, type(error).__name__)
 
 
-_CLASS, _MODALITY = 0x00080016, 0x00080060
-_MODALITIES = ("MR", "CT", "PT", "NM")
-_STORAGE = "1.2.840.10008.5.1.4.1.1."
-_CAPTURES = (f"{_STORAGE}7", *(f"{_STORAGE}7.{n}" for n in range(1, 5)))
-#: Photographs and films of a patient; volumes of C-arms and of a dentist's scanner.
-_PICTURES = tuple(_STORAGE + end for end in ("77.1.4", "77.1.4.1", "13.1.1", "13.1.2"))
-#: Surfaces, outlines and meshes, which need no pixels to show a face: segmentations, surface
-#: segmentations, scans of a surface, structure sets, and 3-D models (STL, OBJ, MTL).
-_SURFACES = tuple(
-    _STORAGE + end
-    for end in ("66.4", "66.5", "66.7", "68.1", "68.2", "481.3", "104.3", "104.4", "104.5")
-)
-PLACE = "face"  # of a finding that a person may overrule
-#: Why an object that no face can be cut out of is withheld, whatever it shows.
-NO_VOLUME = (
-    "face not checked: a photograph, a capture or a surface is no volume of slices in which a "
-    "face could be cut"
-)
-_OVERRULE = "look at it, and let it pass in faces-approved.csv if it shows none"
+# NIfTI files, their sidecars and BIDS tables
+
+_LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
+_IMAGES = (".nii.gz", ".nii", ".hdr", ".img")
 
 
-class _FaceError(RefusedError):
-    """A face is, or may be, in this file; a person may let it pass all the same."""
+def _other_kind(path: Path, root: Path) -> str:
+    """Return what a file is that is neither DICOM nor NIfTI; empty where it is of no tree."""
+    if _is_sidecar(path, root):
+        return "sidecar"
+    if not (root / "dataset_description.json").is_file():
+        return ""
+    stem, texts = path.name.partition(".")[0].upper(), ("README", "CHANGES", "LICENSE", "CITATION")
+    if path.parent == root and stem in texts:
+        return "free-text"
+    below = path.relative_to(root).parts[0].startswith("sub-")
+    listed = path.name.lower().endswith((".tsv", ".tsv.gz", ".json"))
+    return "no-cleaner" if below or listed else ""
 
 
-def may_hold_head(dataset: Dataset) -> bool:
-    """Return whether images of this kind are slices in which a head can be measured."""
-    captured = text_at(dataset, _CLASS) in _CAPTURES
-    pixels = 0x7FE00010 in dataset
-    return text_at(dataset, _MODALITY) in _MODALITIES and pixels and not captured
+def _is_sidecar(path: Path, root: Path) -> bool:
+    """Return whether a file belongs to a NIfTI file beside it, or to the BIDS tree at `root`."""
+    from medlab.neuro import nifti_header
+
+    if not nifti_header.handles(path):
+        return False
+    if (root / "dataset_description.json").is_file():
+        return True
+    stem = _stem(path)[0]
+    return any(path.with_name(stem + ending).is_file() for ending in _IMAGES)
 
 
-def _may_show_face(dataset: Dataset) -> bool:
-    """Return whether a face may be seen in an object of this kind, or rendered from it."""
-    kind = text_at(dataset, _CLASS)
-    is_picture = (
-        kind in _CAPTURES or kind in _PICTURES or text_at(dataset, _MODALITY) in ("XC", "OT")
-    )
-    is_picture = is_picture and any(tag in dataset for tag in PIXEL_BITS)
-    return may_hold_head(dataset) or is_picture or kind in _SURFACES
+def _said(path: Path, relative: Path) -> frozenset[str]:
+    """Return the phrases that a file's name, and the table in it, say of a patient."""
+    from medlab.neuro import bids, nifti_header
 
-
-def cut(series: list[list[Entry]], work: Work) -> dict[int, dict[str, Any]]:
-    """Find what is cut out of the series of one patient, study and frame of reference.
-
-    A mask is kept for each file, or why there is none: no head, slices missing, a check that
-    failed. `without_face` goes by it. What was measured is returned, by the first row of each
-    series.
-    """
-    from medlab.neuro.head_study import NoHeadError, cut_study
-
-    measured: dict[int, dict[str, Any]] = {}
-    volumes: dict[int, Any] = {}
-    parts: dict[int, str] = {}
-
-    def read(number: int) -> Any:
-        volumes.clear()  # one at a time is in memory
-        volumes[number] = volume = _volume(series[number], work)
-        parts[number] = str(volume.datasets[0].get("BodyPartExamined") or "")
-        return volume.img
-
-    reads = [partial(read, number) for number in range(len(series))]
-    for number, done in cut_study(reads, work.settings.head, parts, work.settings.bet_f):
-        entries = series[number]
-        if not isinstance(done, MedlabError):
-            _keep_masks(volumes[number], done.mask, entries, work)
-            measured[entries[0].row] = done.report
-            continue
-        _log.info("row %d and its series: %s", entries[0].row, type(done).__name__)
-        reason = NO_HEAD if isinstance(done, NoHeadError) else str(done)
-        for entry in entries:
-            _kept(work, entry.row, ".txt").write_text(reason, encoding="utf-8")
-    return measured
-
-
-def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, bool]:
-    """Return the dataset, and whether a face was cut out of its stored values.
-
-    What was not looked at is noted in the outcome.
-
-    Raises
-    ------
-    FaceError
-        If a face was to be removed and was not, or may be there where none can be cut.
-    """
-    if not _may_show_face(before):
-        return before, False
-    if work.settings.head == "leave":
-        done.unchecked.append("face")
-        return before, False
-    if not may_hold_head(before):
-        raise _FaceError(f"{NO_VOLUME}; {_OVERRULE}")
-    reason = _kept(work, done.row, ".txt")
-    if reason.is_file():
-        if (said := reason.read_text(encoding="utf-8")) != NO_HEAD:
-            raise _FaceError(f"face not removed: {said}; {_OVERRULE}")
-        done.findings.append(("review", NO_HEAD, ""))
-        return before, False
-    path = _kept(work, done.row, ".npz")
-    if not path.is_file():
-        raise _FaceError(f"face not checked: its series was not looked at; {_OVERRULE}")
-    removed = np.load(path)["removed"].reshape(-1, before.Rows, before.Columns)
-    return cut_frames(before, removed), True
-
-
-def _let_pass(work: Work) -> set[int]:
-    """Return the rows of the map that a person let pass, their faces not checked."""
-    if work.settings.head == "leave" or not work.faces_approved.is_file():
-        return set()
-    with work.faces_approved.open(newline="", encoding="utf-8") as file:
-        try:
-            return {int(row["file"]) for row in csv.DictReader(file)}
-        except (KeyError, TypeError, ValueError):
-            raise InputError(
-                "faces-approved.csv is no table with a column 'file' of line numbers of the map; "
-                "take lines of faces.csv"
-            ) from None
-
-
-def reopen_approved(job: Job) -> None:
-    """Have files done again that a person let pass, or no longer, since the last run."""
-    now = _let_pass(job.work)
-    before = set(json.loads(job.ledger.setting("faces let pass") or "[]"))
-    for row in now ^ before:
-        job.ledger.reopen(row)
-    job.ledger.setting("faces let pass", json.dumps(sorted(now)))
-
-
-def forget_masks(work: Work) -> None:
-    """Take away the masks: they show the faces that were cut."""
-    shutil.rmtree(work.folder / "faces", ignore_errors=True)
-
-
-def _volume(entries: list[Entry], work: Work) -> Any:
-    """Read the files of one series, wherever they lie, in the order of their rows."""
-    from medlab.neuro import series
-
-    with tempfile.TemporaryDirectory(dir=work.folder) as folder:
-        for entry in entries:
-            link = Path(folder) / f"{entry.row:012d}.dcm"
-            link.symlink_to((work.source / entry.source).resolve())
-        volume = series.read_series(folder)
-    if len(volume.datasets) != len(entries):
-        raise RefusedError("a file of the series could not be read")
-    return volume
-
-
-def _keep_masks(volume: Any, removed: NDArray[np.bool_], entries: list[Entry], work: Work) -> None:
-    masks = [
-        np.zeros((int(d.get("NumberOfFrames") or 1), d.Rows, d.Columns), dtype=bool)
-        for d in volume.datasets
+    parts = re.split(r"[_/\\.]", relative.as_posix())
+    texts = [part.partition("-")[2] or part for part in parts]  # what stands behind an entity
+    usual = dicom.text.vocabulary()  # "brain" names nobody, and DICOM's texts may say it
+    texts = [
+        t for t in texts if t not in bids.vocabulary() and dicom.identity.fold(t) not in usual
     ]
-    for at, (file, frame) in enumerate(volume.frames):
-        masks[file][frame] = removed[:, :, at % removed.shape[2]].T
-    for entry, mask in zip(entries, masks, strict=True):
-        np.savez_compressed(_kept(work, entry.row, ".npz"), removed=mask)
+    texts.append(" ".join(texts))
+    for _, _, more in usable([path], nifti_header.identifying):  # else it is withheld when cleaned
+        texts += more
+    return dicom.identity.Identity(
+        patients=frozenset(parts for text in texts for parts in dicom.identity.name_parts(text)),
+        ids=frozenset(texts),
+    ).phrases
 
 
-def _kept(work: Work, row: int, ending: str) -> Path:
-    """Return where the mask of a file stands, or why it has none."""
-    folder = work.folder / "faces"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{row}{ending}"
+def _clean_nifti(
+    source: Path, relative: Path, work: Work, phrases: Container[str], done: Outcome
+) -> None:
+    """Clean one file into its place; an error keeps it from appearing.
+
+    `phrases` are the IDs and full names of all patients of the job.
+    """
+    from medlab.neuro import nifti_header, volume
+
+    def code(label: str) -> str:
+        done.ways_back.append(("label", _label_code(work.key, label), label, ""))
+        return _label_code(work.key, label)
+
+    def is_name(text: str) -> bool:
+        return any(dicom.text.other_spans(text, phrases))
+
+    name = Path(work.single[1]) if work.single else _nifti_name(relative, work, code)
+    target = work.target / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
+        part = Path(folder) / target.name
+        done.head = clean_header(source, part, work.settings, rename=code, known=is_name)
+        findings = nifti_header.inspect_file(part)
+        done.findings = [
+            ("fail", f"{finding.kind} of the source is left", finding.place)
+            for finding in findings
+        ]
+        if not done.head and _hides_faces(source, work.settings):
+            done.findings.append(("review", NO_HEAD, ""))
+        named = any(label in name.as_posix() for label in _labels(relative))
+        if findings or named or (not work.single and is_name(name.as_posix())):
+            raise RefusedError("something of the source is still in the output")
+        if _stem(part)[1] in _IMAGES:
+            volume.read_whole(part)
+        done.size, done.target_digest = part.stat().st_size, digest_of(part).hex()
+        # each half of a pair is a file of the job, but of a job of one file both come at once
+        for path in part.parent.iterdir() if work.single else [part]:
+            path.replace(target.with_name(path.name))
+    done.status, done.target = "done", name.as_posix()
+    done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
+    if _stem(source)[1] in _IMAGES and not _hides_faces(source, work.settings):
+        done.unchecked = ["face"]
+
+
+def _nifti_name(relative: Path, work: Work, code: Callable[[str], str]) -> Path:
+    """Return the path of an output: a BIDS path with coded labels, else a code altogether.
+
+    In a BIDS tree such codes stand where BIDS allows any file.
+    """
+    from medlab.neuro import bids
+
+    name = bids.coded_path(relative, code)
+    if name is not None:
+        return Path(name)
+    stem, ending = _stem(relative)
+    case = "" if relative.name.endswith(ending) else "/in capitals"  # a.nii and a.NII are two
+    digest = keyed_digest(work.key, "nifti name", relative.with_name(stem).as_posix() + case)
+    tree = (work.source / "dataset_description.json").is_file()
+    return Path("sourcedata" if tree else "", "nifti", digest.hex()[:16] + ending)
+
+
+def _hides_faces(source: Path, settings: Settings) -> bool:
+    return settings.head != "leave" and _stem(source)[1] in _IMAGES
+
+
+def clean_header(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    rename: Callable[[str], str] | None = None,
+    known: Callable[[str], bool] | None = None,
+) -> dict[str, Any]:
+    """Clean the header of a file, and cut what the settings say out of the head in it.
+
+    Returns what was measured; nothing where heads are left alone, or the image holds none.
+    `rename` and `known` go to `medlab.neuro.nifti_header.clean_file`.
+    """
+    from medlab.neuro import nifti_header
+    from medlab.neuro.head_files import write_cut
+
+    head = _cut_head(source, settings) if _hides_faces(source, settings) else None
+    if head is None:
+        nifti_header.clean_file(source, target, rename=rename, known=known)
+        return {}
+    write_cut(source, target, head.img, head.mask, rename=rename, known=known)
+    return head.report
+
+
+def _cut_head(source: Path, settings: Settings) -> Removal | None:
+    """Return what is cut out of an image; None where it holds no head."""
+    from medlab.neuro.head_study import NoHeadError, cut_study
+    from medlab.neuro.nifti_header import read_sidecar
+    from medlab.neuro.volume import load
+
+    sidecar = source.with_name(_stem(source)[0] + ".json")
+    entries = read_sidecar(sidecar) if sidecar.is_file() else {}
+    part = str(entries.get("BodyPart") or entries.get("BodyPartExamined") or "")
+    ((_, cut),) = cut_study([lambda: load(source)], settings.head, {0: part}, settings.bet_f)
+    if isinstance(cut, NoHeadError):
+        return None
+    if isinstance(cut, MedlabError):
+        raise cut
+    return cut
+
+
+def _labels(relative: Path) -> list[str]:
+    # a short label may stand in a code by chance
+    return [label for label in _LABEL.findall(relative.as_posix()) if len(label) > 3]
+
+
+def _label_code(key: bytes, label: str) -> str:
+    return keyed_digest(key, "label", label).hex()[:10]
+
+
+def _stem(path: Path) -> tuple[str, str]:
+    from medlab.neuro import bids
+
+    for ending in bids.ENDINGS:
+        if path.name.lower().endswith(ending):
+            return path.name[: -len(ending)], path.name[-len(ending) :].lower()
+    return path.stem, path.suffix

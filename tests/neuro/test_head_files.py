@@ -103,7 +103,7 @@ def test_a_job_withholds_what_a_cut_changed_elsewhere(tmp_path, monkeypatch):
     image(tmp_path / "in" / "scan.nii")
     report = {"residual_face": 0.0, "brain_changed": 0, "head_kept": 0.9}
     cut = Removal(nib.Nifti1Image(np.zeros((4, 5, 6)), np.eye(4)), REMOVED, report)
-    monkeypatch.setattr("medlab.pipeline.nifti._head", lambda *_: cut)
+    monkeypatch.setattr("medlab.pipeline.steps._cut_head", lambda *_: cut)
     assert pipeline.deidentify(tmp_path / "in", tmp_path / "a", FACES).statuses == {"done": 1}
     swapped = lambda content, *rest: content[:-2] + content[-2:][::-1]  # noqa: E731
     monkeypatch.setattr(nifti_header, "_without", swapped)

@@ -38,7 +38,7 @@ def test_released_ranges_stand_in_the_headers_and_are_counted_again(ward, tmp_pa
     summary = pipeline.deidentify(ward, tmp_path / "clean", settings)
     assert (summary.cohort.patients, summary.cohort.asked) == (12, 3)
     assert summary.cohort.holds
-    table, promises = cohort_in_headers.released(tmp_path / "clean")
+    table, promises = cohort_in_headers._released(tmp_path / "clean")
     assert promises == cohort_in_headers._Promises(3)
     assert table.groupby(["Age", "Sex"]).size().min() == summary.cohort.found
     for path in outputs(tmp_path / "clean"):

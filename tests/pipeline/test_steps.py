@@ -1,18 +1,15 @@
 import json
-import types
 
 import nibabel as nib
 import numpy as np
 import pytest
 from job_hospital import outputs, plant
 from pydicom import dcmread
-from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
 from medlab import dicom, pipeline
 from medlab.dicom.treatment import Log
 from medlab.errors import InputError
-from medlab.neuro import head_study
 from medlab.pipeline import Settings
 
 
@@ -56,48 +53,63 @@ def test_a_misspelt_name_is_removed_and_counted_unless_other_patients_texts_say_
     assert "artn" not in told
 
 
-FACES = Settings(options=("clean-recognizable-visual-features",))
+@pytest.fixture
+def bids(tmp_path):
+    root = tmp_path / "bids"
+    anat = root / "sub-okafor" / "anat"
+    anat.mkdir(parents=True)
+    img = nib.Nifti1Image(np.arange(60, dtype=np.int16).reshape(3, 4, 5), np.eye(4))
+    img.header["descrip"] = b"Okafor Ngozi 1962"
+    nib.save(img, anat / "sub-okafor_T1w.nii.gz")
+    (anat / "sub-okafor_T1w.json").write_text(
+        json.dumps({"PatientName": "Okafor^Ngozi", "RepetitionTime": 2.3})
+    )
+    (root / "participants.tsv").write_text("participant_id\tage\nsub-okafor\t61\n")
+    (root / "dataset_description.json").write_text('{"Name": "Okafor", "BIDSVersion": "1.9.0"}')
+    (root / "README").write_text("Okafor")
+    return root
 
 
-def test_a_head_whose_face_cannot_be_found_is_withheld(ward, tmp_path):
-    summary = pipeline.deidentify(ward, tmp_path / "clean", FACES)
-    assert summary.statuses == {"refused": 12}
-    assert not outputs(tmp_path / "clean")
+def test_a_bids_tree_becomes_a_bids_tree_without_the_name(bids, tmp_path):
+    summary = pipeline.deidentify(bids, tmp_path / "clean")
+    assert summary.statuses == {"done": 4, "free-text": 1}
+    found = outputs(tmp_path / "clean")
+    for path in found:
+        assert "okafor" not in str(path.relative_to(tmp_path)).lower()
+        data = path.read_bytes()
+        if path.suffix == ".gz":
+            import gzip
+
+            data = gzip.decompress(data)
+        assert b"okafor" not in data.lower()
+    image = next(path for path in found if path.name.endswith(".nii.gz"))
+    sidecar = next(path for path in found if path.name.endswith("T1w.json"))
+    assert image.parent == sidecar.parent
+    assert image.name.removesuffix(".nii.gz") == sidecar.name.removesuffix(".json")
+    label = image.name.split("_")[0]
+    assert label in (tmp_path / "clean" / "participants.tsv").read_text()
+    assert np.array_equal(nib.load(image).get_fdata().ravel(), np.arange(60))
+    with pipeline.open_vault(tmp_path / "clean") as vault:
+        assert vault.original("label", label.removeprefix("sub-"), reason="test") == "okafor"
+    assert pipeline.deidentify(bids, tmp_path / "clean").new == 0
 
 
-def test_a_face_is_cut_out_of_every_file_of_its_series(tmp_path, monkeypatch):
-    root, values = tmp_path / "head", {}
-    root.mkdir()
-    source = dcmread(get_testdata_file("MR_small.dcm", download=False))
-    for number in range(6):
-        source.ImagePositionPatient = [0, 0, 5.0 * number]
-        source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = f"1.2.3.{number}"
-        source.save_as(root / f"{5 - number}.dcm")  # not in the order of the slices
-        values[number] = source.pixel_array
-
-    def deface(img):
-        removed = np.zeros(img.shape, np.uint8)
-        removed[:8, :, 2] = 1  # columns, rows, slices
-        return types.SimpleNamespace(
-            cut="cut",
-            img=img,
-            removed=nib.Nifti1Image(removed, img.affine),
-            report={"residual_face": 0.01, "brain_changed": 0, "head_kept": 0.9, "warnings": []},
-        )
-
-    monkeypatch.setattr(head_study, "deface_image", deface)
-    summary = pipeline.deidentify(root, tmp_path / "clean", FACES)
-    assert summary.statuses == {"done": 6}
-    assert summary.unchecked == {"text in pixels": 6}
-    assert not (summary.folder / "faces").exists()
-    assert "heads defaced: 1; at worst 0.010 of a face left" in "".join(summary.lines())
-    found = {
-        round(float(d.ImagePositionPatient[2] / 5)): d
-        for d in map(dcmread, outputs(tmp_path / "clean"))
-    }
-    for number, dataset in found.items():
-        expected = values[number].copy()
-        if number == 2:
-            expected[:, :8] = expected.min()
-        assert np.array_equal(dataset.pixel_array, expected)
-        assert dataset.RecognizableVisualFeatures == "NO"
+def test_a_nifti_file_with_a_free_name_gets_a_code(tmp_path):
+    (tmp_path / "in").mkdir()
+    img = nib.Nifti1Image(np.zeros((2, 2, 2), np.int16), np.eye(4))
+    nib.save(img, tmp_path / "in" / "OKAFOR_19620417.nii")
+    (tmp_path / "in" / "broken.nii.gz").write_bytes(b"x")
+    (tmp_path / "in" / "table.json").write_text("{}")
+    summary = pipeline.deidentify(tmp_path / "in", tmp_path / "clean")
+    assert summary.statuses == {"done": 1, "not-dicom": 1, "unreadable": 1}
+    (path,) = outputs(tmp_path / "clean")
+    assert path.suffix == ".nii"
+    assert "OKAFOR" not in path.name
+    assert pipeline.deidentify(tmp_path / "in" / "OKAFOR_19620417.nii", tmp_path / "one.nii").ok
+    assert (tmp_path / "one.nii").is_file()
+    source = tmp_path / "in" / "OKAFOR_19620417.nii"
+    assert pipeline.verify(source, tmp_path / "one.nii") == []
+    assert pipeline.verify(tmp_path / "in", tmp_path / "clean") == []
+    left = pipeline.verify(tmp_path / "in", tmp_path / "in")
+    assert {finding.severity for finding in left} == {"fail"}
+    assert "OKAFOR" not in str(left)
