@@ -24,7 +24,6 @@ from medlab.errors import UsageError
 
 if TYPE_CHECKING:
     from medlab.crypto import Lock
-    from medlab.pipeline.copies import Copies
 
 _KEY_FILE = click.option(
     "--key-file", type=PATH, help="The key; else the file named by MEDLAB_KEY_FILE."
@@ -238,7 +237,7 @@ def _reidentify(
     if private_key or certificate:
         if not (target and private_key and certificate) or vault_file or key_file or shares:
             raise UsageError("give DST, --private-key and --certificate, and nothing of a vault")
-        _tell(pipeline.open_envelopes(source, target, private_key, certificate, passphrase_file))
+        _tell(*pipeline.open_envelopes(source, target, private_key, certificate, passphrase_file))
         return
     lock = lock_of(key_file, passphrase_file, shares)
     with pipeline.open_vault(source, vault_file, key_file, lock) as vault:
@@ -246,12 +245,12 @@ def _reidentify(
             moved = rotate(source, vault, rotate_to, rotate_to_passphrase)
             click.echo(f"{moved} entries moved; the old key opens nothing now")
             return
-        _tell(pipeline.reidentify(source, target, vault, reason=reason))
+        _tell(*pipeline.reidentify(source, target, vault, reason=reason))
 
 
-def _tell(done: Copies) -> None:
-    click.echo(f"{done.files} files restored, {done.refused} refused")
-    if done.refused or not done.files:
+def _tell(files: int, refused: int) -> None:
+    click.echo(f"{files} files restored, {refused} refused")
+    if refused or not files:
         raise SystemExit(FAILED)
 
 

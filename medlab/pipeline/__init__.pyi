@@ -1,7 +1,6 @@
 # What this package offers; each loads when it is touched.
-from .copies import treat_copies
 from .job import Summary, deidentify, rerun
-from .reidentification import open_envelopes, open_vault, reidentify, restore
+from .reidentification import open_envelopes, open_vault, reidentify, restore, treat_copies
 from .settings import Settings
 from .steps import some_headers
 from .verification import inspect_to, verify

@@ -36,12 +36,13 @@ from medlab.dicom.declarations import MARKS
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError, usable
 from medlab.methods import encryption
+from medlab.pipeline.hiding import with_pictures
 from medlab.pipeline.job import asked_of, rerun
 from medlab.pipeline.job_files import job_key
-from medlab.pipeline.job_report import count_decoys, decoy_words
+from medlab.pipeline.job_report import decoys_of
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.reidentification import open_vault
-from medlab.pixels import frames, mask
+from medlab.pixels import frames
 from medlab.samples import people
 from medlab.synthetic import augment
 
@@ -58,7 +59,6 @@ _SIZES = ("PatientWeight", "PatientSize")
 _DATES = ("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate")
 # UIDs of things that many patients share
 _NOT_INSTANCES = ("Class", "Device", "Creator", "CodingScheme", "Palette", "Implementation")
-_OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
 
 
 class _Series(NamedTuple):
@@ -215,7 +215,7 @@ def _origins(folder: Path) -> dict[str, Path]:
 def _made(folder: Path, places: list[Path]) -> tuple[int, str]:
     ledger = Ledger(folder / "ledger.db")
     made = sum(row.status == "done" and row.source.parent in places for row in ledger.rows())
-    sentence = "".join(decoy_words(*count_decoys(ledger)))
+    sentence = "".join(decoys_of(ledger)[1])
     ledger.close()
     return made, sentence
 
@@ -349,7 +349,9 @@ def _fitted(dataset: Dataset, pictures: Array, noise: Array, rng: np.random.Gene
         strength = (low + high) / 2
         values = np.empty(own.size, own.dtype)
         values[np.argsort(pictures + strength * noise, axis=None)] = drawn
-        made = _with_pixels(dataset, values.reshape(own.shape))
+        made = with_pictures(dataset, form, values.reshape(own.shape))
+        if made.file_meta.TransferSyntaxUID != form.syntax:
+            raise InputError("pixel data of a kind that cannot be written again")
         size = _compressed_size(made)
         fits.append((abs(size - wanted), strength, made))
         low, high = (low, strength) if size > wanted else (strength, high)
@@ -359,23 +361,6 @@ def _fitted(dataset: Dataset, pictures: Array, noise: Array, rng: np.random.Gene
 def _compressed_size(dataset: Dataset) -> int:
     compressed = dataset.file_meta.TransferSyntaxUID.is_encapsulated
     return len(dataset.PixelData if compressed else zlib.compress(dataset.PixelData))
-
-
-def _with_pixels(dataset: Dataset, pictures: Array) -> Dataset:
-    """Return a data set with other pictures, shape (frames, rows, columns, samples)."""
-    form = frames.layout(dataset)
-
-    def change(frame: Array, number: int) -> None:
-        frame[...] = np.left_shift(pictures[number].astype(frame.dtype), form.low)
-
-    out = mask.rewrite(dataset, change, form)
-    if out.file_meta.TransferSyntaxUID != form.syntax:
-        raise InputError("pixel data of a kind that cannot be written again")
-    for keyword in _OF_REWRITE:
-        out.pop(keyword, None)
-        if keyword in dataset:
-            out[keyword] = dataset[keyword]
-    return out
 
 
 @quiet_pydicom()

@@ -214,17 +214,31 @@ def _with_pixels(dataset: Dataset, form: frames.Layout, pixels: Array) -> bytes:
             "the stored values would not come back bit for bit: they are compressed with loss, or "
             "something stands beside them; clean the pixels first"
         )
+    out = with_pictures(dataset, form, np.moveaxis(pixels, 1, 3))
+    out.SOPInstanceUID = out.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+    return dicom.to_bytes(out)
+
+
+def with_pictures(dataset: Dataset, form: frames.Layout, pictures: Array) -> Dataset:
+    """Return a data set with other stored values, and else the same header.
+
+    Parameters
+    ----------
+    dataset : Dataset
+    form : Layout
+        Of its pixels.
+    pictures : ndarray, shape (frames, rows, columns, samples)
+    """
 
     def change(frame: Array, number: int) -> None:
-        frame[...] = np.left_shift(np.moveaxis(pixels[number], 0, 2), form.low)
+        frame[...] = np.left_shift(pictures[number].astype(frame.dtype), form.low)
 
     out = mask.rewrite(dataset, change, form)
     for keyword in _OF_REWRITE:
         out.pop(keyword, None)
         if keyword in dataset:
             out[keyword] = copy.deepcopy(dataset[keyword])
-    out.SOPInstanceUID = out.file_meta.MediaStorageSOPInstanceUID = generate_uid()
-    return dicom.to_bytes(out)
+    return out
 
 
 def _with_element(source: Path, data: bytes, key: bytes) -> bytes:

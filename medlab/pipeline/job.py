@@ -487,7 +487,7 @@ def _finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
     cohort = None
     if job.work.settings.cohort_k is not None and not job.work.single:
         cohort = cohort_in_headers.check(job.work.target, folder / "cohort-release.csv")
-    statuses = job_report.statuses(job.ledger)
+    statuses = job.ledger.statuses()
     strangers = _close_target(job)
     head = job.audit.append("job ended", new=new, statuses=statuses, strangers=strangers)
     facts = job_report.write(job, head, cohort, strangers)

@@ -69,11 +69,6 @@ _NOT_SAFE = (
 )
 
 
-def statuses(ledger: Ledger) -> dict[str, int]:
-    """Return the number of source files of each status."""
-    return dict(ledger.table("SELECT status, count(*) FROM file GROUP BY status ORDER BY 1"))
-
-
 def write(
     job: Job, head: str, cohort: CohortCheck | None = None, strangers: int = 0
 ) -> dict[str, Any]:
@@ -101,7 +96,8 @@ def write(
 def _gather(job: Job, head: str) -> dict[str, Any]:
     """Return all that a report tells, as plain values without anything of a patient."""
     ledger, settings = job.ledger, job.work.settings
-    counts = statuses(ledger)
+    counts = ledger.statuses()
+    decoys, told_of_decoys = decoys_of(ledger)
     unchecked = dict(ledger.table("SELECT what, count(*) FROM unchecked GROUP BY what"))
     withheld = ledger.table(
         f"SELECT status, row FROM file WHERE status NOT IN {FINE} ORDER BY 1, 2"
@@ -140,28 +136,25 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "vault": {} if job.vault is None else job.vault.count(),
         "audit": {"lines": job.audit.count, "head": head},
         "key": _key_words(job),
-        "decoys": (decoys := count_decoys(ledger)),
-        "words": [*_words(settings, job.vault is not None), *decoy_words(*decoys)],
+        "decoys": decoys,
+        "words": [*_words(settings, job.vault is not None), *told_of_decoys],
     }
 
 
-def count_decoys(ledger: Ledger) -> tuple[int, int]:
-    """Return how many studies among the outputs are decoys, and how many studies there are."""
-    studies = {
+def decoys_of(ledger: Ledger) -> tuple[tuple[int, int], list[str]]:
+    """Return how many studies are decoys, how many there are, and what recipients must be told."""
+    is_decoy = {
         Path(row.target).parts[:2]: row.source.is_absolute()
         for row in ledger.rows()
         if row.status == "done"
     }
-    return sum(studies.values()), len(studies)
-
-
-def decoy_words(decoys: int, studies: int) -> list[str]:
-    """Return what recipients must be told; nothing without decoys."""
+    decoys, studies = sum(is_decoy.values()), len(is_decoy)
     sentence = (
         f"{decoys} of {studies} studies are decoys, false data: tell recipients that there are"
     )
     much = f"{sentence}. Above 5 % of the studies, so statistics will suffer."
-    return [much if decoys > _MANY_DECOYS * studies else f"{sentence}."] * bool(decoys)
+    words = much if decoys > _MANY_DECOYS * studies else f"{sentence}."
+    return (decoys, studies), [words] * bool(decoys)
 
 
 def _key_words(job: Job) -> str:
@@ -202,7 +195,7 @@ def _certificate(job: Job, strangers: int) -> dict[str, Any] | None:
         word = "removed" if removed else "withheld" if withheld else "none present"
         row = {"number": number, "kind": kind.kind, "status": "not checked" if unchecked else word}
         rows.append(row | {"removed": removed, "withheld": withheld, "not_checked": unchecked})
-    said = _NOT_SAFE if unchecked else _SAFE if statuses(job.ledger).get("done") else _NOTHING
+    said = _NOT_SAFE if unchecked else _SAFE if job.ledger.statuses().get("done") else _NOTHING
     return {"rows": rows, "holds": said is _SAFE, "says": said[0], "words": said[1]}
 
 

@@ -177,6 +177,10 @@ class Ledger:
         row = self._db.execute(query, (os.fsencode(source),)).fetchone()
         return None if row is None else str(row[0])
 
+    def statuses(self) -> dict[str, int]:
+        """Return the number of source files of each status."""
+        return dict(self.table("SELECT status, count(*) FROM file GROUP BY status ORDER BY 1"))
+
     def unsent(self) -> list[tuple[int, str]]:
         """Return row and output of some of the files that are done and were not yet sent on."""
         return self.table(

@@ -1,4 +1,8 @@
-"""Re-identification: what goes into the vault for one file, and how it comes out again."""
+"""Re-identification: what goes into the vault for one file, and how it comes out again.
+
+It comes out as copies of files, each treated by one function; what that refuses is left out and
+counted.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,14 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement, convert_raw_data_element
 from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 
+from medlab import dicom
 from medlab.crypto import (
     Lock,
     Vault,
@@ -29,10 +34,11 @@ from medlab.dicom import encrypted
 from medlab.dicom.codes import NO_PERSON
 from medlab.dicom.declarations import MARKS
 from medlab.dicom.element_texts import is_plain, text_at
+from medlab.dicom.files import quiet_pydicom
 from medlab.dicom.profile import tag_of
-from medlab.errors import InputError, MissingError, RefusedError, UsageError
-from medlab.pipeline.copies import Copies, treat_copies
-from medlab.pipeline.job_files import check_apart, job_key
+from medlab.disk import appearing
+from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
+from medlab.pipeline.job_files import check_apart, check_places, job_key, walk
 
 _PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
 PatientSex PatientAge PatientSize PatientWeight PatientAddress PatientTelephoneNumbers
@@ -55,6 +61,13 @@ _LEVELS = tuple(
     )
 )
 _JOINED = (_STUDY_UID, _SERIES_UID, _SOP_UID, tag_of("FrameOfReferenceUID"))
+
+
+class _Copies(NamedTuple):
+    """How many files were written, and how many were refused."""
+
+    files: int
+    refused: int
 
 
 def entries(
@@ -194,7 +207,7 @@ def _new_opener(key_files: Sequence[Path], passphrase_file: Path | None) -> byte
     return lock(passphrase_file, key_files if len(keys) == 3 else ()) or keys[0]
 
 
-def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") -> Copies:
+def reidentify(source: Path, target: Path, vault: Vault, *, reason: str = "") -> _Copies:
     """Restore the identifiers of a file, or of all DICOM files of a folder, into `target`.
 
     The copies keep their places below `target`, which is made with mode 0700. Nothing that
@@ -216,7 +229,7 @@ def open_envelopes(
     private_key: Path,
     certificate: Path,
     passphrase_file: Path | None = None,
-) -> Copies:
+) -> _Copies:
     """Restore a file, or all DICOM files of a folder, from their encrypted attributes.
 
     The copies keep their places below `target`; see `treat_copies`. No vault is read.
@@ -240,6 +253,49 @@ def open_envelopes(
     if named.public_key() != key.public_key():
         raise UsageError("the private key is not that of the certificate; give a pair")
     return treat_copies(source, target, partial(encrypted.restore, key=key, certificate=named))
+
+
+def treat_copies(source: Path, target: Path, treat: Callable[[Dataset], Dataset]) -> _Copies:
+    """Write what `treat` makes of a file, or of all DICOM files of a folder, into `target`.
+
+    The copies keep their places below `target`, which is made with mode 0700, and are readable by
+    their owner only. Nothing that is there is written over.
+
+    Parameters
+    ----------
+    source, target : Path
+    treat : callable
+        Returns another dataset, or raises what keeps the file from being written.
+
+    Raises
+    ------
+    UsageError, RefusedError
+        If the places make no sense; of a single file what `treat` raises.
+    """
+    check_places(source, target)
+    if source.is_file():
+        _write(source, target, treat)
+        return _Copies(1, 0)
+    target.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = refused = 0
+    for path, kind, _, _ in walk(source):
+        if kind != "file" or not dicom.is_dicom(source / path):
+            continue
+        try:
+            _write(source / path, target / path, treat)
+            files += 1
+        except MedlabError:
+            refused += 1
+    return _Copies(files, refused)
+
+
+def _write(source: Path, target: Path, treat: Callable[[Dataset], Dataset]) -> None:
+    if target.exists():
+        raise RefusedError("there is an output of that name; choose a DST that is empty")
+    with quiet_pydicom():
+        data = dicom.to_bytes(treat(dicom.read(source)))
+    with appearing(target, 0o600) as part:
+        part.write_bytes(data)
 
 
 def _rejoin(dataset: Dataset, read: Callable[..., dict[str, str]]) -> None:
