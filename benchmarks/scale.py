@@ -98,12 +98,10 @@ def job(source: Path, jobs: int, workers: int) -> dict[str, float]:
     else:
         from distributed import LocalCluster
 
-        from medlab import scale
-
         cpu = cpu_s()
         with (
             LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as dask,
-            scale.cluster(dask.scheduler_address) as each,
+            pool.cluster(dask.scheduler_address) as each,
         ):
             started = time.perf_counter()
             pipeline.deidentify(source, target, key_file=key, each=each)

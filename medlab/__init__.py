@@ -23,7 +23,6 @@ _AREAS = (
     "pixels",
     "runs",
     "samples",
-    "scale",
     "synthetic",
     "tabular",
     "viz",

@@ -142,10 +142,11 @@ def _deidentify(
     medlab deidentify study clean --shares a --shares b --shares c
     medlab deidentify study clean --encrypt-to office.pem --encrypt-to board.pem
     """  # noqa: D301  # click wants the character itself
-    from medlab import pipeline, scale
+    from medlab import pipeline
+    from medlab.pipeline.pool import cluster
 
     settings = _settings_of(**choices)
-    with scale.cluster(scheduler) if scheduler else nullcontext() as each:
+    with cluster(scheduler) if scheduler else nullcontext() as each:
         summary = pipeline.deidentify(
             source,
             target,

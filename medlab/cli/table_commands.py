@@ -135,9 +135,8 @@ def _anonymize_large(
     suppress: float | None,
     **choices: Any,
 ) -> dict[str, Any]:
-    from medlab import scale
     from medlab.pipeline.large_tables import MEMORY, anonymize_large
-    from medlab.pipeline.pool import each_done
+    from medlab.pipeline.pool import cluster, each_done
 
     if method != "mondrian" or suppress is not None:
         raise UsageError("a table that no process holds is released by mondrian alone")
@@ -149,7 +148,7 @@ def _anonymize_large(
     power = " KMG".index(size[2].upper() or " ")
     size_bytes = int(float(size[1]) * (1024 if size[3] else 1000) ** power)
     values = {name: value for name, value in choices.items() if value is not None}
-    with scale.cluster(scheduler) if scheduler else nullcontext(each_done) as each:
+    with cluster(scheduler) if scheduler else nullcontext(each_done) as each:
         return anonymize_large(
             source, target, qi, sensitive, memory=size_bytes, each=each, **values
         )

@@ -258,8 +258,8 @@ def deidentify(
         Show a bar on standard error; or what is called with a step in words, how many files
         are done with it, and how many there are.
     each : callable, optional
-        Who works on the files, such as a cluster (`medlab.scale.cluster`); by default `jobs`
-        processes of this machine.
+        Who works on the files, such as a cluster (`medlab.pipeline.pool.cluster`); by default
+        `jobs` processes of this machine.
 
     Returns
     -------

@@ -141,7 +141,7 @@ def anonymize_large(
     memory : int
         Bytes that a process may take beyond its imports.
     each : callable
-        Who works on the leaves, such as a cluster (`medlab.scale.cluster`).
+        Who works on the leaves, such as a cluster (`medlab.pipeline.pool.cluster`).
     **more
         Other `Options` of the release.
 
