@@ -132,7 +132,7 @@ def envelopes(dataset: Dataset) -> list[Dataset]:
 
 def without_ciphertexts(data: bytes, dataset: Dataset) -> bytes:
     """Return the bytes of a file without what is encrypted in its envelopes, and nothing else."""
-    for value in map(value_of, envelopes(dataset)):
+    for value in map(_value_of, envelopes(dataset)):
         with suppress(RefusedError):
             data = data.replace(value, envelope.outside(value)[1])
     return data
@@ -146,7 +146,7 @@ def told_by(value: bytes) -> str:
         return "no envelope that can be read"
 
 
-def value_of(item: Dataset) -> bytes:
+def _value_of(item: Dataset) -> bytes:
     """Return the Encrypted Content (0400,0520) of an item, empty where there is none."""
     value = getattr(passthrough.element_at(item, CONTENT), "value", None)
     return value if isinstance(value, bytes) else b""
@@ -248,7 +248,7 @@ def _open(
     item: Dataset, key: RSAPrivateKey, certificate: Certificate
 ) -> tuple[Dataset, list[int]] | None:
     """Return the elements in an envelope, and the tags that go; None if it is for others."""
-    content = envelope.decrypt(value_of(item), key, certificate)
+    content = envelope.decrypt(_value_of(item), key, certificate)
     if content is None:
         return None
     syntax = text_at(item, _SYNTAX)
