@@ -22,7 +22,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from medlab import evaluation, samples, tabular
-from medlab.evaluation import face_recognition, measures
+from medlab.evaluation import image_attacks, measures
 
 QUASI = ["Age", "Sex", "Weight", "Height", "Postcode", "StudyDate", "Modality"]
 SENSITIVE = "Diagnosis"
@@ -114,7 +114,7 @@ def faces(heads: int, spacing: float) -> None:
         [samples.head(p, s, spacing_mm=spacing).img for p in range(1, heads + 1)] for s in (1, 2)
     ]
     start = time.process_time()
-    found = face_recognition.reidentify(scans[0], {"second session": scans[1]})["second session"]
+    found = image_attacks.reidentify(scans[0], {"second session": scans[1]})["second session"]
     seconds = time.process_time() - start
     print(f"{heads} heads, two sessions, {spacing:g} mm: rank-1 {found.rank1:.2f}, ", end="")
     print(f"mean rank {found.mean_rank:.2f}, chance {found.chance:.2f}; {seconds:.1f} s CPU")

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from medlab.evaluation.membership import with_copies
 
 from medlab import evaluation, samples, synthetic
+from medlab.evaluation.release_attacks import with_copies
 
 SEEDS = range(3)
 NAMES = (

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from medlab.evaluation.board_report import review
-from medlab.evaluation.experiments import grid, hold_back, measure, one_each
+from medlab.evaluation.experiments import grid, hold_back, one_each
 from medlab.evaluation.measures import evaluate
 from medlab.evaluation.risk_utility import (
     LIMITS,
     acceptable,
     pareto,
+    review,
     risk_and_loss,
     summarize,
 )
@@ -21,7 +21,6 @@ __all__ = [
     "evaluate",
     "grid",
     "hold_back",
-    "measure",
     "one_each",
     "pareto",
     "review",

@@ -6,9 +6,7 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from medlab.arrays import Floats
 from medlab.errors import InputError
 
 Z95 = 1.959963984540054
@@ -141,20 +139,3 @@ def tpr_at(positive: Any, negative: Any, fpr: float) -> float:
         for scores in (positive, negative)
     ]
     return float(np.interp(fpr, np.r_[0.0, above[1], 1.0], np.r_[0.0, above[0], 1.0]))
-
-
-def half_interval(sd: Floats, runs: NDArray[np.int64]) -> Floats:
-    """Return half of the 95 % interval of the mean of repeated runs: t * sd / sqrt(runs).
-
-    Parameters
-    ----------
-    sd : float array
-        Standard deviations of the runs (divided by runs - 1).
-    runs : int array
-        How many there are; one run has no width.
-    """
-    from scipy.stats import t as student
-
-    several = np.maximum(runs, 2)
-    half = student.ppf(0.975, several - 1) * sd / np.sqrt(several)
-    return np.asarray(np.where(runs > 1, half, 0.0), dtype=np.float64)

@@ -20,52 +20,6 @@ from medlab.tabular.column_roles import counted_by
 from medlab.tabular.release import Release
 
 
-def measure(
-    tables: Tables | Sequence[pd.DataFrame | None],
-    point: Point,
-    quasi: Sequence[str],
-    sensitive: str,
-    seed: int,
-) -> pd.DataFrame:
-    """Protect one table by one method and evaluate it.
-
-    Returns
-    -------
-    DataFrame
-        As `evaluate`, with the columns ``method``, ``strength``, ``seed`` in front. Where a
-        method refuses (no such release exists), one row of the group "refused" says why.
-    """
-    return _measure(_truth(tables, quasi, sensitive), point, seed)
-
-
-def _truth(
-    tables: Tables | Sequence[pd.DataFrame | None], quasi: Sequence[str], sensitive: str
-) -> Truth:
-    released, register, control = tables
-    assert released is not None
-    return truth(released, quasi, sensitive, control, register)
-
-
-def _measure(truth: Truth, point: Point, seed: int) -> pd.DataFrame:
-    if point.method not in ON_MAP:
-        raise InputError(f"no method of that name; choose of {', '.join(ON_MAP)}")
-    released, subject = counted_by(truth.original.table)
-    quasi, sensitive = [scale.name for scale in truth.scales], truth.sensitive or ""
-    # Two generators: what a method draws must not change what the attacks draw.
-    rng, attacker = (np.random.default_rng([seed, number]) for number in (5, 6))
-    try:
-        made = protect(released, quasi, sensitive, point, rng, subject)
-    except InputError as error:
-        rows = pd.DataFrame([{"group": "refused", "measure": "refused", "note": str(error)}])
-    else:
-        table, kind = (made, "") if isinstance(made, Release) else made
-        rows = judge(truth, table, attacker, kind or "generalized")
-    rows.insert(0, "method", point.method)
-    rows.insert(1, "strength", float(point.strength))
-    rows.insert(2, "seed", seed)
-    return rows
-
-
 def grid(
     tables: Mapping[int, Tables | Sequence[pd.DataFrame | None]],
     points: Iterable[Point | tuple[str, float]],
@@ -97,7 +51,9 @@ def grid(
     Returns
     -------
     DataFrame
-        The rows of `measure`, in the order of points and seeds.
+        As `evaluate`, with the columns ``method``, ``strength``, ``seed`` in front, in the order
+        of points and seeds. Where a method refuses (no such release exists), one row of the group
+        "refused" says why.
     """
     from joblib import Parallel, delayed
     from tqdm.auto import tqdm
@@ -114,7 +70,11 @@ def grid(
         if path.exists()
     }
     todo = [task for task in wanted if task not in figures]
-    truths = {seed: _truth(tables[seed], quasi, sensitive) for seed in {seed for _, seed in todo}}
+    truths = {}
+    for seed in {seed for _, seed in todo}:
+        released, register, control = tables[seed]
+        assert released is not None
+        truths[seed] = truth(released, quasi, sensitive, control, register)
     work = (delayed(_measure)(truths[seed], point, seed) for point, seed in todo)
     results = Parallel(n_jobs=min(jobs, max(len(todo), 1)), return_as="generator")(work)
     bar = tqdm(
@@ -125,6 +85,27 @@ def grid(
         if task in files:
             _save(rows, files[task])
     return pd.concat([figures[task] for task in wanted], ignore_index=True)
+
+
+def _measure(truth: Truth, point: Point, seed: int) -> pd.DataFrame:
+    """Protect one table by one method and evaluate it."""
+    if point.method not in ON_MAP:
+        raise InputError(f"no method of that name; choose of {', '.join(ON_MAP)}")
+    released, subject = counted_by(truth.original.table)
+    quasi, sensitive = [scale.name for scale in truth.scales], truth.sensitive or ""
+    # Two generators: what a method draws must not change what the attacks draw.
+    rng, attacker = (np.random.default_rng([seed, number]) for number in (5, 6))
+    try:
+        made = protect(released, quasi, sensitive, point, rng, subject)
+    except InputError as error:
+        rows = pd.DataFrame([{"group": "refused", "measure": "refused", "note": str(error)}])
+    else:
+        table, kind = (made, "") if isinstance(made, Release) else made
+        rows = judge(truth, table, attacker, kind or "generalized")
+    rows.insert(0, "method", point.method)
+    rows.insert(1, "strength", float(point.strength))
+    rows.insert(2, "seed", seed)
+    return rows
 
 
 def _digest(tables: Sequence[Any], quasi: Sequence[str], sensitive: str) -> str:

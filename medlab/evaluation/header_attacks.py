@@ -176,7 +176,7 @@ def _same_volume(first: _Volume | None, second: _Volume | None) -> bool:
     return bool(np.array_equal(first[0], second[0]) and np.allclose(first[1], second[1]))
 
 
-def volume(files: Sequence[File]) -> _Volume | None:
+def _volume(files: Sequence[File]) -> _Volume | None:
     """Return voxels and affine of a series, None if it can't be converted."""
     from medlab.neuro.series import read_series
 
@@ -221,7 +221,7 @@ def header_grid(
         slices of the smallest series still convert to the same volume (1 or 0).
     """
     files, series = read_files(folder), _a_series(folder)
-    again, before = _second_visit(files), volume(series)
+    again, before = _second_visit(files), _volume(series)
     outputs = {name: _protected(METHODS[name], [*files, *again, *series], key) for name in chosen}
     guessed, people = _guessed(files, outputs), _patients(files)
     rows: list[tuple[Any, ...]] = []
@@ -241,7 +241,7 @@ def header_grid(
         rows.append((name, "utility", "attributes kept", share, *wilson(share * needed, needed)))
         rows.append((name, "utility", "intervals kept", *kept[:3]))
         if before is not None:
-            same = float(_same_volume(before, volume(everything[-len(series) :])))
+            same = float(_same_volume(before, _volume(everything[-len(series) :])))
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
 

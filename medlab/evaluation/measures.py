@@ -11,23 +11,20 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from medlab.arrays import Floats, Ints
+from medlab.arrays import Ints
 from medlab.errors import InputError
 from medlab.evaluation import utility
 from medlab.evaluation.attack_statistics import Score, excess, rate
 from medlab.evaluation.release_attacks import (
-    by_class,
-    inferred,
+    Attacked,
+    attack,
     linkability,
-    linked,
     membership,
-    nearest,
     numbered,
     population_uniqueness,
     shares,
     singling_out,
     sliced,
-    true_pairs,
 )
 from medlab.tabular import metrics
 from medlab.tabular.column_roles import check_columns, counted_by
@@ -134,14 +131,6 @@ class _Case(Truth):
     posterior: sparse.csr_array
     release: Release | None
     aligned: bool
-
-
-class _Attacked(NamedTuple):
-    """What the attacks reach on each target."""
-
-    linked: Floats
-    inferred: Floats
-    distance: Floats
 
 
 def evaluate(
@@ -363,24 +352,16 @@ def _register_risks(case: _Case) -> Iterator[tuple[str, Score | str]]:
         yield name, Score(figures[name.replace(" ", "_")])
 
 
-def _attack(case: _Case, people: Sequence[tuple[_People, Ints]]) -> list[_Attacked]:
+def _attack(case: _Case, people: Sequence[tuple[_People, Ints]]) -> list[Attacked]:
     """Run the attacks that need the nearest rows on groups of people, with the owner of each."""
     seen, owners = case.seen, np.concatenate([owner for _, owner in people])
     exact = _joined([some for some, _ in people])
-    row_owners = case.owners if case.aligned else np.empty(0, dtype=np.int64)
-    pairs = true_pairs(owners, row_owners)
-    posterior = by_class(case.posterior, seen.class_of, len(seen.sizes))
     truth = np.full(len(owners), -1)
     if case.sensitive:
         columns = [some.table[case.sensitive].astype(object) for some, _ in people]
         truth = numbered(pd.concat(columns), case.labels)
-    results = _Attacked(*np.empty((len(_Attacked._fields), len(owners))))
-    for near in nearest(seen, exact):
-        results.linked[near.targets] = (
-            linked(near, seen, pairs) if case.aligned else 1 / (near.mask @ seen.sizes)
-        )
-        results.inferred[near.targets] = inferred(near, posterior, truth)
-        results.distance[near.targets] = near.distance
+    row_owners = case.owners if case.aligned else None
+    results = attack(seen, exact, owners, row_owners, case.posterior, truth)
     if case.release is not None and case.kind == "sliced" and case.sensitive:
         cells = exact_values(case.release.table, case.scales)
         facts = {name: (cells[name], values) for name, values in exact.items()}
@@ -388,8 +369,7 @@ def _attack(case: _Case, people: Sequence[tuple[_People, Ints]]) -> list[_Attack
         results.inferred[matched] = chance[matched]
     ends = np.cumsum([len(owner) for _, owner in people])[:-1]
     return [
-        _Attacked(*parts)
-        for parts in zip(*(np.split(some, ends) for some in results), strict=True)
+        Attacked(*parts) for parts in zip(*(np.split(some, ends) for some in results), strict=True)
     ]
 
 
@@ -441,7 +421,7 @@ def _singling_out(case: _Case, control: _People, rng: np.random.Generator) -> Sc
     return singling_out(case.seen, classes, *exact, rng)
 
 
-def _without_control(case: _Case, members: _Attacked) -> Iterator[tuple[str, Score | str]]:
+def _without_control(case: _Case, members: Attacked) -> Iterator[tuple[str, Score | str]]:
     if case.sensitive:
         yield "inference", rate(members.inferred, baseline=_majority(case))
     else:
@@ -456,7 +436,7 @@ def _majority(case: _Case) -> float:
 
 
 def _inference(
-    case: _Case, members: _Attacked, others: _Attacked
+    case: _Case, members: Attacked, others: Attacked
 ) -> Iterator[tuple[str, Score | str]]:
     if not case.sensitive:
         yield "inference", "sensitive"

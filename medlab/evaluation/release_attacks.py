@@ -1,4 +1,4 @@
-"""Attacks on a released table: linkage, attribute inference, singling out and membership.
+"""Attacks on a released table: linkage, attribute inference, singling out and membership; on two.
 
 The attacker knows people and looks for the released rows that are nearest. The distance of a
 person to a class is the sum over the quasi-identifiers of the gap to the released interval,
@@ -19,13 +19,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from medlab.arrays import Array, Floats, Ints
+from medlab.errors import InputError
 from medlab.evaluation.attack_statistics import Score, auc_score, excess, tpr_at, wilson
 from medlab.tabular.broken_links import BUCKET, COUNT, GROUP
+from medlab.tabular.column_roles import Hierarchies, as_names, check_columns, counted_by
+from medlab.tabular.counts import group_sizes, person_numbers
 from medlab.tabular.release import Release
-from medlab.tabular.released_cells import SAME, Exact, Scale, Seen
+from medlab.tabular.released_cells import SAME, Exact, Scale, Seen, exact_values, scales_of, see
 
 _CHUNK_CELLS = 200_000  # of float64: a chunk of distances stays within the processor's cache
 _KEPT_CELLS = 10 * _CHUNK_CELLS  # of the gaps of a column: 16 MB; more are counted by chunk
+_CHUNK_PEOPLE = 200
 _FEW_VALUES = 64  # sensitive values: votes for so many are faster counted in a full table
 
 
@@ -45,7 +49,7 @@ class _Near(NamedTuple):
     mask: Array
 
 
-def chunk_rows(classes: int) -> int:
+def _chunk_rows(classes: int) -> int:
     """Return how many targets are compared with so many classes at a time."""
     return max(1, _CHUNK_CELLS // classes)
 
@@ -63,7 +67,7 @@ def nearest(seen: Seen, exact: Exact, step: int | None = None) -> Iterator[_Near
     """
     places = [exact[scale.name] for scale in seen.scales]
     count, classes = len(places[0]), len(seen.sizes)
-    step = step or chunk_rows(classes)
+    step = step or _chunk_rows(classes)
     room = np.empty((2, step, classes))
     columns = [
         _gaps(*column, classes) for column in zip(seen.scales, seen.parts, places, strict=True)
@@ -112,7 +116,61 @@ def _put_mismatches(gap: Array, outside: Array, fits: Any, values: Array) -> Non
     np.subtract(outside, fits[values].toarray(), out=gap)
 
 
-def true_pairs(target_owner: Ints, row_owner: Ints) -> tuple[Ints, Ints]:
+class Attacked(NamedTuple):
+    """What an attacker reaches on each target.
+
+    Attributes
+    ----------
+    linked : float array
+        The chance to pick a row of its own.
+    inferred : float array
+        The chance to guess its sensitive value.
+    distance : float array
+        To the nearest released row.
+    """
+
+    linked: Floats
+    inferred: Floats
+    distance: Floats
+
+
+def attack(
+    seen: Seen,
+    exact: Exact,
+    owners: Ints,
+    row_owners: Ints | None,
+    posterior: sparse.csr_array,
+    truth: Ints,
+) -> Attacked:
+    """Look for the released rows that are nearest to each target: which is its, and its secret.
+
+    Parameters
+    ----------
+    seen : Seen
+    exact : dict of arrays, shape (targets,)
+        Their exact values, see `medlab.tabular.released_cells.exact_values`.
+    owners : int array, shape (targets,)
+        The person of each target; -1 has no row.
+    row_owners : int array, shape (released rows,), or None
+        The person of each row. Where that is not known, any row that is nearest counts as own.
+    posterior : sparse array, shape (released rows, values)
+        From `shares`.
+    truth : int array, shape (targets,)
+        The number of the true sensitive value; -1 is never guessed.
+    """
+    results = Attacked(*np.empty((len(Attacked._fields), len(owners))))
+    pairs = None if row_owners is None else _true_pairs(owners, row_owners)
+    values = _by_class(posterior, seen.class_of, len(seen.sizes))
+    for near in nearest(seen, exact):
+        results.linked[near.targets] = (
+            1 / (near.mask @ seen.sizes) if pairs is None else _linked(near, seen, pairs)
+        )
+        results.inferred[near.targets] = _inferred(near, values, truth)
+        results.distance[near.targets] = near.distance
+    return results
+
+
+def _true_pairs(target_owner: Ints, row_owner: Ints) -> tuple[Ints, Ints]:
     """Return the pairs (target, released row) that belong to one person, sorted by target."""
     order = np.argsort(row_owner, kind="stable")
     first, last = (
@@ -123,7 +181,7 @@ def true_pairs(target_owner: Ints, row_owner: Ints) -> tuple[Ints, Ints]:
     return target, np.asarray(order[spot])
 
 
-def linked(near: _Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
+def _linked(near: _Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
     """Return for each target the chance to pick a row of its own among the nearest.
 
     With C the rows at the smallest distance and T those of the target: |T in C| / |C|. This
@@ -135,7 +193,7 @@ def linked(near: _Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
         Some targets.
     seen : Seen
     pairs : arrays
-        From `true_pairs`.
+        From `_true_pairs`.
     """
     start, stop = near.targets.start, near.targets.stop
     first, last = np.searchsorted(pairs[0], [start, stop])
@@ -143,6 +201,43 @@ def linked(near: _Near, seen: Seen, pairs: tuple[Ints, Ints]) -> Floats:
     hit = near.mask[target, seen.class_of[row]].astype(np.float64)
     hits: Any = np.bincount(target, hit, minlength=stop - start)
     return np.asarray(hits / (near.mask @ seen.sizes))
+
+
+def _by_class(rows: sparse.csr_array, class_of: Ints, classes: int) -> Any:
+    """Add up the rows of each class."""
+    ones = np.ones(len(class_of))
+    shape = (classes, len(class_of))
+    return sparse.csr_array((ones, (class_of, np.arange(len(class_of)))), shape=shape) @ rows
+
+
+def _inferred(near: _Near, posterior: sparse.csr_array, truth: Ints) -> Floats:
+    """Return for each target the chance to guess its sensitive value.
+
+    The attacker names the most frequent value among the nearest rows; if several are, each
+    with the same chance.
+
+    Parameters
+    ----------
+    near : Near
+        Some targets.
+    posterior : sparse array, shape (classes, values)
+        Rows of each class by their sensitive value.
+    truth : int array, shape (all targets,)
+        The true value; -1 (a value that the original does not have) is never guessed.
+    """
+    mask = near.mask.astype(np.float64)
+    if posterior.shape[1] <= _FEW_VALUES:
+        votes = mask @ posterior.toarray()
+    else:
+        votes = (sparse.csr_array(mask) @ posterior).toarray()
+    return _mode(votes, truth[near.targets])
+
+
+def _mode(votes: Floats, truth: Ints) -> Floats:
+    """Return the chance to guess right by the most frequent value."""
+    best = (votes >= votes.max(axis=1, keepdims=True) * (1 - 1e-9)) & (votes > 0)
+    right = best[np.arange(len(truth)), truth] & (truth >= 0)
+    return np.asarray(right / np.maximum(best.sum(axis=1), 1))
 
 
 def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Floats:
@@ -162,16 +257,13 @@ def linkability(seen: Seen, exact: Exact, halves: Sequence[Sequence[str]]) -> Fl
     views = [seen.only(names) for names in halves]
     first = np.unique(seen.class_of, return_index=True)[1]
     where = [view.class_of[first] for view in views]
-    step = chunk_rows(len(seen.sizes))
+    step = _chunk_rows(len(seen.sizes))
     passes = [nearest(view, exact, step) for view in views]
     for a, b in zip(*passes, strict=True):
         both = a.mask[:, where[0]] & b.mask[:, where[1]]
         picks = (a.mask @ views[0].sizes) * (b.mask @ views[1].sizes)
         chance[a.targets] = (both @ seen.sizes) / picks
     return chance
-
-
-_CHUNK_PEOPLE = 200
 
 
 def shares(
@@ -294,43 +386,6 @@ def _votes(matching: Any, weight: Floats, values: int) -> Floats:
     return np.asarray(votes.reshape(len(weight), values))
 
 
-def inferred(near: _Near, posterior: sparse.csr_array, truth: Ints) -> Floats:
-    """Return for each target the chance to guess its sensitive value.
-
-    The attacker names the most frequent value among the nearest rows; if several are, each
-    with the same chance.
-
-    Parameters
-    ----------
-    near : Near
-        Some targets.
-    posterior : sparse array, shape (classes, values)
-        Rows of each class by their sensitive value.
-    truth : int array, shape (all targets,)
-        The true value; -1 (a value that the original does not have) is never guessed.
-    """
-    mask = near.mask.astype(np.float64)
-    if posterior.shape[1] <= _FEW_VALUES:
-        votes = mask @ posterior.toarray()
-    else:
-        votes = (sparse.csr_array(mask) @ posterior).toarray()
-    return _mode(votes, truth[near.targets])
-
-
-def _mode(votes: Floats, truth: Ints) -> Floats:
-    """Return the chance to guess right by the most frequent value."""
-    best = (votes >= votes.max(axis=1, keepdims=True) * (1 - 1e-9)) & (votes > 0)
-    right = best[np.arange(len(truth)), truth] & (truth >= 0)
-    return np.asarray(right / np.maximum(best.sum(axis=1), 1))
-
-
-def by_class(rows: sparse.csr_array, class_of: Ints, classes: int) -> Any:
-    """Add up the rows of each class."""
-    ones = np.ones(len(class_of))
-    shape = (classes, len(class_of))
-    return sparse.csr_array((ones, (class_of, np.arange(len(class_of)))), shape=shape) @ rows
-
-
 def singling_out(
     seen: Seen,
     classes: Ints,
@@ -449,3 +504,127 @@ def population_uniqueness(sizes: Ints, population: int) -> float:
     alpha, theta = 1 / (1 + math.exp(-best.x[0])), math.exp(best.x[1])
     log_share = (alpha - 1) * math.log(population) + gammaln(theta + 1) - gammaln(theta + alpha)
     return float(min(1.0, math.exp(log_share)))
+
+
+class _Composition(NamedTuple):
+    """What each release gives away, and both together.
+
+    Attributes
+    ----------
+    people : int
+        Persons of the original.
+    k_first, k_second, k_both : int
+        The fewest persons who fit the same classes.
+    certain_first, certain_second, certain_both : int or None
+        Persons of whom only one sensitive value is left; None without a sensitive column.
+    right_both : int or None
+        Those of `certain_both` for whom it is the true value.
+    """
+
+    people: int
+    k_first: int
+    k_second: int
+    k_both: int
+    certain_first: int | None
+    certain_second: int | None
+    certain_both: int | None
+    right_both: int | None
+
+
+def composition(
+    original: pd.DataFrame,
+    first: pd.DataFrame,
+    second: pd.DataFrame,
+    quasi: Sequence[str] | str,
+    sensitive: str | None = None,
+    *,
+    subject: str | None = None,
+    hierarchies: Hierarchies | None = None,
+) -> _Composition:
+    """Intersect what two releases say of each person.
+
+    The attacker knows a person's quasi-identifiers exactly. He takes the classes that the
+    person fits in each release, and the sensitive values that both still allow: the intersection
+    attack of Ganta, Kasiviswanathan, Smith, "Composition Attacks and Auxiliary Information in
+    Data Privacy", KDD 2008.
+
+    Parameters
+    ----------
+    original : DataFrame, one row a record
+    first, second : DataFrame
+        Released tables in any order of rows, each with some of the quasi-identifiers.
+    quasi : column names
+    sensitive : str, optional
+    subject : str, optional
+        Column of `original` that tells whose row it is.
+    hierarchies : mapping of str to DataFrame, optional
+        A node of a column's hierarchy stands for the labels below it.
+
+    Raises
+    ------
+    InputError
+        A release that has none of the quasi-identifiers, or that some person fits nowhere.
+    """
+    original, subject = counted_by(original, subject)
+    quasi, _ = check_columns(original, quasi, sensitive, subject=subject)
+    persons = person_numbers(original, subject)
+    owners = np.arange(len(original)) if persons is None else persons
+    labels = pd.Index(original[sensitive].dropna().astype(object).unique() if sensitive else [])
+    views = [
+        _view(table, original, quasi, sensitive, labels, hierarchies) for table in (first, second)
+    ]
+    step = _chunk_rows(max(len(view.seen.sizes) for view in views))
+    passes = [nearest(view.seen, exact_values(original, view.seen.scales), step) for view in views]
+    pattern = np.zeros((2, len(original)), dtype=np.uint64)
+    candidates = np.zeros((3, len(original)), dtype=np.int64)  # values still possible
+    right = np.zeros(len(original), dtype=bool)
+    truth = numbered(original[sensitive], labels) if sensitive else np.full(len(original), -1)
+    for pair in zip(*passes, strict=True):
+        here = pair[0].targets
+        if max(near.distance.max() for near in pair) > SAME:
+            raise InputError("a release was not made of these people: some fit none of its rows")
+        possible = []
+        for i, (near, view) in enumerate(zip(pair, views, strict=True)):
+            pattern[i, here] = np.where(near.mask, view.marks, 0).sum(axis=1, dtype=np.uint64)
+            possible.append(near.mask @ view.values > 0)
+        both = possible[0] & possible[1]
+        candidates[:, here] = [some.sum(axis=1) for some in (*possible, both)]
+        right[here] = both[np.arange(len(both)), truth[here]] & (truth[here] >= 0)
+    crowds = []  # the fewest persons who share the patterns of one release, the other, both
+    for patterns in (pattern[:1], pattern[1:], pattern):
+        group = np.unique(patterns, axis=1, return_inverse=True)[1]
+        crowds.append(int(group_sizes(group.ravel(), owners).min()))
+    certain = [len(np.unique(owners[some == 1])) for some in candidates]
+    sure = len(np.unique(owners[(candidates[2] == 1) & right]))
+    figures = [*certain, sure] if sensitive else [None] * 4
+    return _Composition(len(np.unique(owners)), *crowds, *figures)
+
+
+class _View(NamedTuple):
+    """A release, the sensitive values that each class shows, and a mark for each class.
+
+    Who fits the same classes has the same sum of marks, random 64-bit numbers.
+    """
+
+    seen: Seen
+    values: Any
+    marks: Array
+
+
+def _view(
+    table: pd.DataFrame,
+    original: pd.DataFrame,
+    quasi: Sequence[str],
+    sensitive: str | None,
+    labels: pd.Index,
+    hierarchies: Hierarchies | None,
+) -> _View:
+    names = [name for name in quasi if name in table]
+    if not names:
+        raise InputError("a release has none of the quasi-identifiers; name some that it has")
+    check_columns(table, names, as_names(sensitive))
+    seen = see(table, scales_of(original, names, hierarchies), hierarchies=hierarchies)
+    shape = len(table), max(len(labels), 1)
+    rows = shares(table, sensitive, labels) if sensitive else sparse.csr_array(shape)
+    marks = np.random.default_rng(0).integers(0, 1 << 63, len(seen.sizes), dtype=np.uint64)
+    return _View(seen, _by_class(rows, seen.class_of, len(seen.sizes)), marks)

@@ -12,9 +12,8 @@ import pandas as pd
 from medlab.crypto import load_key
 from medlab.crypto.keys import named_key_file
 from medlab.errors import UsageError
-from medlab.evaluation.composition import composition
 from medlab.evaluation.measures import evaluate
-from medlab.evaluation.release_attacks import with_copies
+from medlab.evaluation.release_attacks import composition, with_copies
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns, counted_by
 from medlab.tabular.metrics import measures
 from medlab.tabular.release import ReleaseKind

@@ -1,16 +1,22 @@
-"""Risk against loss: points with bars, the front of those that nothing beats."""
+"""Risk against loss: points with bars, the front of those that nothing beats, a board's report."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+import jinja2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medlab import __version__
+from medlab.arrays import Floats
 from medlab.errors import MissingError
-from medlab.evaluation.attack_statistics import half_interval
+from medlab.tabular.metrics import NOT_APPLICABLE
 
 # What a measure says of a release, with its value and interval in hundredths.
 _WORDS = {
@@ -38,7 +44,7 @@ LIMITS: Mapping[str, float] = {
     "singling out": 0.09,
     "membership AUC": 0.6,
 }
-SOURCES: Mapping[str, str] = {
+_SOURCES: Mapping[str, str] = {
     "linkage": "EMA policy 0070 (2019): 0.09, one of eleven",
     "inference leak": "El Emam and others, JMIR 22(11), 2020: 0.09 for what is learned, too",
     "singling out": "no published limit; that of linkage",
@@ -47,6 +53,15 @@ SOURCES: Mapping[str, str] = {
 }
 
 _ERRORS = ("query error", "coefficient bias")  # may be above 1
+
+_TEMPLATES = Path(__file__).parent / "templates"
+# The three tests of the Article 29 Working Party, Opinion 05/2014 (WP216), and what bears on them.
+_GDPR_TESTS = {
+    "singling out": ("singling out", "uniqueness"),
+    "linkability": ("linkage", "linkability"),
+    "inference": ("inference leak", "membership AUC"),
+}
+_COSTS = ("GCP", "query error", "coefficient bias", "prediction AUC", "distribution distance")
 
 
 def in_words(measured: pd.DataFrame) -> list[str]:
@@ -79,11 +94,6 @@ def _short(hundredths: float) -> str:
     return f"{hundredths:.1f}".removesuffix(".0")
 
 
-def numbers(values: pd.Series[Any]) -> pd.Series[float]:
-    """Return a column of values as floats, "n/a" as NaN."""
-    return pd.to_numeric(values, errors="coerce").astype(np.float64)
-
-
 def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataFrame:
     """Return mean and interval over the seeds, one row a method, strength and measure.
 
@@ -102,7 +112,8 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
         "n/a" everywhere has the value NaN.
     """
     chosen = rows if measures is None else rows[rows["measure"].isin(measures)]
-    chosen = chosen.assign(value=numbers(chosen["value"]))
+    values = pd.to_numeric(chosen["value"], errors="coerce").astype(np.float64)  # "n/a" as NaN
+    chosen = chosen.assign(value=values)
     summary = chosen.groupby(["method", "strength", "measure"], sort=False).agg(
         value=("value", "mean"),
         low=("low", "first"),
@@ -114,7 +125,7 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
         most=("value", "max"),
         runs=("value", "size"),
     )
-    half = half_interval(summary["sd"].to_numpy(), summary["seeds"].to_numpy())
+    half = _half_interval(summary["sd"].to_numpy(), summary["seeds"].to_numpy())
     alone = (summary["runs"] == 1) & summary["low"].notna()  # one run has an interval of its own
     low = summary["low"].where(alone, summary["value"] - half).astype(np.float64)
     high = summary["high"].where(alone, summary["value"] + half).astype(np.float64)
@@ -125,13 +136,30 @@ def summarize(rows: pd.DataFrame, measures: list[str] | None = None) -> pd.DataF
     return summary.drop(columns=["sd", "most", "runs"]).reset_index()
 
 
+def _half_interval(sd: Floats, runs: NDArray[np.int64]) -> Floats:
+    """Return half of the 95 % interval of the mean of repeated runs: t * sd / sqrt(runs).
+
+    Parameters
+    ----------
+    sd : float array
+        Standard deviations of the runs (divided by runs - 1).
+    runs : int array
+        How many there are; one run has no width.
+    """
+    from scipy.stats import t as student
+
+    several = np.maximum(runs, 2)
+    half = student.ppf(0.975, several - 1) * sd / np.sqrt(several)
+    return np.asarray(np.where(runs > 1, half, 0.0), dtype=np.float64)
+
+
 def risk_and_loss(rows: pd.DataFrame, risk: str = "linkage", loss: str = "GCP") -> pd.DataFrame:
     """Return one point a method and strength: risk and loss with bars, and the Pareto front.
 
     Parameters
     ----------
     rows : DataFrame
-        From `medlab.evaluation.grid`.
+        From `medlab.evaluation.grid`, or what `summarize` returned of it.
     risk, loss : str
         Measures; less is better for both. A loss is shown up to 1.
 
@@ -146,18 +174,7 @@ def risk_and_loss(rows: pd.DataFrame, risk: str = "linkage", loss: str = "GCP") 
     MissingError
         A measure that the rows do not have.
     """
-    return map_points(summarize(rows, [risk, loss]), risk, loss)
-
-
-def map_points(measured: pd.DataFrame, risk: str, loss: str) -> pd.DataFrame:
-    """Return the points of `risk_and_loss` from what `summarize` returned.
-
-    Parameters
-    ----------
-    measured : DataFrame
-        From `summarize`, with both measures.
-    risk, loss : str
-    """
+    measured = rows if "seeds" in rows else summarize(rows, [risk, loss])
     for name in (risk, loss):
         if not (measured["measure"] == name).any():
             raise MissingError(f"no measure {name!r}; see the column measure of the rows")
@@ -243,3 +260,120 @@ def acceptable(
     kept = limits_kept(measured, limits).all(axis=1)
     safe = kept.reindex(pd.MultiIndex.from_frame(points[["method", "strength"]]), fill_value=False)
     return points[safe.to_numpy(dtype=bool)].sort_values("loss", kind="stable")
+
+
+def review(
+    rows: pd.DataFrame,
+    quasi: Sequence[str],
+    sensitive: str,
+    limits: Mapping[str, float] = LIMITS,
+    *,
+    risk: str = "linkage",
+    loss: str = "GCP",
+    figures: Sequence[Any] = (),
+    further: Sequence[tuple[str, pd.DataFrame]] = (),
+) -> str:
+    """Return a report as one HTML page, without any value of a patient.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        From `medlab.evaluation.grid`.
+    quasi, sensitive
+        What an attacker knows, and what he wants to know.
+    limits : mapping of str to float
+        What the board accepts of each attack; the upper end of the interval has to keep it.
+    risk, loss : str
+        Measures of the two axes.
+    figures : sequence
+        Things with ``png`` (bytes), ``alt`` and ``caption``, such as `medlab.viz.show` returns.
+    further : sequence of (title, DataFrame)
+        Further tables, such as headers and faces.
+    """
+    points = risk_and_loss(rows, risk, loss)
+    measured = summarize(rows[rows["group"] != "refused"])
+    kept = limits_kept(measured, limits)
+    safe = acceptable(points, measured, limits)
+    chosen = [_release(measured, *row) for row in safe[["method", "strength"]].to_numpy()]
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True
+    )
+    environment.filters |= {
+        "figure": lambda figure: base64.b64encode(figure.png).decode("ascii"),
+        "number": _number,
+    }
+    refused = rows[rows["group"] == "refused"].drop_duplicates(["method", "strength"])
+    missing = rows[rows["value"].astype(str) == NOT_APPLICABLE]
+    return environment.get_template("review.html.j2").render(
+        version=__version__,
+        limits={name: (limits[name], _SOURCES.get(name, "")) for name in limits if name in kept},
+        untested=[name for name in limits if name not in kept],
+        quasi=list(quasi),
+        sensitive=sensitive,
+        risk=risk,
+        loss=loss,
+        seeds=int(rows["seed"].nunique()),
+        points=[_named(row, kept) for row in points.to_dict("records")],
+        chosen=chosen,
+        pseudonymized=_same_risk(points),
+        refused=[
+            (point_name(row["method"], row["strength"]), str(row["note"]))
+            for row in refused.to_dict("records")
+        ],
+        missing=[
+            (str(note), sorted(set(some["measure"]))) for note, some in missing.groupby("note")
+        ],
+        figures=list(figures),
+        further=[(title, table.round(3).to_dict("split")) for title, table in further],
+    )
+
+
+def _named(row: dict[Any, Any], kept: pd.DataFrame) -> dict[Any, Any]:
+    release = row["method"], row["strength"]
+    broken = kept.columns[~kept.loc[release].to_numpy()]
+    return {**row, "name": point_name(*release), "broken": ", ".join(broken)}
+
+
+def _release(measured: pd.DataFrame, method: str, strength: float) -> dict[str, Any]:
+    """Return what the sentences on one release need."""
+    here = measured[(measured["method"] == method) & (measured["strength"] == strength)]
+    figures = here.set_index("measure").to_dict("index")
+    return {
+        "name": point_name(method, strength),
+        "figures": figures,
+        "costs": in_words(here[here["measure"].isin(_COSTS)]),
+        "tests": [
+            (test, [(name, figures[name], _verdict(name, figures[name])) for name in names
+                    if _known(figures, name)])
+            for test, names in _GDPR_TESTS.items()
+        ],
+    }  # fmt: skip
+
+
+def _known(figures: dict[Any, Any], name: str) -> bool:
+    return name in figures and not math.isnan(figures[name]["value"])
+
+
+def _verdict(name: str, figure: dict[Any, Any]) -> str:
+    """Return whether an attack does better than without the release."""
+    base = 0.0 if math.isnan(figure["baseline"]) else figure["baseline"]
+    if figure["low"] > base + 1e-9:
+        return "more than without the release"
+    return "not told apart from an attacker without the release"
+
+
+def _same_risk(points: pd.DataFrame) -> list[str]:
+    """Return the methods on direct identifiers that left the risk as it was."""
+    risk = points.set_index("method")["risk"]
+    if "identity" not in risk:
+        return []
+    names = [name for name in ("pseudonymization", "encryption") if name in risk]
+    return [name for name in names if risk[name] == risk["identity"]]
+
+
+def _number(value: Any) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    if math.isnan(value):
+        return "n/a"
+    return "below 0.001" if 0 < value < 0.001 else f"{value:.3g}"

@@ -187,7 +187,7 @@ def query_error(
     statistics.
     """
     questions = _draw_queries(original, rng, queries)
-    truth, estimate = count(original, questions), count(released, questions)
+    truth, estimate = _count(original, questions), _count(released, questions)
     rows, others = original.low.shape[0], released.low.shape[0]
     errors = np.abs(estimate * rows / others - truth) / np.maximum(truth, _FLOOR * rows)
     errors.sort()
@@ -212,7 +212,7 @@ def _draw_queries(original: Reading, rng: np.random.Generator, queries: int) -> 
     return _Queries(columns, start, start + _RANGE, which, chosen, np.asarray(value).ravel())
 
 
-def count(table: Reading, queries: _Queries) -> Floats:
+def _count(table: Reading, queries: _Queries) -> Floats:
     """Return the expected counts of queries."""
     counts = np.zeros(len(queries.value))
     step = max(1, _CHUNK_CELLS // len(table.low))

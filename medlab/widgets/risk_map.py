@@ -11,7 +11,7 @@ import pandas as pd
 
 from medlab import evaluation
 from medlab.errors import MissingError
-from medlab.evaluation.risk_utility import in_words, limits_kept, map_points, point_name
+from medlab.evaluation.risk_utility import in_words, limits_kept, point_name
 from medlab.viz.tradeoff import Board
 from medlab.widgets.interactive import InteractiveWidget, beside
 
@@ -61,7 +61,7 @@ def tradeoff_explorer(
 
     @lru_cache(maxsize=64)
     def points(risk: str, loss: str) -> pd.DataFrame:
-        places = map_points(measured, risk, loss)
+        places = evaluation.risk_and_loss(measured, risk, loss)
         return places.assign(name=places["method"].combine(places["strength"], point_name))
 
     def draw(risk: str, loss: str, threshold: float, release: str) -> str:

@@ -34,8 +34,12 @@ QUASI = ["Age", "Sex", "Weight", "Height", "Postcode", "StudyDate", "Modality"]
 SENSITIVE = "Diagnosis"
 
 
+def point_rows(tables, point, seed=1, quasi=QUASI, sensitive=SENSITIVE):
+    return evaluation.grid({seed: tables}, [point], quasi, sensitive, progress=False)
+
+
 def measured(tables, method, strength=0, seed=1, quasi=QUASI, sensitive=SENSITIVE):
-    rows = evaluation.measure(tables, Point(method, strength), quasi, sensitive, seed)
+    rows = point_rows(tables, Point(method, strength), seed, quasi, sensitive)
     return rows.set_index("measure")["value"]
 
 

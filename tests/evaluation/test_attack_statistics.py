@@ -12,7 +12,6 @@ from medlab.evaluation.attack_statistics import (
     auc,
     auc_score,
     excess,
-    half_interval,
     rate,
     tpr_at,
     wilson,
@@ -91,8 +90,3 @@ def test_an_attacker_facing_a_tie_throws_a_coin():
 
 def test_separated_scores_have_no_false_positives():
     assert tpr_at(np.ones(50), np.zeros(50), 0.01) == 1.0
-
-
-def test_the_interval_of_repeated_runs_uses_student_t_and_one_run_has_no_width():
-    found = half_interval(np.array([1.0, np.nan]), np.array([3, 1]))
-    assert found == pytest.approx([4.302653 / math.sqrt(3), 0.0], rel=1e-6)

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_cases import QUASI, SENSITIVE
+from evaluation_cases import QUASI, SENSITIVE, point_rows
 from joblib import parallel_config
 
 from medlab import evaluation, samples
@@ -14,7 +14,7 @@ from medlab.evaluation import Point
 
 
 def test_a_method_that_cannot_release_is_reported_and_stops_nothing(small):
-    rows = evaluation.measure(small, Point("Anatomy l", 5), QUASI, SENSITIVE, 1)
+    rows = point_rows(small, Point("Anatomy l", 5))
     assert rows["group"].tolist() == ["refused"]
 
 
@@ -25,7 +25,7 @@ def test_the_grid_gives_every_point_and_seed_and_reads_its_cache(small, tmp_path
         tables, points, QUASI, SENSITIVE, jobs=1, cache=tmp_path, progress=False
     )
     assert first.groupby(["method", "seed"]).ngroups == 4
-    monkeypatch.setattr("medlab.evaluation.experiments.measure", None)
+    monkeypatch.setattr("medlab.evaluation.experiments._measure", None)
     again = evaluation.grid(
         tables, points, QUASI, SENSITIVE, jobs=1, cache=tmp_path, progress=False
     )
@@ -47,14 +47,14 @@ def test_points_side_by_side_give_the_same_figures_as_one_by_one(small):
     points = [("randomization", 0.1), ("Mondrian k", 5), ("identity", 0)]
     with parallel_config(backend="threading"):  # notebook 05 runs with processes
         found = evaluation.grid({1: small}, points, QUASI, SENSITIVE, jobs=3, progress=False)
-    one_by_one = [evaluation.measure(small, Point(*p), QUASI, SENSITIVE, 1) for p in points]
+    one_by_one = [point_rows(small, p) for p in points]
     pd.testing.assert_frame_equal(found, pd.concat(one_by_one, ignore_index=True))
 
 
 def test_unknown_names_are_refused(small):
     with pytest.raises(InputError, match="choose of"):
-        evaluation.measure(small, Point("magic"), QUASI, SENSITIVE, 1)
-    rows = evaluation.measure(small, Point("identity"), QUASI, SENSITIVE, 1)
+        point_rows(small, Point("magic"))
+    rows = point_rows(small, Point("identity"))
     with pytest.raises(MissingError, match="magic"):
         evaluation.risk_and_loss(rows, risk="magic")
 

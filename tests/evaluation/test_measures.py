@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from evaluation_cases import BOXES, FACTS, QUASI, SENSITIVE, WARD, measured, values
+from evaluation_cases import BOXES, FACTS, QUASI, SENSITIVE, WARD, measured, point_rows, values
 
 from medlab import evaluation, tabular
 from medlab.errors import InputError, MissingError
@@ -72,11 +72,9 @@ def test_more_noise_hides_more_and_costs_more(small):
 
 def test_seeds_reproduce_to_the_last_digit(small):
     for point in (("randomization", 0.1), ("slicing k", 5), ("Mondrian k", 5)):
-        first, second = (
-            evaluation.measure(small, Point(*point), QUASI, SENSITIVE, 7) for _ in range(2)
-        )
+        first, second = (point_rows(small, point, 7) for _ in range(2))
         pd.testing.assert_frame_equal(first, second, check_exact=True)
-    other = evaluation.measure(small, Point("randomization", 0.1), QUASI, SENSITIVE, 8)
+    other = point_rows(small, Point("randomization", 0.1), 8)
     assert not first["value"].equals(other["value"])
 
 

@@ -1,23 +1,28 @@
-"""Attacks on a released table: laws of partitions, answers by hand, controls that are known."""
+"""Attacks on releases: laws of partitions, answers by hand, brute force, known controls."""
 
 import dataclasses
+import json
 import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from evaluation_cases import BOXES, FACTS, QUASI, SENSITIVE, WARD, measured, synthetic
 from hypothesis import given
 from hypothesis import strategies as st
 
 from medlab import evaluation, tabular
+from medlab.cli import commands
+from medlab.errors import InputError
 from medlab.evaluation.experiments import Tables
 from medlab.evaluation.release_attacks import (
+    attack,
+    composition,
     linkability,
-    linked,
     nearest,
     population_uniqueness,
-    true_pairs,
+    shares,
 )
 from medlab.evaluation.release_attacks import sliced as sliced_chance
 from medlab.tabular.released_cells import exact_values, scales_of, see
@@ -42,11 +47,10 @@ def test_memory_does_not_grow_with_rows_times_targets():
     n = 6_000
     table = pd.DataFrame({"a": rng.permutation(n), "b": rng.permutation(n)})
     seen = see(table, scales_of(table, list(table)))
-    pairs = true_pairs(np.arange(n), np.arange(n))
+    owners, exact = np.arange(n), exact_values(table, seen.scales)
+    posterior = shares(table.assign(s="x"), "s", pd.Index(["x"]))
     tracemalloc.start()
-    hits = sum(
-        linked(near, seen, pairs).sum() for near in nearest(seen, exact_values(table, seen.scales))
-    )
+    hits = attack(seen, exact, owners, owners, posterior, np.zeros(n, dtype=int)).linked.sum()
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert hits == n
@@ -181,3 +185,122 @@ def test_population_uniqueness_is_near_the_truth_of_a_known_population():
 
 def test_a_sample_without_pairs_says_that_all_are_unique():
     assert population_uniqueness(np.ones(30, dtype=np.int64), 1_000) == 1.0
+
+
+THREE_FACTS = ["Age", "Weight", "Sex"]
+
+
+def some_people(seed, rows=40):
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "Age": rng.integers(20, 80, rows),
+            "Weight": rng.integers(50, 99, rows),
+            "Sex": rng.choice(["F", "M"], rows),
+            "Diagnosis": rng.choice(list("abcd"), rows),
+        }
+    )
+
+
+def fits(value, cell):
+    if isinstance(cell, pd.Interval):
+        return value in cell
+    return cell == "*" or value == cell or (isinstance(cell, frozenset) and value in cell)
+
+
+def brute(original, releases):
+    """For each person and release: the rows that the person fits, one by one."""
+    found = []
+    for release in releases:
+        names = [name for name in THREE_FACTS if name in release]
+        found.append(
+            [
+                frozenset(
+                    i
+                    for i, row in enumerate(release.to_dict("records"))
+                    if all(fits(person[name], row[name]) for name in names)
+                )
+                for person in original.to_dict("records")
+            ]
+        )
+    values = [
+        [{release["Diagnosis"].iloc[i] for i in rows} for rows in some]
+        for release, some in zip(releases, found, strict=True)
+    ]
+    both = [a & b for a, b in zip(*values, strict=True)]
+    truth = original["Diagnosis"]
+    k = [min(map(some.count, some)) for some in (*found, list(zip(*found, strict=True)))]
+    certain = [sum(len(v) == 1 for v in some) for some in (*values, both)]
+    right = sum(len(v) == 1 and t in v for v, t in zip(both, truth, strict=True))
+    return (len(original), *k, *certain, right)
+
+
+@given(st.integers(0, 10_000), st.sampled_from([1, 2]))
+def test_an_intersection_agrees_with_brute_force(seed, l):
+    table = some_people(seed)
+    first = tabular.mondrian(table, ["Age", "Sex"], "Diagnosis", k=3, l=l).table
+    second = tabular.full_domain(table, ["Weight", "Sex"], "Diagnosis", k=3, l=l).table
+    rng = np.random.default_rng(seed)
+    mixed = second.iloc[rng.permutation(len(second))]
+    assert tuple(composition(table, first, mixed, THREE_FACTS, "Diagnosis")) == brute(
+        table, (first, second)
+    )
+
+
+def test_two_classes_that_share_one_value_give_it_away():
+    table = pd.DataFrame({"Age": [30, 30, 40, 40], "Sex": list("FMFM"), "Diagnosis": list("abac")})
+    by_age, by_sex = table[["Age", "Diagnosis"]], table[["Sex", "Diagnosis"]]
+    found = composition(table, by_age, by_sex, ["Age", "Sex"], "Diagnosis")
+    assert found == (4, 2, 2, 1, 0, 2, 4, 4)  # women have a; men b or c, which the age decides
+
+
+def test_persons_are_counted_where_an_identifier_repeats():
+    table = some_people(1).assign(PatientID=np.arange(40) // 2)
+    release = tabular.mondrian(table, THREE_FACTS, "Diagnosis", k=4, subject="PatientID").table
+    found = composition(table, release, release, THREE_FACTS, "Diagnosis")
+    assert found.people == 20
+    assert found.k_both == found.k_first >= 4
+
+
+def test_a_release_of_other_people_is_refused():
+    table = some_people(2)
+    with pytest.raises(InputError, match="not made of these people"):
+        composition(table, table, some_people(3), THREE_FACTS)
+
+
+def test_the_command_line_tells_the_figures_of_two_releases(tmp_path):
+    table = some_people(4, 200)
+    table.to_csv(tmp_path / "in.csv", index=False)
+    runner = CliRunner()
+
+    def call(*words):
+        done = runner.invoke(commands, [str(word) for word in words])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    paths = {name: tmp_path / f"{name}.csv" for name in ("Age,Sex", "Weight,Sex")}
+    for qi, path in paths.items():
+        words = ("--sensitive", "Diagnosis", "--k", 3, "--l", 2)
+        call("anonymize", tmp_path / "in.csv", path, "--qi", qi, *words)
+    first, second = paths.values()
+    words = ("--qi", "Sex,Age,Weight", "--sensitive", "Diagnosis")
+    report = call("risk", first, *words, "--original", tmp_path / "in.csv", "--with", second)
+    assert report["k"] >= 3
+    assert report["quasi"] == ["Sex", "Age"]
+    assert report["with"]["certain_first"] == report["with"]["certain_second"] == 0
+    assert report["with"]["certain_both"] == report["with"]["right_both"] > 5
+    asked = ["risk", str(first), "--qi", "Sex", "--with", str(second)]
+    refused = runner.invoke(commands, asked)
+    assert refused.exit_code == 2
+    assert "--original" in refused.output
+
+
+def test_nodes_of_a_hierarchy_stand_for_the_labels_below_them():
+    table = some_people(5).assign(City=["Ulm", "Bonn", "Jena", "Trier"] * 10)
+    levels = pd.DataFrame(
+        {"land": ["south", "west", "east", "west"]}, index=["Ulm", "Bonn", "Jena", "Trier"]
+    )
+    trees = {"City": levels}
+    coarse = table[["City", "Diagnosis"]].assign(City=table["City"].map(levels["land"]))
+    found = composition(table, coarse, coarse, ["City"], "Diagnosis", hierarchies=trees)
+    assert found.k_both == found.k_first == 10

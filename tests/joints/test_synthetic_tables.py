@@ -283,9 +283,8 @@ def test_tree_and_copula_are_points_of_the_map_and_not_of_the_usual_one():
     usual = {point.method for point in usual_points(quasi)}
     assert usual.isdisjoint({"tree", "copula"})
     assert [point.method for point in usual_points(quasi, "copula")] == ["copula"]
-    rows = evaluation.measure(
-        samples.cohort(120, 1), Point("copula"), [*quasi, "StudyDate"], "Diagnosis", 1
-    )
+    tables, facts = {1: samples.cohort(120, 1)}, [*quasi, "StudyDate"]
+    rows = evaluation.grid(tables, [Point("copula")], facts, "Diagnosis", progress=False)
     auc = rows.loc[rows["measure"] == "membership AUC", "value"].item()
     assert 0.3 < float(auc) < 0.7
     assert not (rows["measure"] == "refused").any()
@@ -294,7 +293,8 @@ def test_tree_and_copula_are_points_of_the_map_and_not_of_the_usual_one():
 @pytest.mark.needs("dp")
 def test_the_tree_is_a_point_of_the_map_where_the_extra_is_there():
     quasi = ["Age", "Sex", "Weight"]
-    rows = evaluation.measure(samples.cohort(120, 1), Point("tree", 1), quasi, "Diagnosis", 1)
+    tables = {1: samples.cohort(120, 1)}
+    rows = evaluation.grid(tables, [Point("tree", 1)], quasi, "Diagnosis", progress=False)
     assert not (rows["measure"] == "refused").any()
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 from medlab import samples
 from medlab.cli import commands
-from medlab.evaluation import images
+from medlab.evaluation import image_attacks
 from medlab.samples import studies
 
 NAME = "NOBODY^NOELLE"
@@ -143,7 +143,7 @@ def test_a_copy_is_found_from_its_original(head):
         assert medlab(head / f"{number}.nii", head / f"out{number}", *words).exit_code == 0
         originals.append(img)
         copies.append(nib.load(head / f"out{number}" / "copy-001.nii.gz"))
-    found = images.pixel_linkage(originals, copies)
+    found = image_attacks.pixel_linkage(originals, copies)
     assert found["correlation inside the mask"].rank1 == 1.0
     assert found["SHA-256"].rank1 < 1.0
 

@@ -1,0 +1,160 @@
+"""Faces and scans told again, by worked ranks and heads of the samples; what an image has lost."""
+
+import math
+
+import nibabel as nib
+import numpy as np
+import pytest
+from evaluation_cases import HEADS, masked
+
+from medlab import samples
+from medlab.errors import InputError
+from medlab.evaluation import image_attacks
+
+
+@pytest.fixture(scope="module")
+def maps(heads):
+    found = image_attacks.depth_maps([one.img for one in heads.values()])
+    return found[:HEADS], found[HEADS:]
+
+
+def test_ranks_of_a_table_worked_by_hand():
+    distances = np.array([[0.1, 0.5, 0.9], [0.4, 0.4, 0.9], [0.1, 0.2, 0.3]])
+    found = image_attacks._ranked(distances)
+    assert found.rank1 == pytest.approx((1 + 0.5 + 0) / 3)
+    assert found.mean_rank == pytest.approx((1 + 1.5 + 3) / 3)
+    assert found.chance == pytest.approx(1 / 3)
+
+
+def test_nothing_to_compare_is_chance():
+    found = image_attacks._ranked(np.full((4, 4), np.inf))
+    assert found.rank1 == found.chance == 0.25
+    assert found.mean_rank == 2.5
+
+
+def test_a_second_scan_of_a_face_finds_the_first(maps):
+    assert image_attacks._identify(*maps).rank1 >= 4 / HEADS
+
+
+def test_the_same_scan_is_found_every_time(maps):
+    found = image_attacks._identify(maps[0], maps[0])
+    assert found.rank1 == 1.0
+    assert np.diag(found.distances) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_moved_and_tilted_face_is_the_same_face(maps):
+    rows, columns = np.indices(maps[0][0].shape)
+    moved = [np.roll(depth, 2, axis=1) + 0.05 * rows - 0.03 * columns + 4 for depth in maps[0]]
+    assert image_attacks._identify(maps[0], moved).rank1 == 1.0
+
+
+def test_taking_the_skull_or_the_face_away_brings_recognition_down_to_chance(heads, maps):
+    known, second = maps[0], [heads[p, 2] for p in range(1, HEADS + 1)]
+    for kept in (
+        [masked(one.img, one.brain_mask, keep=True) for one in second],
+        [masked(one.img, one.face_mask, keep=False) for one in second],
+    ):
+        probes = image_attacks.depth_maps([heads[1, 1].img, *kept])[1:]
+        found = image_attacks._identify(known, probes)
+        assert found.rank1 <= 2 / HEADS
+        assert found.mean_rank > 2
+
+
+def test_an_empty_scan_is_no_face(maps):
+    nothing = [np.full(maps[0][0].shape, np.nan)] * HEADS
+    assert image_attacks._identify(maps[0], nothing).rank1 == pytest.approx(1 / HEADS)
+
+
+def test_one_probe_too_few_is_refused(maps):
+    with pytest.raises(InputError):
+        image_attacks._identify(maps[0], maps[1][:-1])
+
+
+def test_the_table_has_a_row_for_each_protection(maps):
+    table = image_attacks.identification_table({"before": image_attacks._identify(*maps)})
+    assert table.loc[0, "protection"] == "before"
+    assert table.loc[0, "chance"] == pytest.approx(1 / HEADS)
+
+
+def test_pixels_find_their_copy_whatever_was_done_to_the_header_or_the_brightness(heads):
+    published = [heads[p, 1].img for p in range(1, HEADS + 1)]
+    rng = np.random.default_rng(0)
+    disguised = [image_attacks.disguises(img, rng) for img in published]
+    for change in disguised[0]:
+        found = image_attacks.pixel_linkage(published, [one[change] for one in disguised])
+        exact = 1.0 if change == "header only" else pytest.approx(1 / HEADS)
+        assert found["SHA-256"].rank1 == exact
+        assert found["correlation inside the mask"].rank1 == 1.0, change
+        assert found["perceptual hash"].rank1 >= 0.9, change
+
+
+def test_stripping_does_not_hide_which_scan_it_was(heads):
+    first = [heads[p, 1] for p in range(1, HEADS + 1)]
+    published = [one.img for one in first]
+    stripped = [masked(one.img, one.brain_mask, keep=True) for one in first]
+    found = image_attacks.pixel_linkage(published, stripped)
+    assert found["correlation inside the mask"].rank1 == 1.0
+    assert found["SHA-256"].rank1 == found["SHA-256"].chance
+    table = image_attacks.linkage_table({"stripped": found})
+    assert table.loc["stripped", "correlation inside the mask"] == 1.0
+
+
+def test_the_hash_is_of_voxels_and_not_of_headers(heads):
+    img = heads[1, 1].img
+    other = nib.Nifti1Image(np.asarray(img.dataobj), img.affine)
+    other.header["descrip"] = b"something else"
+    assert image_attacks._pixel_hash(other) == image_attacks._pixel_hash(img)
+    changed = np.array(img.dataobj)
+    changed[0, 0, 0] += 1
+    assert image_attacks._pixel_hash(
+        nib.Nifti1Image(changed, img.affine)
+    ) != image_attacks._pixel_hash(img)
+
+
+def measures(*given):
+    return image_attacks.image_utility(*given).set_index("measure")["value"]
+
+
+def test_an_untouched_head_has_lost_nothing(heads):
+    one = heads[1, 1]
+    table = image_attacks.image_utility(one.img, one.img, one.brain_mask, one.brain_mask)
+    assert (table["value"] == table["baseline"]).all()
+    assert table.set_index("measure").loc["PSNR in the brain (dB)", "value"] == math.inf
+
+
+def test_a_perfect_strip_keeps_the_brain_though_the_picture_changed(heads):
+    one = heads[1, 1]
+    found = measures(one.img, masked(one.img, one.brain_mask, keep=True), one.brain_mask)
+    assert found["brain kept"] == 1.0
+    assert found["SSIM in the eroded brain"] > 0.98
+    assert found["change of mean"] == 0.0
+    assert found["registration shift (mm)"] < 1
+
+
+def test_half_a_brain_is_half_a_brain(heads):
+    one = heads[1, 1]
+    data = np.array(one.img.dataobj)
+    middle = int(np.median(np.argwhere(np.asarray(one.brain_mask.dataobj) > 0)[:, 0]))
+    data[:middle] = 0
+    found = measures(one.img, nib.Nifti1Image(data, one.img.affine), one.brain_mask)
+    assert found["brain kept"] == pytest.approx(0.5, abs=0.05)
+    assert found["volume change"] == pytest.approx(found["brain kept"] - 1)
+    assert found["SSIM in the eroded brain"] < 0.8
+
+
+def test_noise_lowers_contrast_and_raises_texture(heads):
+    one = heads[1, 1]
+    rng = np.random.default_rng(2)
+    data = np.asarray(one.img.dataobj) + rng.normal(0, 20, one.img.shape)
+    noisy = nib.Nifti1Image(np.maximum(data, 1).astype(np.int16), one.img.affine)
+    table = image_attacks.image_utility(one.img, noisy, one.brain_mask).set_index("measure")
+    contrast = table.loc["gray-white contrast"]
+    assert contrast["value"] < contrast["baseline"]
+    assert table.loc["change of texture contrast", "value"] > 0.1
+    assert table.loc["PSNR in the brain (dB)", "value"] < 40
+
+
+def test_other_grids_are_refused(heads):
+    one, other = heads[1, 1], samples.head(1, spacing_mm=6.0)
+    with pytest.raises(InputError, match="grids"):
+        image_attacks.image_utility(one.img, other.img, one.brain_mask)
