@@ -43,14 +43,6 @@ def integer_laplace(counts: Ints, scale: float) -> Ints:
     return _noisy(_mechanism("laplace", _checked(scale)), counts)
 
 
-def laplace_error(scale: float) -> float:
-    """Return the expected absolute value of the noise of `integer_laplace`.
-
-    2q / (1 - q^2) with q = exp(-1 / scale): below `scale`, and nearly `scale` where it is large.
-    """
-    return 1 / math.sinh(1 / scale) if scale > 0.01 else 0.0  # there it is below 1e-42
-
-
 def integer_gaussian(counts: Ints, rho: float) -> Ints:
     """Return whole numbers with noise of the discrete Gaussian distribution.
 

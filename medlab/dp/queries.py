@@ -484,7 +484,15 @@ def _counts(cells: Ints, meter: Meter, epsilon: _Amount) -> Answer:
     scale = meter.contributions / cost
     noisy = noise.integer_laplace(cells, scale)
     meter.spend(epsilon)  # last: what fails costs nothing, and nothing is seen before it is paid
-    return Answer(noisy, scale, noise.laplace_error(scale), cost)
+    return Answer(noisy, scale, _laplace_error(scale), cost)
+
+
+def _laplace_error(scale: float) -> float:
+    """Return the expected absolute value of the noise of `noise.integer_laplace`.
+
+    2q / (1 - q^2) with q = exp(-1 / scale): below `scale`, and nearly `scale` where it is large.
+    """
+    return 1 / math.sinh(1 / scale) if scale > 0.01 else 0.0  # there it is below 1e-42
 
 
 def _total(values: Any, bounds: _Bounds, contributions: int, epsilon: float) -> Answer:
@@ -494,7 +502,7 @@ def _total(values: Any, bounds: _Bounds, contributions: int, epsilon: float) -> 
     scale = contributions * round(math.ldexp(largest, -exponent)) / epsilon
     noisy = int(noise.integer_laplace(np.array([steps.sum()]), scale)[0])
     value, wide, error = (
-        math.ldexp(number, exponent) for number in (noisy, scale, noise.laplace_error(scale))
+        math.ldexp(number, exponent) for number in (noisy, scale, _laplace_error(scale))
     )
     return Answer(value, wide, error, epsilon)
 

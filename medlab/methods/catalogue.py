@@ -23,7 +23,7 @@ from medlab.methods import (
 )
 from medlab.methods.header_methods import Changes, Setting, Verbs
 from medlab.methods.image_slicing import slice_image
-from medlab.synthetic.synthesis import Model, draft_domain, parse_domain, synthesize
+from medlab.synthetic.synthesis import draft_domain, parse_domain, synthesize
 from medlab.tabular.algorithms import ALGORITHMS, Algorithm
 from medlab.tabular.release import SUPPRESSED, Release
 
@@ -204,7 +204,7 @@ def _binned(column: pd.Series[Any], bins: int) -> pd.Series[Any]:
     return number.map(cells).astype(object)
 
 
-def _of_nobody(task: Task, model: Model, **more: Any) -> _Made:
+def _of_nobody(task: Task, model: str, **more: Any) -> _Made:
     """Return rows drawn from a model over a domain that is read off the table.
 
     Good to see what a model does; a guarantee needs a domain of public knowledge.

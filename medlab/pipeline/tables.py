@@ -17,15 +17,7 @@ from medlab.disk import appearing
 from medlab.dp import Ledger
 from medlab.errors import InputError, MissingError, RefusedError, UsageError
 from medlab.federated import logistic
-from medlab.synthetic.synthesis import (
-    NO_GUARANTEE,
-    Model,
-    Synthesis,
-    draft_domain,
-    parse_domain,
-    read_domain,
-    synthesize,
-)
+from medlab.synthetic.synthesis import Axis, Synthesis, draft_domain, parse_domain, synthesize
 from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
 from medlab.tabular.release import Release
@@ -123,7 +115,7 @@ def synthesize_file(
     source: Path,
     target: Path,
     domain: Path | None = None,
-    method: Model = "tree",
+    method: str = "tree",
     *,
     epsilon: float | None = None,
     delta: float | None = None,
@@ -142,7 +134,7 @@ def synthesize_file(
     source, target : Path
         CSV or Parquet, by their suffix.
     domain : Path, optional
-        See `medlab.synthetic.read_domain`. Without epsilon it may be read off the data.
+        See `medlab.synthetic.parse_domain`. Without epsilon it may be read off the data.
     method, epsilon, delta, rows, subject
         See `medlab.synthetic.synthesize`.
     seed : int, optional
@@ -161,7 +153,7 @@ def synthesize_file(
     if target.resolve() in {path.resolve() for path in (domain, ledger, key_file) if path}:
         raise RefusedError("the output is another file of this call; choose another name")
     file = read_file(source)
-    axes = read_domain(domain) if domain else parse_domain(_draft(file, subject))
+    axes = _read_domain(domain) if domain else parse_domain(_draft(file, subject))
     purse = Ledger(ledger, source, budget, key_file=key_file) if ledger else None
     made = synthesize(
         file.text,
@@ -179,7 +171,20 @@ def synthesize_file(
     report: dict[str, Any] = {"method": method, "rows": len(made.table), "epsilon": made.epsilon}
     report |= {"delta": made.delta, "rho": made.rho, "columns": list(made.table)}
     report |= {"notes": _notes_of(made, file, by_row=epsilon is not None and not subject)}
-    return report | ({"note": NO_GUARANTEE} if epsilon is None else {})
+    if epsilon is None:
+        report["note"] = (
+            "no guarantee: the rows follow exact counts, and may tell of those counted"
+        )
+    return report
+
+
+def _read_domain(path: Path) -> list[Axis]:
+    try:
+        return parse_domain(path.read_text("utf-8"))
+    except OSError:
+        raise UsageError("the domain file does not exist; --draft-domain writes one") from None
+    except UnicodeError:
+        raise InputError("the domain is no text in UTF-8") from None
 
 
 def _check_budget(

@@ -5,7 +5,6 @@ from .synthesis import (
     distances,
     draft_domain,
     parse_domain,
-    read_domain,
     synthesize,
 )
 
@@ -15,6 +14,5 @@ __all__ = [
     "distances",
     "draft_domain",
     "parse_domain",
-    "read_domain",
     "synthesize",
 ]

@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -119,29 +118,17 @@ def _text(cell: Any) -> str:
     return "" if text == "." else text
 
 
-def read_domain(path: Path) -> list[Axis]:
-    """Read a domain: YAML with one entry a column.
+def parse_domain(text: str) -> list[Axis]:
+    """Return the domain that a text describes: YAML with one entry a column.
 
     ``Sex: [F, M]``, ``Age: {bounds: [18, 90], bins: 15}`` or
     ``Age: {bounds: [0, 120], cuts: [20, 25, 30]}``. Bounds and cuts may be days, 2024-03-01.
 
     Raises
     ------
-    UsageError
-        No such file.
     InputError
         Anything else, with the name of the column.
     """
-    try:
-        return parse_domain(path.read_text("utf-8"))
-    except OSError:
-        raise UsageError("the domain file does not exist; --draft-domain writes one") from None
-    except UnicodeError:
-        raise InputError("the domain is no text in UTF-8") from None
-
-
-def parse_domain(text: str) -> list[Axis]:
-    """Return the domain that a text describes; see `read_domain`."""
     try:
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except (yaml.YAMLError, RecursionError):
@@ -278,16 +265,10 @@ def _entry(column: pd.Series[Any]) -> Any:
     return labels + [""] * bool(column.isna().any() and "" not in labels)
 
 
-def encode(table: pd.DataFrame, domain: Sequence[Axis]) -> Ints:
+def _encode(table: pd.DataFrame, domain: Sequence[Axis]) -> Ints:
     """Return the codes of the rows that lie in the domain, shape (rows, columns)."""
     codes = np.stack([axis.encode(table[axis.name]) for axis in domain], axis=1)
     return codes[(codes >= 0).all(axis=1)]
-
-
-def decode(codes: Ints, domain: Sequence[Axis], rng: np.random.Generator) -> pd.DataFrame:
-    """Return the rows of codes as a table; see `Axis.decode`."""
-    columns = {axis.name: axis.decode(codes[:, j], rng) for j, axis in enumerate(domain)}
-    return pd.DataFrame(columns)
 
 
 def distances(
@@ -302,7 +283,7 @@ def distances(
         all pairs of columns; NaN where there is no pair.
     """
     sizes = [axis.size for axis in domain]
-    codes = [encode(table, domain) for table in (first, second)]
+    codes = [_encode(table, domain) for table in (first, second)]
     columns = [_variation([c[:, j] for c in codes], size) for j, size in enumerate(sizes)]
     pairs = [
         _variation([c[:, i] * sizes[j] + c[:, j] for c in codes], sizes[i] * sizes[j])
@@ -316,10 +297,8 @@ def _variation(tables: Sequence[Ints], size: int) -> float:
     return float(np.abs(shares[0] - shares[1]).sum() / 2)
 
 
-Model = Literal["tree", "copula", "independent"]
-_METHODS: tuple[Model, ...] = ("tree", "copula", "independent")
+_METHODS = ("tree", "copula", "independent")
 _USUAL_DELTA = 1e-9
-NO_GUARANTEE = "no guarantee: the rows follow exact counts, and may tell of those counted"
 
 
 class Synthesis(NamedTuple):
@@ -347,7 +326,7 @@ class Synthesis(NamedTuple):
 def synthesize(
     table: pd.DataFrame,
     domain: Sequence[Axis],
-    method: Model = "tree",
+    method: str = "tree",
     *,
     epsilon: float | None = None,
     delta: float | None = None,
@@ -395,7 +374,7 @@ def synthesize(
     rng = rng or np.random.default_rng()
     shuffled = table.iloc[rng.permutation(len(table))]
     kept = shuffled if subject is None else shuffled.drop_duplicates(subject)
-    codes, sizes = encode(kept, domain), [axis.size for axis in domain]
+    codes, sizes = _encode(kept, domain), [axis.size for axis in domain]
     if epsilon is None:
         if not len(codes):
             raise InputError("no row lies in the domain; compare its categories with the table")
@@ -407,9 +386,10 @@ def synthesize(
         drawn = copula.draw(codes, sizes, labeled, rows or len(table), rng)
     else:
         noisy = partial(_noisy, epsilon=epsilon, rho=rho, columns=len(sizes))
-        drawn = tree.sample(tree.margins_of(codes, sizes, noisy), {}, rows, rng)
+        drawn = tree.independent(codes, sizes, rows, rng, noisy)
     left_out = len(kept) - len(codes) if epsilon is None else None
-    return Synthesis(decode(drawn, domain, rng), epsilon, delta, rho, left_out)
+    columns = {axis.name: axis.decode(drawn[:, j], rng) for j, axis in enumerate(domain)}
+    return Synthesis(pd.DataFrame(columns), epsilon, delta, rho, left_out)
 
 
 def _promise(

@@ -95,15 +95,29 @@ def draw(
             "fewer bins or categories"
         )
     loss = _Loss(0.0, 0.0, 0.0) if rho is None else split(rho, columns)
-    margins = margins_of(codes, sizes, lambda counts: _noisy(counts, loss.column))
+    margins = _margins(codes, sizes, lambda counts: _noisy(counts, loss.column))
     pairs = {}
     for i, j in _spanning_tree(codes, sizes, margins, loss.choice):
         counts = _noisy(_pair(codes, i, j, sizes), loss.pair)
         pairs[i, j] = _fitted(counts, margins[i], margins[j])
-    return sample(margins, pairs, rows, rng)
+    return _sample(margins, pairs, rows, rng)
 
 
-def margins_of(codes: Ints, sizes: Sequence[int], noisy: Callable[[Ints], Ints]) -> list[Floats]:
+def independent(
+    codes: Ints,
+    sizes: Sequence[int],
+    rows: int | None,
+    rng: np.random.Generator,
+    noisy: Callable[[Ints], Ints],
+) -> Ints:
+    """Return rows of which each column is drawn by itself, for parameters see `draw`.
+
+    `noisy` gives the counts of a column their noise.
+    """
+    return _sample(_margins(codes, sizes, noisy), {}, rows, rng)
+
+
+def _margins(codes: Ints, sizes: Sequence[int], noisy: Callable[[Ints], Ints]) -> list[Floats]:
     """Return the counts of each column after noise: none below 0, all with the same sum."""
     counts = [noisy(np.bincount(codes[:, j], minlength=size)) for j, size in enumerate(sizes)]
     # The sum of n noisy counts has n times their variance.
@@ -161,7 +175,7 @@ def _fitted(counts: Ints, rows: Floats, columns: Floats) -> Floats:
     return np.asarray(table)
 
 
-def sample(
+def _sample(
     margins: Sequence[Floats],
     pairs: Mapping[tuple[int, int], Floats],
     rows: int | None,

@@ -55,13 +55,6 @@ def test_a_choice_has_the_chances_of_its_rho(sensitivity):
     shares_near(np.bincount(picks, minlength=4), weights / weights.sum(), 3000)
 
 
-@pytest.mark.parametrize("scale", [0.05, 0.2, 1.0, 7.5, 200.0])
-def test_the_expected_error_is_that_of_the_distribution(scale):
-    weights = [(k, math.exp(-k / scale)) for k in range(1, int(60 * scale) + 10)]
-    error = 2 * sum(k * w for k, w in weights) / (1 + 2 * sum(w for _, w in weights))
-    assert noise.laplace_error(scale) == pytest.approx(error, rel=1e-9)
-
-
 @pytest.mark.needs("dp")
 def test_counts_are_of_64_bits_and_noise_ends_where_they_end():
     assert abs(int(noise.integer_laplace(np.array([2**40]), 1.0)[0]) - 2**40) < 100

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from medlab import dp
 from medlab.crypto import write_key
-from medlab.dp import Ledger, Meter
+from medlab.dp import Ledger, Meter, queries
 from medlab.errors import (
     InputError,
     KindError,
@@ -500,3 +500,10 @@ def test_patients_who_are_all_alike_are_answered_like_others():
     meter = dp.Meter(1e9)
     assert dp.mean(alike, "Age", (18, 90), meter, RICH).value == pytest.approx(50, abs=0.01)
     assert dp.quantile(alike, "Age", 0.5, range(18, 91), meter, RICH).value == 50
+
+
+@pytest.mark.parametrize("scale", [0.05, 0.2, 1.0, 7.5, 200.0])
+def test_the_expected_error_is_that_of_the_distribution(scale):
+    weights = [(k, math.exp(-k / scale)) for k in range(1, int(60 * scale) + 10)]
+    error = 2 * sum(k * w for k, w in weights) / (1 + 2 * sum(w for _, w in weights))
+    assert queries._laplace_error(scale) == pytest.approx(error, rel=1e-9)

@@ -68,7 +68,7 @@ def test_without_noise_the_counts_of_columns_and_of_the_tree_are_kept():
 
 
 def test_the_tree_takes_the_pair_that_hangs_together():
-    margins = tree.margins_of(rows(), SIZES, lambda counts: counts)
+    margins = tree._margins(rows(), SIZES, lambda counts: counts)
     assert tree._spanning_tree(rows(), SIZES, margins, 0.0)[0] == (0, 1)
 
 
