@@ -18,7 +18,7 @@ from pydicom.dataelem import DataElement
 from medlab import dicom, methods
 from medlab.errors import InputError, MedlabError
 from medlab.evaluation.attack_statistics import Score, rate, wilson
-from medlab.methods.catalogue import METHODS, ON_HEADERS, Method
+from medlab.methods.catalogue import METHODS, Method
 from medlab.methods.header_methods import Setting
 from medlab.methods.pseudonymization import enumerate_hashes
 
@@ -195,7 +195,7 @@ def header_grid(
     folder: Path,
     truth: pd.DataFrame,
     key: bytes,
-    chosen: Iterable[str] = ON_HEADERS,
+    chosen: Iterable[str] | None = None,
 ) -> pd.DataFrame:
     """Protect the headers of sample data in several ways and measure each.
 
@@ -207,8 +207,8 @@ def header_grid(
         From `load_truth`.
     key : bytes
         32 bytes; an attacker does not have it.
-    chosen : iterable of str
-        Of `medlab.methods.catalogue.ON_HEADERS`.
+    chosen : iterable of str, optional
+        Methods that change headers; all of `medlab.methods.METHODS` that do, if not given.
 
     Returns
     -------
@@ -220,6 +220,8 @@ def header_grid(
         first. Utility: needed attributes kept, the days between the two visits kept, whether
         slices of the smallest series still convert to the same volume (1 or 0).
     """
+    if chosen is None:
+        chosen = [name for name, method in METHODS.items() if method.headers]
     files, series = read_files(folder), _a_series(folder)
     again, before = _second_visit(files), _volume(series)
     outputs = {name: _protected(METHODS[name], [*files, *again, *series], key) for name in chosen}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -20,15 +21,33 @@ from medlab.methods import (
     header_methods,
     pseudonymization,
     randomization,
+    suppression,
 )
-from medlab.methods.header_methods import Changes, Setting, Verbs
+from medlab.methods.header_methods import Changes, Setting
 from medlab.methods.image_slicing import slice_image
 from medlab.synthetic.synthesis import draft_domain, parse_domain, synthesize
 from medlab.tabular.algorithms import ALGORITHMS, Algorithm
+from medlab.tabular.broken_links import column_groups, exchanged
 from medlab.tabular.release import SUPPRESSED, Release
 
 _Made = Release | tuple[pd.DataFrame, str]
 _IDENTITY = ("PatientName", "PatientID")
+_DIRECT = ("PatientName", "PatientID", "AccessionNumber")
+_DATES = (
+    *("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "AcquisitionDateTime"),
+    "InstanceCreationDate",
+)
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+_PEOPLE = (
+    *("ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName"),
+    *("NameOfPhysiciansReadingStudy", "InstitutionName", "StationName"),
+)
+#: Facts of patients, of which slicing exchanges groups.
+_FACTS = (
+    *("PatientAge", "PatientSex", "PatientSize", "PatientWeight"),
+    *("EthnicGroup", "Occupation", "SmokingStatus", "AdmittingDiagnosesDescription"),
+)
+_GONE = ("PatientAge", "PatientSex", "PatientWeight", "PatientSize", "PatientAddress")
 
 
 class Task(NamedTuple):
@@ -58,6 +77,8 @@ class Task(NamedTuple):
 
 
 _Columns = Callable[[Task], _Made]
+_Verb = Callable[..., Any]
+_Verbs = Callable[[Setting], Mapping[str, _Verb]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,7 +102,7 @@ class Method(Algorithm):
         Whether it is on the map where nobody chooses.
     """
 
-    elements: Verbs | None = None
+    elements: _Verbs | None = None
     cohort: Callable[[Iterable[Dataset], Setting], Changes] | None = None
     header: Callable[[Dataset, bytes], Dataset] | None = None
     image: Callable[[Dataset, bytes], Dataset] | None = None
@@ -133,6 +154,118 @@ def _policy(name: str) -> Callable[[Dataset, bytes], Dataset]:
 def _of_tables(name: str, **more: Any) -> Method:
     """Return the entry of an algorithm that makes releases; see `medlab.tabular.algorithms`."""
     return Method(**vars(ALGORITHMS[name]), **more)
+
+
+def _elements_suppressed(_: Setting) -> dict[str, _Verb]:
+    """Names and numbers get one value for all, dates and people go blank, facts go."""
+    fixed = _all(("PatientName", "PatientID"), suppression.fixed)
+    blank = ("PatientBirthDate", "AccessionNumber", *_PEOPLE, *_DATES)
+    return fixed | _all(blank, suppression.blank) | _all(_GONE, suppression.remove)
+
+
+def _elements_randomized(setting: Setting) -> dict[str, _Verb]:
+    """Names and numbers are drawn; noise moves all dates together, and each measure."""
+    drawn = partial(randomization.replace, rng=setting.rng)
+    noise = partial(randomization.noise, rng=setting.rng)
+    # One draw for all dates, and never none: a series stays behind its study.
+    days = round(setting.rng.normal(0.0, setting.spread["dates"])) or 1
+    positive = {name: setting.spread[name] for name in ("PatientWeight", "PatientSize")}
+    return {
+        **_all(_DIRECT, drawn),
+        **_all(("PatientBirthDate", *_DATES), partial(pseudonymization.offset, by=days)),
+        "PatientAge": partial(noise, sd=setting.spread["PatientAge"]),
+        **{name: partial(noise, sd=sd, limits=(0, np.inf)) for name, sd in positive.items()},
+    }
+
+
+def _elements_pseudonymized(setting: Setting) -> dict[str, _Verb]:
+    """Codes drawn with the key; all dates of a patient move by one secret number of days."""
+    days = dicom.dates.offset_days(setting.key, setting.patient)
+    return {
+        "PatientName": partial(pseudonymization.alias, key=setting.key),
+        **_all(("PatientID", "AccessionNumber", *_UIDS), partial(_code, key=setting.key)),
+        **_all(("PatientBirthDate", *_DATES), partial(pseudonymization.offset, by=days)),
+    }
+
+
+def _elements_hashed(_: Setting) -> dict[str, _Verb]:
+    """Hashes without a key: no protection."""
+    return _all(_DIRECT, pseudonymization.plain_hash)
+
+
+def _elements_bucketized(setting: Setting) -> dict[str, _Verb]:
+    """Age, weight and size in classes; the year of birth, the month of the study."""
+    return {
+        "PatientAge": partial(bucketization.age, width=int(setting.width)),
+        "PatientWeight": partial(bucketization.number, width=setting.width),
+        "PatientSize": partial(bucketization.number, width=0.1),
+        "PatientBirthDate": partial(bucketization.day, to="year"),
+        **_all(_DATES, bucketization.day),
+    }
+
+
+def _elements_sliced(headers: Iterable[Dataset], setting: Setting) -> Changes:
+    """Return what becomes of the facts of patients whose values are exchanged in buckets.
+
+    The facts of one patient are a row; groups of them are permuted within classes of like
+    patients (`medlab.tabular.slicing`), so that no header tells which belong together.
+
+    Raises
+    ------
+    InputError
+        If there are fewer patients than a bucket holds, or no two facts that all of them have.
+    """
+    texts: dict[str, dict[str, list[str]]] = {}
+    for header in headers:
+        patient = texts.setdefault(dicom.owner(header), {})
+        for keyword in _FACTS:
+            if header.get(keyword) is not None and (text := str(header[keyword].value)):
+                patient.setdefault(keyword, []).append(text)
+    if len(texts) < setting.k:
+        raise InputError(
+            f"slicing exchanges values between patients; {len(texts)} are fewer than the "
+            f"{setting.k} of a bucket; lower k or give more files"
+        )
+    named = [name for name in _FACTS if all(name in patient for patient in texts.values())]
+    if len(named) < 2:
+        raise InputError("slicing needs two facts, such as age and weight, that all patients have")
+    spelled = pd.DataFrame(
+        [{name: patient[name][0] for name in named} for patient in texts.values()]
+    )
+    rows = _exchanged(spelled, setting)
+    return {
+        name: {
+            (patient, text): spelled[name][row]
+            for patient, row in zip(texts, rows[name], strict=True)
+            for text in texts[patient][name]
+        }
+        for name in named
+    }
+
+
+def _exchanged(spelled: pd.DataFrame, setting: Setting) -> dict[str, list[int]]:
+    """Return for each fact whose value every patient gets."""
+    table = spelled.apply(_numbers)
+    *quasi, last = table.columns
+    classes = tabular.mondrian(table, quasi, k=setting.k).class_of
+    rows: dict[str, list[int]] = {}
+    for group in column_groups(table, quasi, last):
+        rows |= dict.fromkeys(group, exchanged(classes, setting.rng).tolist())
+    return rows
+
+
+def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
+    """Return the texts of an element as numbers, if they are numbers or ages in years."""
+    number = pd.to_numeric(column.str.rstrip("Y"), errors="coerce")
+    return column if number.isna().any() else number
+
+
+def _all(keywords: Iterable[str], verb: Any) -> dict[str, Any]:
+    return dict.fromkeys(keywords, verb)
+
+
+def _code(values: Any, key: bytes, vr: str) -> Any:
+    return pseudonymization.code(values, key, vr=vr)
 
 
 def _columns_suppressed(task: Task) -> _Made:
@@ -240,7 +373,7 @@ _ENTRIES = (
         name="suppression",
         says="names, numbers and dates go",
         source="DICOM PS3.15 Annex E, codes X, Z and D",
-        elements=header_methods.suppressed,
+        elements=_elements_suppressed,
         columns=_columns_suppressed,
         strengths={"": (1, 2, 4)},
     ),
@@ -248,7 +381,7 @@ _ENTRIES = (
         name="randomization",
         says="noise on dates, age and weight, random names",
         source="Agrawal, Srikant, Privacy-Preserving Data Mining, SIGMOD 2000",
-        elements=header_methods.randomized,
+        elements=_elements_randomized,
         columns=_columns_randomized,
         strengths={"": (0.02, 0.05, 0.1, 0.3)},
     ),
@@ -256,7 +389,7 @@ _ENTRIES = (
         name="pseudonymization",
         says="codes drawn with a key, dates moved",
         source="ISO 25237:2017; codes by HMAC, RFC 2104",
-        elements=header_methods.pseudonymized,
+        elements=_elements_pseudonymized,
         columns=lambda task: _people_replaced(
             task, lambda values, key, name: pseudonymization.code(values, key, field=name)
         ),
@@ -266,11 +399,11 @@ _ENTRIES = (
         name="bucketization",
         says="age, weight and dates become coarse",
         source="Sweeney, IJUFKS 10(5), 2002 (generalization)",
-        elements=header_methods.bucketized,
+        elements=_elements_bucketized,
         columns=_columns_bucketized,
         strengths={"": (20, 5, 2)},
     ),
-    _of_tables("slicing", cohort=header_methods.sliced),
+    _of_tables("slicing", cohort=_elements_sliced),
     Method(
         name="image slicing",
         says="blocks of the picture change places by a key; their edges give them away",
@@ -291,7 +424,7 @@ _ENTRIES = (
         name="plain hash",
         says="hashes without a key, which anyone undoes who can list the names",
         source="FIPS 180-4; no protection",
-        elements=header_methods.hashed,
+        elements=_elements_hashed,
     ),
     _of_tables("anatomy"),
     _of_tables("mondrian"),
@@ -326,9 +459,6 @@ _ENTRIES = (
     ),
 )
 METHODS: Mapping[str, Method] = {method.name: method for method in _ENTRIES}
-#: Methods that change headers; whose classes one value stands for.
-ON_HEADERS = tuple(name for name, method in METHODS.items() if method.headers)
-ONE_VALUE = tuple(name for name, method in METHODS.items() if method.one_value)
 
 
 class Point(NamedTuple):

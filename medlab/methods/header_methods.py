@@ -1,4 +1,4 @@
-"""What methods do to one element, and to the headers of a study, so that its files agree.
+"""A verb done to one element, and a method to the headers of a study, so that its files agree.
 
 Of a study every element is changed once for each patient and value.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -17,12 +16,10 @@ import pandas as pd
 from pydicom import Dataset
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 
-from medlab import dicom, tabular
+from medlab import dicom
 from medlab.dicom.files import quiet_pydicom
 from medlab.errors import InputError, MissingError
-from medlab.methods import bucketization, pseudonymization, randomization, suppression
 from medlab.methods.values import is_empty, is_valid
-from medlab.tabular.broken_links import column_groups, exchanged
 
 _ABSENT, _EMPTY, _MASK = "(absent)", "(empty)", "••••"
 
@@ -137,27 +134,10 @@ def _written(dataset: Dataset, value: Any, keyword: str, vr: str) -> Dataset:
     return out
 
 
-_Verb = Callable[..., Any]
 Changes = dict[str, dict[tuple[str, str], Any]]
 
-_DIRECT = ("PatientName", "PatientID", "AccessionNumber")
-_DATES = (
-    *("StudyDate", "SeriesDate", "AcquisitionDate", "ContentDate", "AcquisitionDateTime"),
-    "InstanceCreationDate",
-)
-_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
-_PEOPLE = (
-    *("ReferringPhysicianName", "PerformingPhysicianName", "OperatorsName"),
-    *("NameOfPhysiciansReadingStudy", "InstitutionName", "StationName"),
-)
-#: Facts of patients, of which slicing exchanges groups.
-_FACTS = (
-    *("PatientAge", "PatientSex", "PatientSize", "PatientWeight"),
-    *("EthnicGroup", "Occupation", "SmokingStatus", "AdmittingDiagnosesDescription"),
-)
-_GONE = ("PatientAge", "PatientSex", "PatientWeight", "PatientSize", "PatientAddress")
 #: Standard deviations of the noise: years, kg, m, and days under "dates".
-SPREAD = MappingProxyType(
+_SPREAD = MappingProxyType(
     {"PatientAge": 3.0, "PatientWeight": 5.0, "PatientSize": 0.05, "dates": 30.0}
 )
 
@@ -174,7 +154,7 @@ class Setting(NamedTuple):
     kept : collection of str
         Keywords that stay as they are.
     spread : mapping of str to float
-        Standard deviations of noise, as `SPREAD`.
+        Standard deviations of noise, by default those of `_SPREAD`.
     width : float
         Of the classes of age (years) and weight (kg).
     k : int
@@ -185,128 +165,15 @@ class Setting(NamedTuple):
     rng: np.random.Generator
     patient: str = ""
     kept: Collection[str] = ()
-    spread: Mapping[str, float] = SPREAD
+    spread: Mapping[str, float] = _SPREAD
     width: float = 10
     k: int = 5
 
 
-Verbs = Callable[[Setting], Mapping[str, _Verb]]
-
-
-def suppressed(_: Setting) -> dict[str, _Verb]:
-    """Names and numbers get one value for all, dates and people go blank, facts go."""
-    fixed = _all(("PatientName", "PatientID"), suppression.fixed)
-    blank = ("PatientBirthDate", "AccessionNumber", *_PEOPLE, *_DATES)
-    return fixed | _all(blank, suppression.blank) | _all(_GONE, suppression.remove)
-
-
-def randomized(setting: Setting) -> dict[str, _Verb]:
-    """Names and numbers are drawn; noise moves all dates together, and each measure."""
-    drawn = partial(randomization.replace, rng=setting.rng)
-    noise = partial(randomization.noise, rng=setting.rng)
-    # One draw for all dates, and never none: a series stays behind its study.
-    days = round(setting.rng.normal(0.0, setting.spread["dates"])) or 1
-    positive = {name: setting.spread[name] for name in ("PatientWeight", "PatientSize")}
-    return {
-        **_all(_DIRECT, drawn),
-        **_all(("PatientBirthDate", *_DATES), partial(pseudonymization.offset, by=days)),
-        "PatientAge": partial(noise, sd=setting.spread["PatientAge"]),
-        **{name: partial(noise, sd=sd, limits=(0, np.inf)) for name, sd in positive.items()},
-    }
-
-
-def pseudonymized(setting: Setting) -> dict[str, _Verb]:
-    """Codes drawn with the key; all dates of a patient move by one secret number of days."""
-    days = dicom.dates.offset_days(setting.key, setting.patient)
-    return {
-        "PatientName": partial(pseudonymization.alias, key=setting.key),
-        **_all(("PatientID", "AccessionNumber", *_UIDS), partial(_code, key=setting.key)),
-        **_all(("PatientBirthDate", *_DATES), partial(pseudonymization.offset, by=days)),
-    }
-
-
-def hashed(_: Setting) -> dict[str, _Verb]:
-    """Hashes without a key: no protection."""
-    return _all(_DIRECT, pseudonymization.plain_hash)
-
-
-def bucketized(setting: Setting) -> dict[str, _Verb]:
-    """Age, weight and size in classes; the year of birth, the month of the study."""
-    return {
-        "PatientAge": partial(bucketization.age, width=int(setting.width)),
-        "PatientWeight": partial(bucketization.number, width=setting.width),
-        "PatientSize": partial(bucketization.number, width=0.1),
-        "PatientBirthDate": partial(bucketization.day, to="year"),
-        **_all(_DATES, bucketization.day),
-    }
-
-
-def sliced(headers: Iterable[Dataset], setting: Setting) -> Changes:
-    """Return what becomes of the facts of patients whose values are exchanged in buckets.
-
-    The facts of one patient are a row; groups of them are permuted within classes of like
-    patients (`medlab.tabular.slicing`), so that no header tells which belong together.
-
-    Raises
-    ------
-    InputError
-        If there are fewer patients than a bucket holds, or no two facts that all of them have.
-    """
-    texts: dict[str, dict[str, list[str]]] = {}
-    for header in headers:
-        patient = texts.setdefault(dicom.owner(header), {})
-        for keyword in _FACTS:
-            if header.get(keyword) is not None and (text := _text(header, keyword)):
-                patient.setdefault(keyword, []).append(text)
-    if len(texts) < setting.k:
-        raise InputError(
-            f"slicing exchanges values between patients; {len(texts)} are fewer than the "
-            f"{setting.k} of a bucket; lower k or give more files"
-        )
-    named = [name for name in _FACTS if all(name in patient for patient in texts.values())]
-    if len(named) < 2:
-        raise InputError("slicing needs two facts, such as age and weight, that all patients have")
-    spelled = pd.DataFrame(
-        [{name: patient[name][0] for name in named} for patient in texts.values()]
-    )
-    rows = _exchanged(spelled, setting)
-    return {
-        name: {
-            (patient, text): spelled[name][row]
-            for patient, row in zip(texts, rows[name], strict=True)
-            for text in texts[patient][name]
-        }
-        for name in named
-    }
-
-
-def _exchanged(spelled: pd.DataFrame, setting: Setting) -> dict[str, list[int]]:
-    """Return for each fact whose value every patient gets."""
-    table = spelled.apply(_numbers)
-    *quasi, last = table.columns
-    classes = tabular.mondrian(table, quasi, k=setting.k).class_of
-    rows: dict[str, list[int]] = {}
-    for group in column_groups(table, quasi, last):
-        rows |= dict.fromkeys(group, exchanged(classes, setting.rng).tolist())
-    return rows
-
-
-def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Return the texts of an element as numbers, if they are numbers or ages in years."""
-    number = pd.to_numeric(column.str.rstrip("Y"), errors="coerce")
-    return column if number.isna().any() else number
-
-
-def _all(keywords: Iterable[str], verb: Any) -> dict[str, Any]:
-    return dict.fromkeys(keywords, verb)
-
-
-def _code(values: Any, key: bytes, vr: str) -> Any:
-    return pseudonymization.code(values, key, vr=vr)
-
-
 def changes_of(
-    headers: Iterable[Dataset], verbs: Verbs, setting: Setting
+    headers: Iterable[Dataset],
+    verbs: Callable[[Setting], Mapping[str, Callable[..., Any]]],
+    setting: Setting,
 ) -> tuple[Changes, list[str]]:
     """Return what each value of each patient becomes, and elements that had to be removed.
 
@@ -315,7 +182,7 @@ def changes_of(
     headers : iterable of Dataset
         Taken one by one.
     verbs : callable
-        From a `Setting` to the verb of each keyword, such as `suppressed`.
+        From a `Setting` to the verb of each keyword.
     setting : Setting
         Its `patient` is filled in for each.
 

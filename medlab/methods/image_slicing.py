@@ -21,7 +21,7 @@ from medlab.methods.encryption import leave, take
 from medlab.pixels import frames
 from medlab.pixels.mask import rewrite
 
-CREATOR = "MEDLAB SLICED"
+_CREATOR = "MEDLAB SLICED"
 _SALT, _CHECK = 16, 16  # bytes
 
 
@@ -59,7 +59,7 @@ def slice_image(dataset: Dataset, key: bytes, block: int = 16) -> Dataset:
     salt = secrets.token_bytes(_SALT)
     sliced = rewrite(dataset, lambda frame, n: _exchange(frame, block, _seed(key, salt, n)), form)
     check = _check(dataset, key)
-    leave(sliced, CREATOR, "OB", salt + check + block.to_bytes(2, "big"))
+    leave(sliced, _CREATOR, "OB", salt + check + block.to_bytes(2, "big"))
     return sliced
 
 
@@ -74,7 +74,7 @@ def restore_image(dataset: Dataset, key: bytes) -> Dataset:
         If the key is another one, or the pixels were altered.
     """
     plain = copy.deepcopy(dataset)  # bytes are not copied
-    note = take(plain, CREATOR)
+    note = take(plain, _CREATOR)
     if note is None:
         raise MissingError("this image was not sliced by medlab")
     salt, check = note[:_SALT], note[_SALT : _SALT + _CHECK]

@@ -74,7 +74,7 @@ class Settings:
     cohort_t : float, optional
         Largest distance of a class from the whole cohort, in the values of `sensitive`.
     cohort_method : str
-        One of `medlab.methods.catalogue.ONE_VALUE`: a header holds one value of a class.
+        One of `medlab.tabular.ALGORITHMS` with ``one_value``: a header holds one value of a class.
     vault : bool
         Keep what re-identification needs.
     recipients : tuple of str
@@ -169,10 +169,11 @@ class Settings:
 
     def _check_cohort(self) -> None:
         if self.cohort_method != "mondrian":
-            from medlab.methods.catalogue import ONE_VALUE  # half a second
+            from medlab.tabular.algorithms import ALGORITHMS  # half a second
 
-            if self.cohort_method not in ONE_VALUE:
-                raise UsageError(f"cohort_method is {' or '.join(ONE_VALUE)}")
+            names = [name for name, algorithm in ALGORITHMS.items() if algorithm.one_value]
+            if self.cohort_method not in names:
+                raise UsageError(f"cohort_method is {' or '.join(names)}")
         if self.cohort_k is not None and not (self.cohort_k >= 2 and self.quasi):
             raise UsageError("cohort_k is 2 or more and needs the quasi-identifiers")
         promised = self.cohort_l > 1 or self.cohort_t is not None

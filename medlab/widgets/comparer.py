@@ -14,7 +14,7 @@ from pydicom import Dataset
 from medlab import evaluation, methods
 from medlab.errors import InputError
 from medlab.methods.catalogue import METHODS, Task
-from medlab.methods.header_methods import SPREAD, Setting
+from medlab.methods.header_methods import Setting
 from medlab.tabular.release import SUPPRESSED, Release
 from medlab.viz.figure import show
 from medlab.viz.protections import draw_attack
@@ -194,13 +194,9 @@ def _setting(case: _Case, name: str, strength: int, hidden: Sequence[str]) -> Se
         "randomization": ["PatientSize"],  # no column of the table
     }
     spread = {_ELEMENTS[fact]: sd for fact, sd in _spread(case, strength).items()}
-    return Setting(
-        case.key,
-        np.random.default_rng(case.seed),
-        kept=kept.get(name, ()),
-        spread={**SPREAD, **spread, "dates": _DATE_DAYS * strength / 100},
-        width=strength or 10,
-    )
+    setting = Setting(case.key, np.random.default_rng(case.seed), kept=kept.get(name, ()))
+    spread["dates"] = _DATE_DAYS * strength / 100
+    return setting._replace(spread={**setting.spread, **spread}, width=strength or 10)
 
 
 def _spread(case: _Case, percent: int) -> dict[str, float]:

@@ -8,7 +8,7 @@ from medlab.app.order import _TASKS, DECRYPTION, NOTHING, POLICY
 from medlab.cli import commands
 from medlab.errors import InputError, UsageError
 from medlab.evaluation import Point
-from medlab.methods.catalogue import METHODS, ONE_VALUE, protect
+from medlab.methods.catalogue import METHODS, protect
 from medlab.pipeline import Settings
 from medlab.tabular import ALGORITHMS
 from medlab.widgets import comparer
@@ -33,8 +33,8 @@ def test_a_method_of_tables_says_so_of_a_header():
 
 def test_only_methods_with_one_value_a_class_go_into_headers():
     asked = {"cohort_k": 3, "quasi": ("PatientAge",)}
-    for name in ALGORITHMS:
-        if name in ONE_VALUE:
+    for name, algorithm in ALGORITHMS.items():
+        if algorithm.one_value:
             assert Settings(**asked, cohort_method=name).cohort_method == name
         else:
             with pytest.raises(UsageError, match="cohort_method is mondrian or"):
