@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 
 from medlab import tabular
-from medlab.tabular.table_files import read_table
+from medlab.tabular.table_files import read_file
 
 QUASI = ["age", "workclass", "education", "marital", "race", "sex", "hours", "country"]
 SENSITIVE = "occupation"
@@ -201,7 +201,7 @@ def main() -> None:
     words.add_argument("--only", choices=["speed", "peers", "quality", "memory"])
     given = words.parse_args()
     quasi = given.qi.split(",") if given.qi else QUASI[: given.columns]
-    own = None if given.csv is None else read_table(given.csv)
+    own = None if given.csv is None else read_file(given.csv).table
     for rows in given.rows or [100_000]:
         table = adult_like(rows) if own is None else own
         if given.only in (None, "speed"):

@@ -321,13 +321,13 @@ def _answer_queries(
     """  # noqa: D301  # click wants the character itself
     from medlab import dp
     from medlab.dp.queries import exact_epsilon
-    from medlab.tabular.table_files import read_table
+    from medlab.tabular.table_files import read_file
 
     parsed = [_parsed(query) for query in queries]
     purse = dp.Ledger(ledger, source, budget, key_file=key_file)
     counted = {words[0] for kind, words in parsed if kind == "histogram"}
     summed = {words[0] for kind, words in parsed if kind in _NUMBERS}
-    table = read_table(source, labels=counted - summed)
+    table = read_file(source, labels=counted - summed).table
     cost = exact_epsilon(epsilon)
     meter = dp.Meter(cost, **unit)
     answers = [

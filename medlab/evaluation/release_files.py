@@ -22,7 +22,6 @@ from medlab.tabular.table_files import (
     named_columns,
     put_back,
     read_file,
-    read_table,
 )
 
 
@@ -83,8 +82,8 @@ def evaluate_file(
         table,
         quasi,
         secret,
-        None if control is None else read_table(control, secrets),
-        None if register is None else read_table(register, secrets),
+        None if control is None else read_file(control, secrets).table,
+        None if register is None else read_file(register, secrets).table,
         rng,
         kind=kind,
         subject=person,
@@ -138,7 +137,7 @@ def risk_file(
         table = put_back(read.file, load_key(key_file))
     check_columns(table, read.quasi, read.sensitive)
     others = [
-        None if path is None else read_table(path, read.hierarchies)
+        None if path is None else read_file(path, read.hierarchies).table
         for path in (original, register)
     ]
     if person is None and others[0] is not None:
@@ -202,7 +201,7 @@ def risk_of_two(
     )
     if len(secrets) > 1:
         raise UsageError("two releases are intersected by one sensitive column; name one")
-    people, release, other = (read_table(path, secrets) for path in (original, first, second))
+    people, release, other = (read_file(path, secrets).table for path in (original, first, second))
     common = composition(
         people,
         release,

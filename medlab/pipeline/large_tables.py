@@ -36,7 +36,7 @@ from medlab.tabular.table_files import (
     guard_note,
     in_keyed_order,
     named_columns,
-    released_cells,
+    written_tables,
 )
 
 MEMORY = 300 * 2**20
@@ -496,7 +496,7 @@ def _release_leaf(task: tuple[int, tuple[Path, ...]]) -> _Leaf | str:
             weights=weights,
             options=work.options,
         )
-        released = released_cells(release, TableFile(frame, frame, {}))[""]
+        released = written_tables(release, TableFile(frame, frame, {}))[""]
     except InputError as error:
         return str(error)
     text = range_text(release.table, work.quasi).add_prefix(_TEXT)

@@ -29,9 +29,8 @@ from medlab.tabular.table_files import (
     in_keyed_order,
     named_columns,
     read_file,
-    read_table,
-    released_cells,
     write_table,
+    written_tables,
 )
 
 
@@ -94,7 +93,7 @@ def anonymize_file(
     release = anonymize(table, read.quasi, read.sensitive, k, l, t, **options)
     counting = {name: more[name] for name in ("l_kind", "c", "distance") if more.get(name)}
     figures = measures(release, original=table, k=k, **roles, **counting)
-    tables = released_cells(release, read.file)
+    tables = written_tables(release, read.file)
     formulas = guard_cells(tables, spreadsheet=spreadsheet)
     notes = [*read.notes, *guard_note(formulas, spreadsheet=spreadsheet)]
     if not keep_order:
@@ -281,7 +280,7 @@ def federate_file(
     UsageError, MissingError, InputError, RefusedError
         A message names columns, and neither sites nor values.
     """
-    table = read_table(source, labels=[site])
+    table = read_file(source, labels=[site]).table
     names = named_columns(features, table.columns)
     if not names or len({site, target, *names}) < len(names) + 2:
         raise UsageError("site, target and features are different columns, each named once")
@@ -339,7 +338,7 @@ def _numbers(table: pd.DataFrame, names: Sequence[str]) -> Floats:
 def _test_rows(
     path: Path, target: str, names: Sequence[str], classes: Array
 ) -> tuple[Floats, Array]:
-    table = read_table(path)
+    table = read_file(path).table
     labels = _column(table, target).astype(str)
     if not np.array_equal(np.unique(labels), np.unique(classes.astype(str))):
         raise InputError(f"in the test column {target} needs both values of the target, no other")

@@ -143,7 +143,7 @@ class Run:
         """
         from medlab.tabular import column_roles, table_files
 
-        table = headers if self.table is None else table_files.read_table(self.table)
+        table = headers if self.table is None else table_files.read_file(self.table).table
         assert table is not None
         names, (secret,), subjects = (
             table_files.named_columns([text] if text else [], table.columns)

@@ -18,7 +18,7 @@ from medlab.arrays import Array, Floats
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Column
-from medlab.tabular.criteria import Options, Task, check_weights, make_task
+from medlab.tabular.criteria import Options, Task, make_task
 from medlab.tabular.release import Release, make_release
 
 
@@ -118,7 +118,7 @@ def k_member(
     Release
     """
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
-    scale = check_weights(weights, task.quasi)
+    scale = task.weights(weights)
     loss = _Loss(task, scale)
     points = _features(task.columns, scale)
     heavy = _record_weights(task, points, record_weights, sensitivity)
@@ -234,7 +234,7 @@ def fuzzy_cmeans(
     Release
     """
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
-    points = _features(task.columns, check_weights(weights, task.quasi))
+    points = _features(task.columns, task.weights(weights))
     rng = np.random.default_rng(0) if rng is None else rng
     count = len(points) // task.criteria.k
     centers = points[np.sort(rng.choice(len(points), count, replace=False))]
@@ -307,7 +307,7 @@ def mdav(
         the extent of each group.
     """
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
-    points = _features(task.columns, check_weights(weights, task.quasi))
+    points = _features(task.columns, task.weights(weights))
     class_of = _mdav_groups(points, task.criteria.k)
     release = _repaired(task, class_of, points, kind="aggregate")
     return _with_centers(release, task.columns)

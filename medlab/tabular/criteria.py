@@ -133,6 +133,21 @@ class Task(NamedTuple):
             holds &= test.holds(counts)
         return np.asarray(holds, dtype=np.bool_)
 
+    def weights(self, given: Mapping[str, float] | None) -> NDArray[np.float64]:
+        """Return the weight of each quasi-identifier, 1 where none was given.
+
+        Raises
+        ------
+        InputError
+            If a weight is not a positive number or not of a quasi-identifier.
+        """
+        given = given or {}
+        unknown = set(given) - set(self.quasi)
+        scale = np.array([given.get(name, 1.0) for name in self.quasi], dtype=np.float64)
+        if unknown or not np.isfinite(scale).all() or (scale <= 0).any():
+            raise InputError("weights are positive numbers, each for a quasi-identifier by name")
+        return scale
+
 
 class _Test(NamedTuple):
     """Conditions on the values that a part shows in one column.
@@ -218,24 +233,6 @@ def check_k(k: int, rows: int, what: str = "rows") -> int:
     if rows < k:
         raise InputError(f"{rows} {what} cannot make a class of k={k}; lower k or add {what}")
     return int(k)
-
-
-def check_weights(
-    weights: Mapping[str, float] | None, quasi: Sequence[str]
-) -> NDArray[np.float64]:
-    """Return the weight of each quasi-identifier, 1 where none was given.
-
-    Raises
-    ------
-    InputError
-        If a weight is not a positive number or not of a quasi-identifier.
-    """
-    weights = weights or {}
-    unknown = set(weights) - set(quasi)
-    scale = np.array([weights.get(name, 1.0) for name in quasi], dtype=np.float64)
-    if unknown or not np.isfinite(scale).all() or (scale <= 0).any():
-        raise InputError("weights are positive numbers, each for a quasi-identifier by name")
-    return scale
 
 
 def _make_tests(

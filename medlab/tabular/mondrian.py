@@ -23,7 +23,7 @@ from medlab.arrays import Array
 from medlab.errors import InputError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Column
-from medlab.tabular.criteria import Options, Task, check_weights, make_task
+from medlab.tabular.criteria import Options, Task, make_task
 from medlab.tabular.release import Release, make_release
 
 _BATCH_ROWS = 1 << 17
@@ -576,7 +576,7 @@ def mondrian(
     """
     _check_choices(strict, quality)
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
-    scale = check_weights(weights, task.quasi)
+    scale = task.weights(weights)
     plan = _Plan(task, int(k), strict, quality == "best", scale, _places(task.columns))
     harvest = _partition(plan, progress)
     return make_release(

@@ -100,11 +100,6 @@ class TableFile:
         return sentences
 
 
-def read_table(path: Path, labels: Collection[str] = ()) -> pd.DataFrame:
-    """Return the table of `read_file`."""
-    return read_file(path, labels).table
-
-
 def read_file(path: Path, labels: Collection[str] = ()) -> TableFile:
     """Read a CSV (commas, semicolons or tabs) or Parquet file.
 
@@ -428,7 +423,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
         raise not_installed("pyarrow, which writes Parquet,", "scale") from error
 
 
-def released_cells(release: Release, source: TableFile) -> dict[str, pd.DataFrame]:
+def written_tables(release: Release, source: TableFile) -> dict[str, pd.DataFrame]:
     """Return the tables of a release as they are written, the main one under an empty name.
 
     Generalized cells become text, such as ``[20, 30]`` and ``{F, M}``. Sensitive and kept

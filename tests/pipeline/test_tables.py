@@ -14,7 +14,7 @@ from medlab import tabular
 from medlab.cli import commands
 from medlab.errors import InputError, MissingError, UsageError
 from medlab.pipeline.tables import federate_file
-from medlab.tabular.table_files import read_table
+from medlab.tabular.table_files import read_file
 
 QI = "Age,Sex,Weight,StudyDate"
 
@@ -61,10 +61,10 @@ def test_anonymize_writes_a_table_that_keeps_its_promises(file, tmp_path, suffix
     report = json.loads(done.stdout)
     assert set(report) >= BINDING
     assert report["left_out"] == ["PatientID", "Postcode"]
-    released = read_table(out)
+    released = read_file(out).table
     quasi = QI.split(",")
     assert list(released) == ["Age", "Sex", "Weight", "StudyDate", "Modality", "Diagnosis"]
-    released["PatientID"] = read_table(file)["PatientID"]
+    released["PatientID"] = read_file(file).table["PatientID"]
     persons = {"subject": "PatientID"}
     assert tabular.k_anonymity(released, quasi, **persons) == report["k"] >= 4
     assert tabular.l_diversity(released, quasi, "Diagnosis", **persons) == report["l"] >= 2
@@ -97,7 +97,7 @@ def test_id_counts_persons(file, tmp_path):
     arguments = ("anonymize", file, tmp_path / "out.csv", "--qi", "Age,Sex", "--k", 6)
     done = call(*arguments, "--id", "PatientID")
     assert json.loads(done.stdout)["k"] >= 6
-    assert "PatientID" not in read_table(tmp_path / "out.csv")
+    assert "PatientID" not in read_file(tmp_path / "out.csv").table
 
 
 def test_an_existing_output_and_the_input_are_never_overwritten(file, tmp_path):
@@ -122,7 +122,16 @@ def test_a_hierarchy_file_names_the_nodes(file, tmp_path):
         *("--hierarchy", f"Modality={kinds}"),
     )
     assert done.exit_code == 0, done.output
-    assert set(read_table(out)["Modality"]) <= {"MR", "CT", "US", "PT", "XA", "m", "rays", "*"}
+    assert set(read_file(out).table["Modality"]) <= {
+        "MR",
+        "CT",
+        "US",
+        "PT",
+        "XA",
+        "m",
+        "rays",
+        "*",
+    }
 
 
 @pytest.mark.parametrize(

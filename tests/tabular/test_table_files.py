@@ -4,19 +4,19 @@ import pandas as pd
 import pytest
 from tabular_cases import call
 
-from medlab.tabular.table_files import read_table
+from medlab.tabular.table_files import read_file
 
 QI = "Age,Sex,Weight,StudyDate"
 
 
 def test_text_with_leading_zeros_stays_text(file):
-    assert read_table(file)["Postcode"].iloc[0] == "01234"
+    assert read_file(file).table["Postcode"].iloc[0] == "01234"
 
 
 def test_na_is_missing_among_numbers_and_a_label_among_words(tmp_path):
     path = tmp_path / "in.csv"
     path.write_text("Age,Seen,Country\n30,2024-05-01,NA\nNA,NA,None\n40,,DE\n50,2024-05-02,\n")
-    table = read_table(path)
+    table = read_file(path).table
     assert table["Age"].dtype == "Int64"
     assert table["Seen"].isna().tolist() == [False, True, True, False]
     assert table["Country"].tolist()[:3] == ["NA", "None", "DE"]
@@ -50,6 +50,6 @@ def test_anatomy_writes_two_tables(file, ward, tmp_path):
         *("--sensitive", "Diagnosis", "--l", 2, "--method", "anatomy"),
     )
     assert done.exit_code == 0, done.output
-    counts = read_table(tmp_path / "out-sensitive.csv")
+    counts = read_file(tmp_path / "out-sensitive.csv").table
     assert list(counts) == ["Group", "Diagnosis", "Count"]
-    assert "Diagnosis" not in read_table(tmp_path / "out.csv")
+    assert "Diagnosis" not in read_file(tmp_path / "out.csv").table
