@@ -18,7 +18,7 @@ from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.element_texts import texts_of, vr_of
 from medlab.dicom.files import MAX_DEPTH
 from medlab.dicom.passthrough import items_of, sequence_items
-from medlab.dicom.profile import read_table, tag_of, word_list
+from medlab.dicom.profile import read_table, tag_of
 
 _LEAST_ID = 4
 _LEAST_GLUED = 6  # letters; shorter ones are words of some language
@@ -28,9 +28,6 @@ _LONGEST_NAME = 64  # signs: PS3.5 6.2.1 for each part of a PN
 _FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
 _TELLING = _FREE_TEXT | {"PN"}
 _MANUFACTURER, _MAKER = 0x00080070, "maker"
-
-#: Name parts that are also words of the trade. In coded values (VR CS) they are left alone.
-CLINICAL_WORDS = word_list("clinical")
 
 
 class _Role(NamedTuple):

@@ -30,8 +30,8 @@ from medlab.dicom.compared_elements import (
 from medlab.dicom.dates import DUMMY_DATE, parse_date
 from medlab.dicom.element_texts import is_plain, text_at
 from medlab.dicom.encrypted import without_ciphertexts
-from medlab.dicom.identity import CLINICAL_WORDS, DIGRAPHS, roles
-from medlab.dicom.profile import Plan
+from medlab.dicom.identity import DIGRAPHS, roles
+from medlab.dicom.profile import Plan, word_list
 
 _LEAST = 4  # signs; shorter words stand in other words, and are compared element by element
 _LONG_NUMBER = 6  # digits; shorter IDs are met by chance among settings of the scanner
@@ -427,7 +427,7 @@ def _may_stay(part: Part, identifier: _Sought, pairs: Pairs) -> bool:
         return min(map(len, identifier.codes)) < _LONG_NUMBER
     if identifier.kind == "identity" and part.vr == "CS":
         words = {word.casefold() for word in _words_of(" ".join(part.texts))}
-        return bool(words & CLINICAL_WORDS)
+        return bool(words & word_list("clinical"))
     if identifier.kind == "date" and part.vr in ("DA", "DT") and part.path in pairs:
         return pairs[part.path][0].days != part.days
     return False

@@ -21,7 +21,6 @@ from medlab.dicom.codes import is_registered, replace_uid
 from medlab.dicom.dates import OLDEST_AGE, parse_date
 from medlab.dicom.identity import (
     ALNUM,
-    CLINICAL_WORDS,
     LETTER,
     Identity,
     fold,
@@ -172,6 +171,8 @@ _LEAST_PART = 3
 
 #: Words of institutions and addresses that say nothing about which one it is.
 _COMMON = word_list("common")
+#: Name parts that are also words of the trade. In coded values (VR CS) they are left alone.
+_CLINICAL = word_list("clinical")
 
 
 class Span(NamedTuple):
@@ -317,7 +318,7 @@ def _person_words(parts: tuple[str, ...]) -> list[str]:
             glued.add("".join(parts[first:last]))
     if len("".join(parts)) > len(parts) > 1 and min(map(len, parts)) > 1:
         glued |= {"".join(parts[i:] + parts[:i]) for i in range(len(parts))}
-    glued -= CLINICAL_WORDS | _COMMON
+    glued -= _CLINICAL | _COMMON
     return patterns + [f"{word}(?:e?s)?" for word in sorted(glued)] or ["(?!)"]
 
 
@@ -525,7 +526,7 @@ def vocabulary() -> frozenset[str]:
     names = [entry[2] for entry in DicomDictionary.values()]
     names += [keyword for scheme in concepts.values() for keyword in scheme]
     trade = {word.lower() for name in names for word in re.findall("[A-Z]?[a-z]+", name)}
-    return CLINICAL_WORDS | _COMMON | trade
+    return _CLINICAL | _COMMON | trade
 
 
 @lru_cache(maxsize=1024)
@@ -634,4 +635,4 @@ def _without_encoded(value: bytes, part: str) -> bytes:
 def in_coded_value(text: str, search: Search, others: Container[str] | None = None) -> bool:
     """Tell whether a coded value (CS, AE) holds identity: clinical words are no names there."""
     spans = find_spans(text, search, others, general=False)
-    return any(fold(text[s.start : s.end]).strip(" .,") not in CLINICAL_WORDS for s in spans)
+    return any(fold(text[s.start : s.end]).strip(" .,") not in _CLINICAL for s in spans)
