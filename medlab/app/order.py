@@ -257,7 +257,7 @@ def _by_policy(order: Order, tell: _Tell, log: _Log) -> None:
             shutil.move(order.waiting, order.job)
         job = pipeline.rerun(order.target, key_file=key_file, progress=tell)
     else:
-        private_folder(order.target)
+        private_folder(order.target, make=True)
         crypto.write_key(key_file, order.key)
         job = pipeline.deidentify(
             order.source, order.target, _settings(order), key_file=key_file, progress=tell

@@ -346,10 +346,10 @@ def _review_pixels(
     medlab pixels review clean --boxes edited.csv --accept all
     """  # noqa: D301  # click wants the character itself
     from medlab import pipeline
-    from medlab.pipeline.job_files import held
+    from medlab.pipeline.job_files import held, private_folder
     from medlab.pixels import box_review
 
-    folder = target.with_name(target.name + ".job")
+    folder = private_folder(target)
     additions = [box_review.parse_addition(text) for text in add]
     with held(folder) if folder.is_dir() else nullcontext():
         files = box_review.approve(

@@ -38,7 +38,7 @@ from medlab.errors import InputError, MedlabError, MissingError, RefusedError, U
 from medlab.methods import encryption
 from medlab.pipeline.hiding import with_pictures
 from medlab.pipeline.job import asked_of, rerun
-from medlab.pipeline.job_files import job_key
+from medlab.pipeline.job_files import job_key, private_folder
 from medlab.pipeline.job_report import decoys_of
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.reidentification import open_vault
@@ -105,7 +105,7 @@ def add(
         has two of its kind. Nothing is changed then.
     """
     target = target.absolute()
-    folder = target.with_name(target.name + ".job")
+    folder = private_folder(target)
     order = asked_of(target)
     if order is None or not target.is_dir():
         raise MissingError("no job stands beside CLEAN; run deidentify first")

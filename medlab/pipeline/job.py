@@ -279,7 +279,7 @@ def deidentify(
         _plan(job)
         cohort_in_headers.plan_cohort(job)
         new = _clean(job)
-        pictures.forget_masks(job.work)
+        shutil.rmtree(job.work.masks, ignore_errors=True)  # they show the faces that were cut
         return _finish(job, new, map_file)
 
 
@@ -362,7 +362,7 @@ def rerun(
         If no job has left its notes beside `target`.
     """
     target = Path(target)
-    if not (target.with_name(target.name + ".job") / "ledger.db").is_file():
+    if not (private_folder(target) / "ledger.db").is_file():
         raise InputError("no job stands beside this folder; run deidentify first")
     noted = asked_of(target)
     if noted is None:
@@ -390,7 +390,7 @@ def _begin_safe_harbor(
     45 CFR 164.514(c): a code is not derived from what it stands for, and no key leads back.
     What an earlier run of the same job left cannot be gone on with, so it is made anew.
     """
-    folder = target.with_name(target.name + ".job")
+    folder = private_folder(target)
     if any((folder / name).exists() for name in ("key", "vault.db")):
         raise RefusedError("an earlier job left its key or vault beside DST; choose another DST")
     order = asked_of(target)
@@ -407,7 +407,7 @@ def _begin_safe_harbor(
 
 def asked_of(target: Path) -> dict[str, Any] | None:
     """Return what an earlier job on `target` was asked for, if there was one."""
-    path = target.with_name(target.name + ".job") / "ledger.db"
+    path = private_folder(target) / "ledger.db"
     if not path.is_file():
         return None
     ledger = Ledger(path)
@@ -422,7 +422,7 @@ def _check_map(map_file: Path | str | None, source: Path, target: Path, overwrit
     parents = Path(map_file).resolve().parents
     if any(root.is_dir() and root.resolve() in parents for root in (source, target)):
         raise RefusedError("the map holds the old names; put it neither into SRC nor into DST")
-    goes_on = target.with_name(target.name + ".job").exists()  # and writes its own map again
+    goes_on = private_folder(target).exists()  # and writes its own map again
     if Path(map_file).exists() and not overwrite and not goes_on:
         raise RefusedError("the map file exists; choose another name or add --overwrite")
 
@@ -603,9 +603,9 @@ def stream(target: Path, settings: Settings, *, jobs: int = 1, **opener: Any) ->
         If the job can't be opened; then nothing is left behind.
     """
     settings = replace(settings, stream=True)
-    folder = target.with_name(f"{target.name}.job")
+    folder = private_folder(target)
     new = not folder.exists()
-    queue = private_folder(target) / "queue"
+    queue = private_folder(target, make=True) / "queue"
     queue.mkdir(mode=0o700, exist_ok=True)
     try:
         with _opened(queue, target, settings, **opener) as job:

@@ -65,7 +65,7 @@ def check_apart(secrets: Iterable[Path], target: Path) -> None:
     ------
     UsageError
     """
-    places = {target.resolve(), target.with_name(target.name + ".job").resolve()}
+    places = {target.resolve(), private_folder(target).resolve()}
     if any(places & set(secret.resolve().parents) for secret in secrets):
         raise UsageError("keep keys, shares and passphrases out of DST and DST.job")
 
@@ -86,9 +86,11 @@ def held(folder: Path, place: str = "DST") -> Iterator[None]:
         yield
 
 
-def private_folder(target: Path) -> Path:
-    """Return the private folder of a job, ``DST.job``, made with mode 0700 and marked."""
+def private_folder(target: Path, *, make: bool = False) -> Path:
+    """Return the private folder of a job, ``DST.job``; where asked made (0700) and marked."""
     folder = target.with_name(target.name + ".job")
+    if not make:
+        return folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.chmod(0o700)
     note = folder / PRIVATE_NOTE
@@ -218,13 +220,13 @@ def begin(
     """
     check_places(source, target)
     source, target = source.absolute(), target.absolute()  # a worker may stand elsewhere
-    folder = target.with_name(target.name + ".job")
+    folder = private_folder(target)
     _check_unclaimed(target, folder, overwrite)
     if lock is not None:
         _check_lock(lock, settings, target, folder)
     elif key_file is not None:
         load_key(Path(key_file))  # a bad one ends the job before there is a folder
-    private_folder(target)
+    private_folder(target, make=True)
     stack.enter_context(held(folder))
     new = not any((folder / name).exists() for name in ("vault.db", "ledger.db"))
     key = b"" if lock else job_key(folder, key_file, new=new)

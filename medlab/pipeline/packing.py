@@ -111,10 +111,10 @@ def pack(
     if named := named_key_file():
         keys.append(Path(named))
     _check_source(source, keys)
-    notes = target.with_name(target.name + ".job") / "packing.db"
+    notes = private_folder(target) / "packing.db"
     if target.exists() and any(target.iterdir()) and not notes.exists():
         raise RefusedError("OUT is not empty; choose an empty folder")
-    private_folder(target)
+    private_folder(target, make=True)
     notes.touch(0o600)
     with held(notes.parent, "OUT"), closing(sqlite3.connect(notes, check_same_thread=False)) as db:
         db.executescript(_NOTES)

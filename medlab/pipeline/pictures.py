@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import logging
-import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -230,7 +229,7 @@ def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, b
     return cut_frames(before, removed), True
 
 
-def approved_boxes(work: Work) -> dict[str, Any]:
+def _approved_boxes(work: Work) -> dict[str, Any]:
     """Return the boxes that a person approved, by number of the file in the map."""
     if not (_cleans_pixels(work.settings) and work.approved.is_file()):
         return {}
@@ -239,7 +238,7 @@ def approved_boxes(work: Work) -> dict[str, Any]:
     return box_review.read_table(work.approved)
 
 
-def let_pass(work: Work) -> set[int]:
+def _let_pass(work: Work) -> set[int]:
     """Return the rows of the map that a person let pass, their faces not checked."""
     if work.settings.head == "leave" or not work.faces_approved.is_file():
         return set()
@@ -253,18 +252,25 @@ def let_pass(work: Work) -> set[int]:
             ) from None
 
 
+def decisions(work: Work) -> tuple[dict[str, Any], set[int]]:
+    """Return the boxes that a person approved by rows of the map, and the rows let pass.
+
+    What is let pass is a head whose face was not checked, or not cut.
+    """
+    return _approved_boxes(work), _let_pass(work)
+
+
 def reopen_approved(job: Job) -> None:
     """Have files done again for which a person decided something else since the last run.
 
     Boxes of theirs were approved or changed, or their faces were let pass, or no longer.
     """
-    boxes = approved_boxes(job.work)
+    boxes, now = decisions(job.work)
     mark = digest_of(job.work.approved).hex() if boxes else ""
     if mark != (job.ledger.setting("approved") or ""):
         for row in boxes:
             job.ledger.reopen(int(row))
         job.ledger.setting("approved", mark)
-    now = let_pass(job.work)
     before = set(json.loads(job.ledger.setting("faces let pass") or "[]"))
     for number in now ^ before:
         job.ledger.reopen(number)
@@ -282,11 +288,6 @@ def write_reviews(job: Job) -> None:
         query = f"SELECT row, message FROM finding WHERE place = '{FaceError.place}'"
         rows = job.ledger.table(query)
         write_csv(job.work.folder / "faces.csv", ("file", "reason"), rows)
-
-
-def forget_masks(work: Work) -> None:
-    """Take away the masks: they show the faces that were cut."""
-    shutil.rmtree(work.folder / "faces", ignore_errors=True)
 
 
 def _volume(entries: list[Entry], work: Work) -> Any:
@@ -316,6 +317,5 @@ def _keep_masks(volume: Any, removed: NDArray[np.bool_], entries: list[Entry], w
 
 def _kept(work: Work, row: int, ending: str) -> Path:
     """Return where the mask of a file stands, or why it has none."""
-    folder = work.folder / "faces"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    return folder / f"{row}{ending}"
+    work.masks.mkdir(mode=0o700, exist_ok=True)
+    return work.masks / f"{row}{ending}"

@@ -38,7 +38,7 @@ from medlab.dicom.files import quiet_pydicom
 from medlab.dicom.profile import tag_of
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
-from medlab.pipeline.job_files import check_apart, check_places, job_key, walk
+from medlab.pipeline.job_files import check_apart, check_places, job_key, private_folder, walk
 
 _PATIENT = """PatientID IssuerOfPatientID PatientName PatientBirthDate PatientBirthTime
 PatientSex PatientAge PatientSize PatientWeight PatientAddress PatientTelephoneNumbers
@@ -154,7 +154,7 @@ def open_vault(
     MissingError
         If there is no vault or no key.
     """
-    folder = source.with_name(source.name + ".job")
+    folder = private_folder(source)
     path = folder / "vault.db" if vault_file is None else vault_file
     if not path.is_file():
         raise MissingError("there is no vault at that place; name it with --vault")

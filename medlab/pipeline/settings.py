@@ -241,6 +241,11 @@ class Work:
         return self.folder / "faces-approved.csv"
 
     @property
+    def masks(self) -> Path:
+        """The masks of what is cut out of heads, while a job is at work."""
+        return self.folder / "faces"
+
+    @property
     def decoys(self) -> Path:
         """The sources of decoys, see `medlab.pipeline.decoys`."""
         return self.folder / "decoys"

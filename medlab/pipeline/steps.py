@@ -102,9 +102,8 @@ class _Hands:
         self.work = work
         self.phrases = Phrases(work.phrases, work.key)
         self.cohort = Cohort(work.cohort, work.key) if work.cohort.exists() else None
-        self.approved = pictures.approved_boxes(work)
+        self.boxes, self.let_pass = pictures.decisions(work)
         self.series = pictures.new_series(work.settings)
-        self.let_pass = pictures.let_pass(work)
         self.owner_of = Owners(work)
         self.ids = Ids(work.ids, work.key) if work.settings.ids else None
         drawn = work.settings.codes == "random"
@@ -286,7 +285,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
         whose=whose,
     )
     _note_actions(actions, done)
-    boxes = hands.approved.get(str(entry.row))
+    boxes = hands.boxes.get(str(entry.row))
     after = pictures.without_text(before, headers, work, done, boxes, hands.series)
     if face_cut:
         dicom.claim(after, FACES)

@@ -68,7 +68,7 @@ def test_one_file_goes_to_a_file_and_a_folder_to_a_folder(source, tmp_path):
 
 
 def test_the_private_folder_is_marked_and_closed_to_others(tmp_path):
-    folder = job_files.private_folder(tmp_path / "out")
+    folder = job_files.private_folder(tmp_path / "out", make=True)
     assert folder.name == "out.job"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert "patient data" in (folder / "PATIENT-DATA.txt").read_text()
