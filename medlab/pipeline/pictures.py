@@ -74,65 +74,63 @@ def check_available(settings: Settings) -> None:
         raise not_installed("a text recognizer", "pixels")
 
 
-def new_series(settings: Settings) -> Any:
-    """Return where slices that hold no text are remembered; None has every slice read."""
-    passes = _cleans_pixels(settings) and settings.similar_slices == "pass"
-    return pixels.SeriesStore() if passes else None
+class Pictures:
+    """What a worker process knows of the pictures of a job: a person's decisions, slices seen.
 
-
-def without_text(
-    before: Dataset,
-    after: Dataset,
-    work: Work,
-    done: Outcome,
-    boxes: Any = None,
-    series: Any = None,
-) -> Dataset:
-    """Return the dataset without text in its pixels, or elsewhere than in its elements.
-
-    What can't be checked raises, so that the file is withheld. What was found, and what was
-    not looked at, is noted in the outcome. `boxes` are those that a person approved, `series`
-    what `new_series` returned, for the files of a job.
+    `let_pass` has the rows of the files whose heads a person let pass.
     """
-    settings = work.settings
-    if not holds_picture(before):
-        done.unchecked += [NO_PICTURE] if any(tag in before for tag in PIXEL_BITS) else []
-    elif not _cleans_pixels(settings):
-        done.unchecked.append("text in pixels")
-    if not _cleans_pixels(settings):
-        return after
-    try:
-        found = pixels.clean(
-            after,
-            pixels.identity_words(before),
-            source=before,
-            policy=settings.pixel_policy,
-            quarantine=settings.quarantine,
-            effect=settings.pixel_effect,
-            pseudonym=str(after.get("PatientID") or "") or "ANONYMOUS",
-            boxes=boxes,
-            rules=settings.pixel_rules,
-            header_options=settings.options,
-            series=series,
-        )
-    except RefusedError as error:
-        if not hasattr(error, "decisions"):
-            raise
-        _keep_boxes(before, before, error.decisions, work, done)
-        raise QuarantineError(str(error)) from None
-    done.findings += [(f.severity, f.message, "pixels") for f in found.findings]
-    share = f"{found.pictures - found.passed} of {found.pictures} {PICTURES_READ}"
-    done.findings += [("info", share, "pixels")] * bool(found.pictures)
-    if found.checked or boxes is not None:
-        _keep_boxes(before, found.dataset, found.decisions, work, done)
-    if boxes is not None:
-        found.dataset.DeidentificationMethod = [*method_lines(found.dataset), _APPROVED]
-        done.unchecked += [] if found.checked else ["text in pixels"]
-    if found.complete:
-        dicom.claim(found.dataset, PIXELS)
-    elif found.checked:
-        add_codes(found.dataset, [dicom.OPTIONS[PIXELS]])
-    return found.dataset
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._boxes, self.let_pass = _decisions(work)
+        passes = _cleans_pixels(work.settings) and work.settings.similar_slices == "pass"
+        self._series = pixels.SeriesStore() if passes else None
+
+    def without_text(self, before: Dataset, after: Dataset, done: Outcome) -> Dataset:
+        """Return the dataset without text in its pixels, or elsewhere than in its elements.
+
+        What can't be checked raises, so that the file is withheld. What was found, and what was
+        not looked at, is noted in the outcome.
+        """
+        settings, boxes = self._work.settings, self._boxes.get(str(done.row))
+        if not holds_picture(before):
+            done.unchecked += [NO_PICTURE] if any(tag in before for tag in PIXEL_BITS) else []
+        elif not _cleans_pixels(settings):
+            done.unchecked.append("text in pixels")
+        if not _cleans_pixels(settings):
+            return after
+        try:
+            found = pixels.clean(
+                after,
+                pixels.identity_words(before),
+                source=before,
+                policy=settings.pixel_policy,
+                quarantine=settings.quarantine,
+                effect=settings.pixel_effect,
+                pseudonym=str(after.get("PatientID") or "") or "ANONYMOUS",
+                boxes=boxes,
+                rules=settings.pixel_rules,
+                header_options=settings.options,
+                series=self._series,
+            )
+        except RefusedError as error:
+            if not hasattr(error, "decisions"):
+                raise
+            _keep_boxes(before, before, error.decisions, self._work, done)
+            raise QuarantineError(str(error)) from None
+        done.findings += [(f.severity, f.message, "pixels") for f in found.findings]
+        share = f"{found.pictures - found.passed} of {found.pictures} {PICTURES_READ}"
+        done.findings += [("info", share, "pixels")] * bool(found.pictures)
+        if found.checked or boxes is not None:
+            _keep_boxes(before, found.dataset, found.decisions, self._work, done)
+        if boxes is not None:
+            found.dataset.DeidentificationMethod = [*method_lines(found.dataset), _APPROVED]
+            done.unchecked += [] if found.checked else ["text in pixels"]
+        if found.complete:
+            dicom.claim(found.dataset, PIXELS)
+        elif found.checked:
+            add_codes(found.dataset, [dicom.OPTIONS[PIXELS]])
+        return found.dataset
 
 
 def _keep_boxes(
@@ -152,8 +150,8 @@ def _keep_boxes(
 def may_hold_head(dataset: Dataset) -> bool:
     """Return whether images of this kind are slices in which a head can be measured."""
     captured = text_at(dataset, _CLASS) in _CAPTURES
-    pixels = 0x7FE00010 in dataset
-    return text_at(dataset, _MODALITY) in _MODALITIES and pixels and not captured
+    stored = 0x7FE00010 in dataset
+    return text_at(dataset, _MODALITY) in _MODALITIES and stored and not captured
 
 
 def _may_show_face(dataset: Dataset) -> bool:
@@ -252,7 +250,7 @@ def _let_pass(work: Work) -> set[int]:
             ) from None
 
 
-def decisions(work: Work) -> tuple[dict[str, Any], set[int]]:
+def _decisions(work: Work) -> tuple[dict[str, Any], set[int]]:
     """Return the boxes that a person approved by rows of the map, and the rows let pass.
 
     What is let pass is a head whose face was not checked, or not cut.
@@ -265,7 +263,7 @@ def reopen_approved(job: Job) -> None:
 
     Boxes of theirs were approved or changed, or their faces were let pass, or no longer.
     """
-    boxes, now = decisions(job.work)
+    boxes, now = _decisions(job.work)
     mark = digest_of(job.work.approved).hex() if boxes else ""
     if mark != (job.ledger.setting("approved") or ""):
         for row in boxes:

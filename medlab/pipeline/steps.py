@@ -102,8 +102,7 @@ class _Hands:
         self.work = work
         self.phrases = Phrases(work.phrases, work.key)
         self.cohort = Cohort(work.cohort, work.key) if work.cohort.exists() else None
-        self.boxes, self.let_pass = pictures.decisions(work)
-        self.series = pictures.new_series(work.settings)
+        self.pictures = pictures.Pictures(work)
         self.owner_of = Owners(work)
         self.ids = Ids(work.ids, work.key) if work.settings.ids else None
         drawn = work.settings.codes == "random"
@@ -208,7 +207,7 @@ def clean(entry: Entry) -> Outcome:
     """De-identify one file, verify the result and let it appear; or withhold it."""
     hands = _hands[-1]
     work = hands.work
-    if entry.row in hands.let_pass:  # by a person: its head is left alone
+    if entry.row in hands.pictures.let_pass:  # by a person: its head is left alone
         work = replace(work, settings=replace(work.settings, head="leave"))
     done = Outcome(entry.row, "failed")
     try:
@@ -285,8 +284,7 @@ def _clean(entry: Entry, hands: _Hands, work: Work, done: Outcome) -> None:
         whose=whose,
     )
     _note_actions(actions, done)
-    boxes = hands.boxes.get(str(entry.row))
-    after = pictures.without_text(before, headers, work, done, boxes, hands.series)
+    after = hands.pictures.without_text(before, headers, done)
     if face_cut:
         dicom.claim(after, FACES)
     if work.settings.policy == SAFE_HARBOR and set(done.unchecked) - {NO_PICTURE}:
