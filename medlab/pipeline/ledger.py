@@ -57,6 +57,8 @@ CREATE INDEX IF NOT EXISTS unchecked_row ON unchecked (row);
 """
 _OF_A_ROW = ("action", "kind", "finding", "unchecked", "box", "text_kept")
 _OF_A_SOURCE = ("owner", "head", *_OF_A_ROW)
+_ENTRY = "source, kind, copies"
+_WANTED = "status IN ('', 'done')"
 _OPEN_SPACES = "FROM file WHERE space IS NOT NULL AND status = ''"
 _MEASURED = ("residual_face", "brain_changed", "head_kept", "volume_ml")
 
@@ -299,14 +301,10 @@ class Ledger:
 
     def open_entries(self, kind: str = "%") -> Iterator[Entry]:
         """Give the files that are still to be done, in steps of bounded memory."""
-        last = 0
-        while page := self._db.execute(
-            """SELECT row, source, kind, copies FROM file
-            WHERE row > ? AND status = '' AND kind LIKE ? ORDER BY row LIMIT 500""",
-            (last, kind),
-        ).fetchall():
-            last = page[-1][0]
-            yield from (Entry(row, Path(os.fsdecode(s)), k, n) for row, s, k, n in page)
+        last, query = 0, "WHERE row > ? AND status = '' AND kind LIKE ? ORDER BY row LIMIT 500"
+        while page := self._entries(f"row, {_ENTRY} FROM file {query}", last, kind):
+            last = page[-1].row
+            yield from page
 
     def rows(self) -> Iterator[_Row]:
         """Give all rows, in steps of bounded memory."""
@@ -326,35 +324,28 @@ class Ledger:
             GROUP BY instance HAVING count(*) > 1 AND sum(status = '') > 0"""
         ).fetchall()
         for group in groups:
-            rows = self._db.execute(
-                "SELECT row, source, kind, copies FROM file WHERE instance = ? ORDER BY row", group
-            )
-            yield [
-                Entry(row, Path(os.fsdecode(s)), kind, n) for row, s, kind, n in rows.fetchall()
-            ]
+            yield self._entries(f"row, {_ENTRY} FROM file WHERE instance = ? ORDER BY row", *group)
 
     def open_spaces(self) -> Iterator[list[list[Entry]]]:
         """Give the series of each space in which something is to be done, largest first."""
         for space in self._db.execute(f"SELECT DISTINCT space {_OPEN_SPACES}").fetchall():
             series = self._db.execute(
-                """SELECT series FROM file WHERE space = ? AND status IN ('', 'done')
+                f"""SELECT series FROM file WHERE space = ? AND {_WANTED}
                 GROUP BY series ORDER BY count(*) DESC, min(row)""",
                 space,
             ).fetchall()
-            yield [self._of_series(number) for number in series]
+            query = f"row, {_ENTRY} FROM file WHERE series = ? AND {_WANTED} ORDER BY row"
+            yield [self._entries(query, number) for (number,) in series]
 
     def count_spaces(self) -> int:
         """Return the number of spaces that `open_spaces` gives."""
         query = f"SELECT count(DISTINCT space) {_OPEN_SPACES}"
         return int(self._db.execute(query).fetchone()[0])
 
-    def _of_series(self, series: tuple[bytes]) -> list[Entry]:
-        rows = self._db.execute(
-            """SELECT row, source, kind, copies FROM file
-            WHERE series = ? AND status IN ('', 'done') ORDER BY row""",
-            series,
-        )
-        return [Entry(row, Path(os.fsdecode(s)), kind, n) for row, s, kind, n in rows.fetchall()]
+    def _entries(self, query: str, *values: Any) -> list[Entry]:
+        """Return the files that a query gives by row and `_ENTRY`."""
+        rows = self._db.execute(f"SELECT {query}", values).fetchall()
+        return [Entry(row, Path(os.fsdecode(source)), *rest) for row, source, *rest in rows]
 
     def divided_studies(self) -> Iterator[list[Entry]]:
         """Give, for each study whose files name several owners, the first file of each."""
@@ -362,12 +353,11 @@ class Ledger:
             "SELECT study FROM owner GROUP BY study HAVING count(DISTINCT owner) > 1"
         ).fetchall()
         for study in studies:
-            rows = self._db.execute(
-                """SELECT min(row), source, kind, copies FROM owner JOIN file USING (row)
+            yield self._entries(
+                f"""min(row), {_ENTRY} FROM owner JOIN file USING (row)
                 WHERE study = ? AND kind = 'dicom' GROUP BY owner ORDER BY 1""",
-                study,
+                *study,
             )
-            yield [Entry(n, Path(os.fsdecode(s)), kind, c) for n, s, kind, c in rows.fetchall()]
 
     def rows_of(self, place: str) -> list[int]:
         """Return the rows of one owner's files in one study, both in hexadecimal digits."""
