@@ -177,8 +177,10 @@ def anonymize_large(
         cuts = _coarse_cuts(sample, work, table.rows, most)
         leaves = _release(_route(table, work, roles.subject, cuts, folder), cuts, work, each)
         exact = frozenset.intersection(*(leaf.exact for leaf in leaves))
-        kept = np.arange(table.rows) if keep_order else None
-        place = _shuffled(leaves, work, exact, table.rows, key) if kept is None else kept
+        place: Array = np.arange(table.rows)
+        if not keep_order:  # drawn, or by a key and what is released
+            released = _released(leaves, work, exact)
+            place = np.argsort(in_keyed_order(table.rows, key, released))
         parts, persons, formulas = _write(leaves, work, exact, place, folder, most, spreadsheet)
         judged = _judge(parts, persons, work, folder, most)
         _appear(parts, target, folder, whole=not source.is_dir())
@@ -517,13 +519,6 @@ def _released(
         text = {name: frame[_TEXT + name] for name in work.quasi if name not in exact}
         others = [name for name in (_ROW, _PERSON) if all_columns and name in frame]
         yield frame[[*work.columns, *others]].assign(**text)
-
-
-def _shuffled(
-    leaves: list[_Leaf], work: _Work, exact: frozenset[str], rows: int, key: bytes | None
-) -> Array:
-    """Return the place of each row in the output, drawn, or by a key and what is released."""
-    return np.argsort(in_keyed_order(rows, key, _released(leaves, work, exact)))
 
 
 def _write(

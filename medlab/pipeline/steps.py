@@ -477,7 +477,8 @@ def _clean_nifti(
         ]
         if not done.head and _hides_faces(source, work.settings):
             done.findings.append(("review", NO_HEAD, ""))
-        named = any(label in name.as_posix() for label in _labels(relative))
+        labels = [label for label in _LABEL.findall(relative.as_posix()) if len(label) > 3]
+        named = any(label in name.as_posix() for label in labels)  # a short one may be chance
         if findings or named or (not work.single and is_name(name.as_posix())):
             raise RefusedError("something of the source is still in the output")
         if _stem(part)[1] in _IMAGES:
@@ -551,11 +552,6 @@ def _cut_head(source: Path, settings: Settings) -> Removal | None:
     if isinstance(cut, MedlabError):
         raise cut
     return cut
-
-
-def _labels(relative: Path) -> list[str]:
-    # a short label may stand in a code by chance
-    return [label for label in _LABEL.findall(relative.as_posix()) if len(label) > 3]
 
 
 def _label_code(key: bytes, label: str) -> str:

@@ -20,7 +20,6 @@ from medlab.federated import logistic
 from medlab.synthetic.synthesis import Axis, Synthesis, draft_domain, parse_domain, synthesize
 from medlab.tabular.algorithms import anonymize
 from medlab.tabular.metrics import measures
-from medlab.tabular.release import Release
 from medlab.tabular.table_files import (
     TableFile,
     TableRoles,
@@ -101,7 +100,11 @@ def anonymize_file(
         tables[""] = main.iloc[in_keyed_order(len(main), key, [main])]
     for title, some in tables.items():
         write_table(some, _second(target) if title else target)
-    return _told(release, figures) | {
+    return figures | {
+        "quasi": list(release.quasi),
+        "sensitive": list(release.sensitive),
+        "asked": dict(release.asked),
+        "facts": dict(release.facts),
         "method": method,
         "left_out": [name for name in table if name not in release.table],
         "order": "kept" if keep_order else "shuffled",
@@ -237,11 +240,6 @@ def _check_target(source: Path, target: Path, *, two: bool, overwrite: bool) -> 
 
 def _second(target: Path) -> Path:
     return target.with_name(f"{target.stem}-sensitive{target.suffix}")
-
-
-def _told(release: Release, figures: Mapping[str, Any]) -> dict[str, Any]:
-    report = {"quasi": list(release.quasi), "sensitive": list(release.sensitive)}
-    return dict(figures) | report | {"asked": dict(release.asked), "facts": dict(release.facts)}
 
 
 def federate_file(
