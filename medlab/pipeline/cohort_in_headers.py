@@ -81,10 +81,10 @@ def plan_cohort(job: Job) -> None:
         _digest(job.work.key, name): {"values": _spelled(row), "ranges": texts}
         for name, row, texts in rows
     }
-    path.touch(mode=0o600)
     promises = {"k": settings.cohort_k, "sensitive": sensitive}
     promises |= {"l": settings.cohort_l, "t": settings.cohort_t} if sensitive else {}
-    path.write_text(json.dumps({"promises": promises, "patients": patients}), encoding="utf-8")
+    with appearing(path, 0o600) as part:
+        part.write_text(json.dumps({"promises": promises, "patients": patients}), encoding="utf-8")
 
 
 def check_quasi(quasi: Iterable[str]) -> list[str]:

@@ -67,8 +67,7 @@ def join(job: Job) -> None:
         if joined.get(place) != earlier.get(place):
             for row in rows[place]:
                 job.ledger.reopen(row)
-    with appearing(work.owners) as part:
-        part.touch(mode=0o600)
+    with appearing(work.owners, 0o600) as part:
         part.write_text(json.dumps(joined), encoding="utf-8")
     job.owners = sum(len(rows[place]) for place in joined), several
 

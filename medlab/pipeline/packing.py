@@ -37,6 +37,7 @@ from medlab.pipeline.job_files import (
     PRIVATE_NOTE,
     check_apart,
     check_places,
+    digest_of,
     held,
     kind_of,
     private_folder,
@@ -436,9 +437,8 @@ def _is_right(folder: Path, member: _Member) -> bool:
         raise RefusedError("a link in DST leads out of it; choose an empty folder")
     if not path.exists():
         return False
-    with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != member.sha256:
-            raise RefusedError("DST holds something else of that name; choose an empty folder")
+    if digest_of(path).hex() != member.sha256:
+        raise RefusedError("DST holds something else of that name; choose an empty folder")
     return True
 
 
