@@ -48,11 +48,6 @@ def row_gradients(weights: Floats, X: Floats, y: Floats) -> Floats:
     return np.asarray((expit(X @ weights) - y)[:, None] * X)
 
 
-def _mean_gradient(weights: Floats, X: Floats, y: Floats) -> Floats:
-    """Return the gradient of the mean log-loss, without the penalty."""
-    return np.asarray(X.T @ (expit(X @ weights) - y) / len(y))
-
-
 def clipped(gradients: Floats, clip: float) -> Floats:
     """Return gradients, one a row, each shortened to the length `clip` (L2) where it is longer."""
     lengths = np.linalg.norm(gradients, axis=1, keepdims=True)
@@ -112,10 +107,11 @@ def descend(
     InputError
         If the weights grow beyond all numbers.
     """
-    weights, gradient = start.copy(), gradient or _mean_gradient
+    weights = start.copy()
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(how.steps):
-            slope = gradient(weights, X, y) + how.l2 * weights + how.mu * (weights - start)
+            mean = gradient(weights, X, y) if gradient else X.T @ (expit(X @ weights) - y) / len(y)
+            slope = mean + how.l2 * weights + how.mu * (weights - start)
             weights -= how.rate * slope
     if not np.isfinite(weights).all():
         raise _diverged()

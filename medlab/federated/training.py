@@ -60,7 +60,7 @@ class Training(NamedTuple):
     received: list[list[Array]]
 
 
-class InProcessGrid(Grid):
+class _InProcessGrid(Grid):
     """The sites of one process, numbered from 1; they answer in this order.
 
     Attributes
@@ -284,7 +284,7 @@ def train(
         app = client_app(
             lambda context: sites[context.node_id - 1], secure=secure, gradient=gradient
         )
-        grid = InProcessGrid(app, len(sites))
+        grid = _InProcessGrid(app, len(sites))
         plan = _strategy(strategy, mu, secure, len(sites))
         start = ArrayRecord({"weights": Sent(np.zeros(sites[0][0].shape[1] + 1))})
         config = ConfigRecord({"steps": local_steps, "rate": rate, "l2": l2})

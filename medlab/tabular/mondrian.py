@@ -455,8 +455,8 @@ class _Harvest:
         self.classes = 0
         self.nodes = 1
 
-    def finish(self, batch: _Batch, parts: Array) -> int:
-        """Make classes of parts and return the number of their rows."""
+    def finish(self, batch: _Batch, parts: Array) -> None:
+        """Make classes of parts."""
         numbers = np.arange(self.classes, self.classes + len(parts), dtype=np.int32)
         rows = batch.rows[batch.spots(parts)]
         self.class_of[rows] = np.repeat(numbers, batch.sizes[parts])
@@ -464,7 +464,6 @@ class _Harvest:
         self.high.append(batch.high[:, parts].T)
         self.node.append(batch.node[parts])
         self.classes += len(parts)
-        return len(rows)
 
     def record(self, batch: _Batch, cut: _Cut) -> int:
         """Keep the cuts of a batch; return the first number of the new parts."""
@@ -486,29 +485,20 @@ class _Harvest:
         return first
 
 
-def _advance(plan: _Plan, batch: _Batch, harvest: _Harvest) -> tuple[list[_Batch], int]:
-    """Cut every part of a batch once; return the new batches and the rows finished."""
-    cut = _choose(plan, batch)
-    done = np.flatnonzero(cut.column < 0)
-    finished = harvest.finish(batch, done) if len(done) else 0
-    if len(done) == len(batch.sizes):
-        return [], finished
-    return _divide(_split(plan, batch, cut, harvest.record(batch, cut))), finished
-
-
-def _partition(plan: _Plan, progress: bool) -> _Harvest:
-    from tqdm import tqdm
-
-    rows = len(plan.task.columns[0].codes)
+def _partition(plan: _Plan) -> _Harvest:
+    rows = len(plan.task.table)
     harvest = _Harvest(rows, len(plan.task.columns))
     codes = np.stack([column.codes for column in plan.task.columns])
     whole = np.arange(rows, dtype=np.int32), codes, plan.task.marks, np.array([rows])
     batches = [_Batch(*whole, node=np.zeros(1, dtype=np.int64), depth=0)]
-    with tqdm(total=rows, unit_scale=True, unit="row", disable=not progress, leave=False) as bar:
-        while batches:
-            more, finished = _advance(plan, batches.pop(), harvest)
-            batches.extend(more)
-            bar.update(finished)
+    while batches:
+        batch = batches.pop()
+        cut = _choose(plan, batch)
+        done = np.flatnonzero(cut.column < 0)
+        if len(done):
+            harvest.finish(batch, done)
+        if len(done) < len(batch.sizes):
+            batches.extend(_divide(_split(plan, batch, cut, harvest.record(batch, cut))))
     return harvest
 
 
@@ -523,7 +513,6 @@ def mondrian(
     weights: Mapping[str, float] | None = None,
     strict: bool = True,
     quality: Literal["fast", "best"] = "fast",
-    progress: bool = False,
     options: Options | None = None,
     **more: Any,
 ) -> Release:
@@ -550,8 +539,6 @@ def mondrian(
         is cut at exactly half of its rows.
     quality : "fast" or "best"
         "best" searches the cuts of all columns for the one that loses least.
-    progress : bool
-        Show a bar that counts finished rows.
     options, **more
         `Options`, as one object or by name: hierarchies, persons, kept columns, alpha.
 
@@ -578,7 +565,7 @@ def mondrian(
     task = make_task(table, quasi, sensitive, (k, l, t), options, **more)
     scale = task.weights(weights)
     plan = _Plan(task, int(k), strict, quality == "best", scale, _places(task.columns))
-    harvest = _partition(plan, progress)
+    harvest = _partition(plan)
     return make_release(
         task,
         harvest.class_of,

@@ -51,12 +51,12 @@ def test_masks_change_nothing_but_the_last_bits(options):
 def test_the_app_for_nodes_of_their_own_trains_as_all_sites_in_one_process():
     from flwr.app import Array, ArrayRecord, ConfigRecord
 
-    from medlab.federated.training import InProcessGrid
+    from medlab.federated.training import _InProcessGrid
 
     app = federated.client_app(lambda context: SITES[context.node_id - 1], secure=True)
     start = ArrayRecord({"weights": Array(np.zeros(4))})
     config = ConfigRecord({"steps": 2, "rate": 0.5, "l2": 0.01})
-    plan, grid = federated.masking(len(SITES)), InProcessGrid(app, len(SITES))
+    plan, grid = federated.masking(len(SITES)), _InProcessGrid(app, len(SITES))
     arrays = plan.start(grid, start, 5, train_config=config).arrays
     expected = federated.train(SITES, rounds=5, local_steps=2, secure=True).weights
     np.testing.assert_allclose(arrays["weights"].numpy(), expected, atol=5 * len(SITES) * 2**-17)
@@ -115,15 +115,15 @@ def test_a_weight_too_large_for_the_fixed_point_stops_the_round():
 
 
 def test_a_site_that_drops_out_stops_a_masked_round(monkeypatch):
-    from medlab.federated.training import InProcessGrid
+    from medlab.federated.training import _InProcessGrid
 
-    whole = InProcessGrid.send_and_receive
+    whole = _InProcessGrid.send_and_receive
 
     def without_the_last(self, messages, **options):
         replies = whole(self, messages, **options)
         return replies[:-1] if len(self.received) == 4 else replies  # keys, updates, keys, updates
 
-    monkeypatch.setattr(InProcessGrid, "send_and_receive", without_the_last)
+    monkeypatch.setattr(_InProcessGrid, "send_and_receive", without_the_last)
     with pytest.raises(RefusedError, match="dropped out"):
         federated.train(SITES, rounds=3, secure=True)
 
@@ -208,11 +208,11 @@ def test_what_flower_keeps_private_is_where_this_package_looks_for_it():
     from flwr.app import Message, RecordDict
     from flwr.supercore import task_identity
 
-    from medlab.federated.training import InProcessGrid
+    from medlab.federated.training import _InProcessGrid
 
     kinds = vars(type(getattr(task_identity, "TaskIdentity", None)))
     assert {"run_id", "node_id", "task_id"} <= set(kinds), MOVED.format("TaskIdentity")
-    InProcessGrid(lambda message, context: message, 2)
+    _InProcessGrid(lambda message, context: message, 2)
     message = Message(RecordDict(), 1, "train")
     assert "_message_id" in message.metadata.__dict__, MOVED.format("Metadata._message_id")
     message.metadata.__dict__["_message_id"] = "7-1"
@@ -222,9 +222,9 @@ def test_what_flower_keeps_private_is_where_this_package_looks_for_it():
 def test_sites_answer_in_order_whatever_order_they_are_asked_in():
     from flwr.app import Message, RecordDict
 
-    from medlab.federated.training import InProcessGrid
+    from medlab.federated.training import _InProcessGrid
 
-    grid = InProcessGrid(lambda message, context: Message(RecordDict(), reply_to=message), 3)
+    grid = _InProcessGrid(lambda message, context: Message(RecordDict(), reply_to=message), 3)
     replies = grid.send_and_receive([Message(RecordDict(), node, "train") for node in (3, 1, 2)])
     assert [reply.metadata.src_node_id for reply in replies] == [1, 2, 3]
     assert list(grid.get_node_ids()) == [1, 2, 3]
