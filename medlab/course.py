@@ -29,10 +29,11 @@ from medlab.disk import appearing, write_whole
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError, not_installed
 from medlab.runs.plan import notebook_folder
 
-STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
+_STUB = "# YOUR CODE HERE\nraise NotImplementedError()"
 _TEXT_STUB = "YOUR ANSWER HERE"
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
 _SECONDS_A_CELL = 300
+_WITHHELD = "a test that is not shown does not hold, or your code fails in it"
 _SOLUTION = re.compile(r"(?ms)^([ \t]*)### BEGIN SOLUTION$.*?^[ \t]*### END SOLUTION[ \t]*$")
 _HIDDEN = re.compile(r"(?ms)^[ \t]*### BEGIN HIDDEN TESTS$.*?^[ \t]*### END HIDDEN TESTS[ \t]*$")
 _LEFT = re.compile(r"(?:BEGIN|END) (?:SOLUTION|HIDDEN TESTS)")
@@ -50,7 +51,7 @@ c.GenerateFeedback.preprocessors = [
 """
 
 
-def find_sets(names: Sequence[str] = ()) -> list[Path]:
+def _find_sets(names: Sequence[str] = ()) -> list[Path]:
     """Return the exercise sets, in order, or those named.
 
     Parameters
@@ -75,7 +76,7 @@ def find_sets(names: Sequence[str] = ()) -> list[Path]:
     return sorted({paths[name] for name in names}) if names else sets
 
 
-def student_copy(notebook: NotebookNode) -> NotebookNode:
+def _student_copy(notebook: NotebookNode) -> NotebookNode:
     """Return a set as a student gets it who works without nbgrader.
 
     Solutions become a place to write, hidden tests go, and with them outputs and grading.
@@ -95,7 +96,7 @@ def student_copy(notebook: NotebookNode) -> NotebookNode:
     )
     for cell in copy.cells:
         # The stub stands as deep as the solution whose place it takes.
-        stub = textwrap.indent(STUB if cell.cell_type == "code" else _TEXT_STUB, r"\1")
+        stub = textwrap.indent(_STUB if cell.cell_type == "code" else _TEXT_STUB, r"\1")
         source = _SOLUTION.sub(stub, cell.source)
         cell.source = _without_hidden_tests(source).rstrip("\n")
         cell.metadata.pop("nbgrader", None)
@@ -123,7 +124,7 @@ def build(
         to begin with. With it, it becomes the teacher's course folder: ``source/`` (with
         solutions), ``release/`` (for students), ``nbgrader_config.py`` and ``gradebook.db``.
     names : sequence of str
-        As for `find_sets`; without any, all sets.
+        ``"04_mondrian"``, or the number it begins with, ``"04"``; without any, all sets.
     nbgrader : bool
         Let nbgrader make the copies, and enter the sets in its gradebook.
     overwrite : bool
@@ -143,7 +144,7 @@ def build(
     UnavailableError
         If nbgrader is asked for and not installed.
     """
-    folder, sets = Path(folder).absolute(), find_sets(names)
+    folder, sets = Path(folder).absolute(), _find_sets(names)
     if folder.is_file():
         raise UsageError("the target is a file; name a folder")
     place = "release/{0}/{0}.ipynb" if nbgrader else "{0}.ipynb"
@@ -153,7 +154,7 @@ def build(
     if nbgrader:
         _generate(folder, sets)
         return copies
-    made = [student_copy(nbformat.read(path, as_version=4)) for path in sets]
+    made = [_student_copy(nbformat.read(path, as_version=4)) for path in sets]
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(notebook_folder() / "course" / "README.md", folder)
     for copy, notebook in zip(copies, made, strict=True):
@@ -284,7 +285,7 @@ def write_pages(folder: Path, names: Sequence[str] = (), *, overwrite: bool = Fa
         Made if it does not exist. It gets ``SET-solutions.html``, ``SET-slides.html`` and, where
         a Chromium is installed, ``SET-solutions.pdf``.
     names : sequence of str
-        As for `find_sets`.
+        As for `build`.
     overwrite : bool
         Write pages again that are there.
 
@@ -300,10 +301,10 @@ def write_pages(folder: Path, names: Sequence[str] = (), *, overwrite: bool = Fa
     UnavailableError
         If the browser does not print.
     """
-    from medlab.runs.report import page
+    from medlab.runs.execute import page
 
     browser = next(filter(None, map(shutil.which, _BROWSERS)), None)
-    folder, sets = Path(folder).absolute(), find_sets(names)
+    folder, sets = Path(folder).absolute(), _find_sets(names)
     kinds = ["solutions.html", "slides.html", *(["solutions.pdf"] if browser else [])]
     pages = [folder / f"{path.stem}-{kind}" for path in sets for kind in kinds]
     if not overwrite and any(page.exists() for page in pages):
@@ -337,12 +338,10 @@ def _solved(path: Path) -> NotebookNode:
 
 def _slides(solved: NotebookNode, title: str) -> str:
     """Return what is projected: a slide a heading, places to write, figures; no check."""
-    from nbconvert import HTMLExporter
-
-    from medlab.runs.report import TEMPLATES
+    from medlab.runs.execute import page
 
     cells, answered = [], False
-    for cell, copy in zip(solved.cells, student_copy(solved).cells, strict=True):
+    for cell, copy in zip(solved.cells, _student_copy(solved).cells, strict=True):
         if cell.metadata.get("nbgrader", {}).get("solution"):
             cells.append(copy)
             answered = True
@@ -360,12 +359,7 @@ def _slides(solved: NotebookNode, title: str) -> str:
                 cells.append(nbformat.from_dict({**cell, **changed}))
                 answered = False
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=solved.metadata)
-    places = [str(TEMPLATES)]
-    exporter = HTMLExporter(
-        template_name="slides", extra_template_basedirs=places, extra_template_paths=places
-    )
-    body: str = exporter.from_notebook_node(notebook, {"metadata": {"name": title}})[0]
-    return body
+    return page(notebook, title, template="slides")[0]
 
 
 def _print(browser: str, page: Path, target: Path) -> None:
@@ -379,9 +373,6 @@ def _print(browser: str, page: Path, target: Path) -> None:
             subprocess.run([browser, *words], check=True, capture_output=True, timeout=120)
         except subprocess.SubprocessError as error:
             raise UnavailableError("the browser does not print; print the HTML page") from error
-
-
-WITHHELD = "a test that is not shown does not hold, or your code fails in it"
 
 
 class NoHiddenTests(Preprocessor):
@@ -405,6 +396,6 @@ class NoHiddenTests(Preprocessor):
             if output.output_type == "error":
                 # Its last line only, with its words only if the student sees them in the cell.
                 if output.evalue and output.evalue not in source:
-                    output.evalue = WITHHELD
+                    output.evalue = _WITHHELD
                 output.traceback = [f"{output.ename}: {output.evalue}"]
         return cell, resources

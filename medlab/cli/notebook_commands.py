@@ -9,11 +9,7 @@ from typing import Any
 import click
 from tqdm import tqdm
 
-from medlab.cli.options import (
-    FAILED,
-    PATH,
-    commands,
-)
+from medlab.cli.options import FAILED, PATH, commands
 from medlab.errors import UsageError
 
 
@@ -92,13 +88,12 @@ def _run_notebooks(
     medlab run 01 04 --data my-studies --output results
     """  # noqa: D301  # click wants the character itself
     from medlab import runs
-    from medlab.runs.plan import read_parameter_file
 
     paths = runs.find_notebooks(notebooks)
     if list_only:
         click.echo(_described(paths))
         return
-    values = read_parameter_file(parameter_file) if parameter_file else {}
+    values = _read_parameters(parameter_file) if parameter_file else {}
     planned = runs.plan_jobs(paths, values | dict(parameters), dict(map(_grid_axis, grid)))
     folder = output or Path("runs") / time.strftime("%Y%m%d-%H%M%S")
     click.echo(f"notebooks to run: {len(planned)}, {jobs} side by side, into {folder}")
@@ -116,6 +111,33 @@ def _run_notebooks(
     click.echo(f"report: {folder / 'index.html'}")
     if any(outcome.failure for outcome in outcomes):
         raise SystemExit(FAILED)
+
+
+def _read_parameters(path: Path) -> dict[str, Any]:
+    """Read parameters from a YAML (or JSON) file that holds one mapping.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, no YAML, or no mapping.
+    """
+    import yaml
+
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(
+            f"the parameter file cannot be read ({type(error).__name__}); give a YAML text file"
+        ) from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" at line {mark.line + 1}" if mark else ""
+        raise UsageError(
+            f"the parameter file is no YAML{where}; write lines NAME: VALUE"
+        ) from None
+    if not isinstance(content, dict):
+        raise UsageError("the parameter file holds no names; write lines NAME: VALUE")
+    return {str(name): value for name, value in content.items()}
 
 
 def _grid_axis(text: str) -> tuple[str, list[str]]:
@@ -158,7 +180,7 @@ def _cite(folder: Path) -> None:
 
     RUN is the folder of medlab run, or of what medlab deidentify made.
     """
-    from medlab.runs.report import methods_text
+    from medlab.runs.results import methods_text
 
     click.echo(methods_text(folder), nl=False)
 

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import platform
 import re
-import subprocess
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-import medlab
-from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError, usable
-from medlab.runs.headlines import Meaning, as_csv
 from medlab.runs.plan import Parameter, check, declared
+from medlab.runs.results import Meaning, write_results
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
-RESULTS = "results.json"
 REVEALED = "medlab-revealed"  # in the metadata of outputs that follow reveal=True
 _SHOWN = (
     "Identifiers are shown from here on. JupyterLab as lab.py opens it leaves these outputs "
@@ -38,21 +31,6 @@ _SHOWN = (
 _TABLES = (".csv", ".parquet")
 _FEWEST_ROWS = 100  # of a table of one's own: classes of 50, and two of them
 _KINDS = (".nii", ".nii.gz", *_TABLES)
-_PACKAGES = (
-    "cryptography",
-    "ipywidgets",
-    "jupyterlab",
-    "matplotlib",
-    "nibabel",
-    "nilearn",
-    "numpy",
-    "pandas",
-    "papermill",
-    "pydicom",
-    "scikit-image",
-    "scikit-learn",
-    "scipy",
-)
 
 
 @dataclass
@@ -180,7 +158,7 @@ class Run:
     def show_one(self, paths: Sequence[Path], number: int, keyword: str) -> None:
         """Show the value of one element of one file, and nothing else.
 
-        The output carries the mark that `runs.saving` heeds.
+        The output carries the mark that `runs.scrub` heeds.
 
         Parameters
         ----------
@@ -279,20 +257,15 @@ class Run:
         if self.output is None:
             return
         content = {
-            "medlab": medlab.__version__,
-            "python": platform.python_version(),
-            "packages": package_versions(),
-            "revision": revision(),
             "seed": self.seed,
             "sample_data": self.is_sample,
             "parameters": self.parameters,
             "numbers": self.numbers,
             "meanings": [{"name": name} | m._asdict() for name, m in self.meanings.items()],
         }
-        write_json(self.output / RESULTS, content)
         before: dict[str, str] = {}  # a run of one notebook
         rows = [(before, name, self.numbers[name], m) for name, m in self.meanings.items()]
-        write_whole((self.output / RESULTS).with_suffix(".csv"), as_csv(rows))
+        write_results(self.output, content, rows)
 
 
 def begin(
@@ -314,7 +287,7 @@ def begin(
     seed : int
         Seed of the run, 0 or larger.
     reveal : bool
-        Show identifiers, and say so; outputs then carry a mark that `runs.saving` heeds.
+        Show identifiers, and say so; outputs then carry a mark that `runs.scrub` heeds.
         Otherwise a data set left at the end of a cell is masked, and warnings of pydicom,
         which repeat values, stay silent.
     tables : bool
@@ -340,9 +313,9 @@ def begin(
     if not isinstance(reveal, bool):
         raise UsageError("reveal is not a bool; give True or False")
     parameters = _checked_parameters()
-    table = own_table(data_dir) if tables else None
-    samples_serve = table is not None or not data_dir
-    data = samples.default_folder() if samples_serve else checked_data_folder(data_dir)
+    source = checked_source(data_dir, tables=tables) if data_dir else None
+    table = source if source is not None and source.is_file() else None
+    data = samples.default_folder() if source is None or table is not None else source
     run = Run(data, _output_folder(output_dir, data), seed, reveal, is_sample=not data_dir)
     run.parameters, run.table = parameters, table
     _show_marked(reveal)
@@ -374,14 +347,10 @@ def _checked_parameters() -> dict[str, Any]:
     return {name: values[name] for name in parameters if parameters[name].is_bounded}
 
 
-def own_table(data_dir: str | Path) -> Path | None:
-    """Return the path of a table file; None for anything else."""
-    path = Path(data_dir).expanduser()
-    return path.resolve() if path.suffix.lower() in _TABLES and path.is_file() else None
-
-
-def checked_data_folder(data_dir: str | Path) -> Path:
+def checked_source(data_dir: str | Path, *, tables: bool) -> Path:
     """Return the absolute path of a folder that holds at least one file of use.
+
+    With `tables` it may be that of a table file.
 
     Raises
     ------
@@ -393,6 +362,8 @@ def checked_data_folder(data_dir: str | Path) -> Path:
     from medlab import dicom
 
     folder = Path(data_dir).expanduser()
+    if tables and folder.suffix.lower() in _TABLES and folder.is_file():
+        return folder.resolve()
     if not folder.is_dir():
         met = "is a file" if folder.exists() else "does not exist"
         raise UsageError(
@@ -408,35 +379,6 @@ def checked_data_folder(data_dir: str | Path) -> Path:
             "give a folder that holds some"
         )
     return folder.resolve()
-
-
-def package_versions() -> dict[str, str]:
-    """Return the installed version of each package that a result may depend on."""
-    entries = {}
-    for name in _PACKAGES:
-        try:
-            entries[name] = version(name)
-        except PackageNotFoundError:
-            entries[name] = "not installed"
-    return entries
-
-
-def revision() -> str | None:
-    """Return the git revision of the medlab checkout in use, or None outside of one."""
-    root = Path(medlab.__file__).resolve().parents[1]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "rev-parse", "HEAD"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except OSError:
-        return None
-    return done.stdout.strip() or None
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Write JSON so that `path` is either the old file or the whole new one."""
-    write_whole(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
 def _plain(value: Any) -> Any:

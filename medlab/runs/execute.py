@@ -1,35 +1,84 @@
-"""Execute notebooks with papermill: one process, side by side, each on a socket of its own."""
+"""Execute notebooks with papermill, side by side in one process; pages and a report to read.
+
+Each kernel has a socket of its own.
+"""
 
 from __future__ import annotations
 
+import html
 import json
 import os
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
+import jinja2
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
+from nbconvert import HTMLExporter
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
 from medlab.disk import write_whole
 from medlab.errors import InputError, UsageError
-from medlab.runs.book import RESULTS, checked_data_folder, own_table
-from medlab.runs.headlines import Meaning
-from medlab.runs.plan import Job, notebook_parameters
-from medlab.runs.report import Outcome, page, write_report
-from medlab.runs.scrub import find_failure, scrub
+from medlab.runs.book import checked_source
+from medlab.runs.plan import FOLDERS, Job, notebook_parameters
+from medlab.runs.results import RESULTS, Line, Meaning, lines, write_results
+from medlab.runs.scrub import Failure, scrub
 
 _KERNEL_STARTS = 2
+_ONE_AT_A_TIME = Lock()
+_TEMPLATES = Path(__file__).parent / "templates"
+_FIGURE = re.compile(r"<figure.*?</figure>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one job.
+
+    Attributes
+    ----------
+    job : Job
+    seconds : float
+        Wall time, kernel start included.
+    failure : Failure or None
+        Where and why it stopped; None when it ran to its end.
+    numbers : dict
+        The headline numbers that the notebook kept, in the order of its story.
+    meanings : dict of str to Meaning
+        What they mean.
+    figures : tuple of str
+        Its pictures, as HTML figures.
+    """
+
+    job: Job
+    seconds: float
+    failure: Failure | None = None
+    numbers: dict[str, Any] = field(default_factory=dict)
+    meanings: dict[str, Meaning] = field(default_factory=dict)
+    figures: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> list[tuple[str, Any, Meaning]]:
+        """Name, value and meaning of each number, in the order of the story."""
+        unsaid = Meaning()
+        return [(name, n, self.meanings.get(name, unsaid)) for name, n in self.numbers.items()]
+
+    @property
+    def headlines(self) -> list[Line]:
+        """The numbers as the report shows them."""
+        return [line for row in self.rows for line in lines(*row)]
 
 
 class _Counting(NBClientEngine):  # type: ignore[misc]
@@ -98,7 +147,7 @@ def run(
     """
     if not jobs:
         raise UsageError("no notebook to run; name one, or run from a checkout of medlab")
-    source = None if data is None else own_table(data) or checked_data_folder(data)
+    source = None if data is None else checked_source(data, tables=True)
     folder = _prepared_output(output, source, overwrite=overwrite)
     jobs = [_with_folders(job, folder, source) for job in jobs]
     count = _counter(jobs, progress)
@@ -112,7 +161,7 @@ def run(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     outcomes = [future.result() for future in futures]
-    write_report(outcomes, folder, started=started, is_sample=source is None)
+    _write_report(outcomes, folder, started=started, is_sample=source is None)
     return outcomes
 
 
@@ -172,8 +221,7 @@ def _run_one(job: Job, folder: Path, show_errors: bool, tell: Callable[[], None]
     started = time.perf_counter()
     shutil.rmtree(folder / job.name, ignore_errors=True)
     nb = _executed(job, tell)
-    failure = find_failure(nb)
-    scrub(nb, show_errors=show_errors)
+    failure = scrub(nb, show_errors=show_errors)
     write_whole(folder / f"{job.name}.ipynb", nbformat.writes(nb).encode())
     html, figures = page(nb, job.name)
     write_whole(folder / f"{job.name}.html", html.encode())
@@ -246,3 +294,117 @@ def _numbers(folder: Path) -> tuple[dict[str, Any], dict[str, Meaning]]:
     meanings = {entry.pop("name"): Meaning(**entry) for entry in content.get("meanings", [])}
     numbers = content.get("numbers", {})
     return {name: numbers[name] for name in dict.fromkeys([*meanings, *numbers])}, meanings
+
+
+def page(nb: Any, name: str, *, template: str = "medlab") -> tuple[str, list[str]]:
+    """Return a notebook as an HTML page without foreign addresses, and its figures.
+
+    Parameters
+    ----------
+    nb : NotebookNode
+        An executed and scrubbed notebook.
+    name : str
+        Title of the page when the notebook has none.
+    template : {"medlab", "slides"}
+        What it is made by.
+
+    Returns
+    -------
+    page : str
+        One self-contained HTML document.
+    figures : list of str
+        ``<figure>`` elements with text alternatives, in order.
+    """
+    with _ONE_AT_A_TIME:
+        exporter = _exporter(template)
+        body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": name}})
+    outputs = [out for cell in nb.cells for out in cell.get("outputs", []) if "data" in out]
+    return body, [figure for out in outputs for figure in _figures(out.data)]
+
+
+@cache
+def _exporter(template: str) -> HTMLExporter:
+    """Make an exporter once: compiling its templates costs more than a page."""
+    places = [str(_TEMPLATES)]
+    return HTMLExporter(
+        template_name=template,
+        extra_template_basedirs=places,
+        extra_template_paths=places,
+        # nbconvert takes folded hints apart where it embeds images, of which slides have none
+        embed_images=template != "slides",
+    )
+
+
+def _figures(data: Any) -> list[str]:
+    if "<figure" in (markup := data.get("text/html", "")):
+        return _FIGURE.findall(markup)
+    if "image/png" in data:
+        alt = html.escape("A figure without a description; open the notebook's page to see it")
+        png = data["image/png"].replace("\n", "")
+        return [f'<figure><img src="data:image/png;base64,{png}" alt="{alt}"></figure>']
+    return []
+
+
+def _write_report(
+    outcomes: Sequence[Outcome], folder: Path, *, started: float, is_sample: bool
+) -> None:
+    """Write `results.json` and `index.html` of a run.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+    folder : Path
+        Folder of the run, where the pages of the notebooks stand already.
+    started : float
+        Seconds since the epoch.
+    is_sample : bool
+        Whether the notebooks read the sample data.
+    """
+    when = time.strftime("%Y-%m-%d %H:%M", time.gmtime(started))
+    rows = [({"notebook": outcome.job.name}, *row) for outcome in outcomes for row in outcome.rows]
+    content = {
+        "started": when,
+        "sample_data": is_sample,
+        "notebooks": [_record(outcome) for outcome in outcomes],
+    }
+    meta = write_results(folder, content, rows)
+    titles = {outcome.job.name: _title_of(outcome.job.notebook) for outcome in outcomes}
+    text = _template().render(
+        outcomes=outcomes,
+        titles=titles,
+        failed=sum(outcome.failure is not None for outcome in outcomes),
+        meta=meta,
+        when=when,
+        is_sample=is_sample,
+    )
+    write_whole(folder / "index.html", text.encode())
+
+
+def _template() -> jinja2.Template:
+    loader = jinja2.FileSystemLoader(_TEMPLATES)
+    environment = jinja2.Environment(loader=loader, autoescape=True)
+    return environment.get_template("report.html.j2")
+
+
+def _record(outcome: Outcome) -> dict[str, Any]:
+    parameters = {
+        name: value for name, value in outcome.job.parameters.items() if name not in FOLDERS
+    }
+    failure = outcome.failure
+    return {
+        "notebook": outcome.job.notebook.stem,
+        "name": outcome.job.name,
+        "parameters": parameters,
+        "seconds": round(outcome.seconds, 2),
+        "status": "failed" if failure else "done",
+        "failure": None if failure is None else vars(failure),
+        "numbers": outcome.numbers,
+    }
+
+
+def _title_of(notebook: Path) -> str:
+    """Return the first heading of a notebook, or its file name."""
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if cell.cell_type == "markdown" and cell.source.startswith("# "):
+            return str(cell.source.splitlines()[0][2:].strip())
+    return notebook.stem

@@ -314,31 +314,6 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
         ) from None
 
 
-def read_parameter_file(path: Path) -> dict[str, Any]:
-    """Read parameters from a YAML (or JSON) file that holds one mapping.
-
-    Raises
-    ------
-    UsageError
-        If the file is missing, no YAML, or no mapping.
-    """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"the parameter file cannot be read ({type(error).__name__}); give a YAML text file"
-        ) from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}" if mark else ""
-        raise UsageError(
-            f"the parameter file is no YAML{where}; write lines NAME: VALUE"
-        ) from None
-    if not isinstance(content, dict):
-        raise UsageError("the parameter file holds no names; write lines NAME: VALUE")
-    return {str(name): value for name, value in content.items()}
-
-
 def plan_jobs(
     notebooks: Sequence[Path],
     parameters: Mapping[str, Any] | None = None,
@@ -375,8 +350,7 @@ def plan_jobs(
             except UsageError as error:
                 raise UsageError(f"{notebook.stem}: {error}") from None
             axis = {name: values[name] for name in point}
-            parts = [f"{name}-{_slug(value)}" for name, value in axis.items()]
-            jobs.append(Job(notebook, "_".join([notebook.stem, *parts]), values, axis))
+            jobs.append(Job(notebook, _name(notebook.stem, axis), values, axis))
     return _distinct(jobs)
 
 
@@ -385,8 +359,13 @@ def _points(axes: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
     return [dict(zip(axes, values, strict=True)) for values in combinations]
 
 
-def _slug(value: Any) -> str:
-    return re.sub(r"[^A-Za-z0-9.]+", "-", str(value)).strip("-.")[:40] or "empty"
+def _name(stem: str, axis: Mapping[str, Any]) -> str:
+    """Return the name of a job's outputs: the notebook's own, with the grid point added."""
+    parts = [stem]
+    for name, value in axis.items():
+        slug = re.sub(r"[^A-Za-z0-9.]+", "-", str(value)).strip("-.")[:40]
+        parts.append(f"{name}-{slug or 'empty'}")
+    return "_".join(parts)
 
 
 def _distinct(jobs: list[Job]) -> list[Job]:

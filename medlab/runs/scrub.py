@@ -42,8 +42,8 @@ class Failure:
     error: str
 
 
-def scrub(nb: Any, *, show_errors: bool = False) -> Any:
-    """Take out of an executed notebook what could repeat a patient's value.
+def scrub(nb: Any, *, show_errors: bool = False) -> Failure | None:
+    """Take out of an executed notebook what could repeat a patient's value; tell where it stopped.
 
     Dropped are papermill's and the widgets' metadata, the paths in the injected
     parameters, the error stream (libraries warn with the value that displeased them) and
@@ -58,9 +58,10 @@ def scrub(nb: Any, *, show_errors: bool = False) -> Any:
 
     Returns
     -------
-    NotebookNode
-        The same notebook.
+    Failure or None
+        None if it ran to its end.
     """
+    failure = _find_failure(nb)
     nb.metadata.pop("papermill", None)
     nb.metadata.pop("widgets", None)
     nb.cells = [cell for cell in nb.cells if not _is_marker(cell)]
@@ -76,10 +77,10 @@ def scrub(nb: Any, *, show_errors: bool = False) -> Any:
             )
         if cell.cell_type == "code":
             cell.outputs = [_discreet(out, show_errors) for out in cell.outputs]
-    return nb
+    return failure
 
 
-def find_failure(nb: Any) -> Failure | None:
+def _find_failure(nb: Any) -> Failure | None:
     """Return where an executed notebook stopped, or None if it ran to its end."""
     heading, number = "", 0
     for cell in nb.cells:

@@ -6,14 +6,14 @@ import pytest
 from medlab import course
 
 # The first, the middle and the last; nbgrader runs all of them, without a browser.
-SETS = course.find_sets()[::4]
+SETS = course._find_sets()[::4]
 WRONG = "def sha256_hex(text):\n    return text"
 RIGHT = "def sha256_hex(text):\n    return hashlib.sha256(text.encode()).hexdigest()"
 
 
 @pytest.mark.parametrize("source", SETS, ids=[path.stem for path in SETS])
 def test_a_set_runs_up_to_the_first_answer_that_is_missing(opened, artifacts, source):
-    notebook = opened("student", nb=course.student_copy(nbformat.read(source, 4)))
+    notebook = opened("student", nb=course._student_copy(nbformat.read(source, 4)))
     notebook.run_all()
     (error,) = notebook.errors()
     assert "NotImplementedError" in error
@@ -23,7 +23,7 @@ def test_a_set_runs_up_to_the_first_answer_that_is_missing(opened, artifacts, so
 
 
 def test_a_student_writes_an_answer_and_the_check_says_what_is_wrong_with_it(opened, artifacts):
-    nb = course.student_copy(nbformat.read(course.find_sets(["03"])[0], 4))
+    nb = course._student_copy(nbformat.read(course._find_sets(["03"])[0], 4))
     first = next(i for i, cell in enumerate(nb.cells) if "def sha256_hex" in cell.source)
     notebook = opened("student", nb=nb)
     notebook.run_all()

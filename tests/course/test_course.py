@@ -11,10 +11,10 @@ from course_cases import small
 
 from medlab import course
 from medlab.cli import commands
-from medlab.course import WITHHELD, NoHiddenTests
+from medlab.course import _WITHHELD, NoHiddenTests
 from medlab.errors import InputError, RefusedError, UnavailableError, UsageError
 
-SETS = course.find_sets()
+SETS = course._find_sets()
 
 
 NAMES = [path.stem for path in SETS]
@@ -122,7 +122,7 @@ def test_every_exercise_is_led_by_prose_and_checked_right_after(path):
 def test_students_are_told_the_names_that_checks_ask_for(path):
     cells = read(path).cells
     for i, cell in programs(cells):
-        handed_out = course.student_copy(small(cell.source)).cells[0].source
+        handed_out = course._student_copy(small(cell.source)).cells[0].source
         told = " ".join([handed_out, *(one.source for one in cells[max(0, i - 3) : i])])
         asked = " ".join(one.source for one in cells[i + 1 :] if one.cell_type == "code")
         for name in answers_in(cell):
@@ -193,19 +193,19 @@ def test_figures_have_alternatives_and_hints_fold(path):
 
 @each_set
 def test_what_students_get_without_nbgrader_holds_no_answer(path):
-    copy = course.student_copy(read(path))
+    copy = course._student_copy(read(path))
     text = "\n".join(cell.source for cell in copy.cells)
     assert not [line for line in secrets(path) if line in text]
     assert not re.search("SOLUTION|HIDDEN|nbgrader", text)
     assert copy.cells[0].source == read(path).cells[0].source
     assert text.count("YOUR ANSWER HERE") == 1
     answers = programs(read(path).cells)
-    assert len([c for c in copy.cells if course.STUB.splitlines()[1] in c.source]) == len(answers)
+    assert len([c for c in copy.cells if course._STUB.splitlines()[1] in c.source]) == len(answers)
 
 
 def test_a_solution_becomes_a_place_to_write_at_its_own_depth():
     cell = "def f(x):\n    ### BEGIN SOLUTION\n    return x + 1\n    ### END SOLUTION\nf"
-    copy = course.student_copy(small(cell))
+    copy = course._student_copy(small(cell))
     stub = "def f(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()\nf"
     assert copy.cells[0].source == stub
 
@@ -213,12 +213,12 @@ def test_a_solution_becomes_a_place_to_write_at_its_own_depth():
 def test_a_text_becomes_a_place_to_write():
     notebook = small("")
     notebook.cells = [nbformat.v4.new_markdown_cell("### BEGIN SOLUTION\nyes\n### END SOLUTION")]
-    assert course.student_copy(notebook).cells[0].source == "YOUR ANSWER HERE"
+    assert course._student_copy(notebook).cells[0].source == "YOUR ANSWER HERE"
 
 
 def test_hidden_tests_go_and_visible_ones_stay():
     cell = "assert 1\n### BEGIN HIDDEN TESTS\nassert 42\n### END HIDDEN TESTS\nassert 2"
-    assert course.student_copy(small(cell)).cells[0].source.split() == [
+    assert course._student_copy(small(cell)).cells[0].source.split() == [
         "assert",
         "1",
         "assert",
@@ -229,7 +229,7 @@ def test_hidden_tests_go_and_visible_ones_stay():
 @pytest.mark.parametrize("half", ["### BEGIN SOLUTION\nx = 1", "x = 1\n### END HIDDEN TESTS"])
 def test_a_region_that_is_not_closed_is_refused(half):
     with pytest.raises(InputError, match="opened or closed only"):
-        course.student_copy(small(half))
+        course._student_copy(small(half))
 
 
 def test_the_command_writes_the_sets_asked_for_and_never_over_a_students_work(tmp_path):
@@ -245,14 +245,14 @@ def test_the_command_writes_the_sets_asked_for_and_never_over_a_students_work(tm
 
 def test_an_unknown_set_is_refused_with_the_names_there_are():
     with pytest.raises(UsageError, match="04_mondrian"):
-        course.find_sets(["44"])
+        course._find_sets(["44"])
 
 
 def tiny_course(monkeypatch, folder, *sources):
     """Let the course be one small set."""
     path = folder / "01_tiny.ipynb"
     nbformat.write(small(*sources), path)
-    monkeypatch.setattr(course, "find_sets", lambda names=(): [path])
+    monkeypatch.setattr(course, "_find_sets", lambda names=(): [path])
     return folder / "pages"
 
 
@@ -341,13 +341,13 @@ def test_a_dry_run_that_nbgrader_ends_leaves_its_log(tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.needs("teach")
 def test_a_dry_run_refuses_a_set_whose_solution_fails(tmp_path, monkeypatch):
-    path = course.find_sets(["04"])[0]
+    path = course._find_sets(["04"])[0]
     notebook = read(path)
     answers = [cell for _, cell in programs(notebook.cells)]
     answers[0].source = answers[0].source.replace("47", "48")
     wrong = tmp_path / path.name
     nbformat.write(notebook, wrong)
-    monkeypatch.setattr(course, "find_sets", lambda names=(): [wrong])
+    monkeypatch.setattr(course, "_find_sets", lambda names=(): [wrong])
     with pytest.raises(RefusedError, match="not the points there should be"):
         course.dry_run(tmp_path / "teaching")
 
@@ -418,7 +418,7 @@ assert area(31) == 961, f"31 gives {31 * 31}"
     [
         ("a square of side 2", "AssertionError: a square of side 2"),
         ("", "AssertionError: "),
-        ("31 gives 961", f"AssertionError: {WITHHELD}"),
+        ("31 gives 961", f"AssertionError: {_WITHHELD}"),
     ],
 )
 def test_an_error_in_feedback_says_only_what_stands_in_the_cell(said, left):

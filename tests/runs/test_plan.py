@@ -14,7 +14,6 @@ from medlab.runs.plan import (
     find_notebooks,
     notebook_parameters,
     plan_jobs,
-    read_parameter_file,
 )
 
 CELL = """\
@@ -142,6 +141,8 @@ def test_an_unknown_parameter_is_refused_naming_those_that_exist(notebook):
         ("reveal", "true", True),
         ("names", "Age,Sex", ["Age", "Sex"]),
         ("names", "[1, 2]", [1, 2]),
+        ("names", ["Age"], ["Age"]),  # as a file of parameters gives it
+        ("k", 7, 7),
     ],
 )
 def test_text_is_read_as_the_type_that_the_notebook_declares(notebook, name, text, value):
@@ -193,23 +194,3 @@ def test_a_file_that_is_no_notebook_is_refused(tmp_path):
     path.write_text("{ not json")
     with pytest.raises(UsageError, match="cannot be read as a notebook"):
         plan_jobs([path], {"k": "5"})
-
-
-@pytest.mark.parametrize("content", ["k: [1", "- 1\n- 2\n", "just words", ""])
-def test_a_parameter_file_that_is_no_mapping_is_refused(tmp_path, content):
-    path = tmp_path / "p.yaml"
-    path.write_text(content)
-    with pytest.raises(UsageError, match="parameter file"):
-        read_parameter_file(path)
-
-
-def test_a_missing_parameter_file_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="cannot be read"):
-        read_parameter_file(tmp_path / "none.yaml")
-
-
-def test_values_of_a_parameter_file_keep_their_types(tmp_path, notebook):
-    path = tmp_path / "p.yaml"
-    path.write_text('k: 7\nword: "007"\nnames: [Age]\n')
-    (job,) = plan_jobs([notebook()], read_parameter_file(path))
-    assert job.parameters == {"k": 7, "word": "007", "names": ["Age"]}
