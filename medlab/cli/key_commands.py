@@ -14,7 +14,6 @@ from medlab.cli.options import (
     FAILED,
     KEY_OF_JOB,
     PATH,
-    VAULT,
     commands,
     lock_of,
     opened,
@@ -25,6 +24,9 @@ from medlab.errors import UsageError
 if TYPE_CHECKING:
     from medlab.crypto import Lock
 
+_VAULT = click.option(
+    "--vault", "vault_file", type=PATH, help="By default that of SRC.job; its log lies beside it."
+)
 _KEY_FILE = click.option(
     "--key-file", type=PATH, help="The key; else the file named by MEDLAB_KEY_FILE."
 )
@@ -53,7 +55,7 @@ def _new_key(file: Path) -> None:
 @click.argument("code", metavar="CODE")
 @click.argument("file", type=PATH)
 @click.option("--reason", default="", help="Why; goes into the log. Needed.")
-@VAULT
+@_VAULT
 @opened
 def _patient_key(source: Path, code: str, file: Path, reason: str, **opener: Any) -> None:
     """Write into FILE a key that restores one patient of SRC and nobody else.
@@ -72,7 +74,7 @@ def _patient_key(source: Path, code: str, file: Path, reason: str, **opener: Any
 @_key_commands.command("audit")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.argument("file", type=PATH)
-@VAULT
+@_VAULT
 @opened
 def _auditors_key(source: Path, file: Path, **opener: Any) -> None:
     """Write into FILE a key that checks the logs of SRC.job, and restores nobody.
@@ -191,7 +193,7 @@ def _detect(source: Path, clean: Path | None) -> None:
 @commands.command("reidentify")
 @click.argument("source", metavar="SRC", type=PATH)
 @click.argument("target", metavar="[DST]", required=False, type=PATH)
-@VAULT
+@_VAULT
 @ways_to_key
 @click.option("--private-key", type=PATH, metavar="KEY.pem", help="Open encrypted attributes.")
 @click.option("--certificate", type=PATH, metavar="CERT.pem", help="That of --private-key.")

@@ -53,16 +53,6 @@ OVERWRITE = click.option("--overwrite", is_flag=True, help="Replace existing out
 KEY_OF_JOB = click.option(
     "--key-file", type=PATH, help="Secret of the project; by default the job's."
 )
-BUDGET = click.option(
-    "--budget", metavar="B", help="Epsilon of the table for good, set by the first call."
-)
-KEY_OF_LEDGER = click.option(
-    "--key-file",
-    type=PATH,
-    help="Key of the ledger; else the file named by MEDLAB_KEY_FILE, else F.key, which is made.",
-)
-
-
 _SHARES = "Key files: three lock a vault, any two open it. Repeated."
 
 
@@ -71,7 +61,7 @@ def ways_to_key(command: Callable[..., None]) -> Callable[..., None]:
     for option in (
         click.option("--shares", multiple=True, type=PATH, metavar="FILE", help=_SHARES),
         click.option("--passphrase-file", type=PATH, help="A passphrase in place of a key file."),
-        click.option("--key-file", type=PATH, help="Secret of the project; by default the job's."),
+        KEY_OF_JOB,
     ):
         command = option(command)
     return command
@@ -101,8 +91,3 @@ def opened(command: Callable[..., None]) -> Callable[..., None]:
         command(key_file=key_file, lock=lock, **rest)
 
     return unlocked
-
-
-VAULT = click.option(
-    "--vault", "vault_file", type=PATH, help="By default that of SRC.job; its log lies beside it."
-)

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from medlab.cli.options import BUDGET, KEY_OF_LEDGER, OVERWRITE, PATH, commands
+from medlab.cli.options import OVERWRITE, PATH, commands
 from medlab.errors import UsageError
 
 _QUASI = click.option(
@@ -58,6 +58,14 @@ _KEY_OF_ORDER = click.option(
     "--key-file",
     type=PATH,
     help="Key of the order of the rows; else the file named by MEDLAB_KEY_FILE.",
+)
+_BUDGET = click.option(
+    "--budget", metavar="B", help="Epsilon of the table for good, set by the first call."
+)
+_KEY_OF_LEDGER = click.option(
+    "--key-file",
+    type=PATH,
+    help="Key of the ledger; else the file named by MEDLAB_KEY_FILE, else F.key, which is made.",
 )
 
 
@@ -170,8 +178,8 @@ def _anonymize_large(
 @click.option("--rows", type=click.IntRange(1, 10**7), help="By default about as many as IN has.")
 @_SUBJECT
 @click.option("--ledger", type=PATH, help="Remembers what was spent on IN.")
-@BUDGET
-@KEY_OF_LEDGER
+@_BUDGET
+@_KEY_OF_LEDGER
 @click.option("--seed", type=click.IntRange(0), help="Without epsilon: the same bytes again.")
 @OVERWRITE
 def _synthesize_table(
@@ -298,10 +306,10 @@ _MOST_CANDIDATES = 100_000  # as many as a quantile takes
 @click.option("--id", "subject", metavar="COL", required=True, help="Whose row it is.")
 @click.option("--query", "queries", metavar="Q", multiple=True, required=True, help=_FORMS)
 @click.option("--epsilon", metavar="E", required=True, help="What the whole call costs.")
-@BUDGET
+@_BUDGET
 @click.option("--ledger", metavar="F", type=PATH, required=True, help="Remembers what was spent.")
 @click.option("--contributions", type=int, default=1, show_default=True, help="Rows a patient.")
-@KEY_OF_LEDGER
+@_KEY_OF_LEDGER
 def _answer_queries(
     source: Path,
     queries: tuple[str, ...],
