@@ -23,7 +23,7 @@ from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError
 from medlab.samples import people, studies
 from medlab.samples.people import DEFAULT_SEED, Cohort, cohort
-from medlab.samples.studies import IMPLEMENTATION_UID, Made
+from medlab.samples.studies import Made
 from medlab.samples.t1_heads import grid_shape, head
 
 _Entry = dict[str, Any]
@@ -97,11 +97,10 @@ def _found(element: DataElement, facts: _Facts) -> list[tuple[str, str]]:
     values = value if isinstance(value, (list, tuple)) else [value]
     text = value.decode("latin-1") if isinstance(value, bytes) else "\\".join(map(str, values))
     hits = [(kind, as_it_is) for kind, fact in facts if (as_it_is := _stands_in(fact, text))]
-    if element.VR == "UI":
+    if element.VR == "UI" and element.keyword != "ImplementationClassUID":
         uids = [str(uid) for uid in values if uid]
-        # of the standard, or of this maker's software: of no instance
-        public = {uid for uid in uids if uid.startswith("1.2.840.10008.")} | {IMPLEMENTATION_UID}
-        hits += [("uid", uid) for uid in uids if uid not in public]
+        # those of the standard are of no instance
+        hits += [("uid", uid) for uid in uids if not uid.startswith("1.2.840.10008.")]
     return hits
 
 
@@ -193,7 +192,7 @@ def write(
     parts = chain(
         _tables(tables),
         _heads(seed, heads, spacing_mm, sessions, ledger),
-        _others(seed, ledger),
+        _dicom(studies.other_studies(seed), ledger),
         _papers(ledger),
     )
     for name, data in parts:
@@ -272,11 +271,12 @@ def _heads(
             made = head(number, session, spacing_mm=spacing_mm, seed=seed)
             folder = f"heads/head-{number:02d}/"
             folder += f"session-{session:02d}/" if session > 1 else ""
-            who = studies.visit(number, seed, session).who
-            yield _with_identifiers(f"{folder}t1.nii.gz", made.img, who, ledger)
+            series = studies.mr_series(number, seed, session, made.img)
+            first = next(series)
+            yield _with_identifiers(f"{folder}t1.nii.gz", made.img, first.who, ledger)
             yield f"{folder}brain_mask.nii.gz", _gzip(_nifti(made.brain_mask))
             yield f"{folder}face_mask.nii.gz", _gzip(_nifti(made.face_mask))
-            yield from _dicom(studies.mr_series(number, seed, session, made.img), ledger)
+            yield from _dicom(chain([first], series), ledger)
 
 
 def _with_identifiers(
@@ -317,15 +317,6 @@ def _gzip(data: bytes, name: str = "") -> bytes:
     return out.getvalue()
 
 
-def _others(seed: int, ledger: _Ledger) -> Iterator[_Written]:
-    """Yield the studies that are no heads."""
-    yield from _dicom(studies.captures(1, seed), ledger)
-    yield from _dicom(studies.ultrasounds(2, seed), ledger)
-    yield from _dicom(studies.xrays(3, seed), ledger)
-    yield from _dicom(studies.ct_and_report(4, seed), ledger)
-    yield from _dicom(studies.odd_syntaxes(5, seed), ledger)
-
-
 def _dicom(made: Iterator[Made], ledger: _Ledger) -> Iterator[_Written]:
     """Yield DICOM files and enter what they hold into the ledger."""
     series: dict[tuple[str, ...], _Entry] = {}
@@ -360,7 +351,7 @@ def _pixel_entries(image: Made) -> list[_Entry]:
         for text in image.texts
     ]  # fmt: skip
     if (0x6000, 0x3000) in image.dataset:
-        texts = studies.shown(image.who)
+        texts = image.who.shown
         entries.append({"file": image.file, "channel": "pixel", "kind": "name", "value": texts,
                         "path": "(6000,3000)"})  # fmt: skip
     return entries

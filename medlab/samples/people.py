@@ -65,6 +65,11 @@ class Person(NamedTuple):
     date: str
     time: str
 
+    @property
+    def shown(self) -> str:
+        """The name as machines burn it in."""
+        return self.plain.replace("_", ", ")
+
 
 # The first five show what names can look like; the others are drawn from the lists.
 _ROSTER = (

@@ -29,7 +29,7 @@ from scipy import ndimage
 from medlab.errors import UnavailableError
 from medlab.samples import people
 from medlab.samples.people import Person
-from medlab.samples.t1_heads import Ball, Rod, Shape, inside
+from medlab.samples.t1_heads import Ball, Rod, inside
 
 _Pixels = NDArray[Any]
 
@@ -85,7 +85,7 @@ def _knee(rows: int, columns: int, rng: np.random.Generator) -> _Pixels:
         np.arange(-66.0, 67.0, 6.0),
         np.linspace(ends[1], -ends[1], rows),
     )
-    bones: list[Shape] = [
+    bones: list[Rod | Ball] = [
         Rod((4, 0, 150), (2, 0, 38), 15, 17), Ball((-20, 0, 20), (24, 30, 22)),
         Ball((22, 0, 20), (24, 30, 22)), Ball((0, 0, -18), (43, 26, 15)),
         Rod((0, 2, -30), (-2, 4, -160), 19, 14), Rod((38, -12, -28), (36, -10, -160), 8, 6),
@@ -100,9 +100,6 @@ def _knee(rows: int, columns: int, rng: np.random.Generator) -> _Pixels:
 
 def _spine_ct(frames: int, rng: np.random.Generator) -> _Pixels:
     """Return CT slices (stored values, 0 is -1024 HU) from pydicom's CT image, enlarged twice."""
-    from pydicom import dcmread
-    from pydicom.data import get_testdata_file
-
     small = dcmread(str(get_testdata_file("CT_small.dcm", download=False))).pixel_array
     large = ndimage.zoom(small.astype(np.float64), 2, order=1, mode="nearest")
     noise = ndimage.gaussian_filter(rng.normal(0, 40, (frames, *large.shape)), (0, 1, 1))
@@ -161,7 +158,7 @@ def _halve_chroma(rgb: NDArray[np.uint8]) -> bytes:
 _Context = dict[str, Any]
 
 
-IMPLEMENTATION_UID = "2.25.170442917085320719846217340172945510423"
+_IMPLEMENTATION_UID = "2.25.170442917085320719846217340172945510423"
 
 
 class Made(NamedTuple):
@@ -191,7 +188,7 @@ class _Visit(NamedTuple):
     facts: _Context
 
 
-def visit(number: int, seed: int, session: int = 1, series: int = 0) -> _Visit:
+def _visit(number: int, seed: int, session: int = 1, series: int = 0) -> _Visit:
     """Open the study of patient `number`; its UID tells hospital, date, time and patient.
 
     `series` keeps the UIDs of series apart that are made one by one.
@@ -202,23 +199,18 @@ def visit(number: int, seed: int, session: int = 1, series: int = 0) -> _Visit:
     facts = who._asdict() | {
         "study": f"1.2.840.99999.7.{who.date}.{int(who.time)}.{who.mrn}.{session}",
         "meters": f"{who.height / 100:.2f}",
-        "shown": shown(who),
+        "shown": who.shown,
         "family": who.name.split("^")[0],
         "latin": who.name.split("=")[0],
         "label": who.plain.split("_")[0][:16],
         "doctor": who.referring.split("^")[0],
         "birth_words": people.day_in_words(who.birth),
         "date_words": people.day_in_words(who.date),
-        "implementation": IMPLEMENTATION_UID,
+        "implementation": _IMPLEMENTATION_UID,
         "frame_time": Tag(0x0018, 0x1063),
     }
     uids = people.uids(2000, rng)[series * 200 :]
     return _Visit(who, f"studies/{who.plain}_{who.mrn}", iter(uids), rng, facts)
-
-
-def shown(who: Person) -> str:
-    """Return the name as machines burn it in."""
-    return who.plain.replace("_", ", ")
 
 
 @cache
@@ -314,7 +306,7 @@ _PLANES = {
 
 def mr_series(number: int, seed: int, session: int, img: Nifti1Image) -> Iterator[Made]:
     """Yield the slices of a patient's head; plane, syntax and vendor change with the patient."""
-    at = visit(number, seed, session)
+    at = _visit(number, seed, session)
     plane, step, name, vendor = _CUTS[(number - 1) % 3]
     folder = f"{at.folder}/{name}" + (f"_{session}" if session > 1 else "")
     series, frame = next(at.uids), next(at.uids)
@@ -368,13 +360,22 @@ def _slices(
         }  # fmt: skip
 
 
-def ct_and_report(number: int, seed: int) -> Iterator[Made]:
+def other_studies(seed: int) -> Iterator[Made]:
+    """Yield the studies that are no heads, of another patient each."""
+    yield from _captures(1, seed)
+    yield from _ultrasounds(2, seed)
+    yield from _xrays(3, seed)
+    yield from _ct_and_report(4, seed)
+    yield from _odd_syntaxes(5, seed)
+
+
+def _ct_and_report(number: int, seed: int) -> Iterator[Made]:
     """Yield a CT (implicit VR) with burned-in name, a report on it, and contours drawn on it."""
-    at = visit(number, seed, series=2)
+    at = _visit(number, seed, series=2)
     who = at.who
     shared = {"series": next(at.uids), "frame": next(at.uids)}
     slices = _spine_ct(2, at.rng)
-    lines = [(shown(who), "name"), (f"ID {who.mrn}", "mrn")]
+    lines = [(who.shown, "name"), (f"ID {who.mrn}", "mrn")]
     texts = _write_lines(slices, lines, (6, 5), 11, 2400)
     day = people.day_in_words(who.date)
     texts.append(_burn(slices, day, "study-date", (6, 236), 11, 2400))
@@ -400,9 +401,9 @@ def ct_and_report(number: int, seed: int) -> Iterator[Made]:
         yield Made(f"{at.folder}/{file}", made, [], [], who)
 
 
-def xrays(number: int, seed: int) -> Iterator[Made]:
+def _xrays(number: int, seed: int) -> Iterator[Made]:
     """Yield a DX with overlay and EOS block, and a MONOCHROME1 CR; both with burned-in text."""
-    at = visit(number, seed, series=5)
+    at = _visit(number, seed, series=5)
     who, name = at.who, f"{at.who.plain}_{at.who.birth}.dcm"
     image, texts = _radiograph(who, 360, 280, at.rng)
     dx = _new(
@@ -410,7 +411,7 @@ def xrays(number: int, seed: int) -> Iterator[Made]:
         series=next(at.uids),
     )  # fmt: skip
     _pixels(dx, image, "MONOCHROME2", 12)
-    _overlay(dx, shown(who))
+    _overlay(dx, who.shown)
     yield Made(f"{at.folder}/S05_DX_KNEE/{name}", dx, texts, _vendor(dx, "eos", at.facts), who)
     image, texts = _radiograph(who, 240, 200, at.rng)
     storage = uid.ComputedRadiographyImageStorage
@@ -424,7 +425,7 @@ def _radiograph(
 ) -> tuple[NDArray[Any], list[_Text]]:
     """Return a knee with name, number, birth date and the lead marker."""
     image = _knee(rows, columns, rng)
-    lines = [(shown(who), "name"), (who.mrn, "mrn")]
+    lines = [(who.shown, "name"), (who.mrn, "mrn")]
     texts = _write_lines(image, lines, (5, 4), 12, 4000)
     texts.append(_burn(image, "R", "keep", (columns - 34, rows - 60), 24, 4095))
     birth = people.day_in_words(who.birth)
@@ -445,15 +446,15 @@ def _overlay(dataset: Dataset, text: str) -> None:
         dataset.add_new((0x6000, element), vr, value)
 
 
-def ultrasounds(number: int, seed: int) -> Iterator[Made]:
+def _ultrasounds(number: int, seed: int) -> Iterator[Made]:
     """Yield a color loop (RLE, text that changes with time) and a still in YBR_FULL_422."""
-    at = visit(number, seed, series=7)
+    at = _visit(number, seed, series=7)
     who, series = at.who, next(at.uids)
     loop = _ultrasound(6, 216, 288, at.rng)
     day = people.day_in_words(who.date)
     texts = [
         _burn(loop, who.institution, "institution", (6, 2), 10, 230),
-        _burn(loop, shown(who), "name", (6, 16), 11, 230),
+        _burn(loop, who.shown, "name", (6, 16), 11, 230),
         _burn(loop, f"ID {who.mrn}", "mrn", (170, 2), 10, 230),
         _burn(loop, day, "study-date", (170, 16), 10, 230),
         _burn(loop, "MI 0.9  TIS 0.4", "keep", (190, 198), 10, 230),
@@ -471,13 +472,13 @@ def ultrasounds(number: int, seed: int) -> Iterator[Made]:
     yield Made(f"{at.folder}/S07_US/{who.plain}_STILL.dcm", still, texts, [], who)
 
 
-def captures(number: int, seed: int) -> Iterator[Made]:
+def _captures(number: int, seed: int) -> Iterator[Made]:
     """Yield a worklist (palette color), which names other patients too, and a card (planar)."""
-    at = visit(number, seed, series=8)
+    at = _visit(number, seed, series=8)
     who, series, storage = at.who, next(at.uids), uid.SecondaryCaptureImageStorage
     page, card = _slate(216, 300, 1), _slate(120, 240, 3)
     others = people.names(np.array(["F", "M", "F"]), at.rng)
-    lines = [("WORKLIST", "keep"), (f"{shown(who)}   {who.mrn}", "name")]
+    lines = [("WORKLIST", "keep"), (f"{who.shown}   {who.mrn}", "name")]
     lines += [(str(other).replace("^", ", "), "other-person") for other in others]
     texts = _write_lines(page, lines, (8, 4), 12, 240)
     screen = _new(at, storage, "OT", 8, ["sc"], series=series)
@@ -488,7 +489,7 @@ def captures(number: int, seed: int) -> Iterator[Made]:
         setattr(screen, f"{color}PaletteColorLookupTableDescriptor", [256, 0, 16])
         setattr(screen, f"{color}PaletteColorLookupTableData", ramp.tobytes())
     yield Made(f"{at.folder}/S08_SC/WORKLIST_{who.date}.dcm", screen, texts, [], who)
-    lines = [(shown(who), "name"), (who.address, "address"), (who.insurance, "insurance")]
+    lines = [(who.shown, "name"), (who.address, "address"), (who.insurance, "insurance")]
     texts = _write_lines(card, lines, (8, 20), 13, 235)
     planar = _new(at, storage, "OT", 8, ["sc"], series=series, instance=2)
     _pixels(planar, card, "RGB", 8)
@@ -509,9 +510,9 @@ _SYNTAXES = (
 )
 
 
-def odd_syntaxes(number: int, seed: int) -> Iterator[Made]:
+def _odd_syntaxes(number: int, seed: int) -> Iterator[Made]:
     """Yield one small real slice in several transfer syntaxes."""
-    at = visit(number, seed, series=9)
+    at = _visit(number, seed, series=9)
     shared = {"series": next(at.uids), "frame": next(at.uids)}
     for n, (name, syntax, label) in enumerate(_SYNTAXES, start=1):
         source = dcmread(str(get_testdata_file(name, download=False)))

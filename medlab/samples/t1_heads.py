@@ -107,13 +107,13 @@ class Ball(NamedTuple):
         return near * (near - 1.0) / np.sqrt(np.maximum(slope, 1e-12))
 
 
-Shape = Rod | Ball
+_Shape = Rod | Ball
 
 
 class _Part(NamedTuple):
     """A shape that is added to a field, or carved out of it, with a blend of `blend` mm."""
 
-    shape: Shape
+    shape: _Shape
     blend: float
     carve: bool = False
 
@@ -142,7 +142,7 @@ def _smooth_min(first: Floats, second: Floats, blend: float) -> Floats:
     return np.minimum(first, second) - overlap * overlap / (4.0 * blend)
 
 
-def _paint(image: Floats, shape: Shape, value: float, space: _Space, soft: float) -> None:
+def _paint(image: Floats, shape: _Shape, value: float, space: _Space, soft: float) -> None:
     """Set `image` to `value` inside `shape`, over an edge `soft` mm wide."""
     low, high = shape.bounds()
     box = space.box(low - soft, high + soft)
@@ -276,7 +276,7 @@ def _bone_parts(face: _Face) -> list[_Part]:
     ]
 
 
-def _contents(face: _Face) -> list[tuple[Shape, float]]:
+def _contents(face: _Face) -> list[tuple[_Shape, float]]:
     """Return what is painted into the head below the skull, in this order: shape, brightness."""
     eye, eye_z, mouth = face.eye_x, face.eye_z, face.mouth_z
     return [
@@ -300,7 +300,7 @@ def _contents(face: _Face) -> list[tuple[Shape, float]]:
     ]
 
 
-def _base_contents() -> list[tuple[Shape, float]]:
+def _base_contents() -> list[tuple[_Shape, float]]:
     """Return what is painted into the base of the skull, in this order: shape, brightness.
 
     The marrow of the clivus; air in the sphenoid, along the petrous bone and above the eyes.
@@ -484,7 +484,11 @@ def _tissues(
     hollow = np.maximum(cover - 2.2, surface - depth)
     _fill(image, np.minimum(surface - 1.5, hollow), _CSF, soft)
     _fill(image, surface + _FLUID_MM, brain, soft)
-    image *= inside(outer, soft) * _coil(space, outer)
+    # How well a head coil sees: it ends below chin and nape, and sooner between them. Where it
+    # ends it still sees the skin, which lies nearer than what is within.
+    end = -40.0 - np.clip(np.maximum(0.8 * space.y, -0.4 * space.y), 0.0, 60.0)
+    least = 0.1 + 0.3 * np.clip(1.0 + outer / 10.0, 0.0, 1.0)
+    image *= inside(outer, soft) * np.clip(1.0 - (end - space.z) / 40.0, least, 1.0)
     front = (space.z < -20) & (space.y > 38 - 0.25 * (space.z + 80)) & (outer < 0) & (surface > 12)
     return image, surface <= 0, front
 
@@ -511,16 +515,6 @@ def _brain(face: _Face, space: _Space, waves: Floats) -> tuple[Floats, Floats, F
     t1 = ndimage.map_coordinates(template.brain, place[:, near], np.float64, order=1)
     bright[near] = np.maximum(_CSF + (t1 - 62.0) * (_WHITE - _CSF) / (225.0 - 62.0), _CSF)
     return surface, cover, bright
-
-
-def _coil(space: _Space, outer: Floats) -> Floats:
-    """Return how well a head coil sees: it ends below chin and nape, and sooner between them.
-
-    Where it ends it still sees the skin, which lies nearer than what is within.
-    """
-    end = -40.0 - np.clip(np.maximum(0.8 * space.y, -0.4 * space.y), 0.0, 60.0)
-    least = 0.1 + 0.3 * np.clip(1.0 + outer / 10.0, 0.0, 1.0)
-    return np.clip(1.0 - (end - space.z) / 40.0, least, 1.0)
 
 
 def _scan(clean: Floats, noise: float, rng: np.random.Generator) -> NDArray[np.int16]:
