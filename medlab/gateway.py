@@ -253,9 +253,15 @@ def _receive(listener: Listener, queue: Path, pipe: Connection) -> None:
     entity.maximum_pdu_size = 0  # as large as the sender likes
     entity.require_calling_aet = list(listener.allow)
     entity.require_called_aet = bool(listener.allow)
+
+    def limit(_: Any) -> None:
+        """Let so many associations in; connections that ask for none do not count."""
+        asking = len(entity.active_associations) - _established(entity) - 1  # but this one
+        entity.maximum_associations = listener.max_associations + asking
+
     handlers: Any = [
         (evt.EVT_C_STORE, _keep, [queue, listener]),
-        (evt.EVT_REQUESTED, _limit, [listener.max_associations]),
+        (evt.EVT_REQUESTED, limit),
     ]
     try:
         server: Any = entity.start_server(
@@ -278,13 +284,6 @@ def _receive(listener: Listener, queue: Path, pipe: Connection) -> None:
 
 def _established(entity: Any) -> int:
     return sum(association.is_established for association in entity.active_associations)
-
-
-def _limit(event: Any, most: int) -> None:
-    """Let `most` associations in; connections that ask for none do not count."""
-    entity = event.assoc.ae
-    asking = len(entity.active_associations) - _established(entity) - 1  # but this one
-    entity.maximum_associations = most + asking
 
 
 def _keep(event: Any, queue: Path, listener: Listener) -> int:

@@ -146,16 +146,6 @@ def load_profile() -> tuple[_Row, ...]:
 
 
 @cache
-def _tags_of_keywords() -> dict[str, int]:
-    """Return the tags of the table's keywords; some are newer than pydicom's dictionary."""
-    return {row.keyword: int(row.tag.replace(",", ""), 16) for row in _plain_rows() if row.keyword}
-
-
-def _plain_rows() -> list[_Row]:
-    """Return the rows with one fixed tag: not curves, overlays, private attributes."""
-    return [row for row in load_profile() if not set(row.tag) & set("xg")]
-
-
 def tag_of(keyword: str) -> int:
     """Return the tag of a DICOM keyword.
 
@@ -164,7 +154,9 @@ def tag_of(keyword: str) -> int:
     MissingError
         If no attribute has that keyword.
     """
-    tag = _tags_of_keywords().get(keyword, tag_for_keyword(keyword))
+    # Some keywords of the table are newer than pydicom's dictionary.
+    listed = (tag for tag, row in basic_rules().items() if row.keyword == keyword)
+    tag = next(listed, tag_for_keyword(keyword))
     if tag is None:
         raise MissingError(f"no DICOM attribute has the keyword {keyword}")
     return tag
@@ -179,7 +171,8 @@ def listed_tags(name: str) -> frozenset[int]:
 @cache
 def basic_rules() -> Mapping[int, _Row]:
     """Return the rows by tag, without curves, overlays and private attributes."""
-    return MappingProxyType({int(row.tag.replace(",", ""), 16): row for row in _plain_rows()})
+    rows = (row for row in load_profile() if not set(row.tag) & set("xg"))
+    return MappingProxyType({int(row.tag.replace(",", ""), 16): row for row in rows})
 
 
 def _choose(basic: str, columns: Mapping[str, str], options: Iterable[str]) -> Rule:
