@@ -234,14 +234,9 @@ def _measure_risk(
         "distance": choices["distance"] or "auto",
         "hierarchies": _hierarchies(hierarchies),
     }
-    if other:
-        from medlab.evaluation.release_files import risk_of_two
+    from medlab.evaluation.release_files import risk_file
 
-        _tell_notes(risk_of_two(source, other, qi, sensitive, **choices))
-    else:
-        from medlab.evaluation.release_files import risk_file
-
-        _tell_notes(risk_file(source, qi, sensitive, **choices))
+    _tell_notes(risk_file(source, qi, sensitive, second=other, **choices))
 
 
 @commands.command("evaluate")

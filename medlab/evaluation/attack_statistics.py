@@ -105,23 +105,18 @@ def _center(successes: Any) -> tuple[float, float]:
     return (low + high) / 2, (high - low) / 2
 
 
-def auc(positive: Any, negative: Any) -> float:
+def auc(positive: Any, negative: Any) -> Score:
     """Return the chance that a positive scores above a negative, ties counted half.
 
-    NaN if there is nobody on one side.
+    NaN if there is nobody on one side. The interval: Hanley, McNeil, Radiology 143, 1982.
     """
     from scipy.stats import rankdata
 
     n, m = len(positive), len(negative)
     if not n or not m:
-        return math.nan
+        return Score(math.nan, baseline=0.5)
     ranks = rankdata(np.concatenate([positive, negative]))
-    return float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
-
-
-def auc_score(positive: Any, negative: Any) -> Score:
-    """Return the AUC with its interval (Hanley, McNeil, Radiology 143, 1982)."""
-    a, n, m = auc(positive, negative), len(positive), len(negative)
+    a = float((ranks[:n].sum() - n * (n + 1) / 2) / (n * m))
     q1, q2 = a / (2 - a), 2 * a**2 / (1 + a)
     variance = (a * (1 - a) + (n - 1) * (q1 - a**2) + (m - 1) * (q2 - a**2)) / (n * m)
     half = Z95 * math.sqrt(max(variance, 0.0))

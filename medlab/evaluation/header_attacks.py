@@ -57,9 +57,9 @@ class File(NamedTuple):
 _Volume = tuple[Any, Any]
 
 
-def read_files(folder: Path, per_series: int = 1, most: int | None = None) -> list[File]:
-    """Read the first files of `most` series folders below `folder`, with paths relative to it."""
-    paths = [path for some in _by_folder(folder)[:most] for path in some[:per_series]]
+def read_files(folder: Path, most: int | None = None) -> list[File]:
+    """Read the first file of `most` series folders below `folder`, with paths relative to it."""
+    paths = [paths[0] for paths in _by_folder(folder)[:most]]
     names = [path.relative_to(folder).as_posix() for path in paths]
     return [File(name, name, dicom.read(path)) for name, path in zip(names, paths, strict=True)]
 
@@ -169,13 +169,6 @@ def attributes_kept(before: Sequence[File], after: Sequence[File]) -> tuple[floa
     return (float(np.mean(kept)), len(kept)) if kept else (float("nan"), 0)
 
 
-def _same_volume(first: _Volume | None, second: _Volume | None) -> bool:
-    """Tell whether two series make the same volume: same voxels, same affine."""
-    if first is None or second is None or first[0].shape != second[0].shape:
-        return False
-    return bool(np.array_equal(first[0], second[0]) and np.allclose(first[1], second[1]))
-
-
 def _volume(files: Sequence[File]) -> _Volume | None:
     """Return voxels and affine of a series, None if it can't be converted."""
     from medlab.neuro.series import read_series
@@ -195,9 +188,8 @@ def header_grid(
     folder: Path,
     truth: pd.DataFrame,
     key: bytes,
-    chosen: Iterable[str] | None = None,
 ) -> pd.DataFrame:
-    """Protect the headers of sample data in several ways and measure each.
+    """Protect the headers of sample data by every method that changes headers, and measure each.
 
     Parameters
     ----------
@@ -207,8 +199,6 @@ def header_grid(
         From `load_truth`.
     key : bytes
         32 bytes; an attacker does not have it.
-    chosen : iterable of str, optional
-        Methods that change headers; all of `medlab.methods.METHODS` that do, if not given.
 
     Returns
     -------
@@ -220,11 +210,10 @@ def header_grid(
         first. Utility: needed attributes kept, the days between the two visits kept, whether
         slices of the smallest series still convert to the same volume (1 or 0).
     """
-    if chosen is None:
-        chosen = [name for name, method in METHODS.items() if method.headers]
+    chosen = [method for method in METHODS.values() if method.headers]
     files, series = read_files(folder), _a_series(folder)
     again, before = _second_visit(files), _volume(series)
-    outputs = {name: _protected(METHODS[name], [*files, *again, *series], key) for name in chosen}
+    outputs = {some.name: _protected(some, [*files, *again, *series], key) for some in chosen}
     guessed, people = _guessed(files, outputs), _patients(files)
     rows: list[tuple[Any, ...]] = []
     for name, everything in outputs.items():
@@ -243,7 +232,12 @@ def header_grid(
         rows.append((name, "utility", "attributes kept", share, *wilson(share * needed, needed)))
         rows.append((name, "utility", "intervals kept", *kept[:3]))
         if before is not None:
-            same = float(_same_volume(before, _volume(everything[-len(series) :])))
+            after = _volume(everything[-len(series) :])
+            same = float(
+                after is not None
+                and np.array_equal(before[0], after[0])
+                and np.allclose(before[1], after[1])
+            )
             rows.append((name, "utility", "series converts", same, same, same))
     return pd.DataFrame(rows, columns=["method", "group", "measure", "value", "low", "high"])
 

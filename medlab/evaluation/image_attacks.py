@@ -93,9 +93,7 @@ def depth_maps(heads: Sequence[_Image], spacing_mm: float = _SPACING_MM) -> list
     return maps
 
 
-def _identify(
-    gallery: Sequence[Floats], probes: Sequence[Floats], spacing_mm: float = _SPACING_MM
-) -> _Identification:
+def _identify(gallery: Sequence[Floats], probes: Sequence[Floats]) -> _Identification:
     """Look for each probe among the known faces; probe i belongs to gallery entry i.
 
     Two maps are compared in a window around the nose of the known face: over shifts of up
@@ -108,7 +106,6 @@ def _identify(
         Known faces, such as photographs made into depth maps, or an earlier scan.
     probes : sequence of depth maps
         The same people, in the same order, as the release shows them.
-    spacing_mm : float
 
     Raises
     ------
@@ -117,7 +114,7 @@ def _identify(
     """
     if len(gallery) != len(probes) or len(gallery) < 2:
         raise InputError("give as many probes as known faces, each with its own, two or more")
-    distances = np.stack([_compare(face, probes, spacing_mm) for face in gallery], axis=1)
+    distances = np.stack([_compare(face, probes) for face in gallery], axis=1)
     return _ranked(distances)
 
 
@@ -145,30 +142,30 @@ def _ranked(distances: Floats) -> _Identification:
     )
 
 
-def _compare(face_map: Floats, probes: Sequence[Floats], spacing: float) -> Floats:
+def _compare(face_map: Floats, probes: Sequence[Floats]) -> Floats:
     """Return the distance of each probe to one known face."""
-    face, row, column = _face(face_map, spacing)
-    reach = round(_SHIFT_MM / spacing)
+    face, row, column = _face(face_map)
+    reach = round(_SHIFT_MM / _SPACING_MM)
     distances = []
     for probe in probes:
-        room = _window(probe, row, column, spacing, reach)
+        room = _window(probe, row, column, reach)
         views: Any = np.lib.stride_tricks.sliding_window_view(room, face.shape)
         distances.append(_distance(face, views.reshape(-1, *face.shape)))
     return np.array(distances)
 
 
-def _face(face_map: Floats, spacing: float) -> tuple[Floats, int, int]:
+def _face(face_map: Floats) -> tuple[Floats, int, int]:
     """Return the window of a known face and where the tip of its nose is."""
     rows, columns = face_map.shape
     middle = np.zeros(face_map.shape, dtype=bool)
     middle[rows // 4 :, columns // 4 : -columns // 4] = True
     depth = np.where(middle & np.isfinite(face_map), face_map, -np.inf)
     row, column = np.unravel_index(int(depth.argmax()), face_map.shape)
-    return _window(face_map, int(row), int(column), spacing, 0), int(row), int(column)
+    return _window(face_map, int(row), int(column), 0), int(row), int(column)
 
 
-def _window(depth: Floats, row: int, column: int, spacing: float, more: int) -> Floats:
-    up, down, side = (round(size / spacing) + more for size in (_UP_MM, _DOWN_MM, _SIDE_MM))
+def _window(depth: Floats, row: int, column: int, more: int) -> Floats:
+    up, down, side = (round(size / _SPACING_MM) + more for size in (_UP_MM, _DOWN_MM, _SIDE_MM))
     pad = max(up, down, side)
     wide = np.pad(depth, pad, constant_values=np.nan)
     row, column = row + pad, column + pad
@@ -220,9 +217,7 @@ class _Protected(NamedTuple):
     brain: SpatialImage | None
 
 
-def protect_heads(
-    heads: Sequence[_Image], jobs: int = 2, backend: str = "auto"
-) -> list[_Protected]:
+def protect_heads(heads: Sequence[_Image], jobs: int = 2) -> list[_Protected]:
     """Deface heads, and strip them by the brain mask that defacing found.
 
     Parameters
@@ -230,20 +225,18 @@ def protect_heads(
     heads : sequence of paths or nibabel images
     jobs : int
         Processes; a head takes some seconds.
-    backend : {"auto", "fsl", "builtin"}
-        BET for the brain mask.
     """
     from joblib import Parallel, delayed
 
-    results: list[_Protected] = Parallel(n_jobs=jobs)(delayed(_protect)(h, backend) for h in heads)
+    results: list[_Protected] = Parallel(n_jobs=jobs)(delayed(_protect)(head) for head in heads)
     return results
 
 
-def _protect(head: _Image, backend: str) -> _Protected:
+def _protect(head: _Image) -> _Protected:
     from medlab.neuro import deface
 
     try:
-        result = deface(head, backend=backend)
+        result = deface(head)
     except MedlabError:  # the head is withheld: nothing of it to be recognized
         return _Protected(None, None, None)
     inside = np.asarray(result.brain.dataobj) > 0

@@ -20,7 +20,7 @@ from scipy import sparse
 
 from medlab.arrays import Array, Floats, Ints
 from medlab.errors import InputError
-from medlab.evaluation.attack_statistics import Score, auc_score, excess, tpr_at, wilson
+from medlab.evaluation.attack_statistics import Score, auc, excess, tpr_at, wilson
 from medlab.tabular.broken_links import BUCKET, COUNT, GROUP
 from medlab.tabular.column_roles import Hierarchies, as_names, check_columns, counted_by
 from medlab.tabular.counts import group_sizes, person_numbers
@@ -440,7 +440,7 @@ def membership(members: Floats, others: Floats) -> dict[str, Score]:
         AUC (0.5: nothing is told), and the share of members found where 1 % or 5 % of the
         others are taken for members; with fewer than 100 others 1 % is not given.
     """
-    scores = {"membership AUC": auc_score(-members, -others)}
+    scores = {"membership AUC": auc(-members, -others)}
     for fpr in (0.01, 0.05):
         if len(others) * fpr >= 1:
             value = tpr_at(-members, -others, fpr)

@@ -102,6 +102,7 @@ def risk_file(
     quasi: Sequence[str],
     sensitive: Sequence[str] = (),
     *,
+    second: Path | None = None,
     original: Path | None = None,
     register: Path | None = None,
     subject: str | None = None,
@@ -116,6 +117,9 @@ def risk_file(
     ----------
     source : Path
     quasi, sensitive : column names
+        With `second`, the quasi-identifiers of either release, and one sensitive column at most.
+    second : Path, optional
+        Another release of the same people, to be intersected with this one; needs `original`.
     original : Path, optional
         The table before, for ``gcp``.
     register : Path, optional
@@ -129,8 +133,20 @@ def risk_file(
     Returns
     -------
     dict
-        What `measures` found, and which columns name persons by their DICOM keyword.
+        What `measures` found, and which columns name persons by their DICOM keyword; with
+        `second`, under ``with`` what `composition` finds.
+
+    Raises
+    ------
+    UsageError
+        If `second` comes without the original, or with several sensitive columns.
     """
+    common = {}
+    if second is not None:
+        quasi, sensitive, both = _intersected(
+            (source, second), original, quasi, sensitive, subject, hierarchies
+        )
+        common = {"with": both}
     read = TableRoles.of(source, quasi, sensitive, subject, hierarchies)
     table, person, notes = read.file.table, read.subject, read.notes
     if named_key_file(key_file):
@@ -158,40 +174,19 @@ def risk_file(
     direct = sorted(DIRECT_IDENTIFIERS.intersection(map(str, table.columns)))
     names = {"quasi": read.quasi, "sensitive": read.sensitive}
     columns = read.kinds([*read.quasi, *read.sensitive])
-    return measured | names | {"direct_identifiers": direct, "columns": columns, "notes": notes}
+    found = {"direct_identifiers": direct, "columns": columns, "notes": notes}
+    return measured | names | found | common
 
 
-def risk_of_two(
-    first: Path,
-    second: Path,
-    quasi: Sequence[str],
-    sensitive: Sequence[str] = (),
-    *,
+def _intersected(
+    releases: tuple[Path, Path],
     original: Path | None,
-    subject: str | None = None,
-    **more: Any,
-) -> dict[str, Any]:
-    """Measure a released table file, and what it tells together with a second one.
-
-    Parameters
-    ----------
-    first, second, original : Path
-        CSV or Parquet.
-    quasi : column names
-        Of either release; each is looked at with those that it has.
-    sensitive, subject, **more
-        See `risk_file`.
-
-    Returns
-    -------
-    dict
-        The report of `risk_file` on the first, and under ``with`` what `composition` finds.
-
-    Raises
-    ------
-    UsageError
-        Without the original, or with several sensitive columns.
-    """
+    quasi: Sequence[str],
+    sensitive: Sequence[str],
+    subject: str | None,
+    hierarchies: Mapping[str, pd.DataFrame] | None,
+) -> tuple[list[str], list[str], dict[str, Any]]:
+    """Return the columns to look at in the first release, and what both tell together."""
     if original is None:
         raise UsageError("two releases are compared by the people in them; add --original")
     columns = read_file(original).table.columns
@@ -201,19 +196,16 @@ def risk_of_two(
     )
     if len(secrets) > 1:
         raise UsageError("two releases are intersected by one sensitive column; name one")
-    people, release, other = (read_file(path, secrets).table for path in (original, first, second))
-    common = composition(
+    people, first, second = (read_file(path, secrets).table for path in (original, *releases))
+    both = composition(
         people,
-        release,
-        other,
+        first,
+        second,
         quasi,
         secrets[0] if secrets else None,
         subject=subjects[0] if subjects else None,
         hierarchies={
-            named_columns([name], columns)[0]: tree
-            for name, tree in (more.get("hierarchies") or {}).items()
+            named_columns([name], columns)[0]: tree for name, tree in (hierarchies or {}).items()
         },
     )
-    own = [name for name in quasi if name in release]
-    report = risk_file(first, own, secrets, original=original, subject=subject, **more)
-    return report | {"with": common._asdict()}
+    return [name for name in quasi if name in first], secrets, both._asdict()

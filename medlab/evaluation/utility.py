@@ -24,6 +24,7 @@ _MOST = 30  # labels of a column, or sensitive values, that become columns of a 
 _SHORT = 6  # labels of a column that enters the regression
 _CHUNK_CELLS = 100_000
 _RANGE = 0.4  # of a column's range: the width of a query
+_QUERIES = 200
 
 
 class _Labels(NamedTuple):
@@ -165,10 +166,8 @@ class _Queries(NamedTuple):
     value: Any
 
 
-def query_error(
-    original: Reading, released: Reading, rng: np.random.Generator, queries: int = 200
-) -> Score:
-    """Return the median relative error of random COUNT queries, with its interval.
+def query_error(original: Reading, released: Reading, rng: np.random.Generator) -> Score:
+    """Return the median relative error of 200 random COUNT queries, with its interval.
 
     A query counts the rows in ranges of two number columns (0.4 of the range each), with
     half of the labels of one column and with one sensitive value. An interval counts by the
@@ -179,20 +178,19 @@ def query_error(
     original, released : Reading
     rng : Generator
         Draws the queries around rows of the original.
-    queries : int
 
     Notes
     -----
     |estimate - truth| / max(truth, 0.1 % of the rows). The interval is that of order
     statistics.
     """
-    questions = _draw_queries(original, rng, queries)
+    questions = _draw_queries(original, rng, _QUERIES)
     truth, estimate = _count(original, questions), _count(released, questions)
     rows, others = original.low.shape[0], released.low.shape[0]
     errors = np.abs(estimate * rows / others - truth) / np.maximum(truth, _FLOOR * rows)
     errors.sort()
-    half = 0.98 * math.sqrt(queries)
-    low, high = (int(np.clip(queries / 2 + side, 0, queries - 1)) for side in (-half, half))
+    half = 0.98 * math.sqrt(_QUERIES)
+    low, high = (int(np.clip(_QUERIES / 2 + side, 0, _QUERIES - 1)) for side in (-half, half))
     return Score(float(np.median(errors)), float(errors[low]), float(errors[high]), 0.0)
 
 

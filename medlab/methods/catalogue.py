@@ -183,14 +183,12 @@ def _elements_pseudonymized(setting: Setting) -> dict[str, _Verb]:
     days = dicom.dates.offset_days(setting.key, setting.patient)
     return {
         "PatientName": partial(pseudonymization.alias, key=setting.key),
-        **_all(("PatientID", "AccessionNumber", *_UIDS), partial(_code, key=setting.key)),
+        **_all(
+            ("PatientID", "AccessionNumber", *_UIDS),
+            partial(pseudonymization.code, key=setting.key),
+        ),
         **_all(("PatientBirthDate", *_DATES), partial(pseudonymization.offset, by=days)),
     }
-
-
-def _elements_hashed(_: Setting) -> dict[str, _Verb]:
-    """Hashes without a key: no protection."""
-    return _all(_DIRECT, pseudonymization.plain_hash)
 
 
 def _elements_bucketized(setting: Setting) -> dict[str, _Verb]:
@@ -262,10 +260,6 @@ def _numbers(column: pd.Series[Any]) -> pd.Series[Any]:
 
 def _all(keywords: Iterable[str], verb: Any) -> dict[str, Any]:
     return dict.fromkeys(keywords, verb)
-
-
-def _code(values: Any, key: bytes, vr: str) -> Any:
-    return pseudonymization.code(values, key, vr=vr)
 
 
 def _columns_suppressed(task: Task) -> _Made:
@@ -424,7 +418,7 @@ _ENTRIES = (
         name="plain hash",
         says="hashes without a key, which anyone undoes who can list the names",
         source="FIPS 180-4; no protection",
-        elements=_elements_hashed,
+        elements=lambda _: _all(_DIRECT, pseudonymization.plain_hash),
     ),
     _of_tables("anatomy"),
     _of_tables("mondrian"),

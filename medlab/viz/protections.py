@@ -319,15 +319,14 @@ def draw_lengths(table: pd.DataFrame) -> Figure:
     return fig
 
 
-def draw_variants(table: pd.DataFrame, guess: float = 0.5) -> Figure:
+def draw_variants(table: pd.DataFrame) -> Figure:
     """Return one row a variant and one panel a column, on scales from 0 to 1.
 
     Parameters
     ----------
     table : DataFrame, one row a variant
-        Two columns of shares from 0 to 1; empty where a variant has none.
-    guess : float
-        What guessing reaches in both, drawn as a dashed line.
+        Two columns of shares from 0 to 1; empty where a variant has none. What guessing
+        reaches in both, 0.5, is a dashed line.
     """
     fig = Figure(figsize=(8.5, 0.45 * len(table) + 1.5), layout="constrained")
     places = np.arange(len(table))[::-1]
@@ -341,7 +340,7 @@ def draw_variants(table: pd.DataFrame, guess: float = 0.5) -> Figure:
             ax.annotate(words, (np.nan_to_num(value), place), (4, 0), va="center",
                         textcoords="offset points", fontsize=9,
                         bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})  # fmt: skip
-        ax.axvline(guess, color="black", linestyle="--", linewidth=1)
+        ax.axvline(0.5, color="black", linestyle="--", linewidth=1)
         ax.set_xlim(0, 1.15)
         ax.set_xticks([0, 0.25, 0.5, 0.75, 1])
         ax.set_xlabel(name)

@@ -59,8 +59,6 @@ def draw_rectangles(
     *,
     title: str = "",
     points: bool = True,
-    seed: int = 0,
-    size: tuple[float, float] = (8.0, 5.2),
 ) -> Figure:
     """Draw one set of rectangles.
 
@@ -71,16 +69,13 @@ def draw_rectangles(
     title : str, optional
     points : bool
         Draw the original rows, jittered, colored by their sensitive value.
-    seed : int
-        Of the jitter.
-    size : (width, height) in inches
 
     Returns
     -------
     Figure
         Larger classes are darker; classes that violate a criterion are hatched and red.
     """
-    return _side_by_side([rectangles], [title], size, 1, points, seed)
+    return _side_by_side([rectangles], [title], (8.0, 5.2), 1, points)
 
 
 def draw_panels(
@@ -88,7 +83,6 @@ def draw_panels(
     titles: Sequence[str],
     *,
     points: bool = True,
-    seed: int = 0,
     columns: int = 2,
 ) -> Figure:
     """Draw several sets of rectangles side by side, with the same axes and shades.
@@ -99,7 +93,7 @@ def draw_panels(
         Of the same two quasi-identifiers.
     titles : sequence of str
         One for each.
-    points, seed
+    points : bool
         See `draw_rectangles`.
     columns : int
         Panels in a row.
@@ -107,7 +101,7 @@ def draw_panels(
     if len(panels) != len(titles) or not panels:
         raise InputError(f"{len(panels)} panels and {len(titles)} titles; give one title each")
     size = 4.6 * columns, 3.5 * -(-len(panels) // columns)
-    return _side_by_side(panels, titles, size, columns, points, seed)
+    return _side_by_side(panels, titles, size, columns, points)
 
 
 def _side_by_side(
@@ -116,7 +110,6 @@ def _side_by_side(
     size: tuple[float, float],
     columns: int,
     points: bool,
-    seed: int,
 ) -> Figure:
     fig = Figure(figsize=size, layout="constrained")
     rows = -(-len(panels) // columns)
@@ -124,7 +117,7 @@ def _side_by_side(
     sizes = np.concatenate([panel.boxes["size"].to_numpy() for panel in panels])
     shade = _shades(int(sizes.min()), int(sizes.max()))
     for ax, panel, title in zip(axes.flat, panels, titles, strict=False):
-        _draw(ax, panel, shade, points, seed)
+        _draw(ax, panel, shade, points)
         ax.set_title(title)
         ax.label_outer()
     for ax in axes.flat[len(panels) :]:
@@ -141,16 +134,14 @@ def _shades(smallest: int, largest: int) -> mpl.cm.ScalarMappable:
     return mpl.cm.ScalarMappable(norm, grays)
 
 
-def _draw(
-    ax: Axes, panel: Rectangles, shade: mpl.cm.ScalarMappable, points: bool, seed: int
-) -> None:
+def _draw(ax: Axes, panel: Rectangles, shade: mpl.cm.ScalarMappable, points: bool) -> None:
     for kept, edge, width in ((True, "#444444", 0.6), (False, Color.RED, 1.4)):
         many = PolyCollection([], edgecolors=edge)
         many.set(linewidths=width, hatch=None if kept else "////")
         _fill(many, panel.boxes[panel.boxes["ok"] == kept], shade)
         ax.add_collection(many)
     if points:
-        _points(ax, panel, np.random.default_rng(seed))
+        _points(ax, panel)
     ax.autoscale_view()
     _label(ax, panel.x, "x")
     _label(ax, panel.y, "y")
@@ -169,7 +160,9 @@ def _corners(boxes: pd.DataFrame) -> npt.NDArray[np.float64]:
     return np.stack([np.stack([x, right, right, x], 1), np.stack([y, y, top, top], 1)], axis=2)
 
 
-def _points(ax: Axes, panel: Rectangles, rng: np.random.Generator) -> None:
+def _points(ax: Axes, panel: Rectangles) -> None:
+    """Draw the original rows, jittered alike in every figure."""
+    rng = np.random.default_rng(0)
     positions = []
     for axis in (panel.x, panel.y):
         spread = 0.35 if axis.labels or axis.kind == "date" else _step(axis.position) * 0.35
@@ -298,7 +291,7 @@ class Board:
     ----------
     whole : Rectangles
         The whole table as one part (`medlab.tabular.rectangles` with ``cuts=0``).
-    points, seed, size
+    points : bool
         See `draw_rectangles`.
 
     Attributes
@@ -314,10 +307,9 @@ class Board:
         whole: Rectangles,
         *,
         points: bool = True,
-        seed: int = 0,
-        size: tuple[float, float] = (7.2, 5.4),
     ) -> None:
-        fig = Figure(figsize=size)  # at fixed places: searching them would cost as much again
+        fig = Figure(figsize=(7.2, 5.4))
+        # At fixed places: searching them would cost as much again.
         fig.subplots_adjust(0.09, 0.26 if points else 0.17, 1.02, 0.94)
         self._ax = fig.add_subplot()
         self._ax.set_animated(True)
@@ -328,7 +320,7 @@ class Board:
         legends = [_legend(fig, whole, points, violated=some) for some in (False, True)]
         for legend in legends:
             legend.set_animated(True)
-        self._points, self._seed = points, seed
+        self._points = points
         self._stage = Stage(fig)
         self._legends = [self._stage.piece(legend) for legend in legends]
         self.turn(whole)
@@ -343,7 +335,7 @@ class Board:
         """
         ax = self._ax
         ax.clear()
-        _draw(ax, whole, self._shade, self._points, self._seed)
+        _draw(ax, whole, self._shade, self._points)
         self._boxes = [many for many in ax.collections if isinstance(many, PolyCollection)]
         self._title = ax.set_title("cuts")
         self._moving = [*ax.collections, self._title]

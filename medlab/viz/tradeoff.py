@@ -296,7 +296,6 @@ def attack_maps(
     baselines: Mapping[str, float] | None = None,
     *,
     loss: str = "information loss",
-    columns: int = 2,
 ) -> Figure:
     """Draw the map once for each attack, on common axes.
 
@@ -308,9 +307,8 @@ def attack_maps(
         What the attack reaches without the release, drawn as a line.
     loss : str
         What the horizontal axis says.
-    columns : int
-        Panels side by side.
     """
+    columns = 2
     rows = -(-len(views) // columns)
     fig = Figure(figsize=(4.6 * columns, 3.6 * rows), layout="constrained")
     axes = fig.subplots(rows, columns, squeeze=False, sharex=True)

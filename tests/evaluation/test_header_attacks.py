@@ -86,10 +86,12 @@ def test_a_series_that_lost_its_geometry_makes_another_volume(folder):
     moved = copy.deepcopy(series)
     for file in moved:
         file.dataset.PixelSpacing = [9.0, 9.0]
-    before = header_attacks._volume(series)
-    assert header_attacks._same_volume(before, header_attacks._volume(series))
-    assert not header_attacks._same_volume(before, header_attacks._volume(moved))
-    assert not header_attacks._same_volume(before, header_attacks._volume(series[:-1]))
+    voxels, affine = header_attacks._volume(series)
+    again, near = header_attacks._volume(series)
+    assert np.array_equal(again, voxels)
+    assert np.allclose(near, affine)
+    assert not np.allclose(header_attacks._volume(moved)[1], affine)
+    assert header_attacks._volume(series[:-1])[0].shape != voxels.shape
 
 
 def test_a_planted_value_counts_only_where_it_stood():
