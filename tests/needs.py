@@ -47,7 +47,7 @@ _NO_WHEEL = "pyjpegls has no wheel for Python 3.14"
 MAY_BE_SKIPPED = {
     "tests/pixels/test_frames.py"
     "::test_gdcm_reads_color_and_near_lossless_as_pyjpegls_does": _NO_WHEEL,
-    "tests/pixels/test_mask.py"
+    "tests/pixels/test_effects.py"
     "::test_what_an_encoder_cannot_write_is_stored_as_it_is[1.2.840.10008.1.2.4.80]": _NO_WHEEL,
 }
 

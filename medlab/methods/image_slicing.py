@@ -19,7 +19,7 @@ from medlab.crypto.keys import keyed_order
 from medlab.errors import InputError, MissingError, RefusedError
 from medlab.methods.encryption import leave, take
 from medlab.pixels import frames
-from medlab.pixels.mask import rewrite
+from medlab.pixels.frames import rewrite
 
 _CREATOR = "MEDLAB SLICED"
 _SALT, _CHECK = 16, 16  # bytes

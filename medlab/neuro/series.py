@@ -25,8 +25,8 @@ from medlab.dicom.files import quiet_pydicom, read, to_bytes
 from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError, not_installed, usable
 from medlab.neuro.volume import AIR_HU
+from medlab.pixels.effects import cut_frames
 from medlab.pixels.frames import layout, padding, stored_frames, values
-from medlab.pixels.mask import cut_frames
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _GAP_MM = 0.02  # slices may lie this far off their place (rounded positions)

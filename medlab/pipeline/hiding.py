@@ -25,7 +25,7 @@ from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.methods.encryption import leave, take
 from medlab.neuro.nifti_header import stored_voxels
-from medlab.pixels import frames, mask
+from medlab.pixels import frames
 
 _PRIVATE = "private"
 METHODS = (_PRIVATE, *steganography.METHODS)  # in the order in which they are looked for
@@ -202,7 +202,7 @@ def _comes_back(dataset: Dataset, form: frames.Layout) -> bool:
     if form.compressed:
         hidden = (frames.hides(form, frame) for frame in frames.stored_frames(dataset, form))
         return form.lossless and not any(hidden)
-    same = mask.rewrite(dataset, lambda frame, number: None, form)
+    same = frames.rewrite(dataset, lambda frame, number: None, form)
     return bool(same[form.keyword].value == dataset[form.keyword].value)
 
 
@@ -233,7 +233,7 @@ def with_pictures(dataset: Dataset, form: frames.Layout, pictures: Array) -> Dat
     def change(frame: Array, number: int) -> None:
         frame[...] = np.left_shift(pictures[number].astype(frame.dtype), form.low)
 
-    out = mask.rewrite(dataset, change, form)
+    out = frames.rewrite(dataset, change, form)
     for keyword in _OF_REWRITE:
         out.pop(keyword, None)
         if keyword in dataset:

@@ -22,7 +22,7 @@ from medlab.errors import InputError, MedlabError, RefusedError, not_installed
 from medlab.pipeline.job_files import Job, digest_of, write_csv
 from medlab.pipeline.ledger import Entry
 from medlab.pipeline.settings import NO_HEAD, NO_PICTURE, PIXELS, Outcome, Settings, Work
-from medlab.pixels.mask import cut_frames
+from medlab.pixels.effects import cut_frames
 
 #: Written into De-identification Method (0012,0063).
 _APPROVED = "text boxes approved by a person"

@@ -5,7 +5,7 @@ from medlab.pixels.carriers import Finding
 from medlab.pixels.cleaning import Cleaned, CleaningOptions, ReviewError, clean, find_text
 from medlab.pixels.decide import Decision, identity_words
 from medlab.pixels.detect import Word, available
-from medlab.pixels.mask import Box, fill, same_outside
+from medlab.pixels.effects import Box, fill, same_outside
 from medlab.pixels.similar_slices import SeriesStore
 
 __all__ = [

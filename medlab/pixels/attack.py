@@ -8,6 +8,7 @@ and its size known, as they are for every device.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -28,16 +29,6 @@ class _Readback(NamedTuple):
 
     text: str
     distance: float
-
-
-def blur(sigma: float) -> _Soften:
-    """Return the effect of blurring by `sigma` pixels."""
-    return lambda image: np.asarray(blurred(image, sigma), float)
-
-
-def pixelate(block: float) -> _Soften:
-    """Return the effect of pixelating by `block` pixels."""
-    return lambda image: np.asarray(pixelated(image, int(block)), float)
 
 
 def written(text: str, size: int = 16, length: int | None = None) -> NDArray[np.float64]:
@@ -68,7 +59,7 @@ def read_back(
     image : ndarray
         What `written(number, size)` looks like after `soften`, noise allowed.
     soften : callable
-        The effect: `blur(sigma)` or `pixelate(block)`.
+        The effect: `effects.blurred` or `effects.pixelated`, its strength bound.
     length : int
         Digits of the number.
     size : int
@@ -131,12 +122,12 @@ def recovery(
         One row an effect: effect, strength, ``digits`` (share of digits right; a tenth by
         chance) and ``whole`` (share of numbers right).
     """
-    kinds: dict[str, Callable[[float], _Soften]] = {"blur": blur, "pixelate": pixelate}
-    if any(name not in kinds for name, _ in effects):
+    if any(name not in ("blur", "pixelate") for name, _ in effects):
         raise InputError("the effects that can be attacked are blur and pixelate")
     rows = []
     for name, strength in effects:
-        soften = kinds[name](strength)
+        blur, block = partial(blurred, sigma=strength), partial(pixelated, block=int(strength))
+        soften = blur if name == "blur" else block
         right = []
         for _ in range(numbers):
             number = "".join(map(str, rng.integers(0, 10, length)))

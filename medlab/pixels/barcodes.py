@@ -9,7 +9,7 @@ import numpy as np
 
 from medlab.errors import not_installed
 from medlab.pixels.detect import Image
-from medlab.pixels.mask import Box, meet
+from medlab.pixels.effects import Box
 
 _MATRIX = ("QR", "Matrix", "Aztec", "Maxi")
 
@@ -39,7 +39,7 @@ def find(image: Image) -> list[Code]:
     except ImportError:
         found = []
     found += [
-        code for code in _opencv(gray) if not any(meet(code.box, other.box) for other in found)
+        code for code in _opencv(gray) if not any(code.box.meets(other.box) for other in found)
     ]
     return [code for code in found if code.text or _like_code(gray, code)]
 

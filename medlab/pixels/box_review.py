@@ -18,8 +18,7 @@ from medlab.disk import appearing
 from medlab.errors import InputError, UsageError
 from medlab.pixels import detect, frames
 from medlab.pixels.decide import Decision
-from medlab.pixels.effects import font_path
-from medlab.pixels.mask import Box, meet
+from medlab.pixels.effects import Box, font_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,7 +179,7 @@ def _label(draw: Any, text: str, box: Box, font: Any, taken: Sequence[Box]) -> B
     for x, y in places:
         spot = Box(x, y, x + wide, y + high)
         inside = min(x, y) >= 0 and spot.x1 <= columns and spot.y1 <= rows
-        if inside and not any(meet(spot, other) for other in taken):
+        if inside and not any(spot.meets(other) for other in taken):
             draw.rectangle(spot, fill=(0, 0, 0))
             draw.text((x + 2, y + high / 2), text, fill=_REMOVE, font=font, anchor="lm")
             return spot

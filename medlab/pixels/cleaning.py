@@ -25,15 +25,14 @@ from medlab.pixels import (
     detect,
     effects,
     frames,
-    mask,
     recipe,
 )
 from medlab.pixels.barcodes import Code
 from medlab.pixels.carriers import Finding
 from medlab.pixels.decide import Decision, Identity
 from medlab.pixels.detect import Engine
+from medlab.pixels.effects import Box, Boxes
 from medlab.pixels.frames import Layout
-from medlab.pixels.mask import Box, Boxes
 from medlab.pixels.similar_slices import Series, SeriesStore
 
 _ROUNDS = 3  # of filling and reading again
@@ -414,8 +413,8 @@ def _approved(
     before: Dataset, form: Layout, task: _Task, boxes: list[Box], findings: list[Finding]
 ) -> Cleaned:
     """Fill what a person approved, and tell when more is read that the policy would remove."""
-    boxes = mask.cut(form, boxes)
-    result = _changed(before, form, boxes, task.options, findings)
+    boxes = effects.cut(form, boxes)
+    result = _changed(before, form, {-1: boxes}, task.options, findings)
     _compare(before, result, boxes)
     findings.append(Finding("approved", "a person approved the boxes"))
     clean = False
@@ -434,19 +433,19 @@ def _approved(
 
 
 def _compare(before: Dataset, result: Dataset, boxes: Boxes) -> None:
-    if result is not before and not mask.same_outside(before, result, boxes):
+    if result is not before and not effects.same_outside(before, result, boxes):
         raise RefusedError("pixels outside the boxes changed; the image is withheld")
 
 
 def _changed(
     before: Dataset,
     form: Layout,
-    boxes: Boxes,
+    boxes: Mapping[int, list[Box]],
     options: CleaningOptions,
     findings: list[Finding],
 ) -> Dataset:
     """Fill the boxes and empty what is hidden behind the values; or hand back what came in."""
-    filled = any(mask.of_frame(boxes, number) for number in range(form.frames))
+    filled = any(boxes.values())
     spare = form.spare and any(
         frames.hides(form, frame) for frame in frames.stored_frames(before, form)
     )
@@ -454,9 +453,10 @@ def _changed(
         findings.append(Finding("hidden bits", "bits that no viewer shows were emptied"))
     if options.effect not in effects.LASTING and filled:
         findings.append(Finding("weak effect", effects.WARNING, "review"))
-    if filled and options.effect != "blank":
-        return effects.apply(before, boxes, options.effect, pseudonym=options.pseudonym)
-    return mask.fill(before, boxes) if filled or spare else before
+    if not filled and not spare:
+        return before
+    effect = options.effect if filled else "blank"
+    return effects.fill(before, boxes, effect, pseudonym=options.pseudonym)
 
 
 def _unique(findings: Sequence[Finding]) -> list[Finding]:
@@ -478,10 +478,10 @@ def _left(result: Dataset, task: _Task, boxes: Boxes, stay: Boxes = ()) -> dict[
     unread = set() if task.series is None else task.series.unread
 
     def passes(index: int, _: Array) -> bool:
-        return index in unread and not mask.covered(form, boxes, index).any()
+        return index in unread and not effects.covered(form, boxes, index).any()
 
     for index, picture in _pictures(result, form, passes, closer=True):
-        filled, kept = (mask.covered(form, some, index) for some in (boxes, stay))
+        filled, kept = (effects.covered(form, some, index) for some in (boxes, stay))
         words = detect.read_turned(picture, task.options.engine) if filled.any() else []
         turned = decide.decide(words, task.known, task.options.policy, area=area)
         left = [
@@ -551,7 +551,7 @@ def boxes_of(decisions: Sequence[Decision], form: Layout) -> list[Box]:
             decision.word is not None and len(decision.boxes) == 1 and len(decision.word.text) > 2
         )
         found += [_widened(box, stay, form) if text else box for box in decision.boxes]
-    return mask.cut(form, found)
+    return effects.cut(form, found)
 
 
 def _widened(box: Box, stay: Sequence[Box], form: Layout) -> Box:

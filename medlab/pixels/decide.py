@@ -15,7 +15,7 @@ from pydicom.dataset import Dataset
 
 from medlab.errors import UsageError
 from medlab.pixels.detect import Word
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 
 POLICIES = ("allow", "match")
 # What is read with less was not read. A thin name became ME7 H7 712 at 0.61, an upright one okaor

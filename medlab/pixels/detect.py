@@ -21,8 +21,8 @@ from pydicom.dataset import Dataset
 from medlab.arrays import Array
 from medlab.errors import UnavailableError, not_installed
 from medlab.pixels import frames
+from medlab.pixels.effects import Box
 from medlab.pixels.frames import Layout
-from medlab.pixels.mask import Box
 
 Image = NDArray[np.uint8]
 

@@ -1,4 +1,4 @@
-"""Stored pixel values of any DICOM image, one frame at a time, and how they look on a screen."""
+"""Stored pixel values of any DICOM image: read frame by frame, shown, and written back."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -16,7 +17,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import UID, AllTransferSyntaxes, ExplicitVRBigEndian, ImplicitVRLittleEndian
+from pydicom.uid import (
+    UID,
+    AllTransferSyntaxes,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    RLELossless,
+)
 
 from medlab.arrays import Array
 from medlab.errors import InputError
@@ -36,8 +46,8 @@ _LOSSLESS = {
 # PS3.4 B.5: ultrasound, angiography and fluoroscopy, video; PS3.3 C.7.6.5: Frame Time (Vector)
 _CINE = re.compile(r"1\.2\.840\.10008\.5\.1\.4\.1\.1\.(3|3\.1|12\.[123](\.1)?|77\.1\.[124]\.1)")
 _TIMES = (0x00181063, 0x00181065)
-#: the plugin of pydicom that decodes, and where it can encodes, a transfer syntax
-DECODERS = {
+# The plugin of pydicom that decodes, and where it can encodes, a transfer syntax
+_DECODERS = {
     f"1.2.840.10008.1.2.{end}": plugin
     for plugin, ends in (
         ("pillow", ("4.50", "4.51")),
@@ -48,6 +58,12 @@ DECODERS = {
         ("pydicom", ("5",)),
     )
     for end in ends
+}
+
+_RLE = str(RLELossless)
+_JPEG_LS = {"1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"} | {
+    "1.2.840.10008.1.2.4.80",
+    "1.2.840.10008.1.2.4.81",
 }
 
 
@@ -189,7 +205,7 @@ def _check(found: Layout, length: int) -> None:
         raise InputError("the pixel data are longer than YBR_FULL_422 can be")
 
 
-def native(form: Layout, data: bytes | bytearray) -> Array:
+def _native(form: Layout, data: bytes | bytearray) -> Array:
     """Return native pixel data as (frames, rows, columns, samples).
 
     A view of `data` (and writable when `data` is) unless it is big endian, packed in single
@@ -213,7 +229,7 @@ def native(form: Layout, data: bytes | bytearray) -> Array:
     return flat.reshape(shape)
 
 
-def native_bytes(form: Layout, values: Array) -> bytes:
+def _native_bytes(form: Layout, values: Array) -> bytes:
     """Return (frames, rows, columns, samples) as native pixel data of an even length."""
     if form.allocated == 1:
         data = np.packbits(values.ravel(), bitorder="little").tobytes()
@@ -245,7 +261,7 @@ def stored_frames(
     """
     wanted = range(form.frames) if indices is None else indices
     if not form.compressed:
-        whole = native(form, dataset[form.keyword].value)
+        whole = _native(form, dataset[form.keyword].value)
         yield from (whole[index] for index in wanted)
         return
     yield from _decoded(dataset, form, list(wanted))
@@ -272,7 +288,7 @@ def decoded(
     """
     from pydicom.pixels.utils import iter_pixels
 
-    plugin = DECODERS.get(form.syntax, "")
+    plugin = _DECODERS.get(form.syntax, "")
     try:
         if plugin == "gdcm":
             yield from _in_child(dataset, form, raw, indices)
@@ -319,7 +335,7 @@ def _in_child(
             child.kill()
 
 
-def cleared(form: Layout, frame: Array) -> Array:
+def _cleared(form: Layout, frame: Array) -> Array:
     """Return a frame with all bits emptied that do not belong to the values.
 
     Bits above a signed value repeat its sign. Old files hide overlays in such bits
@@ -343,7 +359,7 @@ def hides(form: Layout, frame: Array) -> bool:
     """Tell whether the spare bits of a frame hold anything but zeros or repeated signs."""
     if not form.spare or frame.dtype.kind == "f":
         return False
-    kept = cleared(form, frame)
+    kept = _cleared(form, frame)
     mask = np.array(((1 << form.stored) - 1) << form.low).astype(frame.dtype)
     return bool(((frame != kept) & (frame != (frame & mask))).any())
 
@@ -466,3 +482,142 @@ def _table(dtype: np.dtype[Any], knots: Array, curve: Array) -> Callable[[Array]
     table = np.interp(np.arange(info.min, info.max + 1), knots, curve).astype(np.uint8)
     # negative values count from the end of the table, as Python's indices do
     return np.roll(table, info.min).__getitem__
+
+
+def rewrite(
+    dataset: Dataset, change: Callable[[Array, int], None], form: Layout | None = None
+) -> Dataset:
+    """Return a data set with `change` done to the stored values of every frame.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Not modified.
+    change : callable
+        Gets one frame of stored values (rows, columns, samples), spare bits emptied, and its
+        number, and changes it in place.
+    form : Layout, optional
+        Layout of the data set, when it is known already.
+
+    Raises
+    ------
+    InputError
+        If a frame cannot be decoded.
+    """
+    form = form or layout(dataset)
+    result = deepcopy(dataset)  # bytes are not copied
+    _relabel(result, form)
+    if form.compressed:
+        _store_compressed(result, form, lambda: _changed(dataset, form, change))
+    else:
+        _store_native(result, form, change)
+    return result
+
+
+def _changed(
+    dataset: Dataset, form: Layout, change: Callable[[Array, int], None]
+) -> Iterator[Array]:
+    for number, frame in enumerate(stored_frames(dataset, form)):
+        frame = np.array(_cleared(form, frame))
+        change(frame, number)
+        yield frame
+
+
+def _store_native(result: Dataset, form: Layout, change: Callable[[Array, int], None]) -> None:
+    whole = _native(form, bytearray(result[form.keyword].value))
+    for number, frame in enumerate(whole):
+        if form.spare:
+            frame[...] = _cleared(form, frame)
+        change(frame, number)
+    plain = replace(form, photometric="YBR_FULL") if form.subsampled else form
+    _set(result, form.keyword, _native_bytes(plain, whole))
+
+
+def _relabel(result: Dataset, form: Layout) -> None:
+    """Let the elements around the pixels tell what will be stored."""
+    if form.subsampled:
+        result.PhotometricInterpretation = "YBR_FULL"
+        result.PlanarConfiguration = 0
+    if form.compressed and form.samples == 3:
+        rct = form.photometric == "YBR_RCT"
+        result.PhotometricInterpretation = form.photometric if form.lossless and not rct else "RGB"
+        result.PlanarConfiguration = 0
+    if not form.lossless:
+        result.LossyImageCompression = "01"
+    kind = [str(part) for part in result.get("ImageType") or ["DERIVED", "SECONDARY"]]
+    result.ImageType = ["DERIVED", *(kind[1:] or ["SECONDARY"])]
+    for keyword in ("SmallestImagePixelValue", "LargestImagePixelValue"):
+        result.pop(keyword, None)
+
+
+def _store_compressed(
+    result: Dataset, form: Layout, changed: Callable[[], Iterator[Array]]
+) -> None:
+    from pydicom.encaps import encapsulate, encapsulate_extended
+
+    syntax = _target(form)
+    for keyword in ("ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        result.pop(keyword, None)
+    try:
+        coded = _coded(result, form, syntax, changed())
+    except RuntimeError:  # JPEG 2000 below 32 pixels; JPEG-LS of tiny noise
+        syntax = ExplicitVRLittleEndian
+    result.file_meta.TransferSyntaxUID = syntax
+    if syntax == ExplicitVRLittleEndian:
+        data = b"".join(frame.tobytes() for frame in changed())
+        _set(result, "PixelData", data + b"\0" * (len(data) % 2))
+        result["PixelData"].is_undefined_length = False
+        return
+    if sum(map(len, coded)) + 8 * len(coded) < 2**32:
+        _set(result, "PixelData", encapsulate(coded), "OB")
+    else:
+        extended = encapsulate_extended(coded)
+        _set(result, "PixelData", extended[0], "OB")
+        result.ExtendedOffsetTable, result.ExtendedOffsetTableLengths = extended[1:]
+    result["PixelData"].is_undefined_length = True
+
+
+def _coded(result: Dataset, form: Layout, syntax: UID, changed: Iterator[Array]) -> list[bytes]:
+    """Return the frames in a compressed transfer syntax; none for one that is not."""
+    from pydicom.pixels.encoders.base import get_encoder
+
+    if not syntax.is_compressed:
+        return []
+    encoder, options = get_encoder(syntax), _options(result, form)
+    plugin = _DECODERS[syntax]
+    arrays = (np.ascontiguousarray(f[..., 0] if f.shape[2] == 1 else f) for f in changed)
+    return [encoder.encode(array, encoding_plugin=plugin, **options) for array in arrays]
+
+
+def _target(form: Layout) -> UID:
+    """Return the lossless transfer syntax that comes closest to that of the source."""
+    from pydicom.pixels.encoders.base import get_encoder
+
+    wish = RLELossless if form.syntax == _RLE else JPEG2000Lossless
+    wish = JPEGLSLossless if form.syntax in _JPEG_LS else wish
+    possible = form.allocated in (8, 16) and get_encoder(wish).is_available
+    return wish if possible else ExplicitVRLittleEndian
+
+
+def _options(result: Dataset, form: Layout) -> dict[str, Any]:
+    return {
+        "rows": form.rows,
+        "columns": form.columns,
+        "number_of_frames": 1,
+        "samples_per_pixel": form.samples,
+        "bits_allocated": form.allocated,
+        "bits_stored": form.stored,
+        "pixel_representation": int(form.signed),
+        "photometric_interpretation": str(result.PhotometricInterpretation),
+        "planar_configuration": 0,
+    }
+
+
+def _set(result: Dataset, keyword: str, data: bytes, vr: str | None = None) -> None:
+    """Give the result an element of its own: the old one is shared with the source."""
+    from pydicom.dataelem import DataElement
+
+    old = result[keyword]
+    native_vr = "OB" if old.VR == "OB" and result.get("BitsAllocated", 16) <= 8 else "OW"
+    known = native_vr if keyword == "PixelData" else old.VR
+    result[keyword] = DataElement(old.tag, vr or known, data)

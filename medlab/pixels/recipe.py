@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom.element_texts import sequence_at
 from medlab.errors import InputError
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 
 _REPORTS = ("SCREEN SAVE", "SCREENSAVE", "SCREEN_SAVE", "DOSE", "DOSE_INFO", "DOSE INFO")
 _DESCRIPTIONS = ("DOSE REPORT", "DOSE INFO", "PATIENT PROTOCOL", "SCREEN SAVE", "SCREENSAVE")

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from medlab.dicom.files import find_files, quiet_pydicom, read
 from medlab.errors import InputError, MedlabError, RefusedError, usable
-from medlab.pixels import box_review, cleaning, decide, frames, mask, recipe
+from medlab.pixels import box_review, cleaning, decide, effects, frames, recipe
 from medlab.pixels.decide import Decision
 
 _TEXTY = ("US", "CT", "DX", "CR", "MG", "XA", "RF", "MR", "OT", "NM", "PT")
@@ -144,4 +144,4 @@ def _looked_at(path: Path, policy: str, rules: Any) -> tuple[Dataset, list[Decis
 
 def _draw(path: Path, dataset: Dataset, decisions: list[Decision]) -> None:
     boxes = cleaning.boxes_of(decisions, frames.layout(dataset))
-    box_review.contact_sheet(path, dataset, decisions, mask.fill(dataset, boxes))
+    box_review.contact_sheet(path, dataset, decisions, effects.fill(dataset, boxes))

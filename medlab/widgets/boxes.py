@@ -13,9 +13,9 @@ import pandas as pd
 from pydicom import Dataset
 
 from medlab.errors import InputError
-from medlab.pixels import box_review, effects, frames, mask
+from medlab.pixels import box_review, effects, frames
 from medlab.pixels.decide import Decision
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 from medlab.viz.figure import Shown
 from medlab.viz.pixels import Editor
 from medlab.widgets.interactive import InteractiveWidget
@@ -96,11 +96,11 @@ class _TextBoxes(InteractiveWidget):
         pseudonym, strength = more
         image = self._image
         if effect == "pseudonymize":
-            image = mask.fill(image, rules)
+            image = effects.fill(image, rules)
         else:
             boxes += rules
         settings = {"pseudonym": pseudonym, "sigma": strength / 2, "block": strength}
-        return effects.apply(image, boxes, effect, **settings)
+        return effects.fill(image, boxes, effect, **settings)
 
     def settings(self) -> tuple[tuple[Box, ...], tuple[Box, ...], str, str, int]:
         """Return boxes of text and of rules that go, the effect, pseudonym and strength."""

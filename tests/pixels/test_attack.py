@@ -1,3 +1,5 @@
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,9 @@ from medlab.errors import InputError
 from medlab.pixels import attack, effects
 
 
-@pytest.mark.parametrize("soften", [attack.pixelate(6), attack.blur(2.0)])
+@pytest.mark.parametrize(
+    "soften", [partial(effects.pixelated, block=6), partial(effects.blurred, sigma=2.0)]
+)
 def test_a_number_is_read_back_from_its_blocks_and_its_blur(soften):
     rng = np.random.default_rng(4)
     seen = soften(attack.written("40217935"))
@@ -16,7 +20,7 @@ def test_a_number_is_read_back_from_its_blocks_and_its_blur(soften):
 
 
 def test_the_parts_of_the_digits_add_up_to_the_number():
-    soften = attack.blur(3.0)
+    soften = partial(effects.blurred, sigma=3.0)
     parts = attack._digits(soften, 4, 16)
     whole = soften(attack.written("7305"))
     together = parts[range(4), [7, 3, 0, 5]].sum(axis=0)

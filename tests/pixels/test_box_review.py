@@ -14,7 +14,7 @@ from medlab.errors import InputError, UsageError
 from medlab.pixels import box_review, cleaning, effects
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 
 NAME = Word("OKAFOR", 0.98, ((10, 10), (60, 10), (60, 24), (10, 24)))
 DECISIONS = [
@@ -159,7 +159,7 @@ def test_the_command_line_approves_and_runs_the_job_again(tmp_path, monkeypatch)
 
 def test_two_pictures_in_one_window_have_equal_grays_for_equal_stored_values():
     before = made.cases()["mono2-s16"]()
-    after = effects.apply(before, [Box(4, 4, 60, 30)])
+    after = effects.fill(before, [Box(4, 4, 60, 30)])
     pictures = [box_review.picture(one, like=before) for one in (before, after)]
     outside = np.ones(pictures[0].shape, bool)
     outside[4:30, 4:60] = False

@@ -15,7 +15,7 @@ from medlab.errors import RefusedError, UnavailableError, UsageError
 from medlab.pixels import cleaning, detect, frames
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 
 
 @pytest.mark.parametrize("policy", ["allow", "match"])

@@ -17,7 +17,7 @@ from pydicom.pixels import pixel_array
 from medlab import pixels
 from medlab.pixels import decide, detect, effects, frames
 from medlab.pixels.detect import Word
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 
 
 def read_texts(ds):
@@ -57,7 +57,7 @@ def test_a_pseudonym_is_drawn_in_place_and_read_back_and_nothing_else_changes():
     values = np.random.default_rng(2).integers(0, 600, (160, 300)).astype(np.uint16)
     ds = made.gray(values, stored=12)
     boxes = [Box(20, 60, 280, 100)]
-    result = effects.apply(ds, boxes, "pseudonymize", pseudonym="SUBJ4711")
+    result = effects.fill(ds, boxes, "pseudonymize", pseudonym="SUBJ4711")
     assert pixels.same_outside(ds, result, boxes)
     assert pixel_array(result).max() <= values.max()
     assert "SUBJ4711" in read_texts(result)

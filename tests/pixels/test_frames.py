@@ -17,8 +17,8 @@ import pathlib, sys
 sys.modules["jpeg_ls"] = None
 import numpy, pydicom
 from medlab.errors import InputError
-from medlab.pixels import frames, mask
-from medlab.pixels.mask import Box
+from medlab.pixels import effects, frames
+from medlab.pixels.effects import Box
 
 for source in sorted(pathlib.Path(sys.argv[1]).glob("*.dcm")):
     dataset = pydicom.dcmread(source)
@@ -28,7 +28,7 @@ for source in sorted(pathlib.Path(sys.argv[1]).glob("*.dcm")):
         print("refused", source.stem)
         continue
     numpy.save(source.with_suffix(".npy"), read[0])
-    mask.fill(dataset, [Box(0, 0, 8, 8)]).save_as(source.with_suffix(".filled"))
+    effects.fill(dataset, [Box(0, 0, 8, 8)]).save_as(source.with_suffix(".filled"))
 """
 
 

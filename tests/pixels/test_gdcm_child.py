@@ -2,8 +2,8 @@ import pixel_images as made
 import pytest
 
 from medlab.errors import InputError
-from medlab.pixels import mask
-from medlab.pixels.mask import Box
+from medlab.pixels import effects
+from medlab.pixels.effects import Box
 
 CASES = made.cases()
 
@@ -17,4 +17,4 @@ def test_a_damaged_head_that_makes_gdcm_end_its_process_ends_only_that():
     code[code.index(b"\xff\xd8") + 17] ^= 0x2D
     source.PixelData = bytes(code)
     with pytest.raises(InputError, match="cannot be decoded"):
-        mask.fill(source, BOXES)
+        effects.fill(source, BOXES)

@@ -6,7 +6,7 @@ from pixel_labels import image
 
 from medlab.errors import InputError
 from medlab.pixels import recipe
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 
 BOXES = st.builds(
     lambda x, y, w, h: Box(x, y, x + w, y + h),

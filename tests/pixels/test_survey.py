@@ -6,7 +6,7 @@ from medlab.errors import InputError, RefusedError
 from medlab.pixels import box_review, cleaning, survey
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 
 NAME = Word("OKAFOR", 0.98, ((10, 10), (60, 10), (60, 24), (10, 24)))
 

@@ -10,7 +10,7 @@ from medlab import widgets
 from medlab.pixels import box_review
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
-from medlab.pixels.mask import Box
+from medlab.pixels.effects import Box
 
 NAME, RULE, MARKER = Box(4, 4, 60, 20), Box(0, 90, 100, 100), Box(80, 50, 90, 60)
 
