@@ -19,7 +19,7 @@ import pixel_images as made
 from PIL import Image, ImageDraw, ImageFont
 
 from medlab.pixels import detect
-from medlab.pixels.similar_slices import Series
+from medlab.pixels.prefilter import Series
 
 _HEADS = Path(__file__).parents[1] / "data_samples" / "heads"
 _NAMES = [

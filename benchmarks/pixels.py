@@ -221,7 +221,8 @@ def limits() -> None:
     for name, (values, ink) in hard(np.random.default_rng(5)).items():
         ds = made.gray(np.clip(values, 0, 4095).astype(np.uint16), stored=12)
         form = frames.layout(ds)
-        words = detect.read_frames(detect.pictures(ds, form))
+        pictures = detect.pictures(ds, form)
+        words = [word for index, one in pictures for word in detect.read(one, frame=index)]
         shares = []
         for policy in decide.POLICIES:
             boxes = cleaning.boxes_of(decide.decide(words, known, policy, area=ink.size), form)

@@ -1,12 +1,11 @@
 """Text in the pixels: find it, take it out for good, prove it is gone."""
 
-from medlab.pixels.barcodes import Code
 from medlab.pixels.carriers import Finding
 from medlab.pixels.cleaning import Cleaned, CleaningOptions, ReviewError, clean, find_text
 from medlab.pixels.decide import Decision, identity_words
-from medlab.pixels.detect import Word, available
+from medlab.pixels.detect import Code, Word, available
 from medlab.pixels.effects import Box, fill, same_outside
-from medlab.pixels.similar_slices import SeriesStore
+from medlab.pixels.prefilter import SeriesStore
 
 __all__ = [
     "Box",

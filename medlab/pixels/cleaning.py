@@ -18,22 +18,20 @@ from medlab.arrays import Array
 from medlab.dicom import codestream, passthrough
 from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
 from medlab.pixels import (
-    barcodes,
-    candidates,
     carriers,
     decide,
     detect,
     effects,
     frames,
+    prefilter,
     recipe,
 )
-from medlab.pixels.barcodes import Code
 from medlab.pixels.carriers import Finding
 from medlab.pixels.decide import Decision, Identity
-from medlab.pixels.detect import Engine
+from medlab.pixels.detect import Code, Engine
 from medlab.pixels.effects import Box, Boxes
 from medlab.pixels.frames import Layout
-from medlab.pixels.similar_slices import Series, SeriesStore
+from medlab.pixels.prefilter import Series, SeriesStore
 
 _ROUNDS = 3  # of filling and reading again
 # A box is as wide as a multiple of so many times its height, two or three letters: the length of a
@@ -113,7 +111,7 @@ class CleaningOptions:
     engine, second : callable, optional
         Text recognizer, and an independent one that only checks and may be missing.
     prefilter : bool
-        Start tesseract only on pictures that hold rows of letters (`candidates.has_rows`).
+        Start tesseract only on pictures that hold rows of letters (`prefilter.has_rows`).
     require : bool
         Raise when no recognizer is there; otherwise apply the rules and claim nothing.
     series : SeriesStore, optional
@@ -293,8 +291,8 @@ def _read(
     proposed: _Proposed = {}
     for index, picture in _pictures(dataset, form, partial(_passes, task.series)):
         place = -1 if form.cine else index  # a reader misses text in some frames of a cine
-        words[place] += detect.read_frames([(index, picture)], engine)
-        found[place] += barcodes.find(picture)
+        words[place] += detect.read(picture, engine, frame=index)
+        found[place] += detect.find_codes(picture)
         if not form.cine:
             proposed[place] = _decided(words[place], found[place], form, task)
             _learn(task.series, proposed[place])
@@ -482,7 +480,7 @@ def _left(result: Dataset, task: _Task, boxes: Boxes, stay: Boxes = ()) -> dict[
 
     for index, picture in _pictures(result, form, passes, closer=True):
         filled, kept = (effects.covered(form, some, index) for some in (boxes, stay))
-        words = detect.read_turned(picture, task.options.engine) if filled.any() else []
+        words = detect.read(picture, task.options.engine, turned=True) if filled.any() else []
         turned = decide.decide(words, task.known, task.options.policy, area=area)
         left = [
             decision
@@ -518,10 +516,10 @@ def _identifies(decision: Decision) -> bool:
 
 def _second_look(picture: detect.Image, task: _Task) -> list[Decision]:
     """Return what the second engine reads of the header's words and numbers."""
-    second, prefilter = task.options.second, task.options.prefilter
+    second = task.options.second
     if second is None:
         return []
-    if prefilter and second is detect.tesseract and not candidates.has_rows(picture):
+    if task.options.prefilter and second is detect.tesseract and not prefilter.has_rows(picture):
         return []
     try:
         words = [w for w in second(picture) if w.score > 0.6 and len(w.text) >= 4]

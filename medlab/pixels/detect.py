@@ -1,4 +1,4 @@
-"""Find text: one rendering that shows all of it, and a text recognizer behind one function."""
+"""Find text and machine-readable codes: one rendering that shows all, recognizers and readers."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import math
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from importlib import import_module
 from importlib.resources import files
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,6 +72,14 @@ class Word:
         least = np.floor(ends.min(axis=0)).astype(int) - pad
         most = np.ceil(ends.max(axis=0)).astype(int) + pad + 1
         return [Box(*low, *high) for low, high in zip(least.tolist(), most.tolist(), strict=True)]
+
+
+class Code(NamedTuple):
+    """A code; `text` is empty where it was seen but could not be read."""
+
+    box: Box
+    kind: str
+    text: str
 
 
 Engine = Callable[[Image], list[Word]]
@@ -201,34 +210,37 @@ def tesseract(image: Image) -> list[Word]:
     return words
 
 
-def read(image: Image, engine: Engine = rapidocr) -> list[Word]:
-    """Read an image of any size; large ones in tiles that overlap."""
-    words: list[Word] = []
-    for top in _starts(image.shape[0]):
-        for left in _starts(image.shape[1]):
-            tile = np.ascontiguousarray(image[top : top + _TILE, left : left + _TILE])
-            words += [_moved(word, left, top) for word in engine(tile)]
-    return words
+def read(
+    image: Image, engine: Engine = rapidocr, *, frame: int = 0, turned: bool = False
+) -> list[Word]:
+    """Read an image of any size; large ones in tiles that overlap.
 
-
-def read_turned(image: Image, engine: Engine = rapidocr) -> list[Word]:
-    """Read an image turned by a quarter; the words stand as in the upright image.
-
-    A look of its own: small upright lines beside each other, which `read` overlooks now and
-    then, lie flat in it.
+    Parameters
+    ----------
+    image : ndarray of uint8, (rows, columns) or (rows, columns, 3)
+    engine : callable
+        A text recognizer.
+    frame : int
+        Of which frame the words are said to be.
+    turned : bool
+        Read it turned by a quarter; the words stand as in the upright image. A look of its own:
+        small upright lines beside each other, overlooked now and then, lie flat in it.
     """
-    words = read(np.ascontiguousarray(np.rot90(image)), engine)
+    seen = np.rot90(image) if turned else image
     right = image.shape[1] - 1
-    return [replace(word, quad=tuple((right - y, x) for x, y in word.quad)) for word in words]
+    words: list[Word] = []
+    for top in _starts(seen.shape[0]):
+        for left in _starts(seen.shape[1]):
+            tile = np.ascontiguousarray(seen[top : top + _TILE, left : left + _TILE])
+            for word in engine(tile):
+                quad = tuple((x + left, y + top) for x, y in word.quad)
+                quad = tuple((right - y, x) for x, y in quad) if turned else quad
+                words.append(replace(word, quad=quad, frame=frame))
+    return words
 
 
 def _starts(length: int) -> range:
     return range(0, max(length - _OVERLAP, 1), _TILE - _OVERLAP)
-
-
-def _moved(word: Word, dx: int, dy: int) -> Word:
-    quad = tuple((x + dx, y + dy) for x, y in word.quad)
-    return Word(word.text, word.score, quad, word.frame)
 
 
 def rendering(shown: Array, *, closer: bool = False) -> Image:
@@ -363,10 +375,87 @@ def _worth_reading(strokes: Array) -> list[int]:
     return chosen
 
 
-def read_frames(images: Iterable[tuple[int, Image]], engine: Engine = rapidocr) -> list[Word]:
-    """Return all words of rendered frames, each with the number of its frame."""
-    return [
-        Word(word.text, word.score, word.quad, index)
-        for index, image in images
-        for word in read(image, engine)
+def find_codes(image: Image) -> list[Code]:
+    """Return the codes in an image, gray or RGB: QR, Data Matrix, Aztec, PDF417 and bar codes.
+
+    With zxing-cpp all of them are read; without it OpenCV reads QR and EAN, and sees
+    most other bar codes without reading them.
+
+    Raises
+    ------
+    UnavailableError
+        If neither is installed.
+    """
+    gray = np.ascontiguousarray(image if image.ndim == 2 else image.max(axis=2))
+    try:
+        found = _zxing(gray)
+    except ImportError:
+        found = []
+    found += [
+        code for code in _opencv(gray) if not any(code.box.meets(other.box) for other in found)
     ]
+    return [code for code in found if code.text or _like_code(gray, code)]
+
+
+def _like_code(gray: Image, code: Code) -> bool:
+    """Tell whether an unread code looks like one: two gray levels that change often.
+
+    Both readers report codes that they cannot read in noise, which changes at every other
+    pixel, and at the edge of bodies, where little changes.
+    """
+    x0, y0, x1, y1 = code.box
+    part = gray[y0:y1, x0:x1].astype(np.float32)
+    if min(part.shape) < 8:
+        return False
+    low, high = np.percentile(part, (5, 95))
+    level = (part - low) / max(high - low, 1)
+    clear = float(((level < 0.25) | (level > 0.75)).mean())
+    changes = [np.diff(level > 0.5, axis=axis).sum(axis=axis).mean() for axis in (0, 1)]
+    matrix = any(name in code.kind for name in ("QR", "Matrix", "Aztec", "Maxi"))
+    lively = min(changes) > 4 if matrix else max(changes) > 16
+    coarse = all(count < 0.35 * size for count, size in zip(changes, part.shape, strict=True))
+    return bool(high - low > 40 and clear > 0.8 and lively and coarse)
+
+
+def _zxing(gray: Image) -> list[Code]:
+    zxingcpp = import_module("zxingcpp")
+
+    codes = zxingcpp.read_barcodes(gray, return_errors=True, try_downscale=True)
+    return [
+        Code(_framed(np.array(_corners(code.position))), str(code.format), code.text)
+        for code in codes
+    ]
+
+
+def _corners(position: object) -> list[tuple[float, float]]:
+    names = ("top_left", "top_right", "bottom_right", "bottom_left")
+    points = (getattr(position, name) for name in names)
+    return [(point.x, point.y) for point in points]
+
+
+def _opencv(gray: Image) -> list[Code]:
+    try:
+        import cv2
+    except ImportError:
+        raise not_installed("a reader of bar codes", "pixels") from None
+    found = []
+    _, texts, corners, _ = cv2.QRCodeDetector().detectAndDecodeMulti(gray)
+    if corners is not None:
+        found += [
+            Code(_framed(quad), "QR", text) for quad, text in zip(corners, texts, strict=True)
+        ]
+    _, texts, corners, _ = cv2.barcode.BarcodeDetector().detectAndDecodeMulti(gray)
+    if corners is not None:
+        found += [
+            Code(_framed(quad), "bar code", text)
+            for quad, text in zip(corners, texts, strict=True)
+        ]
+    return found
+
+
+def _framed(corners: np.ndarray) -> Box:
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    pad = 4 + int(0.04 * max(high - low))
+    x0, y0 = (int(v) for v in np.floor(low) - pad)
+    x1, y1 = (int(v) for v in np.ceil(high) + pad)
+    return Box(max(x0, 0), max(y0, 0), x1, y1)
