@@ -181,9 +181,9 @@ def _settings_of(
     from medlab.crypto import envelope
 
     if recipe is not None:
-        from medlab.pixels.recipe import load
+        from medlab.pixels.decide import load_recipe
 
-        choices["pixel_rules"] = tuple(load(recipe))
+        choices["pixel_rules"] = tuple(load_recipe(recipe))
     return pipeline.Settings(
         quasi=tuple(name.strip() for names in qi for name in names.split(",") if name.strip()),
         rules=_text_of(rules_file),
@@ -306,9 +306,9 @@ def _find_pixels(source: Path, recipe: Path | None, **choices: Any) -> None:
 
     Prints counts only. The table and the sheets hold what was read: keep them private.
     """
-    from medlab.pixels import survey
+    from medlab.pixels import box_review
 
-    files = survey.look(source, recipe_file=recipe, **choices)
+    files = box_review.look(source, recipe_file=recipe, **choices)
     removed = kept = failed = 0
     for one in tqdm(files, unit="file", disable=None):
         removed, kept, failed = removed + one.removed, kept + one.kept, failed + bool(one.problem)

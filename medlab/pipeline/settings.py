@@ -51,7 +51,7 @@ class Settings:
         Take text out of the pixels; what can't be checked is then withheld.
     pixel_policy : {"allow", "match"}
     pixel_rules : tuple of mapping
-        Boxes that are always filled for some devices: see `medlab.pixels.recipe`.
+        Boxes that are always filled for some devices: see `pixels.decide.load_recipe`.
     pixel_effect : {"blank", "pseudonymize"}
         What stands where text was: black, or the patient's new code.
     similar_slices : {"read", "pass"}

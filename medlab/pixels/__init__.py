@@ -1,7 +1,6 @@
 """Text in the pixels: find it, take it out for good, prove it is gone."""
 
-from medlab.pixels.carriers import Finding
-from medlab.pixels.cleaning import Cleaned, CleaningOptions, ReviewError, clean, find_text
+from medlab.pixels.cleaning import Cleaned, CleaningOptions, Finding, ReviewError, clean, find_text
 from medlab.pixels.decide import Decision, identity_words
 from medlab.pixels.detect import Code, Word, available
 from medlab.pixels.effects import Box, fill, same_outside

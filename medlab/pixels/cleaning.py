@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,15 +17,12 @@ from medlab.arrays import Array
 from medlab.dicom import codestream, passthrough
 from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
 from medlab.pixels import (
-    carriers,
     decide,
     detect,
     effects,
     frames,
     prefilter,
-    recipe,
 )
-from medlab.pixels.carriers import Finding
 from medlab.pixels.decide import Decision, Identity
 from medlab.pixels.detect import Code, Engine
 from medlab.pixels.effects import Box, Boxes
@@ -34,9 +30,23 @@ from medlab.pixels.frames import Layout
 from medlab.pixels.prefilter import Series, SeriesStore
 
 _ROUNDS = 3  # of filling and reading again
-# A box is as wide as a multiple of so many times its height, two or three letters: the length of a
-# name is not told, and at most one height is added on either side.
-_STEP, _LEAST_PAD = 1.5, 0.25
+
+# overlays, and the curves of old
+_GRAPHICS = {*range(0x6000, 0x6100, 2), *range(0x5000, 0x5100, 2)}
+_CARRIERS = {
+    "EncapsulatedDocument": ("an encapsulated document (PDF, CDA)", None),
+    "WaveformSequence": ("a waveform and its annotations", None),
+    "GraphicAnnotationSequence": ("a presentation state's annotations", "clean-graphics"),
+    "ContentSequence": ("a structured report", "clean-structured-content"),
+}
+
+
+class Finding(NamedTuple):
+    """Something a person should know about the image; never a value. `severity`: info, review."""
+
+    kind: str
+    message: str
+    severity: str = "info"
 
 
 @dataclass(frozen=True)
@@ -100,7 +110,7 @@ class CleaningOptions:
     quarantine : {"ask", "none"}
         Whether saved screens and dose reports wait for a person.
     rules : sequence of mapping
-        Device rules; see `recipe.load`.
+        Device rules; see `decide.load_recipe`.
     header_options : iterable of str
         Options done by the header's de-identification; ``clean-graphics`` and
         ``clean-structured-content`` let presentation states and structured reports through.
@@ -201,7 +211,7 @@ def clean(
     options = replace(options or CleaningOptions(), **changes)
     words = list(words)
     result = deepcopy(dataset)
-    findings = carriers.strip(result, set(options.header_options))
+    findings = _without_carriers(result, set(options.header_options))
     for what in set(codestream.trim(result, passthrough.elements(result)).values()):
         if what == "opaque":
             raise RefusedError("the pixel data cannot be looked through for text beside the image")
@@ -220,7 +230,7 @@ def clean(
     series = None if options.series is None else options.series.of(result, form)
     task = task._replace(series=series)
     proposed, found, read = _proposal(result, form, task, source)
-    if options.quarantine == "ask" and recipe.is_report(source):
+    if options.quarantine == "ask" and decide.is_report(source):
         raise ReviewError(_all(proposed))
     done = _cleaned(result, form, task, proposed, findings, read)
     passed = 0 if series is None else len(series.unread)
@@ -229,6 +239,48 @@ def clean(
     pictures = 0 if form.cine else form.frames * read
     complete = done.complete and not passed  # what was not read may hold text
     return replace(done, codes=found, pictures=pictures, passed=passed, complete=complete)
+
+
+def _without_carriers(dataset: Dataset, header_options: Collection[str]) -> list[Finding]:
+    """Remove in place what repeats text outside the pixel data: overlays, icons, curves.
+
+    Raises
+    ------
+    RefusedError
+        If a sequence holds pixel data other than an icon, or there is text elsewhere than in
+        pixels that none of the `header_options` cleaned.
+    """
+    for keyword, (what, option) in _CARRIERS.items():
+        if keyword in dataset and option not in header_options:
+            hint = f"; use the option {option}" if option else ""
+            raise RefusedError(f"{what} cannot be checked for text{hint}")
+    findings = []
+    graphics = [tag for tag in dataset.keys() if tag.group in _GRAPHICS]  # noqa: SIM118
+    for tag in graphics:
+        del dataset[tag]
+    if graphics:
+        findings.append(Finding("overlay", "overlays or curves were removed"))
+    if _without_icons(dataset):
+        findings.append(Finding("icon", "icon images were removed"))
+    return findings
+
+
+def _without_icons(dataset: Dataset) -> bool:
+    removed = dataset.pop("IconImageSequence", None) is not None
+    for tag in [tag for tag, element in dataset.items() if element.VR in ("SQ", "UN", None)]:
+        element = dataset[tag]
+        if element.VR != "SQ":
+            continue
+        for item in element.value:
+            removed |= _without_icons(item)
+            if any(name in item for name in frames.KEYWORDS) and not tag.is_private:
+                raise RefusedError("pixel data inside a sequence cannot be checked")
+        if tag.is_private and any(
+            name in item for item in element.value for name in ("PixelData",)
+        ):
+            del dataset[tag]
+            removed = True
+    return removed
 
 
 def find_text(
@@ -266,20 +318,17 @@ def _proposal(
     dataset: Dataset, form: Layout, task: _Task, source: Dataset
 ) -> tuple[_Proposed, list[Code], bool]:
     """Return decisions, codes, and whether the image was read."""
-    ruled = [
-        Decision((box,), True, "recipe") for box in recipe.recipe_boxes(source, task.options.rules)
-    ]
+    options = task.options
     try:
-        if task.options.engine is None:
+        if options.engine is None:
             raise UnavailableError("no text recognizer was given")
-        proposed, found = _read(dataset, form, task, task.options.engine)
+        proposed, found = _read(dataset, form, task, options.engine)
         read = True
     except UnavailableError:
-        if task.options.require:
+        if options.require:
             raise
         proposed, found, read = {}, [], False
-    if task.options.policy == "allow":
-        ruled += _outside_regions(source, form, _all(proposed))
+    ruled = decide.by_rules(source, form, options.rules, options.policy, _all(proposed))
     return {**proposed, -1: ruled + proposed.get(-1, [])}, found, read
 
 
@@ -357,18 +406,6 @@ def _on_code(code: Code, task: _Task) -> Decision:
     return Decision((code.box,), bool(reason), reason or "code without identity")
 
 
-def _outside_regions(
-    dataset: Dataset, form: Layout, decisions: Sequence[Decision]
-) -> list[Decision]:
-    """Cover all outside the ultrasound regions but for the text that may stay."""
-    areas = recipe.image_regions(dataset)
-    if not areas:
-        return []
-    stay = [box for decision in decisions if not decision.remove for box in decision.boxes]
-    around = recipe.outside([*areas, *stay], form.rows, form.columns)
-    return [Decision((box,), True, "outside the image region") for box in around]
-
-
 def _cleaned(
     result: Dataset,
     form: Layout,
@@ -378,7 +415,7 @@ def _cleaned(
     read: bool,
 ) -> Cleaned:
     before = result
-    boxes = {number: boxes_of(decisions, form) for number, decisions in proposed.items()}
+    boxes = {number: decide.boxes_of(decisions, form) for number, decisions in proposed.items()}
     result = _changed(before, form, boxes, task.options, findings)
     lasting = task.options.effect in effects.LASTING
     stay = {
@@ -492,7 +529,7 @@ def _left(result: Dataset, task: _Task, boxes: Boxes, stay: Boxes = ()) -> dict[
             box
             for decision in left
             if not (drawn and decision.word and drawn in decide.squeezed(decision.word.text))
-            for box in boxes_of([decision], form)
+            for box in decide.boxes_of([decision], form)
             if _share(filled, decision.boxes) < 0.8
         )
     return {number: many for number, many in found.items() if many}
@@ -532,40 +569,3 @@ def _second_look(picture: detect.Image, task: _Task) -> list[Decision]:
 def _share(filled: NDArray[np.bool_], boxes: Sequence[Box]) -> float:
     parts = [filled[max(y0, 0) : y1, max(x0, 0) : x1] for x0, y0, x1, y1 in boxes]
     return min((float(part.mean()) if part.size else 1.0) for part in parts)
-
-
-def boxes_of(decisions: Sequence[Decision], form: Layout) -> list[Box]:
-    """Return the boxes to fill, cut to the image.
-
-    Boxes of text are widened on both sides to the next multiple of one and a half times their
-    height, as far as no text that stays is met: their width shall not tell the length of a name.
-    """
-    stay = [box for decision in decisions if not decision.remove for box in decision.boxes]
-    found: list[Box] = []
-    for decision in decisions:
-        if not decision.remove:
-            continue
-        text = (
-            decision.word is not None and len(decision.boxes) == 1 and len(decision.word.text) > 2
-        )
-        found += [_widened(box, stay, form) if text else box for box in decision.boxes]
-    return effects.cut(form, found)
-
-
-def _widened(box: Box, stay: Sequence[Box], form: Layout) -> Box:
-    if box.y1 - box.y0 > 2 * (box.x1 - box.x0):  # vertical: the same, turned
-        turned = replace(form, rows=form.columns, columns=form.rows)
-        return _turned(_widened(_turned(box), [_turned(other) for other in stay], turned))
-    height, length = box.y1 - box.y0, box.x1 - box.x0
-    step = math.ceil(_STEP * height)
-    pad = math.ceil((length + 2 * _LEAST_PAD * height) / step) * step - length
-    beside = [other for other in stay if other.y0 < box.y1 and box.y0 < other.y1]
-    right = min([form.columns, *(other.x0 for other in beside if other.x0 >= box.x1 - 4)])
-    left = max([0, *(other.x1 for other in beside if other.x1 <= box.x0 + 4)])
-    x0 = min(max(box.x0 - pad // 2, left), box.x0)
-    x1 = max(min(box.x1 + pad - pad // 2, right), box.x1)
-    return Box(x0, box.y0, x1, box.y1)
-
-
-def _turned(box: Box) -> Box:
-    return Box(box.y0, box.x0, box.y1, box.x1)

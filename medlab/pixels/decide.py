@@ -1,21 +1,27 @@
-"""Decide which text may stay: by what the header gives away, or by a list of what is harmless."""
+"""Decide what goes: text by the header or by a list of what is harmless, boxes by a rule."""
 
 from __future__ import annotations
 
 import csv
+import math
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from importlib.resources import files
-from typing import NamedTuple
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from pydicom.dataset import Dataset
 
-from medlab.errors import UsageError
+from medlab.dicom.element_texts import sequence_at
+from medlab.errors import InputError, UsageError
 from medlab.pixels.detect import Word
-from medlab.pixels.effects import Box
+from medlab.pixels.effects import Box, cut
+from medlab.pixels.frames import Layout
 
 POLICIES = ("allow", "match")
 # What is read with less was not read. A thin name became ME7 H7 712 at 0.61, an upright one okaor
@@ -66,6 +72,12 @@ _DAY = re.compile(r"\W*(?:[0-3]?\d[/\-](?:0?\d|1[0-2])|(?:0?\d|1[0-2])[/\-][0-3]
 _MISREAD = re.compile(r"(?<!\d)\d{1,2}[\s./\-]+([A-Z]{3,9})[\s.,/\-]+(?:19|20)\d\d(?!\d)")
 _DIGITS = str.maketrans("OoQDIlZSB|", "0000112581")  # as recognizers confuse them
 _LETTERS = str.maketrans("015", "OIS")
+
+_REPORTS = ("SCREEN SAVE", "SCREENSAVE", "SCREEN_SAVE", "DOSE", "DOSE_INFO", "DOSE INFO")
+_DESCRIPTIONS = ("DOSE REPORT", "DOSE INFO", "PATIENT PROTOCOL", "SCREEN SAVE", "SCREENSAVE")
+# A box is as wide as a multiple of so many times its height, two or three letters: the length of a
+# name is not told, and at most one height is added on either side.
+_BOX_STEP, _LEAST_PAD = 1.5, 0.25
 
 
 class Decision(NamedTuple):
@@ -353,3 +365,159 @@ def _place(word: Word) -> tuple[float, float, float]:
     corners = np.asarray(word.quad)
     x, y = corners.mean(axis=0)
     return float(x), float(y), float(np.ptp(corners[:, 1]))
+
+
+def load_recipe(path: str | Path) -> list[Mapping[str, Any]]:
+    """Read a recipe: a YAML list of rules, each with ``when`` and ``blank``.
+
+    ::
+
+        - name: banner of the old scanner
+          when: {Manufacturer: "ACME*", Rows: 480, Columns: 640}
+          blank: [[0, 0, 640, 40]]        # x0, y0, x1, y1; ends not included
+
+    Raises
+    ------
+    InputError
+        If the file is no such list.
+    """
+    import yaml
+
+    try:
+        rules = yaml.safe_load(Path(path).read_text("utf-8")) or []
+        return [
+            {
+                "when": {str(name): str(pattern) for name, pattern in rule["when"].items()},
+                "blank": [list(Box(*map(int, box))) for box in rule["blank"]],
+            }
+            for rule in rules
+        ]
+    except OSError:
+        raise InputError("the recipe file cannot be read") from None
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError):
+        raise InputError(
+            "a recipe is a YAML list of rules with `when` (keyword: pattern) and `blank` (boxes "
+            "of four numbers)"
+        ) from None
+
+
+def by_rules(
+    dataset: Dataset,
+    form: Layout,
+    rules: Sequence[Mapping[str, Any]],
+    policy: str,
+    read: Sequence[Decision] = (),
+) -> list[Decision]:
+    """Return what goes without being read: boxes of a recipe, surroundings of ultrasound images.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        Its header is asked.
+    form : Layout
+        Of its pixels.
+    rules : sequence of mapping
+        See `load_recipe`. All whose ``when`` fits the header hold (``*`` stands for any text).
+    policy : {"allow", "match"}
+        *allow* covers all outside of the areas in which an ultrasound device says it shows
+        images (0018,6011), too.
+    read : sequence of Decision
+        On text that was read: what may stay there is not covered.
+    """
+    blank = [
+        Decision((Box(*map(int, box)),), True, "recipe")
+        for rule in rules
+        if all(_fits(dataset.get(name), pattern) for name, pattern in rule["when"].items())
+        for box in rule["blank"]
+    ]
+    areas = _image_regions(dataset) if policy == "allow" else []
+    if not areas:
+        return blank
+    stay = [box for decision in read if not decision.remove for box in decision.boxes]
+    around = _outside([*areas, *stay], form.rows, form.columns)
+    return blank + [Decision((box,), True, "outside the image region") for box in around]
+
+
+def _fits(value: Any, pattern: Any) -> bool:
+    if value is None:
+        return False
+    return fnmatchcase(str(value).strip().upper(), str(pattern).strip().upper())
+
+
+def _image_regions(dataset: Dataset) -> list[Box]:
+    """Return the areas in which an ultrasound device says it shows images (0018,6011)."""
+    found = []
+    for item in sequence_at(dataset, "SequenceOfUltrasoundRegions"):
+        names = ("RegionLocationMinX0", "RegionLocationMinY0")
+        ends = ("RegionLocationMaxX1", "RegionLocationMaxY1")
+        try:
+            x0, y0 = (int(item[name].value) for name in names)
+            x1, y1 = (int(item[name].value) for name in ends)
+        except (KeyError, TypeError, ValueError):
+            continue
+        found.append(Box(x0, y0, x1 + 1, y1 + 1))
+    return found
+
+
+def _outside(areas: Iterable[Box], rows: int, columns: int) -> list[Box]:
+    """Return boxes that cover an image but for the areas."""
+    areas = [area for area in areas if area.x1 > area.x0 and area.y1 > area.y0]
+    edges = {0, rows} | {min(max(y, 0), rows) for area in areas for y in (area.y0, area.y1)}
+    ordered = sorted(edges)
+    boxes: list[Box] = []
+    for top, bottom in pairwise(ordered):
+        left = 0
+        spans = sorted((a.x0, a.x1) for a in areas if a.y0 <= top and bottom <= a.y1)
+        for x0, x1 in [*spans, (columns, columns)]:
+            right = min(x0, columns)
+            if right > left:
+                boxes.append(Box(left, top, right, bottom))
+            left = max(left, x1)
+    return boxes
+
+
+def is_report(dataset: Dataset) -> bool:
+    """Tell whether an image is a saved screen or a dose report: text by purpose.
+
+    Secondary Capture alone is no reason: much of it is plain images.
+    """
+    kinds = [str(kind).upper().strip() for kind in dataset.get("ImageType") or []]
+    said = f"{dataset.get('SeriesDescription', '')} {dataset.get('ImageComments', '')}".upper()
+    return any(kind in _REPORTS for kind in kinds) or any(word in said for word in _DESCRIPTIONS)
+
+
+def boxes_of(decisions: Sequence[Decision], form: Layout) -> list[Box]:
+    """Return the boxes to fill, cut to the image.
+
+    Boxes of text are widened on both sides to the next multiple of one and a half times their
+    height, as far as no text that stays is met: their width shall not tell the length of a name.
+    """
+    stay = [box for decision in decisions if not decision.remove for box in decision.boxes]
+    found: list[Box] = []
+    for decision in decisions:
+        if not decision.remove:
+            continue
+        text = (
+            decision.word is not None and len(decision.boxes) == 1 and len(decision.word.text) > 2
+        )
+        found += [_widened(box, stay, form) if text else box for box in decision.boxes]
+    return cut(form, found)
+
+
+def _widened(box: Box, stay: Sequence[Box], form: Layout) -> Box:
+    if box.y1 - box.y0 > 2 * (box.x1 - box.x0):  # vertical: the same, turned
+        turned = replace(form, rows=form.columns, columns=form.rows)
+        return _turned(_widened(_turned(box), [_turned(other) for other in stay], turned))
+    height, length = box.y1 - box.y0, box.x1 - box.x0
+    step = math.ceil(_BOX_STEP * height)
+    pad = math.ceil((length + 2 * _LEAST_PAD * height) / step) * step - length
+    beside = [other for other in stay if other.y0 < box.y1 and box.y0 < other.y1]
+    right = min([form.columns, *(other.x0 for other in beside if other.x0 >= box.x1 - 4)])
+    left = max([0, *(other.x1 for other in beside if other.x1 <= box.x0 + 4)])
+    x0 = min(max(box.x0 - pad // 2, left), box.x0)
+    x1 = max(min(box.x1 + pad - pad // 2, right), box.x1)
+    return Box(x0, box.y0, x1, box.y1)
+
+
+def _turned(box: Box) -> Box:
+    return Box(box.y0, box.x0, box.y1, box.x1)

@@ -16,7 +16,7 @@ from pydicom.uid import generate_uid
 from medlab import dicom, neuro, runs
 from medlab.errors import InputError, MedlabError, usable
 from medlab.neuro.series import read_series
-from medlab.pixels import survey
+from medlab.pixels import box_review
 
 NOTEBOOKS = runs.find_notebooks()[:7]
 IMPORTS = 3  # title, parameters, imports: the first cell that can stop
@@ -182,7 +182,7 @@ def test_an_example_whose_pixels_cannot_be_decoded_makes_room_for_the_next(mixed
     passed: dict[int, str] = {}
     shutil.copy(mixed / "4 not decoded.dcm", tmp_path / "1.dcm")
     example("CT_small.dcm", "XA", "P4").save_as(tmp_path / "2.dcm")
-    (image,) = survey.examples(tmp_path, passed=passed)
+    (image,) = box_review.examples(tmp_path, passed=passed)
     assert image.Rows == 128
     assert list(passed) == [1]
 

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from PIL import Image
 
 from medlab.cli import commands
-from medlab.errors import InputError, UsageError
-from medlab.pixels import box_review, cleaning, effects
+from medlab.errors import InputError, RefusedError, UsageError
+from medlab.pixels import box_review, effects
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
 from medlab.pixels.effects import Box
@@ -130,7 +130,7 @@ def test_the_contact_sheet_shows_the_frame_that_was_read(tmp_path):
 def test_the_command_line_counts_and_never_shows_what_was_read(tmp_path, monkeypatch):
     ds = made.gray(np.zeros((40, 40), np.uint8))
     ds.save_as(tmp_path / "a.dcm", enforce_file_format=True)
-    monkeypatch.setattr(cleaning, "find_text", lambda *_, **__: DECISIONS)
+    monkeypatch.setattr(box_review, "find_text", lambda *_, **__: DECISIONS)
     done = CliRunner().invoke(commands, ["pixels", "find", str(tmp_path / "a.dcm")])
     assert done.exit_code == 0
     assert "1 boxes to remove, 1 that may stay, 0 files not checked" in done.output
@@ -166,3 +166,58 @@ def test_two_pictures_in_one_window_have_equal_grays_for_equal_stored_values():
     assert (pictures[0][outside] == pictures[1][outside]).all()
     assert not (pictures[0] == pictures[1]).all()
     assert (pictures[0].min(), pictures[0].max()) == (0, 255)
+
+
+def saved(folder, count=1):
+    folder.mkdir()
+    for number in range(count):
+        ds = made.gray(np.zeros((40, 40), np.uint8))
+        ds.save_as(folder / f"{number}.dcm", enforce_file_format=True)
+    return folder
+
+
+def test_a_survey_writes_nothing_into_its_source_and_over_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(box_review, "find_text", lambda *_, **__: DECISIONS)
+    source, table = saved(tmp_path / "in"), tmp_path / "boxes.csv"
+    for place in ({"table": source / "boxes.csv"}, {"sheets": source / "sheets"}):
+        with pytest.raises(RefusedError, match="outside of SRC"):
+            list(box_review.look(source, **place))
+    assert len(list(box_review.look(source, table=table))) == 1
+    with pytest.raises(RefusedError, match="overwrite"):
+        list(box_review.look(source, table=table))
+    assert len(list(box_review.look(source, table=table, overwrite=True))) == 1
+
+
+def test_a_survey_knows_dicom_without_preamble_and_refuses_a_folder_without_any(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(box_review, "find_text", lambda *_, **__: [])
+    source = saved(tmp_path / "in")
+    path = source / "0.dcm"
+    path.write_bytes(path.read_bytes()[132:])
+    assert [one.problem for one in box_review.look(source)] == [""]
+    path.write_text("a note about OKAFOR")
+    with pytest.raises(InputError, match="no DICOM file"):
+        list(box_review.look(source))
+    assert "not a DICOM" in next(box_review.look(path)).problem
+
+
+def test_a_survey_counts_boxes_and_goes_on_after_a_broken_file(tmp_path, monkeypatch):
+    source = tmp_path / "in"
+    source.mkdir()
+    broken = made.gray(np.zeros((8, 8), np.uint16))
+    for name, ds in (("a", made.gray(np.zeros((40, 40), np.uint8))), ("b", broken)):
+        ds.save_as(source / f"{name}.dcm", enforce_file_format=True)
+    ds.PixelData = b"\0\0"
+    ds.save_as(source / "c.dcm", enforce_file_format=True)
+    (source / "note.txt").write_text("OKAFOR")
+    monkeypatch.setattr(box_review, "find_text", lambda *_, **__: DECISIONS)
+    found = list(box_review.look(source, table=tmp_path / "t.csv", sheets=tmp_path / "sheets"))
+    assert [(one.number, one.removed, one.kept) for one in found] == [
+        (1, 1, 1),
+        (2, 1, 1),
+        (3, 0, 0),
+    ]
+    assert "bytes of pixel data" in found[2].problem
+    assert set(box_review.read_table(tmp_path / "t.csv")) == {"a.dcm", "b.dcm"}
+    assert sorted(path.name for path in (tmp_path / "sheets").iterdir()) == ["1.png", "2.png"]
