@@ -30,7 +30,7 @@ import pixel_series
 
 from medlab import pixels
 from medlab.errors import MedlabError
-from medlab.pixels import attack, cleaning, decide, detect, effects, frames
+from medlab.pixels import attack, decide, detect, effects, frames
 
 _READ: dict[int, list[detect.Word]] = {}
 
@@ -225,7 +225,7 @@ def limits() -> None:
         words = [word for index, one in pictures for word in detect.read(one, frame=index)]
         shares = []
         for policy in decide.POLICIES:
-            boxes = cleaning.boxes_of(decide.decide(words, known, policy, area=ink.size), form)
+            boxes = decide.boxes_of(decide.decide(words, known, policy, area=ink.size), form)
             shares.append(effects.covered(form, boxes)[ink].mean())
         print(f"{name:32} allow {shares[0]:4.0%}  match {shares[1]:4.0%}", flush=True)
 

@@ -1,4 +1,5 @@
 import numpy as np
+import pixel_images as made
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -266,3 +267,37 @@ def test_a_recipe_that_is_none_is_refused(tmp_path, text):
     path.write_text(text)
     with pytest.raises(InputError):
         decide.load_recipe(path)
+
+
+def widened(length, height, at=100):
+    form = frames.layout(made.gray(np.zeros((200, 900), np.uint8)))
+    corners = ((at, 9), (at + length, 9), (at + length, 9 + height), (at, 9 + height))
+    word = Word("NAME", 1.0, corners)
+    (box,) = word.boxes()
+    return box, decide.boxes_of([decide.Decision((box,), True, "", word)], form)[0]
+
+
+def test_boxes_of_names_of_different_length_are_equally_wide():
+    widths = {wide.x1 - wide.x0 for _, wide in (widened(length, 20) for length in (70, 75, 80))}
+    assert len(widths) == 1
+
+
+@given(st.integers(60, 500), st.integers(6, 60))  # lying, not upright
+def test_a_box_is_widened_on_both_sides_by_a_quarter_to_one_height(length, height):
+    box, wide = widened(length, height)
+    height = box.y1 - box.y0
+    for pad in (box.x0 - wide.x0, wide.x1 - box.x1):
+        assert height / 4 - 1 <= pad <= height + 1
+    assert (wide.y0, wide.y1) == (box.y0, box.y1)
+
+
+def test_a_widened_box_stops_at_text_that_stays():
+    form = frames.layout(made.gray(np.zeros((100, 400), np.uint8)))
+    name = Word("NAME", 1.0, ((9, 9), (60, 9), (60, 29), (9, 29)))
+    mark = Word("R", 1.0, ((70, 9), (84, 9), (84, 29), (70, 29)))
+    decisions = [
+        decide.Decision(tuple(name.boxes()), True, "", name),
+        decide.Decision(tuple(mark.boxes()), False, "", mark),
+    ]
+    (box,) = decide.boxes_of(decisions, form)
+    assert box.x1 <= mark.boxes()[0].x0
