@@ -76,9 +76,10 @@ def main() -> None:
     parser.add_argument("--spacing", type=float, default=2.0)
     parser.add_argument("--without", nargs="*", default=[], help="names of tools to leave out")
     options = parser.parse_args()
-    from medlab.neuro import fsl
+    from medlab.neuro import extraction
 
-    names = [n for n in TOOLS if n not in options.without and (n != "FSL bet" or fsl.find())]
+    has_fsl = extraction.settled_backend("auto") == "fsl"
+    names = [n for n in TOOLS if n not in options.without and (n != "FSL bet" or has_fsl)]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         image = head_file(options.image, options.spacing, folder)

@@ -20,7 +20,7 @@ from medlab.app.folders import CAP, safe_path
 from medlab.dicom.files import is_dicom, quiet_pydicom, read_header
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro import nifti_header
-from medlab.neuro.parameter_sweeps import NO_HEAD
+from medlab.neuro.head_files import NO_HEAD
 from medlab.pipeline.pictures import may_hold_head as may_be_slices
 
 _UNPACKED = 10 * CAP  # bytes of what is in them

@@ -48,6 +48,16 @@ def _dictionary(text: str) -> None:
     click.echo(elements.to_string(index=False))
 
 
+_NEEDS_FSL = {  # letters of FSL's bet
+    "B": "bias field and neck cleanup",
+    "S": "eye and optic nerve cleanup",
+    "A": "skull and scalp surfaces",
+    "A2": "skull and scalp surfaces from T1 and T2",
+}
+_STILL_NAMED = (
+    "header, file names and table entries still identify the patient; "
+    "'medlab deidentify --head deface' (or strip) removes both"
+)
 _BACKEND = click.option("--backend", type=click.Choice(["auto", "fsl", "builtin"]), default="auto")
 
 
@@ -82,18 +92,20 @@ def _skullstrip(source: Path, target: Path, **options: Any) -> None:
     built-in one does.
     """
     from medlab.errors import UnavailableError
-    from medlab.neuro import extraction, head_files
+    from medlab.neuro import head_files
 
-    for letter in ("B", "S", "A", "A2"):
+    for letter, does in _NEEDS_FSL.items():
         if options.pop(letter):
-            raise UnavailableError(extraction.needs_fsl(letter))
-    pieces = [piece for piece in head_files.PIECES if options.pop(piece)]
+            raise UnavailableError(
+                f"-{letter} ({does}) needs FSL's own tools; run FSL's bet for it"
+            )
+    pieces = [piece for piece in ("mask", "outline") if options.pop(piece)]
     brain = not options.pop("no_brain")
     report = head_files.strip(source, target, brain=brain, pieces=pieces, **options)
     for warning in report["warnings"]:
         click.echo(f"warning: {warning}", err=True)
     click.echo(f"{report['backend']} ({report['version']}): brain of {report['volume_ml']:.0f} ml")
-    click.echo(f"note: {head_files.STILL_NAMED}")
+    click.echo(f"note: {_STILL_NAMED}")
 
 
 @commands.command("deface")
@@ -126,7 +138,7 @@ def _deface(
         f"face left: {report['residual_face']:.3f}, brain voxels changed: "
         f"{report['brain_changed']}, head kept: {report['head_kept']:.3f}"
     )
-    click.echo(f"note: {head_files.STILL_NAMED}")
+    click.echo(f"note: {_STILL_NAMED}")
 
 
 @commands.command("augment")

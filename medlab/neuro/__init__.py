@@ -2,10 +2,10 @@
 
 from medlab.neuro.deface import Defacing
 from medlab.neuro.extraction import Extraction, ExtractionOptions, Mesh, extract_brain
-from medlab.neuro.head_measures import dice, mask_scores
+from medlab.neuro.head_files import find_heads, find_series, read_head
+from medlab.neuro.head_measures import dice, mask_scores, run_trials
 from medlab.neuro.head_study import deface
 from medlab.neuro.nifti_header import clean_header
-from medlab.neuro.parameter_sweeps import find_heads, find_series, read_head, run_trials
 from medlab.neuro.volume import load, save
 
 __all__ = [

@@ -159,7 +159,7 @@ def _ball(shape: tuple[int, ...], zooms: Floats, center: Floats, radius: float) 
 
 
 @cache
-def sphere(divisions: int = 4) -> tuple[Floats, Indices]:
+def _sphere(divisions: int = 4) -> tuple[Floats, Indices]:
     """Return vertices (unit sphere) and faces of an icosahedron cut in four `divisions` times.
 
     Every vertex has six neighbors, except the first twelve, those of the icosahedron, which
@@ -338,7 +338,7 @@ def grow(
     A surface that crosses itself is grown again from the sphere, ten times stiffer where
     it is concave, and so on up to ten times.
     """
-    unit, faces = sphere()
+    unit, faces = _sphere()
     rings, counts = _neighbors(faces, len(unit))
     start = unit.T * (levels.radius_mm / 2) + levels.center_mm[:, None]
     field = _field(data, zooms, levels, accelerate)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from os import PathLike
+from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import nibabel as nib
@@ -14,8 +19,8 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab import __version__
 from medlab.arrays import Floats, Indices, Mask
-from medlab.errors import InputError, RefusedError
-from medlab.neuro import bet, fsl
+from medlab.errors import InputError, RefusedError, UnavailableError, not_installed
+from medlab.neuro import bet
 from medlab.neuro.volume import (
     SOFT_HU,
     Working,
@@ -26,12 +31,6 @@ from medlab.neuro.volume import (
 )
 
 _BACKENDS = ("auto", "fsl", "builtin")
-_NEEDS_FSL = {
-    "B": "bias field and neck cleanup",
-    "S": "eye and optic nerve cleanup",
-    "A": "skull and scalp surfaces",
-    "A2": "skull and scalp surfaces from T1 and T2",
-}
 _CT_F = 0.01
 _BRIDGE_MM = 2.0
 _FUNCTIONAL_F = 0.3
@@ -235,24 +234,34 @@ def extract_brain(
     return _finish(img, searched, outcome, options, limits)
 
 
-def needs_fsl(letter: str) -> str:
-    """Return the sentence that says why an option of ``bet`` is not offered.
-
-    Parameters
-    ----------
-    letter : {"B", "S", "A", "A2"}
-        The option's letter.
-    """
-    return f"-{letter} ({_NEEDS_FSL[letter]}) needs FSL's own tools; run FSL's bet for it"
-
-
 def settled_backend(backend: str) -> str:
     """Return which of "fsl" and "builtin" does the work when `backend` is asked for."""
     if backend not in _BACKENDS:
         raise InputError(f"no backend {backend!r}; there are {', '.join(_BACKENDS)}")
     if backend == "auto":
-        return "fsl" if fsl.find() else "builtin"
+        return "fsl" if _find_fsl() else "builtin"
     return backend
+
+
+def _find_fsl() -> Path | None:
+    """Return the path of FSL's ``bet`` if it is there and fslpy, which calls it, else None."""
+    # A plain folder called fsl is a package too, to Python.
+    return _bet() if find_spec("fsl") and find_spec("fsl.wrappers") else None
+
+
+def _bet() -> Path | None:
+    """Return the path of FSL's ``bet``: ``$FSLDIR/bin`` first, then PATH."""
+    folder = os.environ.get("FSLDIR")
+    own = shutil.which("bet", path=Path(folder) / "bin") if folder else None
+    program = own or shutil.which("bet")
+    return Path(program) if program else None
+
+
+def _fsl_version() -> str:
+    """Return FSL's version as its ``etc/fslversion`` tells it, else ``"unknown"``."""
+    program = _find_fsl()
+    note = program.resolve().parent.parent / "etc" / "fslversion" if program else None
+    return note.read_text().split(":")[0].strip() if note and note.is_file() else "unknown"
 
 
 def _to_working_voxel(
@@ -383,6 +392,17 @@ def _run(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOption
 
 
 def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOptions) -> _Outcome:
+    """Run FSL's ``bet`` once, on an array in radiological order."""
+    program = _bet()
+    if program is None:
+        raise UnavailableError(
+            "FSL's bet was not found; install FSL and set FSLDIR, or choose the backend 'builtin'"
+        )
+    try:
+        from fsl.utils import run as fslrun
+        from fsl.wrappers import bet as wrapper
+    except ImportError as error:
+        raise not_installed("FSL's bet is there, but fslpy, which calls it,", "neuro") from error
     letters: dict[str, Any] = {"f": options.f, "g": options.g, "w": options.smoothness}
     if options.center is not None:
         letters["c"] = list(options.center)
@@ -390,8 +410,49 @@ def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOp
         letters["r"] = options.radius_mm
     if options.robust:
         letters["R"] = True
-    result = fsl.run(data, zooms, **letters)
-    return _Outcome(result.mask, result.vertices, result.faces)
+    with tempfile.TemporaryDirectory(prefix="medlab-bet-") as folder:  # mode 0700
+        source, target = Path(folder) / "head.nii", Path(folder) / "brain.nii.gz"
+        affine = np.diag([-zooms[0], zooms[1], zooms[2], 1.0])  # negative: already radiological
+        nib.Nifti1Image(data, affine).to_filename(source)
+        before = fslrun.FSL_PREFIX, os.environ.get("FSLOUTPUTTYPE")
+        fslrun.FSL_PREFIX, os.environ["FSLOUTPUTTYPE"] = str(program.parent), "NIFTI_GZ"
+        try:
+            wrapper(str(source), str(target), m=True, e=True, log={"tee": False}, **letters)
+        except (RuntimeError, fslrun.FSLNotPresent) as error:
+            raise InputError(
+                "FSL's bet failed on this image; try the backend 'builtin'"
+            ) from error
+        finally:
+            fslrun.FSL_PREFIX = before[0]
+            os.environ.pop("FSLOUTPUTTYPE", None)
+            if before[1] is not None:
+                os.environ["FSLOUTPUTTYPE"] = before[1]
+        return _collect(Path(folder))
+
+
+def _collect(folder: Path) -> _Outcome:
+    """Read mask and mesh from the folder in which ``bet`` ran."""
+    masks = sorted(folder.glob("brain_mask.nii*"))
+    if not masks:
+        raise InputError("FSL's bet wrote no mask for this image; try the backend 'builtin'")
+    mask = np.asanyarray(nib.Nifti1Image.from_filename(masks[0]).dataobj) > 0
+    meshes = sorted(folder.glob("brain_mesh.vtk"))
+    vertices, faces = (
+        _read_vtk(meshes[0]) if meshes else (np.empty((0, 3)), np.empty((0, 3), np.intp))
+    )
+    return _Outcome(mask, vertices, faces)
+
+
+def _read_vtk(path: Path) -> tuple[Floats, Indices]:
+    """Return vertices and triangles of a legacy text VTK file (``POINTS``, ``POLYGONS``)."""
+    words = path.read_text().split()
+    at = words.index("POINTS")
+    count = int(words[at + 1])
+    vertices = np.array(words[at + 3 : at + 3 + 3 * count], dtype=np.float64).reshape(-1, 3)
+    at = words.index("POLYGONS")
+    count = int(words[at + 1])
+    faces = np.array(words[at + 3 : at + 3 + 4 * count], dtype=np.intp).reshape(-1, 4)[:, 1:]
+    return vertices, faces
 
 
 def _finish(
@@ -409,7 +470,7 @@ def _finish(
     mask = np.ascontiguousarray(mask)
     report = {
         "backend": options.backend,
-        "version": fsl.version() if options.backend == "fsl" else f"medlab {__version__}",
+        "version": _fsl_version() if options.backend == "fsl" else f"medlab {__version__}",
         "f": options.f,
         "g": options.g,
         "smoothness": options.smoothness,
@@ -417,7 +478,7 @@ def _finish(
         "window": limits,
         **outcome.facts,
         "volume_ml": float(outcome.mask.sum() * np.prod(searched.zooms) / 1000),
-        "warnings": warnings_about(searched.data, outcome.mask, searched.zooms, outcome.facts),
+        "warnings": _warnings_about(searched.data, outcome.mask, searched.zooms, outcome.facts),
     }
     vertices = nib.affines.apply_affine(searched.affine, outcome.vertices / searched.zooms)
     if "center" in outcome.facts:
@@ -435,7 +496,7 @@ def _finish(
     )
 
 
-def warnings_about(
+def _warnings_about(
     data: npt.NDArray[np.float32], mask: Mask, zooms: Floats, facts: dict[str, Any]
 ) -> list[str]:
     """Return sentences on what looks wrong with a brain mask; an empty list is no proof.

@@ -1,18 +1,21 @@
-"""Skull stripping and defacing of files: NIfTI in and out, DICOM series in and out."""
+"""Heads in files, NIfTI or DICOM series: found and read, stripped and defaced."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nibabel as nib
 import numpy as np
 import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
-from medlab.errors import InputError, RefusedError
+from medlab.dicom.files import quiet_pydicom
+from medlab.errors import InputError, RefusedError, usable
 from medlab.neuro import nifti_header, surface
 from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import Extraction, extract_brain
@@ -20,11 +23,74 @@ from medlab.neuro.head_study import deface_all, worst
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
 from medlab.neuro.volume import image_like, load, over_time, read_whole, save, voxels
 
-STILL_NAMED = (
-    "header, file names and table entries still identify the patient; "
-    "'medlab deidentify --head deface' (or strip) removes both"
-)
-PIECES = ("mask", "outline")
+if TYPE_CHECKING:
+    import pandas as pd
+
+NO_HEAD = ("mask", "label", "seg", "dwi", "bold", "fmap")
+_FEWEST_SLICES = 16
+
+
+def find_heads(
+    folder: str | Path, most: int = 3, passed: dict[int, str] | None = None
+) -> list[Path]:
+    """Return NIfTI heads in a folder, else folders of DICOM head series.
+
+    Parameters
+    ----------
+    folder : path
+        Searched at any depth. NIfTI files whose name says mask, label, seg, dwi, bold or
+        fmap are passed over.
+    most : int
+        Stop after so many.
+    passed : dict of int to str, optional
+        Is filled with the NIfTI files that cannot be read: number in the listing, and why.
+
+    Raises
+    ------
+    InputError
+        If there is none.
+    """
+    files = sorted(p for p in Path(folder).rglob("*.nii*") if p.name.endswith((".nii", ".nii.gz")))
+    named = []
+    for path in files:  # a word says so, or ends so (``aseg``); codes of subjects do not count
+        words = re.split(r"[^a-z0-9]+", re.sub(r"(sub|ses)-[^_.]+", "", path.name.lower()))
+        if not any(word.rstrip("s").endswith(NO_HEAD) for word in words):
+            named.append(path)
+    heads = [path for _, path, _ in islice(usable(named, load, passed), most)]
+    heads = heads or find_series(folder, most)
+    if not heads:
+        raise InputError(
+            "no NIfTI image and no DICOM series of a head in this folder can be read; "
+            "give a folder that holds one"
+        )
+    return heads
+
+
+def find_series(folder: str | Path, most: int = 1) -> list[Path]:
+    """Return folders that hold one CT or MR series that is a volume.
+
+    Parameters
+    ----------
+    folder : path
+        Searched at any depth.
+    most : int
+        Stop after so many.
+    """
+    parents = {p.parent for p in Path(folder).rglob("*") if p.is_file()}
+    full = (p for p in sorted(parents) if sum(1 for _ in p.iterdir()) >= _FEWEST_SLICES)
+    return [parent for _, parent, _ in islice(usable(full, read_series), most)]
+
+
+def read_head(path: str | Path) -> SpatialImage:
+    """Return a head from a NIfTI file (4-D: its mean) or a DICOM series, as one volume.
+
+    Parameters
+    ----------
+    path : path
+        As `find_heads` returns it.
+    """
+    img = read_series(path).img if is_series(path) else load(path)
+    return image_like(img, over_time(voxels(img)))  # in memory, and without text of the header
 
 
 def strip(
@@ -89,8 +155,15 @@ def strip(
     if brain and series:
         report = extraction.report
         words = f"BET ({report['version']}), f {report['f']:g}, g {report['g']:g}"
-        gone = _front_is_gone(img, extraction)
-        _write_series(series, mask, target, "skull stripping", words, overwrite, gone)
+        write_series(
+            series,
+            mask,
+            target,
+            kind="skull stripping",
+            description=words,
+            faceless=_front_is_gone(img, extraction),
+            overwrite=overwrite,
+        )
     elif brain:
         write_cut(source, target, extraction.brain, ~mask)
     if mask_file:
@@ -142,7 +215,7 @@ def deface(
         if isinstance(head, Series):
             keep = np.asanyarray(result.removed.dataobj) == 0
             words = f"face cut ({' and '.join(result.report['parts'])})"
-            _write_series(head, keep, path, "defacing", words, overwrite)
+            write_series(head, keep, path, kind="defacing", description=words, overwrite=overwrite)
         else:
             write_cut(one_source, path, result.img, np.asanyarray(result.removed.dataobj) > 0)
     return worst(results)
@@ -228,20 +301,6 @@ def _front_is_gone(img: SpatialImage, extraction: Extraction) -> bool:
     return share <= MOST_RESIDUAL
 
 
-def _write_series(
-    series: Series,
-    keep: npt.NDArray[np.bool_],
-    target: Path,
-    kind: str,
-    words: str,
-    overwrite: bool,
-    gone: bool = True,
-) -> None:
-    write_series(
-        series, keep, target, kind=kind, description=words, faceless=gone, overwrite=overwrite
-    )
-
-
 def _beside(target: Path, piece: str) -> Path:
     name = target.name
     for ending in (".nii.gz", ".nii", ".hdr", ".img", ".dcm"):
@@ -268,3 +327,26 @@ def _outline(img: SpatialImage, mask: SpatialImage) -> nib.Nifti1Image:
     edge = inside & ~binary_erosion(inside)
     brightest = data[np.isfinite(data)].max()
     return image_like(img, np.where(edge, brightest, data))
+
+
+def header_changes(before: str | Path, after: str | Path) -> pd.DataFrame:
+    """Return what a derived series says anew, without a patient's value.
+
+    Parameters
+    ----------
+    before, after : path
+        The series and the derived one.
+    """
+    import pandas as pd
+
+    old, new = (read_series(path).datasets[0] for path in (before, after))
+    same = {"PatientName", "PatientID", "StudyInstanceUID", "FrameOfReferenceUID"}
+    anew = {"SeriesInstanceUID", "SOPInstanceUID"}
+    keywords = ("ImageType", "RecognizableVisualFeatures", "PatientIdentityRemoved")
+    with quiet_pydicom():
+        rows = {
+            name: "same" if old.get(name) == new.get(name) else "new"
+            for name in sorted(same | anew)
+        }
+        rows |= {name: str(new.get(name, "not set")) for name in keywords}
+    return pd.DataFrame({"in the derived series": rows})

@@ -13,7 +13,7 @@ BET2 = {
 
 
 def test_the_sphere_is_the_icosahedron_cut_in_four_four_times():
-    vertices, faces = bet.sphere()
+    vertices, faces = bet._sphere()
     rings, counts = bet._neighbors(faces, len(vertices))
     assert vertices.shape == (2562, 3)
     assert faces.shape == (5120, 3)
@@ -26,7 +26,7 @@ def test_the_sphere_is_the_icosahedron_cut_in_four_four_times():
 
 
 def test_filling_a_sphere_gives_its_volume():
-    vertices, faces = bet.sphere()
+    vertices, faces = bet._sphere()
     mask = bet.fill(vertices * 20 + 25, faces, np.array([1.0, 1.0, 2.0]), (51, 51, 26))
     assert 20**3 < mask.sum() * 2 / (4 / 3 * np.pi) < 21**3  # the voxels of the surface count
     assert mask[25, 25, 12]
@@ -34,7 +34,7 @@ def test_filling_a_sphere_gives_its_volume():
 
 
 def test_a_surface_that_leaves_the_image_is_still_filled():
-    vertices, faces = bet.sphere()
+    vertices, faces = bet._sphere()
     mask = bet.fill(vertices * 20 + [25, 25, 5], faces, np.ones(3), (51, 51, 40))
     assert mask[25, 25, 0]
     assert mask[25, 25, 5]

@@ -1,3 +1,7 @@
+import os
+import stat
+import sys
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -5,8 +9,7 @@ from neuro_phantoms import phantom
 
 from medlab import neuro
 from medlab.errors import InputError, UnavailableError
-from medlab.neuro import fsl
-from medlab.neuro.extraction import needs_fsl
+from medlab.neuro import extraction
 
 
 @pytest.mark.parametrize(
@@ -181,14 +184,10 @@ def test_options_out_of_range_are_refused(head, options, words):
         neuro.extract_brain(head[0], **options)
 
 
-def test_options_of_other_fsl_tools_say_so():
-    assert "needs FSL" in needs_fsl("B")
-
-
 def test_without_fsl_the_builtin_runs_and_fsl_is_refused(head, few_steps, monkeypatch):
     monkeypatch.delenv("FSLDIR", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
-    assert fsl.find() is None
+    assert extraction._find_fsl() is None
     assert neuro.extract_brain(head[0]).report["backend"] == "builtin"
     with pytest.raises(UnavailableError, match="builtin"):
         neuro.extract_brain(head[0], backend="fsl")
@@ -204,3 +203,136 @@ def test_options_are_one_object_or_named_and_a_name_replaces_one_of_the_object(h
     assert neuro.extract_brain(head[0], options, f=0.7).report["f"] == 0.7
     with pytest.raises(TypeError, match="fraction"):
         neuro.extract_brain(head[0], fraction=0.4)
+
+
+def box(*sides, shape=(12, 12, 12)):
+    mask = np.zeros(shape, bool)
+    mask[tuple(slice(a, b) for a, b in sides)] = True
+    return mask
+
+
+def test_warnings_name_a_mask_that_ran_down_the_neck():
+    data = np.random.default_rng(0).random((40, 40, 60)).astype(np.float32)
+    mask = box((5, 35), (5, 35), (0, 60), shape=data.shape)
+    told = " ".join(extraction._warnings_about(data, mask, np.array([4.0, 4, 4]), {}))
+    assert "ml" in told
+    assert "neck" in told
+    assert "bottom" in told
+
+
+@pytest.mark.parametrize(
+    ("crown_mm", "told"), [(20, []), (80, ["the mask ends 80 mm below the crown"])]
+)
+def test_warnings_name_a_mask_in_the_face(crown_mm, told):
+    data = np.zeros((60, 60, 60), np.float32)
+    data[5:55, 5:55] = 50
+    top = 60 - crown_mm // 4
+    mask = box((15, 45), (15, 45), (top - 30, top), shape=data.shape)
+    data[mask] = 100
+    seen = extraction._warnings_about(data, mask, np.array([4.0, 4, 4]), {})
+    assert [line.split(":")[0] for line in seen] == told
+
+
+# A stand-in for FSL that writes what `bet` would write.
+FAKE = """#!{python}
+import sys
+from pathlib import Path
+import nibabel as nib, numpy as np
+Path({log!r}).write_text(" ".join(sys.argv[3:]))
+if {fails}:
+    sys.exit("no brain")
+img = nib.load(sys.argv[1])
+assert np.linalg.det(img.affine) < 0
+data = img.get_fdata()
+stem = sys.argv[2].removesuffix(".nii.gz")
+mask = (data > 60).astype(np.uint8)
+mask[:, :, 40:] = 0
+nib.save(nib.Nifti1Image(mask, img.affine), stem + "_mask.nii.gz")
+mesh = "# vtk DataFile Version 3.0\\nx\\nASCII\\nDATASET POLYDATA\\nPOINTS 4 float\\n"
+mesh += "10 10 10\\n100 10 10\\n10 100 10\\n10 10 100\\n"
+mesh += "POLYGONS 4 16\\n3 0 1 2\\n3 0 1 3\\n3 0 2 3\\n3 1 2 3\\n"
+Path(stem + "_mesh.vtk").write_text(mesh)
+"""
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    def install(fails=False):
+        bet = tmp_path / "fsl" / "bin" / "bet"
+        bet.parent.mkdir(parents=True, exist_ok=True)
+        log = tmp_path / "log.txt"
+        bet.write_text(FAKE.format(python=sys.executable, log=str(log), fails=fails))
+        bet.chmod(bet.stat().st_mode | stat.S_IXUSR)
+        (tmp_path / "fsl" / "etc").mkdir(exist_ok=True)
+        (tmp_path / "fsl" / "etc" / "fslversion").write_text("6.0.7:abc\n")
+        monkeypatch.setenv("FSLDIR", str(tmp_path / "fsl"))
+        return log
+
+    return install
+
+
+@pytest.mark.needs("neuro")
+def test_fsl_is_taken_when_it_is_there_and_its_version_is_told(fake):
+    log = fake()
+    img, _ = phantom()
+    found = neuro.extract_brain(img, f=0.4, g=0.1, radius_mm=70, center=(40, 48, 39))
+    assert found.report["backend"] == "fsl"
+    assert found.report["version"] == "6.0.7"
+    told = log.read_text().split()
+    assert [told[told.index(k) + 1] for k in ("-f", "-g", "-r")] == ["0.4", "0.1", "70"]
+    at = told.index("-c")
+    assert [float(v) for v in told[at + 1 : at + 4]] == [39.0, 48.0, 39.0]  # mirrored: 79 - 40
+    assert {"-m", "-e"} <= set(told)
+    mask = np.asanyarray(found.mask.dataobj) > 0
+    assert mask.any()
+    assert not mask[:, :, 40:].any()
+    assert found.mesh.vertices.shape == (4, 3)
+
+
+@pytest.mark.needs("neuro")
+def test_a_failing_bet_is_said_in_one_sentence(fake):
+    fake(fails=True)
+    with pytest.raises(InputError, match="failed"):
+        neuro.extract_brain(phantom()[0], backend="fsl")
+
+
+@pytest.mark.needs("neuro")
+def test_nothing_is_left_in_the_environment(fake, monkeypatch):
+    fake()
+    monkeypatch.delenv("FSLOUTPUTTYPE", raising=False)
+    neuro.extract_brain(phantom()[0], backend="fsl")
+    assert "FSLOUTPUTTYPE" not in os.environ
+    assert extraction._find_fsl() is not None
+
+
+@pytest.mark.needs("neuro")
+def test_a_bet_that_nothing_can_call_is_as_good_as_none(fake, monkeypatch):
+    fake()
+    monkeypatch.setattr(extraction, "find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "fsl.wrappers", None)
+    assert extraction.settled_backend("auto") == "builtin"
+    with pytest.raises(UnavailableError, match="fslpy"):
+        neuro.extract_brain(phantom()[0], backend="fsl")
+
+
+@pytest.mark.needs("neuro")
+def test_a_bet_without_permission_to_run_is_none(fake, monkeypatch):
+    fake()
+    assert extraction._find_fsl() is not None
+    monkeypatch.setenv("PATH", "")
+    bet = extraction._find_fsl()
+    bet.chmod(0o644)
+    assert extraction._find_fsl() is None
+
+
+@pytest.mark.needs("neuro")
+def test_a_plain_folder_called_fsl_is_not_fslpy(fake, tmp_path, monkeypatch):
+    fake()
+    (tmp_path / "here" / "fsl").mkdir(parents=True)
+    for name in [name for name in sys.modules if name.split(".")[0] == "fsl"]:
+        monkeypatch.delitem(sys.modules, name)
+    with monkeypatch.context() as alone:
+        alone.setattr(sys, "path", [str(tmp_path / "here")])
+        assert extraction.find_spec("fsl") is not None
+        assert extraction._find_fsl() is None
+    sys.modules.pop("fsl", None)

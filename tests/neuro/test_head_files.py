@@ -1,15 +1,16 @@
-"""Whatever cuts an image: what lies outside the cut is compared with the source."""
+"""Heads are found in folders; whatever cuts one, what lies outside is compared with its source."""
 
 import json
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 from neuro_phantoms import body
 
-from medlab import pipeline, samples
+from medlab import neuro, pipeline, samples
 from medlab.errors import InputError, KindError, RefusedError
-from medlab.neuro import head_files, nifti_header
+from medlab.neuro import head_files, nifti_header, series
 from medlab.neuro.head_files import _check_outside
 from medlab.neuro.head_study import Removal
 from medlab.pipeline.settings import Settings
@@ -202,3 +203,50 @@ def test_a_job_of_one_half_writes_both(tmp_path):
     summary = pipeline.deidentify(source, tmp_path / "b.img")
     assert summary.statuses == {"done": 1}
     assert type(nib.load(tmp_path / "b.img")) is nib.Nifti1Pair
+
+
+def test_heads_are_found_by_name_and_by_geometry():
+    folder = samples.default_folder()
+    heads = neuro.find_heads(folder, most=9)
+    assert {path.name for path in heads} == {"t1.nii.gz"}
+    (series,) = neuro.find_series(folder / "studies")
+    assert min(neuro.read_head(series).shape) > 16
+    with pytest.raises(InputError, match="no NIfTI"):
+        neuro.find_heads(folder / "cohort")
+
+
+def test_a_head_with_a_time_axis_is_read_as_its_mean(tmp_path):
+    data = np.random.default_rng(0).integers(0, 99, (5, 6, 7, 2)).astype(np.int16)
+    path = neuro.save(nib.Nifti1Image(data, np.eye(4)), tmp_path / "bold.nii.gz")
+    assert np.allclose(np.asanyarray(neuro.read_head(path).dataobj), data.mean(axis=3))
+
+
+def test_header_changes_say_no_patient_value(tmp_path):
+    folder = samples.default_folder() / "studies"
+    (source,) = neuro.find_series(folder)
+    read = series.read_series(source)
+    keep = np.ones(read.stored.shape, bool)
+    out = series.write_series(read, keep, tmp_path / "o", kind="defacing", description="x")
+    table = head_files.header_changes(source, out)
+    assert isinstance(table, pd.DataFrame)
+    assert table.loc["PatientName"].item() == "same"
+    assert table.loc["PatientIdentityRemoved"].item() == "not set"
+    assert str(read.datasets[0].PatientID) not in table.to_string()
+
+
+@pytest.mark.parametrize(
+    ("name", "head"),
+    [
+        ("sub-segal01_T1w.nii.gz", True), ("segal01.nii", True), ("sub-01_T2w.nii.gz", True),
+        ("sub-01_dseg.nii.gz", False), ("aseg.nii", False), ("brainmask.nii", False),
+        ("sub-01_label-GM_probseg.nii", False), ("sub-01_dwi.nii", False), ("head_seg.nii", False),
+    ],
+)  # fmt: skip
+def test_a_head_is_told_by_words_of_its_name_and_not_by_a_patients_code(tmp_path, name, head):
+    img = nib.Nifti1Image(np.ones((4, 4, 4), np.int16), np.eye(4))
+    nib.save(img, tmp_path / name)
+    if head:
+        assert neuro.find_heads(tmp_path) == [tmp_path / name]
+    else:
+        with pytest.raises(InputError):
+            neuro.find_heads(tmp_path)

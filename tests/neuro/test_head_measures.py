@@ -1,10 +1,11 @@
+import nibabel as nib
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 from medlab import neuro, samples, viz
 from medlab.errors import InputError
-from medlab.neuro import extraction, head_measures
+from medlab.neuro import head_measures
 
 
 @pytest.fixture(scope="module")
@@ -45,26 +46,28 @@ def test_changed_brain_and_kept_head_are_counted():
     assert head_measures.head_kept(before, after, 5) == pytest.approx(2 / 3)
 
 
-def test_warnings_name_a_mask_that_ran_down_the_neck():
-    data = np.random.default_rng(0).random((40, 40, 60)).astype(np.float32)
-    mask = box((5, 35), (5, 35), (0, 60), shape=data.shape)
-    told = " ".join(extraction.warnings_about(data, mask, np.array([4.0, 4, 4]), {}))
-    assert "ml" in told
-    assert "neck" in told
-    assert "bottom" in told
+def test_sample_heads_are_stripped_to_their_true_brain():
+    head = samples.head(2, 1, spacing_mm=2.0)
+    told = neuro.run_trials(
+        head.img, {"as is": {}, "impossible": {"f": 2.0}}, head.brain_mask
+    ).table
+    assert told.loc["as is", "dice"] > 0.9
+    assert told.loc["as is", "sensitivity"] > 0.99
+    assert "f is 2.0" in told.loc["impossible", "refused"]
 
 
-@pytest.mark.parametrize(
-    ("crown_mm", "told"), [(20, []), (80, ["the mask ends 80 mm below the crown"])]
-)
-def test_warnings_name_a_mask_in_the_face(crown_mm, told):
-    data = np.zeros((60, 60, 60), np.float32)
-    data[5:55, 5:55] = 50
-    top = 60 - crown_mm // 4
-    mask = box((15, 45), (15, 45), (top - 30, top), shape=data.shape)
-    data[mask] = 100
-    seen = extraction.warnings_about(data, mask, np.array([4.0, 4, 4]), {})
-    assert [line.split(":")[0] for line in seen] == told
+def test_protection_is_compared_on_the_same_measures(sample):
+    data = np.asanyarray(sample.img.dataobj)
+    cut = nib.Nifti1Image(
+        np.where(np.asanyarray(sample.face_mask.dataobj) > 0, 0, data), sample.img.affine
+    )
+    table = head_measures.compare_protection(
+        {"original": sample.img, "cut": cut}, sample.brain_mask, sample.face_mask
+    )
+    assert table.loc["original", "residual_face"] == 1
+    assert table.loc["cut", "residual_face"] < 0.1
+    assert table.loc["cut", "brain_changed"] == 0
+    assert table.loc["original", "head_kept"] == 1
 
 
 def test_figures_are_drawn_from_images_of_any_orientation(sample):
