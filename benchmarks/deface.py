@@ -25,7 +25,7 @@ from scipy import ndimage
 from medlab import neuro, samples
 from medlab.errors import MedlabError
 from medlab.neuro import head_measures, surface
-from medlab.neuro.deface import _distance_at, register
+from medlab.neuro.deface import _distance_at, _register
 from medlab.neuro.volume import image_like
 
 SAMPLES = 6
@@ -50,7 +50,7 @@ def public_head(folder: Path, spacing: float) -> Truth:
     options = {"robust": True, "crop_neck": True, "backend": "builtin"}
     found = [neuro.extract_brain(head, f=f, **options) for f in (0.5, 0.6, 0.7)]
     brain = np.min([np.asanyarray(each.mask.dataobj) for each in found], axis=0) > 0
-    fit, index = register(found[-1].mesh.vertices), np.argwhere(brain)
+    fit, index = _register(found[-1].mesh.vertices), np.argwhere(brain)
     world = nib.affines.apply_affine(head.affine, index)
     brain[tuple(index[_distance_at(fit.place(world)) > ICBM_REACH_MM].T)] = False
     face = np.asanyarray(keep.dataobj) == 0

@@ -22,7 +22,7 @@ import numpy.typing as npt
 from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats, Mask
-from medlab.errors import InputError, MedlabError, RefusedError, UnavailableError
+from medlab.errors import MedlabError, RefusedError, UnavailableError
 from medlab.neuro import head_measures, surface
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.volume import image_like, load, to_working, voxels
@@ -39,7 +39,7 @@ _PROTECTED_MM = 7.0
 # Brain is what BET found no further than so from the ICBM brain, and all that is nearer than so:
 # of 40 heads warped by 20 % (benchmarks/deface.py) no brain voxel was cut.
 BRAIN_REACH_MM, BRAIN_SURE_MM = 12.0, 5.0
-BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
+_BUFFER_MM = 10.0  # between the brain and the shear plane (quickshear: 10 voxels)
 _BEHIND_MM = 12.0  # the shear plane ends this far behind the frontal pole
 # Heads of all shapes fit within 2.0 to 2.8 mm, heads turned or mirrored not within 3.2 mm.
 GOOD_FIT_MM, WORST_FIT_MM = 2.4, 3.0
@@ -157,14 +157,11 @@ def deface_image(
     img: SpatialImage,
     *,
     ears: bool = False,
-    buffer_mm: float = BUFFER_MM,
     backend: str = "auto",
 ) -> Defacing:
     """Cut the face out of one image; options and errors are those of `medlab.neuro.deface`."""
-    if not 0 <= buffer_mm <= 50:
-        raise InputError(f"a buffer of {buffer_mm} mm; it lies between 0 and 50 mm")
     extraction, fit = _locate(img, backend)
-    plane = _shear_plane(extraction, buffer_mm)
+    plane = _shear_plane(extraction)
     brain = _believed(extraction.mask, fit)
     mask = _Cut(fit, None, brain, ears, _face_depth(surface.front_points(img), fit))
     for cut in (mask, replace(mask, plane=plane)):
@@ -194,7 +191,7 @@ def _locate(img: SpatialImage, backend: str) -> tuple[Extraction, _Fit]:
         except RefusedError as error:
             trouble = error
             continue
-        first, fit = first or extraction, register(extraction.mesh.vertices)
+        first, fit = first or extraction, _register(extraction.mesh.vertices)
         if best is None or fit.distance_mm < best[1].distance_mm:
             best = extraction, fit
         if fit.distance_mm < GOOD_FIT_MM:
@@ -217,7 +214,7 @@ def _check_orientation(vertices: Floats, distance_mm: float) -> None:
     turns = sorted(turns, key=lambda turn: -10 * np.abs(np.diag(turn)).sum() - np.trace(turn))[1:]
     limit = min(distance_mm, WORST_FIT_MM) if distance_mm < _HOPELESS_MM else 0.0
     sample = vertices[::3]  # enough to tell, and sooner
-    if any(register(sample @ turn.T, pitches=(0,)).distance_mm <= limit for turn in turns):
+    if any(_register(sample @ turn.T, pitches=(0,)).distance_mm <= limit for turn in turns):
         raise RefusedError(
             "turned or mirrored, this head fits a brain as well as it does the way its header "
             "says it lies: front and back or up and down may be exchanged; mend the orientation "
@@ -267,7 +264,7 @@ def _distance_at(points: Floats) -> Floats:
     return np.asarray(map_coordinates(distance, index.T, order=1, mode="nearest"), dtype=float)
 
 
-def register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> _Fit:
+def _register(vertices: Floats, pitches: Sequence[float] = (0, -25, 25)) -> _Fit:
     """Fit a brain surface to the ICBM brain by turn, shift, scales, shears and three bends.
 
     Parameters
@@ -339,7 +336,7 @@ def _turn(p: Floats) -> Floats:
     )
 
 
-def _shear_plane(extraction: Extraction, buffer_mm: float = BUFFER_MM) -> _Plane | None:
+def _shear_plane(extraction: Extraction) -> _Plane | None:
     """Return the plane under the front of the brain (Schimke and Hale 2011).
 
     The brain is projected on the sagittal plane; the longest edge of its convex hull that
@@ -347,10 +344,8 @@ def _shear_plane(extraction: Extraction, buffer_mm: float = BUFFER_MM) -> _Plane
 
     Parameters
     ----------
-    found : Extraction
+    extraction : Extraction
         The brain.
-    buffer_mm : float
-        Distance from the brain, in mm (the original counts voxels).
 
     Returns
     -------
@@ -369,7 +364,7 @@ def _shear_plane(extraction: Extraction, buffer_mm: float = BUFFER_MM) -> _Plane
     edge = np.flatnonzero(ahead)[np.argmax(lengths[ahead])]
     normal = np.array([0.0, *normals[edge]])
     pole = float(profile[:, 0].max())
-    return _Plane(normal, buffer_mm - float(hull.equations[edge, 2]), pole - _BEHIND_MM)
+    return _Plane(normal, _BUFFER_MM - float(hull.equations[edge, 2]), pole - _BEHIND_MM)
 
 
 def _believed(mask: nib.Nifti1Image, fit: _Fit) -> nib.Nifti1Image:

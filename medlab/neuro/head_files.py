@@ -19,7 +19,7 @@ from medlab.errors import InputError, RefusedError, usable
 from medlab.neuro import nifti_header, surface
 from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import Extraction, extract_brain
-from medlab.neuro.head_study import deface_all, worst
+from medlab.neuro.head_study import deface_all
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
 from medlab.neuro.volume import image_like, load, over_time, read_whole, save, voxels
 
@@ -210,7 +210,7 @@ def deface(
     _check_endings([other for result, other in pairs if not is_series(result)])
     heads = [read_series(result) if is_series(result) else load(result) for result, _ in pairs]
     images = [head.img if isinstance(head, Series) else head for head in heads]
-    results = deface_all(images, **options)
+    results, report = deface_all(images, **options)
     for head, (one_source, path), result in zip(heads, pairs, results, strict=True):
         if isinstance(head, Series):
             keep = np.asanyarray(result.removed.dataobj) == 0
@@ -218,7 +218,7 @@ def deface(
             write_series(head, keep, path, kind="defacing", description=words, overwrite=overwrite)
         else:
             write_cut(one_source, path, result.img, np.asanyarray(result.removed.dataobj) > 0)
-    return worst(results)
+    return report
 
 
 def write_cut(
@@ -266,10 +266,7 @@ def _check_outside(source: Path, target: Path, removed: npt.NDArray[np.bool_]) -
 
 def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: bool) -> None:
     """Refuse outputs that exist, meet each other, or would change or replace a source."""
-    parts = (
-        nifti_header.halves(path) if nifti_header.is_half(path) else (path,) for path in outputs
-    )
-    outputs = [path for both in parts for path in both]
+    outputs = [path for output in outputs for path in nifti_header.halves(output)]
     places = [path.resolve() for path in outputs]
     if len(set(places)) < len(places):
         raise InputError("two outputs have one name; give each its own")
@@ -285,7 +282,7 @@ def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: b
 
 def _check_endings(outputs: Sequence[Path], masks: Sequence[Path] = ()) -> None:
     """Refuse names before the work that would be refused after it; a pair is for images only."""
-    single = [*masks, *(path for path in outputs if not nifti_header.is_half(path))]
+    single = [*masks, *(path for path in outputs if nifti_header.halves(path) == (path,))]
     if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in single):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
 

@@ -20,7 +20,6 @@ from nibabel.spatialimages import SpatialImage
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro.deface import (
-    BUFFER_MM,
     MOST_RESIDUAL,
     Defacing,
     cut_out,
@@ -144,7 +143,6 @@ def deface(
     others: Sequence[str | PathLike[str] | SpatialImage] = (),
     *,
     ears: bool = False,
-    buffer_mm: float = BUFFER_MM,
     backend: str = "auto",
 ) -> Defacing:
     """Cut the face out of a head, and refuse rather than give a face away.
@@ -159,8 +157,6 @@ def deface(
         report has the worst figures of all.
     ears : bool
         Cut the ears too; they identify, and other tools leave them.
-    buffer_mm : float
-        Distance of the shear plane from the brain.
     backend : {"auto", "fsl", "builtin"}
         BET for the brain mask.
 
@@ -181,11 +177,11 @@ def deface(
     100 cases (Schwarz et al., NeuroImage 231:117845, 2021), and gyri are individual too:
     a defaced image is not anonymous.
     """
-    options: dict[str, Any] = {"ears": ears, "buffer_mm": buffer_mm, "backend": backend}
     if not others:
-        return deface_image(load(img), **options)
-    first, *rest = done = deface_all([load(image) for image in (img, *others)], **options)
-    return replace(first, others=tuple(image.img for image in rest), report=worst(done))
+        return deface_image(load(img), ears=ears, backend=backend)
+    images = [load(image) for image in (img, *others)]
+    (first, *rest), report = deface_all(images, ears=ears, backend=backend)
+    return replace(first, others=tuple(image.img for image in rest), report=report)
 
 
 def _deface_study(
@@ -248,8 +244,17 @@ def _said(error: Exception) -> MedlabError:
     return RefusedError(f"looking for the face failed ({type(error).__name__})")
 
 
-def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]:
+def deface_all(
+    images: Sequence[SpatialImage], **options: Any
+) -> tuple[list[Defacing], dict[str, Any]]:
     """Cut the faces out of all images, or give none; see `_deface_study`.
+
+    Returns
+    -------
+    list of Defacing
+        One an image.
+    dict
+        The report of the first one with the worst figures of all, and all warnings.
 
     Raises
     ------
@@ -262,13 +267,9 @@ def deface_all(images: Sequence[SpatialImage], **options: Any) -> list[Defacing]
             which = f"image {number + 1} of {len(images)}: " if len(images) > 1 else ""
             raise RefusedError(f"{which}{done}") from done
         results[number] = done
-    return [results[number] for number in sorted(results)]
-
-
-def worst(done: Sequence[Defacing]) -> dict[str, Any]:
-    """Return the report of the first image with the worst figures of all, and all warnings."""
-    reports = [defacing.report for defacing in done]
-    return reports[0] | {
+    defaced = [results[number] for number in sorted(results)]
+    reports = [one.report for one in defaced]
+    return defaced, reports[0] | {
         "residual_face": max(report["residual_face"] for report in reports),
         "brain_changed": max(report["brain_changed"] for report in reports),
         "head_kept": min(report["head_kept"] for report in reports),

@@ -271,9 +271,9 @@ def stored_voxels(path: Path) -> tuple[bytes, slice, Array]:
 def _unpacked(path: Path) -> tuple[bytes, list[_HeaderFinding]]:
     """Return the bytes of a NIfTI file, decompressed, and what its container tells."""
     try:
-        if is_half(path):
-            return _joined(*(half.read_bytes() for half in halves(path))), []
-        content = path.read_bytes()
+        content, *voxels = (part.read_bytes() for part in halves(path))
+        if voxels:
+            return _joined(content, *voxels), []
         return _inflated(content) if content[:2] == b"\x1f\x8b" else (content, [])
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
@@ -281,16 +281,12 @@ def _unpacked(path: Path) -> tuple[bytes, list[_HeaderFinding]]:
         ) from error
 
 
-def halves(path: Path) -> tuple[Path, Path]:
-    """Return header file and voxel file of the pair to which either belongs."""
-    upper = path.suffix.isupper()
-    header, voxels = (path.with_suffix(e.upper() if upper else e) for e in (".hdr", ".img"))
-    return header, voxels
-
-
-def is_half(path: Path) -> bool:
-    """Return whether a file is named as half of a pair is."""
-    return path.suffix.lower() in (".hdr", ".img")
+def halves(path: Path) -> tuple[Path, ...]:
+    """Return header file and voxel file of the pair to which either belongs, else the one file."""
+    endings = (".hdr", ".img")
+    if path.suffix.lower() not in endings:
+        return (path,)
+    return tuple(path.with_suffix(e.upper() if path.suffix.isupper() else e) for e in endings)
 
 
 def _joined(head: bytes, voxels: bytes) -> bytes:
@@ -304,13 +300,14 @@ def _joined(head: bytes, voxels: bytes) -> bytes:
 
 def _write(target: Path, content: bytes) -> None:
     """Write a NIfTI file, in two halves where the name is that of one."""
-    if not is_half(target):
+    parts = halves(target)
+    if parts == (target,):
         write_nifti(target, content)
         return
     header, end = _parse(content), _extent(_parse(content))[0]
     header["magic"], header["vox_offset"] = header.pair_magic, 0
     head = bytes(header.binaryblock) + content[header.sizeof_hdr : end]
-    for path, part in zip(halves(target), (head, content[end:]), strict=True):
+    for path, part in zip(parts, (head, content[end:]), strict=True):
         write_whole(path, part)
 
 

@@ -21,7 +21,7 @@ from medlab.pixels.effects import blurred, font_path, pixelated
 _Soften = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 _SIGNS = "0123456789"
 _BRIGHT = 255.0
-_BEAM = 40
+_BEAM = 40  # candidates kept after each digit
 
 
 class _Readback(NamedTuple):
@@ -46,7 +46,7 @@ def written(text: str, size: int = 16, length: int | None = None) -> NDArray[np.
 
 
 def read_back(
-    image: NDArray[np.float64], soften: _Soften, length: int, size: int = 16, beam: int = _BEAM
+    image: NDArray[np.float64], soften: _Soften, length: int, size: int = 16
 ) -> _Readback:
     """Guess a number of `length` digits from its blurred or pixelated picture.
 
@@ -64,8 +64,6 @@ def read_back(
         Digits of the number.
     size : int
         Size of the font in pixels.
-    beam : int
-        Candidates kept after each digit.
     """
     if length < 1:
         raise InputError("a number to read back has at least one digit")
@@ -79,7 +77,7 @@ def read_back(
         end = size + int((image.shape[1] - 2 * size) * (place + 0.5) / length)
         seen = slice(None) if place == length - 1 else slice(end)
         away = np.square(sums[..., seen] - image[:, seen]).mean(axis=(1, 2))
-        best = away.argsort()[:beam]
+        best = away.argsort()[:_BEAM]
         digits, sums = digits[best], sums[best]
     return _Readback("".join(map(str, digits[0])), float(away[best[0]]))
 
@@ -103,7 +101,6 @@ def recovery(
     length: int = 8,
     size: int = 16,
     noise: float = 8.0,
-    beam: int = _BEAM,
 ) -> pd.DataFrame:
     """Measure how much of random numbers is read back.
 
@@ -112,9 +109,9 @@ def recovery(
     effects : sequence of (str, float)
         ``("blur", sigma)`` or ``("pixelate", block)``, in pixels.
     rng : Generator
-    numbers, length, size, noise, beam
-        How many numbers, their digits, the font's size in pixels, the standard deviation of
-        the noise added after the effect (of 255), and the width of the search.
+    numbers, length, size, noise
+        How many numbers, their digits, the font's size in pixels, and the standard deviation
+        of the noise added after the effect (of 255).
 
     Returns
     -------
@@ -133,7 +130,7 @@ def recovery(
             number = "".join(map(str, rng.integers(0, 10, length)))
             seen = soften(written(number, size))
             seen = np.clip(seen + rng.normal(0, noise, seen.shape), 0, _BRIGHT)
-            guess = read_back(seen, soften, length, size, beam).text
+            guess = read_back(seen, soften, length, size).text
             right.append([a == b for a, b in zip(number, guess, strict=True)])
         hits = np.array(right)
         rows.append((name, strength, hits.mean(), hits.all(axis=1).mean()))

@@ -13,14 +13,14 @@ from medlab import neuro, samples
 from medlab.errors import RefusedError
 from medlab.neuro import head_measures, surface
 from medlab.neuro.deface import (
-    BUFFER_MM,
+    _BUFFER_MM,
     GOOD_FIT_MM,
     WORST_FIT_MM,
     _face_region,
     _Fit,
+    _register,
     _shear_plane,
     cut_out,
-    register,
 )
 from medlab.neuro.volume import _hounsfield_offset, to_working
 
@@ -111,10 +111,10 @@ def test_the_public_head_is_defaced(ch2):
 
 def test_registration_finds_a_known_turn(found):
     vertices = found.mesh.vertices
-    straight = register(vertices)
+    straight = _register(vertices)
     a = np.deg2rad(12)
     turn = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
-    turned = register(vertices @ turn.T + [5, -40, 300])
+    turned = _register(vertices @ turn.T + [5, -40, 300])
     again = turned.place(vertices @ turn.T + [5, -40, 300])
     gap = np.linalg.norm(again - straight.place(vertices), axis=1)
     centered = vertices - vertices.mean(axis=0)
@@ -126,7 +126,7 @@ def test_registration_finds_a_known_turn(found):
 def test_the_shear_plane_keeps_its_distance_from_the_brain(found):
     plane = _shear_plane(found)
     reach = (found.mesh.vertices @ plane.normal).max()
-    assert plane.offset - reach == pytest.approx(BUFFER_MM, abs=0.01)
+    assert plane.offset - reach == pytest.approx(_BUFFER_MM, abs=0.01)
     assert plane.normal[1] > 0 > plane.normal[2]
 
 
@@ -154,12 +154,12 @@ def test_a_header_that_says_front_for_back_is_refused(head3, monkeypatch):
 
 @pytest.mark.parametrize("wrong", [(1, 1, -1), (1, -1, -1), (-1, -1, 1)])
 def test_the_brain_of_a_head_turned_round_does_not_fit(found, wrong):
-    assert register(found.mesh.vertices).distance_mm < GOOD_FIT_MM
-    assert register(found.mesh.vertices * wrong).distance_mm > WORST_FIT_MM
+    assert _register(found.mesh.vertices).distance_mm < GOOD_FIT_MM
+    assert _register(found.mesh.vertices * wrong).distance_mm > WORST_FIT_MM
 
 
 def test_a_shape_that_is_no_size_of_a_brain_fits_nothing(found):
-    assert register(found.mesh.vertices * 2.5).distance_mm == np.inf
+    assert _register(found.mesh.vertices * 2.5).distance_mm == np.inf
 
 
 def test_where_nothing_is_cut_nothing_is_handed_out(head3, monkeypatch):
