@@ -21,10 +21,15 @@ _MOST_RUNS = 3  # digits of a run, echo or other index; more may be a date or a 
 
 @cache
 def schema() -> dict[str, Any]:
-    """Return entities, data types, suffixes, words and sidecar keys of the BIDS schema."""
-    table = files("medlab.neuro").joinpath("data/bids-1.11.2.json")
-    standard: dict[str, Any] = json.loads(table.read_text(encoding="utf-8"))
-    return standard
+    """Return entities, data types, suffixes, words and sidecar keys of the BIDS schema.
+
+    Besides, under ``scanner``, other sidecar keys that may stay: numbers and enumerated words on
+    scanner settings.
+    """
+    folder = files("medlab.neuro").joinpath("data")
+    standard = json.loads(folder.joinpath("bids-1.11.2.json").read_text(encoding="utf-8"))
+    scanner = frozenset(folder.joinpath("sidecar_keys.txt").read_text().split())
+    return {**standard, "scanner": scanner}
 
 
 @cache

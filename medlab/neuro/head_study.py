@@ -279,7 +279,7 @@ def deface_all(
 
 def _alike(img: SpatialImage, first: Defacing, grays: _Grays) -> Defacing | None:
     """Return an image cut as the first one was, if it lies as that does and passes the checks."""
-    if not _lie_alike(_grays(img), grays):
+    if not _gain(_grays(img), grays) > _LEAST_GAIN:  # NaN, too
         return None
     result, removed = cut_out(img, first.cut)
     there = np.asanyarray(first.brain.dataobj) > 0
@@ -310,29 +310,20 @@ def _check_volumes(img: SpatialImage) -> None:
     data = voxels(img)
     first, *others = (_grays(image_like(img, data[..., k])) for k in range(img.shape[3]))
     for number, other in enumerate(others, start=2):
-        gain = _gain(other, first, 2.0)
-        if gain is not None and gain < -_LEAST_GAIN:
+        if _gain(other, first, 2.0) < -_LEAST_GAIN:
             raise RefusedError(
                 f"the head moved between volume 1 and volume {number} of {img.shape[3]}; give "
                 "the volumes one by one"
             )
 
 
-def _lie_alike(first: _Grays, other: _Grays) -> bool:
-    """Return whether two images show a head in one place, whatever their contrasts.
+def _gain(first: _Grays, other: _Grays, times: float = 1.0) -> float:
+    """Return how much better two images agree as they lie than moved, NaN if they hardly meet.
 
-    They do if they agree best as they lie: better than when one of them is moved or turned a
-    little in any direction, or mirrored.
-    """
-    gain = _gain(first, other)
-    return gain is not None and gain > _LEAST_GAIN
-
-
-def _gain(first: _Grays, other: _Grays, times: float = 1.0) -> float | None:
-    """Return how much better two images agree as they lie than moved, None if they hardly meet.
-
-    Agreement is normalized mutual information (Studholme, Hill and Hawkes, Pattern Recognition
-    32:71-86, 1999) where both were taken; the moves are `times` as far.
+    Two that show a head in one place, whatever their contrasts, agree best as they lie: better
+    than when one of them is moved or turned a little in any direction, or mirrored. Agreement is
+    normalized mutual information (Studholme, Hill and Hawkes, Pattern Recognition 32:71-86,
+    1999) where both were taken; the moves are `times` as far.
     """
     from scipy.ndimage import map_coordinates
     from scipy.spatial.transform import Rotation
@@ -342,7 +333,7 @@ def _gain(first: _Grays, other: _Grays, times: float = 1.0) -> float | None:
     index = nib.affines.apply_affine(inverse, points)
     inside = np.flatnonzero(((index >= 0) & (index <= np.array(other.data.shape) - 1)).all(axis=1))
     if len(inside) < FEWEST_POINTS:
-        return None
+        return float("nan")
     inside = inside[:: -(-len(inside) // MOST_POINTS)]
     points, values = points[inside], first.data.ravel()[inside]
     middle = points.mean(axis=0)

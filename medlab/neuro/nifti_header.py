@@ -14,8 +14,6 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
-from functools import cache
-from importlib.resources import files
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -74,12 +72,6 @@ _SUBSTITUTES = {"Name": "De-identified data set", "TimeZero": "00:00:00"}
 _OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
 _LONGEST_LIFE = 123  # years; what is more is a date, or a number of another kind
 _PIECE = 1 << 20  # bytes of a gzip file read at once
-
-
-@cache
-def _sidecar_keys() -> frozenset[str]:
-    """Return the JSON keys that may stay: numbers and enumerated words on scanner settings."""
-    return frozenset(files("medlab.neuro").joinpath("data/sidecar_keys.txt").read_text().split())
 
 
 class _HeaderFinding(NamedTuple):
@@ -517,7 +509,7 @@ def read_sidecar(path: Path) -> dict[str, Any]:
 def _keeps(key: str, value: Any) -> bool:
     """Return whether a sidecar entry stays: a known key with numbers or plain words."""
     form = schema()["keys"].get(key)
-    if form is None and key not in _sidecar_keys():
+    if form is None and key not in schema()["scanner"]:
         return False
     if isinstance(value, list):
         return all(_keeps(key, item) for item in value)
