@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from medlab.crypto import Lock
     from medlab.pipeline import Settings
+    from medlab.pixels import Box
 
 _POLICIES = click.Choice(["basic", "research", "safe-harbor"])
 _PIXEL_POLICIES = click.Choice(["allow", "match"])
@@ -350,7 +351,7 @@ def _review_pixels(
     from medlab.pixels import box_review
 
     folder = private_folder(target)
-    additions = [box_review.parse_addition(text) for text in add]
+    additions = [_addition(text) for text in add]
     with held(folder) if folder.is_dir() else nullcontext():
         files = box_review.approve(
             boxes or folder / "pixels.csv",
@@ -365,6 +366,17 @@ def _review_pixels(
         click.echo(line)
     if not summary.ok:
         raise SystemExit(FAILED)
+
+
+def _addition(text: str) -> tuple[str, Box]:
+    """Return file and box of a text such as ``7:0,0,640,40``."""
+    from medlab.pixels import Box
+
+    name, _, numbers = text.rpartition(":")
+    try:
+        return name, Box(*(int(part) for part in numbers.split(",")))
+    except (TypeError, ValueError):
+        raise UsageError("a box to add is written ROW:X0,Y0,X1,Y1") from None
 
 
 @commands.command("gateway")

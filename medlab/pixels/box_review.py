@@ -17,7 +17,7 @@ from pydicom.dataset import Dataset
 from medlab.arrays import Array
 from medlab.dicom.files import find_files, quiet_pydicom, read
 from medlab.disk import appearing
-from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
+from medlab.errors import InputError, MedlabError, RefusedError, usable
 from medlab.pixels import decide, detect, effects, frames
 from medlab.pixels.cleaning import find_text
 from medlab.pixels.decide import Decision
@@ -252,21 +252,6 @@ def approve(
     ]
     write_table(approved, rows_)
     return len(read_table(approved))
-
-
-def parse_addition(text: str) -> tuple[str, Box]:
-    """Return file and box of a text such as ``7:0,0,640,40``.
-
-    Raises
-    ------
-    UsageError
-        If it is not so written.
-    """
-    name, _, numbers = text.rpartition(":")
-    try:
-        return name, Box(*(int(part) for part in numbers.split(",")))
-    except (TypeError, ValueError):
-        raise UsageError("a box to add is written ROW:X0,Y0,X1,Y1") from None
 
 
 def _lines(path: str | Path) -> dict[int, dict[str, Any]]:

@@ -75,3 +75,10 @@ def test_words_that_cannot_be_met_are_bad_usage(medlab, served, tmp_path, words,
     assert not result.stdout
     assert "listener" not in served
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("text", ["7", "7:1,2,3", "7:a,b,c,d", "1,2,3,4,5"])
+def test_an_addition_that_is_no_box_is_bad_usage(medlab, tmp_path, text):
+    result = medlab("pixels", "review", tmp_path / "out", "--add", text)
+    assert result.exit_code == 2
+    assert "ROW:X0" in result.output

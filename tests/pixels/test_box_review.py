@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from medlab.cli import commands
-from medlab.errors import InputError, RefusedError, UsageError
+from medlab.errors import InputError, RefusedError
 from medlab.pixels import box_review, effects
 from medlab.pixels.decide import Decision
 from medlab.pixels.detect import Word
@@ -80,7 +80,7 @@ def test_only_files_that_a_person_names_are_approved(tmp_path):
 def test_boxes_are_added_and_dropped_and_earlier_approvals_stay(tmp_path):
     table, approved = proposal(tmp_path)
     box_review.approve(table, approved, accept=["8"])
-    box_review.approve(table, approved, add=[box_review.parse_addition("7:0,0,9,9")], drop=[2])
+    box_review.approve(table, approved, add=[("7", Box(0, 0, 9, 9))], drop=[2])
     assert box_review.read_table(approved) == {"8": [Box(8, 8, 63, 27)], "7": [Box(0, 0, 9, 9)]}
 
 
@@ -90,12 +90,6 @@ def test_boxes_are_added_and_dropped_and_earlier_approvals_stay(tmp_path):
 def test_what_is_not_in_the_table_cannot_be_approved(tmp_path, wrong):
     with pytest.raises(InputError, match="not in the review table"):
         box_review.approve(*proposal(tmp_path), **wrong)
-
-
-@pytest.mark.parametrize("text", ["7", "7:1,2,3", "7:a,b,c,d", "1,2,3,4,5"])
-def test_an_addition_that_is_no_box_is_bad_usage(text):
-    with pytest.raises(UsageError, match="ROW:X0"):
-        box_review.parse_addition(text)
 
 
 def test_a_file_without_text_can_be_approved_and_added_to(tmp_path):
