@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.util import find_spec
-from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +24,7 @@ from medlab.arrays import Floats, Mask
 from medlab.errors import MedlabError, RefusedError, UnavailableError
 from medlab.neuro import head_measures, surface
 from medlab.neuro.extraction import Extraction, extract_brain
-from medlab.neuro.volume import image_like, load, to_working, voxels
+from medlab.neuro.volume import image_like, to_working, voxels
 
 _ICBM = "datasets/data/mni_icbm152_t1_tal_nlin_sym_09a_converted.nii.gz"
 STEP_MM, MARGIN = 3, 20  # grid of the distance to the ICBM brain, and voxels around it
@@ -166,7 +165,7 @@ def deface_image(
     mask = _Cut(fit, None, brain, ears, _face_depth(surface.front_points(img), fit))
     for cut in (mask, replace(mask, plane=plane)):
         result, removed = _apply(img, cut)
-        report = measure(img, result, brain, fit)
+        report = _measure(img, result, brain, fit)
         if not report["failed"] or plane is None:
             break
     if report["failed"]:
@@ -442,24 +441,36 @@ def _face_region(
     return inside
 
 
-def cut_out(
-    img: str | PathLike[str] | SpatialImage, cut: _Cut
-) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
-    """Return another image of the same study cut alike, and the mask (1: removed) of what went.
+def cut_alike(img: SpatialImage, first: Defacing) -> Defacing | None:
+    """Return another image of the same study cut as the first one was, if it passes the checks.
 
     Parameters
     ----------
-    img : path or nibabel image
-        In the world space of the image from which the cut was made.
-    cut : _Cut
-        `Defacing.cut`.
+    img : nibabel image
+        In the world space of the first one.
+    first : Defacing
+        How that was cut.
 
     Raises
     ------
     RefusedError
         If the image does not overlap with the brain that the cut was made from.
     """
-    img = load(img)
+    result, removed = _cut_out(img, first.cut)
+    there = np.asanyarray(first.brain.dataobj) > 0
+    there = _nearest(there, np.linalg.inv(first.brain.affine) @ img.affine, img.shape[:3])
+    brain = image_like(removed, there)
+    report = _measure(img, result, brain, first.cut.fit)
+    nothing = not np.asanyarray(removed.dataobj).any() and report["warnings"]  # a slab above it
+    if report.pop("failed") and not nothing:
+        return None
+    shared = ("parts", "registration_mm", "backend")
+    report |= {name: first.report[name] for name in shared}
+    return Defacing(result, removed, brain, (), first.cut, report)
+
+
+def _cut_out(img: SpatialImage, cut: _Cut) -> tuple[nib.Nifti1Image, nib.Nifti1Image]:
+    """Return an image without the region, and the mask (1: removed) of what went."""
     corners = np.array([[0, 0, 0], img.shape[:3]]) - 0.5
     middle = nib.affines.apply_affine(
         cut.brain.affine, np.argwhere(np.asanyarray(cut.brain.dataobj))
@@ -509,10 +520,10 @@ def _protected(img: SpatialImage, brain: nib.Nifti1Image) -> Mask:
 
     there = np.asanyarray(brain.dataobj) > 0
     if img.shape[:3] != brain.shape or not np.allclose(img.affine, brain.affine, atol=1e-4):
-        there = nearest(there, np.linalg.inv(brain.affine) @ img.affine, img.shape[:3])
+        there = _nearest(there, np.linalg.inv(brain.affine) @ img.affine, img.shape[:3])
     if not there.any():
         return there
-    zooms = np.sqrt((img.affine[:3, :3] ** 2).sum(axis=0))
+    zooms = nib.affines.voxel_sizes(img.affine)
     margin = np.ceil(_PROTECTED_MM / zooms).astype(int) + 1
     box = tuple(
         slice(max(0, s.start - m), s.stop + m)
@@ -523,7 +534,7 @@ def _protected(img: SpatialImage, brain: nib.Nifti1Image) -> Mask:
     return near
 
 
-def nearest(mask: Mask, matrix: Floats, shape: tuple[int, ...]) -> Mask:
+def _nearest(mask: Mask, matrix: Floats, shape: tuple[int, ...]) -> Mask:
     """Return a mask on another grid, each voxel as the nearest one of the mask."""
     from scipy.ndimage import affine_transform
 
@@ -533,7 +544,7 @@ def nearest(mask: Mask, matrix: Floats, shape: tuple[int, ...]) -> Mask:
     return np.asarray(moved > 0)
 
 
-def measure(
+def _measure(
     before: SpatialImage,
     after: nib.Nifti1Image,
     brain: nib.Nifti1Image,

@@ -19,14 +19,7 @@ from nibabel.spatialimages import SpatialImage
 
 from medlab.arrays import Floats, Indices, Mask
 from medlab.errors import InputError, MedlabError, RefusedError
-from medlab.neuro.deface import (
-    MOST_RESIDUAL,
-    Defacing,
-    cut_out,
-    deface_image,
-    measure,
-    nearest,
-)
+from medlab.neuro.deface import MOST_RESIDUAL, Defacing, cut_alike, deface_image
 from medlab.neuro.extraction import extract_brain
 from medlab.neuro.surface import front_change, head_threshold
 from medlab.neuro.volume import image_like, load, to_working, voxels
@@ -279,19 +272,8 @@ def deface_all(
 
 def _alike(img: SpatialImage, first: Defacing, grays: _Grays) -> Defacing | None:
     """Return an image cut as the first one was, if it lies as that does and passes the checks."""
-    if not _gain(_grays(img), grays) > _LEAST_GAIN:  # NaN, too
-        return None
-    result, removed = cut_out(img, first.cut)
-    there = np.asanyarray(first.brain.dataobj) > 0
-    there = nearest(there, np.linalg.inv(first.brain.affine) @ img.affine, img.shape[:3])
-    brain = image_like(removed, there)
-    report = measure(img, result, brain, first.cut.fit)
-    nothing = not np.asanyarray(removed.dataobj).any() and report["warnings"]  # a slab above it
-    if report.pop("failed") and not nothing:
-        return None
-    shared = ("parts", "registration_mm", "backend")
-    report |= {name: first.report[name] for name in shared}
-    return Defacing(result, removed, brain, (), first.cut, report)
+    lies_alike = _gain(_grays(img), grays) > _LEAST_GAIN  # NaN: no
+    return cut_alike(img, first) if lies_alike else None
 
 
 def _grays(img: SpatialImage) -> _Grays:

@@ -89,7 +89,7 @@ def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
         raise InputError(
             "the affine of this image cannot be inverted, so left, right and mm are lost"
         )
-    zooms = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    zooms = nib.affines.voxel_sizes(affine)
     if zooms.min() < FINEST_MM or zooms.max() > COARSEST_MM:
         raise InputError(
             f"voxels of {zooms.min():.2g} to {zooms.max():.2g} mm are of no head; the unit in the "
@@ -195,7 +195,7 @@ def to_working(img: SpatialImage, like: Working | None = None) -> Working:
     affine = img.affine @ nib.orientations.inv_ornt_aff(turn, img.shape[:3])
     return Working(
         np.ascontiguousarray(nib.orientations.apply_orientation(data, turn)),
-        np.sqrt((affine[:3, :3] ** 2).sum(axis=0)),
+        nib.affines.voxel_sizes(affine),
         affine,
         turn,
         nib.orientations.ornt_transform(there, here),

@@ -16,11 +16,11 @@ from medlab.neuro.deface import (
     _BUFFER_MM,
     GOOD_FIT_MM,
     WORST_FIT_MM,
+    _cut_out,
     _face_region,
     _Fit,
     _register,
     _shear_plane,
-    cut_out,
 )
 from medlab.neuro.volume import _hounsfield_offset, to_working
 
@@ -58,11 +58,11 @@ def test_the_face_is_gone_the_brain_is_untouched_and_the_head_is_there(head3, de
 def test_other_contrasts_of_the_study_lose_the_same_face(head3, defaced):
     inverted = nib.Nifti1Image(1000 - _data(head3.img), head3.img.affine)
     assert np.array_equal(
-        _data(cut_out(inverted, defaced.cut)[0]) == 0,
+        _data(_cut_out(inverted, defaced.cut)[0]) == 0,
         (_data(defaced.removed) > 0) | (_data(inverted) == 0),
     )
     coarse = head3.img.slicer[::2, ::3, ::2]
-    cut, _ = cut_out(coarse, defaced.cut)
+    cut, _ = _cut_out(coarse, defaced.cut)
     differs = (_data(cut) == 0) != (_data(defaced.img)[::2, ::3, ::2] == 0)
     assert differs.mean() < 0.01  # the rim of the protected brain, in coarser voxels
 
@@ -71,12 +71,12 @@ def test_an_image_elsewhere_is_refused(head3, defaced):
     affine = head3.img.affine.copy()
     affine[:3, 3] += 900
     with pytest.raises(RefusedError, match="does not show the brain"):
-        cut_out(nib.Nifti1Image(_data(head3.img), affine), defaced.cut)
+        _cut_out(nib.Nifti1Image(_data(head3.img), affine), defaced.cut)
 
 
 def test_ears_go_when_asked(head3, defaced):
     cut = defaced.cut
-    both, _ = cut_out(head3.img, replace(cut, ears=True))
+    both, _ = _cut_out(head3.img, replace(cut, ears=True))
     gone = (_data(defaced.img) > 0) & (_data(both) == 0)
     world = nib.affines.apply_affine(head3.img.affine, np.argwhere(gone))
     assert gone.sum() > 500
