@@ -139,7 +139,7 @@ def test_the_face_lies_in_front_and_below_and_never_at_the_back(defaced):
 def test_where_the_brain_fits_nothing_the_head_is_refused(head3, monkeypatch):
     module = importlib.import_module("medlab.neuro.deface")
     monkeypatch.setattr(module, "_attempts", lambda: iter([{"crop_neck": True}]))
-    monkeypatch.setattr(module, "register", lambda *_, **__: _Fit(np.eye(4), 99.0))
+    monkeypatch.setattr(module, "_register", lambda *_, **__: _Fit(np.eye(4), 99.0))
     with pytest.raises(RefusedError, match="99 mm from the shape of a brain"):
         neuro.deface(head3.img, backend="builtin")
 
