@@ -20,6 +20,7 @@ from pydicom.dataset import Dataset
 from pydicom.encaps import generate_fragments
 from pydicom.pixels.decoders.rle import _rle_decode_segment, _rle_parse_header
 from pydicom.tag import BaseTag
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from medlab.dicom import columns, own_rules, passthrough
 from medlab.dicom.columns import Column, Places
@@ -46,8 +47,7 @@ from medlab.errors import InputError
 _MAKER, _TIMES = 0x00080070, 0x00280303
 _MOMENT = re.compile(rb"[0-9.]{8,26}")
 REPLACING = frozenset({"X", "Z", "D", "U"})
-FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
-_COMPARED = FREE_TEXT | {"UI", "DA", "DT"}
+_COMPARED = CUSTOMIZABLE_CHARSET_VR | {"UI", "DA", "DT"}
 
 
 class Finding(NamedTuple):

@@ -17,6 +17,7 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.tag import BaseTag
 from pydicom.uid import UID, ImplicitVRLittleEndian
+from pydicom.valuerep import BYTES_VR
 
 from medlab.dicom import (
     codestream,
@@ -38,7 +39,6 @@ from medlab.dicom.element_actions import (
     settle_texts,
 )
 from medlab.dicom.element_texts import (
-    BINARY_VRS,
     NUMBER_VRS,
     TEXT_VRS,
     TIME_VRS,
@@ -302,7 +302,7 @@ def _clean(level: Level, element: Any, rule: Rule) -> None:
             level.note(element, rule)
         return
     is_graphics = rule.option == "clean-graphics"
-    if vr in BINARY_VRS and rule.code == "C" and not (is_graphics or is_private(element)):
+    if vr in BYTES_VR and rule.code == "C" and not (is_graphics or is_private(element)):
         row = basic_rules().get(int(element.tag))
         _apply(level, element, Rule(settle(row.basic, None) if row else "X", ""))
     else:

@@ -11,6 +11,7 @@ from pydicom.charset import decode_bytes
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
+from pydicom.valuerep import BYTES_VR
 
 from medlab.dicom import (
     dates,
@@ -19,7 +20,6 @@ from medlab.dicom import (
 from medlab.dicom.codes import is_registered, keyed_code
 from medlab.dicom.dates import DUMMY_DATE
 from medlab.dicom.element_texts import (
-    BINARY_VRS,
     NUMBER_VRS,
     TEXT_VRS,
     TIME_VRS,
@@ -107,7 +107,7 @@ def _dummy(
     vr = proper_vr(element)
     if vr == "SQ":
         return _items(dataset[element.tag], new_uid, is_harmless, depth)
-    if vr in BINARY_VRS:
+    if vr in BYTES_VR:
         return b"\0\0"
     if vr in _FLOATS:
         many = dataset[element.tag].VM
@@ -219,7 +219,7 @@ def clean_value(level: Level, element: Any, rule: Rule) -> None:
         if own_rules.is_kept(rule) and (vr == "PN" or (role and role.name in _NOT_THE_PATIENT)):
             rule, general = rule._replace(how="keep"), False
         level.add_text(element, rule, text, general)
-    elif vr in BINARY_VRS:
+    elif vr in BYTES_VR:
         _clean_binary(level, element, rule)
     elif vr in NUMBER_VRS - STRING_NUMBER_VRS and proper_vr(element) in _TEXT_OF_ANY_KIND:
         replace_value(level, element, Rule("D", rule.option))  # text that the file calls a number
@@ -256,7 +256,7 @@ def is_disguised(element: Any, vr: str) -> bool:
     """Tell whether a file gives a text element a VR of bytes or numbers: search would miss it."""
     proper = proper_vr(element)
     is_number = vr in NUMBER_VRS and proper in _TEXT_OF_ANY_KIND
-    return is_number or (vr in BINARY_VRS and proper not in BINARY_VRS)
+    return is_number or (vr in BYTES_VR and proper not in BYTES_VR)
 
 
 def _own_value(level: Level, element: Any, rule: Rule) -> str | None:

@@ -15,14 +15,14 @@ from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.sequence import Sequence
 from pydicom.tag import BaseTag
+from pydicom.valuerep import FLOAT_VR, INT_VR
 
 from medlab.dicom import passthrough
 from medlab.dicom.passthrough import vr_in_dictionary
 
 #: Value representations that hold text which someone may have typed.
 TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
-BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
-NUMBER_VRS = frozenset({"AT", "DS", "FD", "FL", "IS", "SL", "SS", "UL", "US"})
+NUMBER_VRS = frozenset(vr.value for vr in INT_VR | FLOAT_VR)
 TIME_VRS = frozenset({"DA", "DT", "TM", "AS"})
 _PLAIN_VRS = TEXT_VRS | TIME_VRS | {"UI", "IS", "DS"}
 #: Where a backslash is a character, not a border between values.

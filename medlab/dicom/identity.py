@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from pydicom.dataset import Dataset
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from medlab.dicom import columns, passthrough
 from medlab.dicom.dates import OLDEST_AGE, parse_date
@@ -25,8 +26,6 @@ _LEAST_GLUED = 6  # letters; shorter ones are words of some language
 ALNUM, LETTER = r"[^\W_]", r"[^\W\d_]"
 _LEAST_DIGITS = 7  # of another patient's number, to be looked for in groups
 _LONGEST_NAME = 64  # signs: PS3.5 6.2.1 for each part of a PN
-_FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT"})
-_TELLING = _FREE_TEXT | {"PN"}
 _MANUFACTURER, _MAKER = 0x00080070, "maker"
 
 
@@ -264,7 +263,7 @@ def _each_once(alike: list[columns.Column]) -> Iterator[tuple[Dataset, int, Any,
     """Yield the same of a long sequence: of what may tell, each different value once."""
     for column in alike:
         tag = column.place[-1]
-        if column.vr in _TELLING or tag in roles() or tag == _MANUFACTURER:
+        if column.vr in CUSTOMIZABLE_CHARSET_VR or tag in roles() or tag == _MANUFACTURER:
             for value in set(column.values):
                 item, element = column.alone(value)
                 yield item, tag, element, column.vr
@@ -292,7 +291,7 @@ def _words_in(dataset: Dataset, tag: int, raw: Any) -> frozenset[str]:
     texts = {
         text
         for level, number, element, vr in _within(dataset, tag, raw, 0)
-        if vr in _FREE_TEXT and number not in roles()
+        if vr in CUSTOMIZABLE_CHARSET_VR and vr != "PN" and number not in roles()
         for text in texts_of(level, element)
     }
     all_words = {word for text in texts for word in words(text)}

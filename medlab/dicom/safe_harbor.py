@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from pydicom._uid_dict import UID_dictionary
 from pydicom.dataset import Dataset
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from medlab.dicom.dates import DUMMY_DATE, OLDEST_AGE
 from medlab.dicom.element_texts import label, values_of
@@ -39,7 +40,6 @@ KINDS: Mapping[int, _Kind] = MappingProxyType(
 _NAME, _DATE, _DEVICE, _WEB, _BIOMETRIC, _OTHER = 1, 3, 13, 14, 16, 18
 _PATTERNS = {n: re.compile(kind.pattern) for n, kind in KINDS.items() if kind.pattern}
 _YEAR = re.compile(r"(?<![\d.])(?:18|19)\d\d(?![\d.])")
-_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 _TECHNICAL = listed_tags("technical")
 _CLASSES = listed_tags("class-uids")
 _OF_VR = {"PN": _NAME, "AE": _DEVICE, "UR": _WEB}
@@ -80,7 +80,7 @@ def left(
         for kind in _kinds(element):
             if _stays(element, kind, said, restricted):
                 yield place, f"Safe Harbor: one of its {KINDS[kind].kind} is left"
-        free = element.VR in _TEXT and int(element.tag) not in _TECHNICAL
+        free = element.VR in CUSTOMIZABLE_CHARSET_VR and int(element.tag) not in _TECHNICAL
         years = _YEAR.findall(" ".join(values_of(element))) if free else ()
         if any(int(year) <= said.oldest for year in years):
             yield place, "Safe Harbor: a year that tells an age over 89 is left"
@@ -127,7 +127,9 @@ def _texts(element: Any) -> list[str]:
     """Return the texts of an element; of a sequence those in its items."""
     if element.VR != "SQ":
         return values_of(element)
-    inner = (e for item in element.value for e in item.iterall() if e.VR in _TEXT)
+    inner = (
+        e for item in element.value for e in item.iterall() if e.VR in CUSTOMIZABLE_CHARSET_VR
+    )
     return [text for e in inner for text in values_of(e)]
 
 
@@ -157,7 +159,7 @@ def _words(texts: Any) -> list[str]:
 
 def _is_free(element: Any, kind: int) -> bool:
     """Tell whether a text holds a kind by its form."""
-    searched = element.VR in _TEXT and int(element.tag) not in _TECHNICAL
+    searched = element.VR in CUSTOMIZABLE_CHARSET_VR and int(element.tag) not in _TECHNICAL
     return searched and kind in _PATTERNS and any(map(_PATTERNS[kind].search, values_of(element)))
 
 

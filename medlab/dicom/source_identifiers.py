@@ -16,11 +16,11 @@ import numpy as np
 from pydicom._uid_dict import UID_dictionary
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from medlab.dicom import own_rules, passthrough
 from medlab.dicom.columns import Column
 from medlab.dicom.compared_elements import (
-    FREE_TEXT,
     Finding,
     Pairs,
     Part,
@@ -377,7 +377,7 @@ def identifiers_left(
         How findings name the output.
     """
     after, pairs, long = compared
-    texts = [(p, plain("\\".join(p.texts))) for p in after if p.vr in FREE_TEXT]
+    texts = [(p, plain("\\".join(p.texts))) for p in after if p.vr in CUSTOMIZABLE_CHARSET_VR]
     searched = _each_once(data, output, long) if long else (data, b"")
     # where not all elements are there, none excuses
     places = ([] if long is not None else after), pairs, texts

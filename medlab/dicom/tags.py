@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 from pydicom.datadict import keyword_for_tag, private_dictionary_description
 from pydicom.dataset import Dataset
+from pydicom.valuerep import CUSTOMIZABLE_CHARSET_VR
 
 from medlab.dicom import element_texts, encrypted, passthrough, profile
 from medlab.dicom.element_texts import (
@@ -61,7 +62,6 @@ COLUMNS = (
     "finding",
 )
 _LONGEST_SHOWN = 80
-_FREE_TEXT = frozenset({"LO", "LT", "SH", "ST", "UC", "UT", "PN"})
 
 
 class _Place(NamedTuple):
@@ -422,7 +422,7 @@ def _kept_in(dataset: Dataset, tag: int, element: Any, path: str) -> list[tuple[
     """Return the same of one element and what stands in it."""
     written, keyword = label(tag)
     vr = vr_of(element)
-    texts = texts_of(dataset, element) if vr in _FREE_TEXT else []
+    texts = texts_of(dataset, element) if vr in CUSTOMIZABLE_CHARSET_VR else []
     if isinstance(element.value, bytes) and vr == "UN":
         runs = re.findall("[ -~]{4,}", element.value.decode("latin-1"))
         texts = [f"{len(element.value)} bytes: {' '.join(runs)[:_LONGEST_SHOWN]}"]
