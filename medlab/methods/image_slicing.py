@@ -1,7 +1,8 @@
 """Image slicing: the blocks of a picture change places by a key, and come back by it.
 
 No protection of what is seen: every block is still there, and the edges of blocks that were
-neighbors fit each other. `medlab.evaluation.jigsaw` puts them together without the key.
+neighbors fit each other. `medlab.evaluation.image_attacks.solve_jigsaw` puts them together
+without the key.
 """
 
 from __future__ import annotations
