@@ -28,7 +28,7 @@ from medlab.neuro.nifti_header import stored_voxels
 from medlab.pixels import frames
 
 _PRIVATE = "private"
-METHODS = (_PRIVATE, *steganography.METHODS)  # in the order in which they are looked for
+_METHODS = (_PRIVATE, *steganography.METHODS)  # in the order in which they are looked for
 _CREATOR = "MEDLAB HIDDEN"
 _OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
 _NIFTI = (".nii", ".nii.gz")
@@ -98,7 +98,7 @@ def reveal(source: Path, key: bytes, payload: Path, original: Path | None = None
         original is asked for and cannot be had. Nothing is written then.
     """
     _check_targets(source, original, payload)
-    method, data, pixels = _found(source, key, METHODS)
+    method, data, pixels = _found(source, key, _METHODS)
     with ExitStack() as stack:
         if original is not None:
             stack.enter_context(_appearing(original, _original(source, pixels, method)))

@@ -124,7 +124,7 @@ def _begin(start: Callable[..., None], args: Any) -> None:
 
 
 @contextmanager
-def cluster(address: str) -> Iterator[Callable[..., Iterator[tuple[Any, Any]]]]:
+def cluster(address: str) -> Iterator[EachDone]:
     """Give what is called like `each_done` and works on a cluster: `each` of a job.
 
     Parameters

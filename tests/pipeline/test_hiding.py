@@ -16,7 +16,7 @@ from medlab.cli import commands
 from medlab.crypto import steganography
 from medlab.pipeline import hiding
 
-DICOM_METHODS = hiding.METHODS
+DICOM_METHODS = hiding._METHODS
 PAYLOAD = b"a second picture, or a note of 39 bytes"
 
 
@@ -288,7 +288,7 @@ def test_the_key_may_be_named_by_the_environment(place):
 
 def test_the_command_offers_the_methods_that_there_are():
     (choices,) = (p.type.choices for p in commands.commands["hide"].params if p.name == "method")
-    assert tuple(choices) == hiding.METHODS
+    assert tuple(choices) == hiding._METHODS
 
 
 def test_two_payloads_in_private_elements_are_refused(place):
