@@ -11,7 +11,6 @@ import itertools
 from collections.abc import Sequence
 from datetime import date
 from fractions import Fraction
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,11 +18,10 @@ import pandas as pd
 import yaml
 
 from medlab.arrays import Array, Ints
-from medlab.dp import noise
 from medlab.dp.noise import rho_of
 from medlab.dp.queries import LARGEST_DELTA, exact_delta, exact_epsilon
 from medlab.errors import InputError, UsageError
-from medlab.synthetic import copula, tree
+from medlab.synthetic import table_models
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns
 from medlab.tabular.table_files import cell_number
 
@@ -343,7 +341,7 @@ def synthesize(
     domain : sequence of Axis
         With epsilon it must be public knowledge, not read off the table.
     method : {"tree", "copula", "independent"}
-        See `medlab.synthetic.tree` and `medlab.synthetic.copula`; "independent" keeps the counts
+        See `medlab.synthetic.table_models`; "independent" keeps the counts
         of each column only.
     epsilon : float, optional
         Two tables that differ in one patient have about the same chance to give this one: the
@@ -380,13 +378,12 @@ def synthesize(
             raise InputError("no row lies in the domain; compare its categories with the table")
         rows = len(table) if rows is None else rows
     if method == "tree":
-        drawn = tree.draw(codes, sizes, rows, rng, rho=rho)
+        drawn = table_models.tree(codes, sizes, rows, rng, rho=rho)
     elif method == "copula":
         labeled = [bool(axis.labels) for axis in domain]
-        drawn = copula.draw(codes, sizes, labeled, rows or len(table), rng)
+        drawn = table_models.copula(codes, sizes, labeled, rows or len(table), rng)
     else:
-        noisy = partial(_noisy, epsilon=epsilon, rho=rho, columns=len(sizes))
-        drawn = tree.independent(codes, sizes, rows, rng, noisy)
+        drawn = table_models.independent(codes, sizes, rows, rng, epsilon=epsilon, rho=rho)
     left_out = len(kept) - len(codes) if epsilon is None else None
     columns = {axis.name: axis.decode(drawn[:, j], rng) for j, axis in enumerate(domain)}
     return Synthesis(pd.DataFrame(columns), epsilon, delta, rho, left_out)
@@ -411,12 +408,3 @@ def _promise(
             f"delta must be below {LARGEST_DELTA:g}, and above 0 for a tree; 1e-9 is usual"
         )
     return epsilon, delta, rho_of(epsilon, delta) if delta else None
-
-
-def _noisy(counts: Ints, epsilon: float | None, rho: float | None, columns: int) -> Ints:
-    """Return the counts of one of several columns, which one row changes by one each."""
-    if epsilon is None:
-        return counts
-    if rho is None:
-        return noise.integer_laplace(counts, columns / epsilon)
-    return noise.integer_gaussian(counts, rho / columns)

@@ -1,8 +1,13 @@
-"""Rows drawn along a tree of pairs of columns, from counts that may be noisy.
+"""Models of a table of codes, and rows drawn from them: a tree, columns by themselves, a copula.
 
-It follows the idea of MST (McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality
-11(3), 2021) and is not MST: one-way counts, a spanning tree of pairs, two-way counts of the tree,
-and rows drawn by quota along it.
+The tree is of pairs of columns, from counts that may be noisy. It follows the idea of MST
+(McKenna, Miklau, Sheldon, Journal of Privacy and Confidentiality 11(3), 2021) and is not MST:
+one-way counts, a spanning tree of pairs, two-way counts of the tree, and rows drawn by quota
+along it.
+
+The copula is Gaussian: the counts of each column, and how the columns go together. It has no
+guarantee. Categories keep their own counts and are drawn as categories: no label stands between
+two others. How a label goes with other columns is what places it on the copula's scale.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri
 
 from medlab.arrays import Floats, Ints
 from medlab.dp import noise
@@ -22,6 +28,8 @@ _MOST_ROWS = 10_000_000  # where nobody says how many: a tiny epsilon makes any 
 _STEP = 1 / 1024  # of expected counts, so that sums of scores are exact in floating point
 _FITS = 50  # rounds of iterative proportional fitting; after 20 the margins move by under 1e-3
 _SPREAD = 1e-3  # share of the independent table in a pair, so that no row of it is empty
+_ROUNDS = 3  # of placing labels; their order settles in two on the sample cohort
+_LEAST_VARIANCE = 1e-3  # of the scores of a column; below it the column is nearly constant
 
 
 class _Loss(NamedTuple):
@@ -43,7 +51,7 @@ def split(rho: float, columns: int) -> _Loss:
     return _Loss(rho / 3 / columns, rho / 3 / pairs, rho / 3 / pairs)
 
 
-def draw(
+def tree(
     codes: Ints,
     sizes: Sequence[int],
     rows: int | None,
@@ -108,12 +116,24 @@ def independent(
     sizes: Sequence[int],
     rows: int | None,
     rng: np.random.Generator,
-    noisy: Callable[[Ints], Ints],
+    *,
+    epsilon: float | None = None,
+    rho: float | None = None,
 ) -> Ints:
-    """Return rows of which each column is drawn by itself, for parameters see `draw`.
+    """Return rows of which each column is drawn by itself, for other parameters see `tree`.
 
-    `noisy` gives the counts of a column their noise.
+    Parameters
+    ----------
+    epsilon : float, optional
+        Pure loss of the counts of all columns, where `rho` is None; None for exact counts.
     """
+    columns = len(sizes)  # one row changes each of them by one
+
+    def noisy(counts: Ints) -> Ints:
+        if rho is None and epsilon is not None:
+            return noise.integer_laplace(counts, columns / epsilon)
+        return _noisy(counts, (rho or 0.0) / columns)
+
     return _sample(_margins(codes, sizes, noisy), {}, rows, rng)
 
 
@@ -155,14 +175,14 @@ def _spanning_tree(
         expected = np.outer(margins[i], margins[j]) / total
         gap = _pair(codes, i, j, sizes) - np.round(expected / _STEP) * _STEP
         scores[i, j] = float(np.abs(gap).sum())
-    part, tree = np.arange(len(sizes)), list[tuple[int, int]]()
-    while len(tree) < len(sizes) - 1:
+    part, pairs = np.arange(len(sizes)), list[tuple[int, int]]()
+    while len(pairs) < len(sizes) - 1:
         joining = [pair for pair in scores if part[pair[0]] != part[pair[1]]]
         values = np.array([scores[pair] for pair in joining])
         chosen = joining[noise.choice(values, rho) if rho else int(values.argmax())]
-        tree.append(chosen)
+        pairs.append(chosen)
         part[part == part[chosen[1]]] = part[chosen[0]]
-    return tree
+    return pairs
 
 
 def _fitted(counts: Ints, rows: Floats, columns: Floats) -> Floats:
@@ -230,3 +250,84 @@ def _spread(parents: Ints, shares: Floats, rng: np.random.Generator) -> Ints:
     codes = np.empty(len(parents), dtype=np.int64)
     codes[order] = np.repeat(np.tile(np.arange(shares.shape[1]), len(shares)), quota.ravel())
     return codes
+
+
+def copula(
+    codes: Ints,
+    sizes: Sequence[int],
+    labeled: Sequence[bool],
+    rows: int,
+    rng: np.random.Generator,
+) -> Ints:
+    """Return rows drawn from the copula of rows.
+
+    Parameters
+    ----------
+    codes : int array, shape (patients, columns)
+    sizes : sequence of int
+        Number of codes of each column.
+    labeled : sequence of bool
+        Whether the codes of a column are categories, without order.
+    rows : int
+    rng : Generator
+
+    Returns
+    -------
+    int array, shape (rows, columns)
+
+    Notes
+    -----
+    The score of a code is the mean of its part of the standard normal distribution. The
+    covariance of two columns' scores, divided by both variances, estimates the correlation that
+    they were cut from (to first order). Nelsen, An Introduction to Copulas, 2006.
+    """
+    counts = [np.bincount(codes[:, j], minlength=size) for j, size in enumerate(sizes)]
+    orders = [np.arange(size) for size in sizes]
+    for _ in range(_ROUNDS if any(labeled) else 0):
+        for j in itertools.compress(range(len(sizes)), labeled):
+            orders[j] = _placed(codes, counts, orders, j)
+    scores = _scores(codes, counts, orders)
+    latent = rng.multivariate_normal(
+        np.zeros(len(sizes)), _correlation(scores), rows, method="eigh"
+    )
+    drawn = np.empty((rows, len(sizes)), dtype=np.int64)
+    for j, order in enumerate(orders):
+        ends = np.cumsum(counts[j][order]) * rows / len(codes)
+        quota: Ints = np.diff(np.floor(ends + 0.5), prepend=0).astype(np.int64)
+        drawn[np.argsort(latent[:, j]), j] = np.repeat(order, quota)
+    return drawn
+
+
+def _scores(codes: Ints, counts: Sequence[Ints], orders: Sequence[Ints]) -> Floats:
+    """Return the normal score of each cell, shape (patients, columns)."""
+    scores = np.empty(codes.shape)
+    for j, order in enumerate(orders):
+        share = counts[j][order] / len(codes)
+        ends = ndtri(np.concatenate([[0.0], np.cumsum(share)]).clip(0, 1))
+        density = np.exp(-(ends**2) / 2) / np.sqrt(2 * np.pi)
+        score = np.empty(len(order))
+        score[order] = -np.diff(density) / np.maximum(share, 1e-300)
+        scores[:, j] = score[codes[:, j]]
+    return scores
+
+
+def _placed(codes: Ints, counts: Sequence[Ints], orders: Sequence[Ints], j: int) -> Ints:
+    """Return the labels of a column in the order of what the other columns say of them."""
+    others = np.delete(_scores(codes, counts, orders), j, axis=1)
+    if not others.shape[1]:
+        return orders[j]
+    direction = np.linalg.eigh(np.atleast_2d(np.cov(others, rowvar=False, ddof=0)))[1][:, -1]
+    totals = np.bincount(codes[:, j], others @ direction, minlength=len(counts[j]))
+    return np.argsort(totals / np.maximum(counts[j], 1), kind="stable")
+
+
+def _correlation(scores: Floats) -> Floats:
+    """Return the nearest correlations that are possible together, by cutting eigenvalues at 0."""
+    covariance = np.atleast_2d(np.cov(scores, rowvar=False, ddof=0))
+    variance = np.maximum(np.diag(covariance), _LEAST_VARIANCE)
+    correlation = np.clip(covariance / np.outer(variance, variance), -1.0, 1.0)
+    np.fill_diagonal(correlation, 1.0)
+    values, vectors = np.linalg.eigh(correlation)
+    correlation = (vectors * np.maximum(values, 1e-9)) @ vectors.T
+    sd = np.sqrt(np.diag(correlation))
+    return np.asarray(correlation / np.outer(sd, sd))
