@@ -354,6 +354,16 @@ def identity_of(dataset: Dataset) -> Identity:
     return _identity(frozenset(_said(dataset)))
 
 
+def identity_words(dataset: Dataset) -> list[str]:
+    """Return the values that name patient, staff, place, device or day, of every nesting level.
+
+    As they are written, for a search in what a recognizer reads in the pixels. Ages are left out:
+    there a number with a Y behind it is found by its form.
+    """
+    said = (text for role, text in _said(dataset) if role not in (_MAKER, "age"))
+    return [*dict.fromkeys(said)]
+
+
 @lru_cache(maxsize=1024)
 def _identity(said: frozenset[tuple[str, str]]) -> Identity:
     """Return the identity of what was said; the files of a series say the same."""

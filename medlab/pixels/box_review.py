@@ -16,6 +16,7 @@ from pydicom.dataset import Dataset
 
 from medlab.arrays import Array
 from medlab.dicom.files import find_files, quiet_pydicom, read
+from medlab.dicom.identity import identity_words
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, usable
 from medlab.pixels import decide, detect, effects, frames
@@ -405,7 +406,7 @@ def _looked_at(path: Path, policy: str, rules: Any) -> tuple[Dataset, list[Decis
     dataset = read(path)
     if not any(name in dataset for name in frames.KEYWORDS):
         raise RefusedError("the object has no pixels; other text in it was not looked at")
-    words = decide.identity_words(dataset)
+    words = identity_words(dataset)
     return dataset, find_text(dataset, words, policy=policy, rules=rules)
 
 

@@ -98,17 +98,6 @@ class Identity:
     numbers: frozenset[str]
 
 
-def identity_words(dataset: Dataset) -> list[str]:
-    """Return the values of a header that name the patient, the staff or the place."""
-    found = [dataset.get(keyword) for keyword in sorted(_words("header"))]
-    found += [element.value for element in dataset if element.VR == "PN"]
-    texts = []
-    for value in found:
-        many = value if isinstance(value, (list, tuple)) or hasattr(value, "append") else [value]
-        texts += [str(one) for one in many if one]
-    return texts
-
-
 def identity(phrases: Iterable[str]) -> Identity:
     """Sort header values into what is compared in different ways.
 

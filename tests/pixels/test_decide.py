@@ -4,7 +4,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from pixel_labels import image
+from pydicom.dataset import Dataset
 
+from medlab import pixels
 from medlab.errors import InputError, UsageError
 from medlab.pixels import decide, frames
 from medlab.pixels.detect import Word
@@ -177,13 +179,19 @@ def test_a_slanted_line_is_covered_by_several_small_boxes():
     assert all(any(b.x0 <= x < b.x1 and b.y0 <= y < b.y1 for b in boxes) for x, y in points)
 
 
-def test_identity_words_of_a_header_hold_names_numbers_and_places():
+def test_identity_words_of_a_header_hold_names_numbers_and_places_of_every_level():
     import pixel_images as made
 
     ds = made.header(4, 4, InstitutionName="Lakeside Clinic", OperatorsName="Doe^Ann")
-    ds.OtherPatientIDs = ["A1", "B2"]
-    words = decide.identity_words(ds)
+    ds.OtherPatientIDs, ds.PatientAge = ["A1", "B2"], "067Y"
+    nested = Dataset()
+    nested.PatientID, nested.TypeOfPatientID = "OLD77123", "TEXT"
+    ds.OtherPatientIDsSequence = [nested]
+    words = pixels.identity_words(ds)
     assert {"OKAFOR^JANE", "MRN00412345", "Lakeside Clinic", "Doe^Ann", "A1", "B2"} <= set(words)
+    assert "OLD77123" in words
+    assert decide.matches("ID OLD 77123", decide.identity(words))
+    assert "067Y" not in words
 
 
 @pytest.mark.parametrize("text", ["ααυλ", "Тарк", "山田"])
