@@ -114,7 +114,7 @@ def faces(heads: int, spacing: float) -> None:
         [samples.head(p, s, spacing_mm=spacing).img for p in range(1, heads + 1)] for s in (1, 2)
     ]
     start = time.process_time()
-    found = image_attacks.reidentify(scans[0], {"second session": scans[1]})["second session"]
+    found = image_attacks.reidentify(scans[0], {"second session": scans[1]}).iloc[0]
     seconds = time.process_time() - start
     print(f"{heads} heads, two sessions, {spacing:g} mm: rank-1 {found.rank1:.2f}, ", end="")
     print(f"mean rank {found.mean_rank:.2f}, chance {found.chance:.2f}; {seconds:.1f} s CPU")

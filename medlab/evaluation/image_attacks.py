@@ -254,7 +254,7 @@ def _protect(head: _Image) -> _Protected:
 
 def reidentify(
     gallery: Sequence[_Image], probes: Mapping[str, Sequence[_Image | None]]
-) -> dict[str, _Identification]:
+) -> pd.DataFrame:
     """Look for protected heads among known ones.
 
     Parameters
@@ -267,25 +267,20 @@ def reidentify(
 
     Returns
     -------
-    dict
-        By the names of `probes`.
+    DataFrame
+        One row a protection: ``rank1`` (share of people whose own face came first) with its
+        interval ``low``, ``high``; ``mean_rank``; ``chance``, what a guess reaches.
     """
     gallery_maps = depth_maps(gallery)
     nothing = np.full(gallery_maps[0].shape, np.nan)
-    ranks = {}
+    rows = {}
     for name, heads in probes.items():
         present = [head for head in heads if head is not None]
         maps = iter(depth_maps([gallery[0], *present])[1:])
-        ranks[name] = _identify(
-            gallery_maps, [nothing if h is None else next(maps) for h in heads]
-        )
-    return ranks
-
-
-def identification_table(identifications: dict[str, _Identification]) -> pd.DataFrame:
-    """Return one row a way of protection: rank-1 with interval, mean rank, chance."""
-    rows = [{"protection": name, **rates._asdict()} for name, rates in identifications.items()]
-    return pd.DataFrame(rows).drop(columns="distances")
+        probe_maps = [nothing if head is None else next(maps) for head in heads]
+        rows[name] = _identify(gallery_maps, probe_maps)._asdict()
+    table = pd.DataFrame.from_dict(rows, orient="index").drop(columns="distances")
+    return table.rename_axis("protection")
 
 
 def _pixel_hash(img: SpatialImage) -> str:
@@ -327,41 +322,54 @@ def _image(data: Floats, affine: Floats) -> SpatialImage:
 
 
 def pixel_linkage(
-    published: Sequence[SpatialImage], released: Sequence[SpatialImage]
-) -> dict[str, _Identification]:
+    published: Sequence[SpatialImage], released: Mapping[str, Sequence[SpatialImage]]
+) -> pd.DataFrame:
     """Look for each released scan among scans published elsewhere; number i belongs to i.
 
     Parameters
     ----------
-    published, released : sequences of nibabel images
-        With fields of view alike.
+    published : sequence of nibabel images
+    released : mapping of str to sequences of nibabel images
+        By what was done to them, with fields of view alike.
 
     Returns
     -------
-    dict
-        By ``SHA-256`` of the voxels; by ``perceptual hash`` (signs of the lowest
-        frequencies of the cosine transform); by ``correlation``; and by ``correlation inside
-        the mask``, only where the released scan shows something.
+    DataFrame
+        The share found at first guess, one row a change of the image, one column a way of looking:
+        by ``SHA-256`` of the voxels; by ``perceptual hash`` (signs of the lowest frequencies of
+        the cosine transform); by ``correlation``; and by ``correlation inside the mask``, only
+        where the released scan shows something.
 
     Raises
     ------
     InputError
         If the numbers differ, or there are fewer than two.
     """
-    if len(published) != len(released) or len(released) < 2:
-        raise InputError("give as many published as released scans, in one order, two or more")
-    marks = [[_pixel_hash(img) for img in some] for some in (released, published)]
-    exact = np.not_equal.outer(*map(np.array, marks)).astype(np.float64)
-    small, public = (np.stack([_common(img) for img in some]) for some in (released, published))
-    bits, public_bits = (np.stack([_bits(image) for image in some]) for some in (small, public))
-    return {
-        "SHA-256": _ranked(exact),
-        "perceptual hash": _ranked((bits[:, None] != public_bits[None]).mean(axis=2)),
-        "correlation": _ranked(
-            _uncorrelated(small, public, lambda image: np.ones(image.shape, dtype=bool))
-        ),
-        "correlation inside the mask": _ranked(_uncorrelated(small, public, _shown)),
-    }
+    marks, public = _marks(published)
+    bits = np.stack([_bits(image) for image in public])
+    rows = {}
+    for change, images in released.items():
+        if len(published) != len(images) or len(images) < 2:
+            raise InputError("give as many published as released scans, in one order, two or more")
+        own_marks, small = _marks(images)
+        own_bits = np.stack([_bits(image) for image in small])
+        distances = {
+            "SHA-256": np.not_equal.outer(own_marks, marks).astype(np.float64),
+            "perceptual hash": (own_bits[:, None] != bits[None]).mean(axis=2),
+            "correlation": _uncorrelated(
+                small, public, lambda img: np.ones(img.shape, dtype=bool)
+            ),
+            "correlation inside the mask": _uncorrelated(small, public, _shown),
+        }
+        rows[change] = {way: _ranked(distance).rank1 for way, distance in distances.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("change")
+
+
+def _marks(images: Sequence[SpatialImage]) -> tuple[Array, Floats]:
+    """Return the hashes of scans, and the scans on one grid."""
+    return np.array([_pixel_hash(img) for img in images]), np.stack(
+        [_common(img) for img in images]
+    )
 
 
 def _common(img: SpatialImage) -> Floats:
@@ -396,15 +404,6 @@ def _uncorrelated(released: Floats, published: Floats, mask: Callable[[Floats], 
         size = np.linalg.norm(a) * np.linalg.norm(b, axis=1)
         rows.append(1 - (b @ a) / np.where(size > 0, size, 1.0))
     return np.round(np.array(rows), 12)
-
-
-def linkage_table(identifications: Mapping[str, Mapping[str, _Identification]]) -> pd.DataFrame:
-    """Return the share found, one row a change of the image, one column a way of looking."""
-    table = {
-        change: {way: identification.rank1 for way, identification in ways.items()}
-        for change, ways in identifications.items()
-    }
-    return pd.DataFrame(table).T.rename_axis("change")
 
 
 class _Assembly(NamedTuple):

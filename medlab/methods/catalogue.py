@@ -158,9 +158,11 @@ def _of_tables(name: str, **more: Any) -> Method:
 
 def _elements_suppressed(_: Setting) -> dict[str, _Verb]:
     """Names and numbers get one value for all, dates and people go blank, facts go."""
-    fixed = _all(("PatientName", "PatientID"), suppression.fixed)
-    blank = ("PatientBirthDate", "AccessionNumber", *_PEOPLE, *_DATES)
-    return fixed | _all(blank, suppression.blank) | _all(_GONE, suppression.remove)
+    return {
+        **_all(_IDENTITY, suppression.fixed),
+        **_all(("PatientBirthDate", "AccessionNumber", *_PEOPLE, *_DATES), suppression.blank),
+        **_all(_GONE, suppression.remove),
+    }
 
 
 def _elements_randomized(setting: Setting) -> dict[str, _Verb]:

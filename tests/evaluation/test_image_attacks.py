@@ -73,33 +73,36 @@ def test_one_probe_too_few_is_refused(maps):
         image_attacks._identify(maps[0], maps[1][:-1])
 
 
-def test_the_table_has_a_row_for_each_protection(maps):
-    table = image_attacks.identification_table({"before": image_attacks._identify(*maps)})
-    assert table.loc[0, "protection"] == "before"
-    assert table.loc[0, "chance"] == pytest.approx(1 / HEADS)
+def test_the_table_has_a_row_for_each_protection_and_a_withheld_head_is_nobody(heads, maps):
+    first, second = ([heads[p, s].img for p in range(1, HEADS + 1)] for s in (1, 2))
+    probes = {"before": second, "withheld": [None] * HEADS}
+    table = image_attacks.reidentify(first, probes)
+    assert list(table.index) == list(probes)
+    found = image_attacks._identify(*maps)
+    assert table.loc["before", ["rank1", "mean_rank"]].tolist() == [found.rank1, found.mean_rank]
+    assert table["chance"].tolist() == pytest.approx([1 / HEADS] * 2)
+    assert table.loc["withheld", "rank1"] == pytest.approx(1 / HEADS)
 
 
 def test_pixels_find_their_copy_whatever_was_done_to_the_header_or_the_brightness(heads):
     published = [heads[p, 1].img for p in range(1, HEADS + 1)]
     rng = np.random.default_rng(0)
     disguised = [image_attacks.disguises(img, rng) for img in published]
-    for change in disguised[0]:
-        found = image_attacks.pixel_linkage(published, [one[change] for one in disguised])
+    changes = {change: [one[change] for one in disguised] for change in disguised[0]}
+    for change, found in image_attacks.pixel_linkage(published, changes).iterrows():
         exact = 1.0 if change == "header only" else pytest.approx(1 / HEADS)
-        assert found["SHA-256"].rank1 == exact
-        assert found["correlation inside the mask"].rank1 == 1.0, change
-        assert found["perceptual hash"].rank1 >= 0.9, change
+        assert found["SHA-256"] == exact
+        assert found["correlation inside the mask"] == 1.0, change
+        assert found["perceptual hash"] >= 0.9, change
 
 
 def test_stripping_does_not_hide_which_scan_it_was(heads):
     first = [heads[p, 1] for p in range(1, HEADS + 1)]
     published = [one.img for one in first]
     stripped = [masked(one.img, one.brain_mask, keep=True) for one in first]
-    found = image_attacks.pixel_linkage(published, stripped)
-    assert found["correlation inside the mask"].rank1 == 1.0
-    assert found["SHA-256"].rank1 == found["SHA-256"].chance
-    table = image_attacks.linkage_table({"stripped": found})
+    table = image_attacks.pixel_linkage(published, {"stripped": stripped})
     assert table.loc["stripped", "correlation inside the mask"] == 1.0
+    assert table.loc["stripped", "SHA-256"] == pytest.approx(1 / HEADS)
 
 
 def test_the_hash_is_of_voxels_and_not_of_headers(heads):
