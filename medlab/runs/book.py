@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import warnings
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from medlab.errors import InputError, UsageError, usable
-from medlab.runs.plan import Parameter, check, declared
+from medlab.runs.plan import checked_in_cells
 from medlab.runs.results import Meaning, write_results
 
 if TYPE_CHECKING:
@@ -312,7 +311,8 @@ def begin(
         raise UsageError("seed is not a whole number; give 0 or larger")
     if not isinstance(reveal, bool):
         raise UsageError("reveal is not a bool; give True or False")
-    parameters = _checked_parameters()
+    shell = _shell()
+    parameters = checked_in_cells(shell.user_ns) if shell else {}
     source = checked_source(data_dir, tables=tables) if data_dir else None
     table = source if source is not None and source.is_file() else None
     data = samples.default_folder() if source is None or table is not None else source
@@ -323,28 +323,6 @@ def begin(
         _be_discreet()
     run._save()
     return run
-
-
-def _checked_parameters() -> dict[str, Any]:
-    """Check the values of a notebook's parameters; return those that may be kept.
-
-    Jupyter remembers the source of each cell: the last that declares `data_dir` is the cell of
-    parameters, and one behind it that begins as papermill's does is what papermill injected.
-    Any text may hold a name, so only numbers and words that the notebook lists are kept.
-    """
-    shell = _shell()
-    parameters: dict[str, Parameter] = {}
-    injected: list[str] = []
-    for source in shell.user_ns.get("In", []) if shell else []:
-        if source.startswith("# Parameters\n"):
-            injected += declared(source)
-        elif re.search(r"(?m)^data_dir\b", source):
-            parameters, injected = declared(source), []
-    values = {name: shell.user_ns[name] for name in [*parameters, *injected]}
-    for name, fitted in check(values, parameters).items():
-        if fitted != values[name]:
-            raise UsageError(f"{name} is text; write it without quotation marks")
-    return {name: values[name] for name in parameters if parameters[name].is_bounded}
 
 
 def checked_source(data_dir: str | Path, *, tables: bool) -> Path:

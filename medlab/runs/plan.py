@@ -94,7 +94,7 @@ class Parameter:
         return _KINDS[self.kind] + span * (low > -math.inf)
 
 
-def declared(source: str) -> dict[str, Parameter]:
+def _declared(source: str) -> dict[str, Parameter]:
     """Return the parameters that the source of a cell of parameters declares, by name.
 
     Raises
@@ -140,7 +140,7 @@ def _bounds(text: str, default: str) -> dict[str, Any]:
     return {"words": words, "several": bool(several), "rival": rival or ""}
 
 
-def check(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+def _check(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
     """Return the values given, each as the kind that its parameter declares.
 
     Parameters
@@ -148,7 +148,7 @@ def check(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> dic
     values : mapping
         Values by name; where there is none, the default counts.
     parameters : mapping
-        What `declared` found.
+        What `_declared` found.
 
     Raises
     ------
@@ -168,6 +168,37 @@ def check(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> dic
             if fitted.get(name, default) == fitted.get(parameter.rival, other):
                 raise UsageError(f"{name} and {parameter.rival} are alike; give two words")
     return fitted
+
+
+def checked_in_cells(variables: Mapping[str, Any]) -> dict[str, Any]:
+    """Check the values of a notebook's parameters; return those that may be kept.
+
+    Jupyter remembers the source of each cell: the last that declares `data_dir` is the cell of
+    parameters, and one behind it that begins as papermill's does is what papermill injected.
+    Any text may hold a name, so only numbers and words that the notebook lists are kept.
+
+    Parameters
+    ----------
+    variables : mapping
+        Of the running notebook, by name; ``In`` holds the sources.
+
+    Raises
+    ------
+    UsageError
+        If a value does not fit, or papermill was given one that the notebook does not declare.
+    """
+    parameters: dict[str, Parameter] = {}
+    injected: list[str] = []
+    for source in variables.get("In", []):
+        if source.startswith("# Parameters\n"):
+            injected += _declared(source)
+        elif re.search(r"(?m)^data_dir\b", source):
+            parameters, injected = _declared(source), []
+    values = {name: variables[name] for name in [*parameters, *injected]}
+    for name, fitted in _check(values, parameters).items():
+        if fitted != values[name]:
+            raise UsageError(f"{name} is text; write it without quotation marks")
+    return {name: values[name] for name in parameters if parameters[name].is_bounded}
 
 
 def _parsed(value: Any) -> Any:
@@ -305,7 +336,7 @@ def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
             for cell in content["cells"]
             if language and "parameters" in cell["metadata"].get("tags", [])
         ]
-        return declared(sources[0]) if sources else {}
+        return _declared(sources[0]) if sources else {}
     except (OSError, ValueError, LookupError, TypeError, AttributeError, SyntaxError) as error:
         kind = type(error).__name__
         raise UsageError(
@@ -346,7 +377,7 @@ def plan_jobs(
         declarations = notebook_parameters(notebook)
         for point in _points(varied):
             try:
-                values = check(fixed | point, declarations)
+                values = _check(fixed | point, declarations)
             except UsageError as error:
                 raise UsageError(f"{notebook.stem}: {error}") from None
             axis = {name: values[name] for name in point}

@@ -9,8 +9,8 @@ from medlab.errors import UsageError
 from medlab.methods.catalogue import ON_MAP
 from medlab.neuro.extraction import _BACKENDS
 from medlab.runs.plan import (
-    check,
-    declared,
+    _check,
+    _declared,
     find_notebooks,
     notebook_parameters,
     plan_jobs,
@@ -37,7 +37,7 @@ plain = 3  # no annotation
 
 @pytest.fixture
 def known():
-    return declared(CELL)
+    return _declared(CELL)
 
 
 def test_ranges_words_and_kinds_are_read_from_the_comment(known):
@@ -66,7 +66,7 @@ def test_papermill_reads_the_same_names_kinds_and_comments(notebook):
 def test_every_default_fits_and_every_number_has_limits(notebook):
     parameters = notebook_parameters(notebook)
     defaults = {name: eval(about.default) for name, about in parameters.items()}
-    assert check(defaults, parameters) == defaults
+    assert _check(defaults, parameters) == defaults
     numbers = [about for about in parameters.values() if about.kind in ("int", "float")]
     assert all(about.limits[0] > -math.inf for about in numbers)
 
@@ -87,7 +87,7 @@ def test_the_words_of_a_comment_are_those_that_the_package_knows():
     ],
 )  # fmt: skip
 def test_a_value_that_fits_is_returned_as_its_kind(known, name, text, value):
-    (found,) = check({name: text}, known).values()
+    (found,) = _check({name: text}, known).values()
     assert found == value
     assert type(found) is type(value)
 
@@ -104,16 +104,16 @@ def test_a_value_that_fits_is_returned_as_its_kind(known, name, text, value):
 )  # fmt: skip
 def test_a_value_that_does_not_fit_is_refused_with_what_would(known, name, value):
     with pytest.raises(UsageError, match=rf"{name} .*(takes|alike)|no parameter missing"):
-        check({name: value}, known)
+        _check({name: value}, known)
 
 
 def test_two_that_must_differ_may_be_swapped(known):
-    assert check({"x": "Weight", "y": "Age"}, known) == {"x": "Weight", "y": "Age"}
+    assert _check({"x": "Weight", "y": "Age"}, known) == {"x": "Weight", "y": "Age"}
 
 
 def test_a_refusal_does_not_repeat_text(known):
     with pytest.raises(UsageError) as caught:
-        check({"known": "Okafor"}, known)
+        _check({"known": "Okafor"}, known)
     assert "Okafor" not in str(caught.value)
 
 
