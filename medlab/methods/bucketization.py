@@ -10,18 +10,13 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from medlab.dicom.profile import word_list
 from medlab.errors import InputError
 from medlab.methods.values import AGE, as_number, each, join_date, like, split_date
 
 _OLDEST = 90  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above 89 into one class
 _LAST = 130
 _FEWEST = 20_000
-# Areas of the first three digits with 20,000 people or fewer (2000 census), as HHS's guidance
-# on de-identification lists them.
-_SMALL_AREAS = frozenset(
-    f"{area:03d}"
-    for area in (36, 59, 63, 102, 203, 556, 692, 790, 821, 823, 830, 831, 878, 879, 884, 890, 893)
-)
 
 
 def age(values: Any, width: int = 10, *, label: bool = False) -> Any:
@@ -103,7 +98,7 @@ def postcode(
     people : mapping, optional
         Inhabitants of each area, by its first digits. Areas with 20,000 or fewer, and areas
         not in the mapping, become zeros. Without it, and with three digits, the areas of
-        the United States that HHS lists do.
+        the United States that HHS lists (census of 2000) do.
     stars : bool
         ``"123**"`` instead of ``"123"``: the length is kept, for tables.
 
@@ -117,7 +112,7 @@ def postcode(
             raise InputError("a postcode is text; a number has lost its leading zeros")
         area = value.strip()[:digits]
         small = (
-            digits == 3 and area in _SMALL_AREAS
+            digits == 3 and area in word_list("zips-2000")
             if people is None
             else people.get(area, 0) <= _FEWEST
         )
