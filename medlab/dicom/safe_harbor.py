@@ -43,7 +43,6 @@ _YEAR = re.compile(r"(?<![\d.])(?:18|19)\d\d(?![\d.])")
 _TECHNICAL = listed_tags("technical")
 _CLASSES = listed_tags("class-uids")
 _OF_VR = {"PN": _NAME, "AE": _DEVICE, "UR": _WEB}
-_DUMMIES = frozenset({"ANONYMIZED", "ANON", "anonymized", "000000", DUMMY_DATE, "0", "000Y"})
 _CODE = re.compile("[A-Z2-7]{16}")
 _ADDRESS, _COUNTRY, _AUDIO, _SOP_CLASS = 0x00101040, 0x00102150, 0x200C, 0x00080016
 _RETINA = word_list("retina")
@@ -109,7 +108,7 @@ def _said(source: Dataset) -> _Said:
 
 def _stays(element: Any, kind: int, said: _Said, restricted: Container[str]) -> bool:
     """Tell whether an element of an output, of a kind by tag, VR or form, still says it."""
-    tag, texts = int(element.tag), set(_texts(element)) - _DUMMIES
+    tag, texts = int(element.tag), set(_texts(element)) - word_list("dummies")
     if tag >> 16 & 1:
         return True
     if element.VR == "PN" and kind == _NAME:

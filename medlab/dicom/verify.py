@@ -192,9 +192,8 @@ def _own_rules(
 
 def _harmless(values: list[str]) -> bool:
     """Tell whether a value is itself a dummy, or registered."""
-    dummies = {DUMMY_DATE, "000000", "ANONYMIZED", "ANON", "0", "000Y", DUMMY_DATE + "000000"}
     own = all(v.startswith("2.25.") or re.fullmatch("[A-Z2-7]{16}", v) for v in values)
-    return own or all(v in dummies or v in UID_dictionary for v in values)
+    return own or all(v in word_list("dummies") or v in UID_dictionary for v in values)
 
 
 def _codes_said(dataset: Dataset) -> frozenset[str]:

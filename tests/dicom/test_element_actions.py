@@ -6,12 +6,12 @@ import pytest
 from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
-from pydicom.valuerep import validate_value
+from pydicom.valuerep import STR_VR, VR, validate_value
 from small_headers import KEY, coded, content_item, read_back, run, stored_with
 
 from medlab import dicom
 from medlab.dicom.element_actions import _dummy, _dummy_text
-from medlab.dicom.profile import tag_of
+from medlab.dicom.profile import tag_of, word_list
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -213,3 +213,7 @@ def test_a_report_keeps_one_item_that_is_a_comment():
     content = DataElement(0x0040A730, "SQ", Sequence([Dataset(), Dataset()]))
     (item,) = of(content)
     assert (item.ValueType, item.TextValue) == ("TEXT", "ANONYMIZED")
+
+
+def test_each_dummy_stands_in_the_list_that_the_verifiers_read():
+    assert {_dummy_text(vr.value) for vr in STR_VR - {VR.UI}} == word_list("dummies")
