@@ -197,7 +197,7 @@ class Plan:
     keep_private : tuple of str
         Private creators whose blocks the user wants kept.
     rules : str
-        Own rules laid over the policy, as YAML (`overlay.lay_over`), and with them:
+        Own rules laid over the policy, as YAML (`own_rules.lay_over`), and with them:
     allowed : tuple of str
         Keywords of the patient's identifiers that own rules may keep.
     unclaimed : tuple of str
@@ -443,7 +443,7 @@ def keeping_option(
     tag : int
         The element's tag, block number and all.
     declared : frozenset
-        What the file declares safe, from `declared_safe`.
+        What the file itself declares safe, see `treatment.Work`: creator, group and low byte.
     """
     if not creator:
         return ""

@@ -88,7 +88,7 @@ class InteractiveWidget(ipw.VBox):  # type: ignore[misc]  # ipywidgets has no ty
         ``description``, which is its label.
     draw : callable
         Takes the values by name and returns what to show: something with ``_repr_html_``
-        (a `viz.Shown`, a styled table), a string of HTML, or a list of these.
+        (a `viz.figure.Shown`, a styled table), a string of HTML, or a list of these.
     layout_of_controls : callable, optional
         Takes the list of controls and returns the widget that holds them; a wrapping row
         by default.
