@@ -31,7 +31,7 @@ _WORDS = re.compile(r"\((all or )?(some of )?(\w[\w ,-]*) or (\w[\w -]*)(?:; not
 
 
 @dataclass(frozen=True)
-class Parameter:
+class _Parameter:
     """One parameter of a notebook.
 
     Attributes
@@ -94,7 +94,7 @@ class Parameter:
         return _KINDS[self.kind] + span * (low > -math.inf)
 
 
-def _declared(source: str) -> dict[str, Parameter]:
+def _declared(source: str) -> dict[str, _Parameter]:
     """Return the parameters that the source of a cell of parameters declares, by name.
 
     Raises
@@ -121,7 +121,7 @@ def _declared(source: str) -> dict[str, Parameter]:
                 continue
         text = comments.get(node.end_lineno or node.lineno, "")
         default = ast.unparse(node.value) if node.value else ""
-        parameters[name] = Parameter(
+        parameters[name] = _Parameter(
             name, kind if kind in _READERS else "value", default, text, **_bounds(text, default)
         )
     return parameters
@@ -140,7 +140,7 @@ def _bounds(text: str, default: str) -> dict[str, Any]:
     return {"words": words, "several": bool(several), "rival": rival or ""}
 
 
-def _check(values: Mapping[str, Any], parameters: Mapping[str, Parameter]) -> dict[str, Any]:
+def _check(values: Mapping[str, Any], parameters: Mapping[str, _Parameter]) -> dict[str, Any]:
     """Return the values given, each as the kind that its parameter declares.
 
     Parameters
@@ -187,7 +187,7 @@ def checked_in_cells(variables: Mapping[str, Any]) -> dict[str, Any]:
     UsageError
         If a value does not fit, or papermill was given one that the notebook does not declare.
     """
-    parameters: dict[str, Parameter] = {}
+    parameters: dict[str, _Parameter] = {}
     injected: list[str] = []
     for source in variables.get("In", []):
         if source.startswith("# Parameters\n"):
@@ -316,7 +316,7 @@ def _find(name: str, own: Iterable[Path]) -> Path:
     return fits[0]
 
 
-def notebook_parameters(notebook: Path) -> dict[str, Parameter]:
+def notebook_parameters(notebook: Path) -> dict[str, _Parameter]:
     """Return the parameters that a notebook declares, by name.
 
     Parameters
