@@ -257,13 +257,6 @@ def _bet() -> Path | None:
     return Path(program) if program else None
 
 
-def _fsl_version() -> str:
-    """Return FSL's version as its ``etc/fslversion`` tells it, else ``"unknown"``."""
-    program = _find_fsl()
-    note = program.resolve().parent.parent / "etc" / "fslversion" if program else None
-    return note.read_text().split(":")[0].strip() if note and note.is_file() else "unknown"
-
-
 def _to_working_voxel(
     center: Sequence[float] | None, working: Working, shape: tuple[int, ...]
 ) -> tuple[float, ...] | None:
@@ -427,7 +420,11 @@ def _run_fsl(data: npt.NDArray[np.float32], zooms: Floats, options: ExtractionOp
             os.environ.pop("FSLOUTPUTTYPE", None)
             if before[1] is not None:
                 os.environ["FSLOUTPUTTYPE"] = before[1]
-        return _collect(Path(folder))
+        outcome = _collect(Path(folder))
+    note = program.resolve().parent.parent / "etc" / "fslversion"
+    version = note.read_text().split(":")[0].strip() if note.is_file() else "unknown"
+    outcome.facts["version"] = version
+    return outcome
 
 
 def _collect(folder: Path) -> _Outcome:
@@ -470,7 +467,7 @@ def _finish(
     mask = np.ascontiguousarray(mask)
     report = {
         "backend": options.backend,
-        "version": _fsl_version() if options.backend == "fsl" else f"medlab {__version__}",
+        "version": f"medlab {__version__}",  # or what `_run_fsl` says
         "f": options.f,
         "g": options.g,
         "smoothness": options.smoothness,
