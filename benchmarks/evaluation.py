@@ -23,6 +23,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from medlab import evaluation, samples, tabular
 from medlab.evaluation import image_attacks, measures
+from medlab.tabular.released_cells import scales_of
 
 QUASI = ["Age", "Sex", "Weight", "Height", "Postcode", "StudyDate", "Modality"]
 SENSITIVE = "Diagnosis"
@@ -52,7 +53,7 @@ def encoded(table, scales) -> np.ndarray:
 def one_release(rows: int) -> None:
     tables = evaluation.one_each(samples.cohort(rows))
     original, register, control = tables
-    scales = [measures.scale(original[name]) for name in QUASI]
+    scales = scales_of(original, QUASI)
     known, asked = encoded(original, scales), encoded(control, scales)
     search = NearestNeighbors(n_neighbors=1, algorithm="brute", metric="manhattan").fit(known)
     peer = cpu(lambda: search.kneighbors(asked))
