@@ -1,5 +1,6 @@
 # What this package offers; each loads when it is touched.
-from .job import Summary, deidentify, rerun
+from .job import deidentify, rerun
+from .job_report import Summary
 from .reidentification import open_envelopes, open_vault, reidentify, restore, treat_copies
 from .settings import Settings
 from .steps import some_headers

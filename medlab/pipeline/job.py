@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,22 +21,26 @@ from typing import Any, TypeVar
 from tqdm import tqdm
 
 from medlab import __version__, dicom
-from medlab.crypto import Lock, Vault, write_key
+from medlab.crypto import Lock, Vault, load_key, write_key
+from medlab.crypto.audit import AuditLog, sealing_key
 from medlab.dicom.profile import SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import cohort_in_headers, job_report, owners, pictures, steps
-from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.job_files import (
     Job,
-    begin,
+    check_apart,
+    check_places,
     digest_of,
     give_output_time,
+    held,
+    job_key,
     kind_of,
     private_folder,
     walk,
     write_csv,
 )
+from medlab.pipeline.job_report import Summary
 from medlab.pipeline.ledger import Entry, Ledger
 from medlab.pipeline.owners import keep_ids, read_ids
 from medlab.pipeline.pool import EachDone, each_done
@@ -161,63 +165,6 @@ _Place = tuple[str, str, str]  # kind, code and owner of a row of the vault
 _REMEMBERED = 4096  # rows of the vault, a few megabytes
 
 
-@dataclass(frozen=True)
-class Summary:
-    """What became of a job.
-
-    `statuses` counts source files, `new` those done in this run, `strangers` the files in
-    the target folder that the job did not make, `no_picture` objects whose pixel data are
-    labels, parameters or doses. `heads` says how the heads were cut, and the worst that was
-    measured; `key` who can restore with a copy of the private folder; `certificate` whether this
-    is Safe Harbor, where that was asked for; `envelopes` for whom attributes were encrypted.
-    """
-
-    folder: Path
-    statuses: dict[str, int]
-    new: int
-    unchecked: dict[str, int]
-    cohort: CohortCheck | None = None
-    strangers: int = 0
-    no_picture: int = 0
-    heads: str = ""
-    key: str = ""
-    certificate: str = ""
-    envelopes: str = ""
-
-    @property
-    def withheld(self) -> int:
-        """The number of files that got no output though they might have had one."""
-        return sum(n for status, n in self.statuses.items() if status not in job_report.FINE)
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing was refused or failed, all of DST is ours and the cohort holds."""
-        holds = self.cohort is None or self.cohort.holds
-        return not self.withheld and not self.strangers and holds
-
-    @property
-    def report(self) -> Path:
-        """The report, for a person to read."""
-        return self.folder / "report.html"
-
-    def lines(self) -> list[str]:
-        """Return what a person is told at the end, a few lines without any value."""
-        counts = [f"{n} {status}" for status, n in self.statuses.items()]
-        lines = [f"files: {', '.join(counts) or 'none'}; {self.new} done in this run"]
-        if self.withheld:
-            lines.append(f"withheld: {self.withheld}; the report names their lines in the map")
-        if gone := self.statuses.get("gone"):
-            lines.append(f"no longer in SRC, outputs withdrawn: {gone}")
-        if self.strangers:
-            lines.append(f"not of this job, so not verified: {self.strangers} files in DST")
-        lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
-        if self.no_picture:
-            lines.append(f"no picture (labels, maps, doses), left as it is: {self.no_picture}")
-        lines += [line for line in (self.heads, self.envelopes, self.certificate) if line]
-        lines += [] if self.cohort is None else [self.cohort.sentence()]
-        return [*lines, f"report: {self.report}", *([self.key] if self.key else [])]
-
-
 def deidentify(
     source: Path | str,
     target: Path | str,
@@ -313,7 +260,7 @@ def _opened(
         if settings.policy == SAFE_HARBOR:
             job = _begin_safe_harbor(stack, source, target, settings, overwrite)
         else:
-            job = begin(stack, source, target, settings, key_file, overwrite, lock)
+            job = _begin(stack, source, target, settings, key_file, overwrite, lock)
         stack.callback(steps.stop)
         if pairs is not None:
             keep_ids(job.work.ids, pairs, job.work.key)
@@ -329,6 +276,99 @@ def _opened(
             version=__version__,
         )
         yield job
+
+
+def _begin(
+    stack: ExitStack,
+    source: Path,
+    target: Path,
+    settings: Settings,
+    key_file: Path | str | None = None,
+    overwrite: bool = False,
+    lock: Lock | None = None,
+) -> Job:
+    """Open a job and whatever an earlier run of it left; `stack` closes it again.
+
+    Raises
+    ------
+    RefusedError
+        If there are outputs that are not this job's, or it is being done already.
+    """
+    check_places(source, target)
+    source, target = source.absolute(), target.absolute()  # a worker may stand elsewhere
+    folder = private_folder(target)
+    _check_unclaimed(target, folder, overwrite)
+    if lock is not None:
+        _check_lock(lock, settings, target, folder)
+    elif key_file is not None:
+        load_key(Path(key_file))  # a bad one ends the job before there is a folder
+    private_folder(target, make=True)
+    stack.enter_context(held(folder))
+    new = not any((folder / name).exists() for name in ("vault.db", "ledger.db"))
+    key = b"" if lock else job_key(folder, key_file, new=new)
+    vault = Vault(folder / "vault.db", lock or key) if settings.vault else None
+    if vault is not None:
+        stack.enter_context(vault)
+    code_key = key if vault is None else vault.code_key
+    single = source.is_file()
+    work = Work(
+        settings=settings,
+        source=source.parent if single else source,
+        target=target.parent if single else target,
+        folder=folder,
+        key=code_key,
+        vault_key=key if vault is None else vault.key,
+        single=(source.name, target.name) if single else None,
+    )
+    ledger = Ledger(work.ledger)
+    stack.callback(ledger.close)
+    audit = stack.enter_context(AuditLog(folder / "audit.jsonl", sealing_key(code_key)))
+    job = Job(work, ledger, vault, audit)
+    _take_up(job, f"{settings.fingerprint(code_key)} {source.resolve()}", overwrite)
+    return job
+
+
+def _check_unclaimed(target: Path, folder: Path, overwrite: bool) -> None:
+    if overwrite or not target.exists():
+        return
+    if target.is_file():
+        raise RefusedError("DST exists; choose another name or say --overwrite")
+    if any(target.iterdir()) and not (folder / "ledger.db").exists():
+        raise RefusedError("DST is not empty; choose an empty folder or say --overwrite")
+
+
+def _check_lock(lock: Lock, settings: Settings, target: Path, folder: Path) -> None:
+    """Refuse what would leave a key in clear beside the vault, before anything is written."""
+    if not settings.vault:
+        raise UsageError("passphrase and shares lock a vault; a job without one takes a key file")
+    check_apart(lock.files, target)
+    if not (folder / "vault.db").exists():
+        lock.check_whole()
+        if (folder / "ledger.db").exists() or (folder / "key").exists():
+            raise RefusedError("this job began without a lock; choose another DST")
+
+
+def _take_up(job: Job, mark: str, overwrite: bool) -> None:
+    """Go on with an earlier run of the same settings, or forget it."""
+    earlier = job.ledger.setting("mark")
+    if earlier is not None and earlier != mark and not overwrite:
+        raise RefusedError(
+            "DST was made with another SRC, other settings or another key; "
+            "choose another DST, or say --overwrite to do it anew"
+        )
+    if earlier is not None and overwrite:
+        for row in job.ledger.rows():
+            if row.target:
+                (job.work.target / row.target).unlink(missing_ok=True)
+        job.ledger.forget()
+    elif earlier is not None and job.work.target.is_dir() and not job.work.single:
+        for part in job.work.target.rglob(".*.part"):  # what a run that was killed left
+            part.unlink()
+    job.ledger.setting("mark", mark)
+    work = job.work  # what a later run needs to do the same job again
+    source = work.source / work.single[0] if work.single else work.source
+    order = {"source": str(source.resolve()), "settings": asdict(work.settings)}
+    job.ledger.setting("asked", json.dumps(order))
 
 
 def rerun(
@@ -402,7 +442,7 @@ def _begin_safe_harbor(
         part.unlink()  # what a run that was killed left
     with tempfile.TemporaryDirectory() as place:
         write_key(Path(place, "key"))
-        return begin(stack, source, target, settings, Path(place, "key"), overwrite or same)
+        return _begin(stack, source, target, settings, Path(place, "key"), overwrite or same)
 
 
 def asked_of(target: Path) -> dict[str, Any] | None:
@@ -490,20 +530,7 @@ def _finish(job: Job, new: int, map_file: Path | str | None = None) -> Summary:
     statuses = job.ledger.statuses()
     strangers = _close_target(job)
     head = job.audit.append("job ended", new=new, statuses=statuses, strangers=strangers)
-    facts = job_report.write(job, head, cohort, strangers)
-    return Summary(
-        folder,
-        statuses,
-        new,
-        facts["not_checked"],
-        cohort,
-        strangers,
-        facts["no_picture"],
-        facts["heads"]["says"],
-        facts["key"],
-        (facts["certificate"] or {}).get("says", ""),
-        facts["envelopes"]["says"],
-    )
+    return job_report.write(job, head, new, cohort, strangers)
 
 
 def _close_target(job: Job) -> int:

@@ -1,27 +1,26 @@
-"""A job's places: what is in the source, the private folder, and how a job is opened there."""
+"""A job's places: what is in the source, the private folder, and a job that is open there."""
 
 from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medlab.crypto import Lock, Vault, load_key
-from medlab.crypto.audit import AuditLog, sealing_key
+from medlab.crypto import Vault, load_key
+from medlab.crypto.audit import AuditLog
 from medlab.crypto.keys import named_key_file
 from medlab.disk import appearing, hold
 from medlab.errors import MissingError, RefusedError, UsageError
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.pool import EachDone, each_done
-from medlab.pipeline.settings import Progress, Settings, Work
+from medlab.pipeline.settings import Progress, Work
 
 PRIVATE_NOTE = "PATIENT-DATA.txt"  # marks the private folder of a job
 _README = """This folder holds patient data: the key, the vault, the map from old to new names
@@ -200,96 +199,3 @@ def job_key(folder: Path, key_file: Path | str | None, *, new: bool = False) -> 
             "no key: name the key file, passphrase or shares that the job began with"
         )
     return load_key(key_file, fallback=own)
-
-
-def begin(
-    stack: ExitStack,
-    source: Path,
-    target: Path,
-    settings: Settings,
-    key_file: Path | str | None = None,
-    overwrite: bool = False,
-    lock: Lock | None = None,
-) -> Job:
-    """Open a job and whatever an earlier run of it left; `stack` closes it again.
-
-    Raises
-    ------
-    RefusedError
-        If there are outputs that are not this job's, or it is being done already.
-    """
-    check_places(source, target)
-    source, target = source.absolute(), target.absolute()  # a worker may stand elsewhere
-    folder = private_folder(target)
-    _check_unclaimed(target, folder, overwrite)
-    if lock is not None:
-        _check_lock(lock, settings, target, folder)
-    elif key_file is not None:
-        load_key(Path(key_file))  # a bad one ends the job before there is a folder
-    private_folder(target, make=True)
-    stack.enter_context(held(folder))
-    new = not any((folder / name).exists() for name in ("vault.db", "ledger.db"))
-    key = b"" if lock else job_key(folder, key_file, new=new)
-    vault = Vault(folder / "vault.db", lock or key) if settings.vault else None
-    if vault is not None:
-        stack.enter_context(vault)
-    code_key = key if vault is None else vault.code_key
-    single = source.is_file()
-    work = Work(
-        settings=settings,
-        source=source.parent if single else source,
-        target=target.parent if single else target,
-        folder=folder,
-        key=code_key,
-        vault_key=key if vault is None else vault.key,
-        single=(source.name, target.name) if single else None,
-    )
-    ledger = Ledger(work.ledger)
-    stack.callback(ledger.close)
-    audit = stack.enter_context(AuditLog(folder / "audit.jsonl", sealing_key(code_key)))
-    job = Job(work, ledger, vault, audit)
-    _take_up(job, f"{settings.fingerprint(code_key)} {source.resolve()}", overwrite)
-    return job
-
-
-def _check_unclaimed(target: Path, folder: Path, overwrite: bool) -> None:
-    if overwrite or not target.exists():
-        return
-    if target.is_file():
-        raise RefusedError("DST exists; choose another name or say --overwrite")
-    if any(target.iterdir()) and not (folder / "ledger.db").exists():
-        raise RefusedError("DST is not empty; choose an empty folder or say --overwrite")
-
-
-def _check_lock(lock: Lock, settings: Settings, target: Path, folder: Path) -> None:
-    """Refuse what would leave a key in clear beside the vault, before anything is written."""
-    if not settings.vault:
-        raise UsageError("passphrase and shares lock a vault; a job without one takes a key file")
-    check_apart(lock.files, target)
-    if not (folder / "vault.db").exists():
-        lock.check_whole()
-        if (folder / "ledger.db").exists() or (folder / "key").exists():
-            raise RefusedError("this job began without a lock; choose another DST")
-
-
-def _take_up(job: Job, mark: str, overwrite: bool) -> None:
-    """Go on with an earlier run of the same settings, or forget it."""
-    earlier = job.ledger.setting("mark")
-    if earlier is not None and earlier != mark and not overwrite:
-        raise RefusedError(
-            "DST was made with another SRC, other settings or another key; "
-            "choose another DST, or say --overwrite to do it anew"
-        )
-    if earlier is not None and overwrite:
-        for row in job.ledger.rows():
-            if row.target:
-                (job.work.target / row.target).unlink(missing_ok=True)
-        job.ledger.forget()
-    elif earlier is not None and job.work.target.is_dir() and not job.work.single:
-        for part in job.work.target.rglob(".*.part"):  # what a run that was killed left
-            part.unlink()
-    job.ledger.setting("mark", mark)
-    work = job.work  # what a later run needs to do the same job again
-    source = work.source / work.single[0] if work.single else work.source
-    order = {"source": str(source.resolve()), "settings": asdict(work.settings)}
-    job.ledger.setting("asked", json.dumps(order))

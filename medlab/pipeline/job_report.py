@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.resources import files
 from itertools import groupby
@@ -69,10 +70,65 @@ _NOT_SAFE = (
 )
 
 
-def write(
-    job: Job, head: str, cohort: CohortCheck | None = None, strangers: int = 0
-) -> dict[str, Any]:
-    """Write ``report.json`` and ``report.html`` into the private folder; return the facts."""
+@dataclass(frozen=True)
+class Summary:
+    """What became of a job.
+
+    `statuses` counts source files, `new` those done in this run, `strangers` the files in
+    the target folder that the job did not make, `no_picture` objects whose pixel data are
+    labels, parameters or doses. `heads` says how the heads were cut, and the worst that was
+    measured; `key` who can restore with a copy of the private folder; `certificate` whether this
+    is Safe Harbor, where that was asked for; `envelopes` for whom attributes were encrypted.
+    """
+
+    folder: Path
+    statuses: dict[str, int]
+    new: int
+    unchecked: dict[str, int]
+    cohort: CohortCheck | None = None
+    strangers: int = 0
+    no_picture: int = 0
+    heads: str = ""
+    key: str = ""
+    certificate: str = ""
+    envelopes: str = ""
+
+    @property
+    def withheld(self) -> int:
+        """The number of files that got no output though they might have had one."""
+        return sum(n for status, n in self.statuses.items() if status not in FINE)
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing was refused or failed, all of DST is ours and the cohort holds."""
+        holds = self.cohort is None or self.cohort.holds
+        return not self.withheld and not self.strangers and holds
+
+    @property
+    def report(self) -> Path:
+        """The report, for a person to read."""
+        return self.folder / "report.html"
+
+    def lines(self) -> list[str]:
+        """Return what a person is told at the end, a few lines without any value."""
+        counts = [f"{n} {status}" for status, n in self.statuses.items()]
+        lines = [f"files: {', '.join(counts) or 'none'}; {self.new} done in this run"]
+        if self.withheld:
+            lines.append(f"withheld: {self.withheld}; the report names their lines in the map")
+        if gone := self.statuses.get("gone"):
+            lines.append(f"no longer in SRC, outputs withdrawn: {gone}")
+        if self.strangers:
+            lines.append(f"not of this job, so not verified: {self.strangers} files in DST")
+        lines += [f"not checked: {what} in {n} images" for what, n in self.unchecked.items()]
+        if self.no_picture:
+            lines.append(f"no picture (labels, maps, doses), left as it is: {self.no_picture}")
+        lines += [line for line in (self.heads, self.envelopes, self.certificate) if line]
+        lines += [] if self.cohort is None else [self.cohort.sentence()]
+        return [*lines, f"report: {self.report}", *([self.key] if self.key else [])]
+
+
+def write(job: Job, head: str, new: int, cohort: CohortCheck | None, strangers: int) -> Summary:
+    """Write ``report.json`` and ``report.html`` into the private folder; return their sum."""
     facts = _gather(job, head)
     facts["strangers"] = strangers
     facts["certificate"] = _certificate(job, strangers)
@@ -90,7 +146,19 @@ def write(
             findings = [dict(zip(names, finding, strict=True)) for _, *finding in group]
             file.write(f'{"," * bool(number)}\n  "{row}": {json.dumps(findings)}')
         file.write("\n }\n}\n")
-    return facts
+    return Summary(
+        job.work.folder,
+        facts["statuses"],
+        new,
+        facts["not_checked"],
+        cohort,
+        strangers,
+        facts["no_picture"],
+        facts["heads"]["says"],
+        facts["key"],
+        (facts["certificate"] or {}).get("says", ""),
+        facts["envelopes"]["says"],
+    )
 
 
 def _gather(job: Job, head: str) -> dict[str, Any]:

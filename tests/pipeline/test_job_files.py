@@ -1,11 +1,9 @@
 import os
 
 import pytest
-from job_hospital import outputs
 
-from medlab import pipeline
-from medlab.errors import InputError, RefusedError, UsageError
-from medlab.pipeline import Settings, job_files
+from medlab.errors import InputError, RefusedError
+from medlab.pipeline import job_files
 
 
 @pytest.fixture
@@ -72,29 +70,3 @@ def test_the_private_folder_is_marked_and_closed_to_others(tmp_path):
     assert folder.name == "out.job"
     assert folder.stat().st_mode & 0o777 == 0o700
     assert "patient data" in (folder / "PATIENT-DATA.txt").read_text()
-
-
-def test_other_settings_or_a_strange_folder_are_refused_without_overwrite(
-    hospital, tmp_path, key_file
-):
-    pipeline.deidentify(hospital, tmp_path / "clean")
-    with pytest.raises(RefusedError, match="other settings"):
-        pipeline.deidentify(hospital, tmp_path / "clean", Settings(policy="research"))
-    with pytest.raises(RefusedError):
-        pipeline.deidentify(hospital, tmp_path / "clean", key_file=key_file)
-    again = pipeline.deidentify(
-        hospital, tmp_path / "clean", Settings(policy="research"), overwrite=True
-    )
-    assert again.new == 4
-    assert len(outputs(tmp_path / "clean")) == 4
-    (tmp_path / "strange").mkdir()
-    (tmp_path / "strange" / "x").write_text("mine")
-    with pytest.raises(RefusedError, match="not empty"):
-        pipeline.deidentify(hospital, tmp_path / "strange")
-    assert not (tmp_path / "strange.job").exists()
-
-
-def test_an_option_that_does_not_exist_is_bad_usage_and_leaves_nothing(hospital, tmp_path):
-    with pytest.raises(UsageError):
-        pipeline.deidentify(hospital, tmp_path / "clean", Settings(options=("keep-all",)))
-    assert not (tmp_path / "clean.job").exists()
