@@ -323,7 +323,7 @@ def _answer_queries(
         --epsilon .5 --budget 2 --ledger cohort.ledger
     """  # noqa: D301  # click wants the character itself
     from medlab import dp
-    from medlab.dp.queries import exact_epsilon
+    from medlab.dp.queries import exact
     from medlab.tabular.table_files import read_file
 
     parsed = [_parsed(query) for query in queries]
@@ -331,7 +331,7 @@ def _answer_queries(
     counted = {words[0] for kind, words in parsed if kind == "histogram"}
     summed = {words[0] for kind, words in parsed if kind in _NUMBERS}
     table = read_file(source, labels=counted - summed).table
-    cost = exact_epsilon(epsilon)
+    cost = exact(epsilon, "epsilon")
     meter = dp.Meter(cost, **unit)
     answers = [
         getattr(dp, kind)(table, *words, meter, cost / len(parsed)) for kind, words in parsed

@@ -28,6 +28,7 @@ from medlab.errors import InputError, KindError, MissingError, RefusedError, Usa
 _Amount = float | Fraction | str
 #: Below, an answer is nothing but noise; above, a budget is none.
 _EPSILONS = (1e-15, 1e12)
+_DELTAS = (0.0, np.nextafter(1.0, 0.0))
 _MOST_CONTRIBUTIONS = 1_000_000
 #: A delta near 1 / patients allows a release that shows one of them as they are.
 LARGEST_DELTA = 0.001
@@ -82,7 +83,7 @@ class Meter:
                 f"contributions must be 1 to {_MOST_CONTRIBUTIONS:,} rows of a patient"
             )
         self.subject, self.contributions = subject, int(contributions)
-        self._budget = exact_epsilon(epsilon), exact_delta(delta)
+        self._budget = exact(epsilon, "epsilon"), exact(delta, "delta")
         self._spent = Fraction(0), Fraction(0)
 
     @property
@@ -103,7 +104,7 @@ class Meter:
         RefusedError
             If that is more than what is left; nothing is spent then.
         """
-        cost, chance = exact_epsilon(epsilon), exact_delta(delta)
+        cost, chance = exact(epsilon, "epsilon"), exact(delta, "delta")
         rest = self._budget[0] - self._spent[0]
         if float(cost) == float(rest):  # `left` is rounded: who asks for it means all of it
             cost = rest
@@ -242,20 +243,26 @@ class Ledger(Meter):
         return keyed_digest(self._key(), "dp table", self._table_file.read_bytes()).hex()
 
 
-def exact_epsilon(epsilon: _Amount) -> Fraction:
-    """Return epsilon as the fraction that its decimal text is.
+def exact(number: Any, name: str) -> Fraction:
+    """Return epsilon or delta as the fraction that its decimal text is.
+
+    Parameters
+    ----------
+    number : float, Fraction or str
+    name : {"epsilon", "delta"}
 
     Raises
     ------
     InputError
-        No number, or not within 1e-15 and 1e12.
+        No number; an epsilon not within 1e-15 and 1e12, a delta not from 0 to below 1.
     """
-    return _exact(epsilon, "epsilon", *_EPSILONS)
-
-
-def exact_delta(delta: _Amount) -> Fraction:
-    """Return delta, from 0 to below 1, as the fraction that its decimal text is."""
-    return _exact(delta, "delta", 0.0, np.nextafter(1.0, 0.0))
+    low, high = _EPSILONS if name == "epsilon" else _DELTAS
+    try:
+        if low <= float(number) <= high:
+            return Fraction(str(number))
+    except (TypeError, ValueError, OverflowError):
+        pass
+    raise InputError(f"{name} must be a number from {low:g} to {high:g}")
 
 
 def _column_of(table: pd.DataFrame, name: str) -> pd.Series[Any]:
@@ -266,15 +273,6 @@ def _column_of(table: pd.DataFrame, name: str) -> pd.Series[Any]:
     if isinstance(values, pd.DataFrame):
         raise InputError(f"two columns are named {name}; rename one of them")
     return values
-
-
-def _exact(number: Any, name: str, low: float, high: float) -> Fraction:
-    try:
-        if low <= float(number) <= high:
-            return Fraction(str(number))
-    except (TypeError, ValueError, OverflowError):
-        pass
-    raise InputError(f"{name} must be a number from {low:g} to {high:g}")
 
 
 def _beside(path: Path, suffix: str) -> Path:
@@ -407,7 +405,7 @@ def total(
     of 2**-30 of that, and the sum and its noise are whole numbers of steps.
     """
     values = _clamped(table, column, bounds)[meter.rows(table)]
-    answer = _total(values, bounds, meter.contributions, float(exact_epsilon(epsilon)))
+    answer = _total(values, bounds, meter.contributions, float(exact(epsilon, "epsilon")))
     meter.spend(epsilon)
     return answer
 
@@ -421,7 +419,7 @@ def mean(
     of epsilon. A result outside the bounds is set to the nearer one.
     """
     values = _clamped(table, column, bounds)[meter.rows(table)]
-    cost = float(exact_epsilon(epsilon))
+    cost = float(exact(epsilon, "epsilon"))
     sums = _total(values, bounds, meter.contributions, cost / 2)
     scale = meter.contributions / (cost / 2)
     rows = max(1, int(noise.integer_laplace(np.array([len(values)]), scale)[0]))
@@ -470,7 +468,7 @@ def quantile(
     above, below = share.numerator, share.denominator - share.numerator
     ranks = np.searchsorted(values, points, "left")
     right = len(values) - np.searchsorted(values, points, "right")
-    cost = float(exact_epsilon(epsilon))
+    cost = float(exact(epsilon, "epsilon"))
     most = meter.contributions * max(above, below)
     scores = -np.abs(below * ranks - above * right)
     place = noise.choice(scores.astype(np.float64), cost**2 / 8, most)
@@ -480,7 +478,7 @@ def quantile(
 
 
 def _counts(cells: Ints, meter: Meter, epsilon: _Amount) -> Answer:
-    cost = float(exact_epsilon(epsilon))
+    cost = float(exact(epsilon, "epsilon"))
     scale = meter.contributions / cost
     noisy = noise.integer_laplace(cells, scale)
     meter.spend(epsilon)  # last: what fails costs nothing, and nothing is seen before it is paid

@@ -19,7 +19,7 @@ import yaml
 
 from medlab.arrays import Array, Ints
 from medlab.dp.noise import rho_of
-from medlab.dp.queries import LARGEST_DELTA, exact_delta, exact_epsilon
+from medlab.dp.queries import LARGEST_DELTA, exact
 from medlab.errors import InputError, UsageError
 from medlab.synthetic import table_models
 from medlab.tabular.column_roles import DIRECT_IDENTIFIERS, check_columns
@@ -401,8 +401,10 @@ def _promise(
         return None, None, None
     if method == "copula":
         raise UsageError("a copula has no guarantee; leave epsilon out, or take a tree")
-    epsilon = float(exact_epsilon(epsilon))
-    delta = float(exact_delta(_USUAL_DELTA * (method == "tree") if delta is None else delta))
+    epsilon = float(exact(epsilon, "epsilon"))
+    if delta is None:
+        delta = _USUAL_DELTA * (method == "tree")
+    delta = float(exact(delta, "delta"))
     if not delta < LARGEST_DELTA or (method == "tree" and not delta):
         raise InputError(
             f"delta must be below {LARGEST_DELTA:g}, and above 0 for a tree; 1e-9 is usual"
