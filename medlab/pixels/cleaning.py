@@ -16,13 +16,7 @@ from pydicom.dataset import Dataset
 from medlab.arrays import Array
 from medlab.dicom import codestream, passthrough
 from medlab.errors import RefusedError, UnavailableError, UsageError, not_installed
-from medlab.pixels import (
-    decide,
-    detect,
-    effects,
-    frames,
-    prefilter,
-)
+from medlab.pixels import decide, detect, effects, frames, prefilter
 from medlab.pixels.decide import Decision, Identity
 from medlab.pixels.detect import Code, Engine
 from medlab.pixels.effects import Box, Boxes
@@ -30,7 +24,6 @@ from medlab.pixels.frames import Layout
 from medlab.pixels.prefilter import Series, SeriesStore
 
 _ROUNDS = 3  # of filling and reading again
-
 # overlays, and the curves of old
 _GRAPHICS = {*range(0x6000, 0x6100, 2), *range(0x5000, 0x5100, 2)}
 _CARRIERS = {
