@@ -239,14 +239,10 @@ def settled_backend(backend: str) -> str:
     if backend not in _BACKENDS:
         raise InputError(f"no backend {backend!r}; there are {', '.join(_BACKENDS)}")
     if backend == "auto":
-        return "fsl" if _find_fsl() else "builtin"
+        # fslpy calls it; a plain folder called fsl is a package too, to Python.
+        fslpy = find_spec("fsl") and find_spec("fsl.wrappers")
+        return "fsl" if fslpy and _bet() else "builtin"
     return backend
-
-
-def _find_fsl() -> Path | None:
-    """Return the path of FSL's ``bet`` if it is there and fslpy, which calls it, else None."""
-    # A plain folder called fsl is a package too, to Python.
-    return _bet() if find_spec("fsl") and find_spec("fsl.wrappers") else None
 
 
 def _bet() -> Path | None:

@@ -187,7 +187,7 @@ def test_options_out_of_range_are_refused(head, options, words):
 def test_without_fsl_the_builtin_runs_and_fsl_is_refused(head, few_steps, monkeypatch):
     monkeypatch.delenv("FSLDIR", raising=False)
     monkeypatch.setenv("PATH", "/nowhere")
-    assert extraction._find_fsl() is None
+    assert extraction.settled_backend("auto") == "builtin"
     assert neuro.extract_brain(head[0]).report["backend"] == "builtin"
     with pytest.raises(UnavailableError, match="builtin"):
         neuro.extract_brain(head[0], backend="fsl")
@@ -302,7 +302,7 @@ def test_nothing_is_left_in_the_environment(fake, monkeypatch):
     monkeypatch.delenv("FSLOUTPUTTYPE", raising=False)
     neuro.extract_brain(phantom()[0], backend="fsl")
     assert "FSLOUTPUTTYPE" not in os.environ
-    assert extraction._find_fsl() is not None
+    assert extraction.settled_backend("auto") == "fsl"
 
 
 @pytest.mark.needs("neuro")
@@ -318,11 +318,11 @@ def test_a_bet_that_nothing_can_call_is_as_good_as_none(fake, monkeypatch):
 @pytest.mark.needs("neuro")
 def test_a_bet_without_permission_to_run_is_none(fake, monkeypatch):
     fake()
-    assert extraction._find_fsl() is not None
+    assert extraction.settled_backend("auto") == "fsl"
     monkeypatch.setenv("PATH", "")
-    bet = extraction._find_fsl()
+    bet = extraction._bet()
     bet.chmod(0o644)
-    assert extraction._find_fsl() is None
+    assert extraction.settled_backend("auto") == "builtin"
 
 
 @pytest.mark.needs("neuro")
@@ -334,5 +334,5 @@ def test_a_plain_folder_called_fsl_is_not_fslpy(fake, tmp_path, monkeypatch):
     with monkeypatch.context() as alone:
         alone.setattr(sys, "path", [str(tmp_path / "here")])
         assert extraction.find_spec("fsl") is not None
-        assert extraction._find_fsl() is None
+        assert extraction.settled_backend("auto") == "builtin"
     sys.modules.pop("fsl", None)
