@@ -283,16 +283,6 @@ def reidentify(
     return table.rename_axis("protection")
 
 
-def _pixel_hash(img: SpatialImage) -> str:
-    """Return SHA-256 of the decoded voxels with shape, kind and scaling.
-
-    The file's bytes would change with every header and compression; these do not.
-    """
-    data = np.ascontiguousarray(np.asarray(img.dataobj))
-    head = f"{data.shape} {data.dtype.str}".encode()
-    return hashlib.sha256(head + data.tobytes()).hexdigest()
-
-
 def disguises(img: SpatialImage, rng: np.random.Generator) -> dict[str, SpatialImage]:
     """Return an image as someone might change it to hide where it came from.
 
@@ -366,10 +356,14 @@ def pixel_linkage(
 
 
 def _marks(images: Sequence[SpatialImage]) -> tuple[Array, Floats]:
-    """Return the hashes of scans, and the scans on one grid."""
-    return np.array([_pixel_hash(img) for img in images]), np.stack(
-        [_common(img) for img in images]
-    )
+    """Return SHA-256 of the voxels of scans, with shape and kind, and the scans on one grid."""
+    hashes = []
+    for img in images:
+        # The file's bytes would change with every header and compression; these do not.
+        data = np.ascontiguousarray(np.asarray(img.dataobj))
+        head = f"{data.shape} {data.dtype.str}".encode()
+        hashes.append(hashlib.sha256(head + data.tobytes()).hexdigest())
+    return np.array(hashes), np.stack([_common(img) for img in images])
 
 
 def _common(img: SpatialImage) -> Floats:
