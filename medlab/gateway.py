@@ -35,7 +35,6 @@ from medlab.pipeline.settings import Work
 
 # Status codes of C-STORE, PS3.4 Table B.2-1
 _SUCCESS, _WARNING, _OUT_OF_RESOURCES, _NOT_UNDERSTOOD = 0x0000, 0xB000, 0xA700, 0xC000
-_LIMIT_EXCEEDED = (2, 3, 2)  # transient, by the presentation service; PS3.8 Table 9-21
 _SILENT_S = 10.0  # how long a connection may ask for no association
 _POLL_S = 0.2  # how often the queue is looked at
 _PAUSE_S = 60.0  # longest pause before a receiver that does not answer is tried again

@@ -30,7 +30,7 @@ _MOST_ELEMENTS = 512  # different ones in one sequence, each an array operation 
 _DEEPEST = 16  # levels; the deepest of the standard's own macros nest five
 _SHORT = 64  # bytes; longer values are hardly ever the same in every item
 _ITEM, _HALF = 0xE000FFFE, 0xFFFFFFFF
-_HEAD, _LENGTH = Struct("<II"), Struct("<I")
+_HEAD = Struct("<II")
 #: A character set or content tree changes what stands beside it; an icon has pixel data.
 _CHARSET, _CONTENT, _PIXELS = 0x00080005, 0x0040A730, 0x7FE0
 

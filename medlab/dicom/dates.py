@@ -10,7 +10,7 @@ from medlab import crypto
 from medlab.errors import InputError
 
 NEAREST_DAYS, FARTHEST_DAYS = 30, 3650
-OLDEST_AGE = 89
+OLDEST_AGE = 89  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above into one class
 DUMMY_DATE = "19000101"  # year 0001 is an error to dciodvfy
 
 _DA = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})")

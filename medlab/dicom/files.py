@@ -32,9 +32,6 @@ _HEAD = 132
 _UNDEFINED = 0xFFFFFFFF
 _BEHIND = "bytes that are no element stand behind the last one; cut them off first"
 _LONGER = "an element is longer than the file; the file is cut off or damaged"
-_LONG_VRS = frozenset(
-    {"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"}
-)
 #: What broken files make pydicom raise. Other errors (a locked database, a misspelled name)
 #: are not the file's, and pass.
 _OF_BROKEN_FILES = (

@@ -44,7 +44,7 @@ _TECHNICAL = listed_tags("technical")
 _CLASSES = listed_tags("class-uids")
 _OF_VR = {"PN": _NAME, "AE": _DEVICE, "UR": _WEB}
 _CODE = re.compile("[A-Z2-7]{16}")
-_ADDRESS, _COUNTRY, _AUDIO, _SOP_CLASS = 0x00101040, 0x00102150, 0x200C, 0x00080016
+_ADDRESS, _COUNTRY, _AUDIO = 0x00101040, 0x00102150, 0x200C
 _RETINA = word_list("retina")
 
 

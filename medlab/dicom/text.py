@@ -49,7 +49,6 @@ _MONTHS = (
 _NUMBER = {name: i + 1 for i, names in enumerate(_MONTHS) for name in names}
 _NAME = "|".join(sorted(_NUMBER, key=len, reverse=True))
 _YEAR = r"(?:19|20)\d\d"
-_SEP = r"[-/. ]"
 
 _DAY_PATTERN = re.compile(
     rf"(?<![\d.])(?P<ymd>(?P<y1>{_YEAR})(?P<m1>0[1-9]|1[0-2])(?P<d1>0[1-9]|[12]\d|3[01]))"

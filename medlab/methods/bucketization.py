@@ -10,11 +10,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from medlab.dicom.dates import OLDEST_AGE
 from medlab.dicom.profile import word_list
 from medlab.errors import InputError
 from medlab.methods.values import AGE, as_number, each, join_date, like, split_date
 
-_OLDEST = 90  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above 89 into one class
+_OLDEST = OLDEST_AGE + 1  # years; all above are one class
 _LAST = 130
 _FEWEST = 20_000
 

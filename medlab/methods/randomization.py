@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from medlab.dicom.dates import OLDEST_AGE
 from medlab.errors import InputError, KindError
 from medlab.methods.values import (
     AGE,
@@ -115,7 +116,7 @@ def _invented(value: Any, vr: str, rng: np.random.Generator) -> Any:
         _, separator, rest = split_date(value)
         return join_date(date.fromordinal(int(rng.integers(_EPOCH, _LAST))), separator, rest)
     if vr == "AS":
-        return f"{int(rng.integers(1, 90)):03d}Y"
+        return f"{int(rng.integers(1, OLDEST_AGE + 1)):03d}Y"
     if vr in ("DS", "IS") or isinstance(value, (int, float)):
         digits = max(1, len(str(abs(int(as_number(value))))))
         return like(float(rng.integers(10 ** (digits - 1), 10**digits)), value)

@@ -24,7 +24,6 @@ _WATCHED = 20  # iterations between two words to who watches
 _MAX_PASSES = 10
 _CROSSED = 4000.0  # self-intersection above which the surface is grown again, smoother
 R_MIN_MM, R_MAX_MM = 3.33, 10.0  # radii of curvature left alone and smoothed away
-_SKULL_REACH_MM = 30.0
 DEPTH_MIN_MM, DEPTH_MAX_MM = 7.0, 3.0  # how far inwards the darkest and the brightest are sought
 
 

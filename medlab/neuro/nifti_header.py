@@ -21,6 +21,7 @@ import nibabel as nib
 import numpy as np
 
 from medlab.arrays import Array, Mask
+from medlab.dicom.dates import OLDEST_AGE
 from medlab.disk import write_whole
 from medlab.errors import InputError
 from medlab.neuro.bids import Rename, coded_part, coded_path, schema
@@ -69,7 +70,6 @@ _FREE = ("species", "group", "trial_type")
 _OF_SCANS = ("_events.tsv", "_aslcontext.tsv")
 #: Values that BIDS requires and that identify: the same in every output.
 _SUBSTITUTES = {"Name": "De-identified data set", "TimeZero": "00:00:00"}
-_OLDEST = 89  # HIPAA 164.514(b)(2)(i)(C): ages over 89 are one class
 _LONGEST_LIFE = 123  # years; what is more is a date, or a number of another kind
 _PIECE = 1 << 20  # bytes of a gzip file read at once
 
@@ -613,7 +613,7 @@ def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> 
         return coded_part(value, rename) or _NOT_TOLD
     if isinstance(form, frozenset):
         return value if value.lower() in form else _NOT_TOLD
-    if form != "number" and value.strip() == f"{_OLDEST}+":  # as BIDS asks for
+    if form != "number" and value.strip() == f"{OLDEST_AGE}+":  # as BIDS asks for
         return value.strip()
     try:
         number = float(value)
@@ -621,7 +621,7 @@ def _cell(name: str, form: str | frozenset[str], value: str, rename: Rename) -> 
         return _NOT_TOLD  # a date of birth, say
     if form == "number":
         return value if math.isfinite(number) else _NOT_TOLD
-    return str(min(int(number), _OLDEST)) if 0 <= number <= _LONGEST_LIFE else _NOT_TOLD
+    return str(min(int(number), OLDEST_AGE)) if 0 <= number <= _LONGEST_LIFE else _NOT_TOLD
 
 
 def _is_numbers(path: Path) -> bool:

@@ -24,7 +24,6 @@ SOFT_HU = (0.0, 100.0)  # soft tissue; Muschelli 2015, NeuroImage 114:379
 _STORED_OFFSET = 1024.0  # CT whose file has lost its rescale intercept
 FINEST_MM, COARSEST_MM = 0.01, 100.0  # microscopes below it, meters taken for mm too
 _MILLIMETERS = {"meter": 1e3, "micron": 1e-3}  # of the units that NIfTI knows beside mm
-_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".mgz", ".mgh")
 
 
 class Working(NamedTuple):

@@ -16,6 +16,7 @@ from pydicom import Dataset
 from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.cohort import COLUMNS, owners_and_table
+from medlab.dicom.dates import OLDEST_AGE
 from medlab.dicom.declarations import method_lines
 from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError, usable
@@ -62,7 +63,7 @@ def plan_cohort(job: Job) -> None:
 
     columns = check_quasi(settings.quasi)
     owners, table = owners_and_table(job.work.source, Owners(job.work))
-    table["Age"] = table["Age"].clip(upper=90)  # ages over 89 are one class
+    table["Age"] = table["Age"].clip(upper=OLDEST_AGE + 1)  # ages over 89 are one class
     sensitive = _SENSITIVE.get(settings.sensitive, settings.sensitive)
     release = tabular.anonymize(
         table,
@@ -109,7 +110,7 @@ def check_quasi(quasi: Iterable[str]) -> list[str]:
 def _spelled(row: dict[Any, Any]) -> dict[str, str]:
     """Return a patient's facts as header values; a suppressed one is empty."""
     forms: dict[str, Callable[[Any], str]] = {
-        "Age": lambda years: f"{min(int(years), 90):03d}Y",
+        "Age": lambda years: f"{min(int(years), OLDEST_AGE + 1):03d}Y",
         "Weight": lambda kg: f"{float(kg):g}",
         "Height": lambda cm: f"{float(cm) / 100:.4g}",
         "Sex": str,

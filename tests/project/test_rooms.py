@@ -96,3 +96,21 @@ def test_no_module_takes_a_private_name_of_another():
     assert not {str(path.relative_to(ROOT)): names for path, names in taken.items() if names}
     assert list(borrowed("from medlab import dicom\nfrom medlab.dicom.text import _a\n")) == ["_a"]
     assert list(borrowed("from medlab import dicom\ndicom._cache.clear()\n")) == ["_cache"]
+
+
+def idle(source):
+    """Private functions, classes and constants of a file that nothing in it speaks of."""
+    for node in ast.parse(source).body:
+        targets = getattr(node, "targets", [getattr(node, "target", node)])
+        names = [inner for target in targets for inner in getattr(target, "elts", [target])]
+        for name in (getattr(inner, "id", getattr(inner, "name", "")) for inner in names):
+            is_private = re.match("_[^_]", name) and not getattr(node, "decorator_list", ())
+            if is_private and len(re.findall(rf"\b{name}\b", source)) == 1:
+                yield name
+
+
+def test_each_private_name_has_a_use():
+    names = {path: list(idle(path.read_text("utf-8"))) for path in PACKAGE.rglob("*.py")}
+    assert not {str(path.relative_to(ROOT)): some for path, some in names.items() if some}
+    example = "_a, _b = 1, 2\nprint(_b)\ndef _c(): pass\n_d: int = 3\n"
+    assert list(idle(example)) == ["_a", "_c", "_d"]
