@@ -224,7 +224,7 @@ def _is_wanted(name: str, head: bytes) -> bool:
         return head[:2] == b"\x1f\x8b"
     if lower.endswith(".nii"):
         return head[344:347] in (b"n+1", b"ni1") or head[4:7] == b"n+2"
-    return is_dicom(head) or nifti_header.handles(Path(name))
+    return is_dicom(head) or bool(nifti_header.kind_by_name(Path(name)))
 
 
 def _exceeds(pieces: Iterator[int]) -> bool:

@@ -92,12 +92,12 @@ class _HeaderFinding(NamedTuple):
     value: str
 
 
-def handles(path: Path) -> bool:
-    """Return whether `inspect_file` and `clean_file` know files of this name."""
-    return _kind(path) is not None
+def kind_by_name(path: Path) -> str:
+    """Return as what a file of this name is cleaned: an image, or what lies beside images.
 
-
-def _kind(path: Path) -> str | None:
+    ``"nifti"``, either half of a pair too, ``"sidecar"``, ``"table"`` or ``"numbers"``, in letters
+    of any case; empty for names that `inspect_file` and `clean_file` do not know.
+    """
     name = path.name.lower()
     for ending, kind in (
         (".nii", "nifti"),
@@ -114,7 +114,7 @@ def _kind(path: Path) -> str | None:
     ):
         if name.endswith(ending):
             return kind
-    return None
+    return ""
 
 
 def inspect_file(path: str | os.PathLike[str]) -> list[_HeaderFinding]:
@@ -138,7 +138,7 @@ def inspect_file(path: str | os.PathLike[str]) -> list[_HeaderFinding]:
         If the file has another name or cannot be read.
     """
     path = Path(path)
-    kind = _kind(path)
+    kind = kind_by_name(path)
     if kind == "nifti":
         return _inspect_nifti(path)
     if kind == "sidecar":
@@ -192,8 +192,8 @@ def clean_file(
     """
     source, target = Path(source), Path(target)
     places = [finding.place for finding in inspect_file(source)]
-    kind = _kind(source)
-    if kind != _kind(target):
+    kind = kind_by_name(source)
+    if kind != kind_by_name(target):
         raise InputError("the output's name has another ending than the input asks for")
     if kind == "nifti":
         _write(target, _clean_bytes(_unpacked(source)[0], known, removed, empty))
@@ -568,7 +568,7 @@ def _read_table(path: Path) -> pd.DataFrame:
 
 def identifying(path: Path) -> list[str]:
     """Return what a table says in columns that do not stay, and says of one row alone."""
-    if _kind(path) != "table":
+    if kind_by_name(path) != "table":
         return []
     table, columns = _read_table(path), _columns(path)
     others = [table[name] for name in table.columns if name not in columns]

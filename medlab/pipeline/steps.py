@@ -400,7 +400,6 @@ def _note(entry: Entry, error: Exception) -> None:
 # NIfTI files, their sidecars and BIDS tables
 
 _LABEL = re.compile(r"(?:sub|ses)-([A-Za-z0-9]+)")
-_IMAGES = (".nii.gz", ".nii", ".hdr", ".img")
 
 
 def _other_kind(path: Path, root: Path) -> str:
@@ -421,12 +420,13 @@ def _is_sidecar(path: Path, root: Path) -> bool:
     """Return whether a file belongs to a NIfTI file beside it, or to the BIDS tree at `root`."""
     from medlab.neuro import nifti_header
 
-    if not nifti_header.handles(path):
+    if not nifti_header.kind_by_name(path):
         return False
     if (root / "dataset_description.json").is_file():
         return True
     stem = _stem(path)[0]
-    return any(path.with_name(stem + ending).is_file() for ending in _IMAGES)
+    images = (".nii.gz", ".nii", ".hdr", ".img")
+    return any(path.with_name(stem + ending).is_file() for ending in images)
 
 
 def _said(path: Path, relative: Path) -> frozenset[str]:
@@ -457,6 +457,8 @@ def _clean_nifti(
     """
     from medlab.neuro import nifti_header, volume
 
+    is_image = nifti_header.kind_by_name(source) == "nifti"
+
     def code(label: str) -> str:
         done.ways_back.append(("label", _label_code(work.key, label), label, ""))
         return _label_code(work.key, label)
@@ -480,8 +482,8 @@ def _clean_nifti(
         labels = [label for label in _LABEL.findall(relative.as_posix()) if len(label) > 3]
         named = any(label in name.as_posix() for label in labels)  # a short one may be chance
         if findings or named or (not work.single and is_name(name.as_posix())):
-            raise RefusedError("something of the source is still in the output")
-        if _stem(part)[1] in _IMAGES:
+            raise _UnverifiedError("something of the source is still in the output")
+        if is_image:
             volume.read_whole(part)
         done.size, done.target_digest = part.stat().st_size, digest_of(part).hex()
         # each half of a pair is a file of the job, but of a job of one file both come at once
@@ -489,7 +491,7 @@ def _clean_nifti(
             path.replace(target.with_name(path.name))
     done.status, done.target = "done", name.as_posix()
     done.source_digest = keyed_digest(work.key, "file", digest_of(source)).hex()
-    if _stem(source)[1] in _IMAGES and not _hides_faces(source, work.settings):
+    if is_image and work.settings.head == "leave":
         done.unchecked = ["face"]
 
 
@@ -511,7 +513,9 @@ def _nifti_name(relative: Path, work: Work, code: Callable[[str], str]) -> Path:
 
 
 def _hides_faces(source: Path, settings: Settings) -> bool:
-    return settings.head != "leave" and _stem(source)[1] in _IMAGES
+    from medlab.neuro import nifti_header
+
+    return settings.head != "leave" and nifti_header.kind_by_name(source) == "nifti"
 
 
 def clean_header(

@@ -96,7 +96,7 @@ def _said(path: Path, name: str) -> set[str]:
     from medlab.neuro import bids, nifti_header
 
     texts: list[str] = []
-    if nifti_header.handles(path):
+    if nifti_header.kind_by_name(path):
         texts.append(name)
         for _, _, findings in usable([path], nifti_header.inspect_file):
             values = [
@@ -159,11 +159,12 @@ def _nifti_files(target: Path) -> Iterator[Path]:
     from medlab.neuro import nifti_header
 
     if target.is_file():
-        yield from [target] if nifti_header.handles(target) else []
+        yield from [target] if nifti_header.kind_by_name(target) else []
     elif target.is_dir():
         places = walk(target)
         files = ((p, kind) for p, kind, *_ in places if kind in ("file", "nifti"))
-        yield from (target / p for p, kind in files if kind == "nifti" or nifti_header.handles(p))
+        known = nifti_header.kind_by_name
+        yield from (target / p for p, kind in files if kind == "nifti" or known(p))
 
 
 def _left_in(niftis: list[Path]) -> Iterator[dicom.Finding]:

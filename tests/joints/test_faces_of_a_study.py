@@ -216,6 +216,24 @@ def test_a_head_is_stripped_to_its_brain_in_dicom_and_nifti_by_the_same_job(tmp_
     assert "Fenwick" not in page
 
 
+def test_the_face_of_a_pair_named_in_capitals_is_cut(tmp_path):
+    head = samples.head(1, 1, spacing_mm=4.0)
+    nib.save(nib.Nifti1Pair(head.img.dataobj, head.img.affine), tmp_path / "head.hdr")
+    (tmp_path / "src").mkdir()
+    for ending in (".hdr", ".img"):
+        name = "HEAD" + ending.upper()
+        (tmp_path / "head").with_suffix(ending).rename(tmp_path / "src" / name)
+    code, said = run("deidentify", tmp_path / "src", tmp_path / "out", "--head", "deface")
+    assert code == 0, said
+    assert "heads defaced: 2" in said  # once for each half
+    (voxels,) = (tmp_path / "out").rglob("*.IMG")
+    before, after = (
+        np.frombuffer(p.read_bytes(), "u1") for p in (tmp_path / "src/HEAD.IMG", voxels)
+    )
+    assert before.size == after.size
+    assert (before != after).mean() > 0.02
+
+
 def test_a_brain_that_takes_the_face_with_it_is_withheld(tmp_path, monkeypatch):
     monkeypatch.setattr(
         head_study, "front_change", lambda *_: _FrontChange(None, np.array([1, 1, 0]))

@@ -10,6 +10,7 @@ from pydicom.uid import generate_uid
 from medlab import dicom, pipeline
 from medlab.dicom.treatment import Log
 from medlab.errors import InputError
+from medlab.neuro import nifti_header
 from medlab.pipeline import Settings
 
 
@@ -21,6 +22,16 @@ def test_a_file_that_does_not_stand_verification_is_withheld(hospital, tmp_path,
     assert outputs(tmp_path / "clean") == []
     facts = json.loads((summary.folder / "report.json").read_text())
     assert facts["findings"][0]["severity"] == "fail"
+
+
+def test_a_scan_that_does_not_stand_verification_bears_the_same_status(tmp_path, monkeypatch):
+    (tmp_path / "in").mkdir()
+    nib.save(nib.Nifti1Image(np.zeros((4, 4, 4), "i2"), np.eye(4)), tmp_path / "in/scan.nii")
+    left = [nifti_header._HeaderFinding("descrip", "text", "Lindqvist")]
+    monkeypatch.setattr(nifti_header, "inspect_file", lambda _: left)
+    summary = pipeline.deidentify(tmp_path / "in", tmp_path / "out")
+    assert summary.statuses == {"unverified": 1}
+    assert not [*(tmp_path / "out").rglob("*.nii")]
 
 
 def test_some_headers_passes_over_what_cannot_be_read(hospital, tmp_path):
