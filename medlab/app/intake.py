@@ -20,7 +20,9 @@ from medlab.app.folders import CAP, safe_path
 from medlab.dicom.files import is_dicom, quiet_pydicom, read_header
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro import nifti_header
-from medlab.neuro.head_files import NO_HEAD
+from medlab.neuro.head_files import names_no_head
+from medlab.neuro.head_study import names_head
+from medlab.neuro.volume import is_nifti
 from medlab.pipeline.pictures import may_hold_head as may_be_slices
 
 _UNPACKED = 10 * CAP  # bytes of what is in them
@@ -79,9 +81,8 @@ def may_hold_head(item: Item) -> bool:
         header = dicom.read(item.middle)
     except InputError:
         return False
-    part = str(header.get("BodyPartExamined") or "HEAD").upper()
     slices = len(item.paths) * int(header.get("NumberOfFrames") or 1)
-    named = any(word in part for word in ("HEAD", "BRAIN", "SKULL", "FACE", "NECK"))
+    named = names_head(str(header.get("BodyPartExamined") or ""))
     return may_be_slices(header) and named and slices >= _LEAST_SLICES
 
 
@@ -300,7 +301,7 @@ def inventory(folder: Path) -> list[Item]:
         for number, ((_, modality), paths) in enumerate(series.items(), start=1)
     ]
     for number, path in enumerate(_scans(folder), start=1):
-        mask = " (a mask by its name)" if any(w in path.name.lower() for w in NO_HEAD) else ""
+        mask = " (a mask by its name)" if names_no_head(path) else ""
         items.append(Item(f"Scan {number}: NIfTI{mask}", (path,), "nifti"))
     return items
 
@@ -318,7 +319,5 @@ def counted(number: int, what: str) -> str:
 def _scans(folder: Path) -> list[Path]:
     """Return the NIfTI files of a folder; links that lead out of it are not followed."""
     root = folder.resolve()
-    paths = sorted(
-        path for path in folder.rglob("*") if path.name.lower().endswith((".nii", ".nii.gz"))
-    )
+    paths = sorted(filter(is_nifti, folder.rglob("*")))
     return [path for path in paths if path.is_file() and path.resolve().is_relative_to(root)]

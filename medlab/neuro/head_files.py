@@ -21,12 +21,12 @@ from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import Extraction, extract_brain
 from medlab.neuro.head_study import deface_all
 from medlab.neuro.series import Series, is_series, read_series, write_segmentation, write_series
-from medlab.neuro.volume import image_like, load, over_time, read_whole, save, voxels
+from medlab.neuro.volume import image_like, is_nifti, load, over_time, read_whole, save, voxels
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NO_HEAD = ("mask", "label", "seg", "dwi", "bold", "fmap")
+_NO_HEAD = ("mask", "label", "seg", "dwi", "bold", "fmap")
 _FEWEST_SLICES = 16
 
 
@@ -50,12 +50,8 @@ def find_heads(
     InputError
         If there is none.
     """
-    files = sorted(p for p in Path(folder).rglob("*.nii*") if p.name.endswith((".nii", ".nii.gz")))
-    named = []
-    for path in files:  # a word says so, or ends so (``aseg``); codes of subjects do not count
-        words = re.split(r"[^a-z0-9]+", re.sub(r"(sub|ses)-[^_.]+", "", path.name.lower()))
-        if not any(word.rstrip("s").endswith(NO_HEAD) for word in words):
-            named.append(path)
+    files = sorted(filter(is_nifti, Path(folder).rglob("*")))
+    named = [path for path in files if not names_no_head(path)]
     heads = [path for _, path, _ in islice(usable(named, load, passed), most)]
     heads = heads or find_series(folder, most)
     if not heads:
@@ -64,6 +60,15 @@ def find_heads(
             "give a folder that holds one"
         )
     return heads
+
+
+def names_no_head(path: Path) -> bool:
+    """Return whether the name of a file says mask, label, seg, dwi, bold or fmap.
+
+    A word says so, or ends so (``aseg``); codes of subjects do not count.
+    """
+    words = re.split(r"[^a-z0-9]+", re.sub(r"(sub|ses)-[^_.]+", "", path.name.lower()))
+    return any(word.rstrip("s").endswith(_NO_HEAD) for word in words)
 
 
 def find_series(folder: str | Path, most: int = 1) -> list[Path]:
@@ -283,7 +288,7 @@ def _check_places(sources: Sequence[Path], outputs: Sequence[Path], overwrite: b
 def _check_endings(outputs: Sequence[Path], masks: Sequence[Path] = ()) -> None:
     """Refuse names before the work that would be refused after it; a pair is for images only."""
     single = [*masks, *(path for path in outputs if nifti_header.halves(path) == (path,))]
-    if not all(path.name.lower().endswith((".nii", ".nii.gz")) for path in single):
+    if not all(map(is_nifti, single)):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
 
 
@@ -299,10 +304,8 @@ def _front_is_gone(img: SpatialImage, extraction: Extraction) -> bool:
 
 
 def _beside(target: Path, piece: str) -> Path:
-    name = target.name
-    for ending in (".nii.gz", ".nii", ".hdr", ".img", ".dcm"):
-        name = name.removesuffix(ending)
-    return target.with_name(f"{name}_{piece}.nii.gz")
+    stem = re.sub(r"\.(nii(\.gz)?|hdr|img|dcm)$", "", target.name, flags=re.IGNORECASE)
+    return target.with_name(f"{stem}_{piece}.nii.gz")
 
 
 def _at(place: SpatialImage, img: nib.Nifti1Image) -> nib.Nifti1Image:

@@ -32,8 +32,13 @@ _LEAST_GAIN = 1e-3  # noise agrees with noise by less
 _WIDEST_HEAD_CM2 = 450.0  # a round of 75 cm; hardly a head has 65
 _CAVITY_MM = 5.0  # radius; nose, throat and sinuses of a face hold larger balls of air
 _DIM_MM = 20.0  # of the outermost slices
-_HEAD_WORDS = ("HEAD", "BRAIN", "SKULL", "FACE", "NECK", "BODY")
 _FINE_MM = 2.5  # voxels in which such a cavity is seen; slices may be twice as thick
+
+
+def names_head(part: str) -> bool:
+    """Return whether a head may be in the part of the body that a header names, if any."""
+    words = ("HEAD", "BRAIN", "SKULL", "FACE", "NECK", "BODY")
+    return not part or any(word in part.upper() for word in words)
 
 
 class NoHeadError(RefusedError):
@@ -378,7 +383,7 @@ def _no_head(img: SpatialImage, part: str = "") -> bool:
     # hardly a slice is as narrow as a head; the outermost may be dim
     if all((areas < _WIDEST_HEAD_CM2).sum() * mm[2] <= _DIM_MM for areas in areas_cm2):
         return True
-    if not part or any(word in part.upper() for word in _HEAD_WORDS):
+    if names_head(part):
         return False
     zooms = np.sort(working.zooms)
     return bool(zooms[1] <= _FINE_MM and zooms[2] <= 2 * _FINE_MM) and all(

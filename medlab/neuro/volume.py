@@ -53,6 +53,11 @@ class Working(NamedTuple):
     offset: float | None = None
 
 
+def is_nifti(path: Path) -> bool:
+    """Return whether a name is of one NIfTI file, in capitals or not; a pair is two."""
+    return path.name.lower().endswith((".nii", ".nii.gz"))
+
+
 def load(source: str | PathLike[str] | SpatialImage) -> SpatialImage:
     """Return a checked 3-D or 4-D image from a file name or an image.
 
@@ -259,7 +264,7 @@ def save(img: nib.Nifti1Image, path: str | PathLike[str]) -> Path:
         If the name has another ending.
     """
     path = Path(path)
-    if not path.name.lower().endswith((".nii", ".nii.gz")):
+    if not is_nifti(path):
         raise InputError("the name of a NIfTI file ends in .nii or .nii.gz")
     return write_nifti(path, img.to_bytes())
 

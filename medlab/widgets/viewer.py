@@ -32,6 +32,7 @@ from medlab import dicom, neuro
 from medlab.errors import InputError
 from medlab.neuro import Extraction, extract_brain, surface
 from medlab.neuro.extraction import settled_backend
+from medlab.neuro.volume import is_nifti
 from medlab.viz.disclosures import decoded, displayed
 from medlab.viz.figure import Shown
 from medlab.viz.heads import FacePair, Planes
@@ -99,7 +100,7 @@ def _open(source: _Source) -> Dataset | SpatialImage:
     if isinstance(source, Dataset | SpatialImage):
         return source
     path = Path(source)
-    if path.is_dir() or path.name.endswith((".nii", ".nii.gz")):
+    if path.is_dir() or is_nifti(path):
         return neuro.read_head(path)
     return dicom.read(path)
 

@@ -132,3 +132,21 @@ def test_a_named_folder_is_used_in_place(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="neither DICOM nor NIfTI"):
         intake.named_folder(str(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize(("name", "mask"), [("sub-segal01_T1w.nii", False), ("aseg.nii", True)])
+def test_a_scan_is_called_a_mask_by_a_word_of_its_name_and_not_by_a_patients_code(
+    tmp_path, name, mask
+):
+    nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.int16), np.eye(4)), tmp_path / name)
+    (item,) = intake.inventory(tmp_path)
+    assert item.name.endswith(" (a mask by its name)") is mask
+
+
+@pytest.mark.parametrize(
+    ("part", "head"), [("WHOLEBODY", True), ("", True), ("NECK", True), ("KNEE", False)]
+)
+def test_cutting_faces_is_proposed_where_a_job_looks_for_a_head(tmp_path, part, head):
+    study(tmp_path, files=20, BodyPartExamined=part)
+    (item,) = intake.inventory(tmp_path)
+    assert intake.may_hold_head(item) is head

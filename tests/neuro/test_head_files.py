@@ -240,6 +240,7 @@ def test_header_changes_say_no_patient_value(tmp_path):
         ("sub-segal01_T1w.nii.gz", True), ("segal01.nii", True), ("sub-01_T2w.nii.gz", True),
         ("sub-01_dseg.nii.gz", False), ("aseg.nii", False), ("brainmask.nii", False),
         ("sub-01_label-GM_probseg.nii", False), ("sub-01_dwi.nii", False), ("head_seg.nii", False),
+        ("T1.NII", True),
     ],
 )  # fmt: skip
 def test_a_head_is_told_by_words_of_its_name_and_not_by_a_patients_code(tmp_path, name, head):
@@ -250,3 +251,8 @@ def test_a_head_is_told_by_words_of_its_name_and_not_by_a_patients_code(tmp_path
     else:
         with pytest.raises(InputError):
             neuro.find_heads(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["b.nii", "b.NII.GZ", "b.IMG", "b"])
+def test_pieces_stand_beside_the_image_under_its_name_without_the_ending(tmp_path, name):
+    assert head_files._beside(tmp_path / name, "mask") == tmp_path / "b_mask.nii.gz"

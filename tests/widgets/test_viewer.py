@@ -121,6 +121,13 @@ def test_nothing_to_show_and_half_a_pair_are_refused(ramp):
         widgets.image_viewer([ramp, ramp], ramp)
 
 
+def test_a_scan_whose_name_ends_in_capitals_is_opened(head, tmp_path):
+    nib.save(head, tmp_path / "HEAD.NII")
+    assert np.array_equal(
+        viewer_module._open(tmp_path / "HEAD.NII").get_fdata(), np.asanyarray(head.dataobj)
+    )
+
+
 @pytest.fixture
 def head():
     rng = np.random.default_rng(0)
