@@ -145,10 +145,11 @@ def _anonymize_large(
 ) -> dict[str, Any]:
     from medlab.pipeline.large_tables import MEMORY, anonymize_large
     from medlab.pipeline.pool import cluster, each_done
+    from medlab.tabular.table_files import is_parquet
 
     if method != "mondrian" or suppress is not None:
         raise UsageError("a table that no process holds is released by mondrian alone")
-    if source.is_file() and source.suffix.lower() not in (".parquet", ".pq"):
+    if source.is_file() and not is_parquet(source):
         raise UsageError("--memory and --scheduler are for Parquet; convert the table first")
     size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", memory or f"{MEMORY}", re.IGNORECASE)
     if size is None:

@@ -27,9 +27,7 @@ _SHOWN = (
     "Identifiers are shown from here on. JupyterLab as lab.py opens it leaves these outputs "
     "out when it saves; anywhere else, clear them before you save."
 )
-_TABLES = (".csv", ".parquet")
 _FEWEST_ROWS = 100  # of a table of one's own: classes of 50, and two of them
-_KINDS = (".nii", ".nii.gz", *_TABLES)
 
 
 @dataclass
@@ -340,7 +338,7 @@ def checked_source(data_dir: str | Path, *, tables: bool) -> Path:
     from medlab import dicom
 
     folder = Path(data_dir).expanduser()
-    if tables and folder.suffix.lower() in _TABLES and folder.is_file():
+    if tables and folder.is_file() and _is_table(folder):
         return folder.resolve()
     if not folder.is_dir():
         met = "is a file" if folder.exists() else "does not exist"
@@ -351,12 +349,21 @@ def checked_source(data_dir: str | Path, *, tables: bool) -> Path:
     files = [path for path in folder.rglob("*") if path.is_file()]
     if not files:
         raise InputError("the data folder is empty; give a folder with DICOM or NIfTI files")
-    if not any(path.name.lower().endswith(_KINDS) or dicom.is_dicom(path) for path in files):
+    images = (
+        path.name.lower().endswith((".nii", ".nii.gz")) or dicom.is_dicom(path) for path in files
+    )
+    if not (any(images) or any(map(_is_table, files))):
         raise InputError(
             f"none of the {len(files)} files in the data folder is DICOM, NIfTI or a table; "
             "give a folder that holds some"
         )
     return folder.resolve()
+
+
+def _is_table(path: Path) -> bool:
+    from medlab.tabular.table_files import is_parquet  # pandas takes a while
+
+    return path.suffix.lower() == ".csv" or is_parquet(path)
 
 
 def _plain(value: Any) -> Any:

@@ -127,7 +127,7 @@ def read_file(path: Path, labels: Collection[str] = ()) -> TableFile:
     """
     if not path.is_file():
         raise UsageError("the table file does not exist; give the path of a CSV or Parquet file")
-    if path.suffix.lower() in (".parquet", ".pq"):
+    if is_parquet(path):
         table = _read_parquet(path)
         table.columns = table.columns.astype(str)
         kinds = {
@@ -146,6 +146,11 @@ def read_file(path: Path, labels: Collection[str] = ()) -> TableFile:
         separator,
         int(blank.sum()),
     )
+
+
+def is_parquet(path: Path) -> bool:
+    """Tell by its name whether a table file is Parquet; all others are read as CSV."""
+    return path.suffix.lower() in (".parquet", ".pq")
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
@@ -415,7 +420,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
     """
     try:
         with appearing(path) as part:
-            if path.suffix.lower() in (".parquet", ".pq"):
+            if is_parquet(path):
                 table.to_parquet(part, index=False)
             else:
                 table.to_csv(part, index=False)

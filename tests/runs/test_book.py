@@ -80,3 +80,12 @@ def test_a_value_that_is_not_there_is_told_without_any(number, keyword):
     with pytest.raises(UsageError) as caught:
         book.begin().show_one([path], number, keyword)
     assert str(dcmread(path).PatientID) not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["cohort.csv", "cohort.parquet", "cohort.pq", "COHORT.PQ"])
+def test_a_table_is_known_by_every_name_that_is_read_as_one(tmp_path, name):
+    (tmp_path / name).write_bytes(b"")
+    assert book.checked_source(tmp_path / name, tables=True) == tmp_path / name
+    assert book.checked_source(tmp_path, tables=False) == tmp_path
+    with pytest.raises(UsageError, match="is a file"):
+        book.checked_source(tmp_path / name, tables=False)
