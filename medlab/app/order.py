@@ -29,10 +29,11 @@ from pydicom import Dataset
 from medlab import __version__, crypto, dicom
 from medlab.app.folders import RESULTS, wipe
 from medlab.app.intake import Item, counted, inventory, may_hold_head
+from medlab.dicom.codes import patient_code
 from medlab.dicom.files import read_header
 from medlab.disk import appearing, end_with_parent
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError
-from medlab.methods import encryption, header_methods, pseudonymization
+from medlab.methods import encryption, header_methods
 from medlab.methods.catalogue import METHODS
 from medlab.pipeline.settings import HEADS
 from medlab.pixels.effects import WARNING
@@ -463,9 +464,16 @@ def _without_text(before: Dataset, after: Dataset, order: Order) -> Dataset:
         source=before,
         quarantine="none",
         effect=_EFFECTS[order.text],
-        pseudonym=str(pseudonymization.code(dicom.owner(before), order.key))[:8],
+        pseudonym=_pseudonym(before, after, order.key),
     )
     return done.dataset
+
+
+def _pseudonym(before: Dataset, after: Dataset, key: bytes) -> str:
+    """Return what the header says in place of the patient's ID; where it says nothing, a code."""
+    number = str(after.get("PatientID") or "")
+    kept = not number or number == str(before.get("PatientID") or "")
+    return patient_code(key, dicom.owner(before)) if kept else number
 
 
 def _write_nifti(item: Item, number: int, row: int, heads: _Heads, log: _Log) -> None:

@@ -7,7 +7,6 @@ touched by it.
 
 from __future__ import annotations
 
-import base64
 import hashlib
 from collections.abc import Callable, Iterable
 from datetime import timedelta
@@ -16,6 +15,7 @@ from typing import Any
 from pydicom.valuerep import MAX_VALUE_LEN
 
 from medlab.crypto import keyed_digest
+from medlab.dicom.codes import keyed_code, replace_uid
 from medlab.errors import InputError
 from medlab.methods.values import as_number, each, fitting, join_date, like, split_date
 
@@ -31,7 +31,7 @@ Stork Tern Warbler Wren
 
 
 def code(values: Any, key: bytes, *, field: str = "PatientID", vr: str = "LO") -> Any:
-    """Return keyed codes: 80 bits of HMAC-SHA256 as 16 letters and digits.
+    """Return keyed codes, those of `medlab.dicom.codes`: the key knows its own and leaves them.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def code(values: Any, key: bytes, *, field: str = "PatientID", vr: str = "LO") -
     field : str
         What is coded (and by whom issued); the same text in two fields gives two codes.
     vr : str
-        ``UI`` gives ``2.25.`` and 128 bits in decimal, other VRs the 16 characters.
+        ``UI`` gives ``2.25.`` and 128 bits in decimal, other VRs 16 letters and digits.
 
     Raises
     ------
@@ -50,10 +50,10 @@ def code(values: Any, key: bytes, *, field: str = "PatientID", vr: str = "LO") -
     """
 
     def drawn(value: Any) -> str:
-        digest = keyed_digest(key, "pseudonym", field, str(value).strip())
+        text = str(value).strip()
         if vr == "UI":
-            return f"2.25.{int.from_bytes(digest[:16], 'big')}"
-        return str(fitting(base64.b32encode(digest[:10]).decode("ascii"), vr))
+            return replace_uid(key, text)
+        return str(fitting(keyed_code(key, field, text), vr))
 
     return each(values, drawn)
 

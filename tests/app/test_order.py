@@ -10,8 +10,9 @@ import pytest
 from app_study import NAME, NUMBER, study
 from pydicom import dcmread
 
-from medlab import crypto, samples
+from medlab import crypto, dicom, pixels, samples
 from medlab.app.order import Order, Run, _do, clean_up
+from medlab.dicom.codes import patient_code
 from medlab.errors import RefusedError, UsageError
 from medlab.methods import encryption
 
@@ -103,6 +104,25 @@ def test_the_files_of_a_patient_agree_after_a_method(order, session, method):
     assert NAME not in {str(one.PatientName) for one in after}
     assert len({one.SOPInstanceUID for one in after}) == 3
     assert all(one.file_meta.MediaStorageSOPInstanceUID == one.SOPInstanceUID for one in after)
+
+
+@pytest.mark.parametrize("task", ["pseudonymization", "randomization", "bucketization"])
+def test_the_pseudonym_in_a_picture_is_the_one_of_its_header(order, session, monkeypatch, task):
+    written = []
+    clean = pixels.clean
+
+    def recorded(*datasets, pseudonym, **options):
+        written.append(pseudonym)
+        return clean(*datasets, pseudonym=pseudonym, **options)
+
+    monkeypatch.setattr(pixels, "clean", recorded)
+    placed = order(task=task, text="pseudonymize")
+    _do(placed, told)
+    numbers = {str(one.PatientID) for one in images(session)}
+    if task == "bucketization":  # which leaves the ID where it is
+        assert numbers == {NUMBER}
+        numbers = {patient_code(placed.key, dicom.owner(one)) for one in images(session)}
+    assert set(written) == numbers
 
 
 def test_random_dates_move_by_one_draw_and_keep_their_intervals(order, session):
