@@ -16,10 +16,11 @@ from pydicom import Dataset
 from pydicom.datadict import tag_for_keyword
 
 from medlab.crypto import cipher
+from medlab.dicom.own_rules import ENCRYPTED
 from medlab.errors import MissingError, RefusedError
 from medlab.methods.values import each
 
-CREATOR = "MEDLAB ENCRYPTED"
+CREATOR = ENCRYPTED
 GROUP = 0x0011
 _TOKEN, _IDENTITY = 0x01, ("PatientName", "PatientID")
 

@@ -21,6 +21,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import generate_uid
 
 from medlab.arrays import Floats, Mask
+from medlab.dicom.declarations import claim
 from medlab.dicom.files import quiet_pydicom, read, to_bytes
 from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError, not_installed, usable
@@ -325,7 +326,7 @@ def write_series(
             with quiet_pydicom():
                 derived = _derived(_blanked(series, keep, number), kind, description)
                 if faceless:
-                    _claim_faceless(derived)
+                    claim(derived, "clean-recognizable-visual-features")
             (part / f"{number + 1:05d}.dcm").write_bytes(to_bytes(derived))
         _put(part, folder)
     except BaseException:
@@ -422,17 +423,6 @@ def _travels(tag: BaseTag) -> bool:
 def _new_uid(uid: str, kind: str, description: str) -> str:
     """Return a UID that the same input and options always give again."""
     return generate_uid(entropy_srcs=[str(uid), kind, description])
-
-
-def _claim_faceless(derived: Dataset) -> None:
-    """Say that the face is gone, with the code of PS3.16 CID 7050 for what was done."""
-    code = Dataset()
-    code.CodeValue = "113102"
-    code.CodingSchemeDesignator = "DCM"
-    code.CodeMeaning = "Clean Recognizable Visual Features Option"
-    derived.RecognizableVisualFeatures = "NO"
-    before = derived.get("DeidentificationMethodCodeSequence") or []
-    derived.DeidentificationMethodCodeSequence = [*before, code]
 
 
 def write_segmentation(

@@ -226,8 +226,10 @@ class CohortCheck(NamedTuple):
     @property
     def holds(self) -> bool:
         """Whether every class has the stated size and diversity."""
+        from medlab.tabular.criteria import ROUNDING
+
         diverse = self.l is None or self.l >= self.promises.l
-        close = self.t is None or self.promises.t is None or self.t <= self.promises.t + 1e-9
+        close = self.t is None or self.promises.t is None or self.t <= self.promises.t + ROUNDING
         return self.found >= self.asked and diverse and close
 
     def sentence(self) -> str:

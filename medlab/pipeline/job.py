@@ -541,8 +541,11 @@ def _close_target(job: Job) -> int:
     target = job.work.target
     if job.work.single:
         output = target / job.work.single[1]
-        pair = (".hdr", ".img")
-        names = map(output.with_suffix, pair) if output.suffix in pair else [output]
+        names: tuple[Path, ...] = (output,)
+        if output.suffix.lower() in (".hdr", ".img"):
+            from medlab.neuro.nifti_header import halves
+
+            names = halves(output)
         for path in filter(Path.is_file, names):
             give_output_time(path)
         return 0

@@ -25,7 +25,7 @@ from medlab.arrays import Array, Ints
 from medlab.errors import InputError, RefusedError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Column, as_names, encode
-from medlab.tabular.criteria import Options, make_task
+from medlab.tabular.criteria import ROUNDING, Options, make_task
 from medlab.tabular.mondrian import mondrian
 from medlab.tabular.release import Release, check_release, make_release, occurring
 
@@ -112,7 +112,7 @@ def _anatomize(table: pd.DataFrame, release: Release, sensitive: str) -> Release
     groups = len(release.classes)
     shares = tally.count_values(release.class_of, column.codes, groups, len(column.values))
     top = float(tally.top_share(shares).max())
-    if top > 1 / release.asked.get("l", 1) + 1e-9:
+    if top > 1 / release.asked.get("l", 1) + ROUNDING:
         raise RefusedError("a group came out less diverse than asked; nothing was released")
     counts = pd.DataFrame(
         {GROUP: shares.group, sensitive: column.values[shares.value], COUNT: shares.count}

@@ -21,7 +21,7 @@ from medlab.tabular.column_roles import (
 )
 from medlab.tabular.counts import Counts, Distance, Diversity, Sensitive
 
-_ROUNDING = 1e-9  # shares and distances are sums of doubles; far below one row in a million
+ROUNDING = 1e-9  # shares and distances are sums of doubles; far below one row in a million
 
 
 @dataclass(frozen=True)
@@ -307,13 +307,13 @@ def _check_feasible(criteria: _Criteria, whole: Counts, name: str) -> None:
     """Refuse what not even the whole table keeps."""
     alpha = criteria.options.alpha
     most = float(tally.diversity(whole, criteria.options.l_kind, criteria.options.c)[0])
-    if criteria.l > 1 and most < criteria.l - _ROUNDING:
+    if criteria.l > 1 and most < criteria.l - ROUNDING:
         raise InputError(
             f"l={criteria.l} ({criteria.options.l_kind}) cannot be reached for {name}; "
             f"the largest feasible l is {int(np.floor(most * 1000)) / 1000:g}"
         )
     top = float(tally.top_share(whole)[0])
-    if alpha is not None and top > alpha + _ROUNDING:
+    if alpha is not None and top > alpha + ROUNDING:
         raise InputError(
             f"alpha={alpha} cannot be reached for {name}; one value has a share "
             f"of {np.ceil(top * 1000) / 1000:g} in the whole table"
@@ -324,12 +324,12 @@ def _conditions(
     criteria: _Criteria, ready: Sensitive
 ) -> tuple[Callable[[Counts], NDArray[Any]], ...]:
     conditions: list[Callable[[Counts], NDArray[Any]]] = []
-    l, t, options = criteria.l - _ROUNDING, criteria.t, criteria.options
+    l, t, options = criteria.l - ROUNDING, criteria.t, criteria.options
     alpha = options.alpha
     if criteria.l > 1:
         conditions.append(lambda counts: tally.diversity(counts, options.l_kind, options.c) >= l)
     if alpha is not None:
-        conditions.append(lambda counts: tally.top_share(counts) <= alpha + _ROUNDING)
+        conditions.append(lambda counts: tally.top_share(counts) <= alpha + ROUNDING)
     if t is not None:
-        conditions.append(lambda counts: tally.emd(counts, ready) <= t + _ROUNDING)
+        conditions.append(lambda counts: tally.emd(counts, ready) <= t + ROUNDING)
     return tuple(conditions)

@@ -267,15 +267,26 @@ def risks(
     """
     quasi, _ = check_columns(table, quasi, subject=subject)
     persons = tally.person_numbers(table, subject)
-    figures = class_figures(tally.class_numbers(table, quasi), persons)
-    prosecutor = figures["prosecutor_max"], figures["prosecutor_mean"]
+    figures: dict[str, Any] = class_figures(tally.class_numbers(table, quasi), persons)
+    figures |= _by_register(table, quasi, register, persons, hierarchies)
+    return _Risks(**{name: figures[name] for name in _Risks._fields})
+
+
+def _by_register(
+    table: pd.DataFrame,
+    quasi: Sequence[str],
+    register: pd.DataFrame | None,
+    persons: Ints | None,
+    hierarchies: Hierarchies | None,
+) -> dict[str, float | None]:
+    """Return the risks from who knows a register; None without one."""
     if register is None:
-        return _Risks(*prosecutor, None, None)
+        return {"journalist_max": None, "marketer": None}
     check_columns(register, quasi)
     scales = scales_of(register, quasi, hierarchies, table)
     seen = see(table, scales, hierarchies=hierarchies)
     known = register_risks(seen, exact_values(register, scales), persons)
-    return _Risks(*prosecutor, known["journalist_max"], known["marketer"])
+    return {name: known[name] for name in ("journalist_max", "marketer")}
 
 
 def class_figures(group: Ints, persons: Ints | None = None) -> dict[str, float]:
@@ -378,7 +389,7 @@ def measures(
     group, persons = tally.class_numbers(table, quasi), tally.person_numbers(table, subject)
     figures |= class_figures(group, persons)
     figures["c_avg"] = len(table) / figures["classes"] / (k or figures["k"])
-    figures |= risks(table, quasi, register, subject=subject, hierarchies=hierarchies)._asdict()
+    figures |= _by_register(table, quasi, register, persons, hierarchies)
     figures |= _value_measures(table, group, persons, sensitive, options)
     sizes = np.bincount(group[~hidden])  # a suppressed row costs all: Bayardo, Agrawal, ICDE 2005
     figures["discernibility"] = int((sizes**2).sum()) + int(hidden.sum()) * len(table)

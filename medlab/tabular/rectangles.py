@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medlab.errors import InputError, MissingError
 from medlab.tabular import counts as tally
 from medlab.tabular.column_roles import Column, encode
+from medlab.tabular.criteria import ROUNDING
 from medlab.tabular.release import Release
 
 
@@ -139,7 +140,7 @@ def _promises(
     boxes["t"] = tally.emd(counts, ready)
     boxes["ok"] &= boxes["l"] >= l
     if t is not None:
-        boxes["ok"] &= boxes["t"] <= t + 1e-9
+        boxes["ok"] &= boxes["t"] <= t + ROUNDING
     return original[name].astype(object).map(str).to_numpy()
 
 

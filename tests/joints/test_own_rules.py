@@ -15,7 +15,6 @@ from pydicom.uid import generate_uid
 
 from medlab import dicom, samples
 from medlab.cli import commands
-from medlab.methods import encryption
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -204,9 +203,6 @@ def test_what_is_encrypted_comes_back_with_the_key_of_the_job_and_no_other(study
     back = pydicom.dcmread(next((tmp_path / "back0").rglob("*.dcm")))
     assert str(back.PatientName) == "Okafor^Jane"
     assert back.StudyDescription == "stroke protocol, Okafor"
-    from medlab.dicom import own_rules
-
-    assert own_rules.ENCRYPTED == encryption.CREATOR
 
 
 def test_of_the_sample_hospital_no_mask_keeps_a_patient(tmp_path):

@@ -198,11 +198,14 @@ def test_half_a_pair_is_refused_in_a_sentence(tmp_path):
     assert not [*(tmp_path / "dst").rglob("*.hdr")]
 
 
-def test_a_job_of_one_half_writes_both(tmp_path):
+@pytest.mark.parametrize("ending", [".img", ".IMG"])
+def test_a_job_of_one_half_writes_both_and_neither_tells_when(tmp_path, ending):
     source = pair(tmp_path / "src", nib.Nifti1Pair)
-    summary = pipeline.deidentify(source, tmp_path / "b.img")
+    summary = pipeline.deidentify(source, tmp_path / f"b{ending}")
     assert summary.statuses == {"done": 1}
-    assert type(nib.load(tmp_path / "b.img")) is nib.Nifti1Pair
+    assert type(nib.load(tmp_path / f"b{ending}")) is nib.Nifti1Pair
+    both = nifti_header.halves(tmp_path / f"b{ending}")
+    assert len({path.stat().st_mtime for path in both}) == 1
 
 
 def test_heads_are_found_by_name_and_by_geometry():

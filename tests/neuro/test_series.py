@@ -362,3 +362,16 @@ def test_dcm2niix_agrees_on_the_series_of_the_sample_data(tmp_path, name):
         )
     )
     assert np.array_equal(np.asanyarray(moved.dataobj), np.asanyarray(ours.dataobj))
+
+
+def test_a_series_whose_face_is_gone_says_so_once(oblique, tmp_path):
+    data, affine = oblique
+    found = series.read_series(write_series(tmp_path / "s", data, affine))
+    keep = np.ones(data.shape, bool)
+    for name in ("first", "again"):
+        out = tmp_path / name
+        series.write_series(found, keep, out, kind="defacing", description="x", faceless=True)
+        found = series.read_series(out)
+    said = found.datasets[0]
+    assert said.RecognizableVisualFeatures == "NO"
+    assert [c.CodeValue for c in said.DeidentificationMethodCodeSequence] == ["113102"]
