@@ -316,22 +316,23 @@ def page(nb: Any, name: str, *, template: str = "medlab") -> tuple[str, list[str
         ``<figure>`` elements with text alternatives, in order.
     """
     with _ONE_AT_A_TIME:
-        exporter = _exporter(template)
+        # nbconvert takes folded hints apart where it embeds images: only where there are some
+        texts = (cell.source for cell in nb.cells if cell.cell_type == "markdown")
+        exporter = _exporter(template, any("![" in text or "<img" in text for text in texts))
         body, _ = exporter.from_notebook_node(nb, resources={"metadata": {"name": name}})
     outputs = [out for cell in nb.cells for out in cell.get("outputs", []) if "data" in out]
     return body, [figure for out in outputs for figure in _figures(out.data)]
 
 
 @cache
-def _exporter(template: str) -> HTMLExporter:
+def _exporter(template: str, has_images: bool) -> HTMLExporter:
     """Make an exporter once: compiling its templates costs more than a page."""
     places = [str(_TEMPLATES)]
     return HTMLExporter(
         template_name=template,
         extra_template_basedirs=places,
         extra_template_paths=places,
-        # nbconvert takes folded hints apart where it embeds images, of which slides have none
-        embed_images=template != "slides",
+        embed_images=has_images,
     )
 
 

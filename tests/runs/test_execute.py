@@ -10,6 +10,7 @@ from runs_cases import FIGURE, MADE, SECRET, everything_in, execute
 
 from medlab import cli, runs
 from medlab.errors import InputError, UsageError
+from medlab.runs.execute import page
 
 pytestmark = pytest.mark.slow
 
@@ -163,3 +164,11 @@ def check_that_the_notebook_is_valid(path):
     nb = nbformat.read(path, as_version=4)
     nbformat.validate(nb)
     assert set(nb.metadata) <= {"kernelspec", "language_info"}
+
+
+def test_a_folded_hint_stays_folded_in_a_page():
+    hint = "Try it.\n\n<details><summary>Hint</summary>\n\nTake `hashlib`.\n\n</details>"
+    nb = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(hint)])
+    body, _ = page(nb, "a set")
+    folded = re.search("<details>.*?</details>", body, re.DOTALL)
+    assert "hashlib" in folded[0]
