@@ -31,6 +31,7 @@ from medlab.app.folders import RESULTS, wipe
 from medlab.app.intake import Item, counted, inventory, may_hold_head
 from medlab.dicom.codes import patient_code
 from medlab.dicom.files import read_header
+from medlab.dicom.profile import FACES
 from medlab.disk import appearing, end_with_parent
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError
 from medlab.methods import encryption, header_methods
@@ -439,7 +440,7 @@ def _write(
     log: _Log,
 ) -> None:
     from medlab.pipeline.pictures import without_face
-    from medlab.pipeline.settings import FACES, Outcome
+    from medlab.pipeline.settings import Outcome
 
     before = dicom.read(path)
     looked = Outcome(number, "")

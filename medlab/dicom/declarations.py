@@ -18,7 +18,7 @@ from pydicom.tag import BaseTag
 from medlab import __version__
 from medlab.dicom import passthrough
 from medlab.dicom.element_texts import raw_element, sequence_at, text_at
-from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, SAFE_HARBOR, Plan
+from medlab.dicom.profile import EDITION, OPTIONS, PIXEL_OPTIONS, PIXELS, SAFE_HARBOR, Plan
 from medlab.errors import InputError
 
 _IMPLEMENTATION_UID = "2.25.160468915264017418043811570219826114517"
@@ -146,7 +146,7 @@ def claim(dataset: Dataset, option: str) -> None:
     """
     if option not in PIXEL_OPTIONS:
         raise InputError(f"{option} is not about pixels; there are {', '.join(PIXEL_OPTIONS)}")
-    if option == "clean-pixel-data":
+    if option == PIXELS:
         dataset.BurnedInAnnotation = "NO"
     else:
         dataset.RecognizableVisualFeatures = "NO"

@@ -22,14 +22,14 @@ EDITION = "2026c"
 _TABLE = "ps3.15-e1.1-2026c.csv"
 _SOP_ROOT = "1.2.840.10008.5.1.4."
 
+#: Options about pixels: the header can only be marked once the pixels were seen to.
+PIXELS, FACES = "clean-pixel-data", "clean-recognizable-visual-features"
+PIXEL_OPTIONS = (PIXELS, FACES)
 #: The options of PS3.15 E.3 and their codes and meanings in CID 7050 (scheme DCM).
 OPTIONS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
-        "clean-pixel-data": ("113101", "Clean Pixel Data Option"),
-        "clean-recognizable-visual-features": (
-            "113102",
-            "Clean Recognizable Visual Features Option",
-        ),
+        PIXELS: ("113101", "Clean Pixel Data Option"),
+        FACES: ("113102", "Clean Recognizable Visual Features Option"),
         "clean-graphics": ("113103", "Clean Graphics Option"),
         "clean-structured-content": ("113104", "Clean Structured Content Option"),
         "clean-descriptors": ("113105", "Clean Descriptors Option"),
@@ -61,10 +61,6 @@ ACTION_WORDS: Mapping[str, str] = MappingProxyType(
         "K": "kept",
     }
 )
-
-
-#: Options about pixels: the header can only be marked once the pixels were seen to.
-PIXEL_OPTIONS = ("clean-pixel-data", "clean-recognizable-visual-features")
 
 
 #: The 18 kinds of 45 CFR 164.514(b)(2)(i) go; of dates the year stays.

@@ -14,13 +14,13 @@ from typing import Any
 
 from medlab import __version__, dicom
 from medlab.crypto.envelope import certificate_of
-from medlab.dicom.profile import ACTION_WORDS, SAFE_HARBOR
+from medlab.dicom.profile import ACTION_WORDS, FACES, PIXELS, SAFE_HARBOR
 from medlab.disk import appearing
 from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.job_files import Job
 from medlab.pipeline.ledger import Ledger
 from medlab.pipeline.pictures import PICTURES_READ
-from medlab.pipeline.settings import FACES, NO_PICTURE, Settings
+from medlab.pipeline.settings import NO_PICTURE, Settings
 from medlab.pipeline.steps import ENVELOPE_KEPT, plan_of
 
 STATUS_WORDS = {
@@ -175,7 +175,11 @@ def _gather(job: Job, head: str) -> dict[str, Any]:
         "medlab": __version__,
         "edition": dicom.EDITION,
         "policy": settings.policy,
-        "options": [*settings.options, *([FACES] if settings.head != "leave" else [])],
+        "options": [
+            *settings.options,
+            *([PIXELS] if settings.clean_pixels else []),
+            *([FACES] if settings.head != "leave" else []),
+        ],
         "heads": heads(ledger, settings),
         "envelopes": _envelopes(ledger, settings),
         "rules": dicom.own_rules.lines(settings.rules),

@@ -18,10 +18,11 @@ from medlab import dicom, pixels
 from medlab.dicom.codestream import PIXEL_BITS, holds_picture
 from medlab.dicom.declarations import add_codes, method_lines
 from medlab.dicom.element_texts import text_at
+from medlab.dicom.profile import PIXELS
 from medlab.errors import InputError, MedlabError, RefusedError, not_installed
 from medlab.pipeline.job_files import Job, digest_of, write_csv
 from medlab.pipeline.ledger import Entry
-from medlab.pipeline.settings import NO_HEAD, NO_PICTURE, PIXELS, Outcome, Settings, Work
+from medlab.pipeline.settings import NO_HEAD, NO_PICTURE, Outcome, Settings, Work
 from medlab.pixels.effects import cut_frames
 
 #: Written into De-identification Method (0012,0063).
@@ -58,11 +59,6 @@ class FaceError(RefusedError):
     place = "face"  # of the finding that tells so
 
 
-def _cleans_pixels(settings: Settings) -> bool:
-    """Return whether text is to be taken out of the pixels."""
-    return settings.clean_pixels or PIXELS in settings.options
-
-
 def check_available(settings: Settings) -> None:
     """Refuse, before a job begins, what can't be done on this machine.
 
@@ -70,7 +66,7 @@ def check_available(settings: Settings) -> None:
     ------
     UnavailableError
     """
-    if _cleans_pixels(settings) and not pixels.available():
+    if settings.clean_pixels and not pixels.available():
         raise not_installed("a text recognizer", "pixels")
 
 
@@ -83,7 +79,7 @@ class Pictures:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._boxes, self.let_pass = _decisions(work)
-        passes = _cleans_pixels(work.settings) and work.settings.similar_slices == "pass"
+        passes = work.settings.clean_pixels and work.settings.similar_slices == "pass"
         self._series = pixels.SeriesStore() if passes else None
 
     def without_text(self, before: Dataset, after: Dataset, done: Outcome) -> Dataset:
@@ -95,9 +91,9 @@ class Pictures:
         settings, boxes = self._work.settings, self._boxes.get(str(done.row))
         if not holds_picture(before):
             done.unchecked += [NO_PICTURE] if any(tag in before for tag in PIXEL_BITS) else []
-        elif not _cleans_pixels(settings):
+        elif not settings.clean_pixels:
             done.unchecked.append("text in pixels")
-        if not _cleans_pixels(settings):
+        if not settings.clean_pixels:
             return after
         try:
             found = pixels.clean(
@@ -229,7 +225,7 @@ def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, b
 
 def _approved_boxes(work: Work) -> dict[str, Any]:
     """Return the boxes that a person approved, by number of the file in the map."""
-    if not (_cleans_pixels(work.settings) and work.approved.is_file()):
+    if not (work.settings.clean_pixels and work.approved.is_file()):
         return {}
     from medlab.pixels import box_review
 
@@ -277,7 +273,7 @@ def reopen_approved(job: Job) -> None:
 
 def write_reviews(job: Job) -> None:
     """Write what a person is to decide: the table of boxes, and that of faces not checked."""
-    if _cleans_pixels(job.work.settings):
+    if job.work.settings.clean_pixels:
         from medlab.pixels import box_review
 
         path = job.work.folder / "pixels.csv"

@@ -11,13 +11,11 @@ from typing import Any
 
 from medlab import __version__
 from medlab.crypto import keyed_digest
-from medlab.dicom.profile import POLICIES, SAFE_HARBOR
+from medlab.dicom.profile import FACES, PIXEL_OPTIONS, PIXELS, POLICIES, SAFE_HARBOR
 from medlab.errors import UsageError
 
 # a bar on standard error, or what is called with a step in words, files done and files in all
 Progress = bool | Callable[[str, int, int], None]
-FACES = "clean-recognizable-visual-features"
-PIXELS = "clean-pixel-data"
 #: How the count of pixel data that are labels, parameters or doses is kept.
 NO_PICTURE = "no picture"
 NO_HEAD = "no head was found in this series, so no face was cut"
@@ -42,7 +40,8 @@ class Settings:
     policy : {"basic", "research", "safe-harbor"}
         The last sets what it needs: pixels and heads are cleaned, no vault is kept.
     options : tuple of str
-        PS3.15 options by name, on top of the policy's own; `FACES` sets `head`.
+        PS3.15 options by name, on top of the policy's own; those about pixels set `clean_pixels`
+        and `head`.
     keep_private : tuple of str
         Private creators whose elements are kept (and scanned all the same).
     codes : {"keyed", "random"}
@@ -150,10 +149,12 @@ class Settings:
             from medlab.crypto import envelope
 
             object.__setattr__(self, "recipients", envelope.valid_recipients(self.recipients))
-        if FACES in self.options:  # the standard's name for it, and one place that says so
-            options = tuple(option for option in self.options if option != FACES)
-            object.__setattr__(self, "options", options)
+        if PIXELS in self.options:  # the standard's names for it, and one place that says so
+            object.__setattr__(self, "clean_pixels", True)
+        if FACES in self.options:
             object.__setattr__(self, "head", "deface" if self.head == "leave" else self.head)
+        options = tuple(option for option in self.options if option not in PIXEL_OPTIONS)
+        object.__setattr__(self, "options", options)
 
     def _set_safe_harbor(self) -> None:
         """Set what Safe Harbor needs, and refuse what it cannot have."""

@@ -28,7 +28,7 @@ from medlab.crypto import Vault, keyed_digest
 from medlab.dicom import encrypted
 from medlab.dicom.element_texts import text_at
 from medlab.dicom.files import bytes_of
-from medlab.dicom.profile import SAFE_HARBOR
+from medlab.dicom.profile import FACES, SAFE_HARBOR
 from medlab.dicom.treatment import Log
 from medlab.disk import appearing
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError, usable
@@ -38,10 +38,8 @@ from medlab.pipeline.job_files import digest_of
 from medlab.pipeline.ledger import Entry, Phrases, phrase_digest
 from medlab.pipeline.owners import NEW_ID, Ids, Owners, place_of
 from medlab.pipeline.settings import (
-    FACES,
     NO_HEAD,
     NO_PICTURE,
-    PIXELS,
     Outcome,
     Settings,
     Work,
@@ -376,9 +374,8 @@ def _plan(
     rules: str,
     allowed: tuple[str, ...],
 ) -> dicom.Plan:
-    headers = tuple(option for option in options if option != PIXELS)
     try:
-        plan = dicom.plan(policy, headers, keep_private, zips)
+        plan = dicom.plan(policy, options, keep_private, zips)
         return dicom.lay_over(plan, rules, allowed) if rules else plan
     except InputError as error:
         raise UsageError(str(error)) from None

@@ -52,6 +52,7 @@ def test_pixels_are_claimed_clean_only_after_a_complete_check(
     codes = [item.CodeValue for item in header.DeidentificationMethodCodeSequence]
     assert "113101" in codes
     report = json.loads((tmp_path / "clean.job" / "report.json").read_text())
+    assert report["options"] == ["clean-pixel-data"]
     assert report["recognizer"] == {
         "read": 12,
         "pictures": 36,

@@ -20,3 +20,15 @@ def test_another_option_or_key_is_another_job():
     assert one == Settings(options=("clean-descriptors",)).fingerprint(KEY)
     assert one != Settings().fingerprint(KEY)
     assert one != Settings(options=("clean-descriptors",)).fingerprint(bytes(32))
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("clean-pixel-data", {"clean_pixels": True}),
+        ("clean-recognizable-visual-features", {"head": "deface"}),
+    ],
+)
+def test_an_option_about_pixels_is_the_setting_that_does_it(named, said):
+    others = ("clean-descriptors",)
+    assert Settings(options=(named, *others)) == Settings(options=others, **said)
