@@ -266,11 +266,9 @@ def _without_icons(dataset: Dataset) -> bool:
             continue
         for item in element.value:
             removed |= _without_icons(item)
-            if any(name in item for name in frames.KEYWORDS) and not tag.is_private:
+        if any(name in item for item in element.value for name in frames.KEYWORDS):
+            if not tag.is_private:
                 raise RefusedError("pixel data inside a sequence cannot be checked")
-        if tag.is_private and any(
-            name in item for item in element.value for name in ("PixelData",)
-        ):
             del dataset[tag]
             removed = True
     return removed

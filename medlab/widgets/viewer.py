@@ -31,6 +31,7 @@ from scipy.ndimage import binary_erosion
 from medlab import dicom, neuro
 from medlab.errors import InputError
 from medlab.neuro import Extraction, extract_brain, surface
+from medlab.neuro.deface import MOST_RESIDUAL
 from medlab.neuro.extraction import settled_backend
 from medlab.neuro.volume import is_nifti
 from medlab.viz.disclosures import decoded, displayed
@@ -46,7 +47,6 @@ _LINE, _OUTLINE = (255, 255, 255), (240, 228, 66)  # white; yellow of Okabe and 
 _LEAST = 512  # pixels of a picture's longer side; smaller ones are enlarged
 _SPACING_MM = 2.5  # of the pixels of a face: seen at a glance, rendered in a tenth of a second
 _F_STEP = 0.05  # of f and g
-_MOST_STANDING = 0.05  # of the front of a head that is not revealed
 
 
 def image_viewer(
@@ -382,7 +382,7 @@ def bet_explorer(
         face = surface.view(extraction.brain, like=before)
         stands = np.abs(face.depth_mm - before.depth_mm) < surface.CHANGED_MM
         standing = float(stands[np.isfinite(before.depth_mm)].mean())
-        if hide_original and standing > _MOST_STANDING:
+        if hide_original and standing > MOST_RESIDUAL:
             face = face._replace(shade=np.zeros_like(face.shade))
         return _Stripped(extraction.mask, extraction.report, seconds, face, standing)
 

@@ -10,7 +10,7 @@ from pydicom.sequence import Sequence
 
 from medlab import pixels
 from medlab.errors import RefusedError, UnavailableError, UsageError
-from medlab.pixels import detect
+from medlab.pixels import detect, frames
 from medlab.pixels.detect import Word
 from medlab.pixels.effects import Box
 
@@ -282,6 +282,15 @@ def test_pixels_in_a_sequence_withhold_the_object():
     ds.ReferencedImageSequence = Sequence([made.gray(np.zeros((8, 8), np.uint8))])
     with pytest.raises(RefusedError, match="inside a sequence"):
         clean(ds)
+
+
+@pytest.mark.parametrize("keyword", frames.KEYWORDS)
+def test_pixels_of_any_kind_in_a_private_sequence_are_removed(keyword):
+    ds, inner = image(), Dataset()
+    vr = {"PixelData": "OW", "FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}[keyword]
+    inner.add_new(keyword, vr, b"\0" * 8)
+    ds.private_block(0x0009, "ACME", create=True).add_new(1, "SQ", Sequence([inner]))
+    assert 0x00091001 not in clean(ds).dataset
 
 
 @pytest.mark.parametrize(

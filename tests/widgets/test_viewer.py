@@ -274,5 +274,10 @@ def test_a_hidden_head_is_not_shown_after_either_while_its_front_stands(img, kno
     left = replace(known[0], brain=img)
     explorer = widgets.bet_explorer(img, [left], hide_original=True)
     assert "100 % still stands where it stood; it is not shown" in explorer.view.value
+    band = np.zeros(img.shape, np.float32)
+    band[8:-8, :, 26:28] = np.asanyarray(img.dataobj)[8:-8, :, 26:28]
+    band_img = replace(known[0], brain=nib.Nifti1Image(band, img.affine))
+    explorer = widgets.bet_explorer(img, [band_img], hide_original=True)
+    assert "4 % still stands where it stood; it is not shown" in explorer.view.value
     gone = widgets.bet_explorer(img, known, hide_original=True)
     assert "not shown" not in gone.view.value
