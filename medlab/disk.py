@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, locks between processes, processes that end together."""
+"""Whole files or none, pages from templates, locks, and processes that end together."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ import multiprocessing
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -48,6 +49,29 @@ def appearing(path: Path, mode: int | None = None, *, replace: bool = True) -> I
             _name_new(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def page_from(
+    template: Path,
+    facts: Mapping[str, Any],
+    filters: Mapping[str, Callable[..., Any]] | None = None,
+) -> str:
+    """Return a page from a Jinja template, with all that is put in escaped.
+
+    Parameters
+    ----------
+    template : Path
+    facts : mapping
+        What the template speaks of, by name.
+    filters : mapping, optional
+        Functions that it applies, by name.
+    """
+    from jinja2 import Environment, FileSystemLoader
+
+    loader = FileSystemLoader(template.parent)
+    environment = Environment(loader=loader, autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= filters or {}
+    return environment.get_template(template.name).render(facts)
 
 
 @contextmanager

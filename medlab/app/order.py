@@ -17,11 +17,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from importlib.resources import files
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from pydicom import Dataset
@@ -32,7 +31,7 @@ from medlab.app.intake import Item, counted, inventory, may_hold_head
 from medlab.dicom.codes import patient_code
 from medlab.dicom.files import read_header
 from medlab.dicom.profile import FACES
-from medlab.disk import appearing, end_with_parent
+from medlab.disk import appearing, end_with_parent, page_from
 from medlab.errors import InputError, MedlabError, RefusedError, UsageError
 from medlab.methods import encryption, header_methods
 from medlab.methods.catalogue import METHODS
@@ -572,21 +571,14 @@ def _zip(target: Path, inside: dict[str, Path], tell: _Tell) -> None:
 
 
 def _report(order: Order, result: Result) -> str:
-    from jinja2 import Environment
-
-    text = files("medlab.app").joinpath("share/report.html").read_text(encoding="utf-8")
-    page: Any = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
-        text
-    )
-    return str(
-        page.render(
-            order=order,
-            result=result,
-            version=__version__,
-            edition=dicom.EDITION,
-            made=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
-    )
+    facts = {
+        "order": order,
+        "result": result,
+        "version": __version__,
+        "edition": dicom.EDITION,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    return page_from(Path(__file__).parent / "share" / "report.html", facts)
 
 
 def clean_up(order: Order) -> None:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from medlab import __version__
 from medlab.arrays import Floats
+from medlab.disk import page_from
 from medlab.errors import MissingError
 from medlab.tabular.metrics import NOT_APPLICABLE
 
@@ -295,37 +295,37 @@ def review(
     kept = limits_kept(measured, limits)
     safe = acceptable(points, measured, limits)
     chosen = [_release(measured, *row) for row in safe[["method", "strength"]].to_numpy()]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, trim_blocks=True
-    )
-    environment.filters |= {
+    filters = {
         "figure": lambda figure: base64.b64encode(figure.png).decode("ascii"),
         "number": _number,
     }
     refused = rows[rows["group"] == "refused"].drop_duplicates(["method", "strength"])
     missing = rows[rows["value"].astype(str) == NOT_APPLICABLE]
-    return environment.get_template("review.html.j2").render(
-        version=__version__,
-        limits={name: (limits[name], _SOURCES.get(name, "")) for name in limits if name in kept},
-        untested=[name for name in limits if name not in kept],
-        quasi=list(quasi),
-        sensitive=sensitive,
-        risk=risk,
-        loss=loss,
-        seeds=int(rows["seed"].nunique()),
-        points=[_named(row, kept) for row in points.to_dict("records")],
-        chosen=chosen,
-        pseudonymized=_same_risk(points),
-        refused=[
+    facts = {
+        "version": __version__,
+        "limits": {
+            name: (limits[name], _SOURCES.get(name, "")) for name in limits if name in kept
+        },
+        "untested": [name for name in limits if name not in kept],
+        "quasi": list(quasi),
+        "sensitive": sensitive,
+        "risk": risk,
+        "loss": loss,
+        "seeds": int(rows["seed"].nunique()),
+        "points": [_named(row, kept) for row in points.to_dict("records")],
+        "chosen": chosen,
+        "pseudonymized": _same_risk(points),
+        "refused": [
             (point_name(row["method"], row["strength"]), str(row["note"]))
             for row in refused.to_dict("records")
         ],
-        missing=[
+        "missing": [
             (str(note), sorted(set(some["measure"]))) for note, some in missing.groupby("note")
         ],
-        figures=list(figures),
-        further=[(title, table.round(3).to_dict("split")) for title, table in further],
-    )
+        "figures": list(figures),
+        "further": [(title, table.round(3).to_dict("split")) for title, table in further],
+    }
+    return page_from(_TEMPLATES / "review.html.j2", facts, filters)
 
 
 def _named(row: dict[Any, Any], kept: pd.DataFrame) -> dict[Any, Any]:

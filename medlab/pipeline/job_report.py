@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.resources import files
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 from medlab import __version__, dicom
 from medlab.crypto.envelope import certificate_of
 from medlab.dicom.profile import ACTION_WORDS, FACES, PIXELS, SAFE_HARBOR
-from medlab.disk import appearing
+from medlab.disk import appearing, page_from
 from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.job_files import Job
 from medlab.pipeline.ledger import Ledger
@@ -135,7 +134,8 @@ def write(job: Job, head: str, new: int, cohort: CohortCheck | None, strangers: 
     if facts["certificate"]:
         facts["words"][1] = facts["certificate"]["words"]
     facts["cohort"] = None if cohort is None else cohort._asdict() | {"says": cohort.sentence()}
-    page = _template().render(facts, status_words=STATUS_WORDS, action_words=ACTION_WORDS)
+    words = {"status_words": STATUS_WORDS, "action_words": ACTION_WORDS}
+    page = page_from(Path(__file__).parent / "templates" / "report.html", facts | words)
     with appearing(job.work.folder / "report.html") as part:
         part.write_text(page, encoding="utf-8")
     with appearing(job.work.folder / "report.json") as part, part.open("w") as file:
@@ -378,10 +378,3 @@ def _words(settings: Settings, vault: bool) -> list[str]:
             "and key can restore the identifiers."
         )
     return words
-
-
-def _template() -> Any:
-    from jinja2 import Environment
-
-    text = files("medlab.pipeline").joinpath("templates/report.html").read_text(encoding="utf-8")
-    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(text)

@@ -21,7 +21,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import jinja2
 import nbformat
 import papermill
 from nbclient.exceptions import DeadKernelError
@@ -30,7 +29,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from medlab.disk import write_whole
+from medlab.disk import page_from, write_whole
 from medlab.errors import InputError, UsageError
 from medlab.runs.book import checked_source
 from medlab.runs.plan import FOLDERS, Job, notebook_parameters
@@ -370,21 +369,16 @@ def _write_report(
     }
     meta = write_results(folder, content, rows)
     titles = {outcome.job.name: _title_of(outcome.job.notebook) for outcome in outcomes}
-    text = _template().render(
-        outcomes=outcomes,
-        titles=titles,
-        failed=sum(outcome.failure is not None for outcome in outcomes),
-        meta=meta,
-        when=when,
-        is_sample=is_sample,
-    )
+    facts = {
+        "outcomes": outcomes,
+        "titles": titles,
+        "failed": sum(outcome.failure is not None for outcome in outcomes),
+        "meta": meta,
+        "when": when,
+        "is_sample": is_sample,
+    }
+    text = page_from(_TEMPLATES / "report.html.j2", facts)
     write_whole(folder / "index.html", text.encode())
-
-
-def _template() -> jinja2.Template:
-    loader = jinja2.FileSystemLoader(_TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True)
-    return environment.get_template("report.html.j2")
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from medlab.disk import alone, appearing, hold, write_whole
+from medlab.disk import alone, appearing, hold, page_from, write_whole
 
 
 def test_a_file_appears_when_all_went_well(tmp_path):
@@ -70,3 +70,10 @@ def test_a_process_that_was_killed_holds_no_lock(tmp_path):
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path / "lock")], check=False)
     assert hold(tmp_path / "lock") is not None
+
+
+def test_what_is_put_into_a_page_is_escaped(tmp_path):
+    template = tmp_path / "page.html"
+    template.write_text("{% for name in names %}\n<p>{{ name | loud }}</p>\n{% endfor %}\n")
+    page = page_from(template, {"names": ["a<b", "c"]}, {"loud": str.upper})
+    assert page == "<p>A&lt;B</p>\n<p>C</p>\n"
