@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -49,6 +50,18 @@ def appearing(path: Path, mode: int | None = None, *, replace: bool = True) -> I
             _name_new(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def clear_parts(folder: Path) -> None:
+    """Take away what a process that was killed left half made below a folder.
+
+    That is what `appearing` gives, and temporary folders whose names are of that form.
+    """
+    for part in list(folder.rglob(".*.part")):
+        if part.is_dir() and not part.is_symlink():
+            shutil.rmtree(part)
+        else:
+            part.unlink(missing_ok=True)
 
 
 def page_from(

@@ -23,7 +23,7 @@ from medlab.neuro import nifti_header
 from medlab.neuro.head_files import names_no_head
 from medlab.neuro.head_study import names_head
 from medlab.neuro.volume import is_nifti
-from medlab.pipeline.pictures import may_hold_head as may_be_slices
+from medlab.pipeline.pictures import may_hold_head
 
 _UNPACKED = 10 * CAP  # bytes of what is in them
 _MOST_FILES = 20_000
@@ -70,7 +70,7 @@ class Item(NamedTuple):
         return self.paths[len(self.paths) // 2]
 
 
-def may_hold_head(item: Item) -> bool:
+def suggests_head(item: Item) -> bool:
     """Tell whether a head may be in an item, so that cutting its face out is proposed.
 
     BodyPartExamined is often wrong: it proposes, the face step measures.
@@ -83,7 +83,7 @@ def may_hold_head(item: Item) -> bool:
         return False
     slices = len(item.paths) * int(header.get("NumberOfFrames") or 1)
     named = names_head(str(header.get("BodyPartExamined") or ""))
-    return may_be_slices(header) and named and slices >= _LEAST_SLICES
+    return may_hold_head(header) and named and slices >= _LEAST_SLICES
 
 
 def take_in(inbox: Path, folder: Path) -> _Taken:

@@ -27,7 +27,7 @@ from pydicom import Dataset
 
 from medlab import __version__, crypto, dicom
 from medlab.app.folders import RESULTS, wipe
-from medlab.app.intake import Item, counted, inventory, may_hold_head
+from medlab.app.intake import Item, counted, inventory, suggests_head
 from medlab.dicom.codes import patient_code
 from medlab.dicom.files import read_header
 from medlab.dicom.profile import FACES
@@ -356,7 +356,7 @@ def _by_method(order: Order, tell: _Tell, log: _Log) -> None:
             _attempt(partial(_write_nifti, item, number, row, heads, log), log)
     _count_left(order, items, log)
     if order.task != DECRYPTION:
-        heads_left = sum(len(item.paths) for item in items if may_hold_head(item))
+        heads_left = sum(len(item.paths) for item in items if suggests_head(item))
         left = {"text in pixels": (order.text, len(images)), "face": (order.head, heads_left)}
         log.cautions += [
             f"{_UNCHECKED}{what} in {counted(n, 'image')}"
@@ -478,12 +478,12 @@ def _pseudonym(before: Dataset, after: Dataset, key: bytes) -> str:
 
 def _write_nifti(item: Item, number: int, row: int, heads: _Heads, log: _Log) -> None:
     from medlab.pipeline.settings import NO_HEAD
-    from medlab.pipeline.steps import clean_header
+    from medlab.pipeline.steps import clean_scan
 
     ending = ".nii.gz" if item.middle.name.lower().endswith(".gz") else ".nii"
     place = heads.work.target / f"scan-{number + 1:02d}{ending}"
     place.parent.mkdir(parents=True, exist_ok=True)
-    if measured := clean_header(item.middle, place, heads.work.settings):
+    if measured := clean_scan(item.middle, place, heads.work.settings):
         heads.ledger.note_head(row, measured)
     elif heads.work.settings.head != "leave":
         log.notes[NO_HEAD] += 1

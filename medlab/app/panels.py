@@ -20,7 +20,7 @@ import ipywidgets as ipw
 
 from medlab import crypto, dicom
 from medlab.app import folders, intake
-from medlab.app.intake import Item, counted, may_hold_head
+from medlab.app.intake import Item, counted, suggests_head
 from medlab.app.order import (
     BY_ELEMENTS,
     DECRYPTION,
@@ -366,7 +366,7 @@ class _Choices:
         for control, value in self._private + ([] if items else self._methods):
             control.value = value
         self.target.value = str(_beside(named)) if named else ""
-        self.head.value = "deface" if any(map(may_hold_head, items)) else "leave"
+        self.head.value = "deface" if any(map(suggests_head, items)) else "leave"
         self._fit()
         self.say("")
         hide(self.widget, not items)

@@ -24,7 +24,7 @@ from medlab import __version__, dicom
 from medlab.crypto import Lock, Vault, load_key, write_key
 from medlab.crypto.audit import AuditLog, sealing_key
 from medlab.dicom.profile import SAFE_HARBOR
-from medlab.disk import appearing
+from medlab.disk import appearing, clear_parts
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline import cohort_in_headers, job_report, owners, pictures, steps
 from medlab.pipeline.job_files import (
@@ -361,9 +361,8 @@ def _take_up(job: Job, mark: str, overwrite: bool) -> None:
             if row.target:
                 (job.work.target / row.target).unlink(missing_ok=True)
         job.ledger.forget()
-    elif earlier is not None and job.work.target.is_dir() and not job.work.single:
-        for part in job.work.target.rglob(".*.part"):  # what a run that was killed left
-            part.unlink()
+    if earlier is not None and not job.work.single:
+        clear_parts(job.work.target)
     job.ledger.setting("mark", mark)
     work = job.work  # what a later run needs to do the same job again
     source = work.source / work.single[0] if work.single else work.source
@@ -438,8 +437,6 @@ def _begin_safe_harbor(
         order["source"] == str(source.resolve())
         and order["settings"] == json.loads(json.dumps(asdict(settings)))
     )
-    for part in target.rglob(".*.part") if same and target.is_dir() else ():
-        part.unlink()  # what a run that was killed left
     with tempfile.TemporaryDirectory() as place:
         write_key(Path(place, "key"))
         return _begin(stack, source, target, settings, Path(place, "key"), overwrite or same)

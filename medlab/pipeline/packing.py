@@ -31,7 +31,7 @@ from tqdm import tqdm
 
 from medlab.crypto import Lock
 from medlab.crypto.keys import named_key_file, read_secret, write_secret
-from medlab.disk import appearing, write_whole
+from medlab.disk import appearing, clear_parts, write_whole
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.pipeline.job_files import (
     PRIVATE_NOTE,
@@ -125,8 +125,7 @@ def pack(
         identity = _identity(db, lock) if lock else None
         to = [identity.to_public()] if identity else recipients
         files, parts = _plan(db, source, int(part_mb * 2**20))
-        for stale in target.glob(".*.part"):  # what a run that was killed left
-            stale.unlink()
+        clear_parts(target)
         for number in tqdm(range(1, parts + 1), unit="part", disable=not progress):
             if not (target / _name(number)).exists():
                 write = partial(_write_part, db, source, number)

@@ -468,7 +468,7 @@ def _clean_nifti(
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(".part", ".", target.parent) as folder:
         part = Path(folder) / target.name
-        done.head = clean_header(source, part, work.settings, rename=code, known=is_name)
+        done.head = clean_scan(source, part, work.settings, rename=code, known=is_name)
         findings = nifti_header.inspect_file(part)
         done.findings = [
             ("fail", f"{finding.kind} of the source is left", finding.place)
@@ -515,7 +515,7 @@ def _hides_faces(source: Path, settings: Settings) -> bool:
     return settings.head != "leave" and nifti_header.kind_by_name(source) == "nifti"
 
 
-def clean_header(
+def clean_scan(
     source: Path,
     target: Path,
     settings: Settings,

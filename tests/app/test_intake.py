@@ -149,4 +149,4 @@ def test_a_scan_is_called_a_mask_by_a_word_of_its_name_and_not_by_a_patients_cod
 def test_cutting_faces_is_proposed_where_a_job_looks_for_a_head(tmp_path, part, head):
     study(tmp_path, files=20, BodyPartExamined=part)
     (item,) = intake.inventory(tmp_path)
-    assert intake.may_hold_head(item) is head
+    assert intake.suggests_head(item) is head

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from medlab.disk import alone, appearing, hold, page_from, write_whole
+from medlab.disk import alone, appearing, clear_parts, hold, page_from, write_whole
 
 
 def test_a_file_appears_when_all_went_well(tmp_path):
@@ -77,3 +77,16 @@ def test_what_is_put_into_a_page_is_escaped(tmp_path):
     template.write_text("{% for name in names %}\n<p>{{ name | loud }}</p>\n{% endfor %}\n")
     page = page_from(template, {"names": ["a<b", "c"]}, {"loud": str.upper})
     assert page == "<p>A&lt;B</p>\n<p>C</p>\n"
+
+
+def test_what_a_killed_process_left_half_made_goes_files_and_folders(tmp_path):
+    whole = tmp_path / "a" / "b.part"
+    folder = tmp_path / "a" / ".scan.part"
+    folder.mkdir(parents=True)
+    (folder / ".1-2-3.part").write_bytes(b"half")
+    (tmp_path / ".4-5-6.part").write_bytes(b"half")
+    (tmp_path / ".7.part").symlink_to(tmp_path / "a")
+    whole.write_bytes(b"a name like any other")
+    clear_parts(tmp_path)
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [whole]
+    clear_parts(tmp_path / "none")

@@ -109,6 +109,8 @@ def test_a_second_run_does_only_what_is_missing(hospital, tmp_path):
     gone.unlink()
     cut.write_bytes(b"")
     (tmp_path / "clean" / ".12-abc.part").write_bytes(b"left by a killed run")
+    (tmp_path / "clean" / ".34-abc.part").mkdir()  # as scans are made in
+    (tmp_path / "clean" / ".34-abc.part" / "scan.nii").write_bytes(b"left by it too")
     plant(hospital / "new.dcm", "MR_small.dcm", "New^One", "MRN-5", SOPInstanceUID="1.2.3.4")
     again = pipeline.deidentify(hospital, tmp_path / "clean")
     assert again.new == 3
