@@ -46,7 +46,12 @@ if TYPE_CHECKING:
 POLICY, NOTHING = "policy", "nothing"
 ENCRYPTION, DECRYPTION, SLICING = "encryption", "decryption", "slicing"
 #: Methods of the catalogue that change elements, one at a time.
-BY_ELEMENTS = ("suppression", "randomization", "pseudonymization", "bucketization")
+#: Those of the catalogue that change a header element by element, but for the one that does not.
+BY_ELEMENTS = tuple(
+    name
+    for name, method in METHODS.items()
+    if method.elements is not None and method.strengths and name != "identity"
+)
 _TASKS = (POLICY, *BY_ELEMENTS, SLICING, ENCRYPTION, DECRYPTION, NOTHING)
 _TEXTS = ("leave", "remove", "pseudonymize", "blur")
 WAITING = "waiting"  # of a session: the private folder of a job whose saved screens wait

@@ -85,7 +85,7 @@ def entries(
     owner = "" if whose == NO_PERSON else keyed_digest(key, "owner of entries", whose)[:16].hex()
     facts: list[str] = []
     for kind, tags, uid in _LEVELS:
-        code = text_at(after, uid) if uid else _patient_code(after)
+        code = text_at(after, uid) if uid else _code_in(after)
         text = _values(before, tags)
         facts.append(keyed_digest(key, "facts", owner, text)[:16].hex())
         yield "facts", facts[-1], text, owner
@@ -97,7 +97,7 @@ def entries(
             yield "uid", new, old, owner
 
 
-def _patient_code(dataset: Dataset) -> str:
+def _code_in(dataset: Dataset) -> str:
     """Return the code under which the vault keeps the patient of a de-identified file."""
     return text_at(dataset, _PATIENT_ID) or text_at(dataset, _STUDY_UID)
 
@@ -117,9 +117,9 @@ def restore(dataset: Dataset, vault: Vault, *, reason: str) -> Dataset:
         If they are another patient's than the one whose key opened the vault.
     """
     out = copy.deepcopy(dataset)
-    read = partial(vault.originals, reason=reason, owner=vault.owner_of(_patient_code(dataset)))
+    read = partial(vault.originals, reason=reason, owner=vault.owner_of(_code_in(dataset)))
     for kind, _, uid in reversed(_LEVELS):  # an image made of ours is known by study or patient
-        code = text_at(dataset, uid) if uid else _patient_code(dataset)
+        code = text_at(dataset, uid) if uid else _code_in(dataset)
         if named := read(kind, [code]):
             break
         if vault.owners(kind, code):  # no search further up: that would be another's name

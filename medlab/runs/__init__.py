@@ -1,6 +1,6 @@
 """Runs: what a notebook calls to begin, and what executes notebooks without a screen.
 
-`book` is imported by notebooks and stays light; `plan`, `execute` and `report`
+`book` is imported by notebooks and stays light; `plan` and `execute`
 need papermill and nbconvert and load when touched.
 """
 

@@ -48,6 +48,12 @@ _NOTES = {
     "policy basic": "PS3.15, the whole header. Of the facts known, {gone} is gone.",
     "policy research": "PS3.15, the whole header. Of the facts known, {gone} is gone.",
 }
+#: Of the catalogue those that have a strength and change headers, and slicing, which cannot.
+_METHODS = [
+    name
+    for name, method in METHODS.items()
+    if name == "slicing" or (method.headers and name != "plain hash")
+]
 _SHOWN = (*_DIRECT, *_ELEMENTS.values(), "StudyDate", "StudyInstanceUID")
 
 
@@ -129,7 +135,7 @@ def method_comparer(
 def _controls() -> dict[str, Any]:
     slider = {"continuous_update": False}
     return {
-        "method": ipw.Dropdown(options=list(_NOTES), value="bucketization", description="method"),
+        "method": ipw.Dropdown(options=_METHODS, value="bucketization", description="method"),
         "columns": ipw.IntSlider(1, 1, len(_ELEMENTS), description="facts suppressed", **slider),
         "noise": ipw.IntSlider(5, 1, 50, description="noise, % of the range", **slider),
         "width": ipw.IntSlider(10, 1, 40, description="class width, years and kg", **slider),
@@ -180,7 +186,12 @@ def _tried(case: _Case, name: str, strength: int) -> _Tried:
         hidden = [name for name, keyword in _ELEMENTS.items() if not header.get(keyword)]
         table = case.people.assign(**dict.fromkeys(hidden, SUPPRESSED))
     words = {"gone": ", ".join(hidden).lower() or "none", "strength": strength}
-    return _Tried(header, table, kind, _NOTES[name].format(**words, **_spread(case, strength)))
+    return _Tried(
+        header,
+        table,
+        kind,
+        _NOTES.get(name, METHODS[name].says).format(**words, **_spread(case, strength)),
+    )
 
 
 def _hidden(case: _Case, table: pd.DataFrame) -> list[str]:

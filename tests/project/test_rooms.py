@@ -114,3 +114,14 @@ def test_each_private_name_has_a_use():
     assert not {str(path.relative_to(ROOT)): some for path, some in names.items() if some}
     example = "_a, _b = 1, 2\nprint(_b)\ndef _c(): pass\n_d: int = 3\n"
     assert list(idle(example)) == ["_a", "_c", "_d"]
+
+
+def test_what_the_page_tells_to_find_is_there():
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rows = page.partition("## Where to find")[2].partition("##")[0]
+    places = re.findall(r"`([\w/]+\.py)`: ((?:`\w+`(?:, )?)+)", rows)
+    names = [(path, name) for path, named in places for name in re.findall(r"\w+", named)]
+    assert len(names) > 25
+    for path, name in names:
+        source = (PACKAGE / path).read_text("utf-8")
+        assert re.search(rf"^(?:def|class) {name}\b|^{name}\b.* = ", source, re.MULTILINE), name
