@@ -42,8 +42,8 @@ _SURFACES = tuple(
 )
 #: Why an object that no face can be cut out of is withheld, whatever it shows.
 NO_VOLUME = (
-    "face not checked: a photograph, a capture or a surface is no volume of slices in which a "
-    "face could be cut"
+    "face not checked: a photograph, a capture, a surface or a map of floats is no volume of "
+    "slices in which a face could be cut"
 )
 _OVERRULE = "look at it, and let it pass in faces-approved.csv if it shows none"
 _log = logging.getLogger(__name__)
@@ -152,12 +152,9 @@ def may_hold_head(dataset: Dataset) -> bool:
 
 def _may_show_face(dataset: Dataset) -> bool:
     """Return whether a face may be seen in an object of this kind, or rendered from it."""
-    kind = text_at(dataset, _CLASS)
-    is_picture = (
-        kind in _CAPTURES or kind in _PICTURES or text_at(dataset, _MODALITY) in ("XC", "OT")
-    )
-    is_picture = is_picture and any(tag in dataset for tag in PIXEL_BITS)
-    return may_hold_head(dataset) or is_picture or kind in _SURFACES
+    kind, modality = text_at(dataset, _CLASS), text_at(dataset, _MODALITY)
+    seen = kind in (*_CAPTURES, *_PICTURES) or modality in (*_MODALITIES, "XC", "OT")
+    return (seen and any(tag in dataset for tag in PIXEL_BITS)) or kind in _SURFACES
 
 
 def cut(series: list[list[Entry]], work: Work) -> dict[int, dict[str, Any]]:

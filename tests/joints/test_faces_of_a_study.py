@@ -44,6 +44,12 @@ def pixels(values):
     }  # fmt: skip
 
 
+def floats(values):
+    left_out = ("PixelData", "BitsStored", "HighBit", "PixelRepresentation")
+    more = {"BitsAllocated": 32, "FloatPixelData": values.astype("<f4").tobytes()}
+    return {name: value for name, value in pixels(values).items() if name not in left_out} | more
+
+
 def write(folder, data, spacing, corner=(0.0, 0.0, 0.0), **more):
     """Write axial slices of an (x, y, z) RAS array."""
     new = {name: generate_uid() for name in ("StudyInstanceUID", "SeriesInstanceUID")}
@@ -154,20 +160,21 @@ def test_what_shows_a_face_and_is_no_volume_waits_for_a_person(tmp_path):
     save(source, "surface", "68.1", "LSCAN")
     save(source, "outline", "481.3", "RTSTRUCT")
     save(source, "localizer", "4", ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"], **picture)
+    save(source, "map", "30", **floats(np.ones((64, 64))))
     save(source, "x-ray", "1.1", "DX", **picture)
     code, text = run("deidentify", source, tmp_path / "dst", *FACE)
     assert (code, [d.Modality for d in outputs(tmp_path / "dst")]) == (1, ["DX"])
     private = tmp_path / "dst.job"
     with (private / "faces.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == 5
+    assert len(rows) == 6
     assert all("face not" in row["reason"] for row in rows)
     approved = private / "faces-approved.csv"
     approved.write_text("file\n" + "".join(f"{row['file']}\n" for row in rows))
     code, text = run("deidentify", source, tmp_path / "dst", *FACE)
     assert code == 0
-    assert "not checked: face in 5 images" in text
-    assert len(outputs(tmp_path / "dst")) == 6
+    assert "not checked: face in 6 images" in text
+    assert len(outputs(tmp_path / "dst")) == 7
     assert all("RecognizableVisualFeatures" not in d for d in outputs(tmp_path / "dst"))
     approved.unlink()
     assert run("deidentify", source, tmp_path / "dst", *FACE)[0] == 1
