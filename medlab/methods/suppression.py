@@ -5,14 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import pandas as pd
+from pydicom.valuerep import FLOAT_VR, INT_VR
 
+from medlab.dicom.dates import DUMMY_DATE
 from medlab.methods.values import each, fitting
 
-# Harmless values that fit. 1900: dciodvfy takes the year 0001 for an error.
+# Harmless values that fit; "ANON" does everywhere else.
 _FIXED: dict[str, Any] = {
-    "AE": "ANON", "AS": "000Y", "CS": "ANON", "DA": "19000101", "DS": "0", "IS": "0",
-    "DT": "19000101000000", "TM": "000000", "PN": "ANON^", "UI": "2.25.0",
-    "FL": 0.0, "FD": 0.0, "SS": 0, "SL": 0, "US": 0, "UL": 0,
+    **{vr.value: 0 for vr in INT_VR}, **{vr.value: 0.0 for vr in FLOAT_VR}, "DS": "0", "IS": "0",
+    "AS": "000Y", "DA": DUMMY_DATE, "DT": f"{DUMMY_DATE}000000", "TM": "000000",
+    "PN": "ANON^", "UI": "2.25.0",
 }  # fmt: skip
 
 
