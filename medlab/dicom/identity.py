@@ -357,10 +357,14 @@ def identity_of(dataset: Dataset) -> Identity:
 def identity_words(dataset: Dataset) -> list[str]:
     """Return the values that name patient, staff, place, device or day, of every nesting level.
 
-    As they are written, for a search in what a recognizer reads in the pixels. Ages are left out:
-    there a number with a Y behind it is found by its form.
+    As they are written, for a search in what a recognizer reads in the pixels. Private elements
+    add what they call a person's name. Ages are left out: there a number with a Y behind it is
+    found by its form.
     """
-    said = (text for role, text in _said(dataset) if role not in (_MAKER, "age"))
+    said = [text for role, text in _said(dataset) if role not in (_MAKER, "age")]
+    for tag, raw in items_of(dataset):
+        if tag >> 16 & 1 and vr_of(raw) == "PN":
+            said += filter(None, texts_of(dataset, raw))
     return [*dict.fromkeys(said)]
 
 

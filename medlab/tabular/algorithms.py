@@ -201,9 +201,7 @@ def anonymize(
     if method in ("anatomy", "two-step", "slicing") and not names:
         raise InputError(f"{method} is about sensitive values; name a sensitive column")
     if method == "anatomy":
-        if len(names) > 1:
-            raise InputError("anatomy takes one sensitive column")
-        return release(table, quasi, names[0], max(int(l), 2), **asked)
+        return release(table, quasi, names, max(int(l), 2), **asked)
     if method == "two-step":
         return release(table, quasi, names, k, max(int(l), 2), **asked)
     return release(table, quasi, sensitive, k=k, l=l, **asked)

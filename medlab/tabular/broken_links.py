@@ -72,9 +72,11 @@ def anatomy(
     ------
     InputError
         A value is more frequent than 1/l of the rows (the message names the largest
-        feasible l), or missing.
+        feasible l), or missing; or there are several sensitive columns.
     """
     task = make_task(table, quasi, sensitive, (1, 1, None), options, **more)
+    if len(task.sensitive) != 1:  # another one would stand beside exact quasi-identifiers
+        raise InputError("anatomy takes one sensitive column")
     column = encode(table, task.sensitive[0])
     if column.missing:
         raise InputError(f"{column.name} is missing in some rows; fill them in or leave them out")

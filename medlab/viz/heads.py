@@ -343,7 +343,7 @@ def faces(
     angles : sequence of float
         Degrees by which the viewer steps to the patient's left.
     hide_original : bool
-        Leave the first head _blank: a face of the reader's own data.
+        Leave the first head blank: a face of the reader's own data.
 
     Returns
     -------
@@ -383,7 +383,7 @@ class FacePair:
     before : View
         The original.
     hide_original : bool
-        Leave it _blank: a face of the reader's own data.
+        Leave it blank: a face of the reader's own data.
     """
 
     def __init__(self, before: surface.View, *, hide_original: bool = False) -> None:

@@ -194,6 +194,16 @@ def test_identity_words_of_a_header_hold_names_numbers_and_places_of_every_level
     assert "067Y" not in words
 
 
+def test_a_name_in_a_private_element_is_searched_too():
+    import pixel_images as made
+
+    ds = made.header(4, 4)
+    ds.private_block(0x0011, "ACME", create=True).add_new(0x01, "PN", "Abernathy^Zoe")
+    words = pixels.identity_words(ds)
+    assert "Abernathy^Zoe" in words
+    assert decide.matches("ABERNATHY", decide.identity(words))
+
+
 @pytest.mark.parametrize("text", ["ααυλ", "Тарк", "山田"])
 def test_letters_that_the_recognizer_guesses_at_are_no_reading(text):
     for policy in decide.POLICIES:

@@ -48,6 +48,12 @@ def test_anatomy_refuses_a_value_too_frequent_and_names_the_largest_l(ward):
         tabular.anatomy(ward, ["Age"], "Diagnosis", 4)
 
 
+def test_anatomy_shows_no_second_sensitive_column_beside_exact_values():
+    table = EIGHT.assign(ward=[f"ward {n % 2}" for n in range(len(EIGHT))])
+    with pytest.raises(InputError, match="one sensitive column"):
+        tabular.anatomy(table, "sex", ["disease", "ward"])
+
+
 def test_slicing_keeps_columns_and_buckets_but_not_rows(ward, quasi):
     release = tabular.slicing(ward, quasi, "Diagnosis", k=6, l=2)
     for group in release.facts["groups"]:
