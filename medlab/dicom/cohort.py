@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydicom.dataset import Dataset
 
 from medlab.dicom.codes import owner
-from medlab.dicom.dates import parse_date
+from medlab.dicom.dates import IN_A_YEAR, parse_date
 from medlab.dicom.files import find_files, quiet_pydicom, read
 from medlab.errors import InputError, usable
 
@@ -109,7 +109,7 @@ def _value(dataset: Dataset, keyword: str) -> str:
 
 
 def _years(value: str) -> float | None:
-    unit = {"Y": 1.0, "M": 12.0, "W": 52.18, "D": 365.25}.get(value[-1:])
+    unit = IN_A_YEAR.get(value[-1:])
     return int(value[:-1]) // unit if unit and value[:-1].isdigit() else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 
@@ -11,6 +12,8 @@ from medlab.errors import InputError
 
 NEAREST_DAYS, FARTHEST_DAYS = 30, 3650
 OLDEST_AGE = 89  # years; 45 CFR 164.514(b)(2)(i)(C) puts all above into one class
+#: Days, weeks, months and years in a year, by the unit of an age (AS).
+IN_A_YEAR: Mapping[str, float] = {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}
 DUMMY_DATE = "19000101"  # year 0001 is an error to dciodvfy
 
 _DA = re.compile(r"(\d{4})(\.?)(\d{2})\2(\d{2})")
@@ -155,7 +158,7 @@ def coarsen_age(value: str, *, infants: bool = False) -> str:
     if match is None:
         return ""
     number, unit = int(match[1] or match[3]), (match[2] or match[4] or "Y")[0].upper()
-    years = int(number / {"D": 365.25, "W": 52.18, "M": 12, "Y": 1}[unit])
+    years = int(number / IN_A_YEAR[unit])
     if years > OLDEST_AGE:
         return f"{OLDEST_AGE + 1:03d}Y"
     return f"{years:03d}Y" if infants else f"{number:03d}{unit}"

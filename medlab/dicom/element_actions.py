@@ -18,7 +18,7 @@ from medlab.dicom import (
     own_rules,
 )
 from medlab.dicom.codes import is_registered, keyed_code
-from medlab.dicom.dates import DUMMY_DATE
+from medlab.dicom.dates import DUMMY_DATE, IN_A_YEAR
 from medlab.dicom.element_texts import (
     NUMBER_VRS,
     TEXT_VRS,
@@ -189,7 +189,7 @@ _AGE = re.compile(r"\d{3}[DWMY]")
 _VALUES_OF_ITEMS = (0x0040A120, 0x0040A121, 0x0040A123, 0x0040A160, 0x0040A168)
 _TEXT_VALUE, _NUMERIC_VALUE = 0x0040A160, 0x0040A30A
 _EXACT_VALUES = frozenset({0x0040A161, 0x0040A162, 0x0040A163})  # the same number once more
-_IN_A_YEAR = {"mo": 12, "wk": 52.18, "d": 365.25}  # UCUM
+_UNITS = {"mo": "M", "wk": "W", "d": "D"}  # of UCUM
 _CODED = frozenset({"CS", "AE", "UR"})
 _LONGEST = {"SH": 16, "LO": 64, "PN": 64}
 _BREAK = "\n\0\n"
@@ -509,7 +509,7 @@ def _coarsen_item(item: Dataset, level: Level) -> None:
             code.get("CodeValue") for code in measured.get("MeasurementUnitsCodeSequence", ())
         ]
         oldest = (dates.OLDEST_AGE + 1) * max(
-            (_IN_A_YEAR.get(code, 1) for code in codes), default=1
+            (IN_A_YEAR[_UNITS.get(code, "Y")] for code in codes), default=1
         )
         if _amount(text_at(measured, _NUMERIC_VALUE)) > oldest:
             for tag in _EXACT_VALUES & set(measured.keys()):

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from medlab.dicom.dates import OLDEST_AGE
+from medlab.dicom.dates import IN_A_YEAR, OLDEST_AGE
 from medlab.dicom.profile import word_list
 from medlab.errors import InputError
 from medlab.methods.values import AGE, as_number, each, join_date, like, split_date
@@ -127,5 +127,4 @@ def _years(value: Any) -> int:
     match = AGE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         return int(as_number(value))
-    per_year = {"D": 365.25, "W": 365.25 / 7, "M": 12, "Y": 1}[match[2]]
-    return int(int(match[1]) / per_year)
+    return int(int(match[1]) / IN_A_YEAR[match[2]])

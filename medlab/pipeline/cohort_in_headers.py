@@ -27,13 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Columns of dicom.cohort_table that a header can hold one value of, and where.
-_COLUMNS = {
-    "Age": "PatientAge",
-    "Sex": "PatientSex",
-    "Weight": "PatientWeight",
-    "Height": "PatientSize",
-}
-_SENSITIVE = {"AdmittingDiagnosesDescription": "Diagnosis"}
+_COLUMNS = {name: COLUMNS[name] for name in ("Age", "Sex", "Weight", "Height")}
+_SENSITIVE = {COLUMNS["Diagnosis"]: "Diagnosis"}
 #: Elements that no cohort table holds and that still tell patients apart.
 _TECHNICAL = (
     "StudyDate",

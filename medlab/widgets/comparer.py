@@ -12,6 +12,7 @@ import pandas as pd
 from pydicom import Dataset
 
 from medlab import evaluation, methods
+from medlab.dicom.cohort import COLUMNS
 from medlab.errors import InputError
 from medlab.methods.catalogue import METHODS, Task
 from medlab.methods.header_methods import Setting
@@ -21,7 +22,7 @@ from medlab.viz.protections import draw_attack
 from medlab.widgets.interactive import InteractiveWidget, beside
 
 #: Columns of a cohort table and the elements that hold the same facts.
-_ELEMENTS = {"Age": "PatientAge", "Sex": "PatientSex", "Weight": "PatientWeight"}
+_ELEMENTS = {fact: COLUMNS[fact] for fact in ("Age", "Sex", "Weight")}
 _DIRECT = ("PatientName", "PatientID", "PatientBirthDate")
 _DATE_DAYS = 365  # a noise of 100 % moves a study date by so many days
 _PARAMETERS = {"slicing": "k", "bucketization": "width"}
