@@ -463,22 +463,18 @@ def _without_text(before: Dataset, after: Dataset, order: Order) -> Dataset:
 
     if order.text == "leave" or not any(word in before for word in pixels.frames.KEYWORDS):
         return after
+    number = str(after.get("PatientID") or "")
+    if number == str(before.get("PatientID") or ""):  # what the method left is no pseudonym
+        number = ""
     done = pixels.clean(
         after,
         pixels.identity_words(before),
         source=before,
         quarantine="none",
         effect=_EFFECTS[order.text],
-        pseudonym=_pseudonym(before, after, order.key),
+        pseudonym=number or patient_code(order.key, dicom.owner(before)),
     )
     return done.dataset
-
-
-def _pseudonym(before: Dataset, after: Dataset, key: bytes) -> str:
-    """Return what the header says in place of the patient's ID; where it says nothing, a code."""
-    number = str(after.get("PatientID") or "")
-    kept = not number or number == str(before.get("PatientID") or "")
-    return patient_code(key, dicom.owner(before)) if kept else number
 
 
 def _write_nifti(item: Item, number: int, row: int, heads: _Heads, log: _Log) -> None:

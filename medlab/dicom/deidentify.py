@@ -178,13 +178,8 @@ def _encodings(dataset: Dataset, outer: tuple[str, ...] = ("iso8859",)) -> tuple
         return outer
     value = element.value
     if isinstance(value, bytes):
-        return _encodings_of(value.decode("ascii", "replace").strip(" \0"))
+        value = value.decode("ascii", "replace").strip(" \0").split("\\")
     return tuple(convert_encodings(value))
-
-
-@lru_cache(maxsize=64)
-def _encodings_of(names: str) -> tuple[str, ...]:
-    return tuple(convert_encodings(names.split("\\")))
 
 
 def _treat(level: Level) -> dict[Any, Any]:
