@@ -17,6 +17,7 @@ import pydicom.filereader
 
 from medlab import dicom
 from medlab.app.folders import CAP, safe_path
+from medlab.dicom.element_texts import frame_count
 from medlab.dicom.files import is_dicom, quiet_pydicom, read_header
 from medlab.errors import InputError, MedlabError, RefusedError
 from medlab.neuro import nifti_header
@@ -79,9 +80,9 @@ def suggests_head(item: Item) -> bool:
         return True
     try:
         header = dicom.read(item.middle)
+        slices = len(item.paths) * frame_count(header)
     except InputError:
         return False
-    slices = len(item.paths) * int(header.get("NumberOfFrames") or 1)
     named = names_head(str(header.get("BodyPartExamined") or ""))
     return may_hold_head(header) and named and slices >= _LEAST_SLICES
 

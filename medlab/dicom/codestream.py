@@ -26,7 +26,7 @@ from pydicom.tag import BaseTag
 from pydicom.uid import UID
 
 from medlab.dicom import passthrough
-from medlab.dicom.element_texts import syntax_of, text_at
+from medlab.dicom.element_texts import frame_count, syntax_of, text_at
 from medlab.errors import InputError
 
 _ROWS, _COLUMNS, _FRAMES, _SAMPLES = 0x00280010, 0x00280011, 0x00280008, 0x00280002
@@ -117,7 +117,12 @@ def holds_picture(dataset: Dataset) -> bool:
 def _number(dataset: Dataset, tag: int) -> int:
     """Return a count that describes the image, undecoded or not; 1 where there is none."""
     element: Any = passthrough.element_at(dataset, tag)
-    if element is not None and tag != _FRAMES and isinstance(element.value, bytes):
+    if tag == _FRAMES:
+        try:
+            return frame_count(dataset)
+        except InputError:
+            return 1
+    if element is not None and isinstance(element.value, bytes):
         return int.from_bytes(element.value, "little" if element.is_little_endian else "big")
     text = text_at(dataset, tag)
     return int(text) or 1 if text.isdigit() else 1

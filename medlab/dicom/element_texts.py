@@ -19,6 +19,7 @@ from pydicom.valuerep import FLOAT_VR, INT_VR
 
 from medlab.dicom import passthrough
 from medlab.dicom.passthrough import vr_in_dictionary
+from medlab.errors import InputError
 
 #: Value representations that hold text which someone may have typed.
 TEXT_VRS = frozenset({"AE", "CS", "LO", "LT", "PN", "SH", "ST", "UC", "UR", "UT"})
@@ -125,6 +126,23 @@ def text_at(dataset: Dataset, tag: int) -> str:
     """Return the text of one element of a data set, empty where there is none."""
     element = passthrough.element_at(dataset, tag)
     return "" if element is None else "\\".join(texts_of(dataset, element))
+
+
+def frame_count(dataset: Dataset) -> int:
+    """Return how many frames an image says that it has; 1 where it does not say.
+
+    Raises
+    ------
+    InputError
+        If it says anything but a whole number.
+    """
+    try:
+        number = float(text_at(dataset, 0x00280008) or 1)
+    except ValueError:
+        number = -1.0
+    if number < 0 or not number.is_integer():
+        raise InputError("Number of Frames is no whole number, so nobody knows what the image is")
+    return int(number) or 1
 
 
 def syntax_of(dataset: Dataset) -> str:

@@ -22,6 +22,7 @@ from pydicom.uid import generate_uid
 
 from medlab.arrays import Floats, Mask
 from medlab.dicom.declarations import claim
+from medlab.dicom.element_texts import frame_count
 from medlab.dicom.files import quiet_pydicom, read, to_bytes
 from medlab.disk import write_whole
 from medlab.errors import InputError, RefusedError, not_installed, usable
@@ -144,7 +145,7 @@ def _group(dataset: Dataset, number: int, name: str) -> Dataset:
 def _frames(dataset: Dataset, file: int) -> list[_Frame]:
     """Return where each frame of a file lies."""
     if "PerFrameFunctionalGroupsSequence" not in dataset:
-        if int(dataset.get("NumberOfFrames") or 1) != 1:
+        if frame_count(dataset) != 1:
             raise InputError("a multi-frame file without positions of its frames is no volume")
         return [_frame(file, 0, _contrast(dataset), dataset, dataset, dataset, dataset)]
     names = (
@@ -361,7 +362,7 @@ def _put(part: Path, folder: Path) -> None:
 def _blanked(series: Series, keep: Mask, file: int) -> Dataset:
     """Return one file without the other voxels."""
     dataset = series.datasets[file]
-    count = int(dataset.get("NumberOfFrames") or 1)
+    count = frame_count(dataset)
     removed = np.zeros((count, dataset.Rows, dataset.Columns), bool)
     for at, (owner, number) in enumerate(series.frames):
         if owner == file:

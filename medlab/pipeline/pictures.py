@@ -17,7 +17,7 @@ from pydicom import Dataset
 from medlab import dicom, pixels
 from medlab.dicom.codestream import PIXEL_BITS, holds_picture
 from medlab.dicom.declarations import add_codes, method_lines
-from medlab.dicom.element_texts import text_at
+from medlab.dicom.element_texts import frame_count, text_at
 from medlab.dicom.profile import PIXELS
 from medlab.errors import InputError, MedlabError, RefusedError, not_installed
 from medlab.pipeline.job_files import Job, digest_of, write_csv
@@ -296,10 +296,7 @@ def _volume(entries: list[Entry], work: Work) -> Any:
 
 
 def _keep_masks(volume: Any, removed: NDArray[np.bool_], entries: list[Entry], work: Work) -> None:
-    masks = [
-        np.zeros((int(d.get("NumberOfFrames") or 1), d.Rows, d.Columns), dtype=bool)
-        for d in volume.datasets
-    ]
+    masks = [np.zeros((frame_count(d), d.Rows, d.Columns), dtype=bool) for d in volume.datasets]
     for at, (file, frame) in enumerate(volume.frames):
         masks[file][frame] = removed[:, :, at % removed.shape[2]].T
     for entry, mask in zip(entries, masks, strict=True):

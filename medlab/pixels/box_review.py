@@ -15,6 +15,7 @@ import numpy as np
 from pydicom.dataset import Dataset
 
 from medlab.arrays import Array
+from medlab.dicom.element_texts import frame_count
 from medlab.dicom.files import find_files, quiet_pydicom, read
 from medlab.dicom.identity import identity_words
 from medlab.disk import appearing
@@ -396,7 +397,7 @@ def _keep_example(path: Path, found: dict[str, Dataset]) -> None:
     dataset = read(path)
     with quiet_pydicom():
         modality = str(dataset.get("Modality", ""))
-        single = int(dataset.get("NumberOfFrames") or 1) == 1 and "Rows" in dataset
+        single = frame_count(dataset) == 1 and "Rows" in dataset
         if modality in _TEXTY and modality not in found and single:
             picture(dataset)  # or it cannot be decoded
             found[modality] = dataset

@@ -29,6 +29,7 @@ from pydicom.uid import (
 )
 
 from medlab.arrays import Array
+from medlab.dicom.element_texts import frame_count
 from medlab.errors import InputError
 
 KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -168,7 +169,7 @@ def _layout(dataset: Dataset, keyword: str) -> Layout:
     return Layout(
         keyword=keyword,
         syntax=str(syntax),
-        frames=int(dataset.get("NumberOfFrames") or 1),
+        frames=frame_count(dataset),
         rows=int(dataset.Rows),
         columns=int(dataset.Columns),
         samples=samples,

@@ -29,6 +29,7 @@ from pydicom.pixels.processing import apply_modality_lut
 from scipy.ndimage import binary_erosion
 
 from medlab import dicom, neuro
+from medlab.dicom.element_texts import frame_count
 from medlab.errors import InputError
 from medlab.neuro import Extraction, extract_brain, surface
 from medlab.neuro.deface import MOST_RESIDUAL
@@ -129,7 +130,7 @@ class _Frames:
     def choose(self) -> None:
         """Let the controls reach over the frames and values of the image chosen."""
         dataset = self.originals[self.image.value - 1]
-        total = int(dataset.get("NumberOfFrames") or 1)
+        total = frame_count(dataset)
         _span(self.frame, 1, total, (total + 1) // 2)
         values = _value_range(dataset)
         for control in (self.center, self.width):

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 from app_study import NAME, study
-from pydicom import dcmread
+from pydicom import config, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
@@ -150,3 +150,14 @@ def test_cutting_faces_is_proposed_where_a_job_looks_for_a_head(tmp_path, part, 
     study(tmp_path, files=20, BodyPartExamined=part)
     (item,) = intake.inventory(tmp_path)
     assert intake.suggests_head(item) is head
+
+
+def test_an_odd_count_of_frames_proposes_nothing_and_stops_nothing(tmp_path):
+    study(tmp_path, files=1, BodyPartExamined="HEAD")
+    (path,) = tmp_path.iterdir()
+    dataset = dcmread(path)
+    with config.disable_value_validation():
+        dataset.add_new("NumberOfFrames", "LO", "many")
+        dataset.save_as(path)
+    (item,) = intake.inventory(tmp_path)
+    assert not intake.suggests_head(item)

@@ -444,3 +444,11 @@ def test_each_image_of_pydicom_decodes_to_the_same_pixels():
         assert samples_of(after)[0], path.name
         decoded += 1
     assert decoded > 50
+
+
+def test_a_count_of_frames_that_bears_a_sign_keeps_all_of_them():
+    dataset = image(ramp((80, 48)))
+    dataset.Rows, dataset.NumberOfFrames = 40, "+2"
+    source, out, notes = cleaned(dataset)
+    assert out.PixelData == source.PixelData
+    assert not notes

@@ -4,6 +4,7 @@ from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from medlab.dicom.element_texts import (
+    frame_count,
     label,
     proper_vr,
     raw_element,
@@ -13,8 +14,10 @@ from medlab.dicom.element_texts import (
     vr_of,
     with_value,
 )
+from medlab.errors import InputError
 
 NAME, COMMENTS, WEIGHT = 0x00100010, 0x00104000, 0x00101030
+FRAMES = 0x00280008
 
 
 def raw(tag, vr, value):
@@ -70,3 +73,17 @@ def test_what_is_not_there_has_no_text_and_no_items():
     assert sequence_at(dataset, "OtherPatientIDsSequence") == []
     dataset.PatientComments = "none"
     assert sequence_at(dataset, "PatientComments") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "count"),
+    [(b"12", 12), (b"+12 ", 12), (b"12.0", 12), (b"0 ", 1), (b"", 1), (None, 1)]
+    + [(odd, None) for odd in (b"1\\2 ", b"abc ", b"2.5 ", b"-3", b"inf ")],
+)
+def test_a_count_of_frames_is_a_whole_number_or_an_error(value, count):
+    dataset = Dataset() if value is None else Dataset({BaseTag(FRAMES): raw(FRAMES, "IS", value)})
+    if count is None:
+        with pytest.raises(InputError, match="Number of Frames"):
+            frame_count(dataset)
+    else:
+        assert frame_count(dataset) == count
