@@ -17,7 +17,7 @@ from medlab.neuro.volume import Working, load, to_working
 FRONT, THREE_QUARTER = 0.0, 30.0
 _AMBIENT = 0.25
 _LIGHT = np.array([0.25, 0.75, 0.61])  # from the right of the head, from the front, from above
-CHANGED_MM = 2.0
+_CHANGED_MM = 2.0
 
 
 class _Sight(NamedTuple):
@@ -202,9 +202,19 @@ def front_change(
         new = _first_hit(_resample(to_working(load(after), working), sight), sight)
     except InputError:  # nothing is left of the head
         new = np.full(old.shape, np.nan)
-    visible = np.isfinite(old)
-    kept = np.abs(new[visible] - old[visible]) < CHANGED_MM  # NaN: not kept
-    return _FrontChange(_points(sight, old), kept)
+    return _FrontChange(_points(sight, old), stands(old, new))
+
+
+def stands(before: Floats, after: Floats) -> Mask:
+    """Return of each pixel in which a head was seen whether its surface still lies there.
+
+    Parameters
+    ----------
+    before, after : ndarray
+        How far the surface comes (mm), NaN where there is none; of one shape.
+    """
+    seen = np.isfinite(before)
+    return np.asarray(np.abs(after[seen] - before[seen]) < _CHANGED_MM)  # NaN: not there
 
 
 def front_points(img: str | PathLike[str] | SpatialImage) -> Floats:

@@ -381,8 +381,7 @@ def bet_explorer(
 
     def kept(extraction: Extraction, seconds: float | None) -> _Stripped:
         face = surface.view(extraction.brain, like=before)
-        stands = np.abs(face.depth_mm - before.depth_mm) < surface.CHANGED_MM
-        standing = float(stands[np.isfinite(before.depth_mm)].mean())
+        standing = float(surface.stands(before.depth_mm, face.depth_mm).mean())
         if hide_original and standing > MOST_RESIDUAL:
             face = face._replace(shade=np.zeros_like(face.shade))
         return _Stripped(extraction.mask, extraction.report, seconds, face, standing)
