@@ -111,9 +111,9 @@ def _name_new(part: Path, path: Path) -> None:
         part.replace(path)
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file at once or not at all, and return its path."""
-    with appearing(path) as part:
+def write_whole(path: Path, content: bytes, mode: int | None = None) -> Path:
+    """Write a file at once or not at all, and return its path; `mode` as for `appearing`."""
+    with appearing(path, mode) as part:
         part.write_bytes(content)
     return path
 

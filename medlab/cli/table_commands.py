@@ -143,7 +143,7 @@ def _anonymize_large(
     suppress: float | None,
     **choices: Any,
 ) -> dict[str, Any]:
-    from medlab.pipeline.large_tables import MEMORY, anonymize_large
+    from medlab.pipeline.large_tables import anonymize_large
     from medlab.pipeline.pool import cluster, each_done
     from medlab.tabular.table_files import is_parquet
 
@@ -151,16 +151,15 @@ def _anonymize_large(
         raise UsageError("a table that no process holds is released by mondrian alone")
     if source.is_file() and not is_parquet(source):
         raise UsageError("--memory and --scheduler are for Parquet; convert the table first")
-    size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", memory or f"{MEMORY}", re.IGNORECASE)
-    if size is None:
-        raise UsageError("--memory is a size, such as 300MiB or 2GB")
-    power = " KMG".index(size[2].upper() or " ")
-    size_bytes = int(float(size[1]) * (1024 if size[3] else 1000) ** power)
     values = {name: value for name, value in choices.items() if value is not None}
+    if memory:
+        size = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMG]?)(i?)B?", memory, re.IGNORECASE)
+        if size is None:
+            raise UsageError("--memory is a size, such as 300MiB or 2GB")
+        power = " KMG".index(size[2].upper() or " ")
+        values["memory"] = int(float(size[1]) * (1024 if size[3] else 1000) ** power)
     with cluster(scheduler) if scheduler else nullcontext(each_done) as each:
-        return anonymize_large(
-            source, target, qi, sensitive, memory=size_bytes, each=each, **values
-        )
+        return anonymize_large(source, target, qi, sensitive, each=each, **values)
 
 
 @commands.command("synthesize")

@@ -18,7 +18,7 @@ from medlab.crypto import keyed_digest
 from medlab.dicom.cohort import COLUMNS, owners_and_table
 from medlab.dicom.dates import OLDEST_AGE
 from medlab.dicom.declarations import method_lines
-from medlab.disk import appearing
+from medlab.disk import appearing, write_whole
 from medlab.errors import InputError, RefusedError, UsageError, usable
 from medlab.pipeline.job_files import Job
 from medlab.pipeline.owners import Owners
@@ -79,8 +79,7 @@ def plan_cohort(job: Job) -> None:
     }
     promises = {"k": settings.cohort_k, "sensitive": sensitive}
     promises |= {"l": settings.cohort_l, "t": settings.cohort_t} if sensitive else {}
-    with appearing(path, 0o600) as part:
-        part.write_text(json.dumps({"promises": promises, "patients": patients}), encoding="utf-8")
+    write_whole(path, json.dumps({"promises": promises, "patients": patients}).encode(), 0o600)
 
 
 def check_quasi(quasi: Iterable[str]) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 from medlab import __version__, dicom
 from medlab.crypto.envelope import certificate_of
 from medlab.dicom.profile import ACTION_WORDS, FACES, PIXELS, SAFE_HARBOR
-from medlab.disk import appearing, page_from
+from medlab.disk import appearing, page_from, write_whole
 from medlab.pipeline.cohort_in_headers import CohortCheck
 from medlab.pipeline.job_files import Job
 from medlab.pipeline.ledger import Ledger
@@ -136,8 +136,7 @@ def write(job: Job, head: str, new: int, cohort: CohortCheck | None, strangers: 
     facts["cohort"] = None if cohort is None else cohort._asdict() | {"says": cohort.sentence()}
     words = {"status_words": STATUS_WORDS, "action_words": ACTION_WORDS}
     page = page_from(Path(__file__).parent / "templates" / "report.html", facts | words)
-    with appearing(job.work.folder / "report.html") as part:
-        part.write_text(page, encoding="utf-8")
+    write_whole(job.work.folder / "report.html", page.encode())
     with appearing(job.work.folder / "report.json") as part, part.open("w") as file:
         file.write(json.dumps(facts, indent=1).removesuffix("\n}") + ',\n "rows": {')
         rows = groupby(job.ledger.findings(), itemgetter(0))  # in steps of bounded memory

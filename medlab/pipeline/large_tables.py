@@ -39,7 +39,6 @@ from medlab.tabular.table_files import (
     written_tables,
 )
 
-MEMORY = 300 * 2**20
 # What was measured at 1e6 and 3e6 rows of five quasi-identifiers: bytes of a process, of every row
 # of the table, and of a row while it is released, for each quasi-identifier.
 _FIXED_BYTES, _KEPT_BYTES, _ROW_BYTES = 64 * 2**20, 32, 250
@@ -124,7 +123,7 @@ def anonymize_large(
     keep_order: bool = False,
     spreadsheet: bool = False,
     overwrite: bool = False,
-    memory: int = MEMORY,
+    memory: int = 300 * 2**20,
     each: EachDone = each_done,
     **more: Any,
 ) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from medlab import dicom
 from medlab.crypto import keyed_digest
 from medlab.dicom.codes import NO_NUMBER
 from medlab.dicom.element_texts import text_at
-from medlab.disk import appearing
+from medlab.disk import write_whole
 from medlab.errors import InputError, MissingError, UsageError, usable
 from medlab.pipeline.job_files import Job
 from medlab.pipeline.settings import Work
@@ -67,8 +67,7 @@ def join(job: Job) -> None:
         if joined.get(place) != earlier.get(place):
             for row in rows[place]:
                 job.ledger.reopen(row)
-    with appearing(work.owners, 0o600) as part:
-        part.write_text(json.dumps(joined), encoding="utf-8")
+    write_whole(work.owners, json.dumps(joined).encode(), 0o600)
     job.owners = sum(len(rows[place]) for place in joined), several
 
 
@@ -189,8 +188,7 @@ def _checked(
 def keep_ids(path: Path, pairs: list[tuple[str, str, str]], key: bytes) -> None:
     """Keep the new IDs in the private folder of a job."""
     codes = {_digest(key, kind, original): new for kind, original, new in pairs}
-    with appearing(path, 0o600) as part:
-        part.write_text(json.dumps(codes, sort_keys=True), encoding="utf-8")
+    write_whole(path, json.dumps(codes, sort_keys=True).encode(), 0o600)
 
 
 def _digest(key: bytes, kind: str, original: str) -> str:

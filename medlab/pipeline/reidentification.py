@@ -36,7 +36,7 @@ from medlab.dicom.declarations import MARKS
 from medlab.dicom.element_texts import is_plain, text_at
 from medlab.dicom.files import quiet_pydicom
 from medlab.dicom.profile import tag_of
-from medlab.disk import appearing
+from medlab.disk import write_whole
 from medlab.errors import InputError, MedlabError, MissingError, RefusedError, UsageError
 from medlab.pipeline.job_files import check_apart, check_places, job_key, private_folder, walk
 
@@ -294,8 +294,7 @@ def _write(source: Path, target: Path, treat: Callable[[Dataset], Dataset]) -> N
         raise RefusedError("there is an output of that name; choose a DST that is empty")
     with quiet_pydicom():
         data = dicom.to_bytes(treat(dicom.read(source)))
-    with appearing(target, 0o600) as part:
-        part.write_bytes(data)
+    write_whole(target, data, 0o600)
 
 
 def _rejoin(dataset: Dataset, read: Callable[..., dict[str, str]]) -> None:

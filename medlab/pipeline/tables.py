@@ -13,7 +13,7 @@ from medlab import federated
 from medlab.arrays import Array, Floats
 from medlab.crypto import load_key
 from medlab.crypto.keys import named_key_file
-from medlab.disk import appearing
+from medlab.disk import write_whole
 from medlab.dp import Ledger
 from medlab.errors import InputError, MissingError, RefusedError, UsageError
 from medlab.federated import logistic
@@ -217,9 +217,7 @@ def draft_domain_file(
 ) -> None:
     """Write a first domain of a table file, read off the data, for its owner's eyes (0600)."""
     _check_target(source, target, two=False, overwrite=overwrite)
-    content = _draft(read_file(source), subject)
-    with appearing(target, 0o600) as part:
-        part.write_text(content, "utf-8")
+    write_whole(target, _draft(read_file(source), subject).encode(), 0o600)
 
 
 def _draft(file: TableFile, subject: str | None) -> str:

@@ -28,6 +28,15 @@ def said(folder):
     return "\n".join([*(p.relative_to(folder).as_posix() for p in paths), *texts]).lower()
 
 
+@pytest.fixture(autouse=True)
+def _one_key(tmp_path_factory, monkeypatch):
+    """Codes of another key may happen to spell 1971."""
+    key = tmp_path_factory.mktemp("key") / "key"
+    key.write_bytes(b"k" * 32)
+    key.chmod(0o600)
+    monkeypatch.setenv("MEDLAB_KEY_FILE", str(key))
+
+
 @pytest.fixture
 def tree(tmp_path):
     """A BIDS tree that says names in file names, tables and kept keys of sidecars."""
