@@ -25,13 +25,13 @@ from medlab.disk import appearing
 from medlab.errors import InputError, RefusedError, UsageError
 from medlab.methods.encryption import leave, take
 from medlab.neuro.nifti_header import stored_voxels
+from medlab.neuro.volume import is_nifti
 from medlab.pixels import frames
 
 _PRIVATE = "private"
 _METHODS = (_PRIVATE, *steganography.METHODS)  # in the order in which they are looked for
 _CREATOR = "MEDLAB HIDDEN"
 _OF_REWRITE = ("ImageType", "SmallestImagePixelValue", "LargestImagePixelValue")
-_NIFTI = (".nii", ".nii.gz")
 _PICTURES = (".jpg", ".jpeg", ".jp2", ".png", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 
@@ -129,14 +129,14 @@ def _check_targets(source: Path, image: Path | None, *others: Path) -> None:
         raise RefusedError(
             "a picture format does not keep the values; the target is DICOM or NIfTI"
         )
-    if image and name.endswith(_NIFTI) is dicom.is_dicom(source):
+    if image and is_nifti(image) is dicom.is_dicom(source):
         raise InputError("NIfTI, whose name ends in .nii or .nii.gz, stays NIfTI, and DICOM DICOM")
 
 
 @contextmanager
 def _appearing(target: Path, content: bytes) -> Iterator[Path]:
     """Give a temporary path that holds the content; it gets its name when all went well."""
-    if target.name.lower().endswith(_NIFTI[1]):
+    if target.name.lower().endswith(".nii.gz"):
         content = gzip.compress(content, 5, mtime=0)  # with neither name nor time
     try:
         with appearing(target, 0o600, replace=False) as part:
