@@ -392,7 +392,7 @@ def rules_for(plan_: Plan, sop_class: str = "", inside: int = 0) -> Callable[[in
             tag = int(mask, 16)
             code = settle(rule.code, type_in_iod(tag, sop_class, inside))
             rules[tag] = rule._replace(code=code)
-    return lru_cache(maxsize=8192)(lambda tag: rules.get(tag) or _group_rule(plan_, tag))
+    return lru_cache(maxsize=1024)(lambda tag: rules.get(tag) or _group_rule(plan_, tag))
 
 
 def _group_rule(plan_: Plan, tag: int) -> Rule | None:

@@ -170,7 +170,7 @@ def _base_action(place: _Place) -> str:
     row = basic_rules().get(tag)
     if row:
         return row.basic
-    rule = plan().action(tag)
+    rule = plan().action(tag) if tag >> 24 in (0x50, 0x60) else None  # curves and overlays
     return rule.code if rule else ""
 
 

@@ -343,7 +343,7 @@ class Work:
         if value.translate(None, _SIGNS_OF_NUMBERS):
             return False
         own = [number for number in self._own_numbers if number in value]
-        return not own or set(own).isdisjoint(map(bytes.strip, value.split(b"\\")))
+        return not own or set(own).isdisjoint(part.strip(b" \0") for part in value.split(b"\\"))
 
 
 @dataclass

@@ -112,6 +112,18 @@ def test_a_comment_under_a_wrong_vr_is_searched(vr):
     assert b"Okafor" not in dicom.to_bytes(out)
 
 
+@pytest.mark.parametrize("padding", [b"", b" ", b"\0\0", b" \0"])
+def test_a_number_of_the_patient_is_no_setting_however_it_is_padded(padding):
+    value = b"47118899" + padding
+    body = (
+        element(8, 0x60, b"CS", b"CT")
+        + element(0x10, 0x20, b"LO", b"47118899")
+        + element(0x18, 0x81, b"DS", value + b" " * (len(value) % 2))
+    )
+    out, _ = dicom.deidentify(dicom.parse(file_of(body)), key=KEY)
+    assert b"47118899" not in dicom.to_bytes(out)
+
+
 def test_elements_of_a_command_do_not_pass():
     body = element(0, 0x600, b"AE", b"ARCHIVE1") + element(8, 0x60, b"CS", b"CT")
     out, _ = dicom.deidentify(dicom.parse(file_of(body)), key=KEY)
