@@ -140,7 +140,7 @@ class Cohort:
         if patient is None:
             raise RefusedError("the patient of this file is not in the cohort")
         for keyword, value in patient["values"].items():
-            if keyword in after:
+            if after.get(keyword) not in (None, ""):  # what the policy emptied stays empty
                 setattr(after, keyword, value)
         _state(after, self._promises, patient["ranges"])
 

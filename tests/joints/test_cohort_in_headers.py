@@ -118,6 +118,15 @@ def test_where_the_policy_takes_the_element_out_the_files_are_said_to_show_nothi
     assert code == 0
 
 
+def test_what_the_policy_empties_is_not_written_again(ward, tmp_path):
+    asked = ("--policy", "basic", "--qi", "Age,Sex", "--cohort-k", "2")
+    code, said = call("deidentify", ward, tmp_path / "out", *asked)
+    outputs = [header for _, header in written(tmp_path / "out")]
+    assert code == 0, said
+    assert outputs
+    assert not any(output.get("PatientSex") or output.get("PatientAge") for output in outputs)
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
