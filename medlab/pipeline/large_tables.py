@@ -178,18 +178,15 @@ def anonymize_large(
         exact = frozenset.intersection(*(leaf.exact for leaf in leaves))
         place: Array = np.arange(table.rows)
         if not keep_order:  # drawn, or by a key and what is released
-            released = _released(leaves, work, exact)
-            place = np.argsort(in_keyed_order(table.rows, key, released))
+            place = np.argsort(in_keyed_order(table.rows, key, _released(leaves, work, exact)))
         parts, persons, formulas = _write(leaves, work, exact, place, folder, most, spreadsheet)
         judged = _judge(parts, persons, work, folder, most)
         _appear(parts, target, folder, whole=not source.is_dir())
-    return {
-        **judged,
-        **_said_of(roles, work, leaves[0]),
-        "order": "kept" if keep_order else "shuffled",
-        "columns": roles.kinds([*roles.quasi, *roles.sensitive, *options.keep]),
-        "notes": [*roles.notes, *guard_note(formulas, spreadsheet=spreadsheet)],
-    }
+    said = _said_of(roles, work, leaves[0])
+    said["order"] = "kept" if keep_order else "shuffled"
+    said["columns"] = roles.kinds([*roles.quasi, *roles.sensitive, *options.keep])
+    said["notes"] = [*roles.notes, *guard_note(formulas, spreadsheet=spreadsheet)]
+    return judged | said
 
 
 def _rows_of_a_leaf(rows: int, quasi: int, k: int, memory: int) -> int:

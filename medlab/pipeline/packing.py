@@ -223,18 +223,14 @@ def _check_source(source: Path, secrets: Sequence[Path]) -> None:
                 "SRC holds links, devices, a version control store or folders that cannot be "
                 "read; pack plain files"
             )
-        private |= path.name == PRIVATE_NOTE or _is_secret(source / path)
+        with (source / path).open("rb") as file:  # a key or a vault is known by how it begins
+            begins_secret = _SECRET.search(file.read(4096)) is not None
+        private |= path.name == PRIVATE_NOTE or begins_secret
     if private:
         raise RefusedError(
             "SRC holds a key, a vault or the private folder of a job; they are sent apart, "
             "so take them out first"
         )
-
-
-def _is_secret(path: Path) -> bool:
-    """Tell whether a file is a key or a vault by how it begins."""
-    with path.open("rb") as file:
-        return _SECRET.search(file.read(4096)) is not None
 
 
 def _identity(db: sqlite3.Connection, lock: Lock) -> Any:

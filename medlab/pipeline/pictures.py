@@ -150,13 +150,6 @@ def may_hold_head(dataset: Dataset) -> bool:
     return text_at(dataset, _MODALITY) in _MODALITIES and stored and not captured
 
 
-def _may_show_face(dataset: Dataset) -> bool:
-    """Return whether a face may be seen in an object of this kind, or rendered from it."""
-    kind, modality = text_at(dataset, _CLASS), text_at(dataset, _MODALITY)
-    seen = kind in (*_CAPTURES, *_PICTURES) or modality in (*_MODALITIES, "XC", "OT")
-    return (seen and any(tag in dataset for tag in PIXEL_BITS)) or kind in _SURFACES
-
-
 def cut(series: list[list[Entry]], work: Work) -> dict[int, dict[str, Any]]:
     """Find what is cut out of the series of one patient, study and frame of reference.
 
@@ -200,8 +193,10 @@ def without_face(before: Dataset, work: Work, done: Outcome) -> tuple[Dataset, b
     FaceError
         If a face was to be removed and was not, or may be there where none can be cut.
     """
-    if not _may_show_face(before):
-        return before, False
+    kind, modality = text_at(before, _CLASS), text_at(before, _MODALITY)
+    seen = kind in (*_CAPTURES, *_PICTURES) or modality in (*_MODALITIES, "XC", "OT")
+    if kind not in _SURFACES and not (seen and any(tag in before for tag in PIXEL_BITS)):
+        return before, False  # no face is seen in an object of this kind, or rendered from it
     if work.settings.head == "leave":
         done.unchecked.append("face")
         return before, False

@@ -315,7 +315,11 @@ def test_keys_and_vaults_are_known_by_how_they_begin_whatever_their_name(tmp_pat
         vault.patient_key("P1", reason="a test").write(tmp_path / "patient")
         crypto.keys.write_audit_key(tmp_path / "audit", vault.audit_key)
     for name in ("key", "identity", "fernet", "pem", "vault", "patient", "audit"):
-        assert packing._is_secret(tmp_path / name), name
+        source = tmp_path / f"with the {name}"
+        source.mkdir()
+        (tmp_path / name).rename(source / "anything")
+        with pytest.raises(RefusedError, match="SRC holds a key, a vault"):
+            packing._check_source(source, ())
 
 
 @pytest.mark.parametrize(
@@ -330,7 +334,7 @@ def test_keys_and_vaults_are_known_by_how_they_begin_whatever_their_name(tmp_pat
 )
 def test_other_files_are_no_secrets(tmp_path, content):
     (tmp_path / "file").write_bytes(content)
-    assert not packing._is_secret(tmp_path / "file")
+    packing._check_source(tmp_path, ())
 
 
 @pytest.mark.needs("age")
