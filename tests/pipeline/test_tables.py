@@ -13,7 +13,7 @@ from ward import make_ward
 from medlab import tabular
 from medlab.cli import commands
 from medlab.errors import InputError, MissingError, UsageError
-from medlab.pipeline.tables import federate_file
+from medlab.pipeline.tables import federate_file, synthesize_file
 from medlab.tabular.table_files import read_file
 
 QI = "Age,Sex,Weight,StudyDate"
@@ -198,3 +198,22 @@ def test_without_flower_a_sentence_says_how_to_get_it(sites):
     (sentence,) = done.stderr.splitlines()
     assert "Flower is not installed" in sentence
     assert "setup federated" in sentence
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "sentence"),
+    [
+        (None, UsageError, "the domain file does not exist; --draft-domain writes one"),
+        (b"Sex: [F, \xff]", InputError, "the domain is no text in UTF-8"),
+    ],
+)
+def test_a_domain_that_cannot_be_read_is_refused_and_nothing_written(
+    tmp_path, content, error, sentence
+):
+    source, domain, target = (tmp_path / name for name in ("in.csv", "domain.yaml", "out.csv"))
+    source.write_text("Age,Sex\n" + "".join(f"{20 + row},F\n" for row in range(30)))
+    if content is not None:
+        domain.write_bytes(content)
+    with pytest.raises(error, match=sentence):
+        synthesize_file(source, target, domain, "copula")
+    assert not target.exists()
